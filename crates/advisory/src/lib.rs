@@ -1,0 +1,560 @@
+//! Published vulnerabilities held against a version: the order of versions, ranges, verdicts.
+//!
+//! Values only: whoever calls brings the files (`catalog/advisories/`, one OSV record each) as text.
+//!
+//! ```
+//! use vigie_advisory::Advisories;
+//! use vigie_model::{Known, Verdict, VersionOrder};
+//!
+//! let index = r#"{"schema": "vigie.advisories/1", "date": "2026-11-22", "source": "an example"}"#;
+//! let record = r#"{"id": "CVE-2024-37032", "modified": "2026-11-22T00:00:00Z",
+//!     "affected": [{"package": {"ecosystem": "Go", "name": "ollama"},
+//!                   "ranges": [{"type": "SEMVER", "events": [{"introduced": "0"}, {"fixed": "0.1.34"}]}]}],
+//!     "database_specific": {"vigie": {"status": "published", "known_exploited": false, "severity": "high",
+//!                                     "effects": ["other"], "order": "semver"}}}"#;
+//! let advisories = Advisories::load([("index.json", index), ("CVE-2024-37032.json", record)]).expect("reads");
+//! let verdicts = advisories.against(&["ollama".into()], VersionOrder::Semver, &Known::Known("0.1.33".into()));
+//! assert_eq!(verdicts[0].verdict, Verdict::Affected);
+//! assert_eq!(verdicts[0].why, "0.1.33 < 0.1.34 (fixed)");
+//! ```
+
+mod order;
+mod osv;
+mod range;
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use chrono::NaiveDate;
+use serde::de::DeserializeOwned;
+use vigie_model::{AdvisoryVerdict, Confidence, Known, Severity, Verdict, VersionOrder};
+
+pub use order::{NotAVersion, Version};
+pub use osv::Status;
+
+use range::{Judgement, Ranges};
+
+/// The name and version of the folder's `index.json`.
+pub const SCHEMA: &str = "vigie.advisories/1";
+
+/// Every advisory that is held.
+#[derive(Clone, Debug)]
+pub struct Advisories {
+    date: NaiveDate,
+    source: String,
+    hash: String,
+    by_id: BTreeMap<String, Advisory>,
+    /// Package name, in lower case, to the ids that list it.
+    by_package: BTreeMap<String, Vec<String>>,
+}
+
+/// One advisory.
+#[derive(Clone, Debug)]
+pub struct Advisory {
+    record: osv::Record,
+    /// Package name and its ranges; `None` for ranges that versions cannot be held against.
+    affected: Vec<(String, Option<Ranges>)>,
+}
+
+/// What is wrong with a file.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{file}: {field}: {message}")]
+pub struct Error {
+    /// The file's name as it was given.
+    pub file: String,
+    /// The path of the field, e.g. `affected[0].ranges[0].events[1].fixed`.
+    pub field: String,
+    /// What is wrong and what to do.
+    pub message: String,
+}
+
+impl Advisories {
+    /// Reads the files of a folder: `index.json` and one OSV record per file, named after its id. Names may carry a path
+    /// in front; files that do not end in `.json` are passed over.
+    ///
+    /// # Errors
+    ///
+    /// Every error of every file: nothing is loaded by halves.
+    pub fn load<N, T>(files: impl IntoIterator<Item = (N, T)>) -> Result<Self, Vec<Error>>
+    where
+        N: AsRef<str>,
+        T: AsRef<str>,
+    {
+        let files: BTreeMap<String, String> = files
+            .into_iter()
+            .filter(|(name, _)| name.as_ref().ends_with(".json"))
+            .map(|(name, text)| (name.as_ref().to_owned(), text.as_ref().to_owned()))
+            .collect();
+        let mut errors = Vec::new();
+        let mut index = None;
+        let mut by_id: BTreeMap<String, Advisory> = BTreeMap::new();
+        for (name, text) in &files {
+            let stem = stem(name);
+            let read = if stem == "index" {
+                read_index(name, text).map(|read| index = Some(read))
+            } else {
+                Advisory::read(name, stem, text).and_then(|advisory| {
+                    match by_id.insert(advisory.id().to_owned(), advisory) {
+                        None => Ok(()),
+                        Some(_) => Err(error(name, "id", "another file has this id")),
+                    }
+                })
+            };
+            errors.extend(read.err());
+        }
+        if index.is_none() && errors.iter().all(|error| stem(&error.file) != "index") {
+            errors.push(error(
+                "index.json",
+                "date",
+                "the file is missing: it says of which day the advisories are",
+            ));
+        }
+        match index {
+            Some(index) if errors.is_empty() => {
+                let mut by_package: BTreeMap<String, Vec<String>> = BTreeMap::new();
+                for advisory in by_id.values() {
+                    for package in advisory.packages() {
+                        let ids = by_package.entry(package.to_lowercase()).or_default();
+                        if ids.last().is_none_or(|last| last != advisory.id()) {
+                            ids.push(advisory.id().to_owned());
+                        }
+                    }
+                }
+                Ok(Self {
+                    date: index.date,
+                    source: index.source,
+                    hash: hash(&files),
+                    by_id,
+                    by_package,
+                })
+            }
+            _ => Err(errors),
+        }
+    }
+
+    /// Holds a version against every advisory that lists one of the packages.
+    ///
+    /// Exploited ones come first, then affected, unknown, not affected; within these the worst severity, then the id.
+    /// Rejected ones are left out. With [`VersionOrder::Author`] the list is empty: such a version says nothing about
+    /// the package.
+    ///
+    /// The versions are compared in the order of the advisory's own ecosystem, so that a product whose file says
+    /// `semver` and a record that says `pep440` agree; build numbers are compared with build numbers only.
+    #[must_use]
+    pub fn against(
+        &self,
+        packages: &[String],
+        order: VersionOrder,
+        version: &Known<String>,
+    ) -> Vec<AdvisoryVerdict> {
+        if order == VersionOrder::Author {
+            return Vec::new();
+        }
+        let names: Vec<String> = packages.iter().map(|name| name.to_lowercase()).collect();
+        let mut ids: Vec<&String> = names
+            .iter()
+            .filter_map(|name| self.by_package.get(name))
+            .flatten()
+            .collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let mut told = Told {
+            text: version.known().map(String::as_str),
+            order,
+            parsed: BTreeMap::new(),
+        };
+        let mut verdicts: Vec<AdvisoryVerdict> = ids
+            .into_iter()
+            .filter_map(|id| self.by_id.get(id))
+            .filter(|advisory| advisory.status() != Status::Rejected)
+            .map(|advisory| advisory.held_against(&names, &mut told))
+            .collect();
+        verdicts.sort_by(|a, b| {
+            let rank = |verdict: &AdvisoryVerdict| {
+                (
+                    Reverse(verdict.exploited),
+                    rank(verdict.verdict),
+                    Reverse(verdict.severity),
+                )
+            };
+            rank(a).cmp(&rank(b)).then_with(|| a.id.cmp(&b.id))
+        });
+        verdicts
+    }
+
+    /// The advisory of that id or alias, a rejected one too.
+    #[must_use]
+    pub fn get(&self, id: &str) -> Option<&Advisory> {
+        self.by_id.get(id).or_else(|| {
+            self.by_id
+                .values()
+                .find(|advisory| advisory.aliases().iter().any(|alias| alias == id))
+        })
+    }
+
+    /// Every advisory, by id, rejected ones too.
+    pub fn iter(&self) -> impl Iterator<Item = &Advisory> {
+        self.by_id.values()
+    }
+
+    /// The day of which they are.
+    #[must_use]
+    pub fn date(&self) -> NaiveDate {
+        self.date
+    }
+
+    /// Where they are from.
+    #[must_use]
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// `sha256:…` over the names and texts of all files: another set has another hash.
+    #[must_use]
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    /// How many there are, rejected ones included.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.by_id.len()
+    }
+
+    /// Whether an advisory lists a package of that name.
+    #[must_use]
+    pub fn lists(&self, package: &str) -> bool {
+        self.by_package.contains_key(&package.to_lowercase())
+    }
+}
+
+impl Advisory {
+    fn read(file: &str, stem: &str, text: &str) -> Result<Self, Error> {
+        let record: osv::Record = parse(file, text)?;
+        let vigie = &record.database_specific.vigie;
+        let fail = |field: &str, message: &str| Err(error(file, field, message));
+        if record.id != stem {
+            return fail("id", "the file is named after another id");
+        }
+        if chrono::DateTime::parse_from_rfc3339(&record.modified).is_err() {
+            return fail("modified", "give a time like 2026-11-22T00:00:00Z");
+        }
+        if vigie.order == VersionOrder::Author {
+            return fail(
+                "database_specific.vigie.order",
+                "versions without an order cannot be held against ranges",
+            );
+        }
+        if vigie.tested_up_to.is_some() && vigie.fixed_in.is_some() {
+            return fail(
+                "database_specific.vigie.tested_up_to",
+                "it means that no fix is known, and fixed_in names one",
+            );
+        }
+        let lasts = || {
+            record
+                .affected
+                .iter()
+                .flat_map(|affected| &affected.ranges)
+                .flat_map(|range| &range.events)
+                .filter_map(|event| event.last_affected.as_ref())
+        };
+        if vigie
+            .tested_up_to
+            .as_ref()
+            .is_some_and(|bound| !lasts().any(|last| last == bound))
+        {
+            return fail(
+                "database_specific.vigie.tested_up_to",
+                "no last_affected event names that version",
+            );
+        }
+        if vigie.fixed_in.is_some() && lasts().next().is_none() {
+            return fail(
+                "database_specific.vigie.fixed_in",
+                "it needs a last_affected event; otherwise write a fixed event",
+            );
+        }
+        if record.affected.is_empty() {
+            return fail("affected", "name at least one package");
+        }
+        let mut affected = Vec::new();
+        for (i, entry) in record.affected.iter().enumerate() {
+            let field = |rest: &str| format!("affected[{i}].{rest}");
+            let name = match (&entry.package, &entry.database_specific) {
+                (Some(package), None) => &package.name,
+                (None, Some(own)) => &own.vigie.name,
+                _ => {
+                    return fail(
+                        &field("package"),
+                        "give either package, or database_specific.vigie where OSV has no such ecosystem",
+                    );
+                }
+            };
+            let ranges = if vigie.commit_range.is_some() {
+                if !entry.ranges.is_empty() || !entry.versions.is_empty() {
+                    return fail(
+                        &field("ranges"),
+                        "they stand beside a commit_range: keep one of the two",
+                    );
+                }
+                None
+            } else {
+                let ranges = Ranges::read(entry, vigie).map_err(|(at, message)| {
+                    let at = if at.starts_with("database_specific") {
+                        at
+                    } else {
+                        field(&at)
+                    };
+                    error(file, &at, &message)
+                })?;
+                vigie.undecided.is_none().then_some(ranges)
+            };
+            affected.push((name.clone(), ranges));
+        }
+        Ok(Self { record, affected })
+    }
+
+    fn held_against(&self, names: &[String], told: &mut Told<'_>) -> AdvisoryVerdict {
+        let vigie = &self.record.database_specific.vigie;
+        let judgement = match told.under(vigie.order) {
+            Err(why) => Judgement {
+                verdict: Verdict::Unknown,
+                why,
+                fixed: vigie.fixed_in.clone().or_else(|| self.last_fix()),
+            },
+            Ok(version) => self
+                .affected
+                .iter()
+                .filter(|(name, _)| names.contains(&name.to_lowercase()))
+                .map(|(_, ranges)| match ranges {
+                    Some(ranges) => ranges.judge(version),
+                    None => self.undecidable(),
+                })
+                // Where two packages of the product are listed, the worse one counts.
+                .min_by_key(|judgement| rank(judgement.verdict))
+                .unwrap_or_else(|| self.undecidable()),
+        };
+        let mut why = judgement.why;
+        let mut doubts = usize::from(self.status() == Status::Disputed);
+        if judgement.verdict != Verdict::Unknown
+            && let Some(doubt) = &vigie.doubt
+        {
+            why = format!("{why}; but {doubt}");
+            doubts += 1;
+        }
+        // A condition takes nothing from the certainty that a version is out of range.
+        doubts +=
+            usize::from(judgement.verdict == Verdict::Affected && !vigie.conditions.is_empty());
+        AdvisoryVerdict {
+            id: self.record.id.clone(),
+            verdict: judgement.verdict,
+            why,
+            severity: vigie.severity,
+            exploited: vigie.known_exploited,
+            disputed: self.status() == Status::Disputed,
+            fixed: judgement.fixed,
+            conditions: vigie.conditions.clone(),
+            confidence: match (judgement.verdict, doubts) {
+                (Verdict::Unknown, _) => Confidence::Low,
+                (_, 0) => Confidence::High,
+                (_, 1) => Confidence::Medium,
+                _ => Confidence::Low,
+            },
+        }
+    }
+
+    /// The verdict where no version can decide.
+    fn undecidable(&self) -> Judgement {
+        let vigie = &self.record.database_specific.vigie;
+        let why = match (&vigie.undecided, &vigie.commit_range) {
+            (Some(why), _) => why.clone(),
+            (None, Some(range)) => {
+                format!("stated in commits ({range}), which a version does not tell")
+            }
+            (None, None) => "no range is stated for this package".to_owned(),
+        };
+        Judgement {
+            verdict: Verdict::Unknown,
+            why,
+            fixed: None,
+        }
+    }
+
+    /// The last `fixed` event, for those who told no version.
+    fn last_fix(&self) -> Option<String> {
+        self.record
+            .affected
+            .iter()
+            .flat_map(|affected| &affected.ranges)
+            .flat_map(|range| &range.events)
+            .filter_map(|event| event.fixed.clone())
+            .next_back()
+    }
+
+    /// Its id, e.g. `CVE-2024-37032`.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.record.id
+    }
+
+    /// Its other ids.
+    #[must_use]
+    pub fn aliases(&self) -> &[String] {
+        &self.record.aliases
+    }
+
+    /// The packages it lists.
+    pub fn packages(&self) -> impl Iterator<Item = &str> {
+        self.affected.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// Where it stands; a withdrawn record counts as rejected.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        if self.record.withdrawn.is_some() {
+            return Status::Rejected;
+        }
+        self.record.database_specific.vigie.status
+    }
+
+    /// How bad it is.
+    #[must_use]
+    pub fn severity(&self) -> Severity {
+        self.record.database_specific.vigie.severity
+    }
+
+    /// Whether it is known to be exploited.
+    #[must_use]
+    pub fn exploited(&self) -> bool {
+        self.record.database_specific.vigie.known_exploited
+    }
+
+    /// What it leads to, e.g. `remote-code-execution`.
+    #[must_use]
+    pub fn effects(&self) -> &[String] {
+        &self.record.database_specific.vigie.effects
+    }
+
+    /// The order of the versions in its ranges.
+    #[must_use]
+    pub fn order(&self) -> VersionOrder {
+        self.record.database_specific.vigie.order
+    }
+
+    /// What a reader should know besides.
+    #[must_use]
+    pub fn note(&self) -> Option<&str> {
+        self.record.database_specific.vigie.note.as_deref()
+    }
+
+    /// Pages about it.
+    pub fn references(&self) -> impl Iterator<Item = &str> {
+        self.record
+            .references
+            .iter()
+            .map(|reference| reference.url.as_str())
+    }
+}
+
+/// A version that was told, read at most once under each order.
+struct Told<'a> {
+    text: Option<&'a str>,
+    order: VersionOrder,
+    parsed: BTreeMap<VersionOrder, Result<Version, String>>,
+}
+
+impl Told<'_> {
+    /// The version under an advisory's order, or why there is none.
+    fn under(&mut self, order: VersionOrder) -> Result<&Version, String> {
+        let Some(text) = self.text else {
+            return Err("no version was told".to_owned());
+        };
+        let builds = VersionOrder::LlamaBuild;
+        if (order == builds) != (self.order == builds) {
+            return Err(format!(
+                "its versions are ordered as {}, the product's as {}",
+                order::order_word(order),
+                order::order_word(self.order)
+            ));
+        }
+        self.parsed
+            .entry(order)
+            .or_insert_with(|| {
+                Version::parse(order, text)
+                    .map(Version::public)
+                    .map_err(|error| error.to_string())
+            })
+            .as_ref()
+            .map_err(Clone::clone)
+    }
+}
+
+/// The order in which verdicts are listed.
+fn rank(verdict: Verdict) -> u8 {
+    match verdict {
+        Verdict::Affected => 0,
+        Verdict::Unknown => 1,
+        Verdict::NotAffected => 2,
+    }
+}
+
+fn read_index(file: &str, text: &str) -> Result<osv::Index, Error> {
+    let index: osv::Index = parse(file, text)?;
+    if index.schema != SCHEMA {
+        return Err(error(
+            file,
+            "schema",
+            &format!("this version reads {SCHEMA}"),
+        ));
+    }
+    Ok(index)
+}
+
+fn parse<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, Error> {
+    let mut json = serde_json::Deserializer::from_str(text);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|failure| {
+        // What is no JSON at all fails nowhere in particular; the message gives the line.
+        let field = match failure.path().to_string() {
+            path if path == "?" => ".".to_owned(),
+            path => path,
+        };
+        error(file, &field, &failure.inner().to_string())
+    })?;
+    json.end()
+        .map_err(|failure| error(file, ".", &failure.to_string()))?;
+    Ok(value)
+}
+
+fn error(file: &str, field: &str, message: &str) -> Error {
+    Error {
+        file: file.to_owned(),
+        field: field.to_owned(),
+        message: message.to_owned(),
+    }
+}
+
+/// `CVE-2024-37032` of `advisories/CVE-2024-37032.json`.
+fn stem(name: &str) -> &str {
+    let name = name.rsplit(['/', '\\']).next().unwrap_or(name);
+    name.strip_suffix(".json").unwrap_or(name)
+}
+
+/// Names without their path, so that the same set has the same hash wherever it lies. Lengths stand in front: no two
+/// sets give the same bytes.
+fn hash(files: &BTreeMap<String, String>) -> String {
+    let mut sorted: Vec<(&str, &str)> = files
+        .iter()
+        .map(|(name, text)| (stem(name), text.as_str()))
+        .collect();
+    sorted.sort_unstable();
+    let mut bytes = Vec::new();
+    for part in sorted.into_iter().flat_map(|(name, text)| [name, text]) {
+        bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        bytes.extend_from_slice(part.as_bytes());
+    }
+    vigie_model::sha256(&bytes)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,651 @@
+//! The order of versions, one per ecosystem.
+//!
+//! | order | what is done beyond its specification |
+//! |---|---|
+//! | `semver` | a `v` may stand before it, the patch number may be missing; the numbers at the end of `rc9` and `rc10` count as numbers; `-stable`, `-release`, `-final`, `-ga` and `-lts` are the release itself; `-3-gabc1234` (`git describe`) comes after the tag it counts from; Go's pseudo-versions follow from the specification |
+//! | `pep440` | LiteLLM's image tags: `-stable` is the release itself, `-stable.patch.2` comes after it (as `.post2`), `-nightly` before it (as `.dev0`) [docs.litellm.ai/blog/cleaner-release-versions]; `git describe` as above |
+//! | `llama-build` | `b8492`, `8492`, `b8492-abc1234` and `version: 8492 (abc1234)` are build 8492 |
+//! | `dotted` | a `v` may stand before it, zeros at the end do not count (`1.2` is `1.2.0`) |
+//!
+//! `+…` takes no part in Semantic Versioning's order; in PEP 440 it comes after the version without it, but a range
+//! never looks at it: PEP 440 has `<=1.0` hold for `1.0+cu130`.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::str::FromStr as _;
+
+use vigie_model::VersionOrder;
+
+/// The longest text that is looked at; it comes from the network.
+const LONGEST: usize = 128;
+
+/// What servers say in place of a version.
+const PLACEHOLDERS: &[&str] = &[
+    "",
+    "(devel)",
+    "dev",
+    "devel",
+    "development",
+    "edge",
+    "head",
+    "latest",
+    "local",
+    "main",
+    "master",
+    "n/a",
+    "nightly",
+    "none",
+    "null",
+    "snapshot",
+    "undefined",
+    "unknown",
+    "untagged",
+];
+
+/// Why a text is no version that can be ordered.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotAVersion {
+    /// The build hides its version: `0.0.0`, `dev`, `latest`, `b0-unknown`.
+    #[error("{0} is what a build says that hides its version")]
+    Hidden(String),
+    /// The text does not follow its order's grammar.
+    #[error("{text} cannot be ordered as {}", order_word(*.order))]
+    Unreadable {
+        /// The text, cut and made printable.
+        text: String,
+        /// The order it was read under.
+        order: VersionOrder,
+    },
+    /// The version is the author's own and has no order.
+    #[error("the version is its author's own")]
+    Author,
+}
+
+/// A version under one order.
+///
+/// `Ord` is a total order: versions of different orders are never equal, and sort by their order first. `1.0` and
+/// `1.0.0` are equal where their ecosystem says so, whatever their texts.
+#[derive(Clone, Debug)]
+pub struct Version {
+    text: String,
+    key: Key,
+}
+
+impl Version {
+    /// Reads a version as a server or an advisory writes it.
+    ///
+    /// # Errors
+    ///
+    /// [`NotAVersion`], if it hides the version or cannot be ordered.
+    pub fn parse(order: VersionOrder, text: &str) -> Result<Self, NotAVersion> {
+        if order == VersionOrder::Author {
+            return Err(NotAVersion::Author);
+        }
+        let unreadable = || NotAVersion::Unreadable {
+            text: printable(text),
+            order,
+        };
+        if text.len() > LONGEST {
+            return Err(unreadable());
+        }
+        let said = text.trim();
+        let mut lower = said.to_ascii_lowercase();
+        if PLACEHOLDERS.contains(&lower.as_str()) {
+            return Err(NotAVersion::Hidden(printable(said)));
+        }
+        // `0.1.45 (amd64 on linux)`: what stands in brackets is about the build.
+        if let Some(at) = lower.find(" (") {
+            lower.truncate(at);
+        }
+        let key = match order {
+            VersionOrder::Semver => Semver::parse(&lower).map(Key::Semver),
+            VersionOrder::Pep440 => pep440(&lower).map(Key::Pep440),
+            VersionOrder::LlamaBuild => llama_build(&lower).map(Key::Build),
+            VersionOrder::Dotted => dotted(&lower).map(Key::Dotted),
+            VersionOrder::Author => None,
+        }
+        .ok_or_else(unreadable)?;
+        if key.hides() {
+            return Err(NotAVersion::Hidden(printable(said)));
+        }
+        Ok(Self {
+            text: printable(said),
+            key,
+        })
+    }
+
+    /// The order it was read under.
+    #[must_use]
+    pub fn order(&self) -> VersionOrder {
+        match self.key {
+            Key::Semver(_) => VersionOrder::Semver,
+            Key::Pep440(_) => VersionOrder::Pep440,
+            Key::Build(_) => VersionOrder::LlamaBuild,
+            Key::Dotted(_) => VersionOrder::Dotted,
+        }
+    }
+
+    /// The version as ranges see it: without the local part of PEP 440.
+    #[must_use]
+    pub fn public(mut self) -> Self {
+        if let Key::Pep440(version) = self.key {
+            self.key = Key::Pep440(version.without_local());
+        }
+        self
+    }
+}
+
+/// The text that was read.
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl PartialEq for Version {
+    fn eq(&self, other: &Self) -> bool {
+        self.key == other.key
+    }
+}
+
+impl Eq for Version {}
+
+impl PartialOrd for Version {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Version {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.key.cmp(&other.key)
+    }
+}
+
+/// The word of an order, as product files and advisories write it.
+pub(crate) fn order_word(order: VersionOrder) -> &'static str {
+    match order {
+        VersionOrder::Semver => "semver",
+        VersionOrder::Pep440 => "pep440",
+        VersionOrder::LlamaBuild => "llama-build",
+        VersionOrder::Dotted => "dotted",
+        VersionOrder::Author => "author",
+    }
+}
+
+/// What a version is compared by.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Key {
+    Semver(Semver),
+    Pep440(pep440_rs::Version),
+    Build(u64),
+    Dotted(Vec<u64>),
+}
+
+impl Key {
+    /// Whether builds say this that do not know their version.
+    fn hides(&self) -> bool {
+        match self {
+            // Go's pseudo-versions of a module without tags (v0.0.0-20240506…) too: they name a commit, no release.
+            Self::Semver(semver) => semver.core == [0, 0, 0],
+            // setuptools-scm says 0.1.dev1+gabc1234 where it finds no tag.
+            Self::Pep440(version) => {
+                version.release().iter().all(|part| *part == 0)
+                    || (version.release() == [0, 1] && version.is_dev() && version.is_local())
+            }
+            // 0: not known. 1: counted in a clone with a history of one commit.
+            Self::Build(number) => *number <= 1,
+            Self::Dotted(parts) => parts.is_empty(),
+        }
+    }
+}
+
+/// A semantic version. Fields and variants stand in the order in which they are compared.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Semver {
+    core: [u64; 3],
+    stage: Stage,
+    /// Commits since the tag.
+    since: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    Before(Vec<Identifier>),
+    Release,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Identifier {
+    Numeric(u64),
+    Named(Vec<Run>),
+}
+
+/// A run of digits or of other characters, so that `rc9` comes before `rc10`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Run {
+    Digits(u64),
+    Other(String),
+}
+
+impl Semver {
+    fn parse(lower: &str) -> Option<Self> {
+        let text = lower.strip_prefix('v').unwrap_or(lower);
+        let (text, build) = text.split_once('+').unwrap_or((text, "0"));
+        if !build
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || ".-".contains(c))
+        {
+            return None;
+        }
+        let (text, since) = commits_since(text);
+        let (core, rest) = match text.split_once('-') {
+            Some((core, rest)) => (core, Some(rest)),
+            None => (text, None),
+        };
+        let parts = numbers(core)?;
+        let core = match parts[..] {
+            [major, minor] => [major, minor, 0],
+            [major, minor, patch] => [major, minor, patch],
+            _ => return None,
+        };
+        let stage = match rest {
+            None | Some("stable" | "release" | "final" | "ga" | "lts") => Stage::Release,
+            Some(rest) => Stage::Before(
+                rest.split('.')
+                    .map(Identifier::parse)
+                    .collect::<Option<_>>()?,
+            ),
+        };
+        Some(Self { core, stage, since })
+    }
+}
+
+impl Identifier {
+    fn parse(text: &str) -> Option<Self> {
+        if text.is_empty() || !text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
+            return None;
+        }
+        if text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return text.parse().ok().map(Self::Numeric);
+        }
+        let mut runs = Vec::new();
+        let mut rest = text;
+        while let Some(first) = rest.chars().next() {
+            let digits = first.is_ascii_digit();
+            let end = rest
+                .find(|c: char| c.is_ascii_digit() != digits)
+                .unwrap_or(rest.len());
+            let (run, after) = rest.split_at(end);
+            runs.push(if digits {
+                Run::Digits(run.parse().ok()?)
+            } else {
+                Run::Other(run.to_owned())
+            });
+            rest = after;
+        }
+        Some(Self::Named(runs))
+    }
+}
+
+/// Takes off what `git describe --long --dirty` adds to a tag: `-3-gabc1234-dirty`.
+fn commits_since(text: &str) -> (&str, u64) {
+    let clean = text.strip_suffix("-dirty").unwrap_or(text);
+    let described = || {
+        let (rest, commit) = clean.rsplit_once("-g")?;
+        let (tag, count) = rest.rsplit_once('-')?;
+        let commit = commit.len() >= 7 && commit.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let count = number(count)?;
+        (commit && !tag.is_empty()).then_some((tag, count))
+    };
+    described().unwrap_or((clean, 0))
+}
+
+fn pep440(lower: &str) -> Option<pep440_rs::Version> {
+    let (text, since) = commits_since(lower);
+    let mut text = text.to_owned();
+    if since > 0 {
+        text = format!("{text}.post{since}");
+    } else if let Some((base, rest)) = text.split_once("-stable") {
+        text = match rest.strip_prefix(".patch.") {
+            Some(patch) => format!("{base}.post{}", number(patch)?),
+            None if rest.is_empty() => base.to_owned(),
+            None => return None,
+        };
+    } else if let Some(base) = text.strip_suffix("-nightly") {
+        text = format!("{base}.dev0");
+    }
+    pep440_rs::Version::from_str(&text).ok()
+}
+
+fn llama_build(lower: &str) -> Option<u64> {
+    let text = lower.strip_prefix("version:").unwrap_or(lower).trim_start();
+    let text = text.strip_prefix('b').unwrap_or(text);
+    let (digits, rest) = text.split_once('-').unwrap_or((text, "unknown"));
+    let rest = rest.strip_suffix("-dirty").unwrap_or(rest);
+    let commit = rest.strip_prefix('g').unwrap_or(rest);
+    let commit =
+        (4..=40).contains(&commit.len()) && commit.bytes().all(|byte| byte.is_ascii_hexdigit());
+    (commit || rest == "unknown").then(|| number(digits))?
+}
+
+fn dotted(lower: &str) -> Option<Vec<u64>> {
+    let mut parts = numbers(lower.strip_prefix('v').unwrap_or(lower))?;
+    while parts.last() == Some(&0) {
+        parts.pop();
+    }
+    Some(parts)
+}
+
+/// Numbers between dots.
+fn numbers(text: &str) -> Option<Vec<u64>> {
+    text.split('.').map(number).collect()
+}
+
+/// Digits and nothing else: `u64::from_str` takes a sign too.
+fn number(text: &str) -> Option<u64> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| text.parse().ok())?
+}
+
+/// A text from the network, cut and without control characters, fit for a sentence.
+fn printable(text: &str) -> String {
+    let text = text.trim();
+    if text.is_empty() {
+        return "an empty text".to_owned();
+    }
+    let mut short: String = text.chars().take(40).flat_map(char::escape_debug).collect();
+    if text.chars().nth(40).is_some() {
+        short.push('…');
+    }
+    short
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn version(order: VersionOrder, text: &str) -> Version {
+        Version::parse(order, text).unwrap_or_else(|error| panic!("{text}: {error}"))
+    }
+
+    /// Each line ascends strictly; texts joined by `=` are equal.
+    fn ascends(order: VersionOrder, ladder: &[&str]) {
+        let steps: Vec<Vec<Version>> = ladder
+            .iter()
+            .map(|step| step.split(" = ").map(|text| version(order, text)).collect())
+            .collect();
+        for (i, lower) in steps.iter().enumerate() {
+            for a in lower {
+                for b in lower {
+                    assert_eq!(a.cmp(b), Ordering::Equal, "{a} = {b}");
+                    assert_eq!(a, b);
+                }
+                for b in steps[i + 1..].iter().flatten() {
+                    assert_eq!(a.cmp(b), Ordering::Less, "{a} < {b}");
+                    assert_eq!(b.cmp(a), Ordering::Greater, "{b} > {a}");
+                    assert_ne!(a, b);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn semantic_versions_ascend() {
+        ascends(
+            VersionOrder::Semver,
+            &[
+                "0.1.33 = v0.1.33 = V0.1.33 = 0.1.33+build.5",
+                "v0.1.34-0.20240501010101-abcdefabcdef",
+                "0.1.34-rc0",
+                "0.1.34-rc1",
+                "0.1.34-rc9",
+                "0.1.34-rc10",
+                "0.1.34 = v0.1.34 = 0.1.34 (amd64 on linux) = 0.1.34-0-gabc1234 = 0.1.34-dirty = 0.1.34-stable",
+                "0.1.34-12-gabc1234 = 0.1.34-12-gabc1234-dirty",
+                "0.3.14",
+                "0.4.0-ci1",
+                "0.4.0-rc0",
+                "0.4.0-rc0-3-gabc1234",
+                "0.4.0-rc1",
+                "0.4.0 = 0.4",
+                "0.5.8-rc7",
+                "v0.5.8-rc7.0.20250207180437-adb8ee99e3cd",
+                "0.5.8",
+                "0.9.9",
+                "0.10.1",
+                "0.10.12",
+                "1.0.0-alpha",
+                "1.0.0-alpha.1",
+                "1.0.0-alpha.beta",
+                "1.0.0-beta",
+                "1.0.0-beta.2",
+                "1.0.0-beta.11",
+                "1.0.0-rc.1",
+                "1.0.0",
+            ],
+        );
+    }
+
+    #[test]
+    fn python_versions_ascend() {
+        ascends(
+            VersionOrder::Pep440,
+            &[
+                "0.5.0.dev1",
+                "0.5.0rc1",
+                "0.5.0 = v0.5.0 = 0.5",
+                "0.5.0+cpu",
+                "0.5.0+cu130",
+                "0.5.0.post1",
+                "0.5.0.post2",
+                "0.5.10",
+                "0.5.10.post1 = 0.5.10-1",
+                "0.9.9",
+                "0.10.1",
+                "0.10.1.1",
+                "0.10.12",
+                "0.22.0.dev3+g0123abc",
+                "0.22.0a1",
+                "0.22.0b1",
+                "0.22.0rc1 = 0.22.0-rc1 = 0.22.0.rc.1",
+                "0.22.0rc2",
+                "0.22.0",
+                "1.40.3.dev2",
+                "1.40.3.dev3",
+                "1.65.4-nightly = 1.65.4.dev0",
+                "1.65.4",
+                "1.83.7rc1",
+                "1.83.7 = 1.83.7-stable = v1.83.7-stable",
+                "v1.83.7-stable.patch.1 = 1.83.7.post1",
+                "1.83.7-stable.patch.2",
+                "1.83.7-12-gabc1234",
+                "1.83.10-stable",
+                "1.83.14",
+            ],
+        );
+    }
+
+    #[test]
+    fn builds_and_dotted_numbers_ascend() {
+        ascends(
+            VersionOrder::LlamaBuild,
+            &[
+                "b999",
+                "b8491",
+                "b8492 = 8492 = b8492-abc123 = version: 8492 (abc123) = 8492 (abc1234) = b8492-unknown = B8492-gabc1234-dirty",
+                "b11393",
+            ],
+        );
+        ascends(
+            VersionOrder::Dotted,
+            &[
+                "0.9.9",
+                "0.10.1",
+                "0.10.12",
+                "1.2 = 1.2.0 = v1.2",
+                "1.2.0.1",
+                "2026.6.0",
+                "2026.10",
+            ],
+        );
+    }
+
+    #[test]
+    fn what_is_no_version_is_told_from_what_hides_it() {
+        use VersionOrder::{Dotted, LlamaBuild, Pep440, Semver};
+        let hidden = [
+            (Semver, "0.0.0"),
+            (Semver, "v0.0.0-20240506123456-abcdefabcdef"),
+            (Semver, "0.0.0-dev"),
+            (Semver, "dev"),
+            (Semver, "unknown"),
+            (Semver, "LATEST"),
+            (Semver, " "),
+            (Pep440, "0.0.0"),
+            (Pep440, "0.0.0.dev0"),
+            (Pep440, "0+unknown"),
+            (Pep440, "0.1.dev1+g0123abc"),
+            (LlamaBuild, "b0-unknown"),
+            (LlamaBuild, "b0"),
+            (LlamaBuild, "b1-0123abc"),
+            (LlamaBuild, "version: 0 (unknown)"),
+            (LlamaBuild, "unknown"),
+            (Dotted, "0.0"),
+        ];
+        for (order, text) in hidden {
+            assert!(
+                matches!(Version::parse(order, text), Err(NotAVersion::Hidden(_))),
+                "{text}: {:?}",
+                Version::parse(order, text)
+            );
+        }
+        let unreadable = [
+            (Semver, "4"),
+            (Semver, "1.2.3.4"),
+            (Semver, "1.2.x"),
+            (Semver, "0.22.0rc1"),
+            (Semver, "1.2.3-"),
+            (Semver, "1.2.3-a..b"),
+            (Semver, "+1.2.3"),
+            (Semver, "1.2.3 beta"),
+            (Semver, "99999999999999999999.0.0"),
+            (Semver, "ollama"),
+            (Pep440, "main-v1.2.3-stable"),
+            (Pep440, "1.2.3-stable.gemini"),
+            (Pep440, "1.2.3-post1-stable.patch.1"),
+            (Pep440, "b8492"),
+            (LlamaBuild, "0.0.8492"),
+            (LlamaBuild, "master-8492"),
+            (LlamaBuild, "2024-11-22"),
+            (LlamaBuild, "-8492"),
+            (Dotted, "1.2-rc1"),
+            (Dotted, "1..2"),
+        ];
+        for (order, text) in unreadable {
+            assert!(
+                matches!(
+                    Version::parse(order, text),
+                    Err(NotAVersion::Unreadable { .. })
+                ),
+                "{text}: {:?}",
+                Version::parse(order, text)
+            );
+        }
+        assert!(matches!(
+            Version::parse(VersionOrder::Author, "1.0.0"),
+            Err(NotAVersion::Author)
+        ));
+        let long = format!("1.{}", "0".repeat(200));
+        let error = Version::parse(Semver, &long).expect_err("too long");
+        assert!(error.to_string().len() < 100, "{error}");
+        let error = Version::parse(Semver, "1\u{1b}[31m").expect_err("no version");
+        assert!(!error.to_string().contains('\u{1b}'), "{error}");
+    }
+
+    #[test]
+    fn ranges_do_not_see_the_local_part() {
+        let told = version(VersionOrder::Pep440, "0.22.0+cu130");
+        let bound = version(VersionOrder::Pep440, "0.22.0");
+        assert!(told > bound);
+        assert_eq!(told.clone().public(), bound);
+        assert_eq!(told.public().to_string(), "0.22.0+cu130");
+    }
+
+    fn texts(order: VersionOrder) -> BoxedStrategy<String> {
+        // Small numbers, so that equal and nearly equal versions are frequent.
+        match order {
+            VersionOrder::Semver => "v?[0-2]\\.[0-2](\\.[0-3])?(-(rc[0-3]|rc1[0-2]|[0-2]|alpha|beta\\.[0-3]|stable|[a-c0-2-]{1,3}))?(-[0-2]-gabc1234)?(\\+[a-c]{1,2})?",
+            VersionOrder::Pep440 => "v?[0-2](\\.[0-2]){1,3}((a|b|rc)[0-2])?(\\.post[0-2])?(\\.dev[0-2])?(\\+[a-c0-2]{1,3})?(-stable|-stable\\.patch\\.[0-2]|-nightly)?",
+            VersionOrder::LlamaBuild => "b?[0-9]{1,2}(-abc1234|-unknown)?",
+            _ => "v?[0-2](\\.[0-2]){0,3}",
+        }
+        .prop_map(|text: String| text)
+        .boxed()
+    }
+
+    fn orders() -> impl Strategy<Value = VersionOrder> {
+        prop_oneof![
+            Just(VersionOrder::Semver),
+            Just(VersionOrder::Pep440),
+            Just(VersionOrder::LlamaBuild),
+            Just(VersionOrder::Dotted)
+        ]
+    }
+
+    fn three() -> impl Strategy<Value = [Version; 3]> {
+        orders()
+            .prop_flat_map(|order| {
+                let text = move || {
+                    texts(order).prop_filter_map("no version", move |text| {
+                        Version::parse(order, &text).ok()
+                    })
+                };
+                (text(), text(), text())
+            })
+            .prop_map(|(a, b, c)| [a, b, c])
+    }
+
+    proptest! {
+        #[test]
+        fn the_order_is_total([a, b, c] in three()) {
+            prop_assert_eq!(a.cmp(&a), Ordering::Equal);
+            prop_assert_eq!(a.cmp(&b), b.cmp(&a).reverse());
+            prop_assert_eq!(a == b, a.cmp(&b) == Ordering::Equal);
+            let mut sorted = [a, b, c];
+            sorted.sort();
+            prop_assert!(sorted[0] <= sorted[1] && sorted[1] <= sorted[2] && sorted[0] <= sorted[2]);
+            if sorted[0] == sorted[2] {
+                prop_assert!(sorted[0] == sorted[1]);
+            }
+        }
+
+        #[test]
+        fn a_prefix_and_white_space_change_nothing([a, _, _] in three()) {
+            let order = a.order();
+            prop_assert_eq!(&version(order, &format!("  {a}\n")), &a);
+            if order != VersionOrder::LlamaBuild {
+                let bare = a.to_string().trim_start_matches('v').to_owned();
+                prop_assert_eq!(version(order, &format!("v{bare}")), a);
+            }
+        }
+
+        #[test]
+        fn numbers_count_as_numbers(order in orders(), a in 2u64..100_000, b in 2u64..100_000) {
+            let text = |n: u64| if order == VersionOrder::LlamaBuild { format!("b{n}") } else { format!("0.{n}.1") };
+            prop_assert_eq!(version(order, &text(a)).cmp(&version(order, &text(b))), a.cmp(&b));
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(order in orders(), text in any::<String>()) {
+            let _ = Version::parse(order, &text);
+        }
+
+        #[test]
+        fn nothing_that_looks_like_a_version_makes_it_panic(order in orders(), text in "[vb0-9.+ ()a-g-]{0,40}") {
+            let _ = Version::parse(order, &text);
+        }
+    }
+}

@@ -1,0 +1,366 @@
+//! The compiled catalogue.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use serde_json::Value;
+use vigie_model::{Effect, EvidenceWeight, LeakKind, Posture, VersionOrder};
+
+use crate::clause::{Guards, Look, Place, SigId};
+use crate::index::Index;
+use crate::markers::Markers;
+use crate::pointer::Pointer;
+use crate::route::{EffectTable, Route};
+use crate::rule::{Kind, ListRule, Purpose, ReplyEnd, VersionRule};
+
+/// What makes two requests the same: they are sent once.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Signature {
+    /// The method.
+    pub method: String,
+    /// The path, or `session:ID` where the server names it.
+    pub path: String,
+    /// The body.
+    pub body: Option<String>,
+}
+
+impl Signature {
+    /// A GET.
+    #[must_use]
+    pub fn get(path: &str) -> Self {
+        Self {
+            method: "GET".to_owned(),
+            path: path.to_owned(),
+            body: None,
+        }
+    }
+}
+
+/// A request of a product or of the openings.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Its id within the file.
+    pub id: String,
+    /// Its number.
+    pub sig: SigId,
+    /// The method.
+    pub method: String,
+    /// The path; values in `{…}` are filled in.
+    pub path: String,
+    /// Headers; values in `{…}` are filled in.
+    pub headers: Vec<(String, String)>,
+    /// The JSON body as text; `{model}` is filled in.
+    pub body: Option<String>,
+    /// When it is sent.
+    pub purpose: Purpose,
+    /// What must hold before.
+    pub when: Vec<Look>,
+    /// Where the reply ends.
+    pub reply: ReplyEnd,
+    /// The request that opened the stream on which it is answered.
+    pub session: Option<String>,
+    /// Whether a redirect is followed.
+    pub follow: bool,
+}
+
+/// A request that every endpoint may get.
+#[derive(Clone, Debug)]
+pub struct Opening {
+    /// The request.
+    pub request: Request,
+    /// What must hold before.
+    pub when: Vec<Look>,
+    /// What must not.
+    pub unless: Vec<Look>,
+}
+
+/// One piece of evidence.
+#[derive(Clone, Debug)]
+pub struct CompiledEvidence {
+    /// Its id.
+    pub id: String,
+    /// How much it says.
+    pub weight: EvidenceWeight,
+    /// Why.
+    pub why: String,
+    /// What it looks at.
+    pub look: Look,
+    /// What stands beside.
+    pub guards: Guards,
+}
+
+/// Where the version is.
+#[derive(Clone, Debug)]
+pub struct CompiledVersion {
+    /// The exchange.
+    pub place: Place,
+    /// What stands beside.
+    pub guards: Guards,
+    /// What to take.
+    pub rule: VersionRule,
+}
+
+/// What a stranger meets.
+#[derive(Clone, Debug)]
+pub struct CompiledPosture {
+    /// The posture.
+    pub posture: Posture,
+    /// What must hold.
+    pub look: Look,
+    /// What stands beside.
+    pub guards: Guards,
+}
+
+/// How a list is read.
+#[derive(Clone, Debug)]
+pub struct CompiledList {
+    /// What must hold.
+    pub look: Look,
+    /// What stands beside.
+    pub guards: Guards,
+    /// How.
+    pub rule: ListRule,
+}
+
+/// A sign of pretence.
+#[derive(Clone, Debug)]
+pub struct CompiledTell {
+    /// Its id.
+    pub id: String,
+    /// How much it adds.
+    pub weight: f64,
+    /// What must hold.
+    pub look: Look,
+    /// What stands beside.
+    pub guards: Guards,
+}
+
+/// One product, compiled.
+#[derive(Clone, Debug)]
+pub struct Product {
+    /// Its file's name.
+    pub id: String,
+    /// As its makers write it.
+    pub name: String,
+    /// What it is for.
+    pub kind: Kind,
+    /// Where its source is.
+    pub source: String,
+    /// Default ports.
+    pub ports: Vec<u16>,
+    /// How versions are ordered.
+    pub versions: VersionOrder,
+    /// Names in advisories.
+    pub packages: Vec<String>,
+    /// Products it answers as.
+    pub emulates: Vec<u32>,
+    /// First versions that tell a thing.
+    pub since: BTreeMap<String, String>,
+    /// Fixtures that look alike.
+    pub neighbours: Vec<String>,
+    /// Named only if nothing else is.
+    pub last_resort: bool,
+    /// Routes by effect.
+    pub routes: Vec<(Effect, Vec<Route>)>,
+    /// Requests.
+    pub requests: Vec<Request>,
+    /// Evidence.
+    pub evidence: Vec<CompiledEvidence>,
+    /// Version.
+    pub version: Vec<CompiledVersion>,
+    /// Values that are no version.
+    pub hidden: Vec<String>,
+    /// Whether it never tells its version.
+    pub version_never: bool,
+    /// Postures.
+    pub posture: Vec<CompiledPosture>,
+    /// Models.
+    pub models: Vec<CompiledList>,
+    /// More of one model.
+    pub details: Option<CompiledList>,
+    /// Models in memory.
+    pub running: Vec<CompiledList>,
+    /// Tools.
+    pub tools: Vec<CompiledList>,
+    /// Leaks.
+    pub leaks: Vec<(LeakKind, Look, Guards)>,
+    /// Tells.
+    pub tells: Vec<CompiledTell>,
+    /// The proof: the request's position and where the answer is.
+    pub prove: Option<(usize, Pointer)>,
+    /// Remedies by finding.
+    pub remedies: BTreeMap<String, String>,
+}
+
+impl Product {
+    /// Whether it has a route of that effect.
+    #[must_use]
+    pub fn has_effect(&self, effect: Effect) -> bool {
+        self.routes
+            .iter()
+            .any(|(e, routes)| *e == effect && !routes.is_empty())
+    }
+
+    /// The first routes of that effect, for texts.
+    #[must_use]
+    pub fn routes_with(&self, effect: Effect) -> Vec<&Route> {
+        self.routes
+            .iter()
+            .filter(|(e, _)| *e == effect)
+            .flat_map(|(_, routes)| routes)
+            .collect()
+    }
+}
+
+/// Why a request is not sent.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Forbidden {
+    /// It has a harmful effect.
+    #[error("{method} {path} has the effect {effect}, which a scan never causes")]
+    Effect {
+        /// The method.
+        method: String,
+        /// The path.
+        path: String,
+        /// The effect.
+        effect: Effect,
+    },
+    /// No route fits it.
+    #[error("{method} {path} fits no route of the catalogue, so its effect is not known")]
+    NoRoute {
+        /// The method.
+        method: String,
+        /// The path.
+        path: String,
+    },
+}
+
+/// What vigie knows of every product, checked and compiled.
+#[derive(Debug)]
+pub struct Catalog {
+    pub(crate) products: Vec<Product>,
+    pub(crate) by_id: BTreeMap<String, u32>,
+    pub(crate) signatures: Vec<Signature>,
+    pub(crate) sig_ids: HashMap<Signature, SigId>,
+    pub(crate) openings: Vec<Opening>,
+    pub(crate) effects: EffectTable,
+    pub(crate) floor: Option<Arc<(EffectTable, BTreeMap<String, u32>)>>,
+    pub(crate) index: Index,
+    pub(crate) markers: Markers,
+    pub(crate) hash: String,
+    pub(crate) date: String,
+    pub(crate) root: SigId,
+    pub(crate) absent: SigId,
+}
+
+impl Catalog {
+    /// The products, by id.
+    #[must_use]
+    pub fn products(&self) -> &[Product] {
+        &self.products
+    }
+
+    /// One product.
+    #[must_use]
+    pub fn product(&self, id: &str) -> Option<&Product> {
+        self.by_id
+            .get(id)
+            .and_then(|number| self.products.get(usize::try_from(*number).ok()?))
+    }
+
+    pub(crate) fn nth(&self, number: u32) -> &Product {
+        &self.products[number as usize]
+    }
+
+    /// The requests that every endpoint may get before it is recognised.
+    #[must_use]
+    pub fn openings(&self) -> &[Opening] {
+        &self.openings
+    }
+
+    /// The hash over its files, `sha256:<hex>`.
+    #[must_use]
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    /// Its date, `YYYY-MM-DD`.
+    #[must_use]
+    pub fn date(&self) -> &str {
+        &self.date
+    }
+
+    /// The words that classify prompts, models and tools.
+    #[must_use]
+    pub fn markers(&self) -> &Markers {
+        &self.markers
+    }
+
+    /// The default ports of all products, each once, in order.
+    #[must_use]
+    pub fn ports(&self) -> Vec<u16> {
+        let mut ports: Vec<u16> = self
+            .products
+            .iter()
+            .flat_map(|product| product.ports.iter().copied())
+            .collect();
+        ports.sort_unstable();
+        ports.dedup();
+        ports
+    }
+
+    /// Says whether a request may be sent: by the worst effect that any file gives it until the product is `known`, by that
+    /// product's own afterwards, and never below the floor of the embedded catalogue.
+    ///
+    /// This is the check that the transport makes again, from the bytes it is about to send.
+    ///
+    /// # Errors
+    ///
+    /// The effect is not harmless (or, with `prove`, not `infer`), or no route fits.
+    pub fn permit(
+        &self,
+        known: Option<u32>,
+        method: &str,
+        path: &str,
+        body: Option<&str>,
+        prove: bool,
+    ) -> Result<Effect, Forbidden> {
+        let body: Option<Value> = body
+            .filter(|text| !text.is_empty())
+            .and_then(|text| serde_json::from_str(text).ok());
+        let body = body.as_ref();
+        let by_files = match known {
+            Some(product) => self.effects.of_product(product, method, path, body),
+            None => self.effects.worst(method, path, body),
+        };
+        let no_route = || Forbidden::NoRoute {
+            method: method.to_owned(),
+            path: path.to_owned(),
+        };
+        let effect = by_files.ok_or_else(no_route)?;
+        let floored = self.floor.as_ref().and_then(|floor| {
+            let (table, ids) = floor.as_ref();
+            let same = known.and_then(|known| ids.get(&self.nth(known).id));
+            match same {
+                Some(product) => table.of_product(*product, method, path, body),
+                None => table.worst(method, path, body),
+            }
+        });
+        let effect = effect.max(floored.unwrap_or(effect));
+        if effect.is_harmless() || (prove && effect == Effect::Infer) {
+            Ok(effect)
+        } else {
+            Err(Forbidden::Effect {
+                method: method.to_owned(),
+                path: path.to_owned(),
+                effect,
+            })
+        }
+    }
+
+    /// The signature behind a number.
+    #[must_use]
+    pub fn signature(&self, sig: SigId) -> Option<&Signature> {
+        self.signatures.get(sig as usize)
+    }
+}

@@ -1,0 +1,435 @@
+//! From a conversation to what it says: identity, exposure, deception.
+
+use vigie_model::{
+    Activity, Capability, Deception, Evidence, EvidenceWeight, Exposure, Identity, Known, Leak,
+    Model, Tell, Why,
+};
+
+use crate::catalog::Product;
+use crate::clause::Seen as _;
+use crate::read;
+use crate::rule::{BodyType, Kind};
+use crate::session::{Session, Tally};
+use crate::view::View;
+
+/// What a conversation said.
+#[derive(Clone, Debug)]
+pub struct Conclusion {
+    /// What it is.
+    pub identity: Identity,
+    /// What it shows. `reach` is the host room's to say.
+    pub exposure: Exposure,
+    /// Whether it is what it seems.
+    pub deception: Deception,
+    /// Whether any HTTP reply came.
+    pub spoke_http: bool,
+}
+
+impl Session {
+    /// Draws the conclusion. `measured` is what the fixtures measured of a product: the highest confidence it may have.
+    #[must_use]
+    pub fn conclude(&self, measured: &dyn Fn(&str) -> f64) -> Conclusion {
+        let named = self.named();
+        let winner = named.first().map(|number| self.catalog.nth(*number));
+        let seen = &self.record;
+        let spoke_http = seen.views.iter().any(|view| view.reply().is_some());
+
+        let (version, mut exposure) = match winner {
+            Some(product) => {
+                let version = read::version(product, seen);
+                let exposure = self.exposure(product, &version);
+                (version, exposure)
+            }
+            None => (
+                Known::unknown(Why::NotAsked),
+                Exposure::unknown(Why::NotAsked),
+            ),
+        };
+        let (posture, from) = read::posture(winner, &self.catalog, seen);
+        exposure.posture = posture;
+        exposure.posture_from = from;
+        if let (Some(product), Some(index)) = (winner, seen.proof)
+            && let Some((_, answer)) = &product.prove
+            && let Some(view) = seen.views.get(index)
+        {
+            let answered = view.reply().is_some_and(|reply| reply.status == 200)
+                && view
+                    .json()
+                    .and_then(|json| answer.first(json))
+                    .and_then(|v| v.as_str())
+                    .is_some_and(|text| !text.is_empty());
+            exposure.inference_proved = Some(answered);
+        }
+
+        let tally = named
+            .first()
+            .and_then(|number| self.tallies.get(number))
+            .copied()
+            .unwrap_or_default();
+        let confidence = winner.map_or(0.0, |product| {
+            round(certainty(tally).min(measured(&product.id)))
+        });
+        let product = match winner {
+            Some(product) => Known::Known(product.id.clone()),
+            None if spoke_http => Known::unknown_because(
+                Why::NotCarried,
+                "no product of the catalogue fits what it answered",
+            ),
+            None => Known::unknown_because(Why::Unparsable, "it does not answer in HTTP"),
+        };
+        let deception = if spoke_http {
+            self.deception(winner, &version, &exposure)
+        } else {
+            Deception::unknown(Why::NotAsked)
+        };
+        Conclusion {
+            identity: Identity {
+                product,
+                version,
+                confidence,
+                evidence: self.evidence(winner),
+                also: named
+                    .iter()
+                    .skip(1)
+                    .map(|number| self.catalog.nth(*number))
+                    .filter(|p| !p.last_resort)
+                    .map(|p| p.id.clone())
+                    .collect(),
+            },
+            exposure,
+            deception,
+            spoke_http,
+        }
+    }
+
+    fn exposure(&self, product: &Product, version: &Known<String>) -> Exposure {
+        let seen = &self.record;
+        let models = read::models(&self.catalog, product, seen, version);
+        let activity = match (&models, product.kind) {
+            (Known::Known(models), Kind::Inference | Kind::Gateway) => {
+                Known::Known(if models.is_empty() {
+                    Activity::Dormant
+                } else {
+                    Activity::Active
+                })
+            }
+            (Known::Unknown(unknown), Kind::Inference | Kind::Gateway) => {
+                Known::Unknown(unknown.clone())
+            }
+            _ => Known::unknown(Why::NotCarried),
+        };
+        let leaks = product
+            .leaks
+            .iter()
+            .filter(|(_, _, guards)| guards.pass(seen))
+            .filter_map(|(what, look, _)| {
+                let request = &look.find(seen)?.exchange.request;
+                Some(Leak {
+                    what: *what,
+                    request: format!("{} {}", request.method, request.path),
+                })
+            })
+            .collect();
+        let tools = self
+            .named()
+            .iter()
+            .map(|number| read::tools(&self.catalog, self.catalog.nth(*number), seen))
+            .reduce(|first, second| if first.is_known() { first } else { second })
+            .unwrap_or(Known::unknown(Why::NotAsked));
+        Exposure {
+            posture: Known::unknown(Why::NotAsked),
+            posture_from: None,
+            reach: Known::unknown(Why::NotAsked),
+            activity,
+            capabilities: host_capabilities(&models),
+            models,
+            running: read::running(product, seen),
+            tools,
+            leaks,
+            inference_proved: None,
+        }
+    }
+
+    fn evidence(&self, winner: Option<&Product>) -> Vec<Evidence> {
+        let mut all: Vec<Evidence> = Vec::new();
+        for (number, rule, index) in &self.hits {
+            let product = self.catalog.nth(*number);
+            let evidence = &product.evidence[*rule as usize];
+            let Some(view) = self.record.views.get(*index) else {
+                continue;
+            };
+            let repeated = all
+                .iter()
+                .any(|e| e.product == product.id && e.rule == evidence.id);
+            if !repeated && evidence.guards.pass(&self.record) {
+                all.push(told(
+                    product,
+                    &evidence.id,
+                    evidence.weight,
+                    &evidence.why,
+                    view,
+                ));
+            }
+        }
+        // What rules a product out is shown beside what spoke for it.
+        for (number, tally) in &self.tallies {
+            if !tally.contradicted || tally.points() == 0 {
+                continue;
+            }
+            let product = self.catalog.nth(*number);
+            for evidence in product
+                .evidence
+                .iter()
+                .filter(|e| e.weight == EvidenceWeight::Contradicts)
+            {
+                if let Some(view) = evidence.look.find(&self.record)
+                    && evidence.guards.pass(&self.record)
+                {
+                    all.push(told(
+                        product,
+                        &evidence.id,
+                        evidence.weight,
+                        &evidence.why,
+                        view,
+                    ));
+                }
+            }
+        }
+        let ours =
+            |evidence: &Evidence| winner.is_some_and(|product| product.id == evidence.product);
+        all.sort_by(|a, b| {
+            (!ours(a), a.weight, &a.product, &a.rule).cmp(&(
+                !ours(b),
+                b.weight,
+                &b.product,
+                &b.rule,
+            ))
+        });
+        all.truncate(24);
+        all
+    }
+
+    fn deception(
+        &self,
+        winner: Option<&Product>,
+        version: &Known<String>,
+        exposure: &Exposure,
+    ) -> Deception {
+        let seen = &self.record;
+        let mut tells = Vec::new();
+        let mut tell = |id: &str, weight: f64, text: String| {
+            tells.push(Tell {
+                id: id.to_owned(),
+                weight,
+                seen: text,
+            })
+        };
+
+        if let Some(view) = seen.at(self.catalog.absent)
+            && view.reply().is_some_and(|reply| reply.status == 200)
+            && view.body_type() == BodyType::Json
+        {
+            tell(
+                "any-path-answers",
+                0.5,
+                format!("{} is 200 with JSON", crate::ABSENT_PATH),
+            );
+        }
+        let mut servers: Vec<&str> = seen
+            .views
+            .iter()
+            .filter_map(|view| view.reply()?.header("server"))
+            .collect();
+        servers.sort_unstable();
+        servers.dedup();
+        if servers.len() > 2 {
+            tell(
+                "rotating-server-header",
+                0.6,
+                format!(
+                    "{} different Server headers: {}",
+                    servers.len(),
+                    servers.join(", ")
+                ),
+            );
+        }
+        for view in &seen.views {
+            let Some(json) = view.json() else { continue };
+            let has = |key: &str| json.get(key).is_some();
+            if (has("models") || json.get("data").is_some_and(serde_json::Value::is_array))
+                && ["message", "choices", "eval_count", "total_duration", "role"]
+                    .iter()
+                    .any(|key| has(key))
+                && view.exchange.request.method == "GET"
+            {
+                tell(
+                    "chat-fields-in-list",
+                    0.8,
+                    format!(
+                        "{} mixes a list with an answer's fields",
+                        view.exchange.request.path
+                    ),
+                );
+                break;
+            }
+        }
+        if let Some(view) = seen.views.iter().find(|view| {
+            let text = view.text();
+            text.contains("uid=0(root)") || text.contains("root:x:0:0:")
+        }) {
+            tell(
+                "bait",
+                0.8,
+                format!(
+                    "{} offers what an intruder looks for",
+                    view.exchange.request.path
+                ),
+            );
+        }
+        for (number, tally) in &self.tallies {
+            let product = self.catalog.nth(*number);
+            let enough = tally.unique > 0 || tally.strong > 1;
+            if tally.contradicted
+                && enough
+                && winner.is_none_or(|winner| !winner.emulates.contains(number))
+            {
+                tell(
+                    "imitation",
+                    0.6,
+                    format!(
+                        "answers as {} and shows what {} never shows",
+                        product.name, product.name
+                    ),
+                );
+            }
+        }
+        let servers_named = self
+            .named()
+            .into_iter()
+            .filter(|n| matches!(self.catalog.nth(*n).kind, Kind::Inference))
+            .count();
+        if servers_named > 1 {
+            tell(
+                "several-products",
+                0.5,
+                "answers as several model servers at once".to_owned(),
+            );
+        }
+        if let Some(product) = winner {
+            for rule in &product.tells {
+                if let Some(view) = rule.look.find(seen)
+                    && rule.guards.pass(seen)
+                {
+                    tell(
+                        &rule.id,
+                        rule.weight,
+                        format!(
+                            "{} {}",
+                            view.exchange.request.method, view.exchange.request.path
+                        ),
+                    );
+                }
+            }
+            if let (Some(version), Some(models)) = (version.known(), exposure.models.known())
+                && let Some(what) = impossible(product, version, models)
+            {
+                tell("impossible-version", 0.7, what);
+            }
+        }
+        Deception::from_tells(tells)
+    }
+}
+
+/// A capability or a kind of model that this version could not have told.
+fn impossible(product: &Product, version: &str, models: &[Model]) -> Option<String> {
+    let old = |thing: &str| {
+        product
+            .since
+            .get(thing)
+            .filter(|since| read::before(version, since))
+    };
+    for model in models {
+        if let Some(capabilities) = model.capabilities.known() {
+            if let Some(since) = old("capabilities") {
+                return Some(format!(
+                    "version {version} tells capabilities, which came with {since}"
+                ));
+            }
+            for capability in capabilities {
+                if let Some(since) = old(&format!("capability.{capability}")) {
+                    return Some(format!(
+                        "version {version} tells {capability}, which came with {since}"
+                    ));
+                }
+            }
+        }
+        if model.remote.known() == Some(&true)
+            && let Some(since) = old("remote")
+        {
+            return Some(format!(
+                "version {version} lists a remote model, which came with {since}"
+            ));
+        }
+    }
+    None
+}
+
+/// A host has a capability if any of its models does; it is unknown if none does and any is unknown.
+fn host_capabilities(models: &Known<Vec<Model>>) -> Known<Vec<Capability>> {
+    match models {
+        Known::Unknown(unknown) => Known::Unknown(unknown.clone()),
+        Known::Known(models) => {
+            let mut all: Vec<Capability> = models
+                .iter()
+                .filter_map(|m| m.capabilities.known())
+                .flatten()
+                .cloned()
+                .collect();
+            all.sort();
+            all.dedup();
+            match models.iter().find_map(|model| model.capabilities.why()) {
+                Some(why) if all.is_empty() => Known::unknown(why),
+                _ => Known::Known(all),
+            }
+        }
+    }
+}
+
+fn told(product: &Product, rule: &str, weight: EvidenceWeight, why: &str, view: &View) -> Evidence {
+    let request = &view.exchange.request;
+    let seen = if why.is_empty() {
+        let text: String = view
+            .text()
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ")
+            .chars()
+            .take(80)
+            .collect();
+        format!("{} {text}", view.reply().map_or(0, |reply| reply.status))
+            .trim()
+            .to_owned()
+    } else {
+        why.to_owned()
+    };
+    Evidence {
+        product: product.id.clone(),
+        rule: rule.to_owned(),
+        weight,
+        request: format!("{} {}", request.method, request.path),
+        seen,
+    }
+}
+
+/// How sure the evidence alone makes: one minus the chance that all of it misleads. The chances (unique 1 in 100, strong 1 in 5,
+/// weak 4 in 5) are judgements; what the fixtures measured caps the result.
+fn certainty(tally: Tally) -> f64 {
+    let misled = 0.01_f64.powi(tally.unique.min(4) as i32)
+        * 0.2_f64.powi(tally.strong.min(6) as i32)
+        * 0.8_f64.powi(tally.weak.min(4) as i32);
+    1.0 - misled
+}
+
+fn round(value: f64) -> f64 {
+    (value * 100.0).floor() / 100.0
+}

@@ -1,0 +1,68 @@
+//! The catalogue that this build carries.
+
+use std::sync::{Arc, OnceLock};
+
+use include_dir::{Dir, include_dir};
+
+use crate::catalog::Catalog;
+use crate::load::Files;
+
+static PRODUCTS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../catalog/products");
+static ADVISORIES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../catalog/advisories");
+static FINDINGS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../catalog/findings");
+static OPENINGS: &str = include_str!("../../../catalog/openings.yaml");
+static MARKERS: &str = include_str!("../../../catalog/markers.yaml");
+
+impl Catalog {
+    /// The catalogue that this build carries, compiled once.
+    ///
+    /// # Panics
+    ///
+    /// Never in a build that passed its tests: they load the same files.
+    #[must_use]
+    pub fn embedded() -> Arc<Self> {
+        static COMPILED: OnceLock<Arc<Catalog>> = OnceLock::new();
+        Arc::clone(
+            COMPILED.get_or_init(|| match Catalog::load(&embedded_files(), None) {
+                Ok(catalog) => Arc::new(catalog),
+                Err(diagnostics) => {
+                    let all: Vec<String> = diagnostics.iter().map(ToString::to_string).collect();
+                    panic!("the embedded catalogue does not load:\n{}", all.join("\n"))
+                }
+            }),
+        )
+    }
+}
+
+/// The files of the embedded catalogue.
+#[must_use]
+pub fn embedded_files() -> Files {
+    let mut files = texts(&PRODUCTS, "products/", "yaml");
+    files.insert("openings.yaml".to_owned(), OPENINGS.to_owned());
+    files.insert("markers.yaml".to_owned(), MARKERS.to_owned());
+    files
+}
+
+/// The embedded advisories: file name and OSV text.
+#[must_use]
+pub fn embedded_advisories() -> Files {
+    texts(&ADVISORIES, "", "json")
+}
+
+/// The embedded texts of the findings: file name and YAML text.
+#[must_use]
+pub fn embedded_findings() -> Files {
+    texts(&FINDINGS, "", "yaml")
+}
+
+fn texts(dir: &Dir<'_>, prefix: &str, extension: &str) -> Files {
+    dir.files()
+        .filter(|file| file.path().extension().is_some_and(|e| e == extension))
+        .filter_map(|file| {
+            Some((
+                format!("{prefix}{}", file.path().to_str()?),
+                file.contents_utf8()?.to_owned(),
+            ))
+        })
+        .collect()
+}

@@ -1,0 +1,64 @@
+//! The rule language: parse, check, compile; identify from a transcript; routes and effects. No I/O.
+//!
+//! What vigie knows of a product stands in one file, `catalog/products/<id>.yaml`; the book's page "The rule language"
+//! describes it. [`Catalog::embedded`] is the catalogue that this build carries, [`Catalog::load`] reads another one.
+//! A [`Session`] is the conversation with one endpoint; [`fixture`] replays recorded conversations.
+
+mod catalog;
+mod clause;
+mod conclude;
+mod embedded;
+pub mod fixture;
+mod index;
+pub mod json_test;
+mod load;
+mod markers;
+mod measured;
+pub mod pattern;
+mod pointer;
+mod read;
+mod route;
+pub mod rule;
+mod session;
+mod view;
+
+pub use catalog::{Catalog, CompiledEvidence, Forbidden, Opening, Product, Request, Signature};
+pub use clause::{Guards, Look, Place, SigId};
+pub use conclude::Conclusion;
+pub use embedded::{embedded_advisories, embedded_files, embedded_findings};
+pub use load::{Diagnostic, Files, MAX_FILE_BYTES};
+pub use markers::Markers;
+pub use measured::Measured;
+pub use pattern::{MAX_PATTERN_BYTES, Pattern};
+pub use pointer::Pointer;
+pub use route::{EffectTable, Route};
+pub use rule::{Clause, Kind, Purpose, ReplyEnd};
+pub use session::{Ask, Limits, Prove, Session};
+
+/// The page that no product has: what it answers shows what a server says of unknown paths.
+pub const ABSENT_PATH: &str = "/vigie-no-such-page";
+
+/// The ids of all findings of a scan.
+pub const FINDINGS: [&str; 21] = [
+    "open-inference",
+    "management-reachable",
+    "empty-server-fillable",
+    "models-readable",
+    "system-prompt-readable",
+    "prompts-readable",
+    "settings-readable",
+    "credentials-readable",
+    "data-readable",
+    "metrics-readable",
+    "partial-key",
+    "first-visitor-admin",
+    "open-signup",
+    "open-application",
+    "tools-without-authentication",
+    "vulnerable-version",
+    "plain-http",
+    "uncensored-model",
+    "paid-quota-exposed",
+    "loopback-only",
+    "suspected-deception",
+];

@@ -1,0 +1,98 @@
+//! Words that classify prompts, models and tools (`catalog/markers.yaml`).
+
+use regex::{RegexSet, RegexSetBuilder};
+use vigie_model::{PromptClass, TextPrint, ToolRisk, sha256};
+
+use crate::rule::MarkersFile;
+
+/// Compiled markers. Lower bounds: a text that fits none may still be what they look for.
+#[derive(Clone, Debug)]
+pub struct Markers {
+    names: RegexSet,
+    uncensored: RegexSet,
+    defaults: RegexSet,
+    tools: Vec<(ToolRisk, RegexSet)>,
+}
+
+impl Markers {
+    /// Compiles them.
+    ///
+    /// # Errors
+    ///
+    /// An expression does not compile.
+    pub fn compile(file: &MarkersFile) -> Result<Self, String> {
+        let set = |list: &[String]| {
+            RegexSetBuilder::new(list)
+                .case_insensitive(true)
+                .size_limit(1 << 20)
+                .build()
+                .map_err(|error| error.to_string())
+        };
+        Ok(Self {
+            names: set(&file.uncensored_names)?,
+            uncensored: set(&file.uncensored_prompts)?,
+            defaults: set(&file.default_prompts)?,
+            tools: file
+                .tool_risks
+                .iter()
+                .map(|(risk, list)| Ok((*risk, set(list)?)))
+                .collect::<Result<_, String>>()?,
+        })
+    }
+
+    /// Whether a model's name says that safeguards were removed.
+    #[must_use]
+    pub fn uncensored_name(&self, name: &str) -> bool {
+        self.names.is_match(name)
+    }
+
+    /// Hash and class of a prompt or template; white space is folded first, so that the same text has one hash everywhere.
+    #[must_use]
+    pub fn print(&self, text: &str) -> TextPrint {
+        let folded = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let class = if folded.is_empty() {
+            PromptClass::Empty
+        } else if self.uncensored.is_match(&folded) {
+            PromptClass::Uncensored
+        } else if self.defaults.is_match(&folded) {
+            PromptClass::Default
+        } else {
+            PromptClass::Custom
+        };
+        TextPrint {
+            sha256: sha256(folded.as_bytes()),
+            characters: folded.chars().count() as u64,
+            class,
+            text: Some(text.to_owned()),
+        }
+    }
+
+    /// The risk classes of a tool, the worst first; `Other` where no word fits.
+    #[must_use]
+    pub fn tool_risks(&self, name: &str, description: &str, schema: &str) -> Vec<ToolRisk> {
+        // camelCase and snake_case names are split into words, so that a marker for `shell` finds runShell.
+        let mut words = String::with_capacity(name.len() * 2);
+        let mut last_lower = false;
+        for c in name.chars() {
+            if (c.is_uppercase() && last_lower) || !c.is_alphanumeric() {
+                words.push(' ');
+            }
+            if c.is_alphanumeric() {
+                words.push(c);
+            }
+            last_lower = c.is_lowercase() || c.is_numeric();
+        }
+        let text = format!("{words}\n{description}\n{schema}");
+        let mut risks: Vec<ToolRisk> = self
+            .tools
+            .iter()
+            .filter(|(_, set)| set.is_match(&text))
+            .map(|(risk, _)| *risk)
+            .collect();
+        risks.sort_unstable();
+        if risks.is_empty() {
+            risks.push(ToolRisk::Other);
+        }
+        risks
+    }
+}

@@ -1,0 +1,274 @@
+//! Patterns over text: contains, `=whole`, `^start`, `~regex`.
+
+use std::fmt;
+
+use regex::{Regex, RegexBuilder};
+use serde::de::{self, Deserialize, Deserializer, Visitor};
+
+/// The longest pattern that a rule file may hold, in bytes.
+pub const MAX_PATTERN_BYTES: usize = 1_000;
+
+/// The compiled size a regular expression may take, in bytes; a rule pack cannot make the scanner grow.
+const MAX_REGEX_BYTES: usize = 1 << 20;
+
+/// A test over text. Every form runs in time linear in the text (the `regex` crate has no backtracking).
+#[derive(Clone, Debug)]
+pub enum Pattern {
+    /// The text holds this.
+    Contains(String),
+    /// The text is this, white space at both ends off.
+    Whole(String),
+    /// The text starts with this.
+    Start(String),
+    /// The expression finds something.
+    Regex(Box<Regex>),
+}
+
+impl Pattern {
+    /// Reads the pattern notation. `prefixed` refuses a text without one of `= ^ ~ +`, as JSON tests do.
+    ///
+    /// # Errors
+    ///
+    /// An empty or overlong pattern, a missing prefix, or a regular expression that does not compile.
+    pub fn parse(text: &str, prefixed: bool) -> Result<Self, String> {
+        if text.len() > MAX_PATTERN_BYTES {
+            return Err(format!(
+                "a pattern is at most {MAX_PATTERN_BYTES} bytes, this one has {}",
+                text.len()
+            ));
+        }
+        let pattern = match text.split_at_checked(1) {
+            Some(("=", rest)) => Self::Whole(rest.trim().to_owned()),
+            Some(("^", rest)) => Self::Start(rest.to_owned()),
+            Some(("~", rest)) => Self::Regex(Box::new(compile(rest)?)),
+            Some(("+", rest)) if prefixed => Self::Contains(rest.to_owned()),
+            Some(_) if prefixed => {
+                return Err(format!(
+                    "{text:?} is no JSON test: write exists, absent, null, string, number, boolean, array, object, empty, non-empty, \
+                     or a text with =, ^, ~ or + before it"
+                ));
+            }
+            Some(_) => Self::Contains(text.to_owned()),
+            None => return Err("an empty pattern fits everything".to_owned()),
+        };
+        match &pattern {
+            Self::Contains(s) | Self::Start(s) if s.is_empty() => {
+                Err("an empty pattern fits everything".to_owned())
+            }
+            _ => Ok(pattern),
+        }
+    }
+
+    /// Whether the text fits.
+    #[must_use]
+    pub fn fits(&self, text: &str) -> bool {
+        match self {
+            Self::Contains(part) => text.contains(part.as_str()),
+            Self::Whole(whole) => text.trim() == whole,
+            Self::Start(start) => text.trim_start().starts_with(start.as_str()),
+            Self::Regex(regex) => regex.is_match(text),
+        }
+    }
+
+    /// A text that must stand in whatever fits, if the notation shows one.
+    #[must_use]
+    pub fn literal(&self) -> Option<&str> {
+        match self {
+            Self::Contains(s) | Self::Whole(s) | Self::Start(s) => Some(s),
+            Self::Regex(_) => None,
+        }
+    }
+}
+
+/// Compiles a regular expression under the size limit.
+pub(crate) fn compile(text: &str) -> Result<Regex, String> {
+    RegexBuilder::new(text)
+        .size_limit(MAX_REGEX_BYTES)
+        .dfa_size_limit(MAX_REGEX_BYTES)
+        .build()
+        .map_err(|error| error.to_string())
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Contains(s) => write!(f, "contains {s:?}"),
+            Self::Whole(s) => write!(f, "is {s:?}"),
+            Self::Start(s) => write!(f, "starts with {s:?}"),
+            Self::Regex(r) => write!(f, "matches /{}/", r.as_str()),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Pattern {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text, false).map_err(de::Error::custom)
+    }
+}
+
+/// A regular expression with exactly one group, that takes a part of a text.
+#[derive(Clone, Debug)]
+pub struct Take(Regex);
+
+impl Take {
+    /// Compiles it.
+    ///
+    /// # Errors
+    ///
+    /// It does not compile, is overlong, or has no group or several.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        if text.len() > MAX_PATTERN_BYTES {
+            return Err(format!(
+                "a pattern is at most {MAX_PATTERN_BYTES} bytes, this one has {}",
+                text.len()
+            ));
+        }
+        let regex = compile(text)?;
+        if regex.captures_len() != 2 {
+            return Err(format!(
+                "{text:?} needs exactly one group (…), it has {}",
+                regex.captures_len() - 1
+            ));
+        }
+        Ok(Self(regex))
+    }
+
+    /// The group's text where the expression finds something.
+    #[must_use]
+    pub fn take<'t>(&self, text: &'t str) -> Option<&'t str> {
+        self.0.captures(text)?.get(1).map(|group| group.as_str())
+    }
+
+    /// The expression.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+impl<'de> Deserialize<'de> for Take {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::parse(&String::deserialize(deserializer)?).map_err(de::Error::custom)
+    }
+}
+
+/// One value, or a list of them, as `status: 200` and `status: [200, 401]`.
+#[derive(Clone, Debug)]
+pub struct OneOrMany<T>(pub Vec<T>);
+
+impl<T> Default for OneOrMany<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<'de, T: FromScalar + Deserialize<'de>> Deserialize<'de> for OneOrMany<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OneOrManyVisitor<T>(std::marker::PhantomData<T>);
+
+        impl<'de, T: FromScalar + Deserialize<'de>> Visitor<'de> for OneOrManyVisitor<T> {
+            type Value = OneOrMany<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("one value or a list")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+                T::from_text(text)
+                    .map(|one| OneOrMany(vec![one]))
+                    .map_err(E::custom)
+            }
+
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Self::Value, E> {
+                T::from_number(number)
+                    .map(|one| OneOrMany(vec![one]))
+                    .map_err(E::custom)
+            }
+
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Self::Value, E> {
+                let number = u64::try_from(number).map_err(|_| E::custom("a negative number"))?;
+                self.visit_u64(number)
+            }
+
+            fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+                let mut all = Vec::new();
+                while let Some(one) = seq.next_element()? {
+                    all.push(one);
+                }
+                Ok(OneOrMany(all))
+            }
+        }
+
+        deserializer.deserialize_any(OneOrManyVisitor(std::marker::PhantomData))
+    }
+}
+
+/// What may stand alone where a list is also allowed.
+pub trait FromScalar: Sized {
+    /// From a text.
+    ///
+    /// # Errors
+    ///
+    /// The text is not of this kind.
+    fn from_text(text: &str) -> Result<Self, String>;
+
+    /// From a number.
+    ///
+    /// # Errors
+    ///
+    /// Numbers are not of this kind, or this one is too large.
+    fn from_number(number: u64) -> Result<Self, String> {
+        Err(format!("{number} stands where a text is expected"))
+    }
+}
+
+impl FromScalar for Pattern {
+    fn from_text(text: &str) -> Result<Self, String> {
+        Self::parse(text, false)
+    }
+}
+
+impl FromScalar for u16 {
+    fn from_text(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|_| format!("{text:?} is no status"))
+    }
+
+    fn from_number(number: u64) -> Result<Self, String> {
+        Self::try_from(number).map_err(|_| format!("{number} is no status"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notation() {
+        let fits =
+            |pattern: &str, text: &str| Pattern::parse(pattern, false).expect("parses").fits(text);
+        assert!(fits("is running", "Ollama is running"));
+        assert!(fits("=Ollama is running", "Ollama is running\n"));
+        assert!(!fits("=Ollama", "Ollama is running"));
+        assert!(fits("^Ollama", " Ollama"));
+        assert!(fits("~(?i)^b\\d+$", "B12"));
+        assert!(Pattern::parse("", false).is_err());
+        assert!(
+            Pattern::parse("=", false).is_ok(),
+            "an empty whole text is a real test"
+        );
+        assert!(Pattern::parse("~(", false).is_err());
+        assert!(
+            Pattern::parse("vllm", true).is_err(),
+            "a bare word is no JSON test"
+        );
+    }
+
+    #[test]
+    fn hostile_expressions_are_refused() {
+        assert!(Pattern::parse(&"a".repeat(MAX_PATTERN_BYTES + 1), false).is_err());
+        assert!(Pattern::parse("~(a{1000}){1000}", false).is_err());
+        assert!(Take::parse("no group").is_err());
+        assert!(Take::parse("(a)(b)").is_err());
+    }
+}

@@ -1,0 +1,331 @@
+//! Routes, and the effect that the whole catalogue gives a request.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::de::{self, Deserialize, Deserializer};
+use serde_json::Value;
+use vigie_model::Effect;
+
+use crate::pointer::Pointer;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Part {
+    Text(String),
+    /// `{name}`: one segment.
+    One,
+    /// `{name...}`: one segment or more, last.
+    Rest,
+}
+
+/// `METHOD PATH [if POINTER = VALUE] [since VERSION] [until VERSION]`.
+#[derive(Clone, Debug)]
+pub struct Route {
+    text: String,
+    /// The HTTP method, in capitals.
+    pub method: String,
+    parts: Vec<Part>,
+    /// The operation in the body: the pointer's value, as text, is this.
+    pub operation: Option<(Pointer, String)>,
+    /// The first version that has it.
+    pub since: Option<String>,
+    /// The last version that has it.
+    pub until: Option<String>,
+}
+
+impl Route {
+    /// Reads the notation.
+    ///
+    /// # Errors
+    ///
+    /// A method that is no method, a path that does not start with `/`, or words that belong nowhere.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let mut words = text.split_whitespace();
+        let method = words.next().unwrap_or_default();
+        if !matches!(
+            method,
+            "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS" | "ANY"
+        ) {
+            return Err(format!(
+                "{text:?}: a route starts with GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS or ANY"
+            ));
+        }
+        let path = words
+            .next()
+            .ok_or_else(|| format!("{text:?}: the path is missing"))?;
+        let parts = parse_path(path)?;
+        let mut route = Self {
+            text: text.to_owned(),
+            method: method.to_owned(),
+            parts,
+            operation: None,
+            since: None,
+            until: None,
+        };
+        while let Some(word) = words.next() {
+            match word {
+                "if" => {
+                    let pointer = Pointer::parse(words.next().unwrap_or_default())?;
+                    if words.next() != Some("=") {
+                        return Err(format!("{text:?}: after if come a pointer, = and a value"));
+                    }
+                    let value = words.next().ok_or_else(|| {
+                        format!("{text:?}: the value after = is missing (\"\" for an empty text)")
+                    })?;
+                    route.operation = Some((
+                        pointer,
+                        if value == "\"\"" {
+                            String::new()
+                        } else {
+                            value.to_owned()
+                        },
+                    ));
+                }
+                "since" => {
+                    route.since = Some(
+                        words
+                            .next()
+                            .ok_or_else(|| format!("{text:?}: a version follows since"))?
+                            .to_owned(),
+                    )
+                }
+                "until" => {
+                    route.until = Some(
+                        words
+                            .next()
+                            .ok_or_else(|| format!("{text:?}: a version follows until"))?
+                            .to_owned(),
+                    )
+                }
+                other => {
+                    return Err(format!(
+                        "{text:?}: {other:?} belongs nowhere; if, since and until may follow the path"
+                    ));
+                }
+            }
+        }
+        Ok(route)
+    }
+
+    /// Whether a request is one of this route's; the query never takes part.
+    #[must_use]
+    pub fn fits(&self, method: &str, path: &str, body: Option<&Value>) -> bool {
+        if self.method != "ANY" && self.method != method {
+            return false;
+        }
+        let path = path.split(['?', '#']).next().unwrap_or_default();
+        let mut segments = path.split('/').skip(1);
+        for part in &self.parts {
+            let Some(segment) = segments.next() else {
+                return false;
+            };
+            match part {
+                Part::Text(text) => {
+                    if text != segment {
+                        return false;
+                    }
+                }
+                Part::One => {
+                    if segment.is_empty() {
+                        return false;
+                    }
+                }
+                Part::Rest => return self.operation_fits(body),
+            }
+        }
+        segments.next().is_none() && self.operation_fits(body)
+    }
+
+    fn operation_fits(&self, body: Option<&Value>) -> bool {
+        let Some((pointer, expected)) = &self.operation else {
+            return true;
+        };
+        match body.and_then(|body| pointer.first(body)) {
+            Some(Value::String(text)) => text == expected,
+            Some(Value::Null) | None => expected.is_empty(),
+            Some(other) => other.to_string() == *expected,
+        }
+    }
+
+    /// The notation.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The first fixed segment, by which the table finds it; `None` where any may stand.
+    fn head(&self) -> Option<&str> {
+        match self.parts.first() {
+            Some(Part::Text(text)) => Some(text),
+            _ => None,
+        }
+    }
+}
+
+fn parse_path(path: &str) -> Result<Vec<Part>, String> {
+    let rest = path
+        .strip_prefix('/')
+        .ok_or_else(|| format!("{path:?}: a path starts with /"))?;
+    let count = rest.split('/').count();
+    rest.split('/')
+        .enumerate()
+        .map(
+            |(index, segment)| match segment.strip_prefix('{').and_then(|s| s.strip_suffix('}')) {
+                Some(name) if name.ends_with("...") && index + 1 == count => Ok(Part::Rest),
+                Some(name) if name.ends_with("...") => {
+                    Err(format!("{path:?}: {{{name}}} stands last or not at all"))
+                }
+                Some(_) => Ok(Part::One),
+                None => Ok(Part::Text(segment.to_owned())),
+            },
+        )
+        .collect()
+}
+
+impl fmt::Display for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl<'de> Deserialize<'de> for Route {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::parse(&String::deserialize(deserializer)?).map_err(de::Error::custom)
+    }
+}
+
+/// Which effect a request has.
+#[derive(Clone, Debug, Default)]
+pub struct EffectTable {
+    /// Routes by first segment (`None`: any), each with its effect and the product it belongs to.
+    by_head: BTreeMap<Option<String>, Vec<(Route, Effect, u32)>>,
+}
+
+impl EffectTable {
+    /// Adds a route of a product.
+    pub fn add(&mut self, product: u32, route: Route, effect: Effect) {
+        self.by_head
+            .entry(route.head().map(str::to_owned))
+            .or_default()
+            .push((route, effect, product));
+    }
+
+    /// The worst effect that any product gives the request; `None`: no route fits, so it has no effect class.
+    #[must_use]
+    pub fn worst(&self, method: &str, path: &str, body: Option<&Value>) -> Option<Effect> {
+        self.effects(method, path, body, None).max()
+    }
+
+    /// The worst effect that this one product gives it.
+    #[must_use]
+    pub fn of_product(
+        &self,
+        product: u32,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Option<Effect> {
+        self.effects(method, path, body, Some(product)).max()
+    }
+
+    /// Who gives the request that effect or a worse one, for error texts.
+    pub fn blame<'t>(
+        &'t self,
+        method: &'t str,
+        path: &'t str,
+        body: Option<&'t Value>,
+    ) -> impl Iterator<Item = (u32, Effect)> + 't {
+        self.candidates(path)
+            .filter(move |(route, _, _)| fits(route, method, path, body))
+            .map(|(_, effect, product)| (*product, *effect))
+    }
+
+    fn effects<'t>(
+        &'t self,
+        method: &'t str,
+        path: &'t str,
+        body: Option<&'t Value>,
+        only: Option<u32>,
+    ) -> impl Iterator<Item = Effect> + 't {
+        self.candidates(path)
+            .filter(move |(_, _, product)| only.is_none_or(|only| only == *product))
+            .filter(move |(route, _, _)| fits(route, method, path, body))
+            .map(|(_, effect, _)| *effect)
+    }
+
+    fn candidates(&self, path: &str) -> impl Iterator<Item = &(Route, Effect, u32)> {
+        let head = path
+            .split(['?', '#'])
+            .next()
+            .unwrap_or_default()
+            .split('/')
+            .nth(1)
+            .map(str::to_owned);
+        let own = self.by_head.get(&head);
+        let any = self.by_head.get(&None);
+        own.into_iter().chain(any).flatten()
+    }
+}
+
+/// A HEAD is judged as its GET too; ANY takes part in both.
+fn fits(route: &Route, method: &str, path: &str, body: Option<&Value>) -> bool {
+    route.fits(method, path, body) || (method == "HEAD" && route.fits("GET", path, body))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn route(text: &str) -> Route {
+        Route::parse(text).expect("parses")
+    }
+
+    #[test]
+    fn paths() {
+        assert!(route("GET /").fits("GET", "/?x=1", None));
+        assert!(!route("GET /").fits("GET", "/a", None));
+        assert!(!route("GET /").fits("POST", "/", None));
+        assert!(route("GET /v1/models/{model}").fits("GET", "/v1/models/x", None));
+        assert!(!route("GET /v1/models/{model}").fits("GET", "/v1/models/", None));
+        assert!(!route("GET /v1/models/{model}").fits("GET", "/v1/models/x/y", None));
+        assert!(route("GET /static/{rest...}").fits("GET", "/static/a/b", None));
+        assert!(
+            !route("GET /mcp").fits("GET", "/mcp/", None),
+            "a trailing slash is another path"
+        );
+        assert!(route("GET /mcp/").fits("GET", "/mcp/", None));
+        assert!(Route::parse("FETCH /").is_err());
+        assert!(Route::parse("GET x").is_err());
+        assert!(Route::parse("GET /a sometimes").is_err());
+        assert!(Route::parse("GET /{a...}/b").is_err());
+    }
+
+    #[test]
+    fn operations() {
+        let list = route("POST /mcp if /method = tools/list");
+        assert!(list.fits("POST", "/mcp", Some(&json!({"method": "tools/list"}))));
+        assert!(!list.fits("POST", "/mcp", Some(&json!({"method": "tools/call"}))));
+        assert!(!list.fits("POST", "/mcp", None));
+        let empty = route("POST /api/generate if /prompt = \"\"");
+        assert!(empty.fits("POST", "/api/generate", Some(&json!({"model": "x"}))));
+        assert!(!empty.fits("POST", "/api/generate", Some(&json!({"prompt": "hi"}))));
+    }
+
+    #[test]
+    fn the_worst_effect_counts_and_none_is_none() {
+        let mut table = EffectTable::default();
+        table.add(0, route("GET /health"), Effect::Identify);
+        table.add(1, route("GET /health"), Effect::Infer);
+        table.add(2, route("GET /{any...}"), Effect::Identify);
+        assert_eq!(table.worst("GET", "/health", None), Some(Effect::Infer));
+        assert_eq!(table.worst("HEAD", "/health", None), Some(Effect::Infer));
+        assert_eq!(
+            table.of_product(0, "GET", "/health", None),
+            Some(Effect::Identify)
+        );
+        assert_eq!(table.worst("GET", "/other", None), Some(Effect::Identify));
+        assert_eq!(table.worst("POST", "/other", None), None);
+    }
+}

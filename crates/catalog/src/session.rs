@@ -1,0 +1,760 @@
+//! The conversation with one endpoint: replies choose the next request.
+//!
+//! A pure state machine: [`Session::next`] says what to ask, the caller sends it and gives the exchange to
+//! [`Session::answer`], [`Session::conclude`] says what was learned.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use vigie_model::{EvidenceWeight, Exchange, FailureKind, RequestLine};
+
+use crate::catalog::{Catalog, Request};
+use crate::clause::{Place, Seen, SigId};
+use crate::rule::{Purpose, ReplyEnd};
+use crate::view::View;
+
+/// How much a session may ask.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Requests to an endpoint, recognised or not, redirects included.
+    pub requests: usize,
+    /// Requests about single models, besides.
+    pub models: usize,
+    /// Whether the owner's proof may be asked for, and whether a model may be loaded for it.
+    pub prove: Option<Prove>,
+}
+
+/// What the owner allows for a proof.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Prove {
+    /// A model that is not in memory may be loaded.
+    pub may_load: bool,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            requests: 12,
+            models: 16,
+            prove: None,
+        }
+    }
+}
+
+/// The next request.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    /// What to send.
+    pub request: RequestLine,
+    /// Where the reply ends.
+    pub reply: ReplyEnd,
+    /// The stream on which it is answered: the body is POSTed to the URL that the stream named.
+    pub session: Option<SigId>,
+    /// The product that is known, for the check of its effect.
+    pub known: Option<u32>,
+    /// Whether it is the owner's proof.
+    pub prove: bool,
+    /// Its number.
+    pub sig: SigId,
+    target: Target,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Target {
+    /// An ordinary request; redirects of it are followed if so.
+    Plain { follow: bool },
+    /// A redirect of an earlier request.
+    Redirect { depth: u8, landing: bool },
+    /// About one model.
+    Model(String),
+    /// The proof.
+    Proof,
+}
+
+/// The most redirects followed in a row.
+const MAX_REDIRECTS: u8 = 2;
+
+/// How much the evidence for a product says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    pub(crate) unique: u32,
+    pub(crate) strong: u32,
+    pub(crate) weak: u32,
+    pub(crate) contradicted: bool,
+}
+
+impl Tally {
+    /// Whether it is enough to name the product.
+    pub(crate) fn names(self) -> bool {
+        !self.contradicted && (self.unique > 0 || self.strong > 1)
+    }
+
+    pub(crate) fn points(self) -> u32 {
+        self.unique * 100 + self.strong * 10 + self.weak
+    }
+}
+
+/// What was seen, by request.
+#[derive(Debug, Default)]
+pub(crate) struct Record {
+    pub(crate) views: Vec<View>,
+    pub(crate) by_sig: HashMap<SigId, usize>,
+    pub(crate) landing: Option<usize>,
+    pub(crate) models: Vec<(String, usize)>,
+    pub(crate) proof: Option<usize>,
+}
+
+impl Seen for Record {
+    fn at(&self, sig: SigId) -> Option<&View> {
+        self.by_sig
+            .get(&sig)
+            .and_then(|index| self.views.get(*index))
+    }
+
+    fn landing(&self) -> Option<&View> {
+        self.landing.and_then(|index| self.views.get(index))
+    }
+
+    fn every(&self) -> &[View] {
+        &self.views
+    }
+}
+
+/// The conversation with one endpoint.
+#[derive(Debug)]
+pub struct Session {
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) record: Record,
+    port: u16,
+    authority: String,
+    limits: Limits,
+    asked: BTreeSet<SigId>,
+    models_asked: BTreeSet<String>,
+    sent: usize,
+    failures: usize,
+    replies: usize,
+    over: bool,
+    pending: Option<Ask>,
+    /// Evidence whose own clause holds: product, rule, exchange.
+    pub(crate) hits: BTreeSet<(u32, u32, usize)>,
+    pub(crate) tallies: BTreeMap<u32, Tally>,
+}
+
+impl Session {
+    /// A conversation that has not begun. `authority` is what stands in `Host` (`127.0.0.1:11434`).
+    #[must_use]
+    pub fn new(
+        catalog: Arc<Catalog>,
+        port: u16,
+        authority: impl Into<String>,
+        limits: Limits,
+    ) -> Self {
+        Self {
+            catalog,
+            record: Record::default(),
+            port,
+            authority: authority.into(),
+            limits,
+            asked: BTreeSet::new(),
+            models_asked: BTreeSet::new(),
+            sent: 0,
+            failures: 0,
+            replies: 0,
+            over: false,
+            pending: None,
+            hits: BTreeSet::new(),
+            tallies: BTreeMap::new(),
+        }
+    }
+
+    /// The product that the evidence names so far.
+    #[must_use]
+    pub fn product(&self) -> Option<&str> {
+        self.winner()
+            .map(|number| self.catalog.nth(number).id.as_str())
+    }
+
+    /// Says that nothing more is to be asked (a deadline, an interrupt).
+    pub fn stop(&mut self) {
+        self.over = true;
+    }
+
+    /// Requests given out so far, those about single models not counted.
+    #[must_use]
+    pub fn sent(&self) -> usize {
+        self.sent
+    }
+
+    /// The next request; `None`: there is nothing more to ask.
+    pub fn next(&mut self) -> Option<Ask> {
+        if self.over {
+            return None;
+        }
+        let ask = self.choose();
+        match &ask {
+            Some(ask) => match &ask.target {
+                Target::Model(name) => {
+                    self.models_asked.insert(name.clone());
+                }
+                _ => {
+                    self.sent += 1;
+                    self.asked.insert(ask.sig);
+                }
+            },
+            None => self.over = true,
+        }
+        ask
+    }
+
+    fn choose(&mut self) -> Option<Ask> {
+        let room = self.sent < self.limits.requests;
+        if room && let Some(ask) = self.pending.take() {
+            return Some(ask);
+        }
+        let winner = self.winner();
+        let recognised = winner.filter(|number| !self.catalog.nth(*number).last_resort);
+        if room {
+            if let Some(number) = recognised {
+                // What answers as this product may be something that emulates it: its own evidence decides.
+                for rival in self.rivals(number) {
+                    if let Some(ask) = self.of_product(rival, None, &[Purpose::Identify]) {
+                        return Some(ask);
+                    }
+                }
+                if let Some(ask) =
+                    self.of_product(number, Some(number), &[Purpose::Identify, Purpose::Read])
+                {
+                    return Some(ask);
+                }
+            } else if let Some(ask) = self.search() {
+                return Some(ask);
+            } else if let Some(number) = winner
+                && let Some(ask) =
+                    self.of_product(number, Some(number), &[Purpose::Identify, Purpose::Read])
+            {
+                return Some(ask);
+            }
+        }
+        self.about_models(winner?)
+    }
+
+    /// Looks for a product: strong candidates, then the openings, then weak candidates, then those whose port it is.
+    fn search(&self) -> Option<Ask> {
+        let mut candidates: Vec<(u32, Tally)> = self
+            .tallies
+            .iter()
+            .filter(|(_, tally)| !tally.contradicted && tally.points() > 0)
+            .map(|(n, t)| (*n, *t))
+            .collect();
+        candidates.sort_by_key(|(number, tally)| {
+            (
+                std::cmp::Reverse(tally.points()),
+                !self.catalog.nth(*number).ports.contains(&self.port),
+                *number,
+            )
+        });
+        let ask_first = |mut found: &mut dyn Iterator<Item = u32>| {
+            Iterator::find_map(&mut found, |number| {
+                self.of_product(number, None, &[Purpose::Identify])
+            })
+        };
+        ask_first(
+            &mut candidates
+                .iter()
+                .filter(|(_, tally)| tally.points() >= 10)
+                .map(|(number, _)| *number),
+        )
+        .or_else(|| self.opening())
+        .or_else(|| ask_first(&mut candidates.iter().map(|(number, _)| *number)))
+        .or_else(|| {
+            let on_port = (0_u32..)
+                .zip(&self.catalog.products)
+                .filter(|(number, product)| {
+                    product.ports.contains(&self.port)
+                        && self
+                            .tallies
+                            .get(number)
+                            .is_none_or(|tally| !tally.contradicted)
+                });
+            ask_first(&mut on_port.map(|(number, _)| number))
+        })
+    }
+
+    fn opening(&self) -> Option<Ask> {
+        self.catalog.openings.iter().find_map(|opening| {
+            let due = !self.asked.contains(&opening.request.sig)
+                && opening.when.iter().all(|look| look.holds(&self.record))
+                && !opening.unless.iter().any(|look| look.holds(&self.record));
+            if due {
+                self.ask(&opening.request, None)
+            } else {
+                None
+            }
+        })
+    }
+
+    fn of_product(&self, number: u32, known: Option<u32>, purposes: &[Purpose]) -> Option<Ask> {
+        let product = self.catalog.nth(number);
+        purposes.iter().find_map(|purpose| {
+            product
+                .requests
+                .iter()
+                .filter(|request| request.purpose == *purpose)
+                .find_map(|request| {
+                    let due = !self.asked.contains(&request.sig)
+                        && request.when.iter().all(|look| look.holds(&self.record));
+                    if due { self.ask(request, known) } else { None }
+                })
+        })
+    }
+
+    /// A request with its values filled in and its effect checked; `None` where a value in the path is missing or the effect
+    /// forbids it.
+    fn ask(&self, request: &Request, known: Option<u32>) -> Option<Ask> {
+        let path = self.fill(&request.path, known)?;
+        let headers = request
+            .headers
+            .iter()
+            .filter_map(|(name, value)| Some((name.clone(), self.fill(value, known)?)))
+            .collect();
+        let body = request.body.clone().unwrap_or_default();
+        let session = match &request.session {
+            Some(id) => Some(self.session_sig(request, id)?),
+            None => None,
+        };
+        if session.is_none()
+            && self
+                .catalog
+                .permit(known, &request.method, &path, Some(&body), false)
+                .is_err()
+        {
+            return None;
+        }
+        Some(Ask {
+            request: RequestLine {
+                method: request.method.clone(),
+                path,
+                headers,
+                body,
+            },
+            reply: request.reply,
+            session,
+            known,
+            prove: false,
+            sig: request.sig,
+            target: Target::Plain {
+                follow: request.follow,
+            },
+        })
+    }
+
+    /// The stream that a `session` request belongs to, if it was opened and named a URL.
+    fn session_sig(&self, request: &Request, id: &str) -> Option<SigId> {
+        let owner = self
+            .catalog
+            .products
+            .iter()
+            .find(|product| product.requests.iter().any(|r| r.sig == request.sig))?;
+        let opener = owner.requests.iter().find(|r| r.id == id)?;
+        let view = self.record.at(opener.sig)?;
+        view.is_event_stream().then_some(opener.sig)
+    }
+
+    /// Fills `{ID.header.NAME}` and `{ID.json./pointer}` from earlier replies.
+    fn fill(&self, template: &str, known: Option<u32>) -> Option<String> {
+        if !template.contains('{') {
+            return Some(template.to_owned());
+        }
+        let mut out = String::new();
+        let mut rest = template;
+        while let Some((before, after)) = rest.split_once('{') {
+            let (name, tail) = after.split_once('}')?;
+            out.push_str(before);
+            out.push_str(&self.value(name, known)?);
+            rest = tail;
+        }
+        out.push_str(rest);
+        Some(out)
+    }
+
+    fn value(&self, name: &str, known: Option<u32>) -> Option<String> {
+        let mut parts = name.splitn(3, '.');
+        let (id, kind, what) = (parts.next()?, parts.next()?, parts.next()?);
+        let sig = known
+            .map(|number| self.catalog.nth(number))
+            .into_iter()
+            .chain(&self.catalog.products)
+            .find_map(|product| {
+                product.requests.iter().find(|request| {
+                    request.id == id && self.record.by_sig.contains_key(&request.sig)
+                })
+            })?
+            .sig;
+        let view = self.record.at(sig)?;
+        let value = match kind {
+            "header" => view.reply()?.header(what)?.to_owned(),
+            "json" => match crate::pointer::Pointer::parse(what)
+                .ok()?
+                .first(view.json()?)?
+            {
+                serde_json::Value::String(text) => text.clone(),
+                other => other.to_string(),
+            },
+            _ => return None,
+        };
+        // What goes back into a request comes from the network: nothing in it may end a line or a path.
+        let clean = value.len() <= 512 && value.bytes().all(|byte| (0x21..0x7f).contains(&byte));
+        clean.then_some(value)
+    }
+
+    fn about_models(&self, number: u32) -> Option<Ask> {
+        let product = self.catalog.nth(number);
+        let names = crate::read::model_names(&self.catalog, product, &self.record);
+        if self.models_asked.len() < self.limits.models
+            && let Some(request) = product
+                .requests
+                .iter()
+                .find(|request| request.purpose == Purpose::Model)
+            && request.when.iter().all(|look| look.holds(&self.record))
+        {
+            for name in &names {
+                if !self.models_asked.contains(name) {
+                    let ask = self.model_ask(request, number, name, false)?;
+                    return Some(Ask {
+                        target: Target::Model(name.clone()),
+                        ..ask
+                    });
+                }
+            }
+        }
+        let prove = self.limits.prove?;
+        let (position, _) = product.prove.as_ref()?;
+        if self.record.proof.is_some() {
+            return None;
+        }
+        let name =
+            crate::read::model_for_proof(&self.catalog, product, &self.record, prove.may_load)?;
+        let ask = self.model_ask(product.requests.get(*position)?, number, &name, true)?;
+        (!self.asked.contains(&ask.sig)).then_some(Ask {
+            target: Target::Proof,
+            prove: true,
+            ..ask
+        })
+    }
+
+    fn model_ask(&self, request: &Request, number: u32, name: &str, prove: bool) -> Option<Ask> {
+        // The name goes into JSON as JSON and into a path percent-encoded.
+        let quoted = serde_json::Value::String(name.to_owned()).to_string();
+        let inner = quoted.trim_matches('"');
+        let body = request
+            .body
+            .as_ref()
+            .map(|body| body.replace("{model}", inner))
+            .unwrap_or_default();
+        let path = request.path.replace("{model}", &percent_encoded(name));
+        self.catalog
+            .permit(Some(number), &request.method, &path, Some(&body), prove)
+            .ok()?;
+        Some(Ask {
+            request: RequestLine {
+                method: request.method.clone(),
+                path,
+                headers: request.headers.clone(),
+                body,
+            },
+            reply: request.reply,
+            session: None,
+            known: Some(number),
+            prove,
+            sig: request.sig,
+            target: Target::Plain { follow: false },
+        })
+    }
+
+    /// Takes what became of a request.
+    pub fn answer(&mut self, ask: &Ask, exchange: Exchange) {
+        let failure = exchange.failure.as_ref().map(|failure| failure.kind);
+        let index = self.record.views.len();
+        self.record.views.push(View::new(exchange));
+        match failure {
+            None => self.replies += 1,
+            Some(kind) => {
+                self.failures += 1;
+                // What does not speak HTTP will not speak it on another path either; nor is a mute server asked a third time.
+                if self.replies == 0
+                    && (kind == FailureKind::NotHttp
+                        || kind == FailureKind::Connect
+                        || self.failures >= 2)
+                {
+                    self.over = true;
+                }
+                if self.failures >= 4 {
+                    self.over = true;
+                }
+            }
+        }
+        let mut places = vec![Place::Any];
+        match &ask.target {
+            Target::Model(name) => self.record.models.push((name.clone(), index)),
+            Target::Proof => self.record.proof = Some(index),
+            Target::Plain { .. } | Target::Redirect { .. } => {
+                self.record.by_sig.insert(ask.sig, index);
+                places.push(Place::Sig(ask.sig));
+                if let Some(path_sig) = self.own_sig(index).filter(|sig| *sig != ask.sig) {
+                    // A redirect led to a page that some rule looks at by its own path.
+                    self.asked.insert(path_sig);
+                    self.record.by_sig.insert(path_sig, index);
+                    places.push(Place::Sig(path_sig));
+                }
+                let landing = ask.sig == self.catalog.root
+                    || matches!(ask.target, Target::Redirect { landing: true, .. });
+                if landing {
+                    self.record.landing = Some(index);
+                    places.push(Place::Landing);
+                    // Rules on the landing page that fitted an earlier page of the chain do not count any more.
+                    let catalog = Arc::clone(&self.catalog);
+                    self.hits.retain(|(product, rule, _)| {
+                        catalog.nth(*product).evidence[*rule as usize].look.place != Place::Landing
+                    });
+                }
+                self.redirect(ask, index, landing);
+            }
+        }
+        self.weigh(index, &places);
+    }
+
+    fn own_sig(&self, index: usize) -> Option<SigId> {
+        let request = &self.record.views[index].exchange.request;
+        if request.method != "GET" {
+            return None;
+        }
+        self.catalog
+            .sig_ids
+            .get(&crate::catalog::Signature::get(&request.path))
+            .copied()
+    }
+
+    /// Follows a redirect to the same endpoint if the catalogue gives its target a harmless effect; others are only recorded.
+    fn redirect(&mut self, ask: &Ask, index: usize, landing: bool) {
+        let depth = match ask.target {
+            Target::Plain { follow: true } => 0,
+            Target::Redirect { depth, .. } => depth,
+            _ => return,
+        };
+        let Some(reply) = self.record.views[index].reply() else {
+            return;
+        };
+        let keeps_method = matches!(reply.status, 307 | 308);
+        if depth >= MAX_REDIRECTS
+            || !(keeps_method || (matches!(reply.status, 301..=303) && ask.request.method == "GET"))
+        {
+            return;
+        }
+        let Some(path) = reply
+            .header("location")
+            .and_then(|location| same_endpoint(location, &self.authority, &ask.request.path))
+        else {
+            return;
+        };
+        if path == ask.request.path
+            || self
+                .catalog
+                .permit(
+                    ask.known,
+                    &ask.request.method,
+                    &path,
+                    Some(&ask.request.body),
+                    false,
+                )
+                .is_err()
+        {
+            return;
+        }
+        self.pending = Some(Ask {
+            request: RequestLine {
+                path,
+                ..ask.request.clone()
+            },
+            target: Target::Redirect {
+                depth: depth + 1,
+                landing,
+            },
+            ..ask.clone()
+        });
+    }
+
+    fn weigh(&mut self, index: usize, places: &[Place]) {
+        let catalog = Arc::clone(&self.catalog);
+        let view = &self.record.views[index];
+        for (product, rule) in catalog.index.candidates(view, places) {
+            let evidence = &catalog.nth(product).evidence[rule as usize];
+            if crate::clause::fits(&evidence.look.clause, view) {
+                self.hits.insert((product, rule, index));
+            }
+        }
+        // The guards look at other exchanges, so every product with a hit is weighed anew; they are few.
+        let products: BTreeSet<u32> = self.hits.iter().map(|(product, ..)| *product).collect();
+        self.tallies = products
+            .into_iter()
+            .map(|number| (number, self.tally(number)))
+            .collect();
+    }
+
+    fn tally(&self, number: u32) -> Tally {
+        let product = self.catalog.nth(number);
+        let mut tally = Tally::default();
+        let mut last = None;
+        for (_, rule, _) in self.hits.range((number, 0, 0)..(number + 1, 0, 0)) {
+            if last.replace(*rule) == Some(*rule) {
+                continue;
+            }
+            let evidence = &product.evidence[*rule as usize];
+            if evidence.guards.pass(&self.record) {
+                match evidence.weight {
+                    EvidenceWeight::Unique => tally.unique += 1,
+                    EvidenceWeight::Strong => tally.strong += 1,
+                    EvidenceWeight::Weak => tally.weak += 1,
+                    EvidenceWeight::Contradicts => {}
+                }
+            }
+        }
+        tally.contradicted = product.evidence.iter().any(|evidence| {
+            evidence.weight == EvidenceWeight::Contradicts
+                && evidence.look.holds(&self.record)
+                && evidence.guards.pass(&self.record)
+        });
+        tally
+    }
+
+    /// The named product that no other named product emulates, with the weightiest evidence.
+    pub(crate) fn winner(&self) -> Option<u32> {
+        self.named().first().copied()
+    }
+
+    /// Every product that the evidence names, the answer first; emulated ones are left out.
+    pub(crate) fn named(&self) -> Vec<u32> {
+        let named: Vec<u32> = self
+            .tallies
+            .iter()
+            .filter(|(_, tally)| tally.names())
+            .map(|(number, _)| *number)
+            .collect();
+        let mut standing: Vec<u32> = named
+            .iter()
+            .copied()
+            .filter(|number| {
+                !named.iter().any(|other| {
+                    other != number && self.catalog.nth(*other).emulates.contains(number)
+                })
+            })
+            .collect();
+        standing.sort_by_key(|number| {
+            let product = self.catalog.nth(*number);
+            // Beside another product, tools are the second thing a server is.
+            let side = matches!(product.kind, crate::rule::Kind::Tools);
+            (
+                product.last_resort,
+                side,
+                std::cmp::Reverse(
+                    self.tallies
+                        .get(number)
+                        .copied()
+                        .unwrap_or_default()
+                        .points(),
+                ),
+                *number,
+            )
+        });
+        standing
+    }
+
+    /// Products that emulate this one and for which something speaks.
+    fn rivals(&self, number: u32) -> Vec<u32> {
+        self.tallies
+            .iter()
+            .filter(|(other, tally)| {
+                **other != number
+                    && !tally.contradicted
+                    && tally.points() > 0
+                    && self.catalog.nth(**other).emulates.contains(&number)
+            })
+            .map(|(other, _)| *other)
+            .collect()
+    }
+}
+
+/// The path of a redirect's target, if it is the same scheme-less endpoint.
+fn same_endpoint(location: &str, authority: &str, from: &str) -> Option<String> {
+    let path = if let Some(rest) = location
+        .strip_prefix("http://")
+        .or_else(|| location.strip_prefix("https://"))
+    {
+        let cut = rest.find('/').unwrap_or(rest.len());
+        let (host, path) = rest.split_at(cut);
+        // A scheme's default port is left out in Host by some servers.
+        let bare = |text: &str| {
+            text.trim_end_matches(":80")
+                .trim_end_matches(":443")
+                .to_ascii_lowercase()
+        };
+        if bare(host) != bare(authority) {
+            return None;
+        }
+        if path.is_empty() {
+            "/".to_owned()
+        } else {
+            path.to_owned()
+        }
+    } else if location.starts_with("//") {
+        return None;
+    } else if location.starts_with('/') {
+        location.to_owned()
+    } else if location.contains("://") {
+        return None;
+    } else {
+        let base = from.split(['?', '#']).next().unwrap_or_default();
+        let folder = base.rfind('/').map_or("/", |cut| &base[..=cut]);
+        format!("{folder}{}", location.trim_start_matches("./"))
+    };
+    let path = path.split('#').next().unwrap_or_default().to_owned();
+    let clean = path.len() <= 2048
+        && path.bytes().all(|byte| (0x21..0x7f).contains(&byte))
+        && !path.contains("..");
+    clean.then_some(path)
+}
+
+fn percent_encoded(text: &str) -> String {
+    let mut out = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~:".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn redirects_stay_at_the_endpoint() {
+        let to = |location| same_endpoint(location, "127.0.0.1:8888", "/a/b?x=1");
+        assert_eq!(to("/lab?").as_deref(), Some("/lab?"));
+        assert_eq!(to("http://127.0.0.1:8888/tree#x").as_deref(), Some("/tree"));
+        assert_eq!(to("next").as_deref(), Some("/a/next"));
+        for elsewhere in [
+            "http://127.0.0.1:8889/",
+            "https://example.net/",
+            "//example.net/",
+            "ftp://127.0.0.1:8888/",
+            "/../x",
+            "/a b",
+            "/a\r\nX: y",
+        ] {
+            assert_eq!(to(elsewhere), None, "{elsewhere}");
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! `--format intelmq`: events for IntelMQ, one JSON object per line, `vigie.intelmq/1`.
+//!
+//! The keys are those of IntelMQ 3.5.0's harmonisation; the book gives the mapping.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Write};
+
+use serde_json::{Map, Value};
+use vigie_model::{Confidence, Finding, Known, Observation, Timestamp};
+
+use crate::rule::kind_of;
+use crate::{Options, Report, RuleKind, Summary, is_suspect, text};
+
+/// The mapping's schema, in `extra.schema`.
+pub const SCHEMA: &str = "vigie.intelmq/1";
+
+/// Columns that one text may take.
+const TEXT: usize = 1_000;
+
+/// Events as they come: one per endpoint and class of finding. Endpoints without an open finding make none; what a
+/// baseline accepts makes none either.
+#[derive(Debug)]
+pub struct Intelmq<W> {
+    writer: W,
+    options: Options,
+}
+
+impl<W: Write> Intelmq<W> {
+    /// Events into that writer.
+    pub fn new(writer: W, options: Options) -> Self {
+        Self { writer, options }
+    }
+}
+
+impl<W: Write> Report for Intelmq<W> {
+    fn begin(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn observation(&mut self, observation: &Observation) -> io::Result<()> {
+        let mut classes: BTreeMap<Class, Vec<&Finding>> = BTreeMap::new();
+        for finding in &observation.findings {
+            if finding.accepted.is_none() {
+                let class = if is_suspect(observation) {
+                    Class::Suspect
+                } else {
+                    Class::Kind(kind_of(finding, &self.options.rules))
+                };
+                classes.entry(class).or_default().push(finding);
+            }
+        }
+        for (class, findings) in classes {
+            let event = Event::new(observation, class, &findings, &self.options);
+            text::json(&mut self.writer, &event)?;
+            self.writer.write_all(b"\n")?;
+        }
+        self.writer.flush()
+    }
+
+    fn end(&mut self, _summary: &Summary) -> io::Result<()> {
+        self.writer.flush()
+    }
+}
+
+/// How the Reference Security Incident Taxonomy files it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Class {
+    Kind(RuleKind),
+    /// It may be a trap: nobody should be told that their server is open.
+    Suspect,
+}
+
+impl Class {
+    fn taxonomy_and_type(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Kind(RuleKind::Vulnerable) => ("vulnerable", "vulnerable-system"),
+            Self::Kind(RuleKind::Disclosure) => ("vulnerable", "information-disclosure"),
+            Self::Kind(RuleKind::Exposure) => ("vulnerable", "potentially-unwanted-accessible"),
+            Self::Suspect => ("other", "other"),
+        }
+    }
+
+    fn prefix(self) -> &'static str {
+        match self {
+            Self::Kind(RuleKind::Vulnerable) => "vulnerable",
+            Self::Kind(RuleKind::Disclosure) => "readable",
+            Self::Kind(RuleKind::Exposure) => "accessible",
+            Self::Suspect => "suspected-honeypot",
+        }
+    }
+}
+
+/// One event. IntelMQ refuses empty values: what is unknown or empty has no key.
+#[derive(serde::Serialize)]
+#[serde(transparent)]
+struct Event(Map<String, Value>);
+
+impl Event {
+    fn new(
+        observation: &Observation,
+        class: Class,
+        findings: &[&Finding],
+        options: &Options,
+    ) -> Self {
+        let mut event = Self(Map::new());
+        event.put("__type", "Event");
+        event.put("feed.name", options.feed.as_str());
+        event.put("feed.provider", observation.source.name.as_str());
+        event.put("time.source", time(&observation.seen));
+        event.put("time.observation", time(&observation.recorded));
+        event.place(observation);
+
+        let (taxonomy, kind) = class.taxonomy_and_type();
+        event.put("classification.taxonomy", taxonomy);
+        event.put("classification.type", kind);
+        let product = observation.identity.product.known();
+        event.put(
+            "classification.identifier",
+            format!(
+                "{}-{}",
+                class.prefix(),
+                product.map_or("ai-server", String::as_str)
+            )
+            .to_lowercase(),
+        );
+        let titles: Vec<&str> = findings.iter().map(|finding| finding.title.as_str()).collect();
+        event.put("event_description.text", titles.join("; "));
+        event.put("extra.schema", SCHEMA);
+        event.put("extra.findings", joined(findings.iter().map(|f| f.id.as_str())));
+        let remedies: BTreeSet<&str> = findings.iter().map(|f| f.remedy.as_str()).collect();
+        event.put("extra.remedy", remedies.into_iter().collect::<Vec<_>>().join(" "));
+        if let Some(confidence) = findings.iter().map(|finding| finding.confidence).max() {
+            event.put("extra.confidence", Confidence::word(confidence));
+        }
+
+        // Keys that 3.5.0 brought; older releases refuse a message that has them.
+        let new = |key: &str| {
+            if options.intelmq_legacy {
+                format!("extra.{key}")
+            } else {
+                key.to_owned()
+            }
+        };
+        let severity = findings.iter().map(|finding| finding.severity).max();
+        event.put(
+            &new("severity"),
+            severity.map_or("undefined", vigie_model::Severity::word),
+        );
+        if let Some(product) = product {
+            event.put(&new("product.name"), product.to_lowercase());
+            let mut full = product.clone();
+            if let Some(version) = observation.identity.version.known() {
+                event.put(&new("product.version"), version.to_lowercase());
+                full = format!("{product} {version}");
+            }
+            event.put(&new("product.full_name"), full);
+        }
+        let advisories: BTreeSet<String> = findings
+            .iter()
+            .flat_map(|finding| &finding.advisories)
+            .map(|id| id.to_lowercase())
+            .collect();
+        event.put(
+            &new("product.vulnerabilities"),
+            joined(advisories.iter().map(String::as_str)),
+        );
+        event.exposed(observation);
+        event
+    }
+
+    /// Where it is.
+    fn place(&mut self, observation: &Observation) {
+        let endpoint = &observation.endpoint;
+        // IntelMQ refuses the unspecified address, which no observation should have.
+        if endpoint.address.is_unspecified() {
+            self.put("extra.address", endpoint.address.to_string());
+        } else {
+            self.put("source.ip", endpoint.address.to_string());
+        }
+        self.0.insert("source.port".to_owned(), endpoint.port.into());
+        self.put("protocol.transport", "tcp");
+        if let Known::Known(tls) = endpoint.tls {
+            self.put("protocol.application", if tls { "https" } else { "http" });
+        }
+        if let Some(name) = endpoint.name.as_deref().and_then(domain) {
+            self.put("source.fqdn", name);
+        }
+        if let Some(asn) = observation.network.asn.known().filter(|asn| **asn > 0) {
+            self.0.insert("source.asn".to_owned(), (*asn).into());
+        }
+        if let Some(country) = observation.network.country.known()
+            && country.len() == 2
+            && country.bytes().all(|byte| byte.is_ascii_alphabetic())
+        {
+            self.put("source.geolocation.cc", country.to_uppercase());
+        }
+    }
+
+    /// What it shows, in counts and words; names of models and tools stay out, they are the owner's.
+    fn exposed(&mut self, observation: &Observation) {
+        let exposure = &observation.exposure;
+        if let Some(posture) = exposure.posture.known() {
+            self.put("extra.posture", posture.word());
+        }
+        if let Some(models) = exposure.models.known() {
+            self.0
+                .insert("extra.models_count".to_owned(), models.len().into());
+        }
+        if let Some(capabilities) = exposure.capabilities.known() {
+            self.put(
+                "extra.capabilities",
+                joined(capabilities.iter().map(vigie_model::Capability::as_str)),
+            );
+        }
+        if let Some(tools) = exposure.tools.known() {
+            self.0
+                .insert("extra.tools_count".to_owned(), tools.len().into());
+        }
+        if is_suspect(observation)
+            && let Some(score) = observation.deception.score.known()
+        {
+            self.0
+                .insert("extra.deception_score".to_owned(), (*score).into());
+        }
+        if let Some(scan) = &observation.source.scan {
+            self.put("extra.scan", scan.as_str());
+        }
+    }
+
+    fn put(&mut self, key: &str, value: impl AsRef<str>) {
+        let value = text::clean(value.as_ref().trim(), TEXT);
+        if !value.is_empty() {
+            self.0.insert(key.to_owned(), value.into());
+        }
+    }
+}
+
+/// A semicolon list, each item once.
+fn joined<'a>(items: impl Iterator<Item = &'a str>) -> String {
+    let mut seen = BTreeSet::new();
+    items
+        .filter(|item| seen.insert(*item))
+        .collect::<Vec<_>>()
+        .join(";")
+}
+
+/// IntelMQ's DateTime: whole seconds with the offset written out.
+fn time(at: &Timestamp) -> String {
+    at.format("%Y-%m-%dT%H:%M:%S+00:00").to_string()
+}
+
+/// A name that IntelMQ takes as a domain name: lower case, at least two labels, no address, no dot at the end.
+fn domain(name: &str) -> Option<String> {
+    let name = name.trim_end_matches('.').to_ascii_lowercase();
+    let label = |label: &str| {
+        !label.is_empty()
+            && label.len() <= 63
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+    };
+    let labels = name.split('.').count();
+    let numeric = name
+        .rsplit('.')
+        .next()
+        .is_none_or(|last| last.bytes().all(|byte| byte.is_ascii_digit()));
+    (labels >= 2 && !numeric && name.len() <= 253 && name.split('.').all(label)).then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_domain_names_are_domain_names() {
+        assert_eq!(domain("AI.Example.NET.").as_deref(), Some("ai.example.net"));
+        for other in ["192.0.2.1", "2001:db8::1", "localhost", "a..b", "-a.example", "a b.example", ""] {
+            assert_eq!(domain(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn lists_name_a_thing_once() {
+        assert_eq!(joined(["b", "a", "b"].into_iter()), "b;a");
+    }
+}

@@ -1,0 +1,7 @@
+//! The formats, whole: snapshots, schemas, hostile texts, baselines.
+
+mod baseline;
+mod formats;
+mod samples;
+mod schemas;
+mod table;

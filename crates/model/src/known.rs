@@ -1,0 +1,271 @@
+//! `Known<T>`: a value, or why there is none. Unknown is never zero, never false and never an empty list.
+
+use std::fmt;
+
+use serde::de::{self, MapAccess, Visitor};
+use serde::ser::SerializeMap as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Why a value is unknown. The list is closed: readers may match on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Why {
+    /// No question that would tell was put.
+    NotAsked,
+    /// The source cannot carry it, or the product never tells.
+    NotCarried,
+    /// The server declined to answer.
+    Refused,
+    /// The server answers, but hides this or says a constant in its place.
+    Hidden,
+    /// An answer came and could not be understood.
+    Unparsable,
+    /// The server's version is older than the one that first told this.
+    TooOld,
+    /// It was known and was taken out on purpose.
+    Redacted,
+}
+
+impl Why {
+    /// The code as it stands in JSON and in `<column>_why`.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::NotAsked => "not-asked",
+            Self::NotCarried => "not-carried",
+            Self::Refused => "refused",
+            Self::Hidden => "hidden",
+            Self::Unparsable => "unparsable",
+            Self::TooOld => "too-old",
+            Self::Redacted => "redacted",
+        }
+    }
+
+    /// The reverse of [`Why::code`]; `None` for a code that is not in the list.
+    #[must_use]
+    pub fn from_code(code: &str) -> Option<Self> {
+        [
+            Self::NotAsked,
+            Self::NotCarried,
+            Self::Refused,
+            Self::Hidden,
+            Self::Unparsable,
+            Self::TooOld,
+            Self::Redacted,
+        ]
+        .into_iter()
+        .find(|why| why.code() == code)
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+/// The reason of an unknown, with a sentence where it helps.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Unknown {
+    /// The closed code.
+    pub why: Why,
+    /// A short text for people.
+    pub detail: Option<String>,
+}
+
+/// A value, or why there is none.
+///
+/// In JSON `{"known": value}` or `{"unknown": code, "detail": text?}`; nothing else stands for unknown.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Known<T> {
+    /// The value.
+    Known(T),
+    /// Why there is none.
+    Unknown(Unknown),
+}
+
+impl<T> Known<T> {
+    /// An unknown without a detail.
+    #[must_use]
+    pub fn unknown(why: Why) -> Self {
+        Self::Unknown(Unknown { why, detail: None })
+    }
+
+    /// An unknown with a sentence for people.
+    #[must_use]
+    pub fn unknown_because(why: Why, detail: impl Into<String>) -> Self {
+        Self::Unknown(Unknown {
+            why,
+            detail: Some(detail.into()),
+        })
+    }
+
+    /// The value, if there is one.
+    #[must_use]
+    pub fn known(&self) -> Option<&T> {
+        match self {
+            Self::Known(value) => Some(value),
+            Self::Unknown(_) => None,
+        }
+    }
+
+    /// The value by itself, if there is one.
+    #[must_use]
+    pub fn into_known(self) -> Option<T> {
+        match self {
+            Self::Known(value) => Some(value),
+            Self::Unknown(_) => None,
+        }
+    }
+
+    /// The reason, if there is no value.
+    #[must_use]
+    pub fn why(&self) -> Option<Why> {
+        match self {
+            Self::Known(_) => None,
+            Self::Unknown(unknown) => Some(unknown.why),
+        }
+    }
+
+    /// Whether there is a value.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        matches!(self, Self::Known(_))
+    }
+
+    /// Applies `f` to the value; an unknown stays as it is.
+    #[must_use]
+    pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Known<U> {
+        match self {
+            Self::Known(value) => Known::Known(f(value)),
+            Self::Unknown(unknown) => Known::Unknown(unknown),
+        }
+    }
+
+    /// A view by reference.
+    #[must_use]
+    pub fn as_ref(&self) -> Known<&T> {
+        match self {
+            Self::Known(value) => Known::Known(value),
+            Self::Unknown(unknown) => Known::Unknown(unknown.clone()),
+        }
+    }
+}
+
+impl<T> From<T> for Known<T> {
+    fn from(value: T) -> Self {
+        Self::Known(value)
+    }
+}
+
+impl<T: Serialize> Serialize for Known<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Known(value) => {
+                let mut map = serializer.serialize_map(Some(1))?;
+                map.serialize_entry("known", value)?;
+                map.end()
+            }
+            Self::Unknown(Unknown { why, detail }) => {
+                let mut map = serializer.serialize_map(Some(1 + usize::from(detail.is_some())))?;
+                map.serialize_entry("unknown", why)?;
+                if let Some(detail) = detail {
+                    map.serialize_entry("detail", detail)?;
+                }
+                map.end()
+            }
+        }
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Known<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct KnownVisitor<T>(std::marker::PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for KnownVisitor<T> {
+            type Value = Known<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("{\"known\": value} or {\"unknown\": code}")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let (mut known, mut why, mut detail) = (None, None, None);
+                while let Some(key) = map.next_key::<String>()? {
+                    match key.as_str() {
+                        "known" => known = Some(map.next_value()?),
+                        "unknown" => why = Some(map.next_value()?),
+                        "detail" => detail = Some(map.next_value()?),
+                        // A later schema may add keys; an old reader passes over them.
+                        _ => {
+                            map.next_value::<de::IgnoredAny>()?;
+                        }
+                    }
+                }
+                match (known, why) {
+                    (Some(value), None) => Ok(Known::Known(value)),
+                    (None, Some(why)) => Ok(Known::Unknown(Unknown { why, detail })),
+                    (Some(_), Some(_)) => Err(de::Error::custom("both \"known\" and \"unknown\"")),
+                    (None, None) => Err(de::Error::custom("neither \"known\" nor \"unknown\"")),
+                }
+            }
+        }
+
+        deserializer.deserialize_map(KnownVisitor(std::marker::PhantomData))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shapes_are_the_documented_ones() {
+        let known: Known<u32> = Known::Known(0);
+        assert_eq!(
+            serde_json::to_string(&known).expect("serialises"),
+            r#"{"known":0}"#
+        );
+        let unknown: Known<u32> = Known::unknown_because(Why::TooOld, "before 0.6.4");
+        assert_eq!(
+            serde_json::to_string(&unknown).expect("serialises"),
+            r#"{"unknown":"too-old","detail":"before 0.6.4"}"#
+        );
+        for value in [known, unknown] {
+            let text = serde_json::to_string(&value).expect("serialises");
+            assert_eq!(
+                serde_json::from_str::<Known<u32>>(&text).expect("reads back"),
+                value
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_neither_is_refused() {
+        for text in [
+            "{}",
+            "null",
+            "3",
+            r#"{"known":1,"unknown":"hidden"}"#,
+            r#"{"unknown":"because"}"#,
+        ] {
+            assert!(serde_json::from_str::<Known<u32>>(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn codes_read_back() {
+        for code in [
+            "not-asked",
+            "not-carried",
+            "refused",
+            "hidden",
+            "unparsable",
+            "too-old",
+            "redacted",
+        ] {
+            assert_eq!(Why::from_code(code).map(Why::code), Some(code));
+        }
+        assert_eq!(Why::from_code("because"), None);
+    }
+}

@@ -1,0 +1,47 @@
+//! The words every room of vigie shares: endpoints, transcripts, identities, exposures, observations and findings.
+//!
+//! Values only: nothing here reads a clock, a file or a socket. The JSON shapes are the project's interface and are
+//! described in the book (`docs/src/record.md`); names are stable and `schema` counts up.
+
+mod deception;
+mod effect;
+mod endpoint;
+mod exposure;
+mod finding;
+mod identity;
+mod known;
+mod observation;
+mod transcript;
+mod verdict;
+mod version;
+
+pub use deception::{Deception, Tell};
+pub use effect::Effect;
+pub use endpoint::{Certificate, Endpoint, EndpointKey, Reach, Transport};
+pub use exposure::{
+    Activity, Capability, Exposure, Leak, LeakKind, Model, Posture, PromptClass, RunningModel,
+    TextPrint, Tool, ToolRisk,
+};
+pub use finding::{Confidence, EvidenceKind, Finding, Severity, Standard};
+pub use identity::{Evidence, EvidenceWeight, Identity};
+pub use known::{Known, Unknown, Why};
+pub use observation::{Listener, Network, Observation, SCHEMA, ScopeRef, Source, SourceKind};
+pub use transcript::{Exchange, Failure, FailureKind, Reply, RequestLine, Transcript};
+pub use verdict::{AdvisoryVerdict, Verdict};
+pub use version::VersionOrder;
+
+/// An instant in UTC, to the microsecond, as RFC 3339 in JSON.
+pub type Timestamp = chrono::DateTime<chrono::Utc>;
+
+/// The SHA-256 of some bytes, written `sha256:<64 hex digits>` wherever vigie names a content.
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> String {
+    use sha2::Digest as _;
+    let mut text = String::with_capacity(71);
+    text.push_str("sha256:");
+    for byte in sha2::Sha256::digest(bytes) {
+        text.push(char::from_digit(u32::from(byte >> 4), 16).unwrap_or('0'));
+        text.push(char::from_digit(u32::from(byte & 15), 16).unwrap_or('0'));
+    }
+    text
+}

@@ -1,0 +1,113 @@
+//! One endpoint seen once, by one source, under one scope. Immutable.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{AdvisoryVerdict, Deception, Endpoint, Exposure, Finding, Identity, Known, Timestamp};
+
+/// The record's schema; it counts up when a field changes its meaning.
+pub const SCHEMA: &str = "vigie.observation/1";
+
+/// What kind of source saw it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SourceKind {
+    /// vigie's own scan.
+    Scan,
+    /// Another tool's record.
+    Import,
+    /// A simulated population.
+    Fleet,
+}
+
+/// Who saw it, with what knowledge and from where.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// The kind.
+    pub kind: SourceKind,
+    /// The tool: `vigie`, `shodan`, `censys` …
+    pub name: String,
+    /// That tool's version, empty if it says none.
+    pub version: String,
+    /// The catalogue's hash, `sha256:<hex>`, empty where none was used.
+    #[serde(default)]
+    pub catalog: String,
+    /// From where it was seen, so that a look from inside and one from outside are not churn.
+    #[serde(default)]
+    pub vantage: String,
+    /// The scan that saw it; scans are kept with seed, scope hash and catalogue hash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scan: Option<String>,
+}
+
+/// The hash of the scope under which it was seen.
+pub type ScopeRef = Known<String>;
+
+/// Where the address stands in the network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Network {
+    /// ISO 3166-1 alpha-2.
+    pub country: Known<String>,
+    /// Autonomous system number.
+    pub asn: Known<u32>,
+    /// The network's class.
+    pub class: Known<String>,
+}
+
+impl Network {
+    /// Nothing is known, for that reason.
+    #[must_use]
+    pub fn unknown(why: crate::Why) -> Self {
+        Self {
+            country: Known::unknown(why),
+            asn: Known::unknown(why),
+            class: Known::unknown(why),
+        }
+    }
+}
+
+/// The listening socket behind the endpoint, where vigie runs on the same machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listener {
+    /// The addresses it is bound to, as the system lists them (`0.0.0.0` and `::` mean every one).
+    pub bound: Vec<IpAddr>,
+    /// The addresses of this machine on which it answers others.
+    pub answers_on: Vec<IpAddr>,
+    /// The process that owns it, where the system tells.
+    pub process: Known<String>,
+    /// Its process id, where the system tells.
+    pub pid: Known<u32>,
+}
+
+/// One endpoint seen once.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Observation {
+    /// [`SCHEMA`].
+    pub schema: String,
+    /// When the endpoint was seen.
+    pub seen: Timestamp,
+    /// When the record was made.
+    pub recorded: Timestamp,
+    /// By whom.
+    pub source: Source,
+    /// Under which scope.
+    pub scope: ScopeRef,
+    /// Where.
+    pub endpoint: Endpoint,
+    /// The socket behind it, where vigie runs on the same machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listener: Option<Listener>,
+    /// What it is.
+    pub identity: Identity,
+    /// What it shows.
+    pub exposure: Exposure,
+    /// Where the address stands.
+    pub network: Network,
+    /// Whether it is what it seems.
+    pub deception: Deception,
+    /// The advisories held against it, exploited and affected first.
+    pub advisories: Vec<AdvisoryVerdict>,
+    /// What to act on, the worst first.
+    pub findings: Vec<Finding>,
+}

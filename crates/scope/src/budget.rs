@@ -1,0 +1,448 @@
+//! Budgets: how many requests a host and its network get, with the time passed in.
+//!
+//! The promise is "at most N in any 5 minutes", whichever 5 minutes one picks, and not a mean. Time is cut into slots
+//! of 30 s; a request is allowed if fewer than N were in this slot and the 11 before it. Any 330 s touch at most 12
+//! slots, so no 330 s hold more than N. They are 330 and not 300 because the other side counts differently: a server
+//! that logs a request when it has answered it, as Ollama does, moves it later by the time the answer took. 12 counters
+//! of 16 bits make up a host, where a list of N instants would take N times 8 bytes.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use crate::permit::OwnAddresses;
+use crate::span::key_of;
+use crate::special::is_loopback;
+
+/// The length of a slot, in microseconds.
+const SLOT: u64 = 30_000_000;
+/// How many slots are counted together: those that 330 s can touch.
+const SLOTS: usize = 12;
+/// How many hosts, and how many networks, are remembered at most. One beyond waits until another was quiet for
+/// [`SLOTS`] slots: forgetting a busy host would break the promise. 2^18 of them take about 25 MB.
+const TRACKED: usize = 1 << 18;
+
+/// The limits of a scan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Requests to one address in any 5 minutes.
+    ///
+    /// 120: Splunk's "Ollama Possible API Endpoint Scan Reconnaissance" and "Ollama Excessive API Requests" fire above.
+    pub requests_per_host: u32,
+    /// Requests to one /24 (IPv4) or /48 (IPv6) in any 5 minutes.
+    ///
+    /// 2,400 are 8 a second: what 20 hosts take at their own limit, or 200 recognised servers at 12 requests each, so
+    /// that a network full of servers takes minutes rather than seconds, and the one firewall or uplink before it sees
+    /// less than a person opening a web page. /24 and /48 are the smallest networks that are usually routed for
+    /// themselves, so most often one party's.
+    pub requests_per_prefix: u32,
+    /// New connections in a second, over all hosts.
+    ///
+    /// 500: a choice, not a measurement. A SYN, its answer and the RST after it are some 200 bytes, so that 500 a second
+    /// are about 1 Mbit/s and do not crowd a stateful firewall's table.
+    pub connections_per_second: u32,
+    /// Requests to one endpoint, recognised or not, without those per model.
+    pub per_endpoint: u32,
+    /// Models asked about, one request each.
+    pub models: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            requests_per_host: 120,
+            requests_per_prefix: 2_400,
+            connections_per_second: 500,
+            per_endpoint: 12,
+            models: 16,
+        }
+    }
+}
+
+/// Whether a request may be sent now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Take {
+    /// It may, and is counted.
+    Allowed,
+    /// Not before this many microseconds have passed; nothing is counted, ask again.
+    Wait(u64),
+}
+
+/// The budgets per host and per network.
+#[derive(Debug)]
+pub struct Budget {
+    limits: Limits,
+    own: OwnAddresses,
+    hosts: HashMap<u128, Counts>,
+    prefixes: HashMap<u128, Counts>,
+    /// The latest time seen: time that runs backwards is taken as standing still.
+    now: u64,
+    /// The slot in which the quiet were last forgotten.
+    swept: u64,
+    tracked: usize,
+}
+
+impl Budget {
+    /// Full budgets. Loopback and this machine's own addresses are exempt.
+    #[must_use]
+    pub fn new(limits: Limits, own: OwnAddresses) -> Self {
+        Self { limits, own, hosts: HashMap::new(), prefixes: HashMap::new(), now: 0, swept: 0, tracked: TRACKED }
+    }
+
+    /// The limits.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Whether a request may be sent to the host at `now`, in microseconds of any clock that only runs forward.
+    pub fn take(&mut self, host: IpAddr, now: u64) -> Take {
+        let key = key_of(host);
+        if is_loopback(key) || self.own.contains(host) {
+            return Take::Allowed;
+        }
+        self.now = self.now.max(now);
+        let slot = self.now / SLOT;
+        if self.swept != slot {
+            self.sweep(slot);
+        }
+        let network = prefix(host);
+        let host_wait = free_slot(&self.hosts, key, slot, self.limits.requests_per_host, self.tracked);
+        let net_wait = free_slot(&self.prefixes, network, slot, self.limits.requests_per_prefix, self.tracked);
+        match host_wait.max(net_wait) {
+            free if free <= slot => {
+                self.hosts.entry(key).or_insert_with(|| Counts::new(slot)).add(slot);
+                self.prefixes.entry(network).or_insert_with(|| Counts::new(slot)).add(slot);
+                Take::Allowed
+            }
+            free => Take::Wait((free * SLOT).saturating_sub(now).max(1)),
+        }
+    }
+
+    /// How many hosts and networks are remembered.
+    #[must_use]
+    pub fn tracked(&self) -> (usize, usize) {
+        (self.hosts.len(), self.prefixes.len())
+    }
+
+    /// A fresh budget for one endpoint.
+    #[must_use]
+    pub fn endpoint(&self) -> EndpointBudget {
+        EndpointBudget { requests: self.limits.per_endpoint, models: self.limits.models }
+    }
+
+    /// Forgets those of whom no counted slot is left.
+    fn sweep(&mut self, slot: u64) {
+        self.swept = slot;
+        for map in [&mut self.hosts, &mut self.prefixes] {
+            map.retain(|_, counts| counts.slot + SLOTS as u64 > slot);
+            if map.len() < map.capacity() / 4 {
+                map.shrink_to_fit();
+            }
+        }
+    }
+}
+
+/// The network whose budget a host shares: /24 or /48.
+fn prefix(host: IpAddr) -> u128 {
+    let host = host.to_canonical();
+    key_of(host) >> if host.is_ipv4() { 8 } else { 80 }
+}
+
+/// The slot in which the next request is free; this one if it is free now.
+fn free_slot(map: &HashMap<u128, Counts>, key: u128, slot: u64, limit: u32, tracked: usize) -> u64 {
+    match map.get(&key) {
+        Some(counts) => counts.free_slot(slot, limit),
+        None if map.len() < tracked => slot,
+        None => slot + 1,
+    }
+}
+
+/// The requests of the last [`SLOTS`] slots, as a ring.
+#[derive(Clone, Copy, Debug)]
+struct Counts {
+    /// The latest slot counted.
+    slot: u64,
+    ring: [u16; SLOTS],
+}
+
+impl Counts {
+    fn new(slot: u64) -> Self {
+        Self { slot, ring: [0; SLOTS] }
+    }
+
+    /// The count of a slot, if it is one of the last.
+    fn of(&self, slot: u64) -> u32 {
+        let known = slot <= self.slot && self.slot - slot < SLOTS as u64;
+        if known { u32::from(self.ring[(slot % SLOTS as u64) as usize]) } else { 0 }
+    }
+
+    fn free_slot(&self, slot: u64, limit: u32) -> u64 {
+        let oldest = slot.saturating_sub(SLOTS as u64 - 1);
+        let mut sum: u32 = (oldest..=slot).map(|s| self.of(s)).sum();
+        if sum < limit {
+            return slot;
+        }
+        for leaving in oldest..=slot {
+            sum -= self.of(leaving);
+            if sum < limit {
+                return leaving + SLOTS as u64;
+            }
+        }
+        slot + SLOTS as u64
+    }
+
+    fn add(&mut self, slot: u64) {
+        let ahead = slot.saturating_sub(self.slot).min(SLOTS as u64);
+        for step in 1..=ahead {
+            self.ring[((slot.saturating_sub(ahead) + step) % SLOTS as u64) as usize] = 0;
+        }
+        self.slot = slot;
+        let count = &mut self.ring[(slot % SLOTS as u64) as usize];
+        // A limit is at most 60,000, so this saturates in no slot that was allowed.
+        *count = count.saturating_add(1);
+    }
+}
+
+/// What one endpoint may still be asked. Held by whoever probes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EndpointBudget {
+    requests: u32,
+    models: u32,
+}
+
+impl EndpointBudget {
+    /// Takes one request; false if none is left.
+    pub fn request(&mut self) -> bool {
+        take_one(&mut self.requests)
+    }
+
+    /// Takes the request of one model; false if none is left.
+    pub fn model(&mut self) -> bool {
+        take_one(&mut self.models)
+    }
+
+    /// How many requests are left, without those per model.
+    #[must_use]
+    pub fn left(&self) -> u32 {
+        self.requests
+    }
+
+    /// How many models may still be asked about.
+    #[must_use]
+    pub fn models_left(&self) -> u32 {
+        self.models
+    }
+}
+
+fn take_one(left: &mut u32) -> bool {
+    let some = *left > 0;
+    *left = left.saturating_sub(1);
+    some
+}
+
+/// Spaces new connections evenly, in bursts of at most a tenth of a second's worth.
+#[derive(Debug)]
+pub struct Pace {
+    /// Nanoseconds from one connection to the next.
+    step: u64,
+    /// When the next one is due, in nanoseconds.
+    due: u64,
+}
+
+/// How far connections may run ahead of their even spacing, in nanoseconds.
+const BURST: u64 = 100_000_000;
+
+impl Pace {
+    /// So many connections in a second.
+    #[must_use]
+    pub fn new(limits: &Limits) -> Self {
+        Self { step: 1_000_000_000 / u64::from(limits.connections_per_second.max(1)), due: 0 }
+    }
+
+    /// Whether a connection may be opened at `now`, in microseconds of any clock that only runs forward.
+    pub fn take(&mut self, now: u64) -> Take {
+        let now = now.saturating_mul(1_000);
+        let earliest = self.due.saturating_sub(BURST.max(self.step) - self.step);
+        if now < earliest {
+            return Take::Wait((earliest - now).div_ceil(1_000));
+        }
+        self.due = self.due.max(now) + self.step;
+        Take::Allowed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const MINUTE: u64 = 60_000_000;
+
+    fn limits(host: u32, prefix: u32) -> Limits {
+        Limits { requests_per_host: host, requests_per_prefix: prefix, ..Limits::default() }
+    }
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().expect("an address")
+    }
+
+    /// The most instants that any window of this length holds.
+    fn most_in_any(window: u64, times: &[u64]) -> usize {
+        (0..times.len()).map(|i| times[i..].iter().take_while(|t| **t - times[i] < window).count()).max().unwrap_or(0)
+    }
+
+    #[test]
+    fn a_burst_and_then_a_wait() {
+        let mut budget = Budget::new(limits(3, 100), OwnAddresses::default());
+        let host = ip("10.0.0.1");
+        for _ in 0..3 {
+            assert_eq!(budget.take(host, MINUTE), Take::Allowed);
+        }
+        let Take::Wait(micros) = budget.take(host, MINUTE) else { panic!("a fourth was allowed") };
+        assert_eq!(micros, 6 * MINUTE);
+        assert_eq!(budget.take(ip("10.0.0.2"), MINUTE), Take::Allowed);
+        assert!(matches!(budget.take(host, MINUTE + micros - 1), Take::Wait(1)));
+        assert_eq!(budget.take(host, MINUTE + micros), Take::Allowed);
+    }
+
+    #[test]
+    fn a_network_has_a_budget_of_its_own() {
+        let mut budget = Budget::new(limits(100, 5), OwnAddresses::default());
+        for host in 1..=5 {
+            assert_eq!(budget.take(IpAddr::from([10, 0, 0, host]), 0), Take::Allowed);
+        }
+        assert!(matches!(budget.take(ip("10.0.0.6"), 0), Take::Wait(_)));
+        assert!(matches!(budget.take(ip("::ffff:10.0.0.6"), 0), Take::Wait(_)));
+        assert_eq!(budget.take(ip("10.0.1.1"), 0), Take::Allowed);
+        for host in 1..=5u16 {
+            assert_eq!(budget.take(IpAddr::from([0xfd00, 0, 0, host, 0, 0, 0, 1]), 0), Take::Allowed);
+        }
+        assert!(matches!(budget.take(ip("fd00:0:0:9::1"), 0), Take::Wait(_)));
+        assert_eq!(budget.take(ip("fd00:0:1::1"), 0), Take::Allowed);
+    }
+
+    #[test]
+    fn this_machine_is_exempt() {
+        let own = OwnAddresses::new([ip("10.0.0.7")]);
+        let mut budget = Budget::new(limits(1, 1), own);
+        for host in ["127.0.0.1", "127.9.9.9", "::1", "10.0.0.7", "::ffff:127.0.0.1"] {
+            for _ in 0..50 {
+                assert_eq!(budget.take(ip(host), 0), Take::Allowed, "{host}");
+            }
+        }
+        assert_eq!(budget.tracked(), (0, 0));
+    }
+
+    #[test]
+    fn time_that_runs_backwards_gives_nothing() {
+        let mut budget = Budget::new(limits(1, 100), OwnAddresses::default());
+        assert_eq!(budget.take(ip("10.0.0.1"), 60 * MINUTE), Take::Allowed);
+        assert!(matches!(budget.take(ip("10.0.0.1"), 0), Take::Wait(_)));
+    }
+
+    #[test]
+    fn a_million_hosts_are_forgotten_when_they_are_quiet() {
+        let mut budget = Budget::new(Limits::default(), OwnAddresses::default());
+        let (mut most, mut now) = (0, 0);
+        for host in 0..1_000_000u32 {
+            now += 2_000; // 500 hosts a second, one to each /24.
+            let address = IpAddr::V4(Ipv4Addr::from_bits((host << 8) | 1));
+            assert_eq!(budget.take(address, now), Take::Allowed);
+            most = most.max(budget.tracked().0);
+        }
+        // 360 s at 500 hosts a second.
+        assert!(most <= 180_000, "{most} hosts were remembered");
+        assert_eq!(budget.take(ip("10.0.0.1"), now + 10 * MINUTE), Take::Allowed);
+        assert_eq!(budget.tracked(), (1, 1));
+        assert!(budget.hosts.capacity() < 100, "{} places were kept", budget.hosts.capacity());
+    }
+
+    #[test]
+    fn a_million_hosts_at_once_wait_rather_than_grow() {
+        let mut budget = Budget::new(Limits::default(), OwnAddresses::default());
+        let waiting = (0..1_000_000u32)
+            .filter(|host| budget.take(IpAddr::V4(Ipv4Addr::from_bits(host << 8)), 0) != Take::Allowed)
+            .count();
+        assert_eq!(budget.tracked(), (TRACKED, TRACKED));
+        assert_eq!(waiting, 1_000_000 - TRACKED);
+        assert_eq!(budget.take(ip("0.0.1.0"), 0), Take::Allowed, "those that are known go on");
+        assert!(std::mem::size_of::<(u128, Counts)>() <= 48);
+    }
+
+    #[test]
+    fn an_endpoint_has_twelve_and_one_per_model() {
+        let mut endpoint = Budget::new(Limits::default(), OwnAddresses::default()).endpoint();
+        assert_eq!((0..20).filter(|_| endpoint.request()).count(), 12);
+        assert_eq!((0..20).filter(|_| endpoint.model()).count(), 16);
+        assert_eq!((endpoint.left(), endpoint.models_left()), (0, 0));
+    }
+
+    #[test]
+    fn connections_keep_their_pace() {
+        for per_second in [1, 7, 500, 1_000_000] {
+            let mut pace = Pace::new(&Limits { connections_per_second: per_second, ..Limits::default() });
+            let (mut now, mut opened) = (5 * MINUTE, 0u32);
+            let end = now + 3_000_000;
+            while now < end {
+                match pace.take(now) {
+                    Take::Allowed => opened += 1,
+                    Take::Wait(micros) => now += micros,
+                }
+            }
+            let most = 3 * per_second + per_second / 10 + 1;
+            assert!((3 * per_second..=most).contains(&opened), "{opened} in 3 s at {per_second} a second");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_window_of_five_minutes_holds_more(
+            host_limit in 1u32..20, prefix_limit in 1u32..40,
+            steps in prop::collection::vec((0u8..6, prop_oneof![Just(0u64), 0u64..3_000_000, 0u64..400_000_000], any::<bool>()), 1..400),
+        ) {
+            let mut budget = Budget::new(limits(host_limit, prefix_limit), OwnAddresses::default());
+            let mut now = 0;
+            let mut sent: HashMap<IpAddr, Vec<u64>> = HashMap::new();
+            let mut all: HashMap<u8, Vec<u64>> = HashMap::new();
+            for (host, pause, patient) in steps {
+                now += pause;
+                let address = IpAddr::from([10, 0, host / 3, host]);
+                let mut taken = budget.take(address, now);
+                if let (Take::Wait(micros), true) = (taken, patient) {
+                    prop_assert!(micros > 0);
+                    now += micros;
+                    taken = budget.take(address, now);
+                    // The wait was long enough, for nobody else asked in between.
+                    prop_assert_eq!(taken, Take::Allowed);
+                }
+                if taken == Take::Allowed {
+                    sent.entry(address).or_default().push(now);
+                    all.entry(host / 3).or_default().push(now);
+                }
+            }
+            for times in sent.values() {
+                prop_assert!(most_in_any(330_000_000, times) <= host_limit as usize);
+            }
+            for times in all.values() {
+                prop_assert!(most_in_any(330_000_000, times) <= prefix_limit as usize);
+            }
+        }
+
+        #[test]
+        fn an_eager_scan_gets_most_of_its_budget(limit in 1u32..200) {
+            let mut budget = Budget::new(limits(limit, 60_000), OwnAddresses::default());
+            let (mut now, mut sent) = (0, 0);
+            while now < 60 * MINUTE {
+                match budget.take(ip("10.0.0.1"), now) {
+                    Take::Allowed => sent += 1,
+                    Take::Wait(micros) => now += micros,
+                }
+            }
+            // An hour holds ten windows of 360 s.
+            prop_assert_eq!(sent, 10 * limit);
+        }
+    }
+}

@@ -1,0 +1,599 @@
+//! The scope file: who authorised what.
+//!
+//! TOML, read whole or refused whole: one mistake and nothing of it is used. Each mistake is named with its line.
+
+use std::fmt;
+use std::ops::Range;
+
+use chrono::{Datelike as _, NaiveDate};
+use toml::Spanned;
+use toml::de::{DeArray, DeTable, DeValue};
+use vigie_model::Timestamp;
+
+use crate::budget::Limits;
+use crate::span::{self, NotSpan, Span, key_of};
+use crate::special::{self, Kind};
+use crate::{Ports, Window};
+
+/// The schema of a scope file.
+pub const SCHEMA: &str = "vigie.scope/1";
+
+/// What an entry is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// Addresses.
+    Addresses(Span),
+    /// A host name, in lower case. In a `[[range]]` that name alone; in exclusions and opt-outs every name below it too.
+    Name(String),
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Addresses(span) => span.fmt(f),
+            Self::Name(name) => f.write_str(name),
+        }
+    }
+}
+
+/// One `[[range]]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RangeEntry {
+    /// What it allows to be looked at.
+    pub subject: Subject,
+    /// On these ports; `None`: on any.
+    pub ports: Option<Ports>,
+    /// Whether the scope's owner owns these hosts.
+    pub owner: bool,
+    /// Whether inference may be proved there.
+    pub infer: bool,
+    /// Whether a model may be loaded for that.
+    pub load: bool,
+    /// What is left out of it.
+    pub exclusions: Vec<Subject>,
+    /// A note.
+    pub note: Option<String>,
+    /// The line on which it starts.
+    pub line: usize,
+}
+
+/// One `[[exclude]]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Exclude {
+    /// What is left out.
+    pub subject: Subject,
+    /// Why.
+    pub reason: String,
+    /// Since when.
+    pub date: NaiveDate,
+    /// The line on which it starts.
+    pub line: usize,
+}
+
+/// A scope file that was read without a mistake and had not expired.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ScopeFile {
+    /// Who answers for the ranges.
+    pub owner: String,
+    /// A mail address or a URL.
+    pub contact: String,
+    /// Who authorised the scan.
+    pub authorised_by: Option<String>,
+    /// A ticket, a contract.
+    pub reference: Option<String>,
+    /// The last day on which it holds, in UTC.
+    pub expires: NaiveDate,
+    /// When scanning is allowed; `None`: always.
+    pub window: Option<Window>,
+    /// From where it is seen.
+    pub vantage: Option<String>,
+    /// What may be looked at.
+    pub ranges: Vec<RangeEntry>,
+    /// What may not.
+    pub excludes: Vec<Exclude>,
+    /// How fast.
+    pub limits: Limits,
+    /// The opt-out lists it names, as written.
+    pub opt_out: Vec<String>,
+}
+
+/// One mistake.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Problem {
+    /// The line, from 1.
+    pub line: usize,
+    /// What is wrong and what to do.
+    pub message: String,
+}
+
+/// Every mistake of a scope file, in the order of its lines. Nothing of the file is used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScopeErrors(pub Vec<Problem>);
+
+impl fmt::Display for ScopeErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the scope file is refused as a whole:")?;
+        self.0.iter().try_for_each(|p| write!(f, "\n  line {}: {}", p.line, p.message))
+    }
+}
+
+impl std::error::Error for ScopeErrors {}
+
+const TOP_KEYS: &[&str] = &[
+    "schema", "owner", "contact", "authorised_by", "reference", "expires", "vantage", "opt_out", "window", "budget",
+    "range", "exclude",
+];
+const RANGE_KEYS: &[&str] = &["cidr", "range", "name", "ports", "owner", "allow", "exclusions", "note"];
+const EXCLUDE_KEYS: &[&str] = &["cidr", "range", "name", "reason", "date"];
+const WINDOW_KEYS: &[&str] = &["days", "hours"];
+const BUDGET_KEYS: &[&str] =
+    &["requests_per_host", "requests_per_prefix", "connections_per_second", "per_endpoint", "models"];
+
+impl ScopeFile {
+    /// Reads a scope file; `now` decides whether it has expired.
+    ///
+    /// # Errors
+    ///
+    /// Every mistake found, each with its line.
+    pub fn parse(text: &str, now: Timestamp) -> Result<Self, ScopeErrors> {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let mut reader = Reader { text, problems: Vec::new() };
+        let (root, errors) = DeTable::parse_recoverable(text);
+        if !errors.is_empty() {
+            for error in &errors {
+                let message = error.message().lines().collect::<Vec<_>>().join(", ");
+                reader.problem(error.span().unwrap_or(0..0), message);
+            }
+            return Err(reader.refuse());
+        }
+        let file = reader.file(&root, now);
+        match file {
+            Some(file) if reader.problems.is_empty() => Ok(file),
+            _ => Err(reader.refuse()),
+        }
+    }
+}
+
+/// A table and where it stands.
+struct Fields<'t, 'i> {
+    /// How it is named in messages: empty at the top, `[[range]]` …
+    title: &'static str,
+    span: Range<usize>,
+    table: &'t DeTable<'i>,
+}
+
+impl<'t, 'i> Fields<'t, 'i> {
+    fn get(&self, key: &str) -> Option<&'t Spanned<DeValue<'i>>> {
+        self.table.iter().find(|(name, _)| name.get_ref().as_ref() == key).map(|(_, value)| value)
+    }
+
+    fn named(&self, key: &str) -> String {
+        if self.title.is_empty() { format!("`{key}`") } else { format!("`{key}` in {}", self.title) }
+    }
+}
+
+struct Reader<'a> {
+    text: &'a str,
+    problems: Vec<Problem>,
+}
+
+impl Reader<'_> {
+    fn line(&self, at: usize) -> usize {
+        self.text.as_bytes().iter().take(at).filter(|b| **b == b'\n').count() + 1
+    }
+
+    fn problem(&mut self, span: Range<usize>, message: impl Into<String>) {
+        let line = self.line(span.start);
+        self.problems.push(Problem { line, message: message.into() });
+    }
+
+    fn refuse(mut self) -> ScopeErrors {
+        self.problems.sort();
+        self.problems.dedup();
+        ScopeErrors(self.problems)
+    }
+
+    fn file(&mut self, root: &Spanned<DeTable<'_>>, now: Timestamp) -> Option<ScopeFile> {
+        // A key that is missing at the top is reported on the first line.
+        let top = Fields { title: "", span: 0..0, table: root.get_ref() };
+        self.known(&top, TOP_KEYS);
+        if let Some(schema) = self.needed_text(&top, "schema", &format!("schema = \"{SCHEMA}\""))
+            && schema != SCHEMA
+        {
+            let span = top.get("schema").map_or(0..0, Spanned::span);
+            self.problem(span, format!("schema `{schema}` is not read by this vigie: write \"{SCHEMA}\""));
+        }
+        let owner = self.needed_text(&top, "owner", "owner = \"who answers for these addresses\"");
+        let contact = self.needed_text(&top, "contact", "contact = \"a mail address or a URL\"");
+        if let Some(contact) = &contact
+            && !is_contact(contact)
+        {
+            let span = top.get("contact").map_or(0..0, Spanned::span);
+            self.problem(span, format!("`{contact}` is no contact: write a mail address or a URL (https://…)"));
+        }
+        let authorised_by = self.text(&top, "authorised_by");
+        let reference = self.text(&top, "reference");
+        let vantage = self.text(&top, "vantage");
+        let expires = self.date(&top, "expires", "expires = 2027-01-31");
+        if let Some(expires) = expires
+            && now.date_naive() > expires
+        {
+            let span = top.get("expires").map_or(0..0, Spanned::span);
+            self.problem(span, format!("the scope expired on {expires}: have it renewed before scanning"));
+        }
+        let window = top.get("window").and_then(|value| self.window(value));
+        let limits = top.get("budget").map(|value| self.budget(value)).unwrap_or_default();
+        let opt_out = self.texts(&top, "opt_out");
+        let ranges = self.each(&top, "range", "[[range]]", Self::range);
+        let excludes = self.each(&top, "exclude", "[[exclude]]", Self::exclude);
+        if top.get("range").is_none() {
+            self.problem(0..0, "nothing is in scope: add a `[[range]]` with a `cidr`, a `range` or a `name`");
+        }
+        self.nested(&ranges);
+        Some(ScopeFile {
+            owner: owner?,
+            contact: contact?,
+            authorised_by,
+            reference,
+            expires: expires?,
+            window,
+            vantage,
+            ranges,
+            excludes,
+            limits,
+            opt_out,
+        })
+    }
+
+    fn range(&mut self, fields: &Fields<'_, '_>) -> Option<RangeEntry> {
+        self.known(fields, RANGE_KEYS);
+        let subject = self.subject(fields);
+        if let Some(Subject::Addresses(span)) = &subject
+            && let Some(what) = never(*span)
+        {
+            self.problem(fields.span.clone(), format!("{span} is never scanned, not even with a scope file: {what}"));
+        }
+        let ports = fields.get("ports").and_then(|value| self.ports(value));
+        let owner = self.boolean(fields, "owner").unwrap_or(false);
+        let (mut infer, mut load) = (false, false);
+        for (word, span) in self.spanned_texts(fields, "allow") {
+            match word.as_str() {
+                "infer" => infer = true,
+                "load" => load = true,
+                _ => self.problem(span, format!("`{word}` cannot be allowed: `allow` takes \"infer\" and \"load\"")),
+            }
+        }
+        let allow = fields.get("allow").map_or(0..0, Spanned::span);
+        if (infer || load) && !owner {
+            self.problem(allow.clone(), "`allow` needs `owner = true`: only on hosts of one's own");
+        }
+        if load && !infer {
+            self.problem(allow, "`allow` of \"load\" needs \"infer\" as well");
+        }
+        let mut exclusions = Vec::new();
+        for (word, span) in self.spanned_texts(fields, "exclusions") {
+            if let Some(excluded) = self.read_subject(&word, span.clone()) {
+                if let (Some(Subject::Addresses(whole)), Subject::Addresses(part)) = (&subject, &excluded)
+                    && !whole.meets(*part)
+                {
+                    self.problem(span, format!("{part} is no part of {whole}: put it under `[[exclude]]`"));
+                }
+                exclusions.push(excluded);
+            }
+        }
+        let note = self.text(fields, "note");
+        let line = self.line(fields.span.start);
+        Some(RangeEntry { subject: subject?, ports, owner, infer, load, exclusions, note, line })
+    }
+
+    fn exclude(&mut self, fields: &Fields<'_, '_>) -> Option<Exclude> {
+        self.known(fields, EXCLUDE_KEYS);
+        let subject = self.subject(fields);
+        let reason = self.needed_text(fields, "reason", "reason = \"why\"");
+        let date = self.date(fields, "date", "date = 2026-11-30");
+        let line = self.line(fields.span.start);
+        Some(Exclude { subject: subject?, reason: reason?, date: date?, line })
+    }
+
+    /// Exactly one of `cidr`, `range` and `name`.
+    fn subject(&mut self, fields: &Fields<'_, '_>) -> Option<Subject> {
+        let keys: Vec<&str> = ["cidr", "range", "name"].into_iter().filter(|k| fields.get(k).is_some()).collect();
+        let [key] = keys[..] else {
+            let title = fields.title;
+            self.problem(fields.span.clone(), format!("{title} needs one of `cidr`, `range` and `name`, and only one"));
+            return None;
+        };
+        let word = self.needed_text(fields, key, "an address")?;
+        let span = fields.get(key).map_or(0..0, Spanned::span);
+        let subject = self.read_subject(&word, span.clone())?;
+        match (key, &subject) {
+            ("name", Subject::Addresses(_)) => self.problem(span, format!("`{word}` is no name: write it as `cidr`")),
+            ("cidr" | "range", Subject::Name(_)) => {
+                self.problem(span, format!("`{word}` is no address, network or range: write a host name as `name`"));
+            }
+            _ => return Some(subject),
+        }
+        None
+    }
+
+    fn read_subject(&mut self, word: &str, at: Range<usize>) -> Option<Subject> {
+        match read_subject(word) {
+            // A contract must not mean more than its author read into it.
+            Ok((Subject::Addresses(span), true)) => {
+                let length = span.to_string();
+                self.problem(at, format!("`{word}` has bits set beyond its prefix: write {length}, or the address alone"));
+                None
+            }
+            Ok((subject, _)) => Some(subject),
+            Err(why) => {
+                self.problem(at, why);
+                None
+            }
+        }
+    }
+
+    /// Ranges may lie in one another (the inner one holds), not cross: who would say which holds?
+    fn nested(&mut self, ranges: &[RangeEntry]) {
+        let mut problems = Vec::new();
+        let spans = ranges.iter().filter_map(|r| match r.subject {
+            Subject::Addresses(span) => Some((span, r.line)),
+            Subject::Name(_) => None,
+        });
+        let mut spans: Vec<(Span, usize)> = spans.collect();
+        spans.sort_by_key(|(span, line)| (span.first_key(), std::cmp::Reverse(span.last_key()), *line));
+        let mut open: Vec<(Span, usize)> = Vec::new();
+        for (span, line) in spans {
+            open.retain(|(outer, _)| outer.last_key() >= span.first_key());
+            if let Some((outer, first)) = open.last() {
+                let (line, first) = (line.max(*first), line.min(*first));
+                if *outer == span {
+                    problems.push((line, format!("{span} stands on line {first} already")));
+                } else if !outer.covers(span) {
+                    problems.push((line, format!(
+                        "{span} and {outer} (line {first}) overlap without one lying in the other: split them"
+                    )));
+                }
+            }
+            open.push((span, line));
+        }
+        let mut names: Vec<(&str, usize)> = ranges.iter().filter_map(|r| match &r.subject {
+            Subject::Name(name) => Some((name.as_str(), r.line)),
+            Subject::Addresses(_) => None,
+        }).collect();
+        names.sort_unstable();
+        for two in names.windows(2).filter(|two| two[0].0 == two[1].0) {
+            problems.push((two[1].1, format!("{} stands on line {} already", two[0].0, two[0].1)));
+        }
+        self.problems.extend(problems.into_iter().map(|(line, message)| Problem { line, message }));
+    }
+
+    fn window(&mut self, value: &Spanned<DeValue<'_>>) -> Option<Window> {
+        let fields = self.table(value, "[window]")?;
+        self.known(&fields, WINDOW_KEYS);
+        let days = self.texts(&fields, "days");
+        let hours = self.text(&fields, "hours");
+        match Window::parse(days.iter().map(String::as_str), hours.as_deref()) {
+            Ok(window) => Some(window),
+            Err(why) => {
+                let key = if why.contains("hours") { "hours" } else { "days" };
+                let span = fields.get(key).map_or(fields.span.clone(), Spanned::span);
+                self.problem(span, why);
+                None
+            }
+        }
+    }
+
+    fn budget(&mut self, value: &Spanned<DeValue<'_>>) -> Limits {
+        let mut limits = Limits::default();
+        let Some(fields) = self.table(value, "[budget]") else { return limits };
+        self.known(&fields, BUDGET_KEYS);
+        let mut set = |key: &str, most: u32, why: &str, field: &mut u32| {
+            let Some(value) = fields.get(key) else { return };
+            let least = u32::from(key != "models");
+            match integer(value.get_ref()).and_then(|n| u32::try_from(n).ok()).filter(|n| (least..=most).contains(n)) {
+                Some(number) => *field = number,
+                None => self.problem(value.span(), format!("`{key}` must be a number from {least} to {most}{why}")),
+            }
+        };
+        let endpoint = Limits::default().per_endpoint;
+        set("requests_per_host", 60_000, "", &mut limits.requests_per_host);
+        set("requests_per_prefix", 60_000, "", &mut limits.requests_per_prefix);
+        set("connections_per_second", 1_000_000, "", &mut limits.connections_per_second);
+        set("per_endpoint", endpoint, ": a file can lower it only", &mut limits.per_endpoint);
+        set("models", 1_000, "", &mut limits.models);
+        limits
+    }
+
+    fn ports(&mut self, value: &Spanned<DeValue<'_>>) -> Option<Ports> {
+        let mut ports = Ports::default();
+        let mut good = true;
+        let Some(array) = value.get_ref().as_array() else {
+            self.problem(value.span(), "`ports` must be a list: ports = [11434, \"8000-8100\"]");
+            return None;
+        };
+        for item in array.iter() {
+            let word = match item.get_ref() {
+                DeValue::String(text) => text.to_string(),
+                DeValue::Integer(number) => number.to_string(),
+                other => format!("{} value", other.type_str()),
+            };
+            match word.parse::<Ports>() {
+                Ok(more) => ports = ports.or(&more),
+                Err(error) => {
+                    good = false;
+                    self.problem(item.span(), error.to_string());
+                }
+            }
+        }
+        if good && ports.is_empty() {
+            self.problem(value.span(), "`ports` is empty: leave it out to allow any port");
+        }
+        (good && !ports.is_empty()).then_some(ports)
+    }
+
+    fn each<T>(
+        &mut self,
+        top: &Fields<'_, '_>,
+        key: &str,
+        title: &'static str,
+        read: impl Fn(&mut Self, &Fields<'_, '_>) -> Option<T>,
+    ) -> Vec<T> {
+        let Some(value) = top.get(key) else { return Vec::new() };
+        let Some(array) = value.get_ref().as_array() else {
+            self.problem(value.span(), format!("`{key}` must be a list of tables: write {title} with two brackets"));
+            return Vec::new();
+        };
+        let mut all = Vec::new();
+        for item in array.iter() {
+            if let Some(fields) = self.table(item, title) {
+                all.extend(read(self, &fields));
+            }
+        }
+        all
+    }
+
+    fn table<'t, 'i>(&mut self, value: &'t Spanned<DeValue<'i>>, title: &'static str) -> Option<Fields<'t, 'i>> {
+        match value.get_ref() {
+            DeValue::Table(table) => Some(Fields { title, span: value.span(), table }),
+            other => {
+                self.problem(value.span(), format!("{title} must be a table, not a {}", other.type_str()));
+                None
+            }
+        }
+    }
+
+    fn known(&mut self, fields: &Fields<'_, '_>, keys: &[&str]) {
+        for (name, _) in fields.table.iter() {
+            let key = name.get_ref();
+            if !keys.contains(&key.as_ref()) {
+                let named = fields.named(key);
+                self.problem(name.span(), format!("unknown key {named}: known are {}", keys.join(", ")));
+            }
+        }
+    }
+
+    fn text(&mut self, fields: &Fields<'_, '_>, key: &str) -> Option<String> {
+        let value = fields.get(key)?;
+        let named = fields.named(key);
+        match value.get_ref() {
+            // A line break would let a value pose as another line of the notice.
+            DeValue::String(text) if text.trim().is_empty() => self.problem(value.span(), format!("{named} is empty")),
+            DeValue::String(text) if text.chars().any(char::is_control) => {
+                self.problem(value.span(), format!("{named} must be one line of text"));
+            }
+            DeValue::String(text) => return Some(text.trim().to_owned()),
+            other => {
+                let kind = other.type_str();
+                self.problem(value.span(), format!("{named} must be text in quotes, not a {kind}"));
+            }
+        }
+        None
+    }
+
+    fn needed_text(&mut self, fields: &Fields<'_, '_>, key: &str, example: &str) -> Option<String> {
+        self.needed(fields, key, example)?;
+        self.text(fields, key)
+    }
+
+    fn needed(&mut self, fields: &Fields<'_, '_>, key: &str, example: &str) -> Option<()> {
+        if fields.get(key).is_none() {
+            let named = fields.named(key);
+            self.problem(fields.span.clone(), format!("{named} is missing: write {example}"));
+            return None;
+        }
+        Some(())
+    }
+
+    fn boolean(&mut self, fields: &Fields<'_, '_>, key: &str) -> Option<bool> {
+        let value = fields.get(key)?;
+        let read = value.get_ref().as_bool();
+        if read.is_none() {
+            self.problem(value.span(), format!("{} must be true or false", fields.named(key)));
+        }
+        read
+    }
+
+    fn date(&mut self, fields: &Fields<'_, '_>, key: &str, example: &str) -> Option<NaiveDate> {
+        self.needed(fields, key, example)?;
+        let value = fields.get(key)?;
+        let read = match value.get_ref() {
+            DeValue::String(text) => parse_date(text.trim()),
+            DeValue::Datetime(stamp) if stamp.time.is_none() => stamp.date.and_then(|date| {
+                NaiveDate::from_ymd_opt(i32::from(date.year), u32::from(date.month), u32::from(date.day))
+            }),
+            _ => None,
+        };
+        if read.is_none() {
+            self.problem(value.span(), format!("{} must be a date: write {example}", fields.named(key)));
+        }
+        read
+    }
+
+    fn texts(&mut self, fields: &Fields<'_, '_>, key: &str) -> Vec<String> {
+        self.spanned_texts(fields, key).into_iter().map(|(text, _)| text).collect()
+    }
+
+    fn spanned_texts(&mut self, fields: &Fields<'_, '_>, key: &str) -> Vec<(String, Range<usize>)> {
+        let Some(value) = fields.get(key) else { return Vec::new() };
+        let list = value.get_ref().as_array().map(DeArray::iter);
+        let Some(list) = list else {
+            self.problem(value.span(), format!("{} must be a list of texts", fields.named(key)));
+            return Vec::new();
+        };
+        let mut texts = Vec::new();
+        for item in list {
+            match item.get_ref().as_str() {
+                Some(text) if !text.trim().is_empty() => texts.push((text.trim().to_owned(), item.span())),
+                _ => self.problem(item.span(), format!("{} must be a list of texts", fields.named(key))),
+            }
+        }
+        texts
+    }
+}
+
+fn integer(value: &DeValue<'_>) -> Option<i64> {
+    let number = value.as_integer()?;
+    i64::from_str_radix(number.as_str(), number.radix()).ok()
+}
+
+/// A date as `2027-01-31`, in four, two and two digits.
+pub(crate) fn parse_date(text: &str) -> Option<NaiveDate> {
+    let date: NaiveDate = text.parse().ok()?;
+    (date.to_string() == text && (1..10_000).contains(&date.year())).then_some(date)
+}
+
+fn is_contact(text: &str) -> bool {
+    let url = ["https://", "http://"].iter().find_map(|scheme| text.strip_prefix(scheme));
+    let mail = text.strip_prefix("mailto:").unwrap_or(text);
+    let good = |part: &str| !part.is_empty() && !part.contains(|c: char| c.is_whitespace() || "<>\"".contains(c));
+    match (url, mail.split_once('@')) {
+        (Some(rest), _) => good(rest) && !rest.starts_with('/'),
+        (None, Some((who, host))) => good(who) && good(host) && !host.contains('@'),
+        (None, None) => false,
+    }
+}
+
+/// An address, a network, a range or a name, and whether a network had bits set beyond its prefix.
+pub(crate) fn read_subject(word: &str) -> Result<(Subject, bool), String> {
+    match span::parse(word) {
+        Ok(written) => Ok((Subject::Addresses(written.span), written.host_bits)),
+        Err(NotSpan::Wrong(why)) => Err(why),
+        Err(NotSpan::Other) => {
+            if word.contains('*') {
+                return Err(format!("`{word}`: names have no wildcards here; write the name"));
+            }
+            span::parse_name(word).map(|name| (Subject::Name(name), false))
+        }
+    }
+}
+
+/// Why nothing of a run may ever be scanned, if so.
+pub(crate) fn never(span: Span) -> Option<String> {
+    let pieces = special::SPECIAL.cut(span);
+    let (first, _) = (special::special(key_of(span.first())), ());
+    let all = pieces.iter().all(|(_, row)| row.is_some_and(|row| row.kind == Kind::Never));
+    first.filter(|_| all).map(|row| format!("{} ({}, {})", row.range, row.what, row.rfc))
+}

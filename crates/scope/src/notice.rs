@@ -1,0 +1,292 @@
+//! The note to hand to a network's operations team before a scan: values in, text out.
+
+use std::fmt::Write as _;
+
+use vigie_model::Timestamp;
+
+use crate::{Pairs, Scope};
+
+/// A request that may be sent, and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// `GET /api/version`, with what is in its body where it has one.
+    pub line: String,
+    /// On which condition: `to every endpoint`, `once per model of a recognised Ollama` …
+    pub when: String,
+}
+
+/// What the note says.
+#[derive(Clone, Debug)]
+pub struct Notice<'a> {
+    /// Who authorised what, when and how fast.
+    pub scope: &'a Scope,
+    /// What will be looked at.
+    pub pairs: &'a Pairs,
+    /// The host names that will be looked at.
+    pub names: &'a [String],
+    /// The addresses the connections come from, as text; empty if not known.
+    pub sources: &'a [String],
+    /// The User-Agent of every request.
+    pub user_agent: &'a str,
+    /// When the scan starts.
+    pub from: Timestamp,
+    /// When it ends at the latest, if that is known.
+    pub until: Option<Timestamp>,
+    /// The requests that may be sent.
+    pub requests: &'a [Request],
+}
+
+/// The note as plain text, 78 columns wide, for a mail.
+#[must_use]
+pub fn text(notice: &Notice<'_>) -> String {
+    let mut out = String::new();
+    for block in blocks(notice) {
+        match block {
+            Block::Title(title) => {
+                let _ = writeln!(out, "{title}\n{}", "=".repeat(title.chars().count()));
+            }
+            Block::Section(title) => {
+                let _ = writeln!(out, "\n{title}\n{}", "-".repeat(title.chars().count()));
+            }
+            Block::Prose(prose) => wrap(&mut out, &prose, "", ""),
+            Block::Facts(facts) => {
+                let width = facts.iter().map(|(label, _)| label.chars().count()).max().unwrap_or(0) + 2;
+                for (label, value) in facts {
+                    let first = format!("{:<width$}", format!("{label}:"));
+                    wrap(&mut out, &value, &first, &" ".repeat(width));
+                }
+            }
+            Block::Items(items) => items.iter().for_each(|item| wrap(&mut out, item, "- ", "  ")),
+        }
+    }
+    out
+}
+
+/// The note as Markdown.
+#[must_use]
+pub fn markdown(notice: &Notice<'_>) -> String {
+    let mut out = String::new();
+    for block in blocks(notice) {
+        let _ = match block {
+            Block::Title(title) => writeln!(out, "# {title}"),
+            Block::Section(title) => writeln!(out, "\n## {title}"),
+            Block::Prose(prose) => writeln!(out, "\n{}", escape(&prose)),
+            Block::Facts(facts) => facts.iter().enumerate().try_for_each(|(index, (label, value))| {
+                let gap = if index == 0 { "\n" } else { "" };
+                writeln!(out, "{gap}- **{label}**: {}", escape(value))
+            }),
+            Block::Items(items) => items.iter().enumerate().try_for_each(|(index, item)| {
+                let gap = if index == 0 { "\n" } else { "" };
+                writeln!(out, "{gap}- {}", escape(item))
+            }),
+        };
+    }
+    out
+}
+
+enum Block {
+    Title(&'static str),
+    Section(&'static str),
+    Prose(String),
+    Facts(Vec<(&'static str, String)>),
+    Items(Vec<String>),
+}
+
+/// How many ranges and names a note lists before it only counts.
+const LISTED: usize = 100;
+
+fn blocks(notice: &Notice<'_>) -> Vec<Block> {
+    let mut blocks = vec![
+        Block::Title("Notice of a network scan"),
+        Block::Prose(
+            "This is to tell you beforehand that the addresses below will be looked at with vigie, a program that \
+             finds self-hosted AI servers and reports what they expose. It only reads: it sends no prompt, loads and \
+             changes no model, tries no password, and follows no link to another host."
+                .to_owned(),
+        ),
+        Block::Section("Who"),
+        Block::Facts(who(notice)),
+        Block::Section("When and from where"),
+        Block::Facts(when(notice)),
+        Block::Section("What is looked at"),
+        Block::Items(what(notice)),
+        Block::Section("Requests"),
+        Block::Prose("A TCP connection is opened to each address and port. Where one is accepted, these may follow:".into()),
+    ];
+    if notice.requests.is_empty() {
+        blocks.push(Block::Prose("None: ports are only tried.".to_owned()));
+    } else {
+        blocks.push(Block::Items(notice.requests.iter().map(|r| format!("{} ({})", r.line, r.when)).collect()));
+    }
+    blocks.extend([
+        Block::Section("How fast"),
+        Block::Items(rates(notice)),
+        Block::Section("What your detections will see"),
+        Block::Prose(
+            "Connection attempts to many addresses and ports are a port scan to any intrusion detection, and will \
+             look like one. Of the detections that were published for Ollama (Splunk Enterprise Security Content \
+             Update, repository splunk/security_content, rules dated 2025-10-05, version 1):"
+                .to_owned(),
+        ),
+        Block::Items(detections(notice)),
+        Block::Section("How to opt out"),
+        Block::Prose(format!(
+            "Write to {} with the addresses, networks or names that should be left alone. They are put on an opt-out \
+             list that is checked before each connection.",
+            notice.scope.file().map_or("whoever handed you this note", |f| f.contact.as_str()),
+        )),
+    ]);
+    blocks
+}
+
+fn who(notice: &Notice<'_>) -> Vec<(&'static str, String)> {
+    let Some(file) = notice.scope.file() else {
+        return vec![
+            ("Scope", format!("no scope file: loopback, own and private addresses only ({})", notice.scope.hash())),
+        ];
+    };
+    let mut facts = vec![("Owner", file.owner.clone()), ("Contact", file.contact.clone())];
+    facts.extend(file.authorised_by.clone().map(|by| ("Authorised by", by)));
+    facts.extend(file.reference.clone().map(|reference| ("Reference", reference)));
+    facts.push(("Scope", format!("holds until {} ({})", file.expires, notice.scope.hash())));
+    facts
+}
+
+fn when(notice: &Notice<'_>) -> Vec<(&'static str, String)> {
+    let minute = |at: Timestamp| at.format("%Y-%m-%d %H:%M UTC").to_string();
+    let until = notice.until.map_or_else(|| "when it is done".to_owned(), minute);
+    let mut facts = vec![("From", minute(notice.from)), ("Until", until)];
+    let file = notice.scope.file();
+    facts.extend(file.and_then(|f| f.window.as_ref()).map(|window| ("Only in", window.to_string())));
+    let sources = if notice.sources.is_empty() { "not known when this was written".to_owned() } else { notice.sources.join(", ") };
+    facts.push(("Sources", sources));
+    facts.extend(file.and_then(|f| f.vantage.clone()).map(|vantage| ("Seen from", vantage)));
+    facts.push(("User-Agent", notice.user_agent.to_owned()));
+    facts
+}
+
+fn what(notice: &Notice<'_>) -> Vec<String> {
+    let segments = notice.pairs.segments();
+    let mut items: Vec<String> =
+        segments.iter().take(LISTED).map(|s| format!("{}, ports {}", s.span, s.ports)).collect();
+    if segments.len() > LISTED {
+        items.push(format!("and {} more ranges", segments.len() - LISTED));
+    }
+    items.extend(notice.names.iter().take(LISTED).map(|name| format!("{name}, by its name")));
+    if notice.names.len() > LISTED {
+        items.push(format!("and {} more names", notice.names.len() - LISTED));
+    }
+    let (addresses, pairs) = (notice.pairs.addresses(), notice.pairs.len());
+    items.push(format!("in all {} and {}", count(addresses, "address", "addresses"), count(pairs, "pair", "pairs") + " of address and port"));
+    items
+}
+
+fn count(number: u128, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
+fn rates(notice: &Notice<'_>) -> Vec<String> {
+    let limits = notice.scope.limits();
+    let seconds = notice.pairs.len().div_ceil(u128::from(limits.connections_per_second.max(1)));
+    vec![
+        format!(
+            "at most {} new connections a second over all hosts, so that trying every port once takes at least {}",
+            limits.connections_per_second,
+            duration(seconds),
+        ),
+        format!("at most {} requests to one endpoint, and one for each of up to {} models", limits.per_endpoint, limits.models),
+        format!("at most {} requests to one address in any 5 minutes", limits.requests_per_host),
+        format!("at most {} requests to one /24 (IPv4) or /48 (IPv6) in any 5 minutes", limits.requests_per_prefix),
+    ]
+}
+
+fn duration(seconds: u128) -> String {
+    match seconds {
+        0..120 => count(seconds, "second", "seconds"),
+        120..7_200 => format!("{} minutes", seconds.div_ceil(60)),
+        7_200..172_800 => format!("{} hours", seconds.div_ceil(3_600)),
+        _ => format!("{} days", seconds.div_ceil(86_400)),
+    }
+}
+
+/// The threshold of Splunk's two rules that count requests, in 5 minutes.
+const SPLUNK_REQUESTS: u32 = 120;
+
+/// What each published rule selects, from its own search and not from its description.
+fn detections(notice: &Notice<'_>) -> Vec<String> {
+    let limits = notice.scope.limits();
+    let under = if limits.requests_per_host <= SPLUNK_REQUESTS {
+        format!("Not reached: at most {} are sent in any 5 minutes from one source", limits.requests_per_host)
+    } else {
+        format!(
+            "It can be reached: the scope file allows {} requests to one address in 5 minutes",
+            limits.requests_per_host
+        )
+    };
+    let sends = |path: &str| notice.requests.iter().any(|r| r.line.contains(path));
+    let reads_models = sends("/api/show") || sends("/api/tags");
+    let mut items = vec![
+        format!(
+            "\"Ollama Possible API Endpoint Scan Reconnaissance\" (ad3f352a-0347-48ee-86b9-670b5025a548) selects more \
+             than {SPLUNK_REQUESTS} requests from one source to one server within 5 minutes. {under}."
+        ),
+        format!(
+            "\"Ollama Excessive API Requests\" (1cfab663-9adc-4169-a88c-6bae29ba3c70) was published in two forms under \
+             the same version. One selects more than {SPLUNK_REQUESTS} requests to one path within 5 minutes. {under}. \
+             The other selects every source with more than one request in 5 minutes: it will match this scan, as it \
+             matches any client."
+        ),
+    ];
+    items.push(if reads_models {
+        format!(
+            "\"Ollama Possible Model Exfiltration Data Leakage\" (c9fd1a54-0eab-4470-8970-d5fcc3c740fb) describes \
+             repeated reads of /api/show and /api/tags within 15 minutes; its search selects requests that took more \
+             than 55 seconds to answer. The search matches only if your server is that slow. A rule written from the \
+             description will match: the list of models is read, and each of up to {} models once.",
+            limits.models,
+        )
+    } else {
+        "\"Ollama Possible Model Exfiltration Data Leakage\" (c9fd1a54-0eab-4470-8970-d5fcc3c740fb) is about \
+         /api/show and /api/tags, which this scan does not request."
+            .to_owned()
+    });
+    items.push(
+        "\"Ollama Abnormal Network Connectivity\" (19ec30ad-faa2-496a-a6a9-f2e5f778fbdb) selects warnings in the \
+         server's own log, in one form all of them. Whether a server warns of these requests is not known for every \
+         version."
+            .to_owned(),
+    );
+    items
+}
+
+fn wrap(out: &mut String, prose: &str, first: &str, rest: &str) {
+    let mut line = first.to_owned();
+    let mut fresh = true;
+    for word in prose.split_whitespace() {
+        if !fresh && line.chars().count() + 1 + word.chars().count() > 78 {
+            out.push_str(line.trim_end());
+            out.push('\n');
+            rest.clone_into(&mut line);
+            fresh = true;
+        }
+        if !fresh {
+            line.push(' ');
+        }
+        line.push_str(word);
+        fresh = false;
+    }
+    out.push_str(line.trim_end());
+    out.push('\n');
+}
+
+/// Values come from a file and from rules: none of their characters may turn into markup.
+fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if "\\`*_[]<>|#{}".contains(c) {
+            out.push('\\');
+        }
+        out.push(if c.is_control() { ' ' } else { c });
+    }
+    out
+}

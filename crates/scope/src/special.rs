@@ -1,0 +1,180 @@
+//! What kind of address an address is, from the registries of special-purpose addresses.
+//!
+//! Sources: IANA IPv4 and IPv6 Special-Purpose Address Registries and the IPv6 address space registry, each line naming
+//! the RFC; the metadata services from the clouds' own documentation.
+
+use std::net::IpAddr;
+use std::sync::LazyLock;
+
+use crate::span::{self, SpanMap, address_of, key_of};
+
+/// What may be done with an address by default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// This machine.
+    Loopback,
+    /// May be named without a scope file.
+    Private,
+    /// Never scanned, not even with a scope file.
+    Never,
+    /// Someone's: needs a scope file.
+    Public,
+    /// As public, and it carries an IPv4 address to which the packets go.
+    Carries(Embedded),
+}
+
+/// Where the IPv4 address lies in an IPv6 address that carries one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Embedded {
+    /// In the last 32 bits (NAT64).
+    Last,
+    /// After the first 16 bits (6to4).
+    Second,
+}
+
+/// A special range.
+#[derive(Debug)]
+pub(crate) struct Special {
+    pub(crate) range: &'static str,
+    pub(crate) kind: Kind,
+    pub(crate) what: &'static str,
+    pub(crate) rfc: &'static str,
+}
+
+const fn row(range: &'static str, kind: Kind, what: &'static str, rfc: &'static str) -> Special {
+    Special { range, kind, what, rfc }
+}
+
+const METADATA: &str = "a cloud's metadata service, which hands out this machine's credentials";
+
+#[rustfmt::skip]
+static TABLE: &[Special] = &[
+    row("0.0.0.0/8", Kind::Never, "\"this network\", unspecified", "RFC 791"),
+    row("10.0.0.0/8", Kind::Private, "private", "RFC 1918"),
+    // Shared between a provider and its customers: the next customer's router answers here, so it is nobody's own.
+    row("100.64.0.0/10", Kind::Public, "shared address space of a provider and its customers", "RFC 6598"),
+    row("127.0.0.0/8", Kind::Loopback, "loopback", "RFC 1122"),
+    row("169.254.0.0/16", Kind::Private, "link-local", "RFC 3927"),
+    row("169.254.169.254", Kind::Never, METADATA, "EC2, Azure and Google Cloud documentation"),
+    row("169.254.170.2", Kind::Never, METADATA, "ECS documentation"),
+    row("169.254.170.23", Kind::Never, METADATA, "EKS documentation"),
+    row("172.16.0.0/12", Kind::Private, "private", "RFC 1918"),
+    row("192.0.0.0/24", Kind::Never, "reserved for protocol assignments", "RFC 6890"),
+    row("192.0.2.0/24", Kind::Never, "documentation", "RFC 5737"),
+    row("192.88.99.0/24", Kind::Never, "reserved, formerly 6to4 relays", "RFC 7526"),
+    row("192.168.0.0/16", Kind::Private, "private", "RFC 1918"),
+    row("198.51.100.0/24", Kind::Never, "documentation", "RFC 5737"),
+    row("203.0.113.0/24", Kind::Never, "documentation", "RFC 5737"),
+    row("224.0.0.0/4", Kind::Never, "multicast", "RFC 5771"),
+    row("240.0.0.0/4", Kind::Never, "reserved", "RFC 1112"),
+    row("255.255.255.255", Kind::Never, "broadcast", "RFC 919"),
+
+    row("::", Kind::Never, "unspecified", "RFC 4291"),
+    row("::1", Kind::Loopback, "loopback", "RFC 4291"),
+    row("::2-::fffe:ffff:ffff", Kind::Never, "reserved", "RFC 4291"),
+    row("::1:0:0:0-1fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", Kind::Never, "reserved", "RFC 4291"),
+    row("64:ff9b::/96", Kind::Carries(Embedded::Last), "IPv4 behind NAT64", "RFC 6052"),
+    row("64:ff9b:1::/48", Kind::Never, "local translation, which hides the IPv4 address it goes to", "RFC 8215"),
+    row("100::/64", Kind::Never, "discard-only", "RFC 6666"),
+    row("2001::/23", Kind::Never, "reserved for protocol assignments", "RFC 2928"),
+    row("2001:db8::/32", Kind::Never, "documentation", "RFC 3849"),
+    row("2002::/16", Kind::Carries(Embedded::Second), "IPv4 behind 6to4", "RFC 3056"),
+    row("3fff::/20", Kind::Never, "documentation", "RFC 9637"),
+    row("4000::-fbff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", Kind::Never, "reserved", "RFC 4291"),
+    row("fc00::/7", Kind::Private, "private", "RFC 4193"),
+    row("fd00:ec2::254", Kind::Never, METADATA, "EC2 documentation"),
+    row("fd00:ec2::23", Kind::Never, METADATA, "EKS documentation"),
+    row("fe00::/9", Kind::Never, "reserved", "RFC 4291"),
+    row("fe80::/10", Kind::Private, "link-local", "RFC 4291"),
+    row("fec0::/10", Kind::Never, "reserved, formerly site-local", "RFC 3879"),
+    row("ff00::/8", Kind::Never, "multicast", "RFC 4291"),
+];
+
+/// The table as a map; a range that does not parse would leave a hole, which `every_range_is_read` rules out.
+pub(crate) static SPECIAL: LazyLock<SpanMap<&'static Special>> = LazyLock::new(|| {
+    SpanMap::build(TABLE.iter().filter_map(|s| Some((span::parse(s.range).ok()?.span, s))).collect())
+});
+
+/// The row that holds a key.
+pub(crate) fn special(key: u128) -> Option<&'static Special> {
+    SPECIAL.get(key).copied()
+}
+
+/// The IPv4 address that an address carries.
+pub(crate) fn carried(key: u128) -> Option<u128> {
+    let Kind::Carries(place) = special(key)?.kind else { return None };
+    let bits = match place {
+        Embedded::Last => key,
+        Embedded::Second => key >> 80,
+    };
+    Some(key_of(IpAddr::from(((bits & 0xffff_ffff) as u32).to_be_bytes())))
+}
+
+/// Whether the address is loopback.
+pub(crate) fn is_loopback(key: u128) -> bool {
+    address_of(key).is_loopback()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(text: &str) -> Kind {
+        special(key_of(text.parse().expect("an address"))).map_or(Kind::Public, |s| s.kind)
+    }
+
+    #[test]
+    fn every_range_is_read() {
+        for row in TABLE {
+            let Ok(written) = span::parse(row.range) else { panic!("{} is not read", row.range) };
+            assert!(!written.host_bits, "{}", row.range);
+        }
+    }
+
+    #[test]
+    fn kinds() {
+        for (address, expected) in [
+            ("127.0.0.1", Kind::Loopback),
+            ("::1", Kind::Loopback),
+            ("::ffff:127.0.0.1", Kind::Loopback),
+            ("10.255.255.255", Kind::Private),
+            ("172.15.255.255", Kind::Public),
+            ("172.31.255.255", Kind::Private),
+            ("172.32.0.0", Kind::Public),
+            ("100.64.0.1", Kind::Public),
+            ("169.254.169.253", Kind::Private),
+            ("169.254.169.254", Kind::Never),
+            ("0.0.0.0", Kind::Never),
+            ("255.255.255.255", Kind::Never),
+            ("239.1.2.3", Kind::Never),
+            ("203.0.113.9", Kind::Never),
+            ("1.1.1.1", Kind::Public),
+            ("::", Kind::Never),
+            ("::2", Kind::Never),
+            ("64:ff9b::808:808", Kind::Carries(Embedded::Last)),
+            ("64:ff9a::1", Kind::Never),
+            ("64:ff9b:1::1", Kind::Never),
+            ("2001:db8::1", Kind::Never),
+            ("2001::1", Kind::Never),
+            ("2001:200::1", Kind::Public),
+            ("2a00::1", Kind::Public),
+            ("4000::", Kind::Never),
+            ("fd12::1", Kind::Private),
+            ("fd00:ec2::254", Kind::Never),
+            ("fe80::1", Kind::Private),
+            ("fec0::1", Kind::Never),
+            ("ff02::1", Kind::Never),
+            ("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", Kind::Never),
+        ] {
+            assert_eq!(kind(address), expected, "{address}");
+        }
+    }
+
+    #[test]
+    fn carried_addresses() {
+        let of = |text: &str| carried(key_of(text.parse().expect("an address"))).map(|k| address_of(k).to_string());
+        assert_eq!(of("64:ff9b::a00:1").as_deref(), Some("10.0.0.1"));
+        assert_eq!(of("2002:c0a8:0101::1").as_deref(), Some("192.168.1.1"));
+        assert_eq!(of("2a00::1"), None);
+    }
+}
