@@ -43,9 +43,10 @@ pub struct Advisories {
     date: NaiveDate,
     source: String,
     hash: String,
-    by_id: BTreeMap<String, Advisory>,
-    /// Package name, in lower case, to the ids that list it.
-    by_package: BTreeMap<String, Vec<String>>,
+    /// By id.
+    all: Vec<Advisory>,
+    /// Package name, in lower case, to the places in `all` of those that list it, ascending.
+    by_package: BTreeMap<String, Vec<usize>>,
 }
 
 /// One advisory.
@@ -93,11 +94,9 @@ impl Advisories {
             let read = if stem == "index" {
                 read_index(name, text).map(|read| index = Some(read))
             } else {
-                Advisory::read(name, stem, text).and_then(|advisory| {
-                    match by_id.insert(advisory.id().to_owned(), advisory) {
-                        None => Ok(()),
-                        Some(_) => Err(error(name, "id", "another file has this id")),
-                    }
+                Advisory::read(name, stem, text).and_then(|advisory| match by_id.insert(advisory.id().to_owned(), advisory) {
+                    None => Ok(()),
+                    Some(_) => Err(error(name, "id", "another file has this id")),
                 })
             };
             errors.extend(read.err());
@@ -111,12 +110,13 @@ impl Advisories {
         }
         match index {
             Some(index) if errors.is_empty() => {
-                let mut by_package: BTreeMap<String, Vec<String>> = BTreeMap::new();
-                for advisory in by_id.values() {
+                let all: Vec<Advisory> = by_id.into_values().collect();
+                let mut by_package: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+                for (place, advisory) in all.iter().enumerate() {
                     for package in advisory.packages() {
-                        let ids = by_package.entry(package.to_lowercase()).or_default();
-                        if ids.last().is_none_or(|last| last != advisory.id()) {
-                            ids.push(advisory.id().to_owned());
+                        let places = by_package.entry(package.to_lowercase()).or_default();
+                        if places.last() != Some(&place) {
+                            places.push(place);
                         }
                     }
                 }
@@ -124,7 +124,7 @@ impl Advisories {
                     date: index.date,
                     source: index.source,
                     hash: hash(&files),
-                    by_id,
+                    all,
                     by_package,
                 })
             }
@@ -141,42 +141,32 @@ impl Advisories {
     /// The versions are compared in the order of the advisory's own ecosystem, so that a product whose file says
     /// `semver` and a record that says `pep440` agree; build numbers are compared with build numbers only.
     #[must_use]
-    pub fn against(
-        &self,
-        packages: &[String],
-        order: VersionOrder,
-        version: &Known<String>,
-    ) -> Vec<AdvisoryVerdict> {
+    pub fn against(&self, packages: &[String], order: VersionOrder, version: &Known<String>) -> Vec<AdvisoryVerdict> {
         if order == VersionOrder::Author {
             return Vec::new();
         }
         let names: Vec<String> = packages.iter().map(|name| name.to_lowercase()).collect();
-        let mut ids: Vec<&String> = names
+        let mut places: Vec<usize> = names
             .iter()
             .filter_map(|name| self.by_package.get(name))
             .flatten()
+            .copied()
             .collect();
-        ids.sort_unstable();
-        ids.dedup();
+        places.sort_unstable();
+        places.dedup();
         let mut told = Told {
             text: version.known().map(String::as_str),
             order,
             parsed: BTreeMap::new(),
         };
-        let mut verdicts: Vec<AdvisoryVerdict> = ids
+        let mut verdicts: Vec<AdvisoryVerdict> = places
             .into_iter()
-            .filter_map(|id| self.by_id.get(id))
+            .map(|place| &self.all[place])
             .filter(|advisory| advisory.status() != Status::Rejected)
             .map(|advisory| advisory.held_against(&names, &mut told))
             .collect();
         verdicts.sort_by(|a, b| {
-            let rank = |verdict: &AdvisoryVerdict| {
-                (
-                    Reverse(verdict.exploited),
-                    rank(verdict.verdict),
-                    Reverse(verdict.severity),
-                )
-            };
+            let rank = |verdict: &AdvisoryVerdict| (Reverse(verdict.exploited), rank(verdict.verdict), Reverse(verdict.severity));
             rank(a).cmp(&rank(b)).then_with(|| a.id.cmp(&b.id))
         });
         verdicts
@@ -185,16 +175,15 @@ impl Advisories {
     /// The advisory of that id or alias, a rejected one too.
     #[must_use]
     pub fn get(&self, id: &str) -> Option<&Advisory> {
-        self.by_id.get(id).or_else(|| {
-            self.by_id
-                .values()
-                .find(|advisory| advisory.aliases().iter().any(|alias| alias == id))
-        })
+        let by_id = self.all.binary_search_by(|advisory| advisory.id().cmp(id)).ok();
+        by_id
+            .map(|place| &self.all[place])
+            .or_else(|| self.all.iter().find(|advisory| advisory.aliases().iter().any(|alias| alias == id)))
     }
 
     /// Every advisory, by id, rejected ones too.
     pub fn iter(&self) -> impl Iterator<Item = &Advisory> {
-        self.by_id.values()
+        self.all.iter()
     }
 
     /// The day of which they are.
@@ -218,7 +207,7 @@ impl Advisories {
     /// How many there are, rejected ones included.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.by_id.len()
+        self.all.len()
     }
 
     /// Whether an advisory lists a package of that name.
@@ -259,15 +248,8 @@ impl Advisory {
                 .flat_map(|range| &range.events)
                 .filter_map(|event| event.last_affected.as_ref())
         };
-        if vigie
-            .tested_up_to
-            .as_ref()
-            .is_some_and(|bound| !lasts().any(|last| last == bound))
-        {
-            return fail(
-                "database_specific.vigie.tested_up_to",
-                "no last_affected event names that version",
-            );
+        if vigie.tested_up_to.as_ref().is_some_and(|bound| !lasts().any(|last| last == bound)) {
+            return fail("database_specific.vigie.tested_up_to", "no last_affected event names that version");
         }
         if vigie.fixed_in.is_some() && lasts().next().is_none() {
             return fail(
@@ -293,19 +275,12 @@ impl Advisory {
             };
             let ranges = if vigie.commit_range.is_some() {
                 if !entry.ranges.is_empty() || !entry.versions.is_empty() {
-                    return fail(
-                        &field("ranges"),
-                        "they stand beside a commit_range: keep one of the two",
-                    );
+                    return fail(&field("ranges"), "they stand beside a commit_range: keep one of the two");
                 }
                 None
             } else {
                 let ranges = Ranges::read(entry, vigie).map_err(|(at, message)| {
-                    let at = if at.starts_with("database_specific") {
-                        at
-                    } else {
-                        field(&at)
-                    };
+                    let at = if at.starts_with("database_specific") { at } else { field(&at) };
                     error(file, &at, &message)
                 })?;
                 vigie.undecided.is_none().then_some(ranges)
@@ -326,7 +301,7 @@ impl Advisory {
             Ok(version) => self
                 .affected
                 .iter()
-                .filter(|(name, _)| names.contains(&name.to_lowercase()))
+                .filter(|(name, _)| names.iter().any(|wanted| wanted.eq_ignore_ascii_case(name)))
                 .map(|(_, ranges)| match ranges {
                     Some(ranges) => ranges.judge(version),
                     None => self.undecidable(),
@@ -344,8 +319,7 @@ impl Advisory {
             doubts += 1;
         }
         // A condition takes nothing from the certainty that a version is out of range.
-        doubts +=
-            usize::from(judgement.verdict == Verdict::Affected && !vigie.conditions.is_empty());
+        doubts += usize::from(judgement.verdict == Verdict::Affected && !vigie.conditions.is_empty());
         AdvisoryVerdict {
             id: self.record.id.clone(),
             verdict: judgement.verdict,
@@ -450,10 +424,7 @@ impl Advisory {
 
     /// Pages about it.
     pub fn references(&self) -> impl Iterator<Item = &str> {
-        self.record
-            .references
-            .iter()
-            .map(|reference| reference.url.as_str())
+        self.record.references.iter().map(|reference| reference.url.as_str())
     }
 }
 
@@ -480,11 +451,7 @@ impl Told<'_> {
         }
         self.parsed
             .entry(order)
-            .or_insert_with(|| {
-                Version::parse(order, text)
-                    .map(Version::public)
-                    .map_err(|error| error.to_string())
-            })
+            .or_insert_with(|| Version::parse(order, text).map(Version::public).map_err(|error| error.to_string()))
             .as_ref()
             .map_err(Clone::clone)
     }
@@ -502,11 +469,7 @@ fn rank(verdict: Verdict) -> u8 {
 fn read_index(file: &str, text: &str) -> Result<osv::Index, Error> {
     let index: osv::Index = parse(file, text)?;
     if index.schema != SCHEMA {
-        return Err(error(
-            file,
-            "schema",
-            &format!("this version reads {SCHEMA}"),
-        ));
+        return Err(error(file, "schema", &format!("this version reads {SCHEMA}")));
     }
     Ok(index)
 }
@@ -521,8 +484,7 @@ fn parse<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, Error> {
         };
         error(file, &field, &failure.inner().to_string())
     })?;
-    json.end()
-        .map_err(|failure| error(file, ".", &failure.to_string()))?;
+    json.end().map_err(|failure| error(file, ".", &failure.to_string()))?;
     Ok(value)
 }
 
@@ -543,10 +505,7 @@ fn stem(name: &str) -> &str {
 /// Names without their path, so that the same set has the same hash wherever it lies. Lengths stand in front: no two
 /// sets give the same bytes.
 fn hash(files: &BTreeMap<String, String>) -> String {
-    let mut sorted: Vec<(&str, &str)> = files
-        .iter()
-        .map(|(name, text)| (stem(name), text.as_str()))
-        .collect();
+    let mut sorted: Vec<(&str, &str)> = files.iter().map(|(name, text)| (stem(name), text.as_str())).collect();
     sorted.sort_unstable();
     let mut bytes = Vec::new();
     for part in sorted.into_iter().flat_map(|(name, text)| [name, text]) {

@@ -190,8 +190,7 @@ impl Key {
             Self::Semver(semver) => semver.core == [0, 0, 0],
             // setuptools-scm says 0.1.dev1+gabc1234 where it finds no tag.
             Self::Pep440(version) => {
-                version.release().iter().all(|part| *part == 0)
-                    || (version.release() == [0, 1] && version.is_dev() && version.is_local())
+                version.release().iter().all(|part| *part == 0) || (version.release() == [0, 1] && version.is_dev() && version.is_local())
             }
             // 0: not known. 1: counted in a clone with a history of one commit.
             Self::Build(number) => *number <= 1,
@@ -232,10 +231,7 @@ impl Semver {
     fn parse(lower: &str) -> Option<Self> {
         let text = lower.strip_prefix('v').unwrap_or(lower);
         let (text, build) = text.split_once('+').unwrap_or((text, "0"));
-        if !build
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || ".-".contains(c))
-        {
+        if !build.chars().all(|c| c.is_ascii_alphanumeric() || ".-".contains(c)) {
             return None;
         }
         let (text, since) = commits_since(text);
@@ -251,11 +247,7 @@ impl Semver {
         };
         let stage = match rest {
             None | Some("stable" | "release" | "final" | "ga" | "lts") => Stage::Release,
-            Some(rest) => Stage::Before(
-                rest.split('.')
-                    .map(Identifier::parse)
-                    .collect::<Option<_>>()?,
-            ),
+            Some(rest) => Stage::Before(rest.split('.').map(Identifier::parse).collect::<Option<_>>()?),
         };
         Some(Self { core, stage, since })
     }
@@ -273,9 +265,7 @@ impl Identifier {
         let mut rest = text;
         while let Some(first) = rest.chars().next() {
             let digits = first.is_ascii_digit();
-            let end = rest
-                .find(|c: char| c.is_ascii_digit() != digits)
-                .unwrap_or(rest.len());
+            let end = rest.find(|c: char| c.is_ascii_digit() != digits).unwrap_or(rest.len());
             let (run, after) = rest.split_at(end);
             runs.push(if digits {
                 Run::Digits(run.parse().ok()?)
@@ -324,8 +314,7 @@ fn llama_build(lower: &str) -> Option<u64> {
     let (digits, rest) = text.split_once('-').unwrap_or((text, "unknown"));
     let rest = rest.strip_suffix("-dirty").unwrap_or(rest);
     let commit = rest.strip_prefix('g').unwrap_or(rest);
-    let commit =
-        (4..=40).contains(&commit.len()) && commit.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let commit = (4..=40).contains(&commit.len()) && commit.bytes().all(|byte| byte.is_ascii_hexdigit());
     (commit || rest == "unknown").then(|| number(digits))?
 }
 
@@ -481,15 +470,7 @@ mod tests {
         );
         ascends(
             VersionOrder::Dotted,
-            &[
-                "0.9.9",
-                "0.10.1",
-                "0.10.12",
-                "1.2 = 1.2.0 = v1.2",
-                "1.2.0.1",
-                "2026.6.0",
-                "2026.10",
-            ],
+            &["0.9.9", "0.10.1", "0.10.12", "1.2 = 1.2.0 = v1.2", "1.2.0.1", "2026.6.0", "2026.10"],
         );
     }
 
@@ -546,18 +527,12 @@ mod tests {
         ];
         for (order, text) in unreadable {
             assert!(
-                matches!(
-                    Version::parse(order, text),
-                    Err(NotAVersion::Unreadable { .. })
-                ),
+                matches!(Version::parse(order, text), Err(NotAVersion::Unreadable { .. })),
                 "{text}: {:?}",
                 Version::parse(order, text)
             );
         }
-        assert!(matches!(
-            Version::parse(VersionOrder::Author, "1.0.0"),
-            Err(NotAVersion::Author)
-        ));
+        assert!(matches!(Version::parse(VersionOrder::Author, "1.0.0"), Err(NotAVersion::Author)));
         let long = format!("1.{}", "0".repeat(200));
         let error = Version::parse(Semver, &long).expect_err("too long");
         assert!(error.to_string().len() < 100, "{error}");
@@ -598,11 +573,7 @@ mod tests {
     fn three() -> impl Strategy<Value = [Version; 3]> {
         orders()
             .prop_flat_map(|order| {
-                let text = move || {
-                    texts(order).prop_filter_map("no version", move |text| {
-                        Version::parse(order, &text).ok()
-                    })
-                };
+                let text = move || texts(order).prop_filter_map("no version", move |text| Version::parse(order, &text).ok());
                 (text(), text(), text())
             })
             .prop_map(|(a, b, c)| [a, b, c])

@@ -34,20 +34,14 @@ enum End {
     /// Up to the fix, without it.
     Fixed(Version),
     /// Up to and with this one; the fix may be later than the next version.
-    Last {
-        last: Version,
-        fixed: Option<Version>,
-    },
+    Last { last: Version, fixed: Option<Version> },
     /// Without end.
     Open,
 }
 
 impl Ranges {
     /// Reads the ranges and versions of one package. The error is a field, from `affected[i]` on, and a message.
-    pub(crate) fn read(
-        affected: &osv::Affected,
-        vigie: &osv::Vigie,
-    ) -> Result<Self, (String, String)> {
+    pub(crate) fn read(affected: &osv::Affected, vigie: &osv::Vigie) -> Result<Self, (String, String)> {
         let mut spans = Vec::new();
         for (i, range) in affected.ranges.iter().enumerate() {
             let field = format!("ranges[{i}]");
@@ -75,21 +69,13 @@ impl Ranges {
         if spans.is_empty() {
             return Err((
                 "ranges".to_owned(),
-                "neither ranges nor versions: name some, or give database_specific.vigie.commit_range"
-                    .to_owned(),
+                "neither ranges nor versions: name some, or give database_specific.vigie.commit_range".to_owned(),
             ));
         }
         spans.sort_by(|a, b| a.start.cmp(&b.start));
         for pair in spans.windows(2) {
-            if pair[1]
-                .start
-                .as_ref()
-                .is_none_or(|start| pair[0].reaches(start))
-            {
-                return Err((
-                    "ranges".to_owned(),
-                    "two of them overlap: merge them".to_owned(),
-                ));
+            if pair[1].start.as_ref().is_none_or(|start| pair[0].reaches(start)) {
+                return Err(("ranges".to_owned(), "two of them overlap: merge them".to_owned()));
             }
         }
         if vigie.complete
@@ -142,37 +128,16 @@ impl Ranges {
                 .iter()
                 .filter_map(|span| span.start.as_ref().map(ToString::to_string))
                 .collect();
-            return judgement(
-                Verdict::NotAffected,
-                format!("only {} are affected", named.join(", ")),
-            );
+            return judgement(Verdict::NotAffected, format!("only {} are affected", named.join(", ")));
         }
         let start = next.and_then(|span| span.start.as_ref());
         match (before.map(|span| &span.end), start) {
-            (None | Some(End::Open), Some(start)) => judgement(
-                Verdict::NotAffected,
-                format!("below {start}, where it came in"),
-            ),
-            (Some(End::Fixed(fix)), _) => {
-                judgement(Verdict::NotAffected, format!("fixed in {fix}"))
-            }
-            (
-                Some(End::Last {
-                    fixed: Some(fix), ..
-                }),
-                _,
-            ) if version >= fix => judgement(Verdict::NotAffected, format!("fixed in {fix}")),
-            (
-                Some(End::Last {
-                    last,
-                    fixed: Some(fix),
-                }),
-                _,
-            ) => judgement(
+            (None | Some(End::Open), Some(start)) => judgement(Verdict::NotAffected, format!("below {start}, where it came in")),
+            (Some(End::Fixed(fix)), _) => judgement(Verdict::NotAffected, format!("fixed in {fix}")),
+            (Some(End::Last { fixed: Some(fix), .. }), _) if version >= fix => judgement(Verdict::NotAffected, format!("fixed in {fix}")),
+            (Some(End::Last { last, fixed: Some(fix) }), _) => judgement(
                 Verdict::Unknown,
-                format!(
-                    "{version} lies between {last}, the last version known to be affected, and {fix}, where it is fixed"
-                ),
+                format!("{version} lies between {last}, the last version known to be affected, and {fix}, where it is fixed"),
             ),
             (Some(End::Last { last, fixed: None }), Some(start)) => judgement(
                 Verdict::NotAffected,
@@ -180,14 +145,10 @@ impl Ranges {
             ),
             (Some(End::Last { last, fixed: None }), None) => judgement(
                 Verdict::Unknown,
-                format!(
-                    "{version} is above {last}, the last version known to be affected; no fix is known"
-                ),
+                format!("{version} is above {last}, the last version known to be affected; no fix is known"),
             ),
             // A span without an end contains all that is above its start.
-            (None | Some(End::Open), None) => {
-                judgement(Verdict::Unknown, "no range covers this version".to_owned())
-            }
+            (None | Some(End::Open), None) => judgement(Verdict::Unknown, "no range covers this version".to_owned()),
         }
     }
 }
@@ -227,13 +188,7 @@ impl Span {
             (_, End::Last { last, fixed: None }) => {
                 format!("{from} <= {last}, the last version known to be affected; no fix is known")
             }
-            (
-                _,
-                End::Last {
-                    last,
-                    fixed: Some(fix),
-                },
-            ) => {
+            (_, End::Last { last, fixed: Some(fix) }) => {
                 format!("{from} <= {last}, the last version known to be affected; fixed in {fix}")
             }
             (Some(start), End::Open) => {
@@ -244,12 +199,7 @@ impl Span {
     }
 }
 
-fn read_events(
-    events: &[osv::Event],
-    vigie: &osv::Vigie,
-    field: &str,
-    spans: &mut Vec<Span>,
-) -> Result<(), (String, String)> {
+fn read_events(events: &[osv::Event], vigie: &osv::Vigie, field: &str, spans: &mut Vec<Span>) -> Result<(), (String, String)> {
     let mut open: Option<Option<Version>> = None;
     for (i, event) in events.iter().enumerate() {
         let at = |key: &str| format!("{field}.events[{i}].{key}");
@@ -282,11 +232,7 @@ fn read_events(
                 let last = bound(vigie.order, text, at("last_affected"))?;
                 let last_event = i + 1 == events.len();
                 let fixed = match &vigie.fixed_in {
-                    Some(text) if last_event => Some(bound(
-                        vigie.order,
-                        text,
-                        "database_specific.vigie.fixed_in".to_owned(),
-                    )?),
+                    Some(text) if last_event => Some(bound(vigie.order, text, "database_specific.vigie.fixed_in".to_owned())?),
                     _ => None,
                 };
                 if fixed.as_ref().is_some_and(|fix| *fix <= last) {
@@ -312,10 +258,7 @@ fn read_events(
         }
     }
     if let Some(start) = open {
-        spans.push(Span {
-            start,
-            end: End::Open,
-        });
+        spans.push(Span { start, end: End::Open });
     }
     Ok(())
 }

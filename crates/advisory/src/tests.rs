@@ -16,11 +16,7 @@ fn files() -> Vec<(String, String)> {
         .expect("catalog/advisories is there")
         .map(|entry| {
             let path = entry.expect("reads").path();
-            let name = path
-                .file_name()
-                .expect("a name")
-                .to_string_lossy()
-                .into_owned();
+            let name = path.file_name().expect("a name").to_string_lossy().into_owned();
             (name, std::fs::read_to_string(&path).expect("is text"))
         })
         .collect()
@@ -33,26 +29,11 @@ fn real() -> Advisories {
     })
 }
 
-fn held(
-    advisories: &Advisories,
-    package: &str,
-    order: VersionOrder,
-    version: &str,
-) -> Vec<AdvisoryVerdict> {
-    advisories.against(
-        &[package.to_owned()],
-        order,
-        &Known::Known(version.to_owned()),
-    )
+fn held(advisories: &Advisories, package: &str, order: VersionOrder, version: &str) -> Vec<AdvisoryVerdict> {
+    advisories.against(&[package.to_owned()], order, &Known::Known(version.to_owned()))
 }
 
-fn one(
-    advisories: &Advisories,
-    package: &str,
-    order: VersionOrder,
-    version: &str,
-    id: &str,
-) -> AdvisoryVerdict {
+fn one(advisories: &Advisories, package: &str, order: VersionOrder, version: &str, id: &str) -> AdvisoryVerdict {
     held(advisories, package, order, version)
         .into_iter()
         .find(|verdict| verdict.id == id)
@@ -65,46 +46,11 @@ fn verdicts_on_the_real_files() {
     let last = "the last version known to be affected";
     let table: &[(&str, VersionOrder, &str, &str, Verdict, &str)] = &[
         // In a range, at the fix, above it.
-        (
-            "ollama",
-            Semver,
-            "0.1.33",
-            "CVE-2024-37032",
-            Affected,
-            "0.1.33 < 0.1.34 (fixed)",
-        ),
-        (
-            "ollama",
-            Semver,
-            "v0.1.9",
-            "CVE-2024-37032",
-            Affected,
-            "v0.1.9 < 0.1.34 (fixed)",
-        ),
-        (
-            "ollama",
-            Semver,
-            "0.1.34",
-            "CVE-2024-37032",
-            NotAffected,
-            "fixed in 0.1.34",
-        ),
-        (
-            "ollama",
-            Semver,
-            "v0.1.34",
-            "CVE-2024-37032",
-            NotAffected,
-            "fixed in 0.1.34",
-        ),
-        (
-            "ollama",
-            Semver,
-            "0.17.4",
-            "CVE-2024-37032",
-            NotAffected,
-            "fixed in 0.1.34",
-        ),
+        ("ollama", Semver, "0.1.33", "CVE-2024-37032", Affected, "0.1.33 < 0.1.34 (fixed)"),
+        ("ollama", Semver, "v0.1.9", "CVE-2024-37032", Affected, "v0.1.9 < 0.1.34 (fixed)"),
+        ("ollama", Semver, "0.1.34", "CVE-2024-37032", NotAffected, "fixed in 0.1.34"),
+        ("ollama", Semver, "v0.1.34", "CVE-2024-37032", NotAffected, "fixed in 0.1.34"),
+        ("ollama", Semver, "0.17.4", "CVE-2024-37032", NotAffected, "fixed in 0.1.34"),
         (
             "ollama",
             Semver,
@@ -121,14 +67,7 @@ fn verdicts_on_the_real_files() {
             NotAffected,
             "below 0.12.10, where it came in",
         ),
-        (
-            "ollama",
-            Semver,
-            "0.12.10",
-            "CVE-2026-42248",
-            Affected,
-            "0.12.10 < 0.23.3 (fixed)",
-        ),
+        ("ollama", Semver, "0.12.10", "CVE-2026-42248", Affected, "0.12.10 < 0.23.3 (fixed)"),
         (
             "ollama",
             Semver,
@@ -145,30 +84,9 @@ fn verdicts_on_the_real_files() {
             Affected,
             "b8491 < b8492 (fixed)",
         ),
-        (
-            "llama.cpp",
-            LlamaBuild,
-            "b999",
-            "CVE-2026-34159",
-            Affected,
-            "b999 < b8492 (fixed)",
-        ),
-        (
-            "llama.cpp",
-            LlamaBuild,
-            "b8492",
-            "CVE-2026-34159",
-            NotAffected,
-            "fixed in b8492",
-        ),
-        (
-            "llama.cpp",
-            LlamaBuild,
-            "8492",
-            "CVE-2026-34159",
-            NotAffected,
-            "fixed in b8492",
-        ),
+        ("llama.cpp", LlamaBuild, "b999", "CVE-2026-34159", Affected, "b999 < b8492 (fixed)"),
+        ("llama.cpp", LlamaBuild, "b8492", "CVE-2026-34159", NotAffected, "fixed in b8492"),
+        ("llama.cpp", LlamaBuild, "8492", "CVE-2026-34159", NotAffected, "fixed in b8492"),
         (
             "llama.cpp",
             LlamaBuild,
@@ -201,14 +119,7 @@ fn verdicts_on_the_real_files() {
             Affected,
             "2026.5.12 < 2026.6.0 (fixed)",
         ),
-        (
-            "tensorzero",
-            Dotted,
-            "2026.6",
-            "CVE-2026-54457",
-            NotAffected,
-            "fixed in 2026.6.0",
-        ),
+        ("tensorzero", Dotted, "2026.6", "CVE-2026-54457", NotAffected, "fixed in 2026.6.0"),
         // A pre-release of the fixed version is still affected.
         (
             "ollama",
@@ -275,14 +186,7 @@ fn verdicts_on_the_real_files() {
             "fixed in 1.53.1.dev1",
         ),
         // A suffix that is no pre-release follows its ecosystem's order.
-        (
-            "litellm",
-            Pep440,
-            "1.83.7-stable",
-            "CVE-2026-42208",
-            NotAffected,
-            "fixed in 1.83.7",
-        ),
+        ("litellm", Pep440, "1.83.7-stable", "CVE-2026-42208", NotAffected, "fixed in 1.83.7"),
         (
             "litellm",
             Pep440,
@@ -299,14 +203,7 @@ fn verdicts_on_the_real_files() {
             Affected,
             "1.81.16 <= 1.83.6-stable.patch.3 < 1.83.7 (fixed)",
         ),
-        (
-            "litellm",
-            Pep440,
-            "1.83.7",
-            "CVE-2026-59820",
-            NotAffected,
-            "fixed in 1.83.7-stable",
-        ),
+        ("litellm", Pep440, "1.83.7", "CVE-2026-59820", NotAffected, "fixed in 1.83.7-stable"),
         (
             "litellm",
             Pep440,
@@ -315,14 +212,7 @@ fn verdicts_on_the_real_files() {
             Affected,
             "1.83.6 < 1.83.7-stable (fixed)",
         ),
-        (
-            "vllm",
-            Pep440,
-            "0.22.0+cu130",
-            "CVE-2026-48746",
-            NotAffected,
-            "fixed in 0.22.0",
-        ),
+        ("vllm", Pep440, "0.22.0+cu130", "CVE-2026-48746", NotAffected, "fixed in 0.22.0"),
         (
             "vllm",
             Pep440,
@@ -339,22 +229,8 @@ fn verdicts_on_the_real_files() {
             Affected,
             "0.5.0.post1 < 0.5.0.post2 (fixed)",
         ),
-        (
-            "vllm",
-            Pep440,
-            "0.5.0.post2",
-            "CVE-2024-8939",
-            NotAffected,
-            "fixed in 0.5.0.post2",
-        ),
-        (
-            "vllm",
-            Pep440,
-            "0.10.1.1",
-            "CVE-2025-9141",
-            NotAffected,
-            "fixed in 0.10.1.1",
-        ),
+        ("vllm", Pep440, "0.5.0.post2", "CVE-2024-8939", NotAffected, "fixed in 0.5.0.post2"),
+        ("vllm", Pep440, "0.10.1.1", "CVE-2025-9141", NotAffected, "fixed in 0.10.1.1"),
         (
             "vllm",
             Pep440,
@@ -371,22 +247,8 @@ fn verdicts_on_the_real_files() {
             NotAffected,
             "below 0.10.0, where it came in",
         ),
-        (
-            "open-webui",
-            Pep440,
-            "v0.9.6",
-            "CVE-2026-54021",
-            NotAffected,
-            "fixed in 0.9.6",
-        ),
-        (
-            "open-webui",
-            Pep440,
-            "v0.9.5",
-            "CVE-2026-54021",
-            Affected,
-            "v0.9.5 < 0.9.6 (fixed)",
-        ),
+        ("open-webui", Pep440, "v0.9.6", "CVE-2026-54021", NotAffected, "fixed in 0.9.6"),
+        ("open-webui", Pep440, "v0.9.5", "CVE-2026-54021", Affected, "v0.9.5 < 0.9.6 (fixed)"),
         (
             "open-webui",
             Semver,
@@ -517,14 +379,7 @@ fn verdicts_on_the_real_files() {
             Unknown,
             &format!("0.4.0-ci1 lies between 0.3.14, {last}, and 0.4.0, where it is fixed"),
         ),
-        (
-            "ollama",
-            Semver,
-            "0.4.0",
-            "CVE-2024-12886",
-            NotAffected,
-            "fixed in 0.4.0",
-        ),
+        ("ollama", Semver, "0.4.0", "CVE-2024-12886", NotAffected, "fixed in 0.4.0"),
         // One version by name: a bound that was tested, and nothing below it was.
         (
             "vllm",
@@ -686,11 +541,7 @@ fn verdicts_on_the_real_files() {
     ];
     for (package, order, version, id, verdict, why) in table {
         let got = one(&advisories, package, *order, version, id);
-        assert_eq!(
-            (got.verdict, got.why.as_str()),
-            (*verdict, *why),
-            "{package} {version} {id}"
-        );
+        assert_eq!((got.verdict, got.why.as_str()), (*verdict, *why), "{package} {version} {id}");
     }
 }
 
@@ -721,20 +572,13 @@ fn an_authors_version_is_never_held_against_anything() {
         assert!(held(&advisories, package, VersionOrder::Author, "1.0.0").is_empty());
     }
     assert!(held(&advisories, "no-such-product", Semver, "1.0.0").is_empty());
-    assert!(
-        advisories
-            .against(&[], Semver, &Known::Known("1.0.0".to_owned()))
-            .is_empty()
-    );
+    assert!(advisories.against(&[], Semver, &Known::Known("1.0.0".to_owned())).is_empty());
 }
 
 #[test]
 fn rejected_ones_are_never_returned_and_disputed_ones_are_marked() {
     let advisories = real();
-    let rejected: Vec<&Advisory> = advisories
-        .iter()
-        .filter(|advisory| advisory.status() == Status::Rejected)
-        .collect();
+    let rejected: Vec<&Advisory> = advisories.iter().filter(|advisory| advisory.status() == Status::Rejected).collect();
     assert_eq!(rejected.len(), 24);
     for advisory in rejected {
         for package in advisory.packages() {
@@ -762,31 +606,13 @@ fn exploited_ones_come_first() {
     let advisories = real();
     let verdicts = held(&advisories, "litellm", Pep440, "1.82.7");
     let ids: Vec<&str> = verdicts.iter().map(|verdict| verdict.id.as_str()).collect();
-    assert_eq!(
-        ids[..3],
-        ["CVE-2026-42208", "CVE-2026-42271", "CVE-2026-35030"]
-    );
+    assert_eq!(ids[..3], ["CVE-2026-42208", "CVE-2026-42271", "CVE-2026-30623"]);
     assert!(verdicts[..2].iter().all(|verdict| verdict.exploited));
     for pair in verdicts.windows(2) {
-        let key = |v: &AdvisoryVerdict| {
-            (
-                !v.exploited,
-                rank(v.verdict),
-                Reverse(v.severity),
-                v.id.clone(),
-            )
-        };
-        assert!(
-            key(&pair[0]) < key(&pair[1]),
-            "{} {}",
-            pair[0].id,
-            pair[1].id
-        );
+        let key = |v: &AdvisoryVerdict| (!v.exploited, rank(v.verdict), Reverse(v.severity), v.id.clone());
+        assert!(key(&pair[0]) < key(&pair[1]), "{} {}", pair[0].id, pair[1].id);
     }
-    assert_eq!(
-        verdicts.iter().filter(|verdict| verdict.exploited).count(),
-        2
-    );
+    assert_eq!(verdicts.iter().filter(|verdict| verdict.exploited).count(), 2);
 }
 
 #[test]
@@ -809,20 +635,11 @@ fn conditions_and_doubts_lower_the_confidence() {
         confidence("ollama", Semver, "0.23.3", "CVE-2026-42248"),
         (NotAffected, Confidence::High)
     );
-    assert_eq!(
-        confidence("ollama", Semver, "0.18.2", "CVE-2026-5530"),
-        (Unknown, Confidence::Low)
-    );
+    assert_eq!(confidence("ollama", Semver, "0.18.2", "CVE-2026-5530"), (Unknown, Confidence::Low));
     let windows = one(&advisories, "ollama", Semver, "0.17.4", "CVE-2026-42248");
     assert_eq!(windows.conditions, ["Windows only: the desktop updater"]);
     assert_eq!(windows.fixed.as_deref(), Some("0.23.3"));
-    let doubtful = one(
-        &advisories,
-        "open-webui",
-        Pep440,
-        "0.10.0",
-        "CVE-2026-70486",
-    );
+    let doubtful = one(&advisories, "open-webui", Pep440, "0.10.0", "CVE-2026-70486");
     assert_eq!(doubtful.confidence, Confidence::Medium);
     assert_eq!(
         doubtful.why,
@@ -883,11 +700,7 @@ fn every_key_of_every_file_is_known() {
         let value: serde_json::Value = serde_json::from_str(&text).expect("is JSON");
         assert_eq!(back, value, "{name}");
         assert_eq!(record.schema_version.as_deref(), Some("1.7.0"), "{name}");
-        for (entry, own) in record
-            .affected
-            .iter()
-            .map(|e| (e, &record.database_specific.vigie))
-        {
+        for (entry, own) in record.affected.iter().map(|e| (e, &record.database_specific.vigie)) {
             let last_affected = entry
                 .ranges
                 .iter()
@@ -899,18 +712,11 @@ fn every_key_of_every_file_is_known() {
                 "{name}: a last_affected event says whether a fix is known"
             );
             if let Some(package) = &entry.package {
-                assert!(
-                    ["PyPI", "Go"].contains(&package.ecosystem.as_str()),
-                    "{name}"
-                );
+                assert!(["PyPI", "Go"].contains(&package.ecosystem.as_str()), "{name}");
             }
         }
         for reference in &record.references {
-            assert!(
-                reference.url.starts_with("https://"),
-                "{name}: {}",
-                reference.url
-            );
+            assert!(reference.url.starts_with("https://"), "{name}: {}", reference.url);
         }
     }
 }
@@ -970,11 +776,7 @@ fn a_gap_between_ranges_is_not_affected() {
     let advisories = loaded(named, "").expect("loads");
     for (version, verdict, why) in [
         ("0.9.0", NotAffected, "below 1.0.0, where it came in"),
-        (
-            "1.1.0",
-            NotAffected,
-            "between 1.0.0 and 1.2.0, in a gap between the ranges",
-        ),
+        ("1.1.0", NotAffected, "between 1.0.0 and 1.2.0, in a gap between the ranges"),
         ("1.2.0", Affected, "1.2.0 is a version that it names"),
         (
             "1.2.1",
@@ -985,24 +787,14 @@ fn a_gap_between_ranges_is_not_affected() {
         let got = one(&advisories, "thing", Semver, version, "X-1");
         assert_eq!((got.verdict, got.why.as_str()), (verdict, why), "{version}");
     }
-    let both = format!(
-        "{}, {named}",
-        events(r#"{"introduced": "0"}, {"fixed": "2.0.0"}"#)
-    );
+    let both = format!("{}, {named}", events(r#"{"introduced": "0"}, {"fixed": "2.0.0"}"#));
     let advisories = loaded(&both, "").expect("versions that a range covers are no overlap");
-    assert_eq!(
-        one(&advisories, "thing", Semver, "2.0.0", "X-1").verdict,
-        NotAffected
-    );
+    assert_eq!(one(&advisories, "thing", Semver, "2.0.0", "X-1").verdict, NotAffected);
 }
 
 #[test]
 fn a_withdrawn_record_is_never_returned() {
-    let text = made_up("X-1", &events(r#"{"introduced": "0"}"#), "").replacen(
-        '{',
-        r#"{"withdrawn": "2026-01-01T00:00:00Z","#,
-        1,
-    );
+    let text = made_up("X-1", &events(r#"{"introduced": "0"}"#), "").replacen('{', r#"{"withdrawn": "2026-01-01T00:00:00Z","#, 1);
     let advisories = Advisories::load([INDEX, ("X-1.json", &text)]).expect("loads");
     assert!(held(&advisories, "thing", Semver, "1.0.0").is_empty());
     assert_eq!(advisories.count(), 1);
@@ -1075,12 +867,7 @@ fn errors_name_the_file_and_the_field() {
             format!("{ranges}.events[0]"),
             "exactly one",
         ),
-        (
-            events(r#"{"fixd": "1.0.0"}"#),
-            "",
-            format!("{ranges}.events[0]"),
-            "exactly one",
-        ),
+        (events(r#"{"fixd": "1.0.0"}"#), "", format!("{ranges}.events[0]"), "exactly one"),
         (
             events(r#"{"introduced": 1}"#),
             "",
@@ -1100,9 +887,7 @@ fn errors_name_the_file_and_the_field() {
             "neither ranges nor versions",
         ),
         (
-            events(
-                r#"{"introduced": "0"}, {"fixed": "1.0.0"}, {"introduced": "0.5.0"}, {"fixed": "2.0.0"}"#,
-            ),
+            events(r#"{"introduced": "0"}, {"fixed": "1.0.0"}, {"introduced": "0.5.0"}, {"fixed": "2.0.0"}"#),
             "",
             "affected[0].ranges".to_owned(),
             "overlap",
@@ -1172,10 +957,7 @@ fn errors_name_the_file_and_the_field() {
         ("b/X-1.json", "{"),
     ])
     .expect_err("three errors");
-    let fields: Vec<(&str, &str)> = errors
-        .iter()
-        .map(|error| (error.file.as_str(), error.field.as_str()))
-        .collect();
+    let fields: Vec<(&str, &str)> = errors.iter().map(|error| (error.file.as_str(), error.field.as_str())).collect();
     assert_eq!(
         fields,
         [
@@ -1190,18 +972,12 @@ fn errors_name_the_file_and_the_field() {
         errors[0].to_string(),
         "index.json: date: the file is missing: it says of which day the advisories are"
     );
-    let errors = Advisories::load([("index.json", INDEX.1.replace("/1", "/2"))])
-        .expect_err("another schema");
+    let errors = Advisories::load([("index.json", INDEX.1.replace("/1", "/2"))]).expect_err("another schema");
     assert_eq!(errors[0].field, "schema");
-    let errors =
-        Advisories::load([("index.json", INDEX.1.replace("11-22", "13-22"))]).expect_err("no date");
+    let errors = Advisories::load([("index.json", INDEX.1.replace("11-22", "13-22"))]).expect_err("no date");
     assert_eq!((errors.len(), errors[0].field.as_str()), (1, "date"));
-    let errors =
-        Advisories::load([INDEX, ("a/X-1.json", &good), ("b/X-1.json", &good)]).expect_err("twice");
-    assert_eq!(
-        (errors[0].file.as_str(), errors[0].field.as_str()),
-        ("b/X-1.json", "id")
-    );
+    let errors = Advisories::load([INDEX, ("a/X-1.json", &good), ("b/X-1.json", &good)]).expect_err("twice");
+    assert_eq!((errors[0].file.as_str(), errors[0].field.as_str()), ("b/X-1.json", "id"));
 }
 
 #[test]
@@ -1209,14 +985,7 @@ fn the_hash_depends_on_the_content_alone() {
     let text = made_up("X-1", &events(r#"{"introduced": "0"}"#), "");
     let hash = |files: Vec<(&str, &str)>| Advisories::load(files).expect("loads").hash().to_owned();
     let here = hash(vec![INDEX, ("X-1.json", &text)]);
-    assert_eq!(
-        here,
-        hash(vec![
-            ("some/X-1.json", &text),
-            INDEX,
-            ("README.md", "words")
-        ])
-    );
+    assert_eq!(here, hash(vec![("some/X-1.json", &text), INDEX, ("README.md", "words")]));
     assert_ne!(here, hash(vec![INDEX, ("X-1.json", &format!("{text} "))]));
     assert_ne!(here, hash(vec![INDEX]));
 }

@@ -268,6 +268,12 @@ impl Catalog {
             .and_then(|number| self.products.get(usize::try_from(*number).ok()?))
     }
 
+    /// A product's number.
+    #[must_use]
+    pub fn number(&self, id: &str) -> Option<u32> {
+        self.by_id.get(id).copied()
+    }
+
     pub(crate) fn nth(&self, number: u32) -> &Product {
         &self.products[number as usize]
     }

@@ -14,6 +14,12 @@ static OPENINGS: &str = include_str!("../../../catalog/openings.yaml");
 static MARKERS: &str = include_str!("../../../catalog/markers.yaml");
 
 impl Catalog {
+    /// The embedded catalogue, or `None` where it does not load: then its own tests say why.
+    #[must_use]
+    pub fn embedded_if_sound() -> Option<Arc<Self>> {
+        Self::load(&embedded_files(), None).ok().map(Arc::new)
+    }
+
     /// The catalogue that this build carries, compiled once.
     ///
     /// # Panics

@@ -59,6 +59,27 @@ pub struct Ask {
     target: Target,
 }
 
+impl Ask {
+    /// A request outside a conversation, for recordings: of this product, or of the openings.
+    #[must_use]
+    pub fn alone(request: &Request, known: Option<u32>) -> Self {
+        Self {
+            request: RequestLine {
+                method: request.method.clone(),
+                path: request.path.clone(),
+                headers: request.headers.clone(),
+                body: request.body.clone().unwrap_or_default(),
+            },
+            reply: request.reply,
+            session: None,
+            known,
+            prove: false,
+            sig: request.sig,
+            target: Target::Plain { follow: false },
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq)]
 enum Target {
     /// An ordinary request; redirects of it are followed if so.
@@ -177,6 +198,29 @@ impl Session {
     /// Says that nothing more is to be asked (a deadline, an interrupt).
     pub fn stop(&mut self) {
         self.over = true;
+    }
+
+    /// Counts a request that was sent in another speech (TLS, HTTP/2) than the one that is answered.
+    pub fn spent(&mut self) {
+        self.sent += 1;
+    }
+
+    /// The path that an open event stream named in its `endpoint` event, if it is one of this endpoint's.
+    #[must_use]
+    pub fn stream_path(&self, opener: SigId) -> Option<String> {
+        let view = self.record.at(opener)?;
+        let text = view.text();
+        let mut named = false;
+        for line in text.lines() {
+            if let Some(event) = line.strip_prefix("event:") {
+                named = event.trim() == "endpoint";
+            } else if let Some(data) = line.strip_prefix("data:")
+                && named
+            {
+                return same_endpoint(data.trim(), &self.authority, &view.exchange.request.path);
+            }
+        }
+        None
     }
 
     /// Requests given out so far, those about single models not counted.

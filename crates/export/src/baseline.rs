@@ -6,7 +6,7 @@
 //! [[accept]]
 //! finding = "open-inference"
 //! subject = "192.0.2.10:11434"   # or a range such as 192.0.2.0/24, an address, or "*"
-//! reason = "the lab's own server, behind its firewall"
+//! reason = "the team's own server, behind its firewall"
 //! expires = 2027-03-31           # the last day on which it counts
 //! by = "ops@example.net"         # optional
 //! advisories = ["CVE-2026-7482"] # optional: only while these are all that apply
@@ -18,8 +18,8 @@ use std::ops::Range;
 
 use chrono::NaiveDate;
 use ipnet::IpNet;
-use toml::de::{DeTable, DeValue};
 use toml::Spanned;
+use toml::de::{DeTable, DeValue};
 use vigie_model::{Finding, Observation};
 
 use crate::is_suspect;
@@ -112,9 +112,10 @@ impl Entry {
     fn covers(&self, observation: &Observation, finding: &Finding) -> bool {
         self.finding == finding.id
             && self.subject.covers(observation.endpoint.socket())
-            && self.advisories.as_ref().is_none_or(|known| {
-                finding.advisories.iter().all(|id| known.contains(id))
-            })
+            && self
+                .advisories
+                .as_ref()
+                .is_none_or(|known| finding.advisories.iter().all(|id| known.contains(id)))
     }
 }
 
@@ -138,10 +139,7 @@ impl Baseline {
                 message: format!("not TOML: {}", error.message().trim()),
             }]
         })?;
-        let mut reader = Reader {
-            text,
-            errors: Vec::new(),
-        };
+        let mut reader = Reader { text, errors: Vec::new() };
         let entries = reader.file(table.get_ref());
         if reader.errors.is_empty() {
             let used = vec![false; entries.len()];
@@ -168,9 +166,7 @@ impl Baseline {
                     continue;
                 }
                 self.used[index] = true;
-                if entry.is_valid_on(today)
-                    && best.is_none_or(|best| self.entries[best].expires < entry.expires)
-                {
+                if entry.is_valid_on(today) && best.is_none_or(|best| self.entries[best].expires < entry.expires) {
                     best = Some(index);
                 }
             }
@@ -182,9 +178,7 @@ impl Baseline {
 
     /// The entries that no longer count on that day.
     pub fn expired(&self, today: NaiveDate) -> impl Iterator<Item = &Entry> {
-        self.entries
-            .iter()
-            .filter(move |entry| !entry.is_valid_on(today))
+        self.entries.iter().filter(move |entry| !entry.is_valid_on(today))
     }
 
     /// The entries that fit no finding of the observations seen so far: fixed meanwhile, or misspelt.
@@ -212,12 +206,7 @@ impl Baseline {
 /// Writes a baseline that accepts the open findings of these observations, each where it was found and, where it
 /// names advisories, only for these. Suspects are left out, and so is what is accepted already.
 #[must_use]
-pub fn write<'o>(
-    observations: impl IntoIterator<Item = &'o Observation>,
-    reason: &str,
-    expires: NaiveDate,
-    by: Option<&str>,
-) -> String {
+pub fn write<'o>(observations: impl IntoIterator<Item = &'o Observation>, reason: &str, expires: NaiveDate, by: Option<&str>) -> String {
     // By address, then id; the same finding on two subjects of one endpoint is one entry.
     let mut entries: Vec<(SocketAddr, &str, Vec<&str>)> = Vec::new();
     for observation in observations {
@@ -227,10 +216,7 @@ pub fn write<'o>(
         let socket = observation.endpoint.socket();
         for finding in observation.findings.iter().filter(|f| f.accepted.is_none()) {
             let ids = finding.advisories.iter().map(String::as_str);
-            match entries
-                .iter_mut()
-                .find(|(at, id, _)| *at == socket && *id == finding.id)
-            {
+            match entries.iter_mut().find(|(at, id, _)| *at == socket && *id == finding.id) {
                 Some((_, _, advisories)) => advisories.extend(ids),
                 None => entries.push((socket, &finding.id, ids.collect())),
             }
@@ -281,11 +267,7 @@ fn quoted(text: &str) -> String {
 
 fn line_of(text: &str, span: Range<usize>) -> usize {
     let end = span.start.min(text.len());
-    text.as_bytes()[..end]
-        .iter()
-        .filter(|byte| **byte == b'\n')
-        .count()
-        + 1
+    text.as_bytes()[..end].iter().filter(|byte| **byte == b'\n').count() + 1
 }
 
 type Keys<'t, 'i> = &'t DeTable<'i>;
@@ -320,11 +302,7 @@ impl Reader<'_> {
             return Vec::new();
         };
         let Some(list) = accept.get_ref().as_array() else {
-            self.error(
-                accept.span(),
-                Some("accept"),
-                "not a list: begin each entry with [[accept]]",
-            );
+            self.error(accept.span(), Some("accept"), "not a list: begin each entry with [[accept]]");
             return Vec::new();
         };
         list.iter().filter_map(|item| self.entry(item)).collect()
@@ -332,17 +310,10 @@ impl Reader<'_> {
 
     fn entry(&mut self, item: &Spanned<DeValue<'_>>) -> Option<Entry> {
         let Some(table) = item.get_ref().as_table() else {
-            self.error(
-                item.span(),
-                Some("accept"),
-                "not a table: begin each entry with [[accept]]",
-            );
+            self.error(item.span(), Some("accept"), "not a table: begin each entry with [[accept]]");
             return None;
         };
-        self.known_keys(
-            table,
-            &["finding", "subject", "reason", "expires", "by", "advisories"],
-        );
+        self.known_keys(table, &["finding", "subject", "reason", "expires", "by", "advisories"]);
         let span = item.span();
         let finding = self.text_of(table, "finding", &span, "the finding's id");
         let subject = self.text_of(table, "subject", &span, "address:port, a range or \"*\"");
@@ -350,11 +321,7 @@ impl Reader<'_> {
             let parsed = Subject::parse(&text);
             if parsed.is_none() {
                 let at = table.get("subject").map_or(span.clone(), Spanned::span);
-                self.error(
-                    at,
-                    Some("subject"),
-                    format!("{text:?} is no address:port, address, range or \"*\""),
-                );
+                self.error(at, Some("subject"), format!("{text:?} is no address:port, address, range or \"*\""));
             }
             parsed
         });
@@ -383,22 +350,12 @@ impl Reader<'_> {
         for key in table.keys() {
             let name: &str = key.get_ref();
             if !known.contains(&name) {
-                self.error(
-                    key.span(),
-                    Some(name),
-                    format!("not a key of a baseline: use {}", known.join(", ")),
-                );
+                self.error(key.span(), Some(name), format!("not a key of a baseline: use {}", known.join(", ")));
             }
         }
     }
 
-    fn text_of(
-        &mut self,
-        table: Keys<'_, '_>,
-        key: &str,
-        entry: &Range<usize>,
-        what: &str,
-    ) -> Option<String> {
+    fn text_of(&mut self, table: Keys<'_, '_>, key: &str, entry: &Range<usize>, what: &str) -> Option<String> {
         let Some(value) = table.get(key) else {
             self.error(entry.clone(), Some(key), format!("missing: write {what}"));
             return None;
@@ -406,11 +363,7 @@ impl Reader<'_> {
         match value.get_ref().as_str().map(str::trim) {
             Some("") => self.error(value.span(), Some(key), format!("empty: write {what}")),
             Some(text) => return Some(text.to_owned()),
-            None => self.error(
-                value.span(),
-                Some(key),
-                format!("not a text: write {what} in quotes"),
-            ),
+            None => self.error(value.span(), Some(key), format!("not a text: write {what} in quotes")),
         }
         None
     }
@@ -441,11 +394,7 @@ impl Reader<'_> {
                 .collect::<Option<Vec<_>>>()
         });
         if ids.is_none() {
-            self.error(
-                value.span(),
-                Some("advisories"),
-                "not a list of ids: write [\"CVE-2026-7482\"]",
-            );
+            self.error(value.span(), Some("advisories"), "not a list of ids: write [\"CVE-2026-7482\"]");
         }
         ids
     }
@@ -494,10 +443,7 @@ advisories = "CVE-2026-7482"
             ]
         );
         assert!(errors(text)[0].starts_with("line 6: not TOML"), "{:?}", errors(text));
-        assert_eq!(
-            errors(""),
-            ["line 1, key `schema`: missing: write \"vigie.baseline/1\""]
-        );
+        assert_eq!(errors(""), ["line 1, key `schema`: missing: write \"vigie.baseline/1\""]);
         assert_eq!(
             errors("schema = \"vigie.baseline/2\"\naccept = 3\n"),
             [

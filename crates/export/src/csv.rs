@@ -9,8 +9,11 @@ use crate::{Report, Summary, is_suspect, text};
 /// The rows' schema, in the first column; columns are only added, at the end.
 pub const SCHEMA: &str = "vigie.csv/1";
 
-/// Columns that a cell may take.
-const CELL: usize = 2_000;
+/// Columns that a cell may take: a spreadsheet's own limit is 32,767 characters.
+const CELL: usize = 30_000;
+
+/// Columns that one item of a list may take, so that one long name does not push out the others.
+const ITEM: usize = 200;
 
 /// A column: its name and what stands in it.
 pub type Column = (&'static str, fn(&Observation) -> String);
@@ -75,9 +78,7 @@ pub const COLUMNS: &[Column] = &[
     ("network_class_why", |o| why(&o.network.class)),
     ("deception_score", |o| value(&o.deception.score)),
     ("deception_score_why", |o| why(&o.deception.score)),
-    ("deception_tells", |o| {
-        list(o.deception.tells.iter().map(|tell| tell.id.clone()))
-    }),
+    ("deception_tells", |o| list(o.deception.tells.iter().map(|tell| tell.id.clone()))),
     ("suspect", |o| is_suspect(o).to_string()),
     ("advisories_affected", |o| advisories(o, Verdict::Affected, false)),
     ("advisories_exploited", |o| advisories(o, Verdict::Affected, true)),
@@ -103,18 +104,14 @@ impl<W: Write> Csv<W> {
     /// Rows into that writer.
     pub fn new(writer: W) -> Self {
         Self {
-            writer: ::csv::WriterBuilder::new()
-                .terminator(::csv::Terminator::CRLF)
-                .from_writer(writer),
+            writer: ::csv::WriterBuilder::new().terminator(::csv::Terminator::CRLF).from_writer(writer),
         }
     }
 }
 
 impl<W: Write> Report for Csv<W> {
     fn begin(&mut self) -> io::Result<()> {
-        self.writer
-            .write_record(COLUMNS.iter().map(|(name, _)| name))
-            .map_err(into_io)
+        self.writer.write_record(COLUMNS.iter().map(|(name, _)| name)).map_err(into_io)
     }
 
     fn observation(&mut self, observation: &Observation) -> io::Result<()> {
@@ -191,7 +188,7 @@ fn list(items: impl Iterator<Item = String>) -> String {
         if !out.is_empty() {
             out.push(';');
         }
-        out.push_str(&item.replace(';', "\\u{3b}"));
+        out.push_str(&text::clean(&item.replace(';', "\\u{3b}"), ITEM));
     }
     out
 }
@@ -263,7 +260,9 @@ mod tests {
         let names: Vec<&str> = COLUMNS.iter().map(|(name, _)| *name).collect();
         for name in names.iter().filter_map(|name| name.strip_suffix("_why")) {
             assert!(
-                names.iter().any(|other| *other == name || other.strip_prefix(name).is_some_and(|rest| rest.starts_with('_') && rest != "_why")),
+                names
+                    .iter()
+                    .any(|other| *other == name || other.strip_prefix(name).is_some_and(|rest| rest.starts_with('_') && rest != "_why")),
                 "{name}"
             );
         }

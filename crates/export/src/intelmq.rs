@@ -96,12 +96,7 @@ impl Class {
 struct Event(Map<String, Value>);
 
 impl Event {
-    fn new(
-        observation: &Observation,
-        class: Class,
-        findings: &[&Finding],
-        options: &Options,
-    ) -> Self {
+    fn new(observation: &Observation, class: Class, findings: &[&Finding], options: &Options) -> Self {
         let mut event = Self(Map::new());
         event.put("__type", "Event");
         event.put("feed.name", options.feed.as_str());
@@ -116,18 +111,13 @@ impl Event {
         let product = observation.identity.product.known();
         event.put(
             "classification.identifier",
-            format!(
-                "{}-{}",
-                class.prefix(),
-                product.map_or("ai-server", String::as_str)
-            )
-            .to_lowercase(),
+            format!("{}-{}", class.prefix(), product.map_or("ai-server", String::as_str)).to_lowercase(),
         );
         let titles: Vec<&str> = findings.iter().map(|finding| finding.title.as_str()).collect();
         event.put("event_description.text", titles.join("; "));
         event.put("extra.schema", SCHEMA);
         event.put("extra.findings", joined(findings.iter().map(|f| f.id.as_str())));
-        let remedies: BTreeSet<&str> = findings.iter().map(|f| f.remedy.as_str()).collect();
+        let remedies: BTreeSet<String> = findings.iter().map(|f| text::sentence(&f.remedy)).collect();
         event.put("extra.remedy", remedies.into_iter().collect::<Vec<_>>().join(" "));
         if let Some(confidence) = findings.iter().map(|finding| finding.confidence).max() {
             event.put("extra.confidence", Confidence::word(confidence));
@@ -142,10 +132,7 @@ impl Event {
             }
         };
         let severity = findings.iter().map(|finding| finding.severity).max();
-        event.put(
-            &new("severity"),
-            severity.map_or("undefined", vigie_model::Severity::word),
-        );
+        event.put(&new("severity"), severity.map_or("undefined", vigie_model::Severity::word));
         if let Some(product) = product {
             event.put(&new("product.name"), product.to_lowercase());
             let mut full = product.clone();
@@ -160,10 +147,7 @@ impl Event {
             .flat_map(|finding| &finding.advisories)
             .map(|id| id.to_lowercase())
             .collect();
-        event.put(
-            &new("product.vulnerabilities"),
-            joined(advisories.iter().map(String::as_str)),
-        );
+        event.put(&new("product.vulnerabilities"), joined(advisories.iter().map(String::as_str)));
         event.exposed(observation);
         event
     }
@@ -203,8 +187,7 @@ impl Event {
             self.put("extra.posture", posture.word());
         }
         if let Some(models) = exposure.models.known() {
-            self.0
-                .insert("extra.models_count".to_owned(), models.len().into());
+            self.0.insert("extra.models_count".to_owned(), models.len().into());
         }
         if let Some(capabilities) = exposure.capabilities.known() {
             self.put(
@@ -213,14 +196,12 @@ impl Event {
             );
         }
         if let Some(tools) = exposure.tools.known() {
-            self.0
-                .insert("extra.tools_count".to_owned(), tools.len().into());
+            self.0.insert("extra.tools_count".to_owned(), tools.len().into());
         }
         if is_suspect(observation)
             && let Some(score) = observation.deception.score.known()
         {
-            self.0
-                .insert("extra.deception_score".to_owned(), (*score).into());
+            self.0.insert("extra.deception_score".to_owned(), (*score).into());
         }
         if let Some(scan) = &observation.source.scan {
             self.put("extra.scan", scan.as_str());
@@ -238,10 +219,7 @@ impl Event {
 /// A semicolon list, each item once.
 fn joined<'a>(items: impl Iterator<Item = &'a str>) -> String {
     let mut seen = BTreeSet::new();
-    items
-        .filter(|item| seen.insert(*item))
-        .collect::<Vec<_>>()
-        .join(";")
+    items.filter(|item| seen.insert(*item)).collect::<Vec<_>>().join(";")
 }
 
 /// IntelMQ's DateTime: whole seconds with the offset written out.

@@ -19,10 +19,7 @@ pub struct Json<W> {
 impl<W: Write> Json<W> {
     /// A document into that writer.
     pub fn new(writer: W) -> Self {
-        Self {
-            writer,
-            first: true,
-        }
+        Self { writer, first: true }
     }
 }
 
@@ -32,8 +29,7 @@ impl<W: Write> Report for Json<W> {
     }
 
     fn observation(&mut self, observation: &Observation) -> io::Result<()> {
-        self.writer
-            .write_all(if self.first { b"\n" } else { b",\n" })?;
+        self.writer.write_all(if self.first { b"\n" } else { b",\n" })?;
         self.first = false;
         text::json(&mut self.writer, observation)
     }

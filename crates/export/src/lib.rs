@@ -27,9 +27,7 @@ pub use json::{Json, SCHEMA as REPORT_SCHEMA};
 pub use jsonl::Jsonl;
 pub use rule::{RuleKind, RuleText};
 pub use sarif::Sarif;
-pub use summary::{
-    Catalog, Counts, FindingCounts, SUSPECT_FROM, Summary, Tool, UnknownCounts, is_suspect,
-};
+pub use summary::{Catalog, Counts, FindingCounts, SUSPECT_FROM, Summary, Tool, UnknownCounts, is_suspect};
 pub use table::Table;
 
 /// One run's results on their way into one format.
@@ -75,14 +73,7 @@ pub enum Format {
 
 impl Format {
     /// Every format, in the order in which help lists them.
-    pub const ALL: [Self; 6] = [
-        Self::Table,
-        Self::Json,
-        Self::Jsonl,
-        Self::Csv,
-        Self::Sarif,
-        Self::Intelmq,
-    ];
+    pub const ALL: [Self; 6] = [Self::Table, Self::Json, Self::Jsonl, Self::Csv, Self::Sarif, Self::Intelmq];
 
     /// The word of `--format`.
     #[must_use]
@@ -149,11 +140,7 @@ impl Default for Options {
 }
 
 /// A report of that format into that writer.
-pub fn report<'w, W: Write + Send + 'w>(
-    format: Format,
-    writer: W,
-    options: Options,
-) -> Box<dyn Report + Send + 'w> {
+pub fn report<'w, W: Write + Send + 'w>(format: Format, writer: W, options: Options) -> Box<dyn Report + Send + 'w> {
     match format {
         Format::Table => Box::new(Table::new(writer, options)),
         Format::Json => Box::new(Json::new(writer)),

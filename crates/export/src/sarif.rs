@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use serde::Serialize;
-use vigie_model::{
-    Confidence, EvidenceKind, Finding, Observation, Severity, Standard, Timestamp, sha256,
-};
+use vigie_model::{Confidence, EvidenceKind, Finding, Observation, Severity, Standard, Timestamp, sha256};
 
-use crate::{Options, Report, RuleText, Summary, is_suspect, text};
+use crate::text::{self, sentence};
+use crate::{Options, Report, RuleText, Summary, is_suspect};
 
 /// Columns that one text may take.
 const TEXT: usize = 4_000;
@@ -83,12 +82,10 @@ impl<W: Write> Report for Sarif<W> {
                 invocations: [Invocation {
                     execution_successful: summary.complete,
                     start_time_utc: started.map(utc),
-                    end_time_utc: started.zip(summary.duration_ms.known()).and_then(
-                        |(at, millis)| {
-                            let length = chrono::TimeDelta::milliseconds(i64::try_from(*millis).ok()?);
-                            at.checked_add_signed(length).as_ref().map(utc)
-                        },
-                    ),
+                    end_time_utc: started.zip(summary.duration_ms.known()).and_then(|(at, millis)| {
+                        let length = chrono::TimeDelta::milliseconds(i64::try_from(*millis).ok()?);
+                        at.checked_add_signed(length).as_ref().map(utc)
+                    }),
                 }],
                 column_kind: "unicodeCodePoints",
                 results: &self.results,
@@ -186,10 +183,7 @@ impl Message {
     /// make an embedded link (3.11.6) is broken up, because the text may come from the network.
     fn new(text: &str) -> Self {
         Self {
-            text: text::clean(text, TEXT)
-                .replace('{', "{{")
-                .replace('}', "}}")
-                .replace("](", "] ("),
+            text: text::clean(text, TEXT).replace('{', "{{").replace('}', "}}").replace("](", "] ("),
         }
     }
 }
@@ -346,11 +340,7 @@ impl Found {
                     .iter()
                     .map(|standard| text::clean(&format!("{}:{}", standard.scheme, standard.id), 100))
                     .collect(),
-                advisories: finding
-                    .advisories
-                    .iter()
-                    .map(|id| text::clean(id, 100))
-                    .collect(),
+                advisories: finding.advisories.iter().map(|id| text::clean(id, 100)).collect(),
                 product: observation.identity.product.known().map(|id| text::clean(id, 100)),
                 version: observation.identity.version.known().map(|id| text::clean(id, 100)),
                 seen: utc(&observation.seen),
@@ -518,16 +508,6 @@ fn pascal(id: &str) -> String {
         .collect()
 }
 
-/// The text with a full stop, as SARIF asks of messages.
-fn sentence(text: &str) -> String {
-    let text = text.trim();
-    if text.is_empty() || text.ends_with(['.', '!', '?']) {
-        text.to_owned()
-    } else {
-        format!("{text}.")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -535,10 +515,7 @@ mod tests {
     #[test]
     fn texts_make_neither_links_nor_placeholders() {
         let message = Message::new("see [here](https://example.net) {0}\u{202e}");
-        assert_eq!(
-            message.text,
-            "see [here] (https://example.net) {{0}}\\u{{202e}}"
-        );
+        assert_eq!(message.text, "see [here] (https://example.net) {{0}}\\u{{202e}}");
     }
 
     #[test]
@@ -555,9 +532,6 @@ mod tests {
         };
         assert_eq!(tag(&standard("cwe", "CWE-306")), "external/cwe/cwe-306");
         assert_eq!(tag(&standard("cwe", "306")), "external/cwe/cwe-306");
-        assert_eq!(
-            tag(&standard("owasp-llm-2025", "LLM10")),
-            "owasp-llm-2025/LLM10"
-        );
+        assert_eq!(tag(&standard("owasp-llm-2025", "LLM10")), "owasp-llm-2025/LLM10");
     }
 }

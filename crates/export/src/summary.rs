@@ -14,11 +14,7 @@ pub const SUSPECT_FROM: f64 = 0.5;
 /// Whether an endpoint's deception score makes it a suspect. An unknown score does not.
 #[must_use]
 pub fn is_suspect(observation: &Observation) -> bool {
-    observation
-        .deception
-        .score
-        .known()
-        .is_some_and(|score| *score >= SUSPECT_FROM)
+    observation.deception.score.known().is_some_and(|score| *score >= SUSPECT_FROM)
 }
 
 /// A program, by name and version.
@@ -133,6 +129,12 @@ impl FindingCounts {
     #[must_use]
     pub fn total(&self) -> u64 {
         Severity::ALL.iter().map(|severity| self.of(*severity)).sum()
+    }
+
+    /// The worst severity that occurs: what `--fail-on` compares with.
+    #[must_use]
+    pub fn worst(&self) -> Option<Severity> {
+        Severity::ALL.into_iter().rev().find(|severity| self.of(*severity) > 0)
     }
 
     pub(crate) fn add(&mut self, severity: Severity) {

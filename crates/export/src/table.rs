@@ -3,16 +3,14 @@
 //! Colours are written as they are: the caller wraps the writer with `anstream`, which takes them out for pipes and
 //! for `NO_COLOR`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::net::IpAddr;
 
 use anstyle::{AnsiColor, Style};
 use comfy_table::{ContentArrangement, presets};
-use vigie_model::{
-    EndpointKey, Finding, Known, Observation, Posture, Reach, Severity, ToolRisk, Verdict,
-};
+use vigie_model::{EndpointKey, Finding, Known, Observation, Posture, Reach, Severity, ToolRisk, Verdict};
 
 use crate::text::{clean, columns};
 use crate::{Counts, Options, Report, Summary, is_suspect};
@@ -83,13 +81,7 @@ pub fn is_loopback_only(observation: &Observation) -> Option<bool> {
     if let Some(listener) = &observation.listener
         && !listener.bound.is_empty()
     {
-        return Some(
-            listener
-                .bound
-                .iter()
-                .chain(&listener.answers_on)
-                .all(IpAddr::is_loopback),
-        );
+        return Some(listener.bound.iter().chain(&listener.answers_on).all(IpAddr::is_loopback));
     }
     let reach = observation.exposure.reach.known()?;
     Some(*reach == Reach::Loopback)
@@ -133,9 +125,12 @@ pub struct Table<W> {
     verbose: bool,
     width: usize,
     blocks: Vec<Block>,
-    suspects: Vec<(EndpointKey, String)>,
-    unrecognised: Vec<(EndpointKey, String)>,
+    suspects: Vec<Entry>,
+    unrecognised: Vec<Entry>,
 }
+
+/// An endpoint that has one line only: where it is, and what is told of it.
+type Entry = (EndpointKey, String);
 
 impl<W: Write> Table<W> {
     /// A table into that writer.
@@ -151,30 +146,51 @@ impl<W: Write> Table<W> {
     }
 
     /// Sorts the blocks, the worst first, and puts like with like where there are many.
-    fn groups(&mut self) -> Vec<(Block, Vec<EndpointKey>)> {
+    fn groups(&mut self) -> Vec<Group> {
         let mut blocks = std::mem::take(&mut self.blocks);
         blocks.sort_by(|a, b| {
-            (b.worst, a.loopback)
-                .cmp(&(a.worst, b.loopback))
-                .then_with(|| b.open.cmp(&a.open))
+            (b.worst, b.exploited, a.loopback, b.open)
+                .cmp(&(a.worst, a.exploited, b.loopback, a.open))
                 .then_with(|| a.like.cmp(&b.like))
+                .then_with(|| a.version.cmp(&b.version))
                 .then_with(|| a.key.cmp(&b.key))
         });
         if self.verbose || blocks.len() <= GROUP_FROM {
-            return blocks.into_iter().map(|block| (block, Vec::new())).collect();
+            return blocks.into_iter().map(Group::of).collect();
         }
-        let mut groups: Vec<(Block, Vec<EndpointKey>)> = Vec::new();
+        let mut groups: Vec<Group> = Vec::new();
         let mut by_like: BTreeMap<String, usize> = BTreeMap::new();
         for block in blocks {
             match by_like.get(&block.like) {
-                Some(at) => groups[*at].1.push(block.key),
+                Some(at) => {
+                    let group = &mut groups[*at];
+                    group.others.push(block.key);
+                    group.versions.insert(block.version);
+                }
                 None => {
                     by_like.insert(block.like.clone(), groups.len());
-                    groups.push((block, Vec::new()));
+                    groups.push(Group::of(block));
                 }
             }
         }
         groups
+    }
+}
+
+/// Endpoints that share a block: one is shown, the others are named.
+struct Group {
+    shown: Block,
+    others: Vec<EndpointKey>,
+    versions: BTreeSet<String>,
+}
+
+impl Group {
+    fn of(block: Block) -> Self {
+        Self {
+            versions: BTreeSet::from([block.version.clone()]),
+            others: Vec::new(),
+            shown: block,
+        }
     }
 }
 
@@ -186,14 +202,11 @@ impl<W: Write> Report for Table<W> {
     fn observation(&mut self, observation: &Observation) -> io::Result<()> {
         let key = observation.endpoint.key();
         if is_suspect(observation) {
-            self.suspects
-                .push((key, suspect(observation, self.verbose, self.width)));
+            self.suspects.push((key, suspect(observation, self.verbose)));
         } else if observation.identity.product.is_known() {
-            self.blocks
-                .push(Block::new(observation, self.verbose, self.width));
+            self.blocks.push(Block::new(observation, self.verbose, self.width));
         } else {
-            self.unrecognised
-                .push((key, unrecognised(observation, self.verbose, self.width)));
+            self.unrecognised.push((key, unrecognised(observation, self.verbose)));
         }
         Ok(())
     }
@@ -202,14 +215,18 @@ impl<W: Write> Report for Table<W> {
         let mut page = Page::new(self.width);
         let groups = self.groups();
         let shown = if self.verbose { groups.len() } else { BLOCKS };
-        for (block, others) in groups.iter().take(shown) {
-            page.out.push_str(&block.text);
-            if !others.is_empty() {
-                let mut text = format!(
-                    "{} with the same product, version, posture and findings: ",
-                    more(others.len())
+        for group in groups.iter().take(shown) {
+            page.out.push_str(&group.shown.text);
+            if !group.others.is_empty() {
+                let same = match group.versions.len() {
+                    1 => "product, version, posture and findings".to_owned(),
+                    several => format!("product, posture and findings, in {several} versions"),
+                };
+                let text = format!(
+                    "{} with the same {same}: {}",
+                    more(group.others.len()),
+                    some(group.others.iter().map(place), NAMES)
                 );
-                text.push_str(&some(others.iter().map(place), NAMES));
                 page.field("and", &text, BOLD);
             }
             page.out.push('\n');
@@ -217,27 +234,20 @@ impl<W: Write> Report for Table<W> {
         let rest = groups.get(shown..).unwrap_or_default();
         if !rest.is_empty() {
             let mut products: BTreeMap<&str, usize> = BTreeMap::new();
-            for (block, others) in rest {
-                *products.entry(&block.product).or_default() += 1 + others.len();
+            for group in rest {
+                *products.entry(&group.shown.product).or_default() += 1 + group.others.len();
             }
             let count: usize = products.values().sum();
             page.line(
                 &format!(
                     "{count} more endpoints, none worse than these: {}. --verbose shows all.",
-                    some(
-                        products.iter().map(|(product, n)| format!("{product} {n}")),
-                        2 * NAMES
-                    )
+                    some(products.iter().map(|(product, n)| format!("{product} {n}")), 2 * NAMES)
                 ),
                 BOLD,
             );
             page.out.push('\n');
         }
-        page.apart(
-            "Suspected of deception, counted apart",
-            &mut self.suspects,
-            self.verbose,
-        );
+        page.apart("Suspected of deception, counted apart", &mut self.suspects, self.verbose);
         page.apart("Not recognised", &mut self.unrecognised, self.verbose);
         page.summary(summary);
         self.writer.write_all(page.out.as_bytes())?;
@@ -250,6 +260,8 @@ impl<W: Write> Report for Table<W> {
 struct Block {
     key: EndpointKey,
     product: String,
+    version: String,
+    exploited: bool,
     /// What must be equal for two endpoints to share a block.
     like: String,
     worst: Option<Severity>,
@@ -265,11 +277,11 @@ impl Block {
         let loopback = is_loopback_only(observation);
         let product = known_or(&observation.identity.product, "not recognised");
         let posture = &observation.exposure.posture;
-        let mut like = format!(
-            "{product}\0{}\0{:?}\0{loopback:?}",
-            known_or(&observation.identity.version, ""),
-            posture.known()
-        );
+        let exploited = observation
+            .advisories
+            .iter()
+            .any(|advisory| advisory.exploited && advisory.verdict == Verdict::Affected);
+        let mut like = format!("{product}\0{exploited}\0{:?}\0{loopback:?}", posture.known());
         let mut ids: Vec<String> = open.map(|f| format!("\0{}{}", f.severity, f.id)).collect();
         ids.sort_unstable();
         ids.dedup();
@@ -282,6 +294,8 @@ impl Block {
         Self {
             key: observation.endpoint.key(),
             product: clean(&product, NAME),
+            version: known_or(&observation.identity.version, ""),
+            exploited,
             like,
             worst,
             open: matches!(posture, Known::Known(Posture::Open | Posture::FirstAdmin)),
@@ -299,10 +313,7 @@ struct Page {
 
 impl Page {
     fn new(width: usize) -> Self {
-        Self {
-            out: String::new(),
-            width,
-        }
+        Self { out: String::new(), width }
     }
 
     fn styled(&mut self, text: &str, style: Style) {
@@ -398,11 +409,12 @@ impl Page {
             Known::Known(Reach::Loopback) => ("loopback".to_owned(), DIM),
             Known::Known(Reach::Private) => ("private network".to_owned(), DIM),
             Known::Known(Reach::Public) => ("public network".to_owned(), BAD),
-            Known::Unknown(unknown) => (format!("reach unknown ({})", unknown.why), DIM),
+            Known::Unknown(_) if observation.listener.is_some() => (String::new(), PLAIN),
+            Known::Unknown(_) => ("reach unknown".to_owned(), DIM),
         });
         let mut at = 0;
-        for (text, style) in spans {
-            let wide = columns(&text);
+        for (text, style) in spans.iter().filter(|(text, _)| !text.is_empty()) {
+            let wide = columns(text);
             if at > 0 && at + 2 + wide > self.width {
                 self.out.push_str("\n  ");
                 at = 2;
@@ -410,8 +422,17 @@ impl Page {
                 self.out.push_str("  ");
                 at += 2;
             }
-            self.styled(&text, style);
-            at += wide;
+            // Only a name can be longer than a line.
+            let mut rest = text.as_str();
+            while columns(rest) > self.width - at {
+                let cut = cut_at(rest, self.width - at);
+                self.styled(&rest[..cut], *style);
+                self.out.push_str("\n  ");
+                rest = &rest[cut..];
+                at = 2;
+            }
+            self.styled(rest, *style);
+            at += columns(rest);
         }
         self.out.push('\n');
     }
@@ -424,10 +445,7 @@ impl Page {
             let mut text = some(listener.bound.iter().map(ToString::to_string), names);
             if !listener.answers_on.is_empty() {
                 text.push_str("; answers on ");
-                text.push_str(&some(
-                    listener.answers_on.iter().map(ToString::to_string),
-                    names,
-                ));
+                text.push_str(&some(listener.answers_on.iter().map(ToString::to_string), names));
             }
             if let Some(process) = listener.process.known() {
                 let _ = write!(text, "; process {}", clean(process, NAME));
@@ -451,6 +469,9 @@ impl Page {
                         Known::Known(words) => {
                             let words = words.iter().map(|word| clean(word.as_str(), NAME));
                             let _ = write!(text, " ({})", some(words, names));
+                        }
+                        Known::Unknown(unknown) if verbose => {
+                            let _ = write!(text, " (capabilities unknown: {})", unknown.why);
                         }
                         Known::Unknown(_) => text.push_str(" (?)"),
                     }
@@ -507,10 +528,7 @@ impl Page {
     }
 
     fn unknown(&mut self, label: &str, unknown: &vigie_model::Unknown, verbose: bool) {
-        let untold = matches!(
-            unknown.why,
-            vigie_model::Why::NotAsked | vigie_model::Why::NotCarried
-        );
+        let untold = matches!(unknown.why, vigie_model::Why::NotAsked | vigie_model::Why::NotCarried);
         if verbose || !untold {
             let mut text = format!("unknown ({})", unknown.why);
             if let Some(detail) = &unknown.detail {
@@ -522,12 +540,7 @@ impl Page {
 
     /// One line: how many apply, the exploited ones first by name, and how many cannot be told.
     fn advisories(&mut self, observation: &Observation, verbose: bool) {
-        let of = |verdict| {
-            observation
-                .advisories
-                .iter()
-                .filter(move |advisory| advisory.verdict == verdict)
-        };
+        let of = |verdict| observation.advisories.iter().filter(move |advisory| advisory.verdict == verdict);
         let affected = of(Verdict::Affected).count();
         let unknown = of(Verdict::Unknown).count();
         if affected == 0 && unknown == 0 {
@@ -536,7 +549,7 @@ impl Page {
         let mut ranked: Vec<_> = of(Verdict::Affected).collect();
         ranked.sort_by_key(|advisory| {
             (
-                std::cmp::Reverse((advisory.exploited, advisory.severity)),
+                std::cmp::Reverse((advisory.exploited, !advisory.disputed, advisory.severity)),
                 &advisory.id,
             )
         });
@@ -575,12 +588,9 @@ impl Page {
     /// The worst first; what one rule found several times is told once.
     fn findings(&mut self, findings: &[Finding], verbose: bool) {
         let mut open: Vec<&Finding> = findings.iter().filter(|f| f.accepted.is_none()).collect();
-        open.sort_by(|a, b| {
-            b.severity
-                .cmp(&a.severity)
-                .then_with(|| a.id.cmp(&b.id))
-                .then_with(|| a.subject.cmp(&b.subject))
-        });
+        // Within a severity the order of the record stands, but for what one rule found several times.
+        let first = |id: &str| findings.iter().position(|finding| finding.id == id);
+        open.sort_by_cached_key(|f| (std::cmp::Reverse(f.severity), first(&f.id)));
         let mut at = 0;
         while let Some(finding) = open.get(at) {
             let same = if verbose {
@@ -588,9 +598,7 @@ impl Page {
             } else {
                 open[at..]
                     .iter()
-                    .take_while(|other| {
-                        other.id == finding.id && other.severity == finding.severity
-                    })
+                    .take_while(|other| other.id == finding.id && other.severity == finding.severity)
                     .count()
             };
             self.finding(finding, same - 1, verbose);
@@ -616,8 +624,7 @@ impl Page {
         let word = finding.severity.word().to_uppercase();
         let style = severity_style(finding.severity);
         let _ = write!(self.out, "  {style}{word}{style:#}");
-        self.out
-            .push_str(&" ".repeat(INDENT.saturating_sub(2 + word.len())));
+        self.out.push_str(&" ".repeat(INDENT.saturating_sub(2 + word.len())));
         let mut title = clean(&finding.title, SENTENCE);
         if others > 0 {
             let _ = write!(title, " (and {} like it)", more(others));
@@ -653,21 +660,45 @@ impl Page {
         }
     }
 
-    /// A section of one line each.
-    fn apart(&mut self, title: &str, lines: &mut [(EndpointKey, String)], verbose: bool) {
-        if lines.is_empty() {
+    /// A section of one line each; where there are many, what is told alike is told once.
+    fn apart(&mut self, title: &str, entries: &mut [Entry], verbose: bool) {
+        if entries.is_empty() {
             return;
         }
-        lines.sort();
-        self.line(&format!("{title}: {}", lines.len()), BOLD);
-        let shown = if verbose { lines.len() } else { LINES };
-        for (_, line) in lines.iter().take(shown) {
-            self.out.push_str(line);
+        entries.sort();
+        self.line(&format!("{title}: {}", thousands(entries.len() as u64)), BOLD);
+        let mut lines: Vec<(&EndpointKey, &str, usize)> = Vec::new();
+        let alike = !verbose && entries.len() > LINES;
+        let mut by_text: BTreeMap<&str, usize> = BTreeMap::new();
+        for (key, text) in entries.iter() {
+            match by_text.get(text.as_str()).filter(|_| alike) {
+                Some(at) => lines[*at].2 += 1,
+                None => {
+                    by_text.insert(text, lines.len());
+                    lines.push((key, text, 0));
+                }
+            }
         }
-        if lines.len() > shown {
-            let rest = format!("{}; --verbose shows all", more(lines.len() - shown));
+        let shown = if verbose { lines.len() } else { LINES };
+        for (key, text, others) in lines.iter().take(shown) {
+            let mut line = place(key);
+            if *others > 0 {
+                let _ = write!(line, " and {}", more(*others));
+            }
+            let _ = write!(line, "  {text}");
             self.out.push_str("  ");
-            self.wrapped(&rest, 2, 2, DIM);
+            if verbose {
+                self.wrapped(&line, 2, 4, PLAIN);
+            } else {
+                // The pieces are clean already; here they are cut to the line.
+                self.out.push_str(&clean(&line, self.width.saturating_sub(2)));
+                self.out.push('\n');
+            }
+        }
+        let rest: usize = lines.iter().skip(shown).map(|line| 1 + line.2).sum();
+        if rest > 0 {
+            self.out.push_str("  ");
+            self.wrapped(&format!("{}; --verbose shows all", more(rest)), 2, 2, DIM);
         }
         self.out.push('\n');
     }
@@ -727,12 +758,7 @@ impl Page {
         let mut style = GOOD;
         for severity in Severity::ALL.into_iter().rev() {
             let count = counts.findings.of(severity);
-            let _ = write!(
-                text,
-                "{}{} {severity}",
-                if text.is_empty() { "" } else { ", " },
-                thousands(count)
-            );
+            let _ = write!(text, "{}{} {severity}", if text.is_empty() { "" } else { ", " }, thousands(count));
             if count > 0 && style == GOOD && severity != Severity::Info {
                 style = severity_style(severity);
             }
@@ -742,9 +768,9 @@ impl Page {
         }
         self.field("findings", &text, style);
         if counts.affected > 0 {
-            let mut text = format!("{} affected", thousands(counts.affected));
+            let mut text = format!("{} affected, by endpoint", thousands(counts.affected));
             if counts.exploited > 0 {
-                let _ = write!(text, ", {} of them exploited", thousands(counts.exploited));
+                let _ = write!(text, "; {} of them exploited", thousands(counts.exploited));
             }
             self.field("advisories", &text, PLAIN);
         }
@@ -759,10 +785,7 @@ impl Page {
             self.field("products", &some(list, 4 * NAMES), PLAIN);
         }
         if !counts.postures.is_empty() {
-            let list = counts
-                .postures
-                .iter()
-                .map(|(posture, n)| format!("{posture} {}", thousands(*n)));
+            let list = counts.postures.iter().map(|(posture, n)| format!("{posture} {}", thousands(*n)));
             self.field("postures", &some(list, usize::MAX), PLAIN);
         }
         if counts.loopback_only > 0 {
@@ -785,10 +808,7 @@ impl Page {
         if !text.is_empty() {
             self.field("unknown", &text, PLAIN);
         }
-        let apart = [
-            ("not recognised", counts.unrecognised),
-            ("suspected of deception", counts.suspects),
-        ];
+        let apart = [("not recognised", counts.unrecognised), ("suspected of deception", counts.suspects)];
         let list = apart
             .iter()
             .filter(|(_, n)| *n > 0)
@@ -801,7 +821,7 @@ impl Page {
 }
 
 /// A suspect in one line: what it says it is, how likely it deceives, and by which tells.
-fn suspect(observation: &Observation, verbose: bool, width: usize) -> String {
+fn suspect(observation: &Observation, verbose: bool) -> String {
     let says = match observation.identity.product.known() {
         Some(product) => {
             let version = match observation.identity.version.known() {
@@ -824,50 +844,27 @@ fn suspect(observation: &Observation, verbose: bool, width: usize) -> String {
         }
     });
     let cap = if verbose { usize::MAX } else { 3 };
-    let text = format!(
-        "{}  {says}  deception {score}: {}",
-        place(&observation.endpoint.key()),
-        some(tells, cap)
-    );
-    entry(&text, verbose, width)
+    format!("{says}  deception {score}: {}", some(tells, cap))
 }
 
 /// An endpoint that nobody recognised, in one line: what it came nearest to, and what was found all the same.
-fn unrecognised(observation: &Observation, verbose: bool, width: usize) -> String {
-    let mut text = place(&observation.endpoint.key());
-    match observation.identity.evidence.first() {
-        Some(evidence) => {
-            let _ = write!(
-                text,
-                "  resembles {} ({}: {})",
-                clean(&evidence.product, NAME),
-                clean(&evidence.request, NAME),
-                clean(&evidence.seen, NAME)
-            );
-        }
-        None => text.push_str("  answers as no product of the catalogue"),
-    }
+fn unrecognised(observation: &Observation, verbose: bool) -> String {
+    let mut text = match observation.identity.evidence.first() {
+        Some(evidence) => format!(
+            "resembles {} ({}: {})",
+            clean(&evidence.product, NAME),
+            clean(&evidence.request, NAME),
+            clean(&evidence.seen, NAME)
+        ),
+        None => "answers as no product of the catalogue".to_owned(),
+    };
     let open = observation.findings.iter().filter(|f| f.accepted.is_none());
     if let Some(worst) = open.clone().map(|finding| finding.severity).max() {
         let ids = open.map(|finding| clean(&finding.id, NAME));
         let cap = if verbose { usize::MAX } else { 2 };
         let _ = write!(text, "  {worst}: {}", some(ids, cap));
     }
-    entry(&text, verbose, width)
-}
-
-/// A line of a section; cut at the width, or wrapped where all is to be shown.
-fn entry(text: &str, verbose: bool, width: usize) -> String {
-    let mut page = Page::new(width);
-    page.out.push_str("  ");
-    if verbose {
-        page.wrapped(text, 2, 4, PLAIN);
-    } else {
-        // Cleaned pieces stay as they are: cleaning is idempotent but for the cut.
-        page.out.push_str(&clean(text, width.saturating_sub(2)));
-        page.out.push('\n');
-    }
-    page.out
+    text
 }
 
 /// Address and port, and the name it was reached by.
@@ -880,9 +877,7 @@ fn place(key: &EndpointKey) -> String {
 }
 
 fn known_or(known: &Known<String>, otherwise: &str) -> String {
-    known
-        .known()
-        .map_or_else(|| otherwise.to_owned(), Clone::clone)
+    known.known().map_or_else(|| otherwise.to_owned(), Clone::clone)
 }
 
 /// The first few, and how many more.

@@ -66,6 +66,16 @@ pub fn is_unsafe(c: char) -> bool {
             | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
 
+/// The text with a full stop.
+pub(crate) fn sentence(text: &str) -> String {
+    let text = text.trim();
+    if text.is_empty() || text.ends_with(['.', '!', '?']) {
+        text.to_owned()
+    } else {
+        format!("{text}.")
+    }
+}
+
 /// Writes a value as JSON on one line. Characters of [`is_unsafe`] are written as `\u` escapes, so that the line is
 /// safe on a terminal and still the same value.
 pub(crate) fn json<W: io::Write, T: Serialize + ?Sized>(writer: W, value: &T) -> io::Result<()> {
@@ -78,11 +88,7 @@ pub(crate) fn json<W: io::Write, T: Serialize + ?Sized>(writer: W, value: &T) ->
 struct Escaping;
 
 impl Formatter for Escaping {
-    fn write_string_fragment<W: ?Sized + io::Write>(
-        &mut self,
-        writer: &mut W,
-        fragment: &str,
-    ) -> io::Result<()> {
+    fn write_string_fragment<W: ?Sized + io::Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
         let mut from = 0;
         for (at, c) in fragment.char_indices().filter(|(_, c)| is_unsafe(*c)) {
             writer.write_all(&fragment.as_bytes()[from..at])?;

@@ -62,15 +62,10 @@ impl Listener {
     #[must_use]
     pub fn probe_address(&self) -> SocketAddr {
         // A listener has at least one bound address and each gives at least one to connect to.
-        self.probe.first().copied().unwrap_or_else(|| {
-            SocketAddr::new(
-                self.bound
-                    .first()
-                    .copied()
-                    .unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
-                self.port,
-            )
-        })
+        self.probe
+            .first()
+            .copied()
+            .unwrap_or_else(|| SocketAddr::new(self.bound.first().copied().unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)), self.port))
     }
 
     /// Every address to connect to, the best first; any one of them reaches the same server.
@@ -93,9 +88,10 @@ impl Listener {
                 || self.answers_on.contains(&address.ip().to_canonical())
                 || self.bound.contains(&address.ip())
                 || (address.ip().is_loopback()
-                    && self.bound.iter().any(|bound| {
-                        bound.is_unspecified() && bound.is_ipv4() == address.is_ipv4()
-                    })))
+                    && self
+                        .bound
+                        .iter()
+                        .any(|bound| bound.is_unspecified() && bound.is_ipv4() == address.is_ipv4())))
     }
 
     /// The record's form.
@@ -140,10 +136,9 @@ pub fn group(sockets: &[Socket], own: &[IpAddr]) -> Vec<Listener> {
         groups.sort_by_key(|group| group.iter().map(|socket| socket.address).min());
         // IPv4 wildcards of other servers on this port show that a `::` beside them leaves IPv4 alone.
         listeners.extend(groups.iter().map(|group| {
-            let v4_taken = on_port.iter().any(|socket| {
-                socket.address == IpAddr::V4(Ipv4Addr::UNSPECIFIED)
-                    && !group.iter().any(|own| std::ptr::eq(*own, *socket))
-            });
+            let v4_taken = on_port
+                .iter()
+                .any(|socket| socket.address == IpAddr::V4(Ipv4Addr::UNSPECIFIED) && !group.iter().any(|own| std::ptr::eq(*own, *socket)));
             listener(group, own, v4_taken)
         }));
     }
@@ -158,9 +153,7 @@ fn same_server(a: &Socket, b: &Socket) -> bool {
     match (a.owner.known(), b.owner.known()) {
         (Some(one), Some(other)) => one.pid == other.pid || (wildcards && one.name == other.name),
         (None, None) => {
-            let localhosts = [a.address, b.address]
-                .iter()
-                .all(|address| is_localhost(*address));
+            let localhosts = [a.address, b.address].iter().all(|address| is_localhost(*address));
             a.uid == b.uid && (wildcards || localhosts)
         }
         _ => false,
@@ -183,25 +176,19 @@ fn listener(sockets: &[&Socket], own: &[IpAddr], v4_taken: bool) -> Listener {
         .filter(|socket| socket.address == IpAddr::V6(Ipv6Addr::UNSPECIFIED))
         .collect();
     // An IPv6 wildcard answers IPv4 too unless it says otherwise; Linux, macOS and Go's runtime default to that.
-    let answers_v4 = v4_wildcard
-        || (!v4_taken
-            && v6_wildcards
-                .iter()
-                .any(|socket| socket.v6only.known() != Some(&true)));
-    let surely_v4 = v4_wildcard
-        || v6_wildcards
-            .iter()
-            .any(|socket| socket.v6only.known() == Some(&false));
+    let answers_v4 = v4_wildcard || (!v4_taken && v6_wildcards.iter().any(|socket| socket.v6only.known() != Some(&true)));
+    let surely_v4 = v4_wildcard || v6_wildcards.iter().any(|socket| socket.v6only.known() == Some(&false));
     let answers_v6 = !v6_wildcards.is_empty();
 
     let mut answers_on: Vec<IpAddr> = bound
         .iter()
         .map(IpAddr::to_canonical)
         .filter(|address| !address.is_unspecified() && !address.is_loopback())
-        .chain(own.iter().copied().filter(|address| {
-            !address.is_loopback()
-                && ((address.is_ipv4() && answers_v4) || (address.is_ipv6() && answers_v6))
-        }))
+        .chain(
+            own.iter()
+                .copied()
+                .filter(|address| !address.is_loopback() && ((address.is_ipv4() && answers_v4) || (address.is_ipv6() && answers_v6))),
+        )
         .collect();
     answers_on.sort_unstable();
     answers_on.dedup();
@@ -218,11 +205,7 @@ fn listener(sockets: &[&Socket], own: &[IpAddr], v4_taken: bool) -> Listener {
         probe.push(IpAddr::V4(Ipv4Addr::LOCALHOST));
     }
     probe.extend(bound.iter().filter(|a| a.to_canonical().is_loopback()));
-    probe.extend(
-        answers_on
-            .iter()
-            .filter(|a| is_private(**a) && !is_link_local_v6(**a)),
-    );
+    probe.extend(answers_on.iter().filter(|a| is_private(**a) && !is_link_local_v6(**a)));
     probe.extend(answers_on.iter().filter(|a| !is_private(**a)));
     // A link-local IPv6 address needs an interface beside it, which the tables do not give: the last resort.
     probe.extend(answers_on.iter().filter(|a| is_link_local_v6(**a)));
@@ -248,19 +231,13 @@ fn listener(sockets: &[&Socket], own: &[IpAddr], v4_taken: bool) -> Listener {
         .filter(|socket| socket.owner.is_known())
         .min_by_key(|socket| socket.owner.known().map(|owner| owner.pid))
         .or(sockets.first())
-        .map_or_else(
-            || Known::unknown(vigie_model::Why::NotCarried),
-            |socket| socket.owner.clone(),
-        );
+        .map_or_else(|| Known::unknown(vigie_model::Why::NotCarried), |socket| socket.owner.clone());
 
     Listener {
         port,
         bound,
         answers_on,
-        probe: probe
-            .into_iter()
-            .map(|address| SocketAddr::new(address, port))
-            .collect(),
+        probe: probe.into_iter().map(|address| SocketAddr::new(address, port)).collect(),
         reach,
         owner,
     }
@@ -308,10 +285,7 @@ mod tests {
                     name: name.to_owned(),
                 }),
             ),
-            None => (
-                Some(words[2][1..].parse().expect("a uid")),
-                Known::unknown(Why::Refused),
-            ),
+            None => (Some(words[2][1..].parse().expect("a uid")), Known::unknown(Why::Refused)),
         };
         Socket {
             address: ip(words[0]),
@@ -334,12 +308,7 @@ mod tests {
             group
                 .iter()
                 .map(|l| {
-                    let join = |list: &[IpAddr]| {
-                        list.iter()
-                            .map(ToString::to_string)
-                            .collect::<Vec<_>>()
-                            .join(",")
-                    };
+                    let join = |list: &[IpAddr]| list.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
                     let model = l.to_model();
                     format!(
                         "{} -> {}; {}; {:?}; {}",
@@ -386,12 +355,7 @@ mod tests {
                 HOME,
                 &["127.0.0.2 -> ; 127.0.0.2:80; Loopback; a"],
             ),
-            (
-                "IPv6 loopback",
-                &["::1 80 7/a"],
-                HOME,
-                &["::1 -> ; [::1]:80; Loopback; a"],
-            ),
+            ("IPv6 loopback", &["::1 80 7/a"], HOME, &["::1 -> ; [::1]:80; Loopback; a"]),
             (
                 "both loopbacks by one process",
                 &["::1 80 7/a", "127.0.0.1 80 7/a"],
@@ -548,13 +512,7 @@ mod tests {
         ] {
             assert!(is_private(ip(address)), "{address}");
         }
-        for address in [
-            "172.32.0.1",
-            "100.63.0.1",
-            "100.128.0.1",
-            "8.8.8.8",
-            "2001:4860::1",
-        ] {
+        for address in ["172.32.0.1", "100.63.0.1", "100.128.0.1", "8.8.8.8", "2001:4860::1"] {
             assert!(!is_private(ip(address)), "{address}");
         }
     }

@@ -18,9 +18,7 @@ pub enum Error {
     #[error("list the addresses of this machine: {0}")]
     Addresses(#[source] std::io::Error),
     /// The listening sockets could not be listed.
-    #[error(
-        "list the listening sockets of this machine ({what}): {why}; name the addresses to look at instead"
-    )]
+    #[error("list the listening sockets of this machine ({what}): {why}; name the addresses to look at instead")]
     Sockets {
         /// What was read.
         what: &'static str,

@@ -44,10 +44,7 @@ mod linux {
             .collect())
     }
 
-    fn listed(
-        what: &'static str,
-        answer: Result<Vec<TcpNetEntry>, ProcError>,
-    ) -> Result<Vec<TcpNetEntry>, Error> {
+    fn listed(what: &'static str, answer: Result<Vec<TcpNetEntry>, ProcError>) -> Result<Vec<TcpNetEntry>, Error> {
         answer.map_err(|why| Error::Sockets {
             what,
             why: why.to_string(),
@@ -83,10 +80,7 @@ mod linux {
             }
             let Ok(stat) = process.stat() else { continue };
             for inode in sockets {
-                holders
-                    .entry(inode)
-                    .or_default()
-                    .push((stat.pid, stat.ppid, stat.comm.clone()));
+                holders.entry(inode).or_default().push((stat.pid, stat.ppid, stat.comm.clone()));
             }
         }
         let owners = holders
@@ -124,20 +118,13 @@ mod linux {
             let holder = |pid, parent, name: &str| (pid, parent, name.to_owned());
             let cases = [
                 (vec![holder(7, 1, "a")], 7),
-                (
-                    vec![holder(9, 7, "w"), holder(7, 1, "m"), holder(8, 7, "w")],
-                    7,
-                ),
+                (vec![holder(9, 7, "w"), holder(7, 1, "m"), holder(8, 7, "w")], 7),
                 (vec![holder(1, 0, "systemd"), holder(30, 1, "a")], 30),
                 (vec![holder(1, 0, "server")], 1),
                 (vec![holder(70, 50, "b"), holder(60, 50, "a")], 60),
             ];
             for (holders, pid) in cases {
-                assert_eq!(
-                    owner_of(&holders).map(|owner| owner.pid),
-                    Some(pid),
-                    "{holders:?}"
-                );
+                assert_eq!(owner_of(&holders).map(|owner| owner.pid), Some(pid), "{holders:?}");
             }
         }
     }
@@ -159,10 +146,7 @@ mod other {
         })?;
         Ok(listed
             .into_iter()
-            .filter(|one| {
-                one.protocol == listeners::Protocol::TCP
-                    && one.state == listeners::SocketState::Listen
-            })
+            .filter(|one| one.protocol == listeners::Protocol::TCP && one.state == listeners::SocketState::Listen)
             .map(|one| Socket {
                 address: one.socket.ip(),
                 port: one.socket.port(),

@@ -15,10 +15,7 @@ fn bind(address: &str, port: u16) -> std::io::Result<(TcpListener, SocketAddr)> 
 }
 
 fn on_port(host: &Host, port: u16) -> Vec<Listener> {
-    host.listeners()
-        .into_iter()
-        .filter(|listener| listener.port() == port)
-        .collect()
+    host.listeners().into_iter().filter(|listener| listener.port() == port).collect()
 }
 
 #[test]
@@ -89,9 +86,7 @@ fn wildcards_in_a_namespace() {
     };
     let allowed = inside("ip", &["link", "set", "lo", "up"]).is_ok_and(|out| out.status.success());
     if !allowed {
-        eprintln!(
-            "skipped: network namespaces are not allowed here, or unshare and ip are missing"
-        );
+        eprintln!("skipped: network namespaces are not allowed here, or unshare and ip are missing");
         return;
     }
     let script = format!(
@@ -112,29 +107,15 @@ fn wildcards_in_a_namespace() {
 #[ignore = "runs in the namespace that wildcards_in_a_namespace makes"]
 fn inside_the_namespace() {
     // Never outside: a wildcard there would be reachable by others.
-    assert_eq!(
-        std::env::var(INSIDE).as_deref(),
-        Ok("1"),
-        "only inside a namespace"
-    );
+    assert_eq!(std::env::var(INSIDE).as_deref(), Ok("1"), "only inside a namespace");
 
     let (_v4, v4) = bind("0.0.0.0", 0).expect("a wildcard in a namespace of its own");
     let host = Host::look().expect("the machine can be looked at");
-    assert_eq!(
-        host.listeners().len(),
-        1,
-        "a new namespace has no other listener"
-    );
+    assert_eq!(host.listeners().len(), 1, "a new namespace has no other listener");
     let found = on_port(&host, v4.port());
-    assert_eq!(
-        found[0].probe_address().to_string(),
-        format!("127.0.0.1:{}", v4.port())
-    );
+    assert_eq!(found[0].probe_address().to_string(), format!("127.0.0.1:{}", v4.port()));
     assert_eq!(found[0].reach(), Reach::Private);
-    assert_eq!(
-        found[0].to_model().answers_on,
-        ["10.9.8.7".parse::<IpAddr>().expect("an address")]
-    );
+    assert_eq!(found[0].to_model().answers_on, ["10.9.8.7".parse::<IpAddr>().expect("an address")]);
     TcpStream::connect(found[0].probe_address()).expect("the probe address answers");
 
     // The standard library leaves IPV6_V6ONLY at the system's default: both families.

@@ -7,9 +7,8 @@ use serde::de::IntoDeserializer as _;
 use serde::de::value::{Error as WordError, StrDeserializer};
 use serde::{Deserialize, Serialize};
 use vigie_model::{
-    Capability, Certificate, Deception, Endpoint, Evidence, Exposure, Identity, Known, Leak,
-    Listener, Model, Network, Observation, RunningModel, ScopeRef, Source, Tell, TextPrint,
-    Timestamp, Tool, Transport, Why,
+    Capability, Certificate, Deception, Endpoint, Evidence, Exposure, Identity, Known, Leak, Listener, Model, Network, Observation,
+    RunningModel, ScopeRef, Source, Tell, TextPrint, Timestamp, Tool, Transport, Why,
 };
 
 use crate::rows::{Batch, Rows};
@@ -222,6 +221,7 @@ impl<'a> Prepared<'a> {
             batch.known_count(&model.size_bytes);
             batch.known_count(&model.context_length);
             batch.known(&model.capabilities, put_list);
+            put_list(batch, Some(&model.capabilities_untold));
             batch.known_flag(&model.remote);
             batch.known_text(&model.remote_host);
             batch.known_flag(&model.loaded);
@@ -347,7 +347,6 @@ fn put_print(batch: &mut Batch, print: &Known<TextPrint>) {
     batch.text(print.and_then(|p| p.text.as_deref()));
 }
 
-
 /// What states say, read from their tables.
 #[derive(Default)]
 pub(crate) struct Contents {
@@ -384,9 +383,7 @@ impl Contents {
     pub(crate) fn read_states(&mut self, rows: &Rows) {
         for row in 0..rows.len() {
             let Some(id) = rows.long("state", row) else { continue };
-            let length = |name: &str| {
-                rows.known(name, row, |rows, name, row| rows.int(name, row).map(|_| ()))
-            };
+            let length = |name: &str| rows.known(name, row, |rows, name, row| rows.int(name, row).map(|_| ()));
             let state = State {
                 tls: rows.known_flag("tls", row),
                 certificate: rows.text("cert_sha256", row).map(|sha256| Certificate {
@@ -429,10 +426,7 @@ impl Contents {
 
     fn each(&mut self, rows: &Rows, mut take: impl FnMut(&mut State, i32, usize)) {
         for row in 0..rows.len() {
-            if let Some(state) = rows
-                .long("state", row)
-                .and_then(|id| self.states.get_mut(&id))
-            {
+            if let Some(state) = rows.long("state", row).and_then(|id| self.states.get_mut(&id)) {
                 take(state, rows.int("position", row).unwrap_or(i32::MAX), row);
             }
         }
@@ -607,9 +601,7 @@ pub(crate) fn network(rows: &Rows, row: usize) -> Network {
 }
 
 fn known_u32(rows: &Rows, name: &str, row: usize) -> Known<u32> {
-    rows.known(name, row, |rows, name, row| {
-        u32::try_from(rows.long(name, row)?).ok()
-    })
+    rows.known(name, row, |rows, name, row| u32::try_from(rows.long(name, row)?).ok())
 }
 
 fn owned(rows: &Rows, name: &str, row: usize) -> String {
@@ -623,8 +615,7 @@ pub(crate) fn list<T: for<'a> Deserialize<'a>>(rows: &Rows, name: &str, row: usi
 /// A word of a closed list; one that a later writer added is unparsable, not missing.
 pub(crate) fn known_word<T: for<'a> Deserialize<'a>>(rows: &Rows, name: &str, row: usize) -> Known<T> {
     match rows.text(name, row) {
-        Some(word) => from_word(word)
-            .map_or_else(|| Known::unknown_because(Why::Unparsable, word), Known::Known),
+        Some(word) => from_word(word).map_or_else(|| Known::unknown_because(Why::Unparsable, word), Known::Known),
         None => rows.unknown(name, row),
     }
 }
@@ -640,6 +631,7 @@ fn model(rows: &Rows, row: usize) -> Model {
         size_bytes: rows.known_count("size_bytes", row),
         context_length: rows.known_count("context_length", row),
         capabilities: rows.known("capabilities", row, list::<Capability>),
+        capabilities_untold: list(rows, "capabilities_untold", row).unwrap_or_default(),
         remote: rows.known_flag("remote", row),
         remote_host: rows.known_text("remote_host", row),
         loaded: rows.known_flag("loaded", row),
@@ -702,10 +694,7 @@ pub struct Scan {
 impl Scan {
     pub(crate) fn put(&self, batch: &mut Batch, written: Timestamp) {
         let count = |count: Option<u64>| count.and_then(|count| i64::try_from(count).ok());
-        let shard = |pick: fn((u32, u32)) -> u32| {
-            self.shard
-                .map(|shard| i32::try_from(pick(shard)).unwrap_or(i32::MAX))
-        };
+        let shard = |pick: fn((u32, u32)) -> u32| self.shard.map(|shard| i32::try_from(pick(shard)).unwrap_or(i32::MAX));
         batch.text(Some(&self.id));
         batch.time(Some(written));
         batch.text(Some(&self.vigie));
@@ -729,10 +718,7 @@ impl Scan {
     }
 
     pub(crate) fn read(rows: &Rows, row: usize) -> Option<Self> {
-        let count = |name| {
-            rows.long(name, row)
-                .and_then(|count| u64::try_from(count).ok())
-        };
+        let count = |name| rows.long(name, row).and_then(|count| u64::try_from(count).ok());
         let part = |name| rows.int(name, row).and_then(|part| u32::try_from(part).ok());
         Some(Self {
             id: rows.text("id", row)?.to_owned(),

@@ -5,12 +5,10 @@ use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate};
 use deltalake_core::arrow::array::{
-    Array as _, ArrayRef, AsArray as _, BooleanBuilder, Date32Builder, Float64Builder,
-    Int32Builder, Int64Builder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder,
+    Array as _, ArrayRef, AsArray as _, BooleanBuilder, Date32Builder, Float64Builder, Int32Builder, Int64Builder, RecordBatch,
+    StringBuilder, TimestampMicrosecondBuilder,
 };
-use deltalake_core::arrow::datatypes::{
-    Float64Type, Int32Type, Int64Type, TimestampMicrosecondType,
-};
+use deltalake_core::arrow::datatypes::{Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
 use deltalake_core::arrow::error::ArrowError;
 use vigie_model::{Known, Timestamp, Unknown, Why};
 
@@ -79,11 +77,7 @@ impl Batch {
         let spec = table.spec();
         Self {
             spec,
-            builders: spec
-                .columns
-                .iter()
-                .map(|(_, kind)| Builder::new(*kind))
-                .collect(),
+            builders: spec.columns.iter().map(|(_, kind)| Builder::new(*kind)).collect(),
             at: 0,
             rows: 0,
             misplaced: None,
@@ -147,10 +141,7 @@ impl Batch {
         let value = match value {
             Known::Known(count) => match i64::try_from(*count) {
                 Ok(count) => Known::Known(count),
-                Err(_) => Known::unknown_because(
-                    Why::Unparsable,
-                    format!("past what a table can hold: {count}"),
-                ),
+                Err(_) => Known::unknown_because(Why::Unparsable, format!("past what a table can hold: {count}")),
             },
             Known::Unknown(unknown) => Known::Unknown(unknown.clone()),
         };
@@ -178,11 +169,7 @@ impl Batch {
 
     fn misplace(&mut self) {
         if self.misplaced.is_none() {
-            let name = self
-                .spec
-                .columns
-                .get(self.at)
-                .map_or("past the last column", |(name, _)| name);
+            let name = self.spec.columns.get(self.at).map_or("past the last column", |(name, _)| name);
             self.misplaced = Some(format!("a value of another type was put into {name:?}"));
         }
     }
@@ -195,6 +182,7 @@ pub(crate) fn days_of(day: NaiveDate) -> i32 {
 }
 
 /// Columns that were read. A column that the file does not have, because it is older, reads as NULL.
+#[derive(Clone)]
 pub(crate) struct Rows {
     batch: RecordBatch,
     columns: HashMap<String, usize>,
@@ -216,12 +204,7 @@ impl Rows {
         self.batch.num_rows()
     }
 
-    fn value<'a, T: 'a>(
-        &'a self,
-        name: &str,
-        row: usize,
-        get: impl FnOnce(&'a ArrayRef) -> Option<T>,
-    ) -> Option<T> {
+    fn value<'a, T: 'a>(&'a self, name: &str, row: usize, get: impl FnOnce(&'a ArrayRef) -> Option<T>) -> Option<T> {
         let column = self.batch.column(*self.columns.get(name)?);
         if column.is_null(row) {
             return None;
@@ -231,45 +214,39 @@ impl Rows {
 
     pub(crate) fn text(&self, name: &str, row: usize) -> Option<&str> {
         self.value(name, row, |column| {
-            column.as_string_opt::<i32>().map(|array| array.value(row))
+            // Engines that rewrite files may prefer the view.
+            column
+                .as_string_opt::<i32>()
+                .map(|array| array.value(row))
+                .or_else(|| column.as_string_view_opt().map(|array| array.value(row)))
         })
     }
 
     pub(crate) fn long(&self, name: &str, row: usize) -> Option<i64> {
         self.value(name, row, |column| {
-            column
-                .as_primitive_opt::<Int64Type>()
-                .map(|array| array.value(row))
+            column.as_primitive_opt::<Int64Type>().map(|array| array.value(row))
         })
     }
 
     pub(crate) fn int(&self, name: &str, row: usize) -> Option<i32> {
         self.value(name, row, |column| {
-            column
-                .as_primitive_opt::<Int32Type>()
-                .map(|array| array.value(row))
+            column.as_primitive_opt::<Int32Type>().map(|array| array.value(row))
         })
     }
 
     pub(crate) fn real(&self, name: &str, row: usize) -> Option<f64> {
         self.value(name, row, |column| {
-            column
-                .as_primitive_opt::<Float64Type>()
-                .map(|array| array.value(row))
+            column.as_primitive_opt::<Float64Type>().map(|array| array.value(row))
         })
     }
 
     pub(crate) fn flag(&self, name: &str, row: usize) -> Option<bool> {
-        self.value(name, row, |column| {
-            column.as_boolean_opt().map(|array| array.value(row))
-        })
+        self.value(name, row, |column| column.as_boolean_opt().map(|array| array.value(row)))
     }
 
     pub(crate) fn micros(&self, name: &str, row: usize) -> Option<i64> {
         self.value(name, row, |column| {
-            column
-                .as_primitive_opt::<TimestampMicrosecondType>()
-                .map(|array| array.value(row))
+            column.as_primitive_opt::<TimestampMicrosecondType>().map(|array| array.value(row))
         })
     }
 
@@ -278,12 +255,7 @@ impl Rows {
     }
 
     /// A value, or the reason in the column beside it; a column that is missing altogether was not carried.
-    pub(crate) fn known<T>(
-        &self,
-        name: &str,
-        row: usize,
-        get: impl FnOnce(&Self, &str, usize) -> Option<T>,
-    ) -> Known<T> {
+    pub(crate) fn known<T>(&self, name: &str, row: usize, get: impl FnOnce(&Self, &str, usize) -> Option<T>) -> Known<T> {
         match get(self, name, row) {
             Some(value) => Known::Known(value),
             None => self.unknown(name, row),
@@ -296,16 +268,12 @@ impl Rows {
                 .text(&format!("{name}_why"), row)
                 .and_then(Why::from_code)
                 .unwrap_or(Why::NotCarried),
-            detail: self
-                .text(&format!("{name}_detail"), row)
-                .map(str::to_owned),
+            detail: self.text(&format!("{name}_detail"), row).map(str::to_owned),
         })
     }
 
     pub(crate) fn known_text(&self, name: &str, row: usize) -> Known<String> {
-        self.known(name, row, |rows, name, row| {
-            rows.text(name, row).map(str::to_owned)
-        })
+        self.known(name, row, |rows, name, row| rows.text(name, row).map(str::to_owned))
     }
 
     pub(crate) fn known_flag(&self, name: &str, row: usize) -> Known<bool> {
@@ -317,9 +285,7 @@ impl Rows {
     }
 
     pub(crate) fn known_count(&self, name: &str, row: usize) -> Known<u64> {
-        self.known(name, row, |rows, name, row| {
-            u64::try_from(rows.long(name, row)?).ok()
-        })
+        self.known(name, row, |rows, name, row| u64::try_from(rows.long(name, row)?).ok())
     }
 }
 

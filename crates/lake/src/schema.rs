@@ -88,17 +88,8 @@ pub(crate) struct Spec {
 }
 
 impl Spec {
-    fn new(
-        comment: &'static str,
-        partition: Option<&'static str>,
-        indexed: &'static str,
-        columns: Columns,
-    ) -> Self {
-        let fields: Vec<Field> = columns
-            .0
-            .iter()
-            .map(|(name, kind)| Field::new(name, kind.arrow(), true))
-            .collect();
+    fn new(comment: &'static str, partition: Option<&'static str>, indexed: &'static str, columns: Columns) -> Self {
+        let fields: Vec<Field> = columns.0.iter().map(|(name, kind)| Field::new(name, kind.arrow(), true)).collect();
         Self {
             columns: columns.0,
             partition,
@@ -149,8 +140,7 @@ struct Columns(Vec<(String, Kind)>);
 impl Columns {
     /// Columns that always have a value, or of which NULL says all there is to say.
     fn plain(mut self, kind: Kind, names: &[&str]) -> Self {
-        self.0
-            .extend(names.iter().map(|name| ((*name).to_owned(), kind)));
+        self.0.extend(names.iter().map(|name| ((*name).to_owned(), kind)));
         self
     }
 
@@ -201,14 +191,7 @@ static SPECS: LazyLock<Specs> = LazyLock::new(|| {
                 .plain(Text, &["transport", "name"])
                 .plain(
                     Text,
-                    &[
-                        "source_kind",
-                        "source_name",
-                        "source_version",
-                        "catalog",
-                        "vantage",
-                        "scan",
-                    ],
+                    &["source_kind", "source_name", "source_version", "catalog", "vantage", "scan"],
                 )
                 .known(Text, &["scope"])
                 .plain(Long, &["state"])
@@ -263,6 +246,7 @@ static SPECS: LazyLock<Specs> = LazyLock::new(|| {
                 .known(Text, &["digest", "family", "parameters", "quantisation", "format"])
                 .known(Long, &["size_bytes", "context_length"])
                 .known(Text, &["capabilities"])
+                .plain(Text, &["capabilities_untold"])
                 .known(Flag, &["remote"])
                 .known(Text, &["remote_host"])
                 .known(Flag, &["loaded"])

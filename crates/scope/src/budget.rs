@@ -85,7 +85,15 @@ impl Budget {
     /// Full budgets. Loopback and this machine's own addresses are exempt.
     #[must_use]
     pub fn new(limits: Limits, own: OwnAddresses) -> Self {
-        Self { limits, own, hosts: HashMap::new(), prefixes: HashMap::new(), now: 0, swept: 0, tracked: TRACKED }
+        Self {
+            limits,
+            own,
+            hosts: HashMap::new(),
+            prefixes: HashMap::new(),
+            now: 0,
+            swept: 0,
+            tracked: TRACKED,
+        }
     }
 
     /// The limits.
@@ -127,7 +135,10 @@ impl Budget {
     /// A fresh budget for one endpoint.
     #[must_use]
     pub fn endpoint(&self) -> EndpointBudget {
-        EndpointBudget { requests: self.limits.per_endpoint, models: self.limits.models }
+        EndpointBudget {
+            requests: self.limits.per_endpoint,
+            models: self.limits.models,
+        }
     }
 
     /// Forgets those of whom no counted slot is left.
@@ -173,7 +184,11 @@ impl Counts {
     /// The count of a slot, if it is one of the last.
     fn of(&self, slot: u64) -> u32 {
         let known = slot <= self.slot && self.slot - slot < SLOTS as u64;
-        if known { u32::from(self.ring[(slot % SLOTS as u64) as usize]) } else { 0 }
+        if known {
+            u32::from(self.ring[(slot % SLOTS as u64) as usize])
+        } else {
+            0
+        }
     }
 
     fn free_slot(&self, slot: u64, limit: u32) -> u64 {
@@ -256,7 +271,10 @@ impl Pace {
     /// So many connections in a second.
     #[must_use]
     pub fn new(limits: &Limits) -> Self {
-        Self { step: 1_000_000_000 / u64::from(limits.connections_per_second.max(1)), due: 0 }
+        Self {
+            step: 1_000_000_000 / u64::from(limits.connections_per_second.max(1)),
+            due: 0,
+        }
     }
 
     /// Whether a connection may be opened at `now`, in microseconds of any clock that only runs forward.
@@ -282,7 +300,11 @@ mod tests {
     const MINUTE: u64 = 60_000_000;
 
     fn limits(host: u32, prefix: u32) -> Limits {
-        Limits { requests_per_host: host, requests_per_prefix: prefix, ..Limits::default() }
+        Limits {
+            requests_per_host: host,
+            requests_per_prefix: prefix,
+            ..Limits::default()
+        }
     }
 
     fn ip(text: &str) -> IpAddr {
@@ -291,7 +313,10 @@ mod tests {
 
     /// The most instants that any window of this length holds.
     fn most_in_any(window: u64, times: &[u64]) -> usize {
-        (0..times.len()).map(|i| times[i..].iter().take_while(|t| **t - times[i] < window).count()).max().unwrap_or(0)
+        (0..times.len())
+            .map(|i| times[i..].iter().take_while(|t| **t - times[i] < window).count())
+            .max()
+            .unwrap_or(0)
     }
 
     #[test]
@@ -301,7 +326,9 @@ mod tests {
         for _ in 0..3 {
             assert_eq!(budget.take(host, MINUTE), Take::Allowed);
         }
-        let Take::Wait(micros) = budget.take(host, MINUTE) else { panic!("a fourth was allowed") };
+        let Take::Wait(micros) = budget.take(host, MINUTE) else {
+            panic!("a fourth was allowed")
+        };
         assert_eq!(micros, 6 * MINUTE);
         assert_eq!(budget.take(ip("10.0.0.2"), MINUTE), Take::Allowed);
         assert!(matches!(budget.take(host, MINUTE + micros - 1), Take::Wait(1)));
@@ -383,7 +410,10 @@ mod tests {
     #[test]
     fn connections_keep_their_pace() {
         for per_second in [1, 7, 500, 1_000_000] {
-            let mut pace = Pace::new(&Limits { connections_per_second: per_second, ..Limits::default() });
+            let mut pace = Pace::new(&Limits {
+                connections_per_second: per_second,
+                ..Limits::default()
+            });
             let (mut now, mut opened) = (5 * MINUTE, 0u32);
             let end = now + 3_000_000;
             while now < end {
@@ -393,7 +423,10 @@ mod tests {
                 }
             }
             let most = 3 * per_second + per_second / 10 + 1;
-            assert!((3 * per_second..=most).contains(&opened), "{opened} in 3 s at {per_second} a second");
+            assert!(
+                (3 * per_second..=most).contains(&opened),
+                "{opened} in 3 s at {per_second} a second"
+            );
         }
     }
 

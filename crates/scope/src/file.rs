@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use chrono::{Datelike as _, NaiveDate};
 use toml::Spanned;
-use toml::de::{DeArray, DeTable, DeValue};
+use toml::de::{DeTable, DeValue};
 use vigie_model::Timestamp;
 
 use crate::budget::Limits;
@@ -123,14 +123,29 @@ impl fmt::Display for ScopeErrors {
 impl std::error::Error for ScopeErrors {}
 
 const TOP_KEYS: &[&str] = &[
-    "schema", "owner", "contact", "authorised_by", "reference", "expires", "vantage", "opt_out", "window", "budget",
-    "range", "exclude",
+    "schema",
+    "owner",
+    "contact",
+    "authorised_by",
+    "reference",
+    "expires",
+    "vantage",
+    "opt_out",
+    "window",
+    "budget",
+    "range",
+    "exclude",
 ];
 const RANGE_KEYS: &[&str] = &["cidr", "range", "name", "ports", "owner", "allow", "exclusions", "note"];
 const EXCLUDE_KEYS: &[&str] = &["cidr", "range", "name", "reason", "date"];
 const WINDOW_KEYS: &[&str] = &["days", "hours"];
-const BUDGET_KEYS: &[&str] =
-    &["requests_per_host", "requests_per_prefix", "connections_per_second", "per_endpoint", "models"];
+const BUDGET_KEYS: &[&str] = &[
+    "requests_per_host",
+    "requests_per_prefix",
+    "connections_per_second",
+    "per_endpoint",
+    "models",
+];
 
 impl ScopeFile {
     /// Reads a scope file; `now` decides whether it has expired.
@@ -140,7 +155,10 @@ impl ScopeFile {
     /// Every mistake found, each with its line.
     pub fn parse(text: &str, now: Timestamp) -> Result<Self, ScopeErrors> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let mut reader = Reader { text, problems: Vec::new() };
+        let mut reader = Reader {
+            text,
+            problems: Vec::new(),
+        };
         let (root, errors) = DeTable::parse_recoverable(text);
         if !errors.is_empty() {
             for error in &errors {
@@ -167,11 +185,18 @@ struct Fields<'t, 'i> {
 
 impl<'t, 'i> Fields<'t, 'i> {
     fn get(&self, key: &str) -> Option<&'t Spanned<DeValue<'i>>> {
-        self.table.iter().find(|(name, _)| name.get_ref().as_ref() == key).map(|(_, value)| value)
+        self.table
+            .iter()
+            .find(|(name, _)| name.get_ref().as_ref() == key)
+            .map(|(_, value)| value)
     }
 
     fn named(&self, key: &str) -> String {
-        if self.title.is_empty() { format!("`{key}`") } else { format!("`{key}` in {}", self.title) }
+        if self.title.is_empty() {
+            format!("`{key}`")
+        } else {
+            format!("`{key}` in {}", self.title)
+        }
     }
 }
 
@@ -187,7 +212,10 @@ impl Reader<'_> {
 
     fn problem(&mut self, span: Range<usize>, message: impl Into<String>) {
         let line = self.line(span.start);
-        self.problems.push(Problem { line, message: message.into() });
+        self.problems.push(Problem {
+            line,
+            message: message.into(),
+        });
     }
 
     fn refuse(mut self) -> ScopeErrors {
@@ -198,7 +226,11 @@ impl Reader<'_> {
 
     fn file(&mut self, root: &Spanned<DeTable<'_>>, now: Timestamp) -> Option<ScopeFile> {
         // A key that is missing at the top is reported on the first line.
-        let top = Fields { title: "", span: 0..0, table: root.get_ref() };
+        let top = Fields {
+            title: "",
+            span: 0..0,
+            table: root.get_ref(),
+        };
         self.known(&top, TOP_KEYS);
         if let Some(schema) = self.needed_text(&top, "schema", &format!("schema = \"{SCHEMA}\""))
             && schema != SCHEMA
@@ -212,7 +244,10 @@ impl Reader<'_> {
             && !is_contact(contact)
         {
             let span = top.get("contact").map_or(0..0, Spanned::span);
-            self.problem(span, format!("`{contact}` is no contact: write a mail address or a URL (https://…)"));
+            self.problem(
+                span,
+                format!("`{contact}` is no contact: write a mail address or a URL (https://…)"),
+            );
         }
         let authorised_by = self.text(&top, "authorised_by");
         let reference = self.text(&top, "reference");
@@ -254,7 +289,10 @@ impl Reader<'_> {
         if let Some(Subject::Addresses(span)) = &subject
             && let Some(what) = never(*span)
         {
-            self.problem(fields.span.clone(), format!("{span} is never scanned, not even with a scope file: {what}"));
+            self.problem(
+                fields.span.clone(),
+                format!("{span} is never scanned, not even with a scope file: {what}"),
+            );
         }
         let ports = fields.get("ports").and_then(|value| self.ports(value));
         let owner = self.boolean(fields, "owner").unwrap_or(false);
@@ -286,7 +324,16 @@ impl Reader<'_> {
         }
         let note = self.text(fields, "note");
         let line = self.line(fields.span.start);
-        Some(RangeEntry { subject: subject?, ports, owner, infer, load, exclusions, note, line })
+        Some(RangeEntry {
+            subject: subject?,
+            ports,
+            owner,
+            infer,
+            load,
+            exclusions,
+            note,
+            line,
+        })
     }
 
     fn exclude(&mut self, fields: &Fields<'_, '_>) -> Option<Exclude> {
@@ -295,7 +342,12 @@ impl Reader<'_> {
         let reason = self.needed_text(fields, "reason", "reason = \"why\"");
         let date = self.date(fields, "date", "date = 2026-11-30");
         let line = self.line(fields.span.start);
-        Some(Exclude { subject: subject?, reason: reason?, date: date?, line })
+        Some(Exclude {
+            subject: subject?,
+            reason: reason?,
+            date: date?,
+            line,
+        })
     }
 
     /// Exactly one of `cidr`, `range` and `name`.
@@ -303,7 +355,10 @@ impl Reader<'_> {
         let keys: Vec<&str> = ["cidr", "range", "name"].into_iter().filter(|k| fields.get(k).is_some()).collect();
         let [key] = keys[..] else {
             let title = fields.title;
-            self.problem(fields.span.clone(), format!("{title} needs one of `cidr`, `range` and `name`, and only one"));
+            self.problem(
+                fields.span.clone(),
+                format!("{title} needs one of `cidr`, `range` and `name`, and only one"),
+            );
             return None;
         };
         let word = self.needed_text(fields, key, "an address")?;
@@ -312,7 +367,10 @@ impl Reader<'_> {
         match (key, &subject) {
             ("name", Subject::Addresses(_)) => self.problem(span, format!("`{word}` is no name: write it as `cidr`")),
             ("cidr" | "range", Subject::Name(_)) => {
-                self.problem(span, format!("`{word}` is no address, network or range: write a host name as `name`"));
+                self.problem(
+                    span,
+                    format!("`{word}` is no address, network or range: write a host name as `name`"),
+                );
             }
             _ => return Some(subject),
         }
@@ -324,7 +382,10 @@ impl Reader<'_> {
             // A contract must not mean more than its author read into it.
             Ok((Subject::Addresses(span), true)) => {
                 let length = span.to_string();
-                self.problem(at, format!("`{word}` has bits set beyond its prefix: write {length}, or the address alone"));
+                self.problem(
+                    at,
+                    format!("`{word}` has bits set beyond its prefix: write {length}, or the address alone"),
+                );
                 None
             }
             Ok((subject, _)) => Some(subject),
@@ -352,22 +413,27 @@ impl Reader<'_> {
                 if *outer == span {
                     problems.push((line, format!("{span} stands on line {first} already")));
                 } else if !outer.covers(span) {
-                    problems.push((line, format!(
-                        "{span} and {outer} (line {first}) overlap without one lying in the other: split them"
-                    )));
+                    problems.push((
+                        line,
+                        format!("{span} and {outer} (line {first}) overlap without one lying in the other: split them"),
+                    ));
                 }
             }
             open.push((span, line));
         }
-        let mut names: Vec<(&str, usize)> = ranges.iter().filter_map(|r| match &r.subject {
-            Subject::Name(name) => Some((name.as_str(), r.line)),
-            Subject::Addresses(_) => None,
-        }).collect();
+        let mut names: Vec<(&str, usize)> = ranges
+            .iter()
+            .filter_map(|r| match &r.subject {
+                Subject::Name(name) => Some((name.as_str(), r.line)),
+                Subject::Addresses(_) => None,
+            })
+            .collect();
         names.sort_unstable();
         for two in names.windows(2).filter(|two| two[0].0 == two[1].0) {
             problems.push((two[1].1, format!("{} stands on line {} already", two[0].0, two[0].1)));
         }
-        self.problems.extend(problems.into_iter().map(|(line, message)| Problem { line, message }));
+        self.problems
+            .extend(problems.into_iter().map(|(line, message)| Problem { line, message }));
     }
 
     fn window(&mut self, value: &Spanned<DeValue<'_>>) -> Option<Window> {
@@ -388,12 +454,17 @@ impl Reader<'_> {
 
     fn budget(&mut self, value: &Spanned<DeValue<'_>>) -> Limits {
         let mut limits = Limits::default();
-        let Some(fields) = self.table(value, "[budget]") else { return limits };
+        let Some(fields) = self.table(value, "[budget]") else {
+            return limits;
+        };
         self.known(&fields, BUDGET_KEYS);
         let mut set = |key: &str, most: u32, why: &str, field: &mut u32| {
             let Some(value) = fields.get(key) else { return };
             let least = u32::from(key != "models");
-            match integer(value.get_ref()).and_then(|n| u32::try_from(n).ok()).filter(|n| (least..=most).contains(n)) {
+            match integer(value.get_ref())
+                .and_then(|n| u32::try_from(n).ok())
+                .filter(|n| (least..=most).contains(n))
+            {
                 Some(number) => *field = number,
                 None => self.problem(value.span(), format!("`{key}` must be a number from {least} to {most}{why}")),
             }
@@ -443,7 +514,10 @@ impl Reader<'_> {
     ) -> Vec<T> {
         let Some(value) = top.get(key) else { return Vec::new() };
         let Some(array) = value.get_ref().as_array() else {
-            self.problem(value.span(), format!("`{key}` must be a list of tables: write {title} with two brackets"));
+            self.problem(
+                value.span(),
+                format!("`{key}` must be a list of tables: write {title} with two brackets"),
+            );
             return Vec::new();
         };
         let mut all = Vec::new();
@@ -457,9 +531,16 @@ impl Reader<'_> {
 
     fn table<'t, 'i>(&mut self, value: &'t Spanned<DeValue<'i>>, title: &'static str) -> Option<Fields<'t, 'i>> {
         match value.get_ref() {
-            DeValue::Table(table) => Some(Fields { title, span: value.span(), table }),
+            DeValue::Table(table) => Some(Fields {
+                title,
+                span: value.span(),
+                table,
+            }),
             other => {
-                self.problem(value.span(), format!("{title} must be a table, not a {}", other.type_str()));
+                self.problem(
+                    value.span(),
+                    format!("{title} must be a table; this is of type {}", other.type_str()),
+                );
                 None
             }
         }
@@ -487,7 +568,7 @@ impl Reader<'_> {
             DeValue::String(text) => return Some(text.trim().to_owned()),
             other => {
                 let kind = other.type_str();
-                self.problem(value.span(), format!("{named} must be text in quotes, not a {kind}"));
+                self.problem(value.span(), format!("{named} must be text in quotes; this is of type {kind}"));
             }
         }
         None
@@ -521,9 +602,9 @@ impl Reader<'_> {
         let value = fields.get(key)?;
         let read = match value.get_ref() {
             DeValue::String(text) => parse_date(text.trim()),
-            DeValue::Datetime(stamp) if stamp.time.is_none() => stamp.date.and_then(|date| {
-                NaiveDate::from_ymd_opt(i32::from(date.year), u32::from(date.month), u32::from(date.day))
-            }),
+            DeValue::Datetime(stamp) if stamp.time.is_none() => stamp
+                .date
+                .and_then(|date| NaiveDate::from_ymd_opt(i32::from(date.year), u32::from(date.month), u32::from(date.day))),
             _ => None,
         };
         if read.is_none() {
@@ -538,13 +619,12 @@ impl Reader<'_> {
 
     fn spanned_texts(&mut self, fields: &Fields<'_, '_>, key: &str) -> Vec<(String, Range<usize>)> {
         let Some(value) = fields.get(key) else { return Vec::new() };
-        let list = value.get_ref().as_array().map(DeArray::iter);
-        let Some(list) = list else {
+        let Some(list) = value.get_ref().as_array() else {
             self.problem(value.span(), format!("{} must be a list of texts", fields.named(key)));
             return Vec::new();
         };
         let mut texts = Vec::new();
-        for item in list {
+        for item in list.iter() {
             match item.get_ref().as_str() {
                 Some(text) if !text.trim().is_empty() => texts.push((text.trim().to_owned(), item.span())),
                 _ => self.problem(item.span(), format!("{} must be a list of texts", fields.named(key))),
@@ -593,7 +673,186 @@ pub(crate) fn read_subject(word: &str) -> Result<(Subject, bool), String> {
 /// Why nothing of a run may ever be scanned, if so.
 pub(crate) fn never(span: Span) -> Option<String> {
     let pieces = special::SPECIAL.cut(span);
-    let (first, _) = (special::special(key_of(span.first())), ());
     let all = pieces.iter().all(|(_, row)| row.is_some_and(|row| row.kind == Kind::Never));
-    first.filter(|_| all).map(|row| format!("{} ({}, {})", row.range, row.what, row.rfc))
+    special::special(key_of(span.first()))
+        .filter(|_| all)
+        .map(|row| format!("{} ({}, {})", row.range, row.what, row.rfc))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    pub(crate) fn now() -> Timestamp {
+        "2026-11-23T09:00:00Z".parse().expect("an instant")
+    }
+
+    /// The example of the book, with documentation addresses, which are refused, moved to the benchmarking range, which
+    /// a file may name.
+    pub(crate) const BOOK: &str = include_str!("../../../docs/src/scope.md");
+
+    pub(crate) fn book_example() -> String {
+        let start = BOOK.find("```toml\n").expect("an example") + "```toml\n".len();
+        let end = start + BOOK[start..].find("```").expect("its end");
+        BOOK[start..end].to_owned()
+    }
+
+    pub(crate) fn full() -> String {
+        book_example()
+            .replace("203.0.113.", "198.18.113.")
+            .replace("2001:db8:", "2a00:db8:")
+    }
+
+    fn errors(text: &str) -> String {
+        match ScopeFile::parse(text, now()) {
+            Ok(file) => panic!("it was taken: {file:?}"),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn the_example_of_the_book_is_read() {
+        let file = ScopeFile::parse(&full(), now()).unwrap_or_else(|e| panic!("{e}"));
+        insta::assert_debug_snapshot!("book_example", file);
+    }
+
+    #[test]
+    fn documentation_addresses_are_refused_in_a_file() {
+        insta::assert_snapshot!("book_example_as_written", errors(&book_example()));
+    }
+
+    #[test]
+    fn every_key_of_the_format_is_in_the_book() {
+        for key in [TOP_KEYS, RANGE_KEYS, EXCLUDE_KEYS, WINDOW_KEYS, BUDGET_KEYS].concat() {
+            assert!(BOOK.contains(&format!("`{key}`")), "the book does not explain `{key}`");
+        }
+    }
+
+    #[test]
+    fn mistakes_are_named_with_their_lines() {
+        let text = r#"schema = "vigie.scope/2"
+owner = ""
+contact = "call me"
+authorized_by = "CISO"
+expires = 2026-11-22
+vantage = 7
+opt_out = "opt-out.txt"
+
+[window]
+days = ["monday"]
+zone = "Europe/Paris"
+
+[budget]
+requests_per_host = 0
+per_endpoint = 13
+models = 16.5
+
+[[range]]
+cidr = "10.0.0.5/24"
+ports = [11434, 70000, "90-80"]
+
+[[range]]
+cidr = "10.1.0.0/16"
+range = "10.2.0.1-10.2.0.9"
+
+[[range]]
+cidr = "gpu.example.org"
+
+[[range]]
+name = "10.3.0.1"
+owner = "yes"
+allow = ["infer", "pull"]
+
+[[range]]
+cidr = "10.4.0.0/24"
+owner = true
+allow = ["load"]
+exclusions = ["10.5.0.1", "*.example.org"]
+
+[[range]]
+range = "10.4.0.128-10.4.1.9"
+
+[[range]]
+cidr = "10.4.0.0/24"
+
+[[range]]
+cidr = "224.0.0.0/8"
+
+[[range]]
+note = "nothing"
+
+[[exclude]]
+cidr = "10.0.0.1"
+date = "22/11/2026"
+"#;
+        insta::assert_snapshot!("mistakes", errors(text));
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        insta::assert_snapshot!("missing", errors("# empty\n"));
+    }
+
+    #[test]
+    fn broken_toml_points_at_the_line() {
+        insta::assert_snapshot!("broken_toml", errors("schema = \"vigie.scope/1\"\nowner = \"x\nowner = \"y\"\n"));
+        insta::assert_snapshot!("key_twice", errors("owner = \"x\"\nowner = \"y\"\n"));
+    }
+
+    #[test]
+    fn a_scope_holds_through_its_last_day() {
+        let text = full().replace("2027-01-31", "2026-11-23");
+        let at = |text: &str| text.parse::<Timestamp>().expect("an instant");
+        assert!(ScopeFile::parse(&text, at("2026-11-23T23:59:59Z")).is_ok());
+        assert!(ScopeFile::parse(&text, at("2026-11-24T00:00:00Z")).is_err());
+        let quoted = text.replace("2026-11-23", "\"2026-11-23\"");
+        assert!(ScopeFile::parse(&quoted, now()).is_ok());
+        for date in ["2026-11-23T10:00:00Z", "\"2026-11-3\"", "\"+2026-11-23\"", "2026"] {
+            assert!(ScopeFile::parse(&text.replace("expires = 2026-11-23", &format!("expires = {date}")), now()).is_err());
+        }
+    }
+
+    #[test]
+    fn contacts() {
+        for good in ["a@b.example", "mailto:a@b.example", "https://b.example/scan", "http://b.example"] {
+            assert!(is_contact(good), "{good}");
+        }
+        for bad in [
+            "",
+            "a",
+            "a@",
+            "@b",
+            "a b@c",
+            "https://",
+            "https:///x",
+            "a@b@c",
+            "ftp://b.example",
+            "<a@b.example>",
+        ] {
+            assert!(!is_contact(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_value_cannot_be_two_lines() {
+        let text = full().replace("owner = \"Example GmbH\"", "owner = \"Example\\nContact: someone else\"");
+        assert!(errors(&text).contains("must be one line"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in "\\PC{0,200}") {
+            let _ = ScopeFile::parse(&text, now());
+        }
+
+        #[test]
+        fn no_damage_to_a_file_makes_it_panic(at in 0usize..3_000, junk in "[\\[\\]={}\"'#\\n0-9a-z.]{0,6}") {
+            let mut text = full();
+            let at = text.char_indices().map(|(i, _)| i).take_while(|i| *i <= at).last().unwrap_or(0);
+            text.insert_str(at, &junk);
+            let _ = ScopeFile::parse(&text, now());
+        }
+    }
 }

@@ -34,9 +34,7 @@ mod window;
 pub use budget::{Budget, EndpointBudget, Limits, Pace, Take};
 pub use file::{Exclude, Problem, RangeEntry, SCHEMA, ScopeErrors, ScopeFile, Subject};
 pub use opt_out::{OptOut, OptOutErrors, OptOutList};
-pub use permit::{
-    Clipped, MissingOptOut, OwnAddresses, Permit, Reason, Refusal, Refusals, Scope, Skipped,
-};
+pub use permit::{Clipped, MissingOptOut, OwnAddresses, Permit, Reason, Refusal, Refusals, Scope, Skipped};
 pub use plan::{CURSOR_SCHEMA, Cursor, CursorError, MAX_PAIRS, Permutation, Plan, PlanError, Shard};
 pub use ports::{Ports, PortsError};
 pub use span::Span;

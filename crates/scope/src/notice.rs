@@ -34,6 +34,8 @@ pub struct Notice<'a> {
     pub until: Option<Timestamp>,
     /// The requests that may be sent.
     pub requests: &'a [Request],
+    /// Whether inference may be proved on hosts whose entry allows it.
+    pub prove: bool,
 }
 
 /// The note as plain text, 78 columns wide, for a mail.
@@ -98,12 +100,17 @@ const LISTED: usize = 100;
 fn blocks(notice: &Notice<'_>) -> Vec<Block> {
     let mut blocks = vec![
         Block::Title("Notice of a network scan"),
-        Block::Prose(
+        Block::Prose(format!(
             "This is to tell you beforehand that the addresses below will be looked at with vigie, a program that \
-             finds self-hosted AI servers and reports what they expose. It only reads: it sends no prompt, loads and \
-             changes no model, tries no password, and follows no link to another host."
-                .to_owned(),
-        ),
+             finds self-hosted AI servers and reports what they expose. {} It changes nothing that is stored, tries no \
+             password, and follows no link to another host.",
+            if notice.prove {
+                "It reads, and on hosts that their owner has marked for it, it sends one short prompt as proof that a \
+                 stranger could."
+            } else {
+                "It only reads: it sends no prompt and loads no model."
+            }
+        )),
         Block::Section("Who"),
         Block::Facts(who(notice)),
         Block::Section("When and from where"),
@@ -116,7 +123,9 @@ fn blocks(notice: &Notice<'_>) -> Vec<Block> {
     if notice.requests.is_empty() {
         blocks.push(Block::Prose("None: ports are only tried.".to_owned()));
     } else {
-        blocks.push(Block::Items(notice.requests.iter().map(|r| format!("{} ({})", r.line, r.when)).collect()));
+        blocks.push(Block::Items(
+            notice.requests.iter().map(|r| format!("{} ({})", r.line, r.when)).collect(),
+        ));
     }
     blocks.extend([
         Block::Section("How fast"),
@@ -141,9 +150,10 @@ fn blocks(notice: &Notice<'_>) -> Vec<Block> {
 
 fn who(notice: &Notice<'_>) -> Vec<(&'static str, String)> {
     let Some(file) = notice.scope.file() else {
-        return vec![
-            ("Scope", format!("no scope file: loopback, own and private addresses only ({})", notice.scope.hash())),
-        ];
+        return vec![(
+            "Scope",
+            format!("no scope file: loopback, own and private addresses only ({})", notice.scope.hash()),
+        )];
     };
     let mut facts = vec![("Owner", file.owner.clone()), ("Contact", file.contact.clone())];
     facts.extend(file.authorised_by.clone().map(|by| ("Authorised by", by)));
@@ -158,7 +168,11 @@ fn when(notice: &Notice<'_>) -> Vec<(&'static str, String)> {
     let mut facts = vec![("From", minute(notice.from)), ("Until", until)];
     let file = notice.scope.file();
     facts.extend(file.and_then(|f| f.window.as_ref()).map(|window| ("Only in", window.to_string())));
-    let sources = if notice.sources.is_empty() { "not known when this was written".to_owned() } else { notice.sources.join(", ") };
+    let sources = if notice.sources.is_empty() {
+        "not known when this was written".to_owned()
+    } else {
+        notice.sources.join(", ")
+    };
     facts.push(("Sources", sources));
     facts.extend(file.and_then(|f| f.vantage.clone()).map(|vantage| ("Seen from", vantage)));
     facts.push(("User-Agent", notice.user_agent.to_owned()));
@@ -167,8 +181,11 @@ fn when(notice: &Notice<'_>) -> Vec<(&'static str, String)> {
 
 fn what(notice: &Notice<'_>) -> Vec<String> {
     let segments = notice.pairs.segments();
-    let mut items: Vec<String> =
-        segments.iter().take(LISTED).map(|s| format!("{}, ports {}", s.span, s.ports)).collect();
+    let mut items: Vec<String> = segments
+        .iter()
+        .take(LISTED)
+        .map(|s| format!("{}, ports {}", s.span, s.ports))
+        .collect();
     if segments.len() > LISTED {
         items.push(format!("and {} more ranges", segments.len() - LISTED));
     }
@@ -177,7 +194,11 @@ fn what(notice: &Notice<'_>) -> Vec<String> {
         items.push(format!("and {} more names", notice.names.len() - LISTED));
     }
     let (addresses, pairs) = (notice.pairs.addresses(), notice.pairs.len());
-    items.push(format!("in all {} and {}", count(addresses, "address", "addresses"), count(pairs, "pair", "pairs") + " of address and port"));
+    items.push(format!(
+        "in all {} and {}",
+        count(addresses, "address", "addresses"),
+        count(pairs, "pair", "pairs") + " of address and port"
+    ));
     items
 }
 
@@ -194,9 +215,15 @@ fn rates(notice: &Notice<'_>) -> Vec<String> {
             limits.connections_per_second,
             duration(seconds),
         ),
-        format!("at most {} requests to one endpoint, and one for each of up to {} models", limits.per_endpoint, limits.models),
+        format!(
+            "at most {} requests to one endpoint, and one for each of up to {} models",
+            limits.per_endpoint, limits.models
+        ),
         format!("at most {} requests to one address in any 5 minutes", limits.requests_per_host),
-        format!("at most {} requests to one /24 (IPv4) or /48 (IPv6) in any 5 minutes", limits.requests_per_prefix),
+        format!(
+            "at most {} requests to one /24 (IPv4) or /48 (IPv6) in any 5 minutes",
+            limits.requests_per_prefix
+        ),
     ]
 }
 
@@ -216,7 +243,10 @@ const SPLUNK_REQUESTS: u32 = 120;
 fn detections(notice: &Notice<'_>) -> Vec<String> {
     let limits = notice.scope.limits();
     let under = if limits.requests_per_host <= SPLUNK_REQUESTS {
-        format!("Not reached: at most {} are sent in any 5 minutes from one source", limits.requests_per_host)
+        format!(
+            "Not reached: at most {} are sent in any 5 minutes from one source",
+            limits.requests_per_host
+        )
     } else {
         format!(
             "It can be reached: the scope file allows {} requests to one address in 5 minutes",
@@ -289,4 +319,83 @@ fn escape(text: &str) -> String {
         out.push(if c.is_control() { ' ' } else { c });
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::file::tests::{full, now};
+    use crate::{OptOutList, OwnAddresses, ScopeFile, Targets};
+
+    fn requests() -> Vec<Request> {
+        [
+            ("GET /", "to every endpoint"),
+            ("GET /api/version", "to every endpoint until something is recognised"),
+            ("GET /api/tags", "where Ollama is recognised"),
+            ("POST /api/show {\"model\": \"…\"}", "once per model of a recognised Ollama"),
+        ]
+        .map(|(line, when)| Request {
+            line: line.to_owned(),
+            when: when.to_owned(),
+        })
+        .to_vec()
+    }
+
+    fn both(scope: &Scope, words: &[&str], names: &[String], requests: &[Request]) -> (String, String) {
+        let targets = Targets::parse_words(words.iter().copied()).expect("targets");
+        let pairs = targets.pairs(&"11434,8000-8100".parse().expect("ports"));
+        let notice = Notice {
+            scope,
+            pairs: &pairs,
+            names,
+            sources: &["198.18.0.5".to_owned()],
+            user_agent: "vigie/0.1.0 (+https://example.org/scan)",
+            from: now(),
+            until: None,
+            requests,
+            prove: false,
+        };
+        (text(&notice), markdown(&notice))
+    }
+
+    fn scope(file: &str) -> Scope {
+        let file = ScopeFile::parse(file, now()).expect("a file");
+        let list = OptOutList::parse("opt-out.txt", "").expect("a list");
+        Scope::with_file(file, &OwnAddresses::default(), vec![list]).expect("a scope")
+    }
+
+    #[test]
+    fn a_notice() {
+        let names = ["gpu1.example.org".to_owned()];
+        let (text, markdown) = both(&scope(&full()), &["198.18.113.0/24", "2a00:db8:7::1"], &names, &requests());
+        assert!(
+            text.lines().all(|line| line.chars().count() <= 78 || line.contains("sha256:")),
+            "{text}"
+        );
+        insta::assert_snapshot!("notice_text", text);
+        insta::assert_snapshot!("notice_markdown", markdown);
+    }
+
+    #[test]
+    fn without_a_file_and_without_requests() {
+        let scope = Scope::without_file(&OwnAddresses::default());
+        let (text, _) = both(&scope, &["10.0.0.1"], &[], &[]);
+        insta::assert_snapshot!("notice_default", text);
+    }
+
+    #[test]
+    fn a_raised_limit_is_admitted() {
+        let file = full().replace("requests_per_host = 60", "requests_per_host = 121");
+        let (text, _) = both(&scope(&file), &["198.18.113.1"], &[], &requests());
+        assert!(text.contains("It can be reached"), "{text}");
+        let (text, _) = both(&scope(&full()), &["198.18.113.1"], &[], &requests());
+        assert!(!text.contains("It can be reached"), "{text}");
+    }
+
+    #[test]
+    fn markup_in_a_value_stays_text() {
+        let file = full().replace("Example GmbH", "[x](https://example.net) <b>");
+        let (_, markdown) = both(&scope(&file), &["198.18.113.1"], &[], &requests());
+        assert!(markdown.contains("\\[x\\](https://example.net) \\<b\\>"), "{markdown}");
+    }
 }

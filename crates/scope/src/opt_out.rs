@@ -66,16 +66,23 @@ impl OptOutList {
                 // A network with bits set beyond its prefix is taken whole: leaving out more is the safe reading.
                 let (subject, _) = read_subject(subject)?;
                 let date = match words.next() {
-                    Some(word) => Some(parse_date(word).ok_or_else(|| {
-                        format!("`{word}` is no date: write 2026-11-30, and a reason after `#`")
-                    })?),
+                    Some(word) => {
+                        Some(parse_date(word).ok_or_else(|| format!("`{word}` is no date: write 2026-11-30, and a reason after `#`"))?)
+                    }
                     None => None,
                 };
                 if let Some(word) = words.next() {
-                    return Err(format!("`{word}` is one word too many: put a reason after `#`, one entry on a line"));
+                    return Err(format!(
+                        "`{word}` is one word too many: put a reason after `#`, one entry on a line"
+                    ));
                 }
                 let reason = reason.filter(|r| !r.is_empty()).map(|r| r.replace(char::is_control, " "));
-                Ok(OptOut { subject, date, reason, line: index + 1 })
+                Ok(OptOut {
+                    subject,
+                    date,
+                    reason,
+                    line: index + 1,
+                })
             };
             let mut read = read;
             match read() {
@@ -84,9 +91,15 @@ impl OptOutList {
             }
         }
         if errors.is_empty() {
-            Ok(Self { name: name.to_owned(), entries })
+            Ok(Self {
+                name: name.to_owned(),
+                entries,
+            })
         } else {
-            Err(OptOutErrors { name: name.to_owned(), errors })
+            Err(OptOutErrors {
+                name: name.to_owned(),
+                errors,
+            })
         }
     }
 }
@@ -105,13 +118,16 @@ mod tests {
             .iter()
             .map(|e| format!("{} {} {:?} {:?}", e.line, e.subject, e.date.map(|d| d.to_string()), e.reason))
             .collect();
-        assert_eq!(shown, [
-            "2 10.0.0.0/24 Some(\"2026-05-01\") Some(\"ticket 7\")",
-            "4 fd00::1 None None",
-            "5 example.org None Some(\"their domain\")",
-            "6 10.1.0.0/24 None None",
-            "7 10.2.0.1-10.2.0.9 Some(\"2026-06-01\") None",
-        ]);
+        assert_eq!(
+            shown,
+            [
+                "2 10.0.0.0/24 Some(\"2026-05-01\") Some(\"ticket 7\")",
+                "4 fd00::1 None None",
+                "5 example.org None Some(\"their domain\")",
+                "6 10.1.0.0/24 None None",
+                "7 10.2.0.1-10.2.0.9 Some(\"2026-06-01\") None",
+            ]
+        );
     }
 
     #[test]

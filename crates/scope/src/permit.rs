@@ -9,13 +9,13 @@ use std::sync::Arc;
 use chrono::NaiveDate;
 use vigie_model::Timestamp;
 
+use crate::Ports;
 use crate::budget::Limits;
 use crate::file::{RangeEntry, ScopeFile, Subject};
 use crate::opt_out::OptOutList;
-use crate::span::{Span, SpanMap, key_of};
+use crate::span::{Span, SpanMap, address_of, key_of};
 use crate::special::{self, Kind, SPECIAL, Special};
 use crate::target::{Pairs, Targets, What};
-use crate::Ports;
 
 /// What may be done with a host, beyond looking at it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -71,8 +71,8 @@ impl fmt::Display for Reason {
     }
 }
 
-fn since(date: Option<NaiveDate>) -> String {
-    date.map(|d| format!(" on {d}")).unwrap_or_default()
+fn dated(word: &str, date: Option<NaiveDate>) -> String {
+    date.map(|d| format!(" {word} {d}")).unwrap_or_default()
 }
 
 /// Why something may not be looked at, with the entry that says so.
@@ -86,6 +86,18 @@ pub enum Refusal {
         /// The special range.
         range: &'static str,
         /// What that range is.
+        what: &'static str,
+        /// Where that stands.
+        rfc: &'static str,
+    },
+    /// An IPv6 address whose packets go to an IPv4 address that is not public.
+    #[error("{subject} is never scanned: its packets go to {carried}, which is {what} ({rfc}); name that address instead")]
+    Carries {
+        /// What was asked for.
+        subject: IpAddr,
+        /// Where the packets go.
+        carried: IpAddr,
+        /// What that address is.
         what: &'static str,
         /// Where that stands.
         rfc: &'static str,
@@ -108,7 +120,7 @@ pub enum Refusal {
         subject: String,
     },
     /// Taken out by the scope file.
-    #[error("{subject} is excluded{}: {by}", since(by.date))]
+    #[error("{subject} is excluded{}: {by}", dated("since", by.date))]
     Excluded {
         /// What was asked for.
         subject: String,
@@ -116,7 +128,7 @@ pub enum Refusal {
         by: Arc<Reason>,
     },
     /// Taken out by an opt-out list.
-    #[error("{subject} opted out{}: {by}", since(by.date))]
+    #[error("{subject} opted out{}: {by}", dated("on", by.date))]
     OptedOut {
         /// What was asked for.
         subject: String,
@@ -259,7 +271,13 @@ impl Scope {
             }
             for subject in &range.exclusions {
                 let entry = format!("{subject} under `exclusions`");
-                let reason = Reason { entry, list: None, line: range.line, date: None, why: range.note.clone() };
+                let reason = Reason {
+                    entry,
+                    list: None,
+                    line: range.line,
+                    date: None,
+                    why: None,
+                };
                 take_out(subject, reason, &mut excluded);
             }
         }
@@ -342,7 +360,7 @@ impl Scope {
     ///
     /// The refusal, with the entry that says so.
     pub fn permits_lookup(&self, name: &str) -> Result<(), Refusal> {
-        let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
+        let name = plain(name);
         let mut above = Some(name.as_str());
         while let Some(part) = above {
             if let Some(by) = self.names_out.get(part) {
@@ -362,10 +380,14 @@ impl Scope {
             }
         }
         // A packet to such an address goes to the IPv4 address in it, which must be one that a scope file can name.
-        if let Some(row) = carried.and_then(special::special).filter(|row| row.kind != Kind::Public) {
-            return Err(Refusal::Never {
-                subject: address.to_string(),
-                range: row.range,
+        if let Some(carried) = carried
+            && let Some(row) = special::special(carried)
+            && row.kind != Kind::Public
+        {
+            let carried = address_of(carried);
+            return Err(Refusal::Carries {
+                subject: address,
+                carried,
                 what: row.what,
                 rfc: row.rfc,
             });
@@ -387,20 +409,28 @@ impl Scope {
         let kind = row.map_or(Kind::Public, |row| row.kind);
         let ranges = self.file.as_ref().map(|f| f.ranges.as_slice());
         let entry = entry.and_then(|index| ranges?.get(index));
-        let named = name.and_then(|name| self.names.get(&name.to_ascii_lowercase()));
+        let named = name.and_then(|name| self.names.get(&plain(name)));
         let named = named.and_then(|index| ranges?.get(*index));
         if own || kind == Kind::Loopback {
             return Ok(named.or(entry));
         }
         if let Some(row) = row.filter(|row| row.kind == Kind::Never) {
             let subject = span.to_string();
-            return Err(Refusal::Never { subject, range: row.range, what: row.what, rfc: row.rfc });
+            return Err(Refusal::Never {
+                subject,
+                range: row.range,
+                what: row.what,
+                rfc: row.rfc,
+            });
         }
         match (ranges, named, entry) {
             (None, ..) if kind == Kind::Private => Ok(None),
             (None, ..) => {
                 let what = row.map_or("public".to_owned(), |row| format!("{} ({})", row.what, row.rfc));
-                Err(Refusal::NeedsScopeFile { subject: span.to_string(), what })
+                Err(Refusal::NeedsScopeFile {
+                    subject: span.to_string(),
+                    what,
+                })
             }
             (Some(_), Some(_), None) if kind == Kind::Private => Err(Refusal::LeadsInside {
                 name: name.unwrap_or_default().to_owned(),
@@ -413,19 +443,17 @@ impl Scope {
         }
     }
 
-    fn granted(
-        &self,
-        grant: Grant<'_>,
-        subject: &dyn Fn() -> String,
-        port: u16,
-        now: Timestamp,
-    ) -> Result<Permit, Refusal> {
+    fn granted(&self, grant: Grant<'_>, subject: &dyn Fn() -> String, port: u16, now: Timestamp) -> Result<Permit, Refusal> {
         let Some(entry) = grant else { return Ok(Permit::default()) };
         self.in_time(now)?;
         if let Some(ports) = entry.ports.as_ref().filter(|ports| !ports.contains(port)) {
             return Err(port_refused(subject(), port.to_string(), entry, ports));
         }
-        Ok(Permit { infer: entry.infer, load: entry.load, owner: entry.owner })
+        Ok(Permit {
+            infer: entry.infer,
+            load: entry.load,
+            owner: entry.owner,
+        })
     }
 
     /// Whether the file holds at that instant; without a file always.
@@ -442,7 +470,10 @@ impl Scope {
             Some(window) if !window.is_open(now) => {
                 // A window that opens again only after the expiry never does.
                 let next = window.next_open(now).filter(|next| next.date_naive() <= file.expires);
-                Err(Refusal::OutsideWindow { window: window.to_string(), next })
+                Err(Refusal::OutsideWindow {
+                    window: window.to_string(),
+                    next,
+                })
             }
             _ => Ok(()),
         }
@@ -456,7 +487,7 @@ impl Scope {
     ///
     /// Everything that is out of scope; or why nothing is left.
     pub fn clip(&self, targets: &Targets, ports: &Ports) -> Result<Clipped, Refusals> {
-        let mut clip = Clip { wanted: Vec::new(), skipped: Vec::new(), refused: Vec::new() };
+        let mut clip = Clip::default();
         let direct = Targets::of(targets.entries().iter().filter(|t| matches!(t.what, What::Addresses(_))).cloned());
         for segment in direct.pairs(ports).segments() {
             self.clip_span(segment.span, &segment.ports, None, &mut clip);
@@ -465,7 +496,10 @@ impl Scope {
         for target in targets.entries() {
             let What::Name(name) = &target.what else { continue };
             if let Err(refusal) = self.permits_lookup(name) {
-                clip.skipped.push(Skipped { addresses: 0, why: refusal });
+                clip.skipped.push(Skipped {
+                    addresses: 0,
+                    why: refusal,
+                });
                 continue;
             }
             let ports = target.port.map_or_else(|| Arc::clone(&default), |p| Arc::new(Ports::new([p])));
@@ -480,7 +514,10 @@ impl Scope {
         if pairs.is_empty() && !clip.skipped.is_empty() {
             return Err(Refusals(clip.skipped.into_iter().map(|s| s.why).collect()));
         }
-        Ok(Clipped { pairs, skipped: clip.skipped })
+        Ok(Clipped {
+            pairs,
+            skipped: clip.skipped,
+        })
     }
 
     fn clip_span(&self, span: Span, ports: &Arc<Ports>, name: Option<&str>, clip: &mut Clip) {
@@ -497,8 +534,7 @@ impl Scope {
                 for (span, row) in SPECIAL.cut(span) {
                     for (span, own) in self.own.0.cut(span) {
                         for (span, entry) in self.ranges.cut(span) {
-                            let decided =
-                                self.decide(span, row.copied(), own.is_some(), entry.copied(), name);
+                            let decided = self.decide(span, row.copied(), own.is_some(), entry.copied(), name);
                             clip.take(span, ports, decided);
                         }
                     }
@@ -534,15 +570,21 @@ impl Scope {
             line("connections_per_second", &limits.connections_per_second);
             line("per_endpoint", &limits.per_endpoint);
             line("models", &limits.models);
-            let mut ranges: Vec<_> = file.ranges.iter().map(|r| {
-                let mut exclusions: Vec<String> = r.exclusions.iter().map(ToString::to_string).collect();
-                exclusions.sort();
-                let ports = r.ports.as_ref().map(ToString::to_string);
-                (r.subject.to_string(), ports, r.owner, r.infer, r.load, exclusions, r.note.clone())
-            }).collect();
+            let mut ranges: Vec<_> = file
+                .ranges
+                .iter()
+                .map(|r| {
+                    let mut exclusions: Vec<String> = r.exclusions.iter().map(ToString::to_string).collect();
+                    exclusions.sort();
+                    let ports = r.ports.as_ref().map(ToString::to_string);
+                    (r.subject.to_string(), ports, r.owner, r.infer, r.load, exclusions, r.note.clone())
+                })
+                .collect();
             ranges.sort();
             ranges.iter().for_each(|range| line("range", range));
-            let mut excludes: Vec<_> = file.excludes.iter()
+            let mut excludes: Vec<_> = file
+                .excludes
+                .iter()
                 .map(|e| (e.subject.to_string(), e.reason.clone(), e.date.to_string()))
                 .collect();
             excludes.sort();
@@ -550,7 +592,10 @@ impl Scope {
         } else {
             line("default", &"loopback, own and private");
         }
-        let mut out: Vec<_> = self.lists.iter().flat_map(|list| &list.entries)
+        let mut out: Vec<_> = self
+            .lists
+            .iter()
+            .flat_map(|list| &list.entries)
             .map(|e| (e.subject.to_string(), e.date.map(|d| d.to_string()), e.reason.clone()))
             .collect();
         out.sort();
@@ -584,8 +629,8 @@ const TEMPLATE: &str = r#"# Who authorised this scan, of what, until when. Fill 
 schema = "vigie.scope/1"
 owner = ""                 # who answers for the addresses below
 contact = ""               # a mail address or a URL; it goes into every request
-authorised_by = "nobody yet"
 expires = ""               # the last day, e.g. 2027-01-31
+# authorised_by = "who said yes"
 # reference = "ticket or contract"
 # vantage = "office"       # from where it is seen
 # opt_out = ["opt-out.txt"]
@@ -606,13 +651,28 @@ const TEMPLATE_END: &str = r#"# ports = [11434, "8000-8100"]   # without it: any
 # date = 2026-11-30
 "#;
 
+/// A name as it stands in the maps.
+fn plain(name: &str) -> String {
+    name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
+}
+
 fn taken_out(subject: String, by: &Arc<Reason>) -> Refusal {
     let by = Arc::clone(by);
-    if by.list.is_some() { Refusal::OptedOut { subject, by } } else { Refusal::Excluded { subject, by } }
+    if by.list.is_some() {
+        Refusal::OptedOut { subject, by }
+    } else {
+        Refusal::Excluded { subject, by }
+    }
 }
 
 fn port_refused(subject: String, port: String, entry: &RangeEntry, ports: &Ports) -> Refusal {
-    Refusal::Port { subject, port, entry: entry.subject.to_string(), line: entry.line, ports: ports.to_string() }
+    Refusal::Port {
+        subject,
+        port,
+        entry: entry.subject.to_string(),
+        line: entry.line,
+        ports: ports.to_string(),
+    }
 }
 
 /// What the scope left of the targets.
@@ -633,31 +693,383 @@ pub struct Skipped {
     pub why: Refusal,
 }
 
+#[derive(Default)]
 struct Clip {
     wanted: Vec<(Span, Arc<Ports>)>,
     skipped: Vec<Skipped>,
     refused: Vec<Refusal>,
+    /// By list of ports and entry, so that a million addresses under one entry cost one comparison of ports.
+    ports: HashMap<(*const Ports, usize), Allowed>,
+}
+
+/// What an entry leaves of a list of ports.
+struct Allowed {
+    /// Kept, so that its place in memory stays its own while it is a key.
+    _asked: Arc<Ports>,
+    left: Arc<Ports>,
+    /// The index in `skipped` of what it refuses.
+    refused: Option<usize>,
 }
 
 impl Clip {
     fn skip(&mut self, span: Span, why: Refusal) {
-        self.skipped.push(Skipped { addresses: span.size(), why });
+        self.skipped.push(Skipped {
+            addresses: span.size(),
+            why,
+        });
     }
 
     fn take(&mut self, span: Span, ports: &Arc<Ports>, decided: Result<Grant<'_>, Refusal>) {
-        match decided {
-            Ok(grant) => match grant.and_then(|entry| Some((entry, entry.ports.as_ref()?))) {
-                None => self.wanted.push((span, Arc::clone(ports))),
-                Some((entry, allowed)) => {
-                    let refused = ports.without(allowed);
-                    if !refused.is_empty() {
-                        self.skip(span, port_refused(span.to_string(), refused.to_string(), entry, allowed));
-                    }
-                    self.wanted.push((span, Arc::new(ports.and(allowed))));
+        let grant = match decided {
+            Ok(grant) => grant,
+            Err(refusal @ (Refusal::Never { .. } | Refusal::LeadsInside { .. })) => return self.skip(span, refusal),
+            Err(refusal) => return self.refused.push(refusal),
+        };
+        let Some((entry, limit)) = grant.and_then(|entry| Some((entry, entry.ports.as_ref()?))) else {
+            return self.wanted.push((span, Arc::clone(ports)));
+        };
+        let key = (Arc::as_ptr(ports), entry.line);
+        if let Some(known) = self.ports.get(&key) {
+            self.wanted.push((span, Arc::clone(&known.left)));
+            if let Some(skipped) = known.refused.and_then(|index| self.skipped.get_mut(index)) {
+                skipped.addresses = skipped.addresses.saturating_add(span.size());
+                if let Refusal::Port { subject, .. } = &mut skipped.why {
+                    *subject = format!("{} addresses", skipped.addresses);
                 }
+            }
+            return;
+        }
+        let beyond = ports.without(limit);
+        let refused = (!beyond.is_empty()).then(|| {
+            self.skip(span, port_refused(span.to_string(), beyond.to_string(), entry, limit));
+            self.skipped.len() - 1
+        });
+        let left = Arc::new(ports.and(limit));
+        self.wanted.push((span, Arc::clone(&left)));
+        self.ports.insert(
+            key,
+            Allowed {
+                _asked: Arc::clone(ports),
+                left,
+                refused,
             },
-            Err(refusal @ (Refusal::Never { .. } | Refusal::LeadsInside { .. })) => self.skip(span, refusal),
-            Err(refusal) => self.refused.push(refusal),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::LazyLock;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::file::tests::{full, now};
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().expect("an address")
+    }
+
+    fn own() -> OwnAddresses {
+        OwnAddresses::new(["100.64.0.9", "192.168.1.2", "0.0.0.0"].map(ip))
+    }
+
+    fn list() -> OptOutList {
+        let text = "198.18.113.64/28 2026-05-01 # asked by mail, ticket 7\nleft-alone.example.org\n10.9.0.0/16\n";
+        OptOutList::parse("opt-out.txt", text).unwrap_or_else(|e| panic!("{e}"))
+    }
+
+    /// Read once: the properties below ask for it hundreds of times.
+    fn scope() -> &'static Scope {
+        static SCOPE: LazyLock<Scope> = LazyLock::new(|| {
+            let file = ScopeFile::parse(&full(), now()).unwrap_or_else(|e| panic!("{e}"));
+            Scope::with_file(file, &own(), vec![list()]).unwrap_or_else(|e| panic!("{e}"))
+        });
+        &SCOPE
+    }
+
+    fn default_scope() -> &'static Scope {
+        static SCOPE: LazyLock<Scope> = LazyLock::new(|| Scope::without_file(&own()).with_opt_out(list()));
+        &SCOPE
+    }
+
+    /// All of global IPv6, in one file.
+    fn wide_scope() -> &'static Scope {
+        static SCOPE: LazyLock<Scope> = LazyLock::new(|| {
+            let file = full().replace("cidr = \"2a00:db8:7::/48\"", "cidr = \"2000::/3\"");
+            let file = ScopeFile::parse(&file, now()).unwrap_or_else(|e| panic!("{e}"));
+            Scope::with_file(file, &OwnAddresses::default(), vec![list()]).unwrap_or_else(|e| panic!("{e}"))
+        });
+        &SCOPE
+    }
+
+    fn said<T: fmt::Debug>(result: Result<T, Refusal>) -> String {
+        result.map_or_else(|refusal| refusal.to_string(), |permit| format!("{permit:?}"))
+    }
+
+    #[test]
+    fn without_a_file() {
+        let scope = Scope::without_file(&own()).with_opt_out(list());
+        let shown: Vec<String> = [
+            "127.0.0.1",
+            "::1",
+            "10.1.2.3",
+            "172.16.0.1",
+            "192.168.7.7",
+            "169.254.1.1",
+            "fd00::1",
+            "fe80::1",
+            "100.64.0.9",
+            "::ffff:10.1.2.3",
+            "100.64.0.1",
+            "198.18.0.1",
+            "1.1.1.1",
+            "2a00::1",
+            "::ffff:1.1.1.1",
+            "64:ff9b::a01:203",
+            "64:ff9b::101:101",
+            "2002:7f00:1::1",
+            "169.254.169.254",
+            "0.0.0.0",
+            "255.255.255.255",
+            "224.0.0.1",
+            "203.0.113.1",
+            "240.0.0.1",
+            "2001:db8::1",
+            "ff02::1",
+            "::",
+            "10.9.1.1",
+            "::ffff:10.9.1.1",
+        ]
+        .iter()
+        .map(|a| format!("{a:<18} {}", said(scope.permits(ip(a), 80, now()))))
+        .collect();
+        insta::assert_snapshot!("without_a_file", shown.join("\n"));
+    }
+
+    #[test]
+    fn with_a_file() {
+        let scope = scope();
+        let at = |text: &str| text.parse::<Timestamp>().expect("an instant");
+        let (sunday, late) = (at("2026-11-22T09:00:00Z"), at("2027-02-01T09:00:00Z"));
+        let shown: Vec<String> = [
+            ("198.18.113.9", 11434, now()),
+            ("198.18.113.9", 8050, now()),
+            ("198.18.113.9", 22, now()),
+            ("::ffff:198.18.113.9", 22, now()),
+            ("198.18.113.9", 11434, sunday),
+            ("198.18.113.9", 11434, late),
+            ("198.18.113.66", 11434, now()),
+            ("64:ff9b::c612:7142", 11434, now()),
+            ("198.18.113.13", 11434, now()),
+            ("198.18.113.200", 11434, now()),
+            ("198.18.113.200", 22, now()),
+            ("10.20.0.1", 22, now()),
+            ("10.20.0.250", 22, now()),
+            ("10.30.0.1", 22, now()),
+            ("2a00:db8:7::1", 80, now()),
+            ("127.0.0.1", 80, sunday),
+            ("100.64.0.9", 80, late),
+            ("1.1.1.1", 80, now()),
+            ("224.0.0.1", 80, now()),
+        ]
+        .iter()
+        .map(|(a, port, when)| format!("{a:<20} {port:<5} {}", said(scope.permits(ip(a), *port, *when))))
+        .collect();
+        insta::assert_snapshot!("with_a_file", shown.join("\n"));
+    }
+
+    #[test]
+    fn names() {
+        let scope = scope();
+        let shown: Vec<String> = [
+            ("gpu1.example.org", "1.1.1.1"),
+            ("GPU1.example.org.", "1.1.1.1"),
+            ("gpu1.example.org", "10.30.0.1"),
+            ("gpu1.example.org", "10.20.0.1"),
+            ("gpu1.example.org", "127.0.0.1"),
+            ("gpu1.example.org", "169.254.169.254"),
+            ("gpu1.example.org", "198.18.113.66"),
+            ("sub.gpu1.example.org", "1.1.1.1"),
+            ("other.example.org", "198.18.113.9"),
+            ("left-alone.example.org", "198.18.113.9"),
+            ("www.left-alone.example.org", "198.18.113.9"),
+            ("not-left-alone.example.org", "198.18.113.9"),
+        ]
+        .iter()
+        .map(|(name, a)| format!("{name:<27} {a:<16} {}", said(scope.permits_name(name, ip(a), 11434, now()))))
+        .collect();
+        insta::assert_snapshot!("names", shown.join("\n"));
+        let without = Scope::without_file(&own());
+        assert!(without.permits_name("gpu.example.org", ip("10.0.0.1"), 80, now()).is_ok());
+        assert!(without.permits_name("gpu.example.org", ip("1.1.1.1"), 80, now()).is_err());
+    }
+
+    #[test]
+    fn clipping() {
+        let scope = scope();
+        let mut targets = Targets::parse_words(["198.18.113.0/24", "127.0.0.1:9", "gpu1.example.org", "www.left-alone.example.org"])
+            .unwrap_or_else(|e| panic!("{e}"));
+        targets.resolve("gpu1.example.org", ["1.1.1.1", "10.30.0.1"].map(ip));
+        let ports = "22,11434".parse().unwrap_or_else(|e| panic!("{e}"));
+        let clipped = scope.clip(&targets, &ports).unwrap_or_else(|e| panic!("{e}"));
+        let mut shown: Vec<String> = clipped.pairs.segments().iter().map(|s| format!("{} {}", s.span, s.ports)).collect();
+        shown.extend(clipped.skipped.iter().map(|s| format!("{} left out: {}", s.addresses, s.why)));
+        insta::assert_snapshot!("clipped", shown.join("\n"));
+
+        let refused = |words: &[&str]| {
+            let targets = Targets::parse_words(words.iter().copied()).unwrap_or_else(|e| panic!("{e}"));
+            scope
+                .clip(&targets, &ports)
+                .err()
+                .map_or_else(|| "taken".to_owned(), |e| e.to_string())
+        };
+        let shown = [
+            refused(&["198.18.112.0/23"]),
+            refused(&["10.30.0.1", "8.0.0.0-8.0.0.9"]),
+            refused(&["198.18.113.64/28"]),
+            refused(&["198.18.113.9:22"]),
+            refused(&["224.0.0.0/4"]),
+        ];
+        insta::assert_snapshot!("clip_refused", shown.join("\n--\n"));
+        let without = Scope::without_file(&own());
+        let targets = Targets::parse_words(["0.0.0.0/0"]).unwrap_or_else(|e| panic!("{e}"));
+        assert!(without.clip(&targets, &ports).is_err());
+    }
+
+    #[test]
+    fn the_hash_is_of_the_meaning() {
+        let hash = |text: &str| {
+            let file = ScopeFile::parse(text, now()).unwrap_or_else(|e| panic!("{e}"));
+            Scope::with_file(file, &own(), vec![list()])
+                .unwrap_or_else(|e| panic!("{e}"))
+                .hash()
+        };
+        let full = full();
+        let same = hash(&full);
+        assert!(same.starts_with("sha256:") && same.len() == 71);
+        let commented: String = full.lines().map(|l| format!("{}\n", l.split(" #").next().unwrap_or(l))).collect();
+        assert_eq!(hash(&commented), same, "comments");
+        assert_eq!(hash(&full.replace('\n', "\r\n")), same, "line ends");
+        let (head, rest) = full.split_once('\n').unwrap_or_default();
+        let (owner, rest) = rest.split_once('\n').unwrap_or_default();
+        assert_eq!(hash(&format!("{owner}\n{head}\n{rest}")), same, "the order of keys");
+        let blocks: Vec<&str> = full.split("[[range]]").collect();
+        let (last, middle) = blocks[1..].split_last().unwrap_or_else(|| panic!("no range"));
+        let (last, tail) = last.split_once("[budget]").unwrap_or((last, ""));
+        let moved = format!(
+            "{}[[range]]{last}\n[[range]]{}\n{}",
+            blocks[0],
+            middle.join("[[range]]"),
+            if tail.is_empty() {
+                String::new()
+            } else {
+                format!("[budget]{tail}")
+            }
+        );
+        assert_eq!(hash(&moved), same, "the order of ranges");
+        for (from, to) in [
+            ("Example GmbH", "Another GmbH"),
+            ("2027-01-31", "2027-02-01"),
+            ("198.18.113.0/24", "198.18.113.0/25"),
+            ("requests_per_host = 60", "requests_per_host = 61"),
+            ("08:00-18:00", "08:00-19:00"),
+        ] {
+            assert!(full.contains(from), "{from}");
+            let changed = full.replace(from, to);
+            // A smaller range leaves the inner one outside, which is allowed; the hash must differ all the same.
+            assert_ne!(hash(&changed), same, "{from}");
+        }
+        let file = ScopeFile::parse(&full, now()).unwrap_or_else(|e| panic!("{e}"));
+        let other = OptOutList::parse("opt-out.txt", "10.9.0.0/16").unwrap_or_else(|e| panic!("{e}"));
+        let other = Scope::with_file(file, &own(), vec![other]).unwrap_or_else(|e| panic!("{e}")).hash();
+        assert_ne!(other, same, "opt-outs");
+        let none = Scope::without_file(&own());
+        assert_eq!(none.hash(), Scope::without_file(&OwnAddresses::default()).hash());
+        insta::assert_snapshot!("hashes", format!("{same}\n{}", none.hash()));
+    }
+
+    #[test]
+    fn an_opt_out_list_that_was_not_read_stops_everything() {
+        let file = ScopeFile::parse(&full(), now()).unwrap_or_else(|e| panic!("{e}"));
+        let error = Scope::with_file(file, &own(), Vec::new()).err().map(|e| e.to_string());
+        assert_eq!(
+            error.as_deref(),
+            Some("the scope file names the opt-out list opt-out.txt, which was not read: without it nothing is scanned")
+        );
+    }
+
+    #[test]
+    fn the_template_is_refused_until_it_is_filled_in() {
+        let subjects = [
+            Subject::Addresses(Span::address(ip("198.18.0.1"))),
+            Subject::Name("gpu.example.org".into()),
+        ];
+        let template = Scope::template(&subjects);
+        insta::assert_snapshot!("template", template);
+        let refused = ScopeFile::parse(&template, now()).err().map(|e| e.to_string()).unwrap_or_default();
+        insta::assert_snapshot!("template_refused", refused);
+        let filled = template
+            .replace("owner = \"\"", "owner = \"Example\"")
+            .replace("contact = \"\"", "contact = \"a@example.org\"")
+            .replace("expires = \"\"", "expires = 2027-01-31");
+        assert!(ScopeFile::parse(&filled, now()).is_ok(), "{:?}", ScopeFile::parse(&filled, now()));
+        assert!(ScopeFile::parse(&Scope::template(&[]), now()).is_err());
+    }
+
+    #[test]
+    fn refusals_are_small() {
+        assert!(std::mem::size_of::<Result<Permit, Refusal>>() <= 128);
+    }
+
+    proptest! {
+        #[test]
+        fn what_clip_leaves_is_permitted_and_what_it_cuts_is_not(
+            words in prop::collection::vec((0u8..=255, 0u8..=255, 0u8..40, any::<bool>()), 1..6), with_file in any::<bool>(),
+        ) {
+            let scope = if with_file { scope() } else { default_scope() };
+            let words: Vec<String> = words.iter().map(|(first, third, length, inside)| {
+                let prefix = if with_file { "198.18.113" } else { "10.9" };
+                let net = if with_file { prefix.to_owned() } else if *inside { format!("{prefix}.{third}") } else { format!("10.8.{third}") };
+                format!("{net}.{first}-{}", first.saturating_add(*length))
+            }).collect();
+            let targets = Targets::parse_words(words.iter().map(String::as_str)).expect("targets");
+            let ports = Ports::new([22, 11434]);
+            let left = scope.clip(&targets, &ports).map(|c| c.pairs).unwrap_or_default();
+            for segment in targets.pairs(&ports).segments() {
+                let (first, last) = (segment.span.first_key(), segment.span.last_key());
+                for key in first..=last {
+                    for port in [22, 11434] {
+                        let address = crate::span::address_of(key);
+                        prop_assert_eq!(
+                            left.contains(address, port),
+                            scope.permits(address, port, now()).is_ok(),
+                            "{} {}", address, port
+                        );
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn no_address_slips_past_by_the_way_it_is_written(bits in any::<u32>(), port in any::<u16>()) {
+            let v4 = std::net::Ipv4Addr::from_bits(bits);
+            for scope in [scope(), default_scope()] {
+                let plain = scope.permits(IpAddr::V4(v4), port, now()).is_ok();
+                let mapped = scope.permits(IpAddr::V6(v4.to_ipv6_mapped()), port, now()).is_ok();
+                prop_assert_eq!(plain, mapped);
+            }
+        }
+
+        #[test]
+        fn never_means_never(bits in any::<u128>(), port in any::<u16>()) {
+            let scope = wide_scope();
+            let address = IpAddr::from(std::net::Ipv6Addr::from_bits(bits >> 3 | 1 << 125));
+            if special::special(key_of(address)).is_some_and(|row| row.kind == Kind::Never) {
+                prop_assert!(scope.permits(address, port, now()).is_err());
+            } else {
+                prop_assert!(scope.permits(address, port, now()).is_ok() || special::carried(key_of(address)).is_some());
+            }
         }
     }
 }

@@ -51,7 +51,13 @@ impl Permutation {
             state = state.wrapping_add(GOLDEN);
             mix(state)
         });
-        Self { last, right_bits, left_mask: mask(left_bits), right_mask: mask(right_bits), keys }
+        Self {
+            last,
+            right_bits,
+            left_mask: mask(left_bits),
+            right_mask: mask(right_bits),
+            keys,
+        }
     }
 
     /// Where `index` goes; an index beyond the range stays where it is.
@@ -91,7 +97,7 @@ fn mix(mut z: u64) -> u64 {
 
 /// One part of a scan that several machines share, written `2/8`: the second of eight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "String", into = "String")]
 pub struct Shard {
     /// From 1 to `count`.
     index: u32,
@@ -134,6 +140,20 @@ impl std::str::FromStr for Shard {
     }
 }
 
+impl TryFrom<String> for Shard {
+    type Error = PlanError;
+
+    fn try_from(text: String) -> Result<Self, PlanError> {
+        text.parse()
+    }
+}
+
+impl From<Shard> for String {
+    fn from(shard: Shard) -> Self {
+        shard.to_string()
+    }
+}
+
 impl std::fmt::Display for Shard {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}/{}", self.index, self.count)
@@ -168,6 +188,10 @@ pub struct Plan {
     pairs: Pairs,
     /// The index, before the permutation, at which each segment starts.
     starts: Vec<u64>,
+    /// For each stretch of `1 << stretch` places the number of segments that start before it, so that a plan of a
+    /// million scattered addresses is not searched through from both ends at each step.
+    stretches: Vec<u32>,
+    stretch: u32,
     len: u64,
     seed: u64,
     shard: Shard,
@@ -190,8 +214,14 @@ impl Plan {
     ///
     /// [`PlanError::TooLarge`] beyond [`MAX_PAIRS`].
     pub fn over(seed: u64, pairs: Pairs, shard: Shard) -> Result<Self, PlanError> {
-        let too_large = || PlanError::TooLarge { addresses: pairs.addresses(), pairs: pairs.len() };
-        let len = u64::try_from(pairs.len()).ok().filter(|len| *len <= MAX_PAIRS).ok_or_else(too_large)?;
+        let too_large = || PlanError::TooLarge {
+            addresses: pairs.addresses(),
+            pairs: pairs.len(),
+        };
+        let len = u64::try_from(pairs.len())
+            .ok()
+            .filter(|len| *len <= MAX_PAIRS)
+            .ok_or_else(too_large)?;
         let mut starts = Vec::with_capacity(pairs.segments().len());
         let mut at = 0u64;
         for segment in pairs.segments() {
@@ -200,7 +230,17 @@ impl Plan {
             at += segment.span.size() as u64 * segment.ports.len() as u64;
         }
         let permutation = Permutation::up_to(len.saturating_sub(1), seed);
-        Ok(Self { pairs, starts, len, seed, shard, permutation })
+        let (stretches, stretch) = stretches(&starts, len);
+        Ok(Self {
+            pairs,
+            starts,
+            stretches,
+            stretch,
+            len,
+            seed,
+            shard,
+            permutation,
+        })
     }
 
     /// How many pairs, over all shards.
@@ -250,7 +290,10 @@ impl Plan {
         assert!(index < self.len, "index {index} of a plan of {}", self.len);
         let place = self.permutation.apply(index);
         // The first segment starts at 0, so there is one at or before every place.
-        let which = self.starts.partition_point(|start| *start <= place) - 1;
+        // A stretch's number is below their count, and the next one's entry is there.
+        let stretch = (place >> self.stretch) as usize;
+        let (low, high) = (self.stretches[stretch] as usize, self.stretches[stretch + 1] as usize);
+        let which = low + self.starts[low..high].partition_point(|start| *start <= place) - 1;
         let segment = &self.pairs.segments()[which];
         let ports = segment.ports.as_slice();
         let within = place - self.starts[which];
@@ -305,7 +348,9 @@ impl Plan {
     pub fn resume(&self, cursor: &Cursor) -> Result<impl Iterator<Item = u64> + use<>, CursorError> {
         let differs = |what, saved: String, now: String| CursorError::Differs { what, saved, now };
         if cursor.schema != CURSOR_SCHEMA {
-            return Err(CursorError::Schema { found: cursor.schema.clone() });
+            return Err(CursorError::Schema {
+                found: cursor.schema.clone(),
+            });
         }
         if cursor.seed != self.seed {
             return Err(differs("seed", cursor.seed.to_string(), self.seed.to_string()));
@@ -324,6 +369,20 @@ impl Plan {
         }
         Ok(cursor.in_flight.clone().into_iter().chain(self.indices_from(cursor.next_index)))
     }
+}
+
+/// Cuts `0..len` into stretches of a power of two, at most four for each segment, and counts the segments that start
+/// before each of them and at the end of them.
+fn stretches(starts: &[u64], len: u64) -> (Vec<u32>, u32) {
+    let mut stretch = 0;
+    while len >> stretch > 2 * starts.len() as u64 {
+        stretch += 1;
+    }
+    let count = (len >> stretch) + 1;
+    // A segment takes far more memory than a count of 32 bits could number.
+    let before = |place: u64| starts.partition_point(|start| *start < place) as u32;
+    let stretches = (0..=count).map(|at| before(at << stretch)).collect();
+    (stretches, stretch)
 }
 
 /// Where a scan stands, for a resume file.
@@ -438,7 +497,10 @@ mod tests {
 
     #[test]
     fn a_64_is_refused_by_its_size() {
-        let error = plan(1, &["fd00::/64"], "80", "1/1").err().map(|e| e.to_string()).unwrap_or_default();
+        let error = plan(1, &["fd00::/64"], "80", "1/1")
+            .err()
+            .map(|e| e.to_string())
+            .unwrap_or_default();
         insta::assert_snapshot!("too_large", error);
         assert!(plan(1, &["fd00::/88"], "80", "1/1").is_ok());
         assert!(plan(1, &["fd00::/88"], "80,81", "1/1").is_err());
@@ -462,9 +524,27 @@ mod tests {
         refused(&plan(1, &["10.0.0.0/28"], "81", "1/2").expect("a plan"), &cursor);
         refused(&plan(2, &["10.0.0.0/28"], "80", "1/2").expect("a plan"), &cursor);
         refused(&plan(1, &["10.0.0.0/28"], "80", "2/2").expect("a plan"), &cursor);
-        refused(&this, &Cursor { schema: "vigie.cursor/9".into(), ..cursor.clone() });
-        refused(&this, &Cursor { in_flight: vec![3], ..cursor.clone() });
-        refused(&this, &Cursor { in_flight: vec![10], ..cursor.clone() });
+        refused(
+            &this,
+            &Cursor {
+                schema: "vigie.cursor/9".into(),
+                ..cursor.clone()
+            },
+        );
+        refused(
+            &this,
+            &Cursor {
+                in_flight: vec![3],
+                ..cursor.clone()
+            },
+        );
+        refused(
+            &this,
+            &Cursor {
+                in_flight: vec![10],
+                ..cursor.clone()
+            },
+        );
         insta::assert_snapshot!("resume_refused", errors.join("\n"));
     }
 

@@ -59,7 +59,10 @@ impl Span {
 
     /// From key to key.
     pub(crate) const fn keys(first: u128, last: u128) -> Self {
-        Self { first, last: if last > TOP { TOP } else { last } }
+        Self {
+            first,
+            last: if last > TOP { TOP } else { last },
+        }
     }
 
     /// The first address.
@@ -117,7 +120,7 @@ impl fmt::Display for Span {
         let size = self.size();
         // TOP cuts one address off the end of IPv6; the run is still written as the prefix it came from.
         let size = if self.last == TOP { size + 1 } else { size };
-        if size.is_power_of_two() && self.first % size == 0 {
+        if size.is_power_of_two() && self.first.is_multiple_of(size) {
             let width = if self.first().is_ipv4() { 32 } else { 128 };
             return write!(f, "{}/{}", self.first(), width - size.trailing_zeros());
         }
@@ -144,7 +147,9 @@ pub(crate) struct Written {
 pub(crate) fn parse(word: &str) -> Result<Written, NotSpan> {
     let wrong = |why: String| Err(NotSpan::Wrong(why));
     if word.contains('%') {
-        return wrong(format!("`{word}` names an interface (`%`), which is not supported: name an address without one"));
+        return wrong(format!(
+            "`{word}` names an interface (`%`), which is not supported: name an address without one"
+        ));
     }
     if let Some((address, length)) = word.split_once('/') {
         return match address.parse() {
@@ -155,7 +160,10 @@ pub(crate) fn parse(word: &str) -> Result<Written, NotSpan> {
         };
     }
     if let Ok(address) = word.parse::<IpAddr>() {
-        return Ok(Written { span: Span::address(address), host_bits: false });
+        return Ok(Written {
+            span: Span::address(address),
+            host_bits: false,
+        });
     }
     if let Some((left, right)) = word.split_once('-')
         && let Ok(first) = left.trim().parse::<IpAddr>()
@@ -174,7 +182,9 @@ fn cidr(word: &str, address: IpAddr, length: &str) -> Result<Written, NotSpan> {
     let width = if address.is_ipv4() { 32 } else { 128 };
     let digits = !length.is_empty() && length.len() <= 3 && length.bytes().all(|b| b.is_ascii_digit());
     let Some(length) = length.parse::<u32>().ok().filter(|l| digits && *l <= width) else {
-        return Err(NotSpan::Wrong(format!("`{word}`: the length after `/` must be a number from 0 to {width}")));
+        return Err(NotSpan::Wrong(format!(
+            "`{word}`: the length after `/` must be a number from 0 to {width}"
+        )));
     };
     let host = (1u128 << (width - length).min(127)) - 1;
     let host = if width - length == 128 { u128::MAX } else { host };
@@ -189,7 +199,10 @@ fn cidr(word: &str, address: IpAddr, length: &str) -> Result<Written, NotSpan> {
             "`{word}` holds all of IPv4 as well (::ffff:0:0/96): name IPv4 as IPv4, and IPv6 as 2000::/3 or smaller"
         )));
     }
-    Ok(Written { span: Span::keys(first, last), host_bits: bits & host != 0 })
+    Ok(Written {
+        span: Span::keys(first, last),
+        host_bits: bits & host != 0,
+    })
 }
 
 fn range(word: &str, first: IpAddr, right: &str) -> Result<Written, NotSpan> {
@@ -210,9 +223,9 @@ fn range(word: &str, first: IpAddr, right: &str) -> Result<Written, NotSpan> {
     }
     match Span::new(first, last) {
         Some(span) => Ok(Written { span, host_bits: false }),
-        None if key_of(first) > key_of(last) => {
-            Err(NotSpan::Wrong(format!("`{word}`: the range ends before it starts; put the lower address first")))
-        }
+        None if key_of(first) > key_of(last) => Err(NotSpan::Wrong(format!(
+            "`{word}`: the range ends before it starts; put the lower address first"
+        ))),
         None => Err(NotSpan::Wrong(format!("`{word}` holds all of IPv4 as well: name IPv4 as IPv4"))),
     }
 }
@@ -242,9 +255,7 @@ pub(crate) fn parse_name(word: &str) -> Result<String, String> {
             && !label.ends_with('-')
     };
     if name.is_empty() || name.len() > 253 || !name.split('.').all(good) {
-        return Err(format!(
-            "`{word}` is neither an address, a network, a range nor a host name"
-        ));
+        return Err(format!("`{word}` is neither an address, a network, a range nor a host name"));
     }
     Ok(name)
 }
@@ -259,7 +270,10 @@ pub(crate) struct SpanMap<T> {
 
 impl<T> Default for SpanMap<T> {
     fn default() -> Self {
-        Self { runs: Vec::new(), values: Vec::new() }
+        Self {
+            runs: Vec::new(),
+            values: Vec::new(),
+        }
     }
 }
 
@@ -316,14 +330,32 @@ impl<T> SpanMap<T> {
                 break;
             }
             if run.first > from {
-                pieces.push((Span { first: from, last: run.first - 1 }, None));
+                pieces.push((
+                    Span {
+                        first: from,
+                        last: run.first - 1,
+                    },
+                    None,
+                ));
             }
             let last = run.last.min(span.last);
-            pieces.push((Span { first: run.first.max(from), last }, self.values.get(*index)));
+            pieces.push((
+                Span {
+                    first: run.first.max(from),
+                    last,
+                },
+                self.values.get(*index),
+            ));
             from = last + 1;
         }
         if from <= span.last {
-            pieces.push((Span { first: from, last: span.last }, None));
+            pieces.push((
+                Span {
+                    first: from,
+                    last: span.last,
+                },
+                None,
+            ));
         }
         pieces
     }
@@ -370,7 +402,16 @@ mod tests {
 
     #[test]
     fn words_that_resolvers_take_for_addresses_are_no_names() {
-        for word in ["127.1", "0x7f000001", "0x7f.1", "2130706433", "10.0.0", "256.1.1.1", "10.0.0.*", "1.2.3.4."] {
+        for word in [
+            "127.1",
+            "0x7f000001",
+            "0x7f.1",
+            "2130706433",
+            "10.0.0",
+            "256.1.1.1",
+            "10.0.0.*",
+            "1.2.3.4.",
+        ] {
             assert!(matches!(parse(word), Err(NotSpan::Wrong(_))), "{word}");
             assert!(parse_name(word).is_err(), "{word}");
         }

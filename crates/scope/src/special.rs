@@ -91,9 +91,8 @@ static TABLE: &[Special] = &[
 ];
 
 /// The table as a map; a range that does not parse would leave a hole, which `every_range_is_read` rules out.
-pub(crate) static SPECIAL: LazyLock<SpanMap<&'static Special>> = LazyLock::new(|| {
-    SpanMap::build(TABLE.iter().filter_map(|s| Some((span::parse(s.range).ok()?.span, s))).collect())
-});
+pub(crate) static SPECIAL: LazyLock<SpanMap<&'static Special>> =
+    LazyLock::new(|| SpanMap::build(TABLE.iter().filter_map(|s| Some((span::parse(s.range).ok()?.span, s))).collect()));
 
 /// The row that holds a key.
 pub(crate) fn special(key: u128) -> Option<&'static Special> {
@@ -126,7 +125,9 @@ mod tests {
     #[test]
     fn every_range_is_read() {
         for row in TABLE {
-            let Ok(written) = span::parse(row.range) else { panic!("{} is not read", row.range) };
+            let Ok(written) = span::parse(row.range) else {
+                panic!("{} is not read", row.range)
+            };
             assert!(!written.host_bits, "{}", row.range);
         }
     }

@@ -114,7 +114,10 @@ impl Targets {
     pub fn parse_lines(text: &str) -> Result<Self, TargetErrors> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         Self::parse(text.lines().enumerate().flat_map(|(index, line)| {
-            uncomment(line).0.split(|c: char| c.is_whitespace() || c == ',').map(move |word| (Some(index + 1), word))
+            uncomment(line)
+                .0
+                .split(|c: char| c.is_whitespace() || c == ',')
+                .map(move |word| (Some(index + 1), word))
         }))
     }
 
@@ -128,7 +131,11 @@ impl Targets {
                 Err(why) => errors.push(TargetError { line, why }),
             }
         }
-        if errors.is_empty() { Ok(targets) } else { Err(TargetErrors(errors)) }
+        if errors.is_empty() {
+            Ok(targets)
+        } else {
+            Err(TargetErrors(errors))
+        }
     }
 
     /// Adds addresses, each looked at for itself.
@@ -142,7 +149,10 @@ impl Targets {
 
     /// A list of these.
     pub(crate) fn of(entries: impl IntoIterator<Item = Target>) -> Self {
-        Self { entries: entries.into_iter().collect(), ..Self::default() }
+        Self {
+            entries: entries.into_iter().collect(),
+            ..Self::default()
+        }
     }
 
     /// What a name resolved to.
@@ -177,10 +187,14 @@ impl Targets {
 
     /// The host names, each once.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        let names: BTreeSet<&str> = self.entries.iter().filter_map(|t| match &t.what {
-            What::Name(name) => Some(name.as_str()),
-            What::Addresses(_) => None,
-        }).collect();
+        let names: BTreeSet<&str> = self
+            .entries
+            .iter()
+            .filter_map(|t| match &t.what {
+                What::Name(name) => Some(name.as_str()),
+                What::Addresses(_) => None,
+            })
+            .collect();
         names.into_iter()
     }
 
@@ -222,8 +236,7 @@ impl Targets {
             let keys: Vec<u128> = match &target.what {
                 What::Addresses(span) => vec![span.first_key()],
                 What::Name(name) => {
-                    let keys: Vec<u128> =
-                        self.resolved(name).iter().map(|a| key_of(*a)).collect();
+                    let keys: Vec<u128> = self.resolved(name).iter().map(|a| key_of(*a)).collect();
                     for key in &keys {
                         let list = names.entry(*key).or_default();
                         if !list.contains(&(name.clone(), target.port)) {
@@ -237,7 +250,12 @@ impl Targets {
                 schemes.extend(keys.into_iter().map(|key| ((key, port), scheme)));
             }
         }
-        Visits { direct, names, schemes, ports: ports.clone() }
+        Visits {
+            direct,
+            names,
+            schemes,
+            ports: ports.clone(),
+        }
     }
 }
 
@@ -281,7 +299,9 @@ fn bracketed(word: &str) -> Result<(IpAddr, Option<u16>), String> {
     let wrong = || format!("`{word}` is no address with a port: write it as [2001:db8::1]:11434");
     let (address, rest) = word.strip_prefix('[').and_then(|w| w.split_once(']')).ok_or_else(wrong)?;
     if address.contains('%') {
-        return Err(format!("`{word}` names an interface (`%`), which is not supported: name an address without one"));
+        return Err(format!(
+            "`{word}` names an interface (`%`), which is not supported: name an address without one"
+        ));
     }
     let address: std::net::Ipv6Addr = address.parse().map_err(|_| wrong())?;
     let port = match rest.strip_prefix(':') {
@@ -338,7 +358,11 @@ fn parse_url(word: &str, note: &mut dyn FnMut(String)) -> Result<Target, String>
     if !matches!(path, "" | "/") {
         note(format!("of `{word}` only scheme, host and port are used; the path is ignored"));
     }
-    Ok(Target { what, port: Some(port.unwrap_or(default)), scheme: Some(scheme) })
+    Ok(Target {
+        what,
+        port: Some(port.unwrap_or(default)),
+        scheme: Some(scheme),
+    })
 }
 
 /// A run of addresses of which each is looked at on the same ports.
@@ -399,7 +423,13 @@ impl Pairs {
                     [one] => Arc::clone(&groups[*one].0),
                     many => Arc::new(Ports::new(many.iter().flat_map(|g| groups[*g].0.as_slice()).copied())),
                 });
-                push(&mut segments, Segment { span: Span::keys(from, at - 1), ports: Arc::clone(ports) });
+                push(
+                    &mut segments,
+                    Segment {
+                        span: Span::keys(from, at - 1),
+                        ports: Arc::clone(ports),
+                    },
+                );
             }
             if starts {
                 active.insert(group);
@@ -442,7 +472,9 @@ impl Pairs {
     pub fn contains(&self, address: IpAddr, port: u16) -> bool {
         let key = key_of(address);
         let at = self.segments.partition_point(|s| s.span.last_key() < key);
-        self.segments.get(at).is_some_and(|s| s.span.contains(address) && s.ports.contains(port))
+        self.segments
+            .get(at)
+            .is_some_and(|s| s.span.contains(address) && s.ports.contains(port))
     }
 }
 
@@ -557,10 +589,33 @@ mod tests {
     #[test]
     fn wrong_words() {
         let words = [
-            "10.0.0.256", "10.0.0.0/33", "fd00::/129", "10.0.0.0/", "10.0.0.0/+8", "10.0.0.20-10", "10.0.0.1-fd00::1",
-            "10.0.0.1-x", "10.0.0.*", "127.1", "fe80::1%eth0", "[fe80::1%eth0]:80", "[fd00::1", "[fd00::1]x",
-            "host:0", "host:65536", "host:", "10.0.0.1:80:90", "10.0.0.0/24:80", "10.0.0.1-5:80", "host/path",
-            "ftp://host", "http://user:secret@host/", "http://", "http://ho st", "a..b", "::/0",
+            "10.0.0.256",
+            "10.0.0.0/33",
+            "fd00::/129",
+            "10.0.0.0/",
+            "10.0.0.0/+8",
+            "10.0.0.20-10",
+            "10.0.0.1-fd00::1",
+            "10.0.0.1-x",
+            "10.0.0.*",
+            "127.1",
+            "fe80::1%eth0",
+            "[fe80::1%eth0]:80",
+            "[fd00::1",
+            "[fd00::1]x",
+            "host:0",
+            "host:65536",
+            "host:",
+            "10.0.0.1:80:90",
+            "10.0.0.0/24:80",
+            "10.0.0.1-5:80",
+            "host/path",
+            "ftp://host",
+            "http://user:secret@host/",
+            "http://",
+            "http://ho st",
+            "a..b",
+            "::/0",
         ];
         let errors: Vec<String> = words
             .iter()
@@ -578,10 +633,16 @@ mod tests {
         let targets = Targets::parse_lines(text).expect("a list");
         assert_eq!(targets.entries().len(), 5);
         let notes: Vec<(Option<usize>, &str)> = targets.notes().iter().map(|n| (n.line, n.text.as_str())).collect();
-        assert_eq!(notes, [
-            (Some(5), "of `http://h:1234/x#y` only scheme, host and port are used; the path is ignored"),
-            (Some(6), "`10.0.0.9/24` is taken as the network 10.0.0.0/24"),
-        ]);
+        assert_eq!(
+            notes,
+            [
+                (
+                    Some(5),
+                    "of `http://h:1234/x#y` only scheme, host and port are used; the path is ignored"
+                ),
+                (Some(6), "`10.0.0.9/24` is taken as the network 10.0.0.0/24"),
+            ]
+        );
         let error = Targets::parse_lines("10.0.0.1\n10.0.0.300\n\nhost:0").expect_err("two mistakes");
         assert_eq!(error.0.iter().map(|e| e.line).collect::<Vec<_>>(), [Some(2), Some(4)]);
     }
@@ -596,8 +657,7 @@ mod tests {
 
     #[test]
     fn names_are_visited_by_name() {
-        let mut targets =
-            Targets::parse_words(["https://a.example", "b.example", "10.0.0.1:80", "c.example:81"]).expect("targets");
+        let mut targets = Targets::parse_words(["https://a.example", "b.example", "10.0.0.1:80", "c.example:81"]).expect("targets");
         assert_eq!(targets.names().collect::<Vec<_>>(), ["a.example", "b.example", "c.example"]);
         let ip = |text: &str| text.parse::<IpAddr>().expect("an address");
         for name in ["a.example", "b.example", "c.example"] {
@@ -606,9 +666,27 @@ mod tests {
         let ports = Ports::new([80]);
         let visits = targets.visits(&ports);
         let visit = |port| visits.at(ip("10.0.0.1"), port);
-        assert_eq!(visit(80), Visit { by_address: true, names: vec!["b.example".into()], scheme: None });
-        assert_eq!(visit(81), Visit { by_address: false, names: vec!["c.example".into()], scheme: None });
-        let tls = Visit { by_address: false, names: vec!["a.example".into()], scheme: Some(Scheme::Https) };
+        assert_eq!(
+            visit(80),
+            Visit {
+                by_address: true,
+                names: vec!["b.example".into()],
+                scheme: None
+            }
+        );
+        assert_eq!(
+            visit(81),
+            Visit {
+                by_address: false,
+                names: vec!["c.example".into()],
+                scheme: None
+            }
+        );
+        let tls = Visit {
+            by_address: false,
+            names: vec!["a.example".into()],
+            scheme: Some(Scheme::Https),
+        };
         assert_eq!(visit(443), tls);
         assert_eq!(targets.pairs(&ports).len(), 3);
     }

@@ -25,7 +25,7 @@ schema = "vigie.baseline/1"
 [[accept]]
 finding = "open-inference"
 subject = "192.0.2.0/24"
-reason = "the laboratory's"
+reason = "the team's"
 expires = 2026-12-31
 by = "ops@example.net"
 
@@ -87,7 +87,7 @@ fn says_what_expired_and_what_fits_nothing() {
     baseline.apply(&mut open, day("2026-11-22"));
     assert_eq!(
         baseline.notes(day("2026-11-22")),
-        ["baseline line 16: plain-http at * expired on 2025-12-31 and no longer counts"]
+        ["baseline line 17: plain-http at * expired on 2025-12-31 and no longer counts"]
     );
     let unused: Vec<&str> = baseline.unused().map(|entry| entry.finding.as_str()).collect();
     assert_eq!(unused, ["no-such-finding", "vulnerable-version"]);

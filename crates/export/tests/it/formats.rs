@@ -14,13 +14,9 @@ pub(crate) fn written(format: Format, observations: &[Observation], options: Opt
     let mut report = report(format, &mut out, options);
     report.begin().expect("a vector takes every byte");
     for observation in observations {
-        report
-            .observation(observation)
-            .expect("a vector takes every byte");
+        report.observation(observation).expect("a vector takes every byte");
     }
-    report
-        .end(&samples::summary(observations))
-        .expect("a vector takes every byte");
+    report.end(&samples::summary(observations)).expect("a vector takes every byte");
     drop(report);
     String::from_utf8(out).expect("every format is UTF-8")
 }
@@ -79,10 +75,7 @@ fn intelmq_legacy_whole() {
 fn jsonl_is_exactly_the_records() {
     let all = samples::all();
     let out = written(Format::Jsonl, &all, Options::default());
-    let read: Vec<Observation> = out
-        .lines()
-        .map(|line| serde_json::from_str(line).expect("a record"))
-        .collect();
+    let read: Vec<Observation> = out.lines().map(|line| serde_json::from_str(line).expect("a record")).collect();
     assert_eq!(read, all);
 }
 
@@ -92,28 +85,21 @@ fn json_holds_exactly_the_records_and_the_summary() {
     let out = written(Format::Json, &all, Options::default());
     let value: Value = serde_json::from_str(&out).expect("one JSON document");
     assert_eq!(value["schema"], "vigie.report/1");
-    let read: Vec<Observation> =
-        serde_json::from_value(value["observations"].clone()).expect("records");
+    let read: Vec<Observation> = serde_json::from_value(value["observations"].clone()).expect("records");
     assert_eq!(read, all);
-    let summary: vigie_export::Summary =
-        serde_json::from_value(value["summary"].clone()).expect("a summary");
+    let summary: vigie_export::Summary = serde_json::from_value(value["summary"].clone()).expect("a summary");
     assert_eq!(summary, samples::summary(&all));
 }
 
 #[test]
 fn an_empty_run_is_still_a_document() {
-    let json: Value = serde_json::from_str(&written(Format::Json, &[], Options::default()))
-        .expect("one JSON document");
+    let json: Value = serde_json::from_str(&written(Format::Json, &[], Options::default())).expect("one JSON document");
     assert_eq!(json["observations"], Value::Array(Vec::new()));
-    let sarif: Value = serde_json::from_str(&written(Format::Sarif, &[], Options::default()))
-        .expect("one JSON document");
+    let sarif: Value = serde_json::from_str(&written(Format::Sarif, &[], Options::default())).expect("one JSON document");
     assert_eq!(sarif["runs"][0]["results"], Value::Array(Vec::new()));
     assert_eq!(written(Format::Jsonl, &[], Options::default()), "");
     assert_eq!(written(Format::Intelmq, &[], Options::default()), "");
-    assert_eq!(
-        written(Format::Csv, &[], Options::default()).lines().count(),
-        1
-    );
+    assert_eq!(written(Format::Csv, &[], Options::default()).lines().count(), 1);
 }
 
 /// A writer that tells how much has been flushed through it.
@@ -139,9 +125,7 @@ fn jsonl_and_intelmq_stream() {
         let pipe = Pipe::default();
         let mut report = report(format, pipe.clone(), Options::default());
         report.begin().expect("the pipe takes it");
-        report
-            .observation(&samples::ollama_open())
-            .expect("the pipe takes it");
+        report.observation(&samples::ollama_open()).expect("the pipe takes it");
         let inner = pipe.0.lock().expect("one thread");
         assert!(inner.0.ends_with(b"}\n"), "{format}");
         assert_eq!(inner.1, inner.0.len(), "{format}: not flushed");
@@ -179,16 +163,9 @@ fn hostile_text_never_acts_in_any_format() {
             };
             let out = written(format, &[samples::hostile()], options);
             // The table's own colours are taken out as a terminal without colour would have it.
-            let out = if format == Format::Table {
-                own_colours_removed(&out)
-            } else {
-                out
-            };
+            let out = if format == Format::Table { own_colours_removed(&out) } else { out };
             for c in out.chars() {
-                assert!(
-                    !text::is_unsafe(c) || matches!(c, '\n' | '\r'),
-                    "{format}: {c:?}"
-                );
+                assert!(!text::is_unsafe(c) || matches!(c, '\n' | '\r'), "{format}: {c:?}");
             }
             assert!(!out.contains("\nNext: rm"), "{format}");
         }
@@ -232,20 +209,13 @@ fn unknown_is_never_zero_in_csv() {
     };
     assert_eq!((cell(1, "models_count"), cell(1, "models_why")), ("", "hidden"));
     assert_eq!((cell(2, "models_count"), cell(2, "models_why")), ("0", ""));
-    assert_eq!(
-        (cell(1, "advisories_affected"), cell(1, "advisories_why")),
-        ("", "not-carried")
-    );
+    assert_eq!((cell(1, "advisories_affected"), cell(1, "advisories_why")), ("", "not-carried"));
 }
 
 #[test]
 fn sarif_fingerprints_name_the_finding_and_nothing_that_changes() {
     let prints = |observation: &Observation| -> Vec<Value> {
-        let out = written(
-            Format::Sarif,
-            std::slice::from_ref(observation),
-            Options::default(),
-        );
+        let out = written(Format::Sarif, std::slice::from_ref(observation), Options::default());
         let value: Value = serde_json::from_str(&out).expect("one JSON document");
         value["runs"][0]["results"]
             .as_array()
@@ -281,17 +251,11 @@ fn sarif_accepted_findings_are_suppressed_and_suspects_alarm_nobody() {
     let out = written(Format::Sarif, &all, Options::default());
     let value: Value = serde_json::from_str(&out).expect("one JSON document");
     let results = value["runs"][0]["results"].as_array().expect("results");
-    let suppressed: Vec<&Value> = results
-        .iter()
-        .filter(|result| result["suppressions"].is_array())
-        .collect();
+    let suppressed: Vec<&Value> = results.iter().filter(|result| result["suppressions"].is_array()).collect();
     assert_eq!(suppressed.len(), 1);
     assert_eq!(suppressed[0]["ruleId"], "open-inference");
     assert_eq!(suppressed[0]["suppressions"][0]["status"], "accepted");
-    let suspects: Vec<&Value> = results
-        .iter()
-        .filter(|result| result["properties"]["suspect"] == true)
-        .collect();
+    let suspects: Vec<&Value> = results.iter().filter(|result| result["properties"]["suspect"] == true).collect();
     assert_eq!(suspects.len(), 1);
     assert_eq!(suspects[0]["level"], "note");
 }
@@ -320,11 +284,7 @@ fn intelmq_files_each_kind_apart() {
         .collect();
     assert_eq!(
         kinds,
-        [
-            "vulnerable-system",
-            "information-disclosure",
-            "potentially-unwanted-accessible"
-        ]
+        ["vulnerable-system", "information-disclosure", "potentially-unwanted-accessible"]
     );
 }
 

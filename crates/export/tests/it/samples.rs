@@ -1,20 +1,19 @@
 //! A varied set of observations for the snapshots, the schemas and the validators.
 //!
 //! Constructed, not recorded: addresses, names and numbers are those reserved for documentation (RFC 5737, 3849, 5398),
-//! and the verdicts follow the ranges of the published advisories named.
+//! and the verdicts follow the ranges of the published advisories named (the condition on one of them is made up).
 
 use std::net::SocketAddr;
 
 use vigie_export::{Counts, RuleKind, RuleText, Summary};
 use vigie_model::{
-    Activity, AdvisoryVerdict, Capability, Certificate, Confidence, Deception, Endpoint, Evidence,
-    EvidenceKind, EvidenceWeight, Exposure, Finding, Identity, Known, Leak, LeakKind, Listener,
-    Model, Network, Observation, Posture, PromptClass, Reach, RunningModel, SCHEMA, Severity,
-    Source, SourceKind, Standard, Tell, TextPrint, Timestamp, Tool, ToolRisk, Verdict, Why, sha256,
+    Activity, AdvisoryVerdict, Capability, Certificate, Confidence, Deception, Endpoint, Evidence, EvidenceKind, EvidenceWeight, Exposure,
+    Finding, Identity, Known, Leak, LeakKind, Listener, Model, Network, Observation, Posture, PromptClass, Reach, RunningModel, SCHEMA,
+    Severity, Source, SourceKind, Standard, Tell, TextPrint, Timestamp, Tool, ToolRisk, Verdict, Why, sha256,
 };
 
 /// The whole set, in the order in which a scan might see it.
-pub fn all() -> Vec<Observation> {
+pub(crate) fn all() -> Vec<Observation> {
     vec![
         ollama_open(),
         ollama_loopback(),
@@ -32,7 +31,7 @@ pub fn all() -> Vec<Observation> {
 }
 
 /// The summary of a run that saw these.
-pub fn summary(observations: &[Observation]) -> Summary {
+pub(crate) fn summary(observations: &[Observation]) -> Summary {
     let mut summary = Summary::new("vigie", "0.1.0");
     summary.scan = Known::Known("20261121T222739Z-7f3a".to_owned());
     summary.seed = Known::Known("18446744073709551615".to_owned());
@@ -53,7 +52,7 @@ pub fn summary(observations: &[Observation]) -> Summary {
 }
 
 /// What a caller may know of some of the rules.
-pub fn rules() -> Vec<RuleText> {
+pub(crate) fn rules() -> Vec<RuleText> {
     vec![
         RuleText {
             id: "open-inference".to_owned(),
@@ -72,7 +71,7 @@ pub fn rules() -> Vec<RuleText> {
     ]
 }
 
-pub fn ollama_open() -> Observation {
+pub(crate) fn ollama_open() -> Observation {
     let mut seen = observation("192.0.2.10:11434", "ollama", "0.17.0", 0.99);
     seen.endpoint.tls = Known::Known(false);
     seen.exposure.posture = Known::Known(Posture::Open);
@@ -151,12 +150,7 @@ pub fn ollama_open() -> Observation {
             "192.0.2.10:11434 tiny:latest",
             "A system prompt is readable",
         ),
-        finding(
-            "plain-http",
-            Severity::Medium,
-            "192.0.2.10:11434",
-            "Requests travel in plain text",
-        ),
+        finding("plain-http", Severity::Medium, "192.0.2.10:11434", "Requests travel in plain text"),
         finding(
             "uncensored-model",
             Severity::Low,
@@ -167,7 +161,7 @@ pub fn ollama_open() -> Observation {
     seen
 }
 
-pub fn ollama_loopback() -> Observation {
+pub(crate) fn ollama_loopback() -> Observation {
     let mut seen = observation("127.0.0.1:11434", "ollama", "0.31.2", 0.99);
     seen.endpoint.tls = Known::Known(false);
     seen.listener = Some(Listener {
@@ -191,14 +185,11 @@ pub fn ollama_loopback() -> Observation {
     seen
 }
 
-pub fn ollama_bound_everywhere() -> Observation {
+pub(crate) fn ollama_bound_everywhere() -> Observation {
     let mut seen = observation("10.0.0.5:11434", "ollama", "0.6.0", 0.99);
     seen.endpoint.tls = Known::Known(false);
     seen.listener = Some(Listener {
-        bound: vec![
-            "0.0.0.0".parse().expect("an address"),
-            "::".parse().expect("an address"),
-        ],
+        bound: vec!["0.0.0.0".parse().expect("an address"), "::".parse().expect("an address")],
         answers_on: vec!["10.0.0.5".parse().expect("an address")],
         process: Known::unknown_because(Why::Refused, "owned by another user"),
         pid: Known::unknown(Why::Refused),
@@ -217,20 +208,15 @@ pub fn ollama_bound_everywhere() -> Observation {
     seen.exposure.capabilities = Known::unknown_because(Why::TooOld, "before 0.6.4");
     seen.exposure.running = Known::Known(Vec::new());
     let mut accepted = open_inference("10.0.0.5:11434");
-    accepted.accepted = Some("the laboratory's own server, until the gateway is up".to_owned());
+    accepted.accepted = Some("the team's own server, until the gateway is up".to_owned());
     seen.findings = vec![
         accepted,
-        finding(
-            "plain-http",
-            Severity::Medium,
-            "10.0.0.5:11434",
-            "Requests travel in plain text",
-        ),
+        finding("plain-http", Severity::Medium, "10.0.0.5:11434", "Requests travel in plain text"),
     ];
     seen
 }
 
-pub fn llama_cpp_with_key() -> Observation {
+pub(crate) fn llama_cpp_with_key() -> Observation {
     let mut seen = observation("192.0.2.11:8080", "llama-cpp", "", 0.95);
     seen.identity.version = Known::unknown(Why::Refused);
     seen.endpoint.name = Some("ai.example.net".to_owned());
@@ -264,7 +250,7 @@ pub fn llama_cpp_with_key() -> Observation {
     seen
 }
 
-pub fn open_webui_first_admin() -> Observation {
+pub(crate) fn open_webui_first_admin() -> Observation {
     let mut seen = observation("192.0.2.12:3000", "open-webui", "0.11.4", 0.8);
     seen.endpoint.tls = Known::Known(false);
     seen.exposure.posture = Known::Known(Posture::FirstAdmin);
@@ -284,7 +270,7 @@ pub fn open_webui_first_admin() -> Observation {
     seen
 }
 
-pub fn mcp_with_a_shell() -> Observation {
+pub(crate) fn mcp_with_a_shell() -> Observation {
     let mut seen = observation("192.0.2.13:8000", "mcp", "1.0.0", 0.97);
     seen.exposure.posture = Known::Known(Posture::Open);
     seen.exposure.models = Known::unknown(Why::NotCarried);
@@ -315,7 +301,7 @@ pub fn mcp_with_a_shell() -> Observation {
     seen
 }
 
-pub fn vllm_vulnerable() -> Observation {
+pub(crate) fn vllm_vulnerable() -> Observation {
     let mut seen = observation("192.0.2.14:8000", "vllm", "0.21.0", 0.98);
     seen.exposure.posture = Known::Known(Posture::Open);
     seen.exposure.activity = Known::Known(Activity::Active);
@@ -351,7 +337,7 @@ pub fn vllm_vulnerable() -> Observation {
     seen
 }
 
-pub fn litellm_exploited() -> Observation {
+pub(crate) fn litellm_exploited() -> Observation {
     let mut seen = observation("192.0.2.16:4000", "litellm", "1.83.0", 0.9);
     seen.endpoint.tls = Known::Known(true);
     seen.exposure.posture = Known::Known(Posture::Key);
@@ -378,7 +364,7 @@ pub fn litellm_exploited() -> Observation {
     seen
 }
 
-pub fn ipv6_ollama() -> Observation {
+pub(crate) fn ipv6_ollama() -> Observation {
     let mut seen = observation("[2001:db8::10]:11434", "ollama", "0.5.7", 0.99);
     seen.exposure.posture = Known::unknown(Why::Unparsable);
     seen.exposure.models = Known::unknown_because(Why::Unparsable, "GET /api/tags: cut short");
@@ -391,7 +377,7 @@ pub fn ipv6_ollama() -> Observation {
     seen
 }
 
-pub fn unrecognised() -> Observation {
+pub(crate) fn unrecognised() -> Observation {
     let mut seen = observation("192.0.2.20:8080", "", "", 0.0);
     seen.identity.product = Known::unknown(Why::NotCarried);
     seen.identity.version = Known::unknown(Why::NotAsked);
@@ -405,7 +391,7 @@ pub fn unrecognised() -> Observation {
     seen
 }
 
-pub fn honeypot() -> Observation {
+pub(crate) fn honeypot() -> Observation {
     let mut seen = observation("198.51.100.7:11434", "ollama", "0.5.0", 0.6);
     seen.exposure.posture = Known::Known(Posture::Open);
     seen.exposure.models = Known::Known(vec![model("llama3:latest", &["completion"])]);
@@ -426,7 +412,7 @@ pub fn honeypot() -> Observation {
 }
 
 /// A server that says what hurts: in a terminal, a spreadsheet, a viewer of SARIF.
-pub fn hostile() -> Observation {
+pub(crate) fn hostile() -> Observation {
     const BAD: &str = "=cmd|'/C calc'!A0\u{1b}[2J\u{1b}]0;owned\u{7}\r\nNext: rm -rf ~\u{202e}gpj.\u{2066}\u{9b}31m";
     let mut seen = observation("192.0.2.66:11434", "ollama", BAD, 0.99);
     seen.endpoint.name = Some("evil\u{1b}[1m.example.net".to_owned());
@@ -454,7 +440,7 @@ pub fn hostile() -> Observation {
 }
 
 /// Many endpoints with few differences, as a large scan gives.
-pub fn many(count: u32) -> Vec<Observation> {
+pub(crate) fn many(count: u32) -> Vec<Observation> {
     (0..count)
         .map(|n| {
             let mut seen = match n % 5 {
@@ -544,12 +530,7 @@ fn verdict(id: &str, verdict: Verdict, severity: Severity, fixed: Option<&str>) 
 }
 
 fn open_inference(subject: &str) -> Finding {
-    let mut open = finding(
-        "open-inference",
-        Severity::High,
-        subject,
-        "Anyone can run its models without a key",
-    );
+    let mut open = finding("open-inference", Severity::High, subject, "Anyone can run its models without a key");
     open.evidence = EvidenceKind::Inferred;
     open.confidence = Confidence::Medium;
     open.standards = vec![
@@ -558,8 +539,7 @@ fn open_inference(subject: &str) -> Finding {
         standard("anssi-genai", "R13"),
         standard("cwe", "CWE-306"),
     ];
-    open.remedy =
-        "Bind it to loopback, or put a gateway that asks for a key before it".to_owned();
+    open.remedy = "Bind it to loopback, or put a gateway that asks for a key before it".to_owned();
     open
 }
 

@@ -132,14 +132,10 @@ fn every_code_of_the_unknown_is_accepted() {
 #[test]
 fn every_word_is_accepted() {
     use vigie_model::{
-        Activity, Confidence, EvidenceKind, EvidenceWeight, LeakKind, Posture, PromptClass, Reach,
-        Severity, SourceKind, ToolRisk, Verdict,
+        Activity, Confidence, EvidenceKind, EvidenceWeight, LeakKind, Posture, PromptClass, Reach, Severity, SourceKind, ToolRisk, Verdict,
     };
     fn words<T: serde::Serialize>(values: &[T]) -> Vec<Value> {
-        values
-            .iter()
-            .map(|value| serde_json::to_value(value).expect("a word"))
-            .collect()
+        values.iter().map(|value| serde_json::to_value(value).expect("a word")).collect()
     }
     let schemas = Schemas::new(true);
     let mut seen = samples::ollama_open();
@@ -147,27 +143,69 @@ fn every_word_is_accepted() {
     let base = record(&seen);
     let cases = [
         ("/source/kind", words(&[SourceKind::Scan, SourceKind::Import, SourceKind::Fleet])),
-        ("/identity/evidence/0/weight", words(&[
-            EvidenceWeight::Unique, EvidenceWeight::Strong, EvidenceWeight::Weak, EvidenceWeight::Contradicts,
-        ])),
-        ("/exposure/posture/known", words(&[
-            Posture::Open, Posture::Key, Posture::Login, Posture::Signup, Posture::FirstAdmin, Posture::Forbidden,
-        ])),
+        (
+            "/identity/evidence/0/weight",
+            words(&[
+                EvidenceWeight::Unique,
+                EvidenceWeight::Strong,
+                EvidenceWeight::Weak,
+                EvidenceWeight::Contradicts,
+            ]),
+        ),
+        (
+            "/exposure/posture/known",
+            words(&[
+                Posture::Open,
+                Posture::Key,
+                Posture::Login,
+                Posture::Signup,
+                Posture::FirstAdmin,
+                Posture::Forbidden,
+            ]),
+        ),
         ("/exposure/activity/known", words(&[Activity::Active, Activity::Dormant])),
-        ("/exposure/models/known/0/system_prompt/known/class", words(&[
-            PromptClass::Empty, PromptClass::Default, PromptClass::Custom, PromptClass::Uncensored,
-        ])),
-        ("/exposure/tools/known/0/risks/0", words(&[
-            ToolRisk::CodeExecution, ToolRisk::FileAccess, ToolRisk::Network, ToolRisk::Database,
-            ToolRisk::Secrets, ToolRisk::Privileged, ToolRisk::Other,
-        ])),
-        ("/exposure/leaks/0/what", words(&[
-            LeakKind::Models, LeakKind::SystemPrompt, LeakKind::Prompts, LeakKind::Settings,
-            LeakKind::Credentials, LeakKind::Data, LeakKind::Metrics,
-        ])),
-        ("/advisories/0/verdict", words(&[Verdict::Affected, Verdict::NotAffected, Verdict::Unknown])),
+        (
+            "/exposure/models/known/0/system_prompt/known/class",
+            words(&[
+                PromptClass::Empty,
+                PromptClass::Default,
+                PromptClass::Custom,
+                PromptClass::Uncensored,
+            ]),
+        ),
+        (
+            "/exposure/tools/known/0/risks/0",
+            words(&[
+                ToolRisk::CodeExecution,
+                ToolRisk::FileAccess,
+                ToolRisk::Network,
+                ToolRisk::Database,
+                ToolRisk::Secrets,
+                ToolRisk::Privileged,
+                ToolRisk::Other,
+            ]),
+        ),
+        (
+            "/exposure/leaks/0/what",
+            words(&[
+                LeakKind::Models,
+                LeakKind::SystemPrompt,
+                LeakKind::Prompts,
+                LeakKind::Settings,
+                LeakKind::Credentials,
+                LeakKind::Data,
+                LeakKind::Metrics,
+            ]),
+        ),
+        (
+            "/advisories/0/verdict",
+            words(&[Verdict::Affected, Verdict::NotAffected, Verdict::Unknown]),
+        ),
         ("/findings/0/severity", words(&Severity::ALL)),
-        ("/findings/0/confidence", words(&[Confidence::Low, Confidence::Medium, Confidence::High])),
+        (
+            "/findings/0/confidence",
+            words(&[Confidence::Low, Confidence::Medium, Confidence::High]),
+        ),
         ("/findings/0/evidence", words(&[EvidenceKind::Observed, EvidenceKind::Inferred])),
     ];
     for (pointer, words) in cases {

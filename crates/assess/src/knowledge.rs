@@ -1,0 +1,80 @@
+//! What vigie knows on the day it looks: catalogue, measurements, advisories, words.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use vigie_advisory::Advisories;
+use vigie_catalog::{Catalog, Measured};
+use vigie_model::{AdvisoryVerdict, Known, Observation};
+
+use crate::rules;
+use crate::texts::Texts;
+
+/// The catalogue, what its fixtures measured, the advisories and the words of the findings.
+#[derive(Clone, Debug)]
+pub struct Knowledge {
+    /// The catalogue.
+    pub catalog: Arc<Catalog>,
+    /// What its fixtures measured.
+    pub measured: Arc<Measured>,
+    /// The advisories.
+    pub advisories: Arc<Advisories>,
+    /// The words.
+    pub texts: Arc<Texts>,
+    verdicts: Verdicts,
+}
+
+/// Verdicts by product and version: a network runs few of either, and ordering versions costs more than a look-up.
+#[derive(Clone, Debug, Default)]
+struct Verdicts(Arc<Mutex<HashMap<(String, Known<String>), Arc<Vec<AdvisoryVerdict>>>>>);
+
+/// The most pairs remembered: a hostile network that invents versions makes no memory grow.
+const MAX_REMEMBERED: usize = 4_096;
+
+impl Knowledge {
+    /// What this build carries.
+    ///
+    /// # Panics
+    ///
+    /// Never in a build that passed its tests: they load the same files.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "the tests load the same files")]
+    pub fn embedded() -> Self {
+        Self {
+            catalog: Catalog::embedded(),
+            measured: Arc::new(Measured::embedded()),
+            advisories: Arc::new(Advisories::load(vigie_catalog::embedded_advisories()).expect("the embedded advisories load")),
+            texts: Arc::new(Texts::load(&vigie_catalog::embedded_findings()).expect("the embedded findings load")),
+            verdicts: Verdicts::default(),
+        }
+    }
+
+    /// The same with another catalogue, as `--catalog` gives it.
+    #[must_use]
+    pub fn with(catalog: Arc<Catalog>, measured: Arc<Measured>, advisories: Arc<Advisories>, texts: Arc<Texts>) -> Self {
+        Self { catalog, measured, advisories, texts, verdicts: Verdicts::default() }
+    }
+
+    /// The advisories held against a product's version.
+    #[must_use]
+    pub fn verdicts(&self, product: &str, version: &Known<String>) -> Vec<AdvisoryVerdict> {
+        let Some(product) = self.catalog.product(product) else { return Vec::new() };
+        let key = (product.id.clone(), version.clone());
+        let mut remembered = self.verdicts.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = remembered.get(&key) {
+            return known.to_vec();
+        }
+        let verdicts = self.advisories.against(&product.packages, product.versions, version);
+        if remembered.len() < MAX_REMEMBERED {
+            remembered.insert(key, Arc::new(verdicts.clone()));
+        }
+        verdicts
+    }
+
+    /// Holds the advisories against an observation and draws its findings; what stood there before is replaced.
+    pub fn assess(&self, observation: &mut Observation) {
+        let product = observation.identity.product.known().and_then(|id| self.catalog.product(id));
+        observation.advisories = product.map(|product| self.verdicts(&product.id, &observation.identity.version)).unwrap_or_default();
+        observation.findings = rules::findings(observation, product, &self.texts);
+    }
+}

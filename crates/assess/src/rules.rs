@@ -1,0 +1,338 @@
+//! The findings of a look from outside. One rule, one function.
+
+use std::collections::BTreeMap;
+
+use vigie_catalog::{Kind, Product};
+use vigie_model::{
+    Activity, Confidence, Effect, EvidenceKind, Finding, Known, LeakKind, Model, Observation, Posture, PromptClass, Reach, Severity,
+    ToolRisk, Verdict,
+};
+
+use crate::texts::Texts;
+
+/// The findings of an observation, the worst first.
+pub(crate) fn findings(observation: &Observation, product: Option<&Product>, texts: &Texts) -> Vec<Finding> {
+    let look = Look { observation, product };
+    let mut found: Vec<Draft> = Vec::new();
+    if let Some(product) = product {
+        found.extend(open_inference(&look, product));
+        found.extend(management_reachable(&look, product));
+        found.extend(empty_server_fillable(&look, product));
+        found.extend(models_readable(&look));
+        found.extend(system_prompt_readable(&look));
+        found.extend(leaks(&look));
+        found.extend(partial_key(&look));
+        found.extend(accounts(&look));
+        found.extend(open_application(&look, product));
+        found.extend(tools_without_authentication(&look));
+        found.extend(vulnerable_version(&look));
+        found.extend(plain_http(&look));
+        found.extend(uncensored_model(&look));
+        found.extend(paid_quota_exposed(&look));
+    }
+    found.extend(suspected_deception(&look));
+    let only_here = look.only_here();
+    if only_here && product.is_some() {
+        found.push(Draft::new("loopback-only", Confidence::High, EvidenceKind::Observed, String::new()));
+    }
+    let mut findings: Vec<Finding> = found.into_iter().filter_map(|draft| finish(draft, &look, texts, only_here)).collect();
+    findings.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.id.cmp(&b.id)).then_with(|| a.subject.cmp(&b.subject)));
+    findings
+}
+
+struct Look<'o> {
+    observation: &'o Observation,
+    product: Option<&'o Product>,
+}
+
+/// A finding before its words are put to it.
+struct Draft {
+    id: &'static str,
+    severity: Option<Severity>,
+    confidence: Confidence,
+    evidence: EvidenceKind,
+    detail: String,
+    about: Option<String>,
+    advisories: Vec<String>,
+}
+
+impl Draft {
+    fn new(id: &'static str, confidence: Confidence, evidence: EvidenceKind, detail: String) -> Self {
+        Self { id, severity: None, confidence, evidence, detail, about: None, advisories: Vec::new() }
+    }
+
+    fn severity(mut self, severity: Severity) -> Self {
+        self.severity = Some(severity);
+        self
+    }
+}
+
+impl Look<'_> {
+    fn posture(&self) -> Option<Posture> {
+        self.observation.exposure.posture.known().copied()
+    }
+
+    fn is_open(&self) -> bool {
+        self.posture() == Some(Posture::Open)
+    }
+
+    fn models(&self) -> &[Model] {
+        self.observation.exposure.models.known().map_or(&[], Vec::as_slice)
+    }
+
+    /// Seen on this machine, and bound to loopback: others cannot reach it.
+    fn only_here(&self) -> bool {
+        self.observation.listener.is_some() && self.observation.exposure.reach.known() == Some(&Reach::Loopback)
+    }
+
+    fn is_public(&self) -> bool {
+        self.observation.exposure.reach.known() == Some(&Reach::Public)
+    }
+
+    fn seen_at(&self) -> String {
+        self.observation.exposure.posture_from.as_ref().map_or_else(String::new, |from| format!("{from} answered without credentials. "))
+    }
+}
+
+fn finish(draft: Draft, look: &Look<'_>, texts: &Texts, only_here: bool) -> Option<Finding> {
+    let text = texts.get(draft.id)?;
+    let mut severity = draft.severity.unwrap_or(text.severity);
+    if only_here {
+        // Bound to loopback is how it should be: information, not an alarm. A vulnerable version stays worth an upgrade.
+        severity = severity.min(if draft.id == "vulnerable-version" { Severity::Low } else { Severity::Info });
+    }
+    let socket = look.observation.endpoint.socket().to_string();
+    let own = look.product.and_then(|product| product.remedies.get(draft.id));
+    let detail = format!("{}{}", draft.detail, text.why);
+    Some(Finding {
+        id: draft.id.to_owned(),
+        severity,
+        confidence: draft.confidence,
+        evidence: draft.evidence,
+        subject: draft.about.map_or_else(|| socket.clone(), |about| format!("{socket} {about}")),
+        title: text.title.clone(),
+        detail,
+        remedy: own.unwrap_or(&text.remedy).clone(),
+        standards: text.standards.clone(),
+        advisories: draft.advisories,
+        accepted: None,
+    })
+}
+
+fn open_inference(look: &Look<'_>, product: &Product) -> Option<Draft> {
+    let serves = product.has_effect(Effect::Infer) && matches!(product.kind, Kind::Inference | Kind::Gateway);
+    let dormant = look.observation.exposure.activity.known() == Some(&Activity::Dormant);
+    let proved = look.observation.exposure.inference_proved == Some(true);
+    if !serves || !(look.is_open() || proved) || (dormant && !proved) {
+        return None;
+    }
+    let models = look.models().len();
+    let tools = look.observation.exposure.capabilities.known().is_some_and(|all| all.iter().any(|c| c.as_str() == "tools"));
+    let mut detail = if proved { "A model answered \"What is 2+2?\" without credentials. ".to_owned() } else { look.seen_at() };
+    if models > 0 {
+        detail.push_str(&format!("It lists {models} model{}. ", if models == 1 { "" } else { "s" }));
+    }
+    if tools {
+        detail.push_str("Some can call tools. ");
+    }
+    // An effect that was not exercised is stated with medium confidence at most.
+    let (confidence, evidence) = if proved { (Confidence::High, EvidenceKind::Observed) } else { (Confidence::Medium, EvidenceKind::Inferred) };
+    let severity = if look.is_public() { Severity::Critical } else { Severity::High };
+    Some(Draft::new("open-inference", confidence, evidence, detail).severity(severity))
+}
+
+fn management_reachable(look: &Look<'_>, product: &Product) -> Option<Draft> {
+    let routes: Vec<String> =
+        product.routes_with(Effect::Write).into_iter().chain(product.routes_with(Effect::Load)).map(|route| route.to_string()).collect();
+    if !look.is_open() || routes.is_empty() {
+        return None;
+    }
+    let some = routes.iter().take(4).cloned().collect::<Vec<_>>().join(", ");
+    let more = if routes.len() > 4 { format!(" and {} more", routes.len() - 4) } else { String::new() };
+    Some(Draft::new("management-reachable", Confidence::Medium, EvidenceKind::Inferred, format!("It has {some}{more}. ")))
+}
+
+fn empty_server_fillable(look: &Look<'_>, product: &Product) -> Option<Draft> {
+    let dormant = look.observation.exposure.activity.known() == Some(&Activity::Dormant);
+    let fills = product.has_effect(Effect::Write) || product.has_effect(Effect::Load);
+    (dormant && fills && look.is_open())
+        .then(|| Draft::new("empty-server-fillable", Confidence::Medium, EvidenceKind::Inferred, look.seen_at()))
+}
+
+fn models_readable(look: &Look<'_>) -> Option<Draft> {
+    let behind_a_door = look.observation.exposure.leaks.iter().any(|leak| leak.what == LeakKind::Models);
+    if !(behind_a_door || (look.is_open() && !look.models().is_empty())) {
+        return None;
+    }
+    let names: Vec<&str> = look.models().iter().take(3).map(|model| model.name.as_str()).collect();
+    let detail = if names.is_empty() {
+        String::new()
+    } else {
+        format!("{}{}. ", names.join(", "), if look.models().len() > 3 { format!(" and {} more", look.models().len() - 3) } else { String::new() })
+    };
+    Some(Draft::new("models-readable", Confidence::High, EvidenceKind::Observed, detail))
+}
+
+fn system_prompt_readable(look: &Look<'_>) -> Option<Draft> {
+    let own: Vec<&str> = look
+        .models()
+        .iter()
+        .filter(|model| {
+            model.system_prompt.known().is_some_and(|print| matches!(print.class, PromptClass::Custom | PromptClass::Uncensored))
+        })
+        .map(|model| model.name.as_str())
+        .collect();
+    let leaked = look.observation.exposure.leaks.iter().any(|leak| leak.what == LeakKind::SystemPrompt);
+    if own.is_empty() && !leaked {
+        return None;
+    }
+    let detail = if own.is_empty() { String::new() } else { format!("Of {}. ", own.iter().take(3).copied().collect::<Vec<_>>().join(", ")) };
+    Some(Draft::new("system-prompt-readable", Confidence::High, EvidenceKind::Observed, detail))
+}
+
+/// Findings that a leak is by itself.
+fn leaks(look: &Look<'_>) -> Vec<Draft> {
+    let mut by_kind: BTreeMap<&'static str, Vec<&str>> = BTreeMap::new();
+    for leak in &look.observation.exposure.leaks {
+        let id = match leak.what {
+            LeakKind::Prompts => "prompts-readable",
+            LeakKind::Settings => "settings-readable",
+            LeakKind::Credentials => "credentials-readable",
+            LeakKind::Data => "data-readable",
+            LeakKind::Metrics => "metrics-readable",
+            LeakKind::Models | LeakKind::SystemPrompt => continue,
+        };
+        by_kind.entry(id).or_default().push(&leak.request);
+    }
+    by_kind
+        .into_iter()
+        .map(|(id, requests)| Draft::new(id, Confidence::High, EvidenceKind::Observed, format!("{}. ", requests.join(", "))))
+        .collect()
+}
+
+fn partial_key(look: &Look<'_>) -> Option<Draft> {
+    let door = matches!(look.posture(), Some(Posture::Key | Posture::Login | Posture::Forbidden));
+    let leaks = &look.observation.exposure.leaks;
+    (door && !leaks.is_empty()).then(|| {
+        let requests: Vec<&str> = leaks.iter().map(|leak| leak.request.as_str()).collect();
+        Draft::new("partial-key", Confidence::High, EvidenceKind::Observed, format!("{} answered without credentials. ", requests.join(", ")))
+    })
+}
+
+fn accounts(look: &Look<'_>) -> Option<Draft> {
+    let id = match look.posture()? {
+        Posture::FirstAdmin => "first-visitor-admin",
+        Posture::Signup => "open-signup",
+        _ => return None,
+    };
+    Some(Draft::new(id, Confidence::High, EvidenceKind::Observed, String::new()))
+}
+
+fn open_application(look: &Look<'_>, product: &Product) -> Option<Draft> {
+    let kind = matches!(product.kind, Kind::Application | Kind::Platform | Kind::Vectors);
+    (kind && look.is_open()).then(|| {
+        let severity = if look.is_public() { Severity::Critical } else { Severity::High };
+        Draft::new("open-application", Confidence::High, EvidenceKind::Observed, look.seen_at()).severity(severity)
+    })
+}
+
+fn tools_without_authentication(look: &Look<'_>) -> Option<Draft> {
+    let tools = look.observation.exposure.tools.known()?;
+    if tools.is_empty() {
+        return None;
+    }
+    let mut by_risk: BTreeMap<ToolRisk, Vec<&str>> = BTreeMap::new();
+    for tool in tools {
+        by_risk.entry(tool.risks.iter().copied().min().unwrap_or(ToolRisk::Other)).or_default().push(&tool.name);
+    }
+    let severity = match by_risk.keys().next()? {
+        ToolRisk::CodeExecution => Severity::Critical,
+        ToolRisk::FileAccess | ToolRisk::Database | ToolRisk::Secrets | ToolRisk::Privileged => Severity::High,
+        ToolRisk::Network => Severity::Medium,
+        ToolRisk::Other => Severity::Low,
+    };
+    let classes: Vec<String> = by_risk
+        .iter()
+        .map(|(risk, names)| {
+            let word = serde_json::to_value(risk).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
+            let some = names.iter().take(3).copied().collect::<Vec<_>>().join(", ");
+            format!("{word}: {} ({some}{})", names.len(), if names.len() > 3 { ", …" } else { "" })
+        })
+        .collect();
+    Some(Draft::new("tools-without-authentication", Confidence::High, EvidenceKind::Observed, format!("{}. ", classes.join("; "))).severity(severity))
+}
+
+fn vulnerable_version(look: &Look<'_>) -> Option<Draft> {
+    let affected: Vec<_> = look.observation.advisories.iter().filter(|advisory| advisory.verdict == Verdict::Affected).collect();
+    // A disputed advisory is shown with its mark and alarms nobody by itself.
+    let counted: Vec<_> = affected.iter().filter(|advisory| !advisory.disputed).collect();
+    if counted.is_empty() {
+        return None;
+    }
+    let exploited = counted.iter().filter(|advisory| advisory.exploited).count();
+    let severity = if exploited > 0 {
+        Severity::Critical
+    } else {
+        counted.iter().map(|advisory| advisory.severity).max().unwrap_or(Severity::Medium)
+    };
+    let confidence = counted.iter().map(|advisory| advisory.confidence).max().unwrap_or(Confidence::Medium);
+    let version = look.observation.identity.version.known().map_or("?", String::as_str);
+    let mut detail = format!("{} advisories apply to {version}", counted.len());
+    if counted.len() == 1 {
+        detail = format!("{} applies to {version}", counted[0].id);
+    }
+    if exploited > 0 {
+        detail.push_str(&format!(", {exploited} of them known to be exploited"));
+    }
+    detail.push_str(". ");
+    let mut draft = Draft::new("vulnerable-version", confidence, EvidenceKind::Inferred, detail).severity(severity);
+    draft.advisories = counted.iter().map(|advisory| advisory.id.clone()).collect();
+    Some(draft)
+}
+
+fn plain_http(look: &Look<'_>) -> Option<Draft> {
+    let endpoint = &look.observation.endpoint;
+    let beyond = match look.observation.exposure.reach.known() {
+        Some(reach) => *reach != Reach::Loopback,
+        None => !endpoint.address.is_loopback(),
+    };
+    (beyond && endpoint.tls == Known::Known(false))
+        .then(|| Draft::new("plain-http", Confidence::High, EvidenceKind::Observed, String::new()))
+}
+
+fn uncensored_model(look: &Look<'_>) -> Vec<Draft> {
+    let of = |test: &dyn Fn(&Model) -> bool| look.models().iter().filter(|m| test(m)).map(|m| m.name.as_str()).collect::<Vec<_>>();
+    let by_name = of(&|model| model.uncensored_by_name.known() == Some(&true));
+    let by_prompt = of(&|model| model.uncensored_by_prompt.known() == Some(&true));
+    let draft = |names: &[&str], signal: &str, severity| {
+        let some = names.iter().take(3).copied().collect::<Vec<_>>().join(", ");
+        let mut draft = Draft::new("uncensored-model", Confidence::Medium, EvidenceKind::Observed, format!("By {signal}: {some}. ")).severity(severity);
+        draft.about = Some(format!("(by {signal})"));
+        draft
+    };
+    // Two separate signals, never added up.
+    let mut drafts = Vec::new();
+    if !by_name.is_empty() {
+        drafts.push(draft(&by_name, "name", Severity::Low));
+    }
+    if !by_prompt.is_empty() {
+        drafts.push(draft(&by_prompt, "system prompt", Severity::Medium));
+    }
+    drafts
+}
+
+fn paid_quota_exposed(look: &Look<'_>) -> Option<Draft> {
+    let remote: Vec<&str> = look.models().iter().filter(|m| m.remote.known() == Some(&true)).map(|m| m.name.as_str()).collect();
+    (look.is_open() && !remote.is_empty()).then(|| {
+        let some = remote.iter().take(3).copied().collect::<Vec<_>>().join(", ");
+        Draft::new("paid-quota-exposed", Confidence::Medium, EvidenceKind::Inferred, format!("{some}. "))
+    })
+}
+
+fn suspected_deception(look: &Look<'_>) -> Option<Draft> {
+    let deception = &look.observation.deception;
+    deception.score.known().filter(|score| **score >= 0.5).map(|_| {
+        let tells: Vec<&str> = deception.tells.iter().map(|tell| tell.id.as_str()).collect();
+        Draft::new("suspected-deception", Confidence::Medium, EvidenceKind::Observed, format!("{}. ", tells.join(", ")))
+    })
+}

@@ -1,0 +1,82 @@
+//! The words of the findings: `catalog/findings/<id>.yaml`.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use vigie_catalog::{FINDINGS, Files};
+use vigie_model::{Severity, Standard};
+
+/// One finding's words.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FindingText {
+    /// `vigie.finding/1`.
+    pub schema: String,
+    /// Its id, the file's name.
+    pub id: String,
+    /// How bad it is where nothing makes it worse or milder.
+    pub severity: Severity,
+    /// One line.
+    pub title: String,
+    /// What it means.
+    pub why: String,
+    /// What to do, where the product's file has no remedy of its own.
+    pub remedy: String,
+    /// Where it stands in the standards.
+    pub standards: Vec<Standard>,
+}
+
+/// The words of all findings.
+#[derive(Clone, Debug)]
+pub struct Texts(BTreeMap<String, FindingText>);
+
+impl Texts {
+    /// Reads the files.
+    ///
+    /// # Errors
+    ///
+    /// A file that does not read, is of another finding than its name, or is missing.
+    pub fn load(files: &Files) -> Result<Self, Vec<String>> {
+        let mut texts = BTreeMap::new();
+        let mut errors = Vec::new();
+        for (name, text) in files {
+            match serde_saphyr::from_str::<FindingText>(text) {
+                Ok(finding) if format!("{}.yaml", finding.id) != *name => {
+                    errors.push(format!("findings/{name}: id is {:?}; it is the file's name", finding.id));
+                }
+                Ok(finding) => {
+                    texts.insert(finding.id.clone(), finding);
+                }
+                Err(error) => errors.push(format!("findings/{name}: {error}")),
+            }
+        }
+        errors.extend(FINDINGS.iter().filter(|id| !texts.contains_key(**id)).map(|id| format!("findings/{id}.yaml is missing")));
+        if errors.is_empty() { Ok(Self(texts)) } else { Err(errors) }
+    }
+
+    /// One finding's words.
+    #[must_use]
+    pub fn get(&self, id: &str) -> Option<&FindingText> {
+        self.0.get(id)
+    }
+
+    /// All of them, by id.
+    pub fn all(&self) -> impl Iterator<Item = &FindingText> {
+        self.0.values()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_finding_has_its_words() {
+        let texts = Texts::load(&vigie_catalog::embedded_findings()).expect("the embedded findings read");
+        assert_eq!(texts.all().count(), FINDINGS.len());
+        for text in texts.all() {
+            assert_eq!(text.schema, "vigie.finding/1");
+            assert!(text.id == "loopback-only" || !text.standards.is_empty(), "{} has no standard", text.id);
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! What a catalogue does, in plain words: for `--dry-run`, notices and `vigie catalog explain`.
+
+use crate::catalog::{Catalog, Product, Request};
+use crate::clause::{Look, Place};
+use crate::rule::{Clause, Purpose};
+
+/// A request that may be sent, and on which condition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// `GET /api/version`, with its body where it has one.
+    pub line: String,
+    /// The condition.
+    pub when: String,
+}
+
+impl Catalog {
+    /// Every request that a scan may send, with its condition: the openings first, then product by product. The owner's proof
+    /// is not among them.
+    #[must_use]
+    pub fn told_requests(&self) -> Vec<Told> {
+        let mut all = Vec::new();
+        for opening in &self.openings {
+            let mut when = "to every endpoint, until something is recognised".to_owned();
+            for look in &opening.when {
+                when.push_str(&format!("; if {}", self.look(look)));
+            }
+            for look in &opening.unless {
+                when.push_str(&format!("; not if {}", self.look(look)));
+            }
+            all.push(Told { line: line(&opening.request), when });
+        }
+        for product in &self.products {
+            for request in &product.requests {
+                let condition = match request.purpose {
+                    Purpose::Identify => format!("if earlier answers hint at {} or its port is one of its own", product.name),
+                    Purpose::Read => format!("once {} is recognised", product.name),
+                    Purpose::Model => format!("once per model of a recognised {}, up to the cap", product.name),
+                    Purpose::Prove => continue,
+                };
+                let more: Vec<String> = request.when.iter().map(|look| self.look(look)).collect();
+                let when = if more.is_empty() { condition } else { format!("{condition}, and {}", more.join(", and ")) };
+                let told = Told { line: line(request), when };
+                if !all.iter().any(|other| other.line == told.line && other.when == told.when) {
+                    all.push(told);
+                }
+            }
+        }
+        all
+    }
+
+    /// The clause of a look, in words.
+    #[must_use]
+    pub fn look(&self, look: &Look) -> String {
+        let on = match look.place {
+            Place::Sig(sig) => self.signature(sig).map_or_else(String::new, |signature| {
+                let body = signature.body.as_deref().map(|body| format!(" {body}")).unwrap_or_default();
+                format!("{} {}{body}", signature.method, signature.path)
+            }),
+            Place::Landing => "the page that GET / leads to".to_owned(),
+            Place::Any => "some reply".to_owned(),
+        };
+        format!("{on}: {}", words(&look.clause))
+    }
+
+    /// A product's file in plain words, Markdown.
+    #[must_use]
+    pub fn explain(&self, product: &Product) -> String {
+        let mut out = format!("# {} (`{}`)\n\n{}: {}\n", product.name, product.id, product.kind.word(), product.source);
+        let ports: Vec<String> = product.ports.iter().map(ToString::to_string).collect();
+        out.push_str(&format!("\n- default ports: {}\n", if ports.is_empty() { "none".to_owned() } else { ports.join(", ") }));
+        if !product.emulates.is_empty() {
+            let emulated: Vec<&str> = product.emulates.iter().map(|number| self.nth(*number).name.as_str()).collect();
+            out.push_str(&format!("- answers as: {}\n", emulated.join(", ")));
+        }
+        out.push_str(&format!(
+            "- advisories: {}\n",
+            if product.packages.is_empty() { "none list it".to_owned() } else { product.packages.join(", ") }
+        ));
+        out.push_str("\n## Evidence\n\n");
+        for evidence in &product.evidence {
+            let weight = format!("{:?}", evidence.weight).to_lowercase();
+            out.push_str(&format!("- **{}** ({weight}): {}", evidence.id, self.look(&evidence.look)));
+            for look in &evidence.guards.also {
+                out.push_str(&format!("; and {}", self.look(look)));
+            }
+            if !evidence.guards.either.is_empty() {
+                let either: Vec<String> = evidence.guards.either.iter().map(|look| self.look(look)).collect();
+                out.push_str(&format!("; and either {}", either.join(", or ")));
+            }
+            for look in &evidence.guards.unless {
+                out.push_str(&format!("; unless {}", self.look(look)));
+            }
+            if !evidence.why.is_empty() {
+                out.push_str(&format!(" ({})", evidence.why));
+            }
+            out.push('\n');
+        }
+        out.push_str("\n## Posture\n\n");
+        for rule in &product.posture {
+            out.push_str(&format!("- {}: {}\n", rule.posture, self.look(&rule.look)));
+        }
+        out.push_str("\n## Requests\n\n");
+        for request in &product.requests {
+            let purpose = format!("{:?}", request.purpose).to_lowercase();
+            out.push_str(&format!("- {} ({purpose})\n", line(request)));
+        }
+        out.push_str("\n## Routes by effect\n\n");
+        for (effect, routes) in &product.routes {
+            let all: Vec<String> = routes.iter().map(|route| format!("`{route}`")).collect();
+            out.push_str(&format!("- {effect}: {}\n", all.join(", ")));
+        }
+        if !product.remedies.is_empty() {
+            out.push_str("\n## Remedies\n\n");
+            for (finding, remedy) in &product.remedies {
+                out.push_str(&format!("- {finding}: {remedy}\n"));
+            }
+        }
+        out
+    }
+}
+
+fn line(request: &Request) -> String {
+    let body = request.body.as_deref().map(|body| format!(" {body}")).unwrap_or_default();
+    let stream = request.session.as_deref().map(|id| format!(" (on the stream of {id})")).unwrap_or_default();
+    format!("{} {}{body}{stream}", request.method, request.path)
+}
+
+fn words(clause: &Clause) -> String {
+    let mut all = Vec::new();
+    if !clause.status.0.is_empty() {
+        let statuses: Vec<String> = clause.status.0.iter().map(ToString::to_string).collect();
+        all.push(format!("status {}", statuses.join(" or ")));
+    }
+    if let Some(kind) = clause.kind {
+        all.push(format!("is {kind:?}").to_lowercase());
+    }
+    all.extend(clause.header.iter().map(|(name, pattern)| format!("header {name} {pattern}")));
+    all.extend(clause.location.iter().map(|pattern| format!("location {pattern}")));
+    all.extend(clause.title.iter().map(|pattern| format!("title {pattern}")));
+    all.extend(clause.body.0.iter().map(|pattern| format!("body {pattern}")));
+    all.extend(clause.json.0.iter().map(|(pointer, test)| format!("{pointer} {test}")));
+    if clause.failed == Some(true) {
+        all.push("no reply".to_owned());
+    }
+    if all.is_empty() { "answered".to_owned() } else { all.join(", ") }
+}

@@ -1,0 +1,349 @@
+//! The command line.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+/// Find, watch and lock down the self-hosted AI servers you answer for.
+#[derive(Debug, Parser)]
+#[command(name = "vigie", version, propagate_version = true, max_term_width = 100)]
+#[command(after_help = "Exit codes: 0 nothing at or above --fail-on; 1 something; 2 wrong usage or input file; 3 the scan failed; \
+                        4 results could not be written; 130 interrupted.")]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Say which AI servers answer, what they expose, and to whom.
+    ///
+    /// Without targets: this machine. It reads and says who it is; it never infers, loads, writes, logs in, or tries a credential.
+    Scan(Box<ScanArgs>),
+    /// Hold the published advisories against a product, without a scan.
+    Advisory(AdvisoryArgs),
+    /// List the endpoints that earlier scans saw.
+    Hosts(HostsArgs),
+    /// Tell what is known of one address, with its history.
+    Show(ShowArgs),
+    /// What vigie knows of each product: list, explain, check, test, record.
+    Catalog(CatalogArgs),
+    /// Scope files: who authorised what. Write one, check one.
+    Scope(ScopeArgs),
+    /// Raise simulated servers on loopback, scan them, and write the findings to a folder.
+    #[cfg(feature = "demo")]
+    Demo(DemoArgs),
+    /// Raise simulated servers on loopback until interrupted.
+    #[cfg(feature = "demo")]
+    Fleet(FleetArgs),
+    /// Print a completion script for a shell.
+    Completions(CompletionsArgs),
+    /// Write the man pages into a folder.
+    Man(ManArgs),
+}
+
+/// The lake's folder.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct LakeDir {
+    /// The lake's folder [default: vigie/lake in the user's data folder].
+    #[arg(long, value_name = "DIR", env = "VIGIE_LAKE")]
+    pub(crate) lake: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ScanArgs {
+    /// Addresses, CIDR, ranges (A-B), host names, host:port or URLs; none: this machine.
+    pub(crate) targets: Vec<String>,
+    /// Read targets from a file, one per line; - for standard input.
+    #[arg(short = 'f', long = "targets", value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Ports: numbers, ranges, lists, or "all" [default: the catalogue's].
+    #[arg(short, long, value_name = "LIST")]
+    pub(crate) ports: Option<String>,
+    /// The scope file: who authorised what. Public addresses need one.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) scope: Option<PathBuf>,
+    /// A list of those who opted out; may be given several times.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) opt_out: Vec<PathBuf>,
+    /// Print each address, and each request that may follow with its condition; resolve no name and open no socket.
+    #[arg(long, conflicts_with_all = ["notice", "prove"])]
+    pub(crate) dry_run: bool,
+    /// Print the note to hand to the network's operations team beforehand, and scan nothing.
+    #[arg(long)]
+    pub(crate) notice: bool,
+    /// Ask one loaded model "What is 2+2?" (8 tokens at most) where the scope says owner = true and allow = ["infer"].
+    #[arg(long, requires = "scope")]
+    pub(crate) prove: bool,
+    /// The seed of the order [default: a new one each time].
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// Only this part of the scan, e.g. 2/8.
+    #[arg(long, value_name = "I/N")]
+    pub(crate) shard: Option<String>,
+    /// Go on with an interrupted scan.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["targets", "files", "ports", "scope", "opt_out", "seed", "shard", "dry_run", "notice"])]
+    pub(crate) resume: Option<PathBuf>,
+    /// The format of the results.
+    #[arg(short = 'F', long, default_value = "table")]
+    pub(crate) format: FormatArg,
+    /// Write the results to a file, whole or not at all [default: standard output].
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) lake: LakeDir,
+    /// Keep nothing in the lake.
+    #[arg(long, conflicts_with = "lake")]
+    pub(crate) no_lake: bool,
+    /// Accept known findings, each with a reason and an expiry.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) baseline: Option<PathBuf>,
+    /// Write a baseline that accepts what was found, for you to give reasons in.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) write_baseline: Option<PathBuf>,
+    /// Exit with 1 if a finding is at or above this severity.
+    #[arg(long, value_name = "SEVERITY", default_value = "never")]
+    pub(crate) fail_on: FailOn,
+    /// Use this catalogue in place of the embedded one.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) catalog: Option<PathBuf>,
+    /// Keep what was said with each endpoint, one JSON file each.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) transcripts: Option<PathBuf>,
+    /// Keep the text of system prompts and templates, not only hash and class.
+    #[arg(long)]
+    pub(crate) keep_prompts: bool,
+    /// Everything about every endpoint.
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+    /// No progress.
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+    /// The longest wait for one reply, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=120))]
+    pub(crate) timeout: u64,
+    /// For IntelMQ before 3.5: keys it does not know go under extra.
+    #[arg(long)]
+    pub(crate) intelmq_legacy: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FormatArg {
+    Table,
+    Json,
+    Jsonl,
+    Csv,
+    Sarif,
+    Intelmq,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FailOn {
+    Never,
+    Info,
+    Low,
+    Medium,
+    High,
+    Critical,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TableOrJson {
+    Table,
+    Json,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct AdvisoryArgs {
+    /// A product of the catalogue, and a version: ollama, ollama@0.1.33, llama-cpp@b8491.
+    pub(crate) product: String,
+    /// Table or JSON.
+    #[arg(short = 'F', long, default_value = "table")]
+    pub(crate) format: TableOrJson,
+    /// Use this catalogue in place of the embedded one.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) catalog: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct HostsArgs {
+    #[command(flatten)]
+    pub(crate) lake: LakeDir,
+    /// Only this product.
+    #[arg(long, value_name = "ID")]
+    pub(crate) product: Option<String>,
+    /// Only this posture.
+    #[arg(long, value_name = "POSTURE")]
+    pub(crate) posture: Option<String>,
+    /// Table or JSON.
+    #[arg(short = 'F', long, default_value = "table")]
+    pub(crate) format: TableOrJson,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ShowArgs {
+    /// The address.
+    pub(crate) address: IpAddr,
+    #[command(flatten)]
+    pub(crate) lake: LakeDir,
+    /// Table or JSON.
+    #[arg(short = 'F', long, default_value = "table")]
+    pub(crate) format: TableOrJson,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct CatalogArgs {
+    #[command(subcommand)]
+    pub(crate) verb: CatalogVerb,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum CatalogVerb {
+    /// List the products, how sure vigie is of each, and on which fixtures that rests.
+    List {
+        /// Use this catalogue in place of the embedded one.
+        #[arg(long, value_name = "DIR")]
+        catalog: Option<PathBuf>,
+        /// Table or JSON.
+        #[arg(short = 'F', long, default_value = "table")]
+        format: TableOrJson,
+    },
+    /// Say in plain words what vigie knows of a product.
+    Explain {
+        /// The product's id.
+        product: String,
+        /// Use this catalogue in place of the embedded one.
+        #[arg(long, value_name = "DIR")]
+        catalog: Option<PathBuf>,
+    },
+    /// Read a catalogue folder, or one product file beside the embedded others, and point at the line of each error.
+    Check {
+        /// A folder with products/, openings.yaml and markers.yaml; a products folder; or a file.
+        path: PathBuf,
+    },
+    /// Replay every fixture, as it is and behind a proxy, against the whole catalogue.
+    Test {
+        /// The catalogue folder.
+        #[arg(default_value = "catalog")]
+        dir: PathBuf,
+        /// Print which fixture is taken for which product.
+        #[arg(long)]
+        matrix: bool,
+        /// Only fixtures whose name holds this.
+        #[arg(long, value_name = "TEXT")]
+        only: Option<String>,
+        /// Write what was measured to measured.json in the catalogue folder.
+        #[arg(long)]
+        write: bool,
+    },
+    /// Record a fixture from a real server: the scan's own requests and nothing else.
+    Record(RecordArgs),
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct RecordArgs {
+    /// The server's address and port; loopback or private, unless a scope file is given to a scan first.
+    pub(crate) address: std::net::SocketAddr,
+    /// What answers there, a product's id; left out: a fixture of something that is none.
+    #[arg(long)]
+    pub(crate) product: Option<String>,
+    /// The version that is installed.
+    #[arg(long, default_value = "")]
+    pub(crate) version: String,
+    /// The state, for the folder's name: one-model-open, key, fresh …
+    #[arg(long)]
+    pub(crate) state: String,
+    /// How the server was started, for whoever repeats it.
+    #[arg(long)]
+    pub(crate) started: String,
+    /// The port as rules should see it.
+    #[arg(long, value_name = "PORT")]
+    pub(crate) port_label: Option<u16>,
+    /// Replace this text wherever it stands in a reply, e.g. a folder: FROM=TO; may be given several times.
+    #[arg(long, value_name = "FROM=TO")]
+    pub(crate) replace: Vec<String>,
+    /// The folder of fixtures.
+    #[arg(long, value_name = "DIR", default_value = "catalog/fixtures")]
+    pub(crate) out: PathBuf,
+    /// Use this catalogue in place of the embedded one.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) catalog: Option<PathBuf>,
+    /// Overwrite a fixture that is there, and keep what its head expects.
+    #[arg(long)]
+    pub(crate) again: bool,
+    /// A note for the head.
+    #[arg(long, default_value = "")]
+    pub(crate) note: String,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ScopeArgs {
+    #[command(subcommand)]
+    pub(crate) verb: ScopeVerb,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum ScopeVerb {
+    /// Print a scope file for these ranges, for you to complete.
+    New {
+        /// Addresses, CIDR, ranges or names.
+        targets: Vec<String>,
+    },
+    /// Read a scope file and say what it allows.
+    Check {
+        /// The file.
+        file: PathBuf,
+    },
+}
+
+#[cfg(feature = "demo")]
+#[derive(Clone, Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// The folder for the results.
+    #[arg(long, value_name = "DIR", default_value = "vigie-demo")]
+    pub(crate) out: PathBuf,
+    /// The seed that the servers are drawn from.
+    #[arg(long, default_value_t = 2026)]
+    pub(crate) seed: u64,
+    /// How many servers.
+    #[arg(long, default_value_t = 24)]
+    pub(crate) count: usize,
+}
+
+#[cfg(feature = "demo")]
+#[derive(Clone, Debug, Args)]
+pub(crate) struct FleetArgs {
+    /// A population file (vigie.population/1) [default: the demo's].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) population: Option<PathBuf>,
+    /// The seed that the servers are drawn from.
+    #[arg(long, default_value_t = 2026)]
+    pub(crate) seed: u64,
+    /// How many servers.
+    #[arg(long, default_value_t = 24)]
+    pub(crate) count: usize,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct CompletionsArgs {
+    /// The shell.
+    pub(crate) shell: Shell,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ManArgs {
+    /// The folder.
+    pub(crate) dir: PathBuf,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,88 @@
+//! What can go wrong, and the exit code of each: documented in the book and stable.
+
+use std::fmt;
+use std::process::ExitCode;
+
+/// The exit codes.
+pub(crate) mod exit {
+    /// Findings at or above `--fail-on`.
+    pub(crate) const FINDINGS: u8 = 1;
+    /// Wrong usage, or an input file that is not as it should be. Also clap's.
+    pub(crate) const USAGE: u8 = 2;
+    /// The scan failed: the network, or this machine.
+    pub(crate) const SCAN: u8 = 3;
+    /// Results could not be written.
+    pub(crate) const OUTPUT: u8 = 4;
+    /// Interrupted; a resume file was written.
+    pub(crate) const INTERRUPTED: u8 = 130;
+}
+
+/// An error for its user: what is wrong, and what to do next.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    code: u8,
+    message: String,
+}
+
+impl Failure {
+    pub(crate) fn usage(message: impl fmt::Display) -> Self {
+        Self { code: exit::USAGE, message: message.to_string() }
+    }
+
+    pub(crate) fn scan(message: impl fmt::Display) -> Self {
+        Self { code: exit::SCAN, message: message.to_string() }
+    }
+
+    pub(crate) fn output(message: impl fmt::Display) -> Self {
+        Self { code: exit::OUTPUT, message: message.to_string() }
+    }
+
+    pub(crate) fn code(&self) -> ExitCode {
+        ExitCode::from(self.code)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+/// What a verb gives.
+pub(crate) type Done = Result<ExitCode, Failure>;
+
+/// Writing to a closed pipe ends a program quietly; any other fault of the output is said.
+pub(crate) fn written(result: std::io::Result<()>) -> Result<(), Failure> {
+    match result {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        Err(error) => Err(Failure::output(format!("cannot write the output: {error}"))),
+        Ok(()) => Ok(()),
+    }
+}
+
+/// Writes a file whole or not at all: beside it first, then in its place.
+pub(crate) fn write_whole(path: &std::path::Path, bytes: &[u8]) -> Result<(), Failure> {
+    let said = |error: std::io::Error| Failure::output(format!("cannot write {}: {error}", path.display()));
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder).map_err(said)?;
+    }
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(format!(".{}.partial", std::process::id()));
+    let beside = std::path::PathBuf::from(beside);
+    let write = || -> std::io::Result<()> {
+        use std::io::Write as _;
+        let mut file = std::fs::File::create(&beside)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        std::fs::rename(&beside, path)
+    };
+    write().map_err(|error| {
+        let _ = std::fs::remove_file(&beside);
+        said(error)
+    })
+}
+
+/// Reads a text file, or says which and why not.
+pub(crate) fn read(path: &std::path::Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path).map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))
+}

@@ -1,0 +1,66 @@
+//! The catalogue that a verb works with: the embedded one, or a folder's.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use vigie_advisory::Advisories;
+use vigie_assess::{Knowledge, Texts};
+use vigie_catalog::{Catalog, Files, Measured, embedded_advisories, embedded_files, embedded_findings};
+
+use crate::failure::Failure;
+
+/// The embedded knowledge, or a folder's, with the embedded effects as its floor.
+pub(crate) fn knowledge(dir: Option<&Path>) -> Result<Knowledge, Failure> {
+    let Some(dir) = dir else { return Ok(Knowledge::embedded()) };
+    let catalog = compile(&files(dir)?)?;
+    let advisories = texts(&dir.join("advisories"), "", "json")?.filter(|files| !files.is_empty()).unwrap_or_else(embedded_advisories);
+    let advisories = Advisories::load(advisories).map_err(|errors| said("advisories", &errors))?;
+    let findings = texts(&dir.join("findings"), "", "yaml")?.filter(|files| !files.is_empty()).unwrap_or_else(embedded_findings);
+    let findings = Texts::load(&findings).map_err(|errors| said("findings", &errors))?;
+    let measured = match std::fs::read_to_string(dir.join("measured.json")) {
+        Ok(text) => serde_json::from_str(&text).map_err(|error| Failure::usage(format!("{}/measured.json: {error}", dir.display())))?,
+        // What was measured of the embedded catalogue says nothing of another one.
+        Err(_) => Measured::default(),
+    };
+    Ok(Knowledge::with(Arc::new(catalog), Arc::new(measured), Arc::new(advisories), Arc::new(findings)))
+}
+
+/// Compiles with the embedded catalogue's effects as the floor.
+pub(crate) fn compile(files: &Files) -> Result<Catalog, Failure> {
+    let floor = Catalog::embedded_if_sound();
+    Catalog::load(files, floor.as_deref()).map_err(|errors| said("catalogue", &errors))
+}
+
+/// The files of a catalogue folder. A folder without openings or markers takes the embedded ones.
+pub(crate) fn files(dir: &Path) -> Result<Files, Failure> {
+    let products = texts(&dir.join("products"), "products/", "yaml")?
+        .ok_or_else(|| Failure::usage(format!("{} has no folder products; a catalogue has products/*.yaml", dir.display())))?;
+    let mut files = products;
+    let embedded = embedded_files();
+    for name in ["openings.yaml", "markers.yaml"] {
+        let own = std::fs::read_to_string(dir.join(name)).ok().or_else(|| embedded.get(name).cloned());
+        files.extend(own.map(|text| (name.to_owned(), text)));
+    }
+    Ok(files)
+}
+
+/// The texts of a folder's files of one kind; `None`: there is no such folder.
+pub(crate) fn texts(dir: &Path, prefix: &str, extension: &str) -> Result<Option<Files>, Failure> {
+    let Ok(entries) = std::fs::read_dir(dir) else { return Ok(None) };
+    let mut files = Files::new();
+    for entry in entries {
+        let path = entry.map_err(|error| Failure::usage(format!("cannot read {}: {error}", dir.display())))?.path();
+        if path.extension().is_some_and(|e| e == extension)
+            && let Some(name) = path.file_name().and_then(|name| name.to_str())
+        {
+            files.insert(format!("{prefix}{name}"), crate::failure::read(&path)?);
+        }
+    }
+    Ok(Some(files))
+}
+
+pub(crate) fn said<E: std::fmt::Display>(what: &str, errors: &[E]) -> Failure {
+    let all: Vec<String> = errors.iter().map(|error| format!("  {error}")).collect();
+    let s = if errors.len() == 1 { "" } else { "s" };
+    Failure::usage(format!("the {what} has {} error{s}:\n{}", errors.len(), all.join("\n")))
+}

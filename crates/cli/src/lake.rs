@@ -1,0 +1,97 @@
+//! The lake as the verbs use it: where it is, and batches of observations on their way into it.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use vigie_lake::{Lake, Scan};
+use vigie_model::Observation;
+
+use crate::args::LakeDir;
+use crate::failure::Failure;
+
+/// Observations are committed at least this often.
+const EVERY: Duration = Duration::from_secs(20);
+/// And whenever this many wait.
+const BATCH: usize = 4_000;
+
+/// The lake's folder: as given, else `vigie/lake` in the user's data folder.
+pub(crate) fn folder(args: &LakeDir) -> Result<PathBuf, Failure> {
+    if let Some(dir) = &args.lake {
+        return Ok(dir.clone());
+    }
+    data_folder().map(|data| data.join("lake")).ok_or_else(|| {
+        Failure::usage("no data folder for the lake: neither XDG_DATA_HOME nor HOME is set; name one with --lake DIR")
+    })
+}
+
+/// vigie's folder in the user's data folder.
+pub(crate) fn data_folder() -> Option<PathBuf> {
+    let var = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let base = if cfg!(windows) {
+        var("LOCALAPPDATA")
+    } else if cfg!(target_os = "macos") {
+        var("HOME").map(|home| home.join("Library/Application Support"))
+    } else {
+        var("XDG_DATA_HOME").or_else(|| var("HOME").map(|home| home.join(".local/share")))
+    };
+    base.map(|base| base.join("vigie"))
+}
+
+/// A runtime for the lake's own work.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| Failure::scan(format!("no runtime: {error}")))
+}
+
+/// Opens a lake that must be there.
+pub(crate) fn open(args: &LakeDir) -> Result<(tokio::runtime::Runtime, Lake), Failure> {
+    let dir = folder(args)?;
+    let runtime = runtime()?;
+    if !dir.exists() {
+        return Err(Failure::usage(format!("there is no lake at {} yet; a scan makes one: vigie scan", dir.display())));
+    }
+    let lake = runtime.block_on(Lake::open(&dir)).map_err(|error| Failure::usage(format!("cannot open the lake at {}: {error}", dir.display())))?;
+    Ok((runtime, lake))
+}
+
+/// Takes observations and commits them in batches, whole or not at all.
+pub(crate) struct Writer {
+    runtime: tokio::runtime::Runtime,
+    lake: Lake,
+    waiting: Vec<(u64, Observation)>,
+    last: Instant,
+}
+
+impl Writer {
+    pub(crate) fn open(dir: &Path) -> Result<Self, Failure> {
+        let runtime = runtime()?;
+        let lake = runtime
+            .block_on(Lake::open_or_create(dir))
+            .map_err(|error| Failure::output(format!("cannot open the lake at {}: {error}; use another folder (--lake DIR) or none (--no-lake)", dir.display())))?;
+        Ok(Self { runtime, lake, waiting: Vec::new(), last: Instant::now() })
+    }
+
+    pub(crate) fn scan(&mut self, scan: &Scan) -> Result<(), Failure> {
+        self.runtime.block_on(self.lake.record_scan(scan, chrono::Utc::now())).map_err(|error| Failure::output(format!("cannot keep the scan in the lake: {error}")))
+    }
+
+    /// Takes one; commits if it is time, and gives the indices that are safe now.
+    pub(crate) fn take(&mut self, index: u64, observation: Observation) -> Result<Vec<u64>, Failure> {
+        self.waiting.push((index, observation));
+        self.tick()
+    }
+
+    /// Commits if it is time.
+    pub(crate) fn tick(&mut self) -> Result<Vec<u64>, Failure> {
+        if self.waiting.len() >= BATCH || (!self.waiting.is_empty() && self.last.elapsed() >= EVERY) { self.flush() } else { Ok(Vec::new()) }
+    }
+
+    /// Commits what waits.
+    pub(crate) fn flush(&mut self) -> Result<Vec<u64>, Failure> {
+        self.last = Instant::now();
+        let (indices, batch): (Vec<u64>, Vec<Observation>) = std::mem::take(&mut self.waiting).into_iter().unzip();
+        self.runtime
+            .block_on(self.lake.append(&batch))
+            .map_err(|error| Failure::output(format!("cannot commit {} observations to the lake: {error}", batch.len())))?;
+        Ok(indices)
+    }
+}

@@ -1,0 +1,65 @@
+//! Progress: a line that moves on a terminal, plain lines elsewhere, nothing with --quiet.
+
+use std::io::IsTerminal as _;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use vigie_scan::Progress;
+
+/// Plain lines come this often.
+const EVERY: Duration = Duration::from_secs(10);
+
+pub(crate) enum Shown {
+    Bar(ProgressBar),
+    Lines { last: Instant, begun: Instant },
+    Nothing,
+}
+
+impl Shown {
+    pub(crate) fn new(total: u64, quiet: bool) -> Self {
+        if quiet {
+            return Self::Nothing;
+        }
+        if !std::io::stderr().is_terminal() {
+            let now = Instant::now();
+            return Self::Lines { last: now, begun: now };
+        }
+        let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(8));
+        if let Ok(style) = ProgressStyle::with_template("{elapsed_precise} [{bar:30}] {human_pos}/{human_len} {per_sec}, {eta} left · {msg}") {
+            bar.set_style(style.progress_chars("=> "));
+        }
+        Self::Bar(bar)
+    }
+
+    pub(crate) fn update(&mut self, progress: &Progress, findings: u64) {
+        let get = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+        let (tried, open, seen, total) = (get(&progress.tried), get(&progress.open), get(&progress.seen), get(&progress.total));
+        match self {
+            Self::Bar(bar) => {
+                bar.set_position(tried);
+                bar.set_message(format!("{open} open, {seen} seen, {findings} findings"));
+            }
+            Self::Lines { last, begun } if last.elapsed() >= EVERY => {
+                *last = Instant::now();
+                let rate = tried as f64 / begun.elapsed().as_secs_f64();
+                eprintln!("vigie: {tried} of {total} tried ({rate:.0}/s), {open} open, {seen} seen, {findings} findings");
+            }
+            _ => {}
+        }
+    }
+
+    /// Writes something without breaking the line that moves.
+    pub(crate) fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
+        match self {
+            Self::Bar(bar) => bar.suspend(write),
+            _ => write(),
+        }
+    }
+
+    pub(crate) fn end(self) {
+        if let Self::Bar(bar) = self {
+            bar.finish_and_clear();
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! From words to targets, scope and plan.
+
+use std::io::Read as _;
+use std::net::ToSocketAddrs as _;
+use std::path::{Path, PathBuf};
+
+use vigie_host::Host;
+use vigie_scope::{OptOutList, OwnAddresses, Ports, Scope, ScopeFile, Targets};
+
+use crate::failure::{Failure, read};
+
+/// Reads the words and the files.
+pub(crate) fn targets(words: &[String], files: &[PathBuf]) -> Result<Targets, Failure> {
+    let mut all = Targets::parse_words(words.iter().map(String::as_str)).map_err(Failure::usage)?;
+    for path in files {
+        let text = if path == Path::new("-") {
+            let mut text = String::new();
+            std::io::stdin().read_to_string(&mut text).map_err(|error| Failure::usage(format!("cannot read standard input: {error}")))?;
+            text
+        } else {
+            read(path)?
+        };
+        all.merge(Targets::parse_lines(&text).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?);
+    }
+    Ok(all)
+}
+
+/// The scope: a file's, or the default; without those who opted out.
+pub(crate) fn scope(file: Option<&Path>, opt_outs: &[PathBuf], own: &OwnAddresses) -> Result<Scope, Failure> {
+    let list = |path: &Path, name: &str| -> Result<OptOutList, Failure> { OptOutList::parse(name, &read(path)?).map_err(Failure::usage) };
+    let mut scope = match file {
+        None => Scope::without_file(own),
+        Some(path) => {
+            let parsed = ScopeFile::parse(&read(path)?, chrono::Utc::now()).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
+            // Names in the file are relative to it.
+            let beside = path.parent().unwrap_or(Path::new(""));
+            let lists = parsed.opt_out.iter().map(|name| list(&beside.join(name), name)).collect::<Result<_, _>>()?;
+            Scope::with_file(parsed, own, lists).map_err(Failure::usage)?
+        }
+    };
+    for path in opt_outs {
+        scope = scope.with_opt_out(list(path, &path.display().to_string())?);
+    }
+    Ok(scope)
+}
+
+/// This machine, or what can be told of it: a look that fails leaves loopback.
+pub(crate) fn host() -> Host {
+    Host::look().unwrap_or_else(|error| {
+        eprintln!("vigie: {error}; only loopback counts as this machine");
+        Host::of(Vec::new(), Vec::new())
+    })
+}
+
+/// Resolves the names that the scope lets be resolved; what does not resolve is said and left out.
+pub(crate) fn resolve(targets: &mut Targets, scope: &Scope) -> Vec<String> {
+    let names: Vec<String> = targets.names().map(str::to_owned).collect();
+    let mut notes = Vec::new();
+    for name in names {
+        if let Err(refusal) = scope.permits_lookup(&name) {
+            notes.push(refusal.to_string());
+            continue;
+        }
+        match (name.as_str(), 0).to_socket_addrs() {
+            Ok(found) => targets.resolve(&name, found.map(|socket| socket.ip())),
+            Err(error) => notes.push(format!("{name} does not resolve: {error}")),
+        }
+    }
+    notes
+}
+
+/// The ports: as given, or the catalogue's.
+pub(crate) fn ports(given: Option<&str>, catalog: &vigie_catalog::Catalog) -> Result<Ports, Failure> {
+    match given {
+        None => Ok(Ports::new(catalog.ports())),
+        Some("all") => Ok(Ports::all()),
+        Some(text) => text.parse().map_err(Failure::usage),
+    }
+}

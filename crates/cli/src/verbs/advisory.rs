@@ -1,0 +1,85 @@
+//! `vigie advisory PRODUCT[@VERSION]`: what a scan would say of a version, without a scan.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use serde::Serialize;
+use vigie_model::{AdvisoryVerdict, Known, Verdict, VersionOrder, Why};
+
+use crate::args::{AdvisoryArgs, TableOrJson};
+use crate::failure::{Done, Failure, written};
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    schema: &'static str,
+    product: &'a str,
+    version: &'a Known<String>,
+    catalog: &'a str,
+    advisories_date: String,
+    verdicts: &'a [AdvisoryVerdict],
+}
+
+pub(crate) fn run(args: &AdvisoryArgs) -> Done {
+    let knowledge = crate::knowledge::knowledge(args.catalog.as_deref())?;
+    let (id, version) = match args.product.split_once('@') {
+        Some((id, version)) if !version.trim().is_empty() => (id, Known::Known(version.trim().to_owned())),
+        Some((id, _)) => (id, Known::unknown(Why::NotAsked)),
+        None => (args.product.as_str(), Known::unknown(Why::NotAsked)),
+    };
+    let product = knowledge.catalog.product(id).ok_or_else(|| {
+        Failure::usage(format!("{id:?} is no product of the catalogue; vigie catalog list names them all"))
+    })?;
+    let verdicts = knowledge.verdicts(&product.id, &version);
+    let date = knowledge.advisories.date().to_string();
+    let mut out = anstream::stdout().lock();
+    match args.format {
+        TableOrJson::Json => {
+            let answer = Answer {
+                schema: "vigie.advisory/1",
+                product: &product.id,
+                version: &version,
+                catalog: knowledge.catalog.hash(),
+                advisories_date: date,
+                verdicts: &verdicts,
+            };
+            let text = serde_json::to_string_pretty(&answer).map_err(Failure::output)?;
+            written(writeln!(out, "{text}"))?;
+        }
+        TableOrJson::Table => {
+            let told = version.known().map_or_else(String::new, |version| format!(" {version}"));
+            if verdicts.is_empty() {
+                let why = if product.versions == VersionOrder::Author {
+                    "its version is its author's own and is held against nothing".to_owned()
+                } else {
+                    format!("no advisory of {date} lists it")
+                };
+                written(writeln!(out, "{}{told}: {why}.", product.name))?;
+                return Ok(ExitCode::SUCCESS);
+            }
+            let rows: Vec<Vec<String>> = verdicts
+                .iter()
+                .map(|verdict| {
+                    let mut marks = Vec::new();
+                    if verdict.exploited {
+                        marks.push("exploited");
+                    }
+                    if verdict.disputed {
+                        marks.push("disputed");
+                    }
+                    vec![verdict.id.clone(), verdict.verdict.to_string(), verdict.severity.to_string(), marks.join(", "), verdict.why.clone()]
+                })
+                .collect();
+            let grid = vigie_export::table::grid(&["advisory", "verdict", "severity", "mark", "why"], &rows, super::width());
+            let count = |wanted: Verdict| verdicts.iter().filter(|v| v.verdict == wanted).count();
+            written(writeln!(
+                out,
+                "{grid}\n{}{told}: {} affected, {} unknown, {} not affected; advisories of {date}.",
+                product.name,
+                count(Verdict::Affected),
+                count(Verdict::Unknown),
+                count(Verdict::NotAffected)
+            ))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

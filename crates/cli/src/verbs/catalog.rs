@@ -1,0 +1,197 @@
+//! `vigie catalog list | explain | check | test | record`.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use serde::Serialize;
+use vigie_catalog::fixture::{self, FixtureFiles};
+use vigie_catalog::{Catalog, embedded_files};
+
+use crate::args::{CatalogArgs, CatalogVerb, TableOrJson};
+use crate::failure::{Done, Failure, exit, read, write_whole, written};
+use crate::knowledge::{compile, files, knowledge};
+
+#[derive(Serialize)]
+struct Entry<'a> {
+    id: &'a str,
+    name: &'a str,
+    kind: &'a str,
+    ports: &'a [u16],
+    confidence: f64,
+    recorded: u32,
+    constructed: u32,
+    advisories: usize,
+}
+
+#[derive(Serialize)]
+struct Listing<'a> {
+    schema: &'static str,
+    date: &'a str,
+    sha256: &'a str,
+    products: Vec<Entry<'a>>,
+}
+
+pub(crate) fn run(args: CatalogArgs) -> Done {
+    match args.verb {
+        CatalogVerb::List { catalog, format } => list(catalog.as_deref(), format),
+        CatalogVerb::Explain { product, catalog } => {
+            let knowledge = knowledge(catalog.as_deref())?;
+            let found = knowledge.catalog.product(&product).ok_or_else(|| Failure::usage(format!("{product:?} is no product of the catalogue; vigie catalog list names them all")))?;
+            written(std::io::stdout().lock().write_all(knowledge.catalog.explain(found).as_bytes()))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        CatalogVerb::Check { path } => check(&path),
+        CatalogVerb::Test { dir, matrix, only, write } => test(&dir, matrix, only.as_deref(), write),
+        CatalogVerb::Record(args) => super::record::run(&args),
+    }
+}
+
+fn list(dir: Option<&Path>, format: TableOrJson) -> Done {
+    let knowledge = knowledge(dir)?;
+    let catalog = &knowledge.catalog;
+    let entries: Vec<Entry<'_>> = catalog
+        .products()
+        .iter()
+        .map(|product| {
+            let counts = knowledge.measured.products.get(&product.id).copied().unwrap_or_default();
+            Entry {
+                id: &product.id,
+                name: &product.name,
+                kind: product.kind.word(),
+                ports: &product.ports,
+                confidence: (knowledge.measured.confidence(&product.id) * 100.0).floor() / 100.0,
+                recorded: counts.recorded,
+                constructed: counts.constructed,
+                advisories: knowledge.advisories.iter().filter(|a| a.packages().any(|p| product.packages.iter().any(|own| own == p))).count(),
+            }
+        })
+        .collect();
+    let mut out = anstream::stdout().lock();
+    match format {
+        TableOrJson::Json => {
+            let listing = Listing { schema: "vigie.catalog/1", date: catalog.date(), sha256: catalog.hash(), products: entries };
+            written(writeln!(out, "{}", serde_json::to_string_pretty(&listing).map_err(Failure::output)?))?;
+        }
+        TableOrJson::Table => {
+            let rows: Vec<Vec<String>> = entries
+                .iter()
+                .map(|entry| {
+                    let fixtures = match (entry.recorded, entry.constructed) {
+                        (0, 0) => "none".to_owned(),
+                        (0, constructed) => format!("{constructed} constructed"),
+                        (recorded, 0) => format!("{recorded} recorded"),
+                        (recorded, constructed) => format!("{recorded} recorded, {constructed} constructed"),
+                    };
+                    let ports: Vec<String> = entry.ports.iter().map(ToString::to_string).collect();
+                    vec![
+                        entry.id.to_owned(),
+                        entry.name.to_owned(),
+                        entry.kind.to_owned(),
+                        ports.join(","),
+                        format!("{:.2}", entry.confidence),
+                        fixtures,
+                        entry.advisories.to_string(),
+                    ]
+                })
+                .collect();
+            let grid = vigie_export::table::grid(&["id", "product", "kind", "ports", "confidence", "fixtures", "advisories"], &rows, super::width());
+            let constructed = entries.iter().filter(|entry| entry.recorded == 0).count();
+            written(writeln!(
+                out,
+                "{grid}\n{} products, {constructed} of them known from source or documentation alone (confidence at most 0.80).\nCatalogue of {}, advisories of {}. {}",
+                entries.len(),
+                catalog.date(),
+                knowledge.advisories.date(),
+                catalog.hash()
+            ))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn check(path: &Path) -> Done {
+    let files = if path.is_dir() {
+        match path.file_name().and_then(|name| name.to_str()) {
+            Some("products") => files(path.parent().unwrap_or(Path::new(".")))?,
+            _ => files(path)?,
+        }
+    } else {
+        // One file, beside the embedded others.
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let mut all = embedded_files();
+        let key = if all.contains_key(name) { name.to_owned() } else { format!("products/{name}") };
+        all.insert(key, read(path)?);
+        all
+    };
+    let catalog = compile(&files)?;
+    written(writeln!(std::io::stdout().lock(), "{} products, no errors. {}", catalog.products().len(), catalog.hash()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn test(dir: &Path, matrix: bool, only: Option<&str>, write: bool) -> Done {
+    let catalog: Arc<Catalog> = Arc::new(compile(&files(dir)?)?);
+    let fixtures = fixtures(&dir.join("fixtures"))?;
+    let report = fixture::test(&catalog, &fixtures).map_err(|errors| crate::knowledge::said("fixtures", &errors))?;
+    let mut out = std::io::stdout().lock();
+    let wanted = |name: &str| only.is_none_or(|only| name.contains(only));
+    if matrix {
+        let rows: Vec<Vec<String>> = report
+            .matrix
+            .iter()
+            .filter(|(name, ..)| wanted(name))
+            .map(|(name, expected, got)| {
+                let told = |product: &Option<String>| product.clone().unwrap_or_else(|| "-".to_owned());
+                vec![name.clone(), told(expected), told(got), if expected == got { String::new() } else { "WRONG".to_owned() }]
+            })
+            .collect();
+        written(writeln!(out, "{}", vigie_export::table::grid(&["fixture", "is", "taken for", ""], &rows, super::width())))?;
+    }
+    for (name, differences) in report.differences.iter().filter(|(name, _)| wanted(name)) {
+        for difference in differences {
+            written(writeln!(out, "{name}: {difference}"))?;
+        }
+    }
+    for (name, missing) in report.missing.iter().filter(|(name, _)| wanted(name)) {
+        for request in missing {
+            written(writeln!(out, "{name}: nothing was recorded for {request}; record it again"))?;
+        }
+    }
+    for fault in report.faults.iter().filter(|fault| wanted(fault)) {
+        written(writeln!(out, "{fault}"))?;
+    }
+    if write {
+        let text = serde_json::to_string_pretty(&report.measured).map_err(Failure::output)?;
+        write_whole(&dir.join("measured.json"), format!("{text}\n").as_bytes())?;
+    }
+    let wrong = report.differences.len() + report.missing.len() + report.faults.len();
+    let recorded: u32 = report.measured.products.values().map(|counts| counts.recorded).sum();
+    written(writeln!(
+        out,
+        "{} products, {} fixtures ({recorded} recorded), {} replays, {wrong} wrong",
+        catalog.products().len(),
+        fixtures.len(),
+        report.matrix.len()
+    ))?;
+    Ok(if wrong == 0 { ExitCode::SUCCESS } else { ExitCode::from(exit::FINDINGS) })
+}
+
+/// The fixtures of a folder: `<product>/<version>-<state>/{fixture.yaml,exchanges.jsonl}`.
+pub(crate) fn fixtures(dir: &Path) -> Result<FixtureFiles, Failure> {
+    let folders = |dir: &Path| -> Result<Vec<std::path::PathBuf>, Failure> {
+        let entries = std::fs::read_dir(dir).map_err(|error| Failure::usage(format!("cannot read {}: {error}", dir.display())))?;
+        let mut all: Vec<_> = entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
+        all.sort();
+        Ok(all)
+    };
+    let mut all = FixtureFiles::new();
+    for product in folders(dir)? {
+        for state in folders(&product)? {
+            let name = |path: &Path| path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
+            let key = format!("{}/{}", name(&product), name(&state));
+            all.insert(key, (read(&state.join("fixture.yaml"))?, read(&state.join("exchanges.jsonl"))?));
+        }
+    }
+    Ok(all)
+}

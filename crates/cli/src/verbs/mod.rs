@@ -1,0 +1,19 @@
+//! One verb, one file.
+
+pub(crate) mod advisory;
+pub(crate) mod catalog;
+#[cfg(feature = "demo")]
+pub(crate) mod demo;
+#[cfg(feature = "demo")]
+pub(crate) mod fleet;
+pub(crate) mod generate;
+pub(crate) mod hosts;
+mod record;
+pub(crate) mod scan;
+pub(crate) mod scope;
+pub(crate) mod show;
+
+/// The columns to write in: the terminal's, or 100 where there is none.
+pub(crate) fn width() -> usize {
+    terminal_size::terminal_size().map_or(100, |(width, _)| usize::from(width.0)).clamp(40, 200)
+}

@@ -1,0 +1,612 @@
+//! `vigie scan`.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::Write as _;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+use vigie_assess::Knowledge;
+use vigie_export::{Counts, Format, Options, Report, RuleKind, RuleText, Summary};
+use vigie_host::{Host, Listener};
+use vigie_lake::Scan;
+use vigie_model::{Known, Observation, Reach, Severity, Source, SourceKind, Transcript, Why};
+use vigie_scan::sweep::SweepOptions;
+use vigie_scan::{Dress, Engine, EngineOptions, Event, Handle, ProbeOptions, Work};
+use vigie_scope::{Budget, Cursor, OwnAddresses, Plan, Ports, Scope, Shard, Targets};
+
+use crate::args::{FailOn, FormatArg, ScanArgs};
+use crate::failure::{Done, Failure, exit, read, write_whole, written};
+use crate::lake::Writer;
+use crate::progress::Shown;
+use crate::work::{Local, Planned};
+
+/// Ports on this machine whose protocol is known to be another: an HTTP request there only fills logs, and some servers count it
+/// against the sender. `--ports` looks at them all the same.
+const OTHER_PROTOCOLS: [u16; 22] =
+    [22, 25, 53, 110, 111, 139, 143, 445, 465, 587, 631, 993, 995, 1433, 1521, 2049, 3306, 5432, 5672, 6379, 11_211, 27_017];
+
+pub(crate) fn run(mut args: ScanArgs) -> Done {
+    let resume = args.resume.clone().map(|path| Resume::read(&path)).transpose()?;
+    if let Some(resume) = &resume {
+        resume.into_args(&mut args);
+    }
+    let knowledge = crate::knowledge::knowledge(args.catalog.as_deref())?;
+    let host = crate::targets::host();
+    let own = OwnAddresses::new(host.addresses().iter().copied());
+    let scope = Arc::new(crate::targets::scope(args.scope.as_deref(), &args.opt_out, &own)?);
+    let mut targets = crate::targets::targets(&args.targets, &args.files)?;
+    let local = targets.is_empty() && args.targets.is_empty() && args.files.is_empty();
+    if targets.is_empty() && !local {
+        return Err(Failure::usage("no target in what was given; without any target, vigie scan looks at this machine"));
+    }
+    let ports = crate::targets::ports(args.ports.as_deref(), &knowledge.catalog)?;
+    let seed = args.seed.unwrap_or_else(fresh_seed);
+    let shard = match &args.shard {
+        None => Shard::whole(),
+        Some(text) => text.parse().map_err(Failure::usage)?,
+    };
+
+    let mut notes: Vec<String> = targets.notes().iter().map(|note| note.text.clone()).collect();
+    let job = if local {
+        this_machine(&host, &scope, args.ports.is_some().then_some(&ports), &mut notes)
+    } else {
+        if !args.dry_run && !args.notice {
+            notes.extend(crate::targets::resolve(&mut targets, &scope));
+        }
+        planned(&targets, &ports, &scope, seed, shard, resume.as_ref(), &mut notes)?
+    };
+    if args.dry_run {
+        return dry_run(&job, &targets, &scope, &knowledge);
+    }
+    if args.notice {
+        return notice(&targets, &ports, &scope, &knowledge, &host, args.prove);
+    }
+    Run::new(args, knowledge, scope, host, targets, ports, seed, shard, notes)?.go(job)
+}
+
+/// What there is to do.
+enum Job {
+    Local(Local),
+    Planned(Planned),
+}
+
+fn this_machine(host: &Host, scope: &Arc<Scope>, only: Option<&Ports>, notes: &mut Vec<String>) -> Job {
+    let mut skipped = Vec::new();
+    let listeners: Vec<Listener> = host
+        .listeners()
+        .into_iter()
+        .filter(|listener| match only {
+            Some(ports) => ports.contains(listener.port()),
+            None if OTHER_PROTOCOLS.contains(&listener.port()) => {
+                skipped.push(listener.port().to_string());
+                false
+            }
+            None => true,
+        })
+        .collect();
+    if !skipped.is_empty() {
+        notes.push(format!("ports of other protocols were left out: {} (name them with --ports to look)", skipped.join(", ")));
+    }
+    Job::Local(Local { listeners, scope: Arc::clone(scope), next: 0 })
+}
+
+fn planned(
+    targets: &Targets,
+    ports: &Ports,
+    scope: &Arc<Scope>,
+    seed: u64,
+    shard: Shard,
+    resume: Option<&Resume>,
+    notes: &mut Vec<String>,
+) -> Result<Job, Failure> {
+    let clipped = scope.clip(targets, ports).map_err(Failure::usage)?;
+    notes.extend(clipped.skipped.iter().map(|skipped| skipped.why.to_string()));
+    let plan = Plan::over(seed, clipped.pairs, shard).map_err(Failure::usage)?;
+    let (indices, begun): (Box<dyn Iterator<Item = u64> + Send>, u64) = match resume {
+        None => (Box::new(plan.shard_indices()), 0),
+        Some(resume) => (Box::new(plan.resume(&resume.cursor).map_err(Failure::usage)?), resume.cursor.next_index),
+    };
+    let total = plan.shard_len();
+    Ok(Job::Planned(Planned { visits: targets.visits(ports), scope: Arc::clone(scope), indices, begun, total, plan }))
+}
+
+/// A seed that nobody chose: the keys that the standard library draws for its hash maps.
+fn fresh_seed() -> u64 {
+    use std::hash::{BuildHasher as _, Hasher as _};
+    std::hash::RandomState::new().build_hasher().finish()
+}
+
+fn dry_run(job: &Job, targets: &Targets, scope: &Scope, knowledge: &Knowledge) -> Done {
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let mut print = || -> std::io::Result<()> {
+        match job {
+            Job::Local(local) => {
+                for listener in &local.listeners {
+                    writeln!(out, "{}", listener.probe_address())?;
+                }
+            }
+            Job::Planned(planned) => {
+                for index in planned.plan.shard_indices() {
+                    let (address, port) = planned.plan.at(index);
+                    writeln!(out, "{}", std::net::SocketAddr::new(address, port))?;
+                }
+            }
+        }
+        for name in targets.names() {
+            writeln!(out, "{name} (would be resolved first; its addresses must lie in the scope)")?;
+        }
+        writeln!(out)?;
+        writeln!(out, "To each open port, until it is recognised and never more than {} requests:", scope.limits().per_endpoint)?;
+        for told in knowledge.catalog.told_requests() {
+            writeln!(out, "  {}\n      {}", told.line, told.when)?;
+        }
+        writeln!(out, "\nNothing was sent, no name was resolved, no socket was opened.")?;
+        out.flush()
+    };
+    written(print())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn notice(targets: &Targets, ports: &Ports, scope: &Scope, knowledge: &Knowledge, host: &Host, prove: bool) -> Done {
+    let pairs = scope.clip(targets, ports).map(|clipped| clipped.pairs).unwrap_or_else(|_| targets.pairs(ports));
+    let names: Vec<String> = targets.names().map(str::to_owned).collect();
+    let sources: Vec<String> = host.addresses().iter().filter(|a| !a.is_loopback()).map(ToString::to_string).collect();
+    let requests: Vec<vigie_scope::notice::Request> = knowledge
+        .catalog
+        .told_requests()
+        .into_iter()
+        .map(|told| vigie_scope::notice::Request { line: told.line, when: told.when })
+        .collect();
+    let note = vigie_scope::notice::Notice {
+        scope,
+        pairs: &pairs,
+        names: &names,
+        sources: &sources,
+        user_agent: &user_agent(scope),
+        from: chrono::Utc::now(),
+        until: None,
+        requests: &requests,
+        prove,
+    };
+    written(std::io::stdout().lock().write_all(vigie_scope::notice::text(&note).as_bytes()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn user_agent(scope: &Scope) -> String {
+    vigie_scan::user_agent(scope.file().map(|file| file.contact.as_str()))
+}
+
+/// Everything about a running scan.
+struct Run {
+    args: ScanArgs,
+    knowledge: Knowledge,
+    scope: Arc<Scope>,
+    host: Arc<Host>,
+    targets: Targets,
+    ports: Ports,
+    seed: u64,
+    shard: Shard,
+    id: String,
+    notes: Vec<String>,
+    baseline: Option<vigie_export::baseline::Baseline>,
+    counts: Counts,
+    worst: Option<Severity>,
+    kept: Vec<Observation>,
+    listeners: HashMap<std::net::SocketAddr, Listener>,
+}
+
+impl Run {
+    #[expect(clippy::too_many_arguments, reason = "the parts of one command line")]
+    fn new(
+        args: ScanArgs,
+        knowledge: Knowledge,
+        scope: Arc<Scope>,
+        host: Host,
+        targets: Targets,
+        ports: Ports,
+        seed: u64,
+        shard: Shard,
+        notes: Vec<String>,
+    ) -> Result<Self, Failure> {
+        let baseline = match &args.baseline {
+            None => None,
+            Some(path) => Some(
+                vigie_export::baseline::Baseline::parse(&read(path)?).map_err(|errors| crate::knowledge::said(&format!("baseline {}", path.display()), &errors))?,
+            ),
+        };
+        let now = chrono::Utc::now();
+        let id = format!("{}-{:08x}", now.format("%Y%m%dT%H%M%SZ"), fresh_seed() as u32);
+        Ok(Self {
+            args,
+            knowledge,
+            scope,
+            host: Arc::new(host),
+            targets,
+            ports,
+            seed,
+            shard,
+            id,
+            notes,
+            baseline,
+            counts: Counts::default(),
+            worst: None,
+            kept: Vec::new(),
+            listeners: HashMap::new(),
+        })
+    }
+
+    fn go(mut self, job: Job) -> Done {
+        let started = chrono::Utc::now();
+        let begun = Instant::now();
+        let vantage = self.vantage(&job);
+        let mut lake = if self.args.no_lake { None } else { Some(Writer::open(&crate::lake::folder(&self.args.lake)?)?) };
+        let (work, total): (Box<dyn Work>, u64) = match job {
+            Job::Local(local) => {
+                self.listeners = local.listeners.iter().map(|listener| (listener.probe_address(), listener.clone())).collect();
+                let total = local.total();
+                (Box::new(local), total)
+            }
+            Job::Planned(planned) => {
+                let total = planned.total;
+                (Box::new(planned), total)
+            }
+        };
+        let mut scan = Scan {
+            id: self.id.clone(),
+            vigie: env!("CARGO_PKG_VERSION").to_owned(),
+            seed: self.seed,
+            scope: Known::Known(self.scope.hash()),
+            catalog: self.knowledge.catalog.hash().to_owned(),
+            advisories: Known::Known(self.knowledge.advisories.date().to_string()),
+            vantage: vantage.clone(),
+            targets: vigie_model::sha256(self.args.targets.join(" ").as_bytes()),
+            ports: self.ports.to_string(),
+            shard: self.args.shard.as_deref().and_then(|text| text.split_once('/')).and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?))),
+            started,
+            finished: None,
+            planned: Some(total),
+            swept: None,
+            open: None,
+            observed: None,
+        };
+        if let Some(lake) = &mut lake {
+            lake.scan(&scan)?;
+        }
+
+        let engine = Engine::new(self.knowledge.clone(), self.options(vantage));
+        let budget = Budget::new(self.scope.limits(), self.scope.own().clone());
+        let (handle, events) = engine.start(work, budget);
+        listen_for_interrupts(&handle);
+        let mut report = self.report()?;
+        written(report.begin())?;
+        let mut shown = Shown::new(total, self.args.quiet);
+        let mut failures: BTreeMap<String, u64> = BTreeMap::new();
+        let mut refusals: BTreeMap<String, u64> = BTreeMap::new();
+        let interrupted = loop {
+            match events.recv_timeout(Duration::from_millis(250)) {
+                Ok(Event::Seen { index, mut observation, transcript }) => {
+                    self.take(&mut observation);
+                    shown.aside(|| written(report.observation(&observation)))?;
+                    if let (Some(dir), Some(transcript)) = (&self.args.transcripts, transcript) {
+                        keep(dir, &transcript)?;
+                    }
+                    match &mut lake {
+                        Some(lake) => lake.take(index, *observation)?.into_iter().for_each(|index| handle.acknowledge(index)),
+                        None => handle.acknowledge(index),
+                    }
+                }
+                Ok(Event::Refused { why, .. }) => *refusals.entry(why).or_default() += 1,
+                Ok(Event::Failed { address, why }) => *failures.entry(format!("{why} (first at {address})")).or_default() += 1,
+                Ok(Event::End { interrupted }) => break interrupted,
+                Err(std::sync::mpsc::RecvTimeoutError::Timeout) => {}
+                Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => break true,
+            }
+            if let Some(lake) = &mut lake {
+                lake.tick()?.into_iter().for_each(|index| handle.acknowledge(index));
+            }
+            shown.update(&handle.progress, self.counts.findings.total());
+        };
+        shown.end();
+        let load = |counter: &std::sync::atomic::AtomicU64| counter.load(std::sync::atomic::Ordering::Relaxed);
+        let (swept, open, seen) = (load(&handle.progress.tried), load(&handle.progress.open), load(&handle.progress.seen));
+        if let Some(lake) = &mut lake {
+            lake.flush()?.into_iter().for_each(|index| handle.acknowledge(index));
+            scan.finished = (!interrupted).then(chrono::Utc::now);
+            (scan.swept, scan.open, scan.observed) = (Some(swept), Some(open), Some(seen));
+            lake.scan(&scan)?;
+        }
+        self.notes.extend(refusals.into_iter().map(|(why, count)| if count == 1 { why } else { format!("{why} ({count} times)") }));
+        let hard_failures = failures.values().sum::<u64>();
+        self.notes.extend(failures.into_iter().map(|(why, count)| if count == 1 { why } else { format!("{why}, {count} times in all") }));
+        if let Some(baseline) = &self.baseline {
+            self.notes.extend(baseline.notes(chrono::Utc::now().date_naive()));
+        }
+
+        let resume = if interrupted { self.write_resume(&handle)? } else { None };
+        let mut summary = self.summary(started, begun.elapsed(), swept, !interrupted);
+        summary.next = Some(match &resume {
+            Some(path) => format!("vigie scan --resume {}", path.display()),
+            None => self.next_step(),
+        });
+        written(report.end(&summary))?;
+        drop(report);
+        self.publish()?;
+        if let Some(path) = &self.args.write_baseline {
+            let expires = chrono::Utc::now().date_naive() + chrono::Days::new(90);
+            let text = vigie_export::baseline::write(&self.kept, "give a reason", expires, None);
+            write_whole(path, text.as_bytes())?;
+        }
+        if interrupted {
+            if let Some(path) = &resume {
+                eprintln!("vigie: interrupted; go on with: vigie scan --resume {}", path.display());
+            }
+            return Ok(ExitCode::from(exit::INTERRUPTED));
+        }
+        if hard_failures > 0 && hard_failures == swept {
+            return Err(Failure::scan("nothing could be tried: this machine refused every connection (see the notes)"));
+        }
+        Ok(if self.fails() { ExitCode::from(exit::FINDINGS) } else { ExitCode::SUCCESS })
+    }
+
+    fn vantage(&self, job: &Job) -> String {
+        if let Some(vantage) = self.scope.file().and_then(|file| file.vantage.clone()) {
+            return vantage;
+        }
+        match job {
+            Job::Local(_) => "host".to_owned(),
+            Job::Planned(planned) => {
+                let mut segments = planned.plan.pairs().segments().iter();
+                if segments.all(|s| s.span.first().is_loopback() && s.span.last().is_loopback()) { "loopback" } else { "network" }.to_owned()
+            }
+        }
+    }
+
+    fn options(&self, vantage: String) -> EngineOptions {
+        let limits = self.scope.limits();
+        let threads = std::thread::available_parallelism().map_or(2, usize::from).clamp(1, 8);
+        let probe = ProbeOptions {
+            limits: vigie_catalog::Limits { requests: limits.per_endpoint as usize, models: limits.models as usize, prove: None },
+            reply: Duration::from_secs(self.args.timeout),
+            endpoint: Duration::from_secs(self.args.timeout * 8),
+            user_agent: user_agent(&self.scope),
+        };
+        EngineOptions {
+            sweep: SweepOptions::default(),
+            probe,
+            threads,
+            probes: vigie_scan::probes(),
+            host: Duration::from_secs(self.args.timeout * 24),
+            source: Source {
+                kind: SourceKind::Scan,
+                name: "vigie".to_owned(),
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                catalog: self.knowledge.catalog.hash().to_owned(),
+                vantage,
+                scan: Some(self.id.clone()),
+            },
+            scope: Known::Known(self.scope.hash()),
+            transcripts: self.args.transcripts.is_some(),
+            prove: self.args.prove,
+            keep_prompts: self.args.keep_prompts,
+            dress: self.dress(),
+        }
+    }
+
+    /// Who can reach an endpoint: told by its listening socket on this machine, else by the address it was reached at.
+    fn dress(&self) -> Dress {
+        let listeners = self.listeners.clone();
+        Dress(Arc::new(move |observation: &mut Observation| {
+            let endpoint = &observation.endpoint;
+            if let Some(listener) = listeners.get(&endpoint.socket()) {
+                observation.exposure.reach = Known::Known(listener.reach());
+                observation.listener = Some(listener.to_model());
+            } else {
+                observation.exposure.reach = reach(endpoint.address);
+            }
+        }))
+    }
+
+    fn report(&self) -> Result<Box<dyn Report + Send>, Failure> {
+        let format = match self.args.format {
+            FormatArg::Table => Format::Table,
+            FormatArg::Json => Format::Json,
+            FormatArg::Jsonl => Format::Jsonl,
+            FormatArg::Csv => Format::Csv,
+            FormatArg::Sarif => Format::Sarif,
+            FormatArg::Intelmq => Format::Intelmq,
+        };
+        let rules = self
+            .knowledge
+            .texts
+            .all()
+            .map(|text| RuleText {
+                id: text.id.clone(),
+                title: text.title.clone(),
+                help: format!("{} {}", text.why, text.remedy),
+                url: None,
+                kind: match text.id.as_str() {
+                    "vulnerable-version" => RuleKind::Vulnerable,
+                    id if id.ends_with("-readable") => RuleKind::Disclosure,
+                    _ => RuleKind::Exposure,
+                },
+            })
+            .collect();
+        let options = Options { verbose: self.args.verbose, width: super::width(), rules, intelmq_legacy: self.args.intelmq_legacy, ..Options::default() };
+        Ok(match &self.args.output {
+            Some(path) => {
+                let partial = partial(path);
+                let file = std::fs::File::create(&partial).map_err(|error| Failure::output(format!("cannot write {}: {error}", partial.display())))?;
+                vigie_export::report(format, anstream::StripStream::new(file), options)
+            }
+            None => vigie_export::report(format, anstream::AutoStream::auto(std::io::stdout()), options),
+        })
+    }
+
+    /// Puts the finished file in its place: it is there whole or not at all.
+    fn publish(&self) -> Result<(), Failure> {
+        let Some(path) = &self.args.output else { return Ok(()) };
+        std::fs::rename(partial(path), path).map_err(|error| Failure::output(format!("cannot write {}: {error}", path.display())))
+    }
+
+    fn take(&mut self, observation: &mut Observation) {
+        if let Some(baseline) = &mut self.baseline {
+            baseline.apply(observation, chrono::Utc::now().date_naive());
+        }
+        self.counts.add(observation);
+        let worst = observation.findings.iter().filter(|finding| finding.accepted.is_none()).map(|finding| finding.severity).max();
+        self.worst = self.worst.max(worst);
+        if self.args.write_baseline.is_some() {
+            self.kept.push(observation.clone());
+        }
+    }
+
+    fn fails(&self) -> bool {
+        let limit = match self.args.fail_on {
+            FailOn::Never => return false,
+            FailOn::Info => Severity::Info,
+            FailOn::Low => Severity::Low,
+            FailOn::Medium => Severity::Medium,
+            FailOn::High => Severity::High,
+            FailOn::Critical => Severity::Critical,
+        };
+        self.worst.is_some_and(|worst| worst >= limit)
+    }
+
+    fn summary(&self, started: vigie_model::Timestamp, took: Duration, tried: u64, complete: bool) -> Summary {
+        let mut summary = Summary::new("vigie", env!("CARGO_PKG_VERSION"));
+        summary.scan = Known::Known(self.id.clone());
+        summary.seed = Known::Known(self.seed.to_string());
+        summary.scope = Known::Known(self.scope.hash());
+        summary.catalog.sha256 = Known::Known(self.knowledge.catalog.hash().to_owned());
+        summary.catalog.date = Known::Known(self.knowledge.catalog.date().to_owned());
+        summary.catalog.advisories_date = Known::Known(self.knowledge.advisories.date().to_string());
+        summary.started = Known::Known(started);
+        summary.duration_ms = Known::Known(u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
+        summary.tried = Known::Known(tried);
+        summary.complete = complete;
+        summary.counts = self.counts.clone();
+        summary.notes.clone_from(&self.notes);
+        summary
+    }
+
+    fn next_step(&self) -> String {
+        if self.counts.findings.total() == 0 && self.listeners.is_empty() && self.targets.is_empty() {
+            return "vigie scan 192.168.0.0/24   (your own network)".to_owned();
+        }
+        if self.args.no_lake { "vigie catalog explain PRODUCT   (why it says so)".to_owned() } else { "vigie show ADDRESS   (one endpoint, with its history)".to_owned() }
+    }
+
+    /// What a resume needs: the same words, the same seed, and where it stood.
+    fn write_resume(&self, handle: &Handle) -> Result<Option<PathBuf>, Failure> {
+        if self.targets.is_empty() {
+            // This machine's listeners are looked at in a second; there is nothing to go on with.
+            return Ok(None);
+        }
+        let clipped = self.scope.clip(&self.targets, &self.ports).map_err(Failure::usage)?;
+        let plan = Plan::over(self.seed, clipped.pairs, self.shard).map_err(Failure::usage)?;
+        let (next, in_flight) = handle.standing();
+        let resume = Resume {
+            schema: RESUME_SCHEMA.to_owned(),
+            targets: self.args.targets.clone(),
+            files: self.args.files.clone(),
+            ports: self.ports.to_string(),
+            scope: self.args.scope.clone(),
+            opt_out: self.args.opt_out.clone(),
+            seed: self.seed,
+            shard: self.args.shard.clone(),
+            cursor: plan.cursor(next, in_flight),
+        };
+        let folder = crate::lake::data_folder().map_or_else(|| PathBuf::from("."), |data| data.join("resume"));
+        let path = folder.join(format!("{}.json", self.id));
+        let text = serde_json::to_string_pretty(&resume).map_err(Failure::output)?;
+        write_whole(&path, text.as_bytes())?;
+        Ok(Some(path))
+    }
+}
+
+fn partial(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".partial");
+    PathBuf::from(name)
+}
+
+/// The address says who can reach it; of loopback, only the machine itself could tell more.
+fn reach(address: IpAddr) -> Known<Reach> {
+    if address.is_loopback() {
+        Known::unknown_because(Why::NotAsked, "reached over loopback by its address")
+    } else if vigie_host::is_private(address) {
+        Known::Known(Reach::Private)
+    } else {
+        Known::Known(Reach::Public)
+    }
+}
+
+/// One transcript, one file.
+fn keep(dir: &Path, transcript: &Transcript) -> Result<(), Failure> {
+    let endpoint = &transcript.endpoint;
+    let name = endpoint.name.as_deref().map(|name| format!("{name}-")).unwrap_or_default();
+    let clean: String = format!("{name}{}-{}", endpoint.address, endpoint.port)
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || ".-".contains(c) { c } else { '_' })
+        .collect();
+    let text = serde_json::to_string_pretty(transcript).map_err(Failure::output)?;
+    write_whole(&dir.join(format!("{clean}.json")), text.as_bytes())
+}
+
+/// The first Ctrl-C stops cleanly, the second at once.
+fn listen_for_interrupts(handle: &Handle) {
+    let handle = handle.clone();
+    std::thread::spawn(move || {
+        let Ok(runtime) = crate::lake::runtime() else { return };
+        runtime.block_on(async {
+            if tokio::signal::ctrl_c().await.is_ok() {
+                handle.stop();
+                eprintln!("vigie: stopping; what was found is kept (once more stops at once)");
+            }
+            if tokio::signal::ctrl_c().await.is_ok() {
+                std::process::exit(i32::from(exit::INTERRUPTED));
+            }
+        });
+    });
+}
+
+const RESUME_SCHEMA: &str = "vigie.resume/1";
+
+/// A resume file.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Resume {
+    schema: String,
+    targets: Vec<String>,
+    files: Vec<PathBuf>,
+    ports: String,
+    scope: Option<PathBuf>,
+    opt_out: Vec<PathBuf>,
+    seed: u64,
+    shard: Option<String>,
+    cursor: Cursor,
+}
+
+impl Resume {
+    fn read(path: &Path) -> Result<Self, Failure> {
+        let resume: Self = serde_json::from_str(&read(path)?).map_err(|error| Failure::usage(format!("{} is no resume file: {error}", path.display())))?;
+        if resume.schema != RESUME_SCHEMA {
+            return Err(Failure::usage(format!("{}: schema is {:?}; this vigie reads {RESUME_SCHEMA:?}", path.display(), resume.schema)));
+        }
+        Ok(resume)
+    }
+
+    fn into_args(&self, args: &mut ScanArgs) {
+        args.targets.clone_from(&self.targets);
+        args.files.clone_from(&self.files);
+        args.ports = Some(self.ports.clone());
+        args.scope.clone_from(&self.scope);
+        args.opt_out.clone_from(&self.opt_out);
+        args.seed = Some(self.seed);
+        args.shard.clone_from(&self.shard);
+    }
+}

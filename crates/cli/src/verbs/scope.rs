@@ -1,0 +1,47 @@
+//! `vigie scope new | check`: who authorised what.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use vigie_scope::{OwnAddresses, ScopeFile, Subject, What};
+
+use crate::args::{ScopeArgs, ScopeVerb};
+use crate::failure::{Done, Failure, read, written};
+
+pub(crate) fn run(args: ScopeArgs) -> Done {
+    let mut out = std::io::stdout().lock();
+    match args.verb {
+        ScopeVerb::New { targets } => {
+            let targets = crate::targets::targets(&targets, &[])?;
+            let subjects: Vec<Subject> = targets
+                .entries()
+                .iter()
+                .map(|target| match &target.what {
+                    What::Addresses(span) => Subject::Addresses(*span),
+                    What::Name(name) => Subject::Name(name.clone()),
+                })
+                .collect();
+            written(write!(out, "{}", vigie_scope::Scope::template(&subjects)))?;
+        }
+        ScopeVerb::Check { file } => {
+            let scope = crate::targets::scope(Some(&file), &[], &OwnAddresses::default())?;
+            let parsed = ScopeFile::parse(&read(&file)?, chrono::Utc::now()).map_err(Failure::usage)?;
+            let limits = scope.limits();
+            let text = format!(
+                "{}: sound.\nowner: {}\ncontact: {}\nexpires: {}\nranges: {}\nexclusions: {}\nbudget: {} requests per host and {} per network in any 5 minutes, {} connections a second\nhash: {}\n",
+                file.display(),
+                parsed.owner,
+                parsed.contact,
+                parsed.expires,
+                parsed.ranges.iter().map(|range| range.subject.to_string()).collect::<Vec<_>>().join(", "),
+                parsed.excludes.len(),
+                limits.requests_per_host,
+                limits.requests_per_prefix,
+                limits.connections_per_second,
+                scope.hash(),
+            );
+            written(out.write_all(text.as_bytes()))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,87 @@
+//! `vigie show ADDRESS`: one address, its latest observation judged with the advisories of today, and its history.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use serde::Serialize;
+use vigie_model::{Known, Observation};
+
+use crate::args::{ShowArgs, TableOrJson};
+use crate::failure::{Done, Failure, written};
+
+#[derive(Serialize)]
+struct Shown<'a> {
+    schema: &'static str,
+    address: std::net::IpAddr,
+    advisories_date: String,
+    observations: &'a [Observation],
+}
+
+pub(crate) fn run(args: &ShowArgs) -> Done {
+    let (runtime, lake) = crate::lake::open(&args.lake)?;
+    let mut history = runtime.block_on(lake.history(args.address)).map_err(Failure::output)?;
+    if history.is_empty() {
+        return Err(Failure::usage(format!("{} was never seen; vigie hosts lists what was, vigie scan {} looks", args.address, args.address)));
+    }
+    // Verdicts and findings are not stored as truth: they are computed with today's knowledge.
+    let knowledge = vigie_assess::Knowledge::embedded();
+    for observation in &mut history {
+        knowledge.assess(observation);
+    }
+    let mut out = anstream::stdout().lock();
+    match args.format {
+        TableOrJson::Json => {
+            let shown = Shown {
+                schema: "vigie.show/1",
+                address: args.address,
+                advisories_date: knowledge.advisories.date().to_string(),
+                observations: &history,
+            };
+            let text = serde_json::to_string_pretty(&shown).map_err(Failure::output)?;
+            written(writeln!(out, "{text}"))?;
+        }
+        TableOrJson::Table => {
+            let mut ports: Vec<(u16, Option<String>)> = history.iter().map(|o| (o.endpoint.port, o.endpoint.name.clone())).collect();
+            ports.sort();
+            ports.dedup();
+            for key in ports {
+                let of: Vec<&Observation> = history.iter().filter(|o| (o.endpoint.port, &o.endpoint.name) == (key.0, &key.1)).collect();
+                let Some(latest) = of.first() else { continue };
+                written(write!(out, "{}", vigie_export::table::block(latest, super::width())))?;
+                written(writeln!(out, "\nhistory, newest first:"))?;
+                for (position, observation) in of.iter().enumerate() {
+                    let before = of.get(position + 1);
+                    written(writeln!(out, "  {}  {}", observation.seen.format("%Y-%m-%d %H:%M:%S"), line(observation, before.copied())))?;
+                }
+                written(writeln!(out))?;
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// One line of history: what it was, and what changed since the look before.
+fn line(now: &Observation, before: Option<&Observation>) -> String {
+    let told = |value: &Known<String>| value.known().cloned().unwrap_or_else(|| "?".to_owned());
+    let posture = |o: &Observation| o.exposure.posture.known().map_or_else(|| "?".to_owned(), ToString::to_string);
+    let what = |o: &Observation| format!("{} {} {}", told(&o.identity.product), told(&o.identity.version), posture(o));
+    let mut text = what(now);
+    let names = |o: &Observation| o.exposure.models.known().map(|all| all.iter().map(|m| m.name.clone()).collect::<Vec<_>>());
+    if let Some(all) = names(now) {
+        text.push_str(&format!(", {} models", all.len()));
+    }
+    if let Some(before) = before {
+        let mut changes = Vec::new();
+        if what(before) != what(now) {
+            changes.push(format!("was {}", what(before)));
+        }
+        if let (Some(old), Some(new)) = (names(before), names(now)) {
+            changes.extend(new.iter().filter(|name| !old.contains(name)).map(|name| format!("+{name}")));
+            changes.extend(old.iter().filter(|name| !new.contains(name)).map(|name| format!("-{name}")));
+        }
+        if !changes.is_empty() {
+            text.push_str(&format!("  [{}]", changes.join(", ")));
+        }
+    }
+    vigie_export::text::clean(&text, 400)
+}

@@ -1,0 +1,105 @@
+//! What a scan works through: a plan over targets, or this machine's listeners.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use vigie_host::Listener;
+use vigie_model::Timestamp;
+use vigie_scan::{Look, Work};
+use vigie_scope::{Permit, Plan, Refusal, Scheme, Scope, Visits};
+
+/// A plan over targets.
+pub(crate) struct Planned {
+    pub(crate) plan: Plan,
+    pub(crate) visits: Visits,
+    pub(crate) scope: Arc<Scope>,
+    pub(crate) indices: Box<dyn Iterator<Item = u64> + Send>,
+    /// The first index not begun.
+    pub(crate) begun: u64,
+    pub(crate) total: u64,
+}
+
+impl Work for Planned {
+    fn next(&mut self) -> Option<u64> {
+        let index = self.indices.next()?;
+        self.begun = self.begun.max(index + 1);
+        Some(index)
+    }
+
+    fn address(&self, index: u64) -> SocketAddr {
+        SocketAddr::from(self.plan.at(index))
+    }
+
+    fn looks(&self, index: u64) -> Vec<Look> {
+        let (address, port) = self.plan.at(index);
+        let visit = self.visits.at(address, port);
+        let tls = visit.scheme.map(|scheme| scheme == Scheme::Https);
+        let mut looks = Vec::new();
+        if visit.by_address || visit.names.is_empty() {
+            looks.push(Look { name: None, tls });
+        }
+        looks.extend(visit.names.into_iter().map(|name| Look { name: Some(name), tls }));
+        looks
+    }
+
+    fn permits(&self, address: IpAddr, port: u16, now: Timestamp) -> Result<Permit, Refusal> {
+        self.scope.permits(address, port, now).or_else(|refusal| {
+            // Reached by a name that the scope lists, an address needs no entry of its own.
+            let visit = self.visits.at(address, port);
+            visit.names.iter().find_map(|name| self.scope.permits_name(name, address, port, now).ok()).ok_or(refusal)
+        })
+    }
+
+    fn total(&self) -> u64 {
+        self.total
+    }
+
+    fn begun(&self) -> u64 {
+        self.begun
+    }
+
+    fn is_paced(&self, address: IpAddr) -> bool {
+        !address.is_loopback() && !self.scope.own().contains(address)
+    }
+}
+
+/// What listens on this machine: one listener is one server, however many addresses it answers on.
+pub(crate) struct Local {
+    pub(crate) listeners: Vec<Listener>,
+    pub(crate) scope: Arc<Scope>,
+    pub(crate) next: usize,
+}
+
+impl Work for Local {
+    fn next(&mut self) -> Option<u64> {
+        if self.next >= self.listeners.len() {
+            return None;
+        }
+        self.next += 1;
+        Some((self.next - 1) as u64)
+    }
+
+    fn address(&self, index: u64) -> SocketAddr {
+        self.listeners[index as usize].probe_address()
+    }
+
+    fn looks(&self, _index: u64) -> Vec<Look> {
+        vec![Look::default()]
+    }
+
+    fn permits(&self, address: IpAddr, port: u16, now: Timestamp) -> Result<Permit, Refusal> {
+        self.scope.permits(address, port, now)
+    }
+
+    fn total(&self) -> u64 {
+        self.listeners.len() as u64
+    }
+
+    fn begun(&self) -> u64 {
+        self.next as u64
+    }
+
+    fn is_paced(&self, _address: IpAddr) -> bool {
+        false
+    }
+}

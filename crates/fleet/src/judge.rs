@@ -1,0 +1,217 @@
+//! What no scan may send: a list written by hand from the servers' own route tables, not from the catalogue.
+
+use std::fmt;
+
+use serde_json::Value;
+use vigie_model::Effect;
+
+use crate::Seen;
+
+/// The judge over what a fleet was asked.
+#[derive(Clone, Debug)]
+pub struct Judge {
+    routes: Vec<Route>,
+}
+
+/// One line of the list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// The product whose route it is.
+    pub product: String,
+    /// The file of that product's repository in which it was read.
+    pub source: String,
+    /// What calling it does; `None`: it only reads, although its method may do more.
+    pub harm: Option<Harm>,
+    method: String,
+    path: String,
+    condition: Option<(String, String)>,
+    only: bool,
+}
+
+/// What a forbidden route does. A word of its own, because the list must not lean on the catalogue's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Harm {
+    /// Spends compute, sends content.
+    Infer,
+    /// Loads or unloads a model, changes memory.
+    Load,
+    /// Changes what is stored, or runs code.
+    Write,
+    /// Uses or hands out credentials.
+    Account,
+}
+
+impl Harm {
+    /// The effect of the same meaning in the record's words.
+    #[must_use]
+    pub fn effect(self) -> Effect {
+        match self {
+            Self::Infer => Effect::Infer,
+            Self::Load => Effect::Load,
+            Self::Write => Effect::Write,
+            Self::Account => Effect::Account,
+        }
+    }
+}
+
+/// Why a request is forbidden.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ruling {
+    /// A route of the list.
+    Listed(Route),
+    /// A method that changes things, and no line that says this request only reads.
+    Unlisted,
+}
+
+impl fmt::Display for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.method, self.path)?;
+        if let Some((pointer, value)) = &self.condition {
+            write!(f, " if {pointer} = {value}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Ruling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Listed(route) => {
+                let harm = route.harm.map_or("reading", |harm| harm.effect().word());
+                write!(f, "{harm}: {route} of {} ({})", route.product, route.source)
+            }
+            Self::Unlisted => f.write_str("no line says that this only reads"),
+        }
+    }
+}
+
+impl Judge {
+    /// The judge with the list of this crate, `forbidden.txt`.
+    ///
+    /// # Panics
+    ///
+    /// Never in a build that passed its tests: they read the same list.
+    #[must_use]
+    pub fn by_hand() -> Self {
+        match Self::read(include_str!("forbidden.txt")) {
+            Ok(judge) => judge,
+            Err(error) => panic!("forbidden.txt does not read: {error}"),
+        }
+    }
+
+    /// Reads a list; its form is described at the head of `forbidden.txt`.
+    ///
+    /// # Errors
+    ///
+    /// The line that does not read.
+    pub fn read(text: &str) -> Result<Self, String> {
+        let (mut product, mut source) = (None, None);
+        let mut routes = Vec::new();
+        for (number, line) in text.lines().enumerate() {
+            let line = line.trim();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            if let Some(name) = line.strip_prefix("product ") {
+                (product, source) = (Some(name.trim().to_owned()), None);
+            } else if let Some(file) = line.strip_prefix("source ") {
+                source = Some(file.trim().to_owned());
+            } else {
+                let (Some(product), Some(source)) = (&product, &source) else {
+                    return Err(format!("line {}: name the product and the source first", number + 1));
+                };
+                routes.push(route(line, product, source).map_err(|why| format!("line {}: {why}", number + 1))?);
+            }
+        }
+        Ok(Self { routes })
+    }
+
+    /// The lines.
+    #[must_use]
+    pub fn routes(&self) -> &[Route] {
+        &self.routes
+    }
+
+    /// Why this request is forbidden; `None`: it is not.
+    #[must_use]
+    pub fn ruling(&self, seen: &Seen) -> Option<Ruling> {
+        // A GET with another name is a GET.
+        let method = if seen.method == "HEAD" { "GET" } else { seen.method.as_str() };
+        let path = segments(&seen.path);
+        let body: Option<Value> = serde_json::from_str(&seen.body).ok();
+        let mut fitting = self.routes.iter().filter(|route| route.fits(method, &path, body.as_ref(), seen.product.as_deref()));
+        if let Some(route) = fitting.clone().find(|route| route.harm.is_some()) {
+            return Some(Ruling::Listed(route.clone()));
+        }
+        let safe = matches!(method, "GET" | "OPTIONS");
+        // What a body that was not kept whole says is not known.
+        let read = fitting.any(|route| route.condition.is_none() || !seen.cut);
+        (!safe && !read).then_some(Ruling::Unlisted)
+    }
+}
+
+impl Route {
+    fn fits(&self, method: &str, path: &[&str], body: Option<&Value>, product: Option<&str>) -> bool {
+        (self.method == "ANY" || self.method == method)
+            && (!self.only || product == Some(self.product.as_str()))
+            && template_fits(&segments(&self.path), path)
+            && self.condition.as_ref().is_none_or(|(pointer, value)| body.is_some_and(|body| self.condition_holds(body, pointer, value)))
+    }
+
+    /// In a batch, one harmful call is enough to be harmful, and one call that is no reading is enough to be none.
+    fn condition_holds(&self, body: &Value, pointer: &str, value: &str) -> bool {
+        let one = |body: &Value| body.pointer(pointer).and_then(Value::as_str) == Some(value);
+        match body {
+            Value::Array(batch) if self.harm.is_some() => batch.iter().any(one),
+            Value::Array(batch) => !batch.is_empty() && batch.iter().all(one),
+            body => one(body),
+        }
+    }
+}
+
+fn route(line: &str, product: &str, source: &str) -> Result<Route, String> {
+    let mut words = line.split_whitespace();
+    let harm = match words.next() {
+        Some("infer") => Some(Harm::Infer),
+        Some("load") => Some(Harm::Load),
+        Some("write") => Some(Harm::Write),
+        Some("account") => Some(Harm::Account),
+        Some("reading") => None,
+        other => return Err(format!("{} is no effect; use infer, load, write, account or reading", other.unwrap_or_default())),
+    };
+    let method = words.next().filter(|m| ["GET", "POST", "PUT", "PATCH", "DELETE", "ANY"].contains(m)).ok_or("no method after the effect")?;
+    let path = words.next().filter(|path| path.starts_with('/')).ok_or("no path after the method")?;
+    let mut rest: Vec<&str> = words.collect();
+    let only = rest.last() == Some(&"only");
+    if only {
+        rest.pop();
+    }
+    let condition = match rest.as_slice() {
+        [] => None,
+        ["if", pointer, "=", value] => Some(((*pointer).to_owned(), (*value).to_owned())),
+        _ => return Err(format!("{:?} is no condition; write: if POINTER = VALUE", rest.join(" "))),
+    };
+    Ok(Route {
+        product: product.to_owned(),
+        source: source.to_owned(),
+        harm,
+        method: method.to_owned(),
+        path: path.to_owned(),
+        condition,
+        only,
+    })
+}
+
+/// The segments of a path without its query; empty ones do not count, so that a slash more or less changes nothing.
+fn segments(path: &str) -> Vec<&str> {
+    path.split(['?', '#']).next().unwrap_or_default().split('/').filter(|segment| !segment.is_empty()).collect()
+}
+
+fn template_fits(template: &[&str], path: &[&str]) -> bool {
+    match (template.split_first(), path.split_first()) {
+        (Some((last, [])), _) if last.ends_with("...}") => true,
+        (Some((want, template)), Some((have, path))) => (want.starts_with('{') || want == have) && template_fits(template, path),
+        (None, None) => true,
+        _ => false,
+    }
+}

@@ -1,0 +1,153 @@
+//! The recordings that the servers of the fleet answer with.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, OnceLock};
+
+use include_dir::{Dir, include_dir};
+use vigie_catalog::ABSENT_PATH;
+use vigie_catalog::fixture::{Fixture, FixtureFiles, Line};
+use vigie_model::{Reply, RequestLine};
+
+use crate::FleetError;
+
+static FIXTURES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../catalog/fixtures");
+
+/// The folder of the recordings that must not be recognised as anything.
+pub(crate) const MISSES: &str = "misses";
+
+/// One recorded server.
+#[derive(Debug)]
+pub struct Recording {
+    fixture: Fixture,
+    folder: String,
+}
+
+impl Recording {
+    fn new(fixture: Fixture) -> Self {
+        let folder = fixture.name.split('/').next().unwrap_or_default().to_owned();
+        Self { fixture, folder }
+    }
+
+    /// The recorded conversation, with what the rules must say of it.
+    #[must_use]
+    pub fn fixture(&self) -> &Fixture {
+        &self.fixture
+    }
+
+    /// `<product>/<version>-<state>`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.fixture.name
+    }
+
+    /// The folder it lies in: a product's id, or `misses`.
+    #[must_use]
+    pub fn folder(&self) -> &str {
+        &self.folder
+    }
+
+    /// What the server said to a request, as [`Fixture::answer`] finds it; where nothing was recorded, what it said of a page that
+    /// does not exist.
+    #[must_use]
+    pub fn line(&self, request: &RequestLine) -> Option<&Line> {
+        self.fixture.answer(request).or_else(|| {
+            self.fixture
+                .lines
+                .iter()
+                .find(|line| line.request.method == "GET" && line.request.path == ABSENT_PATH)
+        })
+    }
+
+    /// The reply that was recorded for exactly this GET.
+    pub(crate) fn get(&self, path: &str) -> Option<&Reply> {
+        self.fixture
+            .lines
+            .iter()
+            .find(|line| line.request.method == "GET" && line.request.path == path)
+            .and_then(|line| line.reply.as_ref())
+    }
+
+    /// Whether no reply at all was recorded: it listens and speaks no HTTP.
+    pub(crate) fn mute(&self) -> bool {
+        self.fixture.lines.iter().all(|line| line.reply.is_none())
+    }
+}
+
+/// All recordings, by product.
+#[derive(Clone, Debug)]
+pub struct Recordings {
+    all: BTreeMap<String, Vec<Arc<Recording>>>,
+}
+
+impl Recordings {
+    /// The recordings that this build carries.
+    ///
+    /// # Errors
+    ///
+    /// The files that do not read.
+    pub fn embedded() -> Result<&'static Self, FleetError> {
+        static READ: OnceLock<Result<Recordings, String>> = OnceLock::new();
+        READ.get_or_init(|| Self::read(&embedded_files()))
+            .as_ref()
+            .map_err(|errors| FleetError::Recordings(errors.clone()))
+    }
+
+    /// Reads recordings: `<product>/<version>-<state>` to the texts of the two files.
+    ///
+    /// # Errors
+    ///
+    /// A line for each file that does not read.
+    pub fn read(files: &FixtureFiles) -> Result<Self, String> {
+        let mut all: BTreeMap<String, Vec<Arc<Recording>>> = BTreeMap::new();
+        let mut errors = Vec::new();
+        for (name, (head, lines)) in files {
+            match Fixture::read(name, head, lines) {
+                Ok(fixture) => {
+                    let recording = Arc::new(Recording::new(fixture));
+                    all.entry(recording.folder.clone()).or_default().push(recording);
+                }
+                Err(error) => errors.push(error),
+            }
+        }
+        if errors.is_empty() { Ok(Self { all }) } else { Err(errors.join("\n")) }
+    }
+
+    /// Every recording, ordered by name.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Recording>> {
+        self.all.values().flatten()
+    }
+
+    /// The products that have one; `misses` is none.
+    #[must_use]
+    pub fn products(&self) -> BTreeSet<&str> {
+        self.all.keys().map(String::as_str).filter(|folder| *folder != MISSES).collect()
+    }
+
+    /// The recordings of one folder.
+    pub(crate) fn of(&self, folder: &str) -> &[Arc<Recording>] {
+        self.all.get(folder).map_or(&[], Vec::as_slice)
+    }
+
+    /// The recording of that name.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Option<&Arc<Recording>> {
+        self.iter().find(|recording| recording.name() == name)
+    }
+}
+
+fn embedded_files() -> FixtureFiles {
+    let mut files = FixtureFiles::new();
+    for state in FIXTURES.dirs().flat_map(Dir::dirs) {
+        let text = |name: &str| {
+            state
+                .get_file(state.path().join(name))
+                .and_then(|file| file.contents_utf8())
+                .unwrap_or_default()
+                .to_owned()
+        };
+        // Windows writes the separator the other way round.
+        let name = state.path().to_string_lossy().replace('\\', "/");
+        files.insert(name, (text("fixture.yaml"), text("exchanges.jsonl")));
+    }
+    files
+}

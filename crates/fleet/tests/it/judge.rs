@@ -1,0 +1,126 @@
+//! The list of what no scan may send.
+
+use std::collections::BTreeSet;
+
+use vigie_fleet::{Judge, Ruling, Seen};
+
+fn seen(product: &str, method: &str, path: &str, body: &str) -> Seen {
+    Seen {
+        at: Default::default(),
+        address: ([127, 0, 0, 1], 1).into(),
+        product: (!product.is_empty()).then(|| product.to_owned()),
+        method: method.to_owned(),
+        path: path.to_owned(),
+        body: body.to_owned(),
+        cut: false,
+    }
+}
+
+fn forbidden(product: &str, method: &str, path: &str, body: &str) -> bool {
+    Judge::by_hand().ruling(&seen(product, method, path, body)).is_some()
+}
+
+#[test]
+fn the_list_reads_and_each_line_names_where_it_was_read() {
+    let judge = Judge::by_hand();
+    let products: BTreeSet<&str> = judge.routes().iter().map(|route| route.product.as_str()).collect();
+    for product in [
+        "ollama", "llama-cpp", "vllm", "sglang", "tgi", "litellm", "localai", "open-webui", "langflow", "triton", "ray", "mcp", "qdrant", "chroma",
+        "weaviate", "milvus", "jupyter", "mlflow", "comfyui", "nim",
+    ] {
+        assert!(products.contains(product), "no route of {product}");
+    }
+    assert!(judge.routes().iter().all(|route| !route.source.is_empty()));
+    let lines: BTreeSet<String> = judge.routes().iter().map(|route| format!("{} {route} {:?}", route.product, route.harm)).collect();
+    assert_eq!(lines.len(), judge.routes().len(), "a line stands twice");
+}
+
+#[test]
+fn what_harms_is_forbidden_at_every_server() {
+    for (method, path) in [
+        ("POST", "/api/pull"),
+        ("POST", "/api/generate"),
+        ("DELETE", "/api/delete"),
+        ("POST", "/v1/chat/completions"),
+        ("GET", "/api/v1/auto_login"),
+        ("GET", "/health_generate"),
+        ("GET", "/flush_cache"),
+        ("GET", "/api/actors/kill?actor_id=1"),
+        ("POST", "/api/jobs/"),
+        ("POST", "/api/jobs"),
+        ("POST", "//api/pull/"),
+        ("PUT", "/collections/x/points"),
+        ("POST", "/v2/repository/models/m/load"),
+        ("POST", "/prompt"),
+        ("POST", "/"),
+        ("HEAD", "/api/v1/auto_login"),
+    ] {
+        for product in ["", "ollama", "qdrant"] {
+            assert!(forbidden(product, method, path, ""), "{method} {path} at {product:?}");
+        }
+    }
+    let ruling = Judge::by_hand().ruling(&seen("", "POST", "/api/pull", "")).expect("forbidden");
+    assert!(ruling.to_string().contains("server/routes.go"), "{ruling}");
+}
+
+#[test]
+fn what_harms_at_one_product_only_is_forbidden_there() {
+    for product in ["litellm", "sglang"] {
+        assert!(forbidden(product, "GET", "/health", ""), "{product}");
+    }
+    assert!(!forbidden("llama-cpp", "GET", "/health", ""));
+    assert!(forbidden("litellm", "GET", "/bedrock/model/x", ""));
+    assert!(!forbidden("", "GET", "/openai/models", ""));
+}
+
+#[test]
+fn reading_is_allowed_whatever_the_method() {
+    for (method, path, body) in [
+        ("GET", "/", ""),
+        ("GET", "/api/tags", ""),
+        ("POST", "/api/show", r#"{"model":"x"}"#),
+        ("POST", "/v2/repository/index", "{}"),
+        ("POST", "/mcp", r#"{"jsonrpc":"2.0","id":1,"method":"initialize"}"#),
+        ("POST", "/any/path", r#"{"jsonrpc":"2.0","id":2,"method":"tools/list"}"#),
+    ] {
+        assert!(!forbidden("", method, path, body), "{method} {path}");
+    }
+}
+
+#[test]
+fn the_operation_in_the_body_decides() {
+    let call = r#"{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"name":"x"}}"#;
+    let list = r#"{"jsonrpc":"2.0","id":2,"method":"tools/list"}"#;
+    assert!(forbidden("mcp", "POST", "/mcp", call));
+    assert!(forbidden("mcp", "POST", "/messages/?session_id=1", call));
+    // One harmful call in a batch is enough.
+    assert!(forbidden("mcp", "POST", "/mcp", &format!("[{list},{call}]")));
+    assert!(!forbidden("mcp", "POST", "/mcp", &format!("[{list}]")));
+    assert!(forbidden("mcp", "POST", "/mcp", "[]"));
+    // A body that cannot be read is no reading.
+    assert!(forbidden("mcp", "POST", "/mcp", "{"));
+}
+
+#[test]
+fn a_method_that_changes_things_needs_a_line_that_says_it_reads() {
+    for method in ["POST", "PUT", "PATCH", "DELETE", "PURGE"] {
+        let ruling = Judge::by_hand().ruling(&seen("", method, "/never/heard/of", ""));
+        assert_eq!(ruling, Some(Ruling::Unlisted), "{method}");
+    }
+    assert!(!forbidden("", "OPTIONS", "/never/heard/of", ""));
+}
+
+#[test]
+fn a_list_that_does_not_read_names_its_line() {
+    for (text, complaint) in [
+        ("infer POST /x", "line 1: name the product"),
+        ("product a\nsource b\nharm POST /x", "line 3: harm is no effect"),
+        ("product a\nsource b\ninfer BREW /x", "line 3: no method"),
+        ("product a\nsource b\ninfer POST x", "line 3: no path"),
+        ("product a\nsource b\ninfer POST /x when it rains", "line 3: \"when it rains\""),
+        ("product a\nsource b\nproduct c\ninfer POST /x", "line 4: name the product and the source"),
+    ] {
+        let error = Judge::read(text).expect_err(text);
+        assert!(error.contains(complaint), "{error}");
+    }
+}

@@ -1,0 +1,133 @@
+//! The project's own probe against the fleet: over the wire it learns what a replay of the recording teaches, and it sends nothing
+//! that the judge forbids.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::sync::Arc;
+use std::time::Duration;
+
+use vigie_catalog::{Catalog, Conclusion, Measured};
+use vigie_fleet::{Fault, Fleet, Honeypot, Judge, Personality, Recorder, Recording, ServeOptions};
+use vigie_scan::{Gate, ProbeOptions, Probed};
+
+use crate::client::{plain, recordings};
+
+struct Free;
+
+impl Gate for Free {
+    fn wait(&self, _host: IpAddr) -> Option<Duration> {
+        None
+    }
+}
+
+fn options() -> ProbeOptions {
+    ProbeOptions { reply: Duration::from_secs(2), endpoint: Duration::from_secs(20), ..ProbeOptions::default() }
+}
+
+/// Probes each of these, one after the other on one thread each.
+fn probe_all(addresses: &[SocketAddrV4]) -> Vec<Probed> {
+    let catalog = Catalog::embedded();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    tokio::task::LocalSet::new().block_on(&runtime, async {
+        let mut running = Vec::new();
+        for address in addresses {
+            let (catalog, address) = (Arc::clone(&catalog), SocketAddr::V4(*address));
+            running.push(tokio::task::spawn_local(async move {
+                vigie_scan::probe(&catalog, &Measured::default(), address, None, None, None, &options(), &Free).await
+            }));
+        }
+        let mut probed = Vec::new();
+        for one in running {
+            probed.push(one.await.expect("the probe ends"));
+        }
+        probed
+    })
+}
+
+fn summary(conclusion: &Conclusion) -> String {
+    let exposure = &conclusion.exposure;
+    let models = exposure.models.known().map(|models| models.iter().map(|model| model.name.clone()).collect::<Vec<_>>());
+    let tools = exposure.tools.known().map(|tools| tools.iter().map(|tool| tool.name.clone()).collect::<Vec<_>>());
+    format!(
+        "{:?} {:?} {:?} models {models:?} tools {tools:?}",
+        conclusion.identity.product.known(),
+        conclusion.identity.version.known(),
+        exposure.posture.known()
+    )
+}
+
+/// Every recording at an address of its own and at its own port, as the rules see ports.
+fn everywhere(part: &dyn Fn(&Recording) -> bool) -> Vec<Personality> {
+    recordings()
+        .iter()
+        .filter(|recording| part(recording))
+        .enumerate()
+        .map(|(index, recording)| {
+            let address = Ipv4Addr::from(u32::from(Ipv4Addr::new(127, 61, 0, 1)) + u32::try_from(index).expect("few recordings"));
+            Personality::server(SocketAddrV4::new(address, recording.fixture().head.port), Arc::clone(recording))
+        })
+        .collect()
+}
+
+#[test]
+fn the_probe_learns_over_the_wire_what_the_recording_teaches_and_harms_nobody() {
+    // A port below 1024 needs rights that a test does not ask for.
+    let personalities = everywhere(&|recording| recording.fixture().head.port >= 1_024);
+    if !Fleet::has_many_addresses() {
+        eprintln!("skipped: loopback has one address here");
+        return;
+    }
+    let catalog = Catalog::embedded();
+    let recorder = Recorder::new(100_000);
+    let judge = Judge::by_hand();
+    let mut differences = Vec::new();
+    // In parts, so that the usual limit of descriptors holds.
+    for part in personalities.chunks(100) {
+        let running = Fleet::serve(part.to_vec(), &recorder, ServeOptions::default()).expect("they are raised");
+        let addresses: Vec<SocketAddrV4> = running.personalities().iter().map(|p| p.address).collect();
+        for (personality, probed) in running.personalities().iter().zip(probe_all(&addresses)) {
+            let fixture = personality.recording().expect("a server").fixture();
+            let replay = fixture.replay(&catalog, &Measured::default());
+            // What was not recorded is a time-out in a replay and the page that does not exist here.
+            if !replay.missing.is_empty() {
+                continue;
+            }
+            let (taught, learnt) = (summary(&replay.conclusion), summary(&probed.conclusion));
+            if taught != learnt {
+                differences.push(format!("{}:\n  recording {taught}\n  wire      {learnt}", fixture.name));
+            }
+        }
+    }
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+    assert!(recorder.total() > recordings().iter().count() as u64);
+    assert_eq!(recorder.lost(), 0);
+    let forbidden: Vec<String> =
+        recorder.forbidden(&judge).into_iter().map(|(seen, ruling)| format!("{} {} at {:?}: {ruling}", seen.method, seen.path, seen.product)).collect();
+    assert!(forbidden.is_empty(), "{}", forbidden.join("\n"));
+}
+
+#[test]
+fn no_fault_and_no_bait_makes_the_probe_do_harm_or_outstay_its_time() {
+    if !Fleet::has_many_addresses() {
+        eprintln!("skipped: loopback has one address here");
+        return;
+    }
+    let at = |index: u32| SocketAddrV4::new(Ipv4Addr::from(u32::from(Ipv4Addr::new(127, 62, 0, 1)) + index), 18_080);
+    let mut personalities: Vec<Personality> = Vec::new();
+    for (index, fault) in (0u32..).zip(Fault::ALL) {
+        personalities.push(Personality::broken(at(index), plain(), fault));
+    }
+    for (index, honeypot) in (100u32..).zip(Honeypot::ALL) {
+        // One that nothing was recorded for is missed elsewhere.
+        personalities.extend(Personality::bait(at(index), honeypot, recordings(), 1));
+    }
+    let recorder = Recorder::new(10_000);
+    let running = Fleet::serve(personalities, &recorder, ServeOptions::default()).expect("they are raised");
+    let addresses: Vec<SocketAddrV4> = running.personalities().iter().map(|p| p.address).collect();
+    for (personality, probed) in running.personalities().iter().zip(probe_all(&addresses)) {
+        assert!(probed.took < Duration::from_secs(25), "{personality} took {:?}", probed.took);
+        if personality.fault().is_some_and(|fault| !matches!(fault, Fault::Drip | Fault::CompressionBomb | Fault::ResetAt(_))) {
+            assert_eq!(probed.conclusion.identity.product.known(), None, "{personality} was recognised");
+        }
+    }
+    assert_eq!(recorder.forbidden(&Judge::by_hand()), []);
+}

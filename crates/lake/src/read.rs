@@ -1,0 +1,570 @@
+//! Reading: the files that count, the hosts, the history of one.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::IpAddr;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use chrono::DateTime;
+use deltalake_core::arrow::array::{AsArray as _, BooleanArray, RecordBatch};
+use deltalake_core::arrow::datatypes::{Int64Type, TimestampMicrosecondType};
+use deltalake_core::arrow::error::ArrowError;
+use deltalake_core::parquet::arrow::ProjectionMask;
+use deltalake_core::parquet::arrow::arrow_reader::{ArrowPredicateFn, ArrowReaderOptions, RowFilter};
+use deltalake_core::parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStreamBuilder};
+use deltalake_core::parquet::errors::ParquetError;
+use deltalake_core::parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+use deltalake_core::{DeltaTable, DeltaTableError, ObjectStore};
+use vigie_model::{Activity, Capability, EndpointKey, Known, Network, Observation, Posture, Timestamp};
+
+use crate::record::{Contents, EndpointColumns, Scan, known_word, list, network};
+use crate::rows::Rows;
+use crate::{Error, Lake, Table};
+
+/// Which hosts to list. Everything that is set must hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// The product it was when last seen.
+    pub product: Option<String>,
+    /// Its posture when last seen.
+    pub posture: Option<Posture>,
+    /// Its address.
+    pub address: Option<IpAddr>,
+    /// Only observations at or after this instant.
+    pub since: Option<Timestamp>,
+    /// Only observations before this instant.
+    pub until: Option<Timestamp>,
+}
+
+/// An endpoint as it was when last seen.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HostRow {
+    /// Which endpoint.
+    pub key: EndpointKey,
+    /// When it was first seen.
+    pub first_seen: Timestamp,
+    /// When it was last seen: the columns below speak of that.
+    pub last_seen: Timestamp,
+    /// How many observations there are of it.
+    pub observations: u64,
+    /// By which tool.
+    pub source: String,
+    /// From where.
+    pub vantage: String,
+    /// The product.
+    pub product: Known<String>,
+    /// The version.
+    pub version: Known<String>,
+    /// How sure the product is, from 0 to 1.
+    pub confidence: f64,
+    /// What a stranger meets.
+    pub posture: Known<Posture>,
+    /// Whether it has something to serve.
+    pub activity: Known<Activity>,
+    /// How many models.
+    pub models: Known<u32>,
+    /// What they can do.
+    pub capabilities: Known<Vec<Capability>>,
+    /// How many tools.
+    pub tools: Known<u32>,
+    /// Whether it speaks TLS.
+    pub tls: Known<bool>,
+    /// How likely it is a deception, from 0 to 1.
+    pub deception: Known<f64>,
+    /// Where it stands.
+    pub network: Network,
+}
+
+/// A file that counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LakeFile {
+    /// Of which table.
+    pub table: Table,
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its size in bytes.
+    pub bytes: u64,
+}
+
+/// The columns of [`HostRow`].
+const HOST_COLUMNS: &[&str] = &[
+    "address",
+    "port",
+    "transport",
+    "name",
+    "seen",
+    "recorded",
+    "source_name",
+    "vantage",
+    "product",
+    "product_why",
+    "version",
+    "version_why",
+    "confidence",
+    "posture",
+    "posture_why",
+    "activity",
+    "activity_why",
+    "models",
+    "models_why",
+    "capabilities",
+    "capabilities_why",
+    "tools",
+    "tools_why",
+    "tls",
+    "tls_why",
+    "deception",
+    "deception_why",
+    "country",
+    "country_why",
+    "country_detail",
+    "asn",
+    "asn_why",
+    "asn_detail",
+    "class",
+    "class_why",
+    "class_detail",
+];
+
+impl Lake {
+    /// The endpoints with their latest observation, the latest seen first. Memory grows with the endpoints, not with the
+    /// observations.
+    ///
+    /// # Errors
+    ///
+    /// If the lake cannot be read.
+    pub async fn hosts(&self, filter: &Filter) -> Result<Vec<HostRow>, Error> {
+        let table = Table::Observations;
+        let tables = self.tables().await?;
+        let Some(delta) = tables.get(&table) else {
+            return Ok(Vec::new());
+        };
+        let from = filter.since.map_or(i64::MIN, |t| t.timestamp_micros());
+        let until = filter.until.map_or(i64::MAX, |t| t.timestamp_micros() - 1);
+        let address = filter.address.map(|address| address.to_string());
+
+        let mut hosts: HashMap<EndpointKey, (HostRow, Timestamp)> = HashMap::new();
+        for file in files_of(delta).map_err(|source| wrap_read(table, source))? {
+            let elsewhere = address.as_deref().is_some_and(|a| !file.may_hold_address(a));
+            if elsewhere || !file.may_hold_seen(from, until) {
+                continue;
+            }
+            let mut scanner = Scanner::new(table, delta).columns(HOST_COLUMNS);
+            if filter.since.is_some() || filter.until.is_some() {
+                scanner = scanner.seen(from, until);
+            }
+            if let Some(address) = &address {
+                scanner = scanner.address(address);
+            }
+            scanner
+                .read(&file, |rows| {
+                    (0..rows.len()).for_each(|row| take(&mut hosts, rows, row));
+                    Ok(())
+                })
+                .await?;
+        }
+        let mut hosts: Vec<HostRow> = hosts
+            .into_values()
+            .map(|(host, _)| host)
+            .filter(|host| {
+                filter.product.as_ref().is_none_or(|product| host.product.known() == Some(product))
+                    && filter.posture.is_none_or(|posture| host.posture.known() == Some(&posture))
+            })
+            .collect();
+        hosts.sort_by(|a, b| b.last_seen.cmp(&a.last_seen).then_with(|| a.key.cmp(&b.key)));
+        Ok(hosts)
+    }
+
+    /// Every observation of an address, on every port and under every name, the newest first.
+    ///
+    /// # Errors
+    ///
+    /// If the lake cannot be read.
+    pub async fn history(&self, address: IpAddr) -> Result<Vec<Observation>, Error> {
+        let tables = self.tables().await?;
+        let table = Table::Observations;
+        let Some(delta) = tables.get(&table) else {
+            return Ok(Vec::new());
+        };
+        let text = address.to_string();
+        let mut found = Vec::new();
+        for file in files_of(delta).map_err(|source| wrap_read(table, source))? {
+            if file.may_hold_address(&text) {
+                Scanner::new(table, delta)
+                    .address(&text)
+                    .read(&file, |rows| {
+                        found.push(rows.clone());
+                        Ok(())
+                    })
+                    .await?;
+            }
+        }
+        let ids = |column: &str| -> HashSet<i64> {
+            found
+                .iter()
+                .flat_map(|rows| (0..rows.len()).filter_map(|row| rows.long(column, row)))
+                .collect()
+        };
+        let contents = contents(&tables, ids("state"), ids("running_state")).await?;
+        let mut history = Vec::new();
+        for rows in &found {
+            for row in 0..rows.len() {
+                let observation = contents.observation(rows, row).map_err(|missing| Error::Broken {
+                    address: text.clone(),
+                    missing,
+                })?;
+                history.push(observation);
+            }
+        }
+        history.sort_by(|a, b| b.seen.cmp(&a.seen).then_with(|| a.endpoint.key().cmp(&b.endpoint.key())));
+        Ok(history)
+    }
+
+    /// The scans, the latest started first. One that never said that it ended has no `finished`.
+    ///
+    /// # Errors
+    ///
+    /// If the lake cannot be read.
+    pub async fn scans(&self) -> Result<Vec<Scan>, Error> {
+        let tables = self.tables().await?;
+        let Some(delta) = tables.get(&Table::Scans) else {
+            return Ok(Vec::new());
+        };
+        let mut scans: HashMap<String, (i64, Scan)> = HashMap::new();
+        for file in files_of(delta).map_err(|source| wrap_read(Table::Scans, source))? {
+            Scanner::new(Table::Scans, delta)
+                .read(&file, |rows| {
+                    for row in 0..rows.len() {
+                        let Some(scan) = Scan::read(rows, row) else { continue };
+                        let written = rows.micros("written", row).unwrap_or(i64::MIN);
+                        match scans.get(&scan.id) {
+                            // Written within one microsecond, the one that says more is the later.
+                            Some((then, kept)) if (*then, kept.finished) >= (written, scan.finished) => {}
+                            _ => {
+                                scans.insert(scan.id.clone(), (written, scan));
+                            }
+                        }
+                    }
+                    Ok(())
+                })
+                .await?;
+        }
+        let mut scans: Vec<Scan> = scans.into_values().map(|(_, scan)| scan).collect();
+        scans.sort_by(|a, b| b.started.cmp(&a.started).then_with(|| a.id.cmp(&b.id)));
+        Ok(scans)
+    }
+
+    /// The files that count, for engines that read Parquet and not the Delta log.
+    ///
+    /// # Errors
+    ///
+    /// If the lake cannot be read.
+    pub async fn files(&self) -> Result<Vec<LakeFile>, Error> {
+        let mut files = Vec::new();
+        for (table, delta) in self.tables().await? {
+            let folder = self.dir.join(table.name());
+            let counted = files_of(&delta).map_err(|source| wrap_read(table, source))?;
+            files.extend(counted.into_iter().map(|file| LakeFile {
+                table,
+                path: folder.join(&file.path),
+                bytes: file.bytes,
+            }));
+        }
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(files)
+    }
+}
+
+fn take(hosts: &mut HashMap<EndpointKey, (HostRow, Timestamp)>, rows: &Rows, row: usize) {
+    let (Some(endpoint), Some(seen)) = (EndpointColumns::read(rows, row), rows.time("seen", row)) else {
+        return;
+    };
+    let recorded = rows.time("recorded", row).unwrap_or(seen);
+    let key = EndpointKey {
+        address: endpoint.address,
+        port: endpoint.port,
+        transport: endpoint.transport,
+        name: endpoint.name,
+    };
+    let count = |name: &str| rows.known(name, row, |rows, name, row| u32::try_from(rows.int(name, row)?).ok());
+    let host = || HostRow {
+        key: key.clone(),
+        first_seen: seen,
+        last_seen: seen,
+        observations: 1,
+        source: rows.text("source_name", row).unwrap_or_default().to_owned(),
+        vantage: rows.text("vantage", row).unwrap_or_default().to_owned(),
+        product: rows.known_text("product", row),
+        version: rows.known_text("version", row),
+        confidence: rows.real("confidence", row).unwrap_or_default(),
+        posture: known_word(rows, "posture", row),
+        activity: known_word(rows, "activity", row),
+        models: count("models"),
+        capabilities: rows.known("capabilities", row, list),
+        tools: count("tools"),
+        tls: rows.known_flag("tls", row),
+        deception: rows.known("deception", row, Rows::real),
+        network: network(rows, row),
+    };
+    match hosts.get_mut(&key) {
+        None => {
+            let new = host();
+            hosts.insert(key, (new, recorded));
+        }
+        Some((kept, kept_recorded)) => {
+            let first_seen = kept.first_seen.min(seen);
+            let observations = kept.observations + 1;
+            if (seen, recorded) > (kept.last_seen, *kept_recorded) {
+                *kept = host();
+                *kept_recorded = recorded;
+            }
+            kept.first_seen = first_seen;
+            kept.observations = observations;
+        }
+    }
+}
+
+type ReadRows = fn(&mut Contents, &Rows);
+
+/// What these states and lists say.
+async fn contents(tables: &BTreeMap<Table, DeltaTable>, states: HashSet<i64>, running: HashSet<i64>) -> Result<Contents, Error> {
+    let mut contents = Contents::default();
+    let (states, running) = (Arc::new(states), Arc::new(running));
+    // The states come first: what belongs to none of them is passed over.
+    let order: [(Table, &Arc<HashSet<i64>>, ReadRows); 5] = [
+        (Table::States, &states, Contents::read_states),
+        (Table::Models, &states, Contents::read_models),
+        (Table::Tools, &states, Contents::read_tools),
+        (Table::Evidence, &states, Contents::read_evidence),
+        (Table::Running, &running, Contents::read_running),
+    ];
+    for (table, wanted, read) in order {
+        let Some(delta) = tables.get(&table) else { continue };
+        if wanted.is_empty() {
+            continue;
+        }
+        // A content that was stored twice, which is possible past what writers remember, lies whole in one file.
+        let mut met: HashSet<i64> = HashSet::new();
+        for file in files_of(delta).map_err(|source| wrap_read(table, source))? {
+            let left: HashSet<i64> = wanted.difference(&met).copied().collect();
+            if left.is_empty() {
+                break;
+            }
+            Scanner::new(table, delta)
+                .ids(Arc::new(left))
+                .read(&file, |rows| {
+                    let column = table.spec().indexed;
+                    met.extend((0..rows.len()).filter_map(|row| rows.long(column, row)));
+                    read(&mut contents, rows);
+                    Ok(())
+                })
+                .await?;
+        }
+    }
+    contents.settle();
+    Ok(contents)
+}
+
+/// A file of a table, with what the log says of it.
+pub(crate) struct DataFile {
+    /// Under the table's folder.
+    pub(crate) path: String,
+    pub(crate) bytes: u64,
+    pub(crate) modified: i64,
+    object: deltalake_core::Path,
+    seen: Option<(i64, i64)>,
+    addresses: Option<(String, String)>,
+}
+
+impl DataFile {
+    /// Whether it may hold an observation between two instants, in microseconds, both included.
+    pub(crate) fn may_hold_seen(&self, from: i64, until: i64) -> bool {
+        self.seen.is_none_or(|(first, last)| first <= until && from <= last)
+    }
+
+    fn may_hold_address(&self, address: &str) -> bool {
+        self.addresses
+            .as_ref()
+            .is_none_or(|(first, last)| first.as_str() <= address && address <= last.as_str())
+    }
+}
+
+/// The files that count in the version that was loaded.
+pub(crate) fn files_of(delta: &DeltaTable) -> Result<Vec<DataFile>, DeltaTableError> {
+    let files = delta.snapshot()?.log_data();
+    Ok(files
+        .iter()
+        .map(|file| {
+            let stats: serde_json::Value = file.stats().and_then(|stats| serde_json::from_str(&stats).ok()).unwrap_or_default();
+            let text = |which: &str, column: &str| Some(stats.get(which)?.get(column)?.as_str()?.to_owned());
+            let instant = |which: &str| {
+                DateTime::parse_from_rfc3339(&text(which, "seen")?)
+                    .ok()
+                    .map(|time| time.timestamp_micros())
+            };
+            DataFile {
+                path: file.path().into_owned(),
+                bytes: u64::try_from(file.size()).unwrap_or(0),
+                modified: file.modification_time(),
+                object: file.object_store_path(),
+                // The log keeps instants to the millisecond, rounded one way or the other.
+                seen: instant("minValues")
+                    .zip(instant("maxValues"))
+                    .map(|(first, last)| (first - 1000, last + 1000)),
+                addresses: text("minValues", "address").zip(text("maxValues", "address")),
+            }
+        })
+        .collect())
+}
+
+type Predicate = Box<dyn FnMut(&RecordBatch) -> Option<BooleanArray> + Send>;
+
+/// Reads files of one table.
+pub(crate) struct Scanner<'a> {
+    table: Table,
+    delta: &'a DeltaTable,
+    columns: Option<&'a [&'a str]>,
+    keep: Vec<(&'static str, Predicate)>,
+}
+
+impl<'a> Scanner<'a> {
+    pub(crate) fn new(table: Table, delta: &'a DeltaTable) -> Self {
+        Self {
+            table,
+            delta,
+            columns: None,
+            keep: Vec::new(),
+        }
+    }
+
+    /// Only these columns.
+    pub(crate) fn columns(mut self, columns: &'a [&'a str]) -> Self {
+        self.columns = Some(columns);
+        self
+    }
+
+    /// Only rows seen between two instants, both included.
+    pub(crate) fn seen(mut self, from: i64, until: i64) -> Self {
+        let keep = move |batch: &RecordBatch| {
+            let seen = batch.column(0).as_primitive_opt::<TimestampMicrosecondType>()?;
+            Some(
+                seen.iter()
+                    .map(|seen| Some(seen.is_some_and(|seen| (from..=until).contains(&seen))))
+                    .collect(),
+            )
+        };
+        self.keep.push(("seen", Box::new(keep)));
+        self
+    }
+
+    /// Only rows of this address.
+    fn address(mut self, address: &str) -> Self {
+        let address = address.to_owned();
+        let keep = move |batch: &RecordBatch| {
+            let rows = Rows::new(batch.clone());
+            let matches = |row| Some(rows.text("address", row) == Some(address.as_str()));
+            Some((0..rows.len()).map(matches).collect())
+        };
+        self.keep.push(("address", Box::new(keep)));
+        self
+    }
+
+    /// Only rows of these contents.
+    fn ids(mut self, wanted: Arc<HashSet<i64>>) -> Self {
+        let keep = move |batch: &RecordBatch| {
+            let ids = batch.column(0).as_primitive_opt::<Int64Type>()?;
+            Some(ids.iter().map(|id| Some(id.is_some_and(|id| wanted.contains(&id)))).collect())
+        };
+        self.keep.push((self.table.spec().indexed, Box::new(keep)));
+        self
+    }
+
+    pub(crate) async fn read(self, file: &DataFile, mut take: impl FnMut(&Rows) -> Result<(), Error>) -> Result<(), Error> {
+        let table = self.table;
+        let wrap = |source: ParquetError| wrap_read(table, DeltaTableError::Parquet { source });
+        let reader = StoredFile {
+            store: self.delta.object_store(),
+            path: file.object.clone(),
+            bytes: file.bytes,
+        };
+        let mut builder = ParquetRecordBatchStreamBuilder::new(reader).await.map_err(wrap)?;
+        let schema = builder.metadata().file_metadata().schema_descr_ptr();
+        if !self.keep.is_empty() {
+            let predicates = self
+                .keep
+                .into_iter()
+                .map(|(column, mut keep)| {
+                    let mask = ProjectionMask::columns(&schema, [column]);
+                    let predicate = move |batch: RecordBatch| {
+                        keep(&batch).ok_or_else(|| ArrowError::SchemaError(format!("{column} is of another type")))
+                    };
+                    Box::new(ArrowPredicateFn::new(mask, predicate)) as Box<_>
+                })
+                .collect();
+            builder = builder.with_row_filter(RowFilter::new(predicates));
+        }
+        if let Some(columns) = self.columns {
+            let mask = ProjectionMask::columns(&schema, columns.iter().copied());
+            builder = builder.with_projection(mask);
+        }
+        let mut stream = builder.with_batch_size(8192).build().map_err(wrap)?;
+        while let Some(batches) = stream.next_row_group().await.map_err(wrap)? {
+            for batch in batches {
+                let batch = batch.map_err(|source| wrap_read(table, DeltaTableError::Arrow { source }))?;
+                take(&Rows::new(batch))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A file in the table's store. The crate's own reader is deprecated in favour of one's own.
+struct StoredFile {
+    store: Arc<dyn ObjectStore>,
+    path: deltalake_core::Path,
+    bytes: u64,
+}
+
+type Reading<'a, T> = Pin<Box<dyn Future<Output = Result<T, ParquetError>> + Send + 'a>>;
+
+impl AsyncFileReader for StoredFile {
+    fn get_bytes(&mut self, range: Range<u64>) -> Reading<'_, Bytes> {
+        Box::pin(async move {
+            let parts = self.get_byte_ranges(vec![range]).await?;
+            parts
+                .into_iter()
+                .next()
+                .ok_or_else(|| ParquetError::General("nothing was read".to_owned()))
+        })
+    }
+
+    fn get_byte_ranges(&mut self, ranges: Vec<Range<u64>>) -> Reading<'_, Vec<Bytes>> {
+        Box::pin(async move {
+            self.store
+                .get_ranges(&self.path, &ranges)
+                .await
+                .map_err(|source| ParquetError::External(Box::new(source)))
+        })
+    }
+
+    fn get_metadata<'a>(&'a mut self, options: Option<&'a ArrowReaderOptions>) -> Reading<'a, Arc<ParquetMetaData>> {
+        Box::pin(async move {
+            let bytes = self.bytes;
+            ParquetMetaDataReader::new()
+                .with_arrow_reader_options(options)
+                .load_and_finish(self, bytes)
+                .await
+                .map(Arc::new)
+        })
+    }
+}
+
+pub(crate) fn wrap_read(table: Table, source: DeltaTableError) -> Error {
+    Error::Read {
+        table,
+        source: Box::new(source),
+    }
+}

@@ -1,0 +1,348 @@
+//! Whatever an observation says comes back from the disk as it was.
+
+use std::collections::{BTreeMap, HashSet};
+use std::net::IpAddr;
+
+use chrono::DateTime;
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::{Config, TestRunner};
+use vigie_model::*;
+
+use crate::record::Prepared;
+use crate::write::OF_A_STATE;
+use crate::{Committed, Filter, Lake};
+
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof!["[a-z0-9.:-]{0,10}", "\\PC{0,8}", Just("a,b\"c\n\\".to_owned())]
+}
+
+fn known<T: Clone + std::fmt::Debug + 'static>(value: impl Strategy<Value = T> + 'static) -> BoxedStrategy<Known<T>> {
+    let why = select(vec![
+        Why::NotAsked,
+        Why::NotCarried,
+        Why::Refused,
+        Why::Hidden,
+        Why::Unparsable,
+        Why::TooOld,
+        Why::Redacted,
+    ]);
+    prop_oneof![
+        value.prop_map(Known::Known),
+        (why, option::of(text())).prop_map(|(why, detail)| Known::Unknown(Unknown { why, detail })),
+    ]
+    .boxed()
+}
+
+/// To the microsecond, as the tables keep it; before 1970 too.
+fn time() -> impl Strategy<Value = Timestamp> {
+    (-1_000_000_000_000_000_i64..4_000_000_000_000_000).prop_map(|micros| DateTime::from_timestamp_micros(micros).expect("a time in range"))
+}
+
+/// Two days, so that some observations share a file and some do not.
+fn seen() -> impl Strategy<Value = Timestamp> {
+    (0_i64..172_800_000_000).prop_map(|micros| DateTime::from_timestamp_micros(1_795_000_000_000_000 + micros).expect("a time in range"))
+}
+
+/// Few, so that hosts have a history.
+fn address() -> impl Strategy<Value = IpAddr> {
+    select(
+        ["127.0.0.1", "10.0.0.2", "2001:db8::1", "fe80::1", "::ffff:10.0.0.2"]
+            .map(|text| text.parse::<IpAddr>().expect("an address"))
+            .to_vec(),
+    )
+}
+
+fn count() -> impl Strategy<Value = u64> {
+    prop_oneof![Just(0), 0..=u64::try_from(i64::MAX).expect("fits"), 0..100_u64]
+}
+
+fn capabilities() -> impl Strategy<Value = Vec<Capability>> {
+    vec(text().prop_map(|word| Capability::new(&word)), 0..4)
+}
+
+fn print() -> impl Strategy<Value = TextPrint> {
+    let class = select(vec![
+        PromptClass::Empty,
+        PromptClass::Default,
+        PromptClass::Custom,
+        PromptClass::Uncensored,
+    ]);
+    (text(), count(), class, option::of(text())).prop_map(|(sha256, characters, class, text)| TextPrint {
+        sha256,
+        characters,
+        class,
+        text,
+    })
+}
+
+fn model() -> impl Strategy<Value = Model> {
+    (
+        (text(), known(text()), known(text()), known(text()), known(text()), known(text())),
+        (known(count()), known(count()), known(capabilities()), capabilities()),
+        (known(any::<bool>()), known(text()), known(any::<bool>()), known(time())),
+        (known(print()), known(print()), known(any::<bool>()), known(any::<bool>())),
+    )
+        .prop_map(|(a, b, c, d)| Model {
+            name: a.0,
+            digest: a.1,
+            family: a.2,
+            parameters: a.3,
+            quantisation: a.4,
+            format: a.5,
+            size_bytes: b.0,
+            context_length: b.1,
+            capabilities: b.2,
+            capabilities_untold: b.3,
+            remote: c.0,
+            remote_host: c.1,
+            loaded: c.2,
+            modified: c.3,
+            template: d.0,
+            system_prompt: d.1,
+            uncensored_by_name: d.2,
+            uncensored_by_prompt: d.3,
+        })
+}
+
+fn running() -> impl Strategy<Value = RunningModel> {
+    (text(), known(count()), known(count()), known(count()), known(time())).prop_map(
+        |(name, size_bytes, vram_bytes, context_length, expires)| RunningModel {
+            name,
+            size_bytes,
+            vram_bytes,
+            context_length,
+            expires,
+        },
+    )
+}
+
+fn exposure() -> impl Strategy<Value = Exposure> {
+    let posture = select(vec![
+        Posture::Open,
+        Posture::Key,
+        Posture::Login,
+        Posture::Signup,
+        Posture::FirstAdmin,
+        Posture::Forbidden,
+    ]);
+    let reach = select(vec![Reach::Loopback, Reach::Private, Reach::Public]);
+    let activity = select(vec![Activity::Active, Activity::Dormant]);
+    let risks = vec(select(vec![ToolRisk::CodeExecution, ToolRisk::FileAccess, ToolRisk::Other]), 1..3);
+    let tool = (text(), risks).prop_map(|(name, risks)| Tool { name, risks });
+    let what = select(vec![LeakKind::Models, LeakKind::SystemPrompt, LeakKind::Metrics]);
+    let leak = (what, text()).prop_map(|(what, request)| Leak { what, request });
+    (
+        (known(posture), option::of(text()), known(reach), known(activity)),
+        (known(vec(model(), 0..4)), known(vec(running(), 0..3)), known(capabilities())),
+        (known(vec(tool, 0..4)), vec(leak, 0..3), option::of(any::<bool>())),
+    )
+        .prop_map(|(a, b, c)| Exposure {
+            posture: a.0,
+            posture_from: a.1,
+            reach: a.2,
+            activity: a.3,
+            models: b.0,
+            running: b.1,
+            capabilities: b.2,
+            tools: c.0,
+            leaks: c.1,
+            inference_proved: c.2,
+        })
+}
+
+fn identity() -> impl Strategy<Value = Identity> {
+    let weight = select(vec![
+        EvidenceWeight::Unique,
+        EvidenceWeight::Strong,
+        EvidenceWeight::Weak,
+        EvidenceWeight::Contradicts,
+    ]);
+    let evidence = (text(), text(), weight, text(), text()).prop_map(|(product, rule, weight, request, seen)| Evidence {
+        product,
+        rule,
+        weight,
+        request,
+        seen,
+    });
+    (known(text()), known(text()), 0.0..=1.0, vec(evidence, 0..4), vec(text(), 0..3)).prop_map(
+        |(product, version, confidence, evidence, also)| Identity {
+            product,
+            version,
+            confidence,
+            evidence,
+            also,
+        },
+    )
+}
+
+fn endpoint() -> impl Strategy<Value = Endpoint> {
+    let certificate = (
+        (text(), text(), text(), vec(text(), 0..3)),
+        (option::of(time()), option::of(time()), any::<bool>()),
+    )
+        .prop_map(|(a, b)| Certificate {
+            sha256: a.0,
+            subject: a.1,
+            issuer: a.2,
+            names: a.3,
+            not_before: b.0,
+            not_after: b.1,
+            self_signed: b.2,
+        });
+    (
+        address(),
+        select(vec![80_u16, 11434, u16::MAX]),
+        option::of(text()),
+        known(any::<bool>()),
+        option::of(certificate),
+    )
+        .prop_map(|(address, port, name, tls, certificate)| Endpoint {
+            address,
+            port,
+            transport: Transport::Tcp,
+            name,
+            tls,
+            certificate,
+        })
+}
+
+fn observation() -> impl Strategy<Value = Observation> {
+    let kind = select(vec![SourceKind::Scan, SourceKind::Import, SourceKind::Fleet]);
+    let source = (kind, text(), text(), text(), text(), option::of(text())).prop_map(|s| Source {
+        kind: s.0,
+        name: s.1,
+        version: s.2,
+        catalog: s.3,
+        vantage: s.4,
+        scan: s.5,
+    });
+    let listener =
+        (vec(address(), 0..3), vec(address(), 0..3), known(text()), known(any::<u32>())).prop_map(|(bound, answers_on, process, pid)| {
+            Listener {
+                bound,
+                answers_on,
+                process,
+                pid,
+            }
+        });
+    let network = (known(text()), known(any::<u32>()), known(text())).prop_map(|(country, asn, class)| Network { country, asn, class });
+    let tell = (text(), 0.0..=1.0, text()).prop_map(|(id, weight, seen)| Tell { id, weight, seen });
+    let deception = (known(0.0..=1.0), vec(tell, 0..3)).prop_map(|(score, tells)| Deception { score, tells });
+    (
+        (seen(), time(), source, known(text())),
+        (endpoint(), option::of(listener), identity(), exposure()),
+        (network, deception),
+    )
+        .prop_map(|(a, b, c)| Observation {
+            schema: SCHEMA.to_owned(),
+            seen: a.0,
+            recorded: a.1,
+            source: a.2,
+            scope: a.3,
+            endpoint: b.0,
+            listener: b.1,
+            identity: b.2,
+            exposure: b.3,
+            network: c.0,
+            deception: c.1,
+            advisories: Vec::new(),
+            findings: Vec::new(),
+        })
+}
+
+#[test]
+fn nothing_is_lost() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    // Each case makes a lake of seven tables: few cases, many observations in each.
+    let mut runner = TestRunner::new(Config {
+        cases: 6,
+        max_shrink_iters: 20,
+        failure_persistence: None,
+        ..Config::default()
+    });
+    let batches = vec(vec(observation(), 1..16), 1..4);
+    runner
+        .run(&batches, |batches| {
+            runtime.block_on(async {
+                let dir = tempfile::tempdir().expect("a folder");
+                let lake = Lake::open_or_create(dir.path()).await.expect("a lake");
+                let mut expected: BTreeMap<IpAddr, Vec<Observation>> = BTreeMap::new();
+                let mut keys = HashSet::new();
+                for batch in &batches {
+                    let mut done = Committed::default();
+                    for observation in batch {
+                        let source = &observation.source;
+                        let key = (
+                            observation.seen,
+                            observation.endpoint.key(),
+                            (source.kind, source.name.clone(), source.vantage.clone()),
+                        );
+                        if keys.insert(key) {
+                            done.observations += 1;
+                            expected.entry(observation.endpoint.address).or_default().push(observation.clone());
+                        } else {
+                            done.duplicates += 1;
+                        }
+                    }
+                    let committed = lake.append(batch).await.expect("appended");
+                    prop_assert_eq!(committed.observations, done.observations);
+                    prop_assert_eq!(committed.duplicates, done.duplicates);
+                }
+                for (address, mut said) in expected {
+                    let read = lake.history(address).await.expect("read");
+                    said.sort_by(|a, b| b.seen.cmp(&a.seen).then_with(|| a.endpoint.key().cmp(&b.endpoint.key())));
+                    prop_assert_eq!(read, said);
+                }
+                let hosts = lake.hosts(&Filter::default()).await.expect("read");
+                let total: u64 = hosts.iter().map(|host| host.observations).sum();
+                prop_assert_eq!(total, keys.len() as u64);
+                Ok(())
+            })
+        })
+        .expect("every observation comes back");
+}
+
+/// A writer that dies after any of its commits leaves nothing that is read, and nothing that is written twice.
+#[tokio::test]
+async fn what_a_dead_writer_left_is_completed() {
+    let tree = observation().new_tree(&mut TestRunner::deterministic()).expect("an observation");
+    let mut said = tree.current();
+    said.exposure.models = Known::Known(vec![Model::named("tiny", Why::NotAsked)]);
+    said.exposure.tools = Known::Known(vec![Tool {
+        name: "shell".to_owned(),
+        risks: vec![ToolRisk::CodeExecution],
+    }]);
+    said.deception = Deception::from_tells(vec![Tell {
+        id: "all-paths".to_owned(),
+        weight: 0.5,
+        seen: "200".to_owned(),
+    }]);
+    for commits in 0..=OF_A_STATE.len() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let dead = Lake::open_or_create(dir.path()).await.expect("a lake");
+        let prepared = Prepared::new(&said).expect("described");
+        for (table, put) in OF_A_STATE.into_iter().take(commits) {
+            let mut writer = dead.writer.lock().await;
+            let stored = writer.put_contents(table, &[(prepared.state, &prepared)], put).await;
+            assert_eq!(stored.expect("stored"), 1);
+        }
+        drop(dead);
+
+        let lake = Lake::open(dir.path()).await.expect("a lake");
+        assert!(lake.hosts(&Filter::default()).await.expect("read").is_empty());
+        let files = lake.files().await.expect("listed").len();
+        assert_eq!(files, commits);
+        let done = lake.append(std::slice::from_ref(&said)).await.expect("appended");
+        assert_eq!(done.observations, 1);
+        assert_eq!(done.states, usize::from(commits < OF_A_STATE.len()));
+        let read = lake.history(said.endpoint.address).await.expect("read");
+        assert_eq!(read, [said.clone()], "after {commits} commits");
+        let with_running = usize::from(said.exposure.running.known().is_some_and(|r| !r.is_empty()));
+        let files = lake.files().await.expect("listed").len();
+        assert_eq!(files, OF_A_STATE.len() + 1 + with_running, "nothing twice");
+    }
+}

@@ -1,0 +1,487 @@
+//! Appending: what observations point to first, the observations last.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use deltalake_core::arrow::array::{ArrayRef, RecordBatch, new_null_array};
+use deltalake_core::arrow::datatypes::SchemaRef;
+use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties, TransactionError};
+use deltalake_core::kernel::{Action, Add, Transaction};
+use deltalake_core::parquet::basic::{Compression, Encoding, ZstdLevel};
+use deltalake_core::parquet::file::properties::WriterProperties;
+use deltalake_core::parquet::schema::types::ColumnPath;
+use deltalake_core::protocol::{DeltaOperation, SaveMode};
+use deltalake_core::writer::{DeltaWriter as _, RecordBatchWriter};
+use deltalake_core::{DeltaTable, DeltaTableError};
+use vigie_model::{Observation, Timestamp};
+
+use crate::read::{Scanner, files_of, wrap_read};
+use crate::record::{Key, Prepared, Scan};
+use crate::rows::Batch;
+use crate::{Error, Lake, Table, load, unloaded};
+
+/// Every commit of vigie names this application, which makes two that race conflict: the second is told and looks
+/// again at what is already there.
+const APPLICATION: &str = "vigie.append";
+
+/// How often a commit is tried against other writers. Each attempt that fails means that another one succeeded.
+const ATTEMPTS: u32 = 200;
+
+/// How many ids of each table are remembered. With more contents than this in a table, one that comes back after that
+/// many others may be stored a second time: readers take the first.
+const REMEMBERED: usize = 1 << 20;
+
+/// What an append did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Committed {
+    /// Observations that were added.
+    pub observations: usize,
+    /// Observations that the lake, or the batch itself, already held.
+    pub duplicates: usize,
+    /// States that were new.
+    pub states: usize,
+}
+
+impl Lake {
+    /// Appends observations: when this returns they are on disk, and a reader sees all of them or, before, none.
+    ///
+    /// An observation whose source (kind, name, vantage), instant and endpoint are already there adds nothing. The check
+    /// against the lake reads only the files whose `seen` overlaps the batch's: nothing for a scan, which moves
+    /// forward in time, and the days concerned for an import, so import in order of time or in large batches. Instants
+    /// are kept to the microsecond. Each call makes a file per day: group observations by the minute or the thousand.
+    ///
+    /// # Errors
+    ///
+    /// If it fails nothing of the batch counts, unless making it durable was what failed; appending it again is always
+    /// right.
+    pub async fn append(&self, batch: &[Observation]) -> Result<Committed, Error> {
+        let mut done = Committed::default();
+        if batch.is_empty() {
+            return Ok(done);
+        }
+        let mut keys = HashSet::new();
+        let mut prepared = Vec::with_capacity(batch.len());
+        for observation in batch {
+            let one = Prepared::new(observation)?;
+            if keys.insert(one.key.clone()) {
+                prepared.push(one);
+            }
+        }
+        drop(keys);
+
+        let mut writer = self.writer.lock().await;
+        writer.ready().await?;
+        // What is there already must not leave states behind.
+        writer.drop_present(&mut prepared).await?;
+        // Neighbours say the same things: sorted, they compress.
+        prepared.sort_by_key(|one| {
+            let endpoint = &one.observation.endpoint;
+            (endpoint.address, endpoint.port, one.key.seen)
+        });
+
+        let mut states: Vec<(i64, &Prepared)> = prepared.iter().map(|one| (one.state, one)).collect();
+        first_of_each(&mut states);
+        let new = writer.missing(Table::States, &states).await?;
+        // Each of these tables is asked for itself: a writer that was killed between two of them left the first.
+        for (table, put) in OF_A_STATE {
+            let stored = writer.put_contents(table, &new, put).await?;
+            if table == Table::States {
+                done.states = stored;
+            }
+        }
+        let mut running: Vec<(i64, &Prepared)> = prepared.iter().filter_map(|one| Some((one.running?, one))).collect();
+        first_of_each(&mut running);
+        writer
+            .put_contents(Table::Running, &running, |one, batch| one.put_running(batch))
+            .await?;
+
+        done.observations = writer.put_observations(&mut prepared).await?;
+        done.duplicates = batch.len() - done.observations;
+        Ok(done)
+    }
+
+    /// Keeps what it takes to repeat a scan. Call it when the scan starts and again when it ends.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written.
+    pub async fn record_scan(&self, scan: &Scan, now: Timestamp) -> Result<(), Error> {
+        let mut writer = self.writer.lock().await;
+        writer.ready().await?;
+        for attempt in 1..=ATTEMPTS {
+            let mut batch = Batch::new(Table::Scans);
+            scan.put(&mut batch, now);
+            let Some(batch) = built(Table::Scans, batch)? else { break };
+            if writer.try_commit(Table::Scans, batch).await? {
+                return Ok(());
+            }
+            writer.wait_turn(Table::Scans, attempt).await?;
+        }
+        Err(Error::Busy {
+            table: Table::Scans,
+            attempts: ATTEMPTS,
+        })
+    }
+}
+
+/// Puts what an observation says into a table.
+pub(crate) type Put = fn(&Prepared<'_>, &mut Batch);
+
+/// The tables of a state in the order in which they are written: the state itself last, so that one that is there is
+/// whole.
+pub(crate) const OF_A_STATE: [(Table, Put); 4] = [
+    (Table::Models, |one, batch| one.put_models(batch)),
+    (Table::Tools, |one, batch| one.put_tools(batch)),
+    (Table::Evidence, |one, batch| one.put_evidence(batch)),
+    (Table::States, |one, batch| one.put_state(batch)),
+];
+
+/// Contents that were met, so that each is stored once.
+#[derive(Debug, Default)]
+struct Ids {
+    files: HashSet<String>,
+    ids: HashSet<i64>,
+}
+
+/// The tables as this process last saw them.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    dir: PathBuf,
+    tables: BTreeMap<Table, DeltaTable>,
+    ids: HashMap<Table, Ids>,
+}
+
+impl Writer {
+    pub(crate) fn over(dir: &Path) -> Self {
+        Self {
+            dir: dir.to_owned(),
+            tables: BTreeMap::new(),
+            ids: HashMap::new(),
+        }
+    }
+
+    /// Opens every table, creates those that are missing and adds the columns that an older version did not have.
+    pub(crate) async fn ready(&mut self) -> Result<(), Error> {
+        for table in Table::ALL {
+            if self.tables.contains_key(&table) {
+                continue;
+            }
+            let delta = match load(&self.dir, table).await? {
+                Some(delta) => grown(delta, table).await,
+                None => self.created(table).await,
+            };
+            let delta = delta.map_err(|source| Error::Open {
+                dir: self.dir.clone(),
+                table,
+                source: Box::new(source),
+            })?;
+            self.tables.insert(table, delta);
+        }
+        Ok(())
+    }
+
+    async fn created(&self, table: Table) -> Result<DeltaTable, DeltaTableError> {
+        let spec = table.spec();
+        let empty = match unloaded(&self.dir, table) {
+            Ok(delta) => delta,
+            Err(Error::Open { source, .. }) => return Err(*source),
+            Err(other) => return Err(DeltaTableError::Generic(other.to_string())),
+        };
+        let created = empty
+            .clone()
+            .create()
+            .with_table_name(table.name())
+            .with_comment(spec.comment)
+            .with_columns(spec.delta_fields())
+            .with_partition_columns(spec.partition)
+            .with_configuration([
+                ("delta.dataSkippingStatsColumns", Some(spec.indexed)),
+                // A scan commits each minute: a month of log entries would outweigh the data.
+                ("delta.logRetentionDuration", Some("interval 7 days")),
+            ])
+            .with_save_mode(SaveMode::Ignore)
+            .await;
+        match created {
+            Ok(delta) => Ok(delta),
+            // Another process was first.
+            Err(error) => {
+                let mut delta = empty;
+                match delta.load().await {
+                    Ok(()) => Ok(delta),
+                    Err(_) => Err(error),
+                }
+            }
+        }
+    }
+
+    async fn refresh(&mut self, table: Table) -> Result<&mut DeltaTable, Error> {
+        let Some(delta) = self.tables.get_mut(&table) else {
+            return Err(Error::NotALake(self.dir.clone()));
+        };
+        delta.update_state().await.map_err(|source| wrap_read(table, source))?;
+        Ok(delta)
+    }
+
+    /// Those of the contents that the table does not hold.
+    async fn missing<'p>(&mut self, table: Table, wanted: &[(i64, &'p Prepared<'p>)]) -> Result<Vec<(i64, &'p Prepared<'p>)>, Error> {
+        if wanted.is_empty() {
+            return Ok(Vec::new());
+        }
+        let delta = self.refresh(table).await?.clone();
+        let known = self.ids.entry(table).or_default();
+        if known.ids.len() > 2 * REMEMBERED {
+            *known = Ids::default();
+        }
+        let mut files = files_of(&delta).map_err(|source| wrap_read(table, source))?;
+        let current: HashSet<&str> = files.iter().map(|file| file.path.as_str()).collect();
+        known.files.retain(|path| current.contains(path.as_str()));
+        drop(current);
+        files.retain(|file| !known.files.contains(&file.path));
+        files.sort_by_key(|file| std::cmp::Reverse(file.modified));
+        let column = table.spec().indexed;
+        for file in files {
+            if known.ids.len() < REMEMBERED {
+                Scanner::new(table, &delta)
+                    .columns(&[column])
+                    .read(&file, |rows| {
+                        for row in 0..rows.len() {
+                            known.ids.extend(rows.long(column, row));
+                        }
+                        Ok(())
+                    })
+                    .await?;
+            }
+            known.files.insert(file.path);
+        }
+        Ok(wanted.iter().filter(|(id, _)| !known.ids.contains(id)).copied().collect())
+    }
+
+    /// Stores the contents that the table does not hold yet; gives how many.
+    pub(crate) async fn put_contents(&mut self, table: Table, wanted: &[(i64, &Prepared<'_>)], put: Put) -> Result<usize, Error> {
+        for attempt in 1..=ATTEMPTS {
+            let missing = self.missing(table, wanted).await?;
+            let mut batch = Batch::new(table);
+            for (_, one) in &missing {
+                put(one, &mut batch);
+            }
+            let Some(batch) = built(table, batch)? else {
+                return Ok(0);
+            };
+            if self.try_commit(table, batch).await? {
+                return Ok(missing.len());
+            }
+            self.wait_turn(table, attempt).await?;
+        }
+        Err(Error::Busy { table, attempts: ATTEMPTS })
+    }
+
+    async fn put_observations(&mut self, prepared: &mut Vec<Prepared<'_>>) -> Result<usize, Error> {
+        let table = Table::Observations;
+        for attempt in 1..=ATTEMPTS {
+            if attempt > 1 {
+                self.drop_present(prepared).await?;
+            }
+            let mut batch = Batch::new(table);
+            for one in prepared.iter() {
+                one.put_observation(&mut batch);
+            }
+            let Some(batch) = built(table, batch)? else {
+                return Ok(0);
+            };
+            if self.try_commit(table, batch).await? {
+                return Ok(prepared.len());
+            }
+            self.wait_turn(table, attempt).await?;
+        }
+        Err(Error::Busy { table, attempts: ATTEMPTS })
+    }
+
+    /// Takes out the observations that the lake holds.
+    async fn drop_present(&mut self, prepared: &mut Vec<Prepared<'_>>) -> Result<(), Error> {
+        let table = Table::Observations;
+        let seen = || prepared.iter().map(|one| one.key.seen);
+        let (Some(from), Some(until)) = (seen().min(), seen().max()) else {
+            return Ok(());
+        };
+        let delta = self.refresh(table).await?.clone();
+        let files = files_of(&delta).map_err(|source| wrap_read(table, source))?;
+        let mut present: HashSet<Key> = HashSet::new();
+        {
+            let keys: HashSet<&Key> = prepared.iter().map(|one| &one.key).collect();
+            for file in files.iter().filter(|file| file.may_hold_seen(from, until)) {
+                Scanner::new(table, &delta)
+                    .columns(&Key::COLUMNS)
+                    .seen(from, until)
+                    .read(file, |rows| {
+                        present.extend(
+                            (0..rows.len())
+                                .filter_map(|row| Key::read(rows, row))
+                                .filter(|key| keys.contains(key)),
+                        );
+                        Ok(())
+                    })
+                    .await?;
+            }
+        }
+        if !present.is_empty() {
+            prepared.retain(|one| !present.contains(&one.key));
+        }
+        Ok(())
+    }
+
+    /// Writes files and commits them on top of the version that was last seen; `false` if another writer was first.
+    async fn try_commit(&mut self, table: Table, batch: RecordBatch) -> Result<bool, Error> {
+        let wrap = |source: DeltaTableError| Error::Write {
+            table,
+            source: Box::new(source),
+        };
+        let Some(delta) = self.tables.get_mut(&table) else {
+            return Err(Error::NotALake(self.dir.clone()));
+        };
+        let mut writer = RecordBatchWriter::for_table(delta)
+            .map_err(wrap)?
+            .with_writer_properties(properties(table));
+        let batch = conformed(&batch, &writer.arrow_schema()).map_err(|source| wrap(DeltaTableError::Arrow { source }))?;
+        writer.write(batch).await.map_err(wrap)?;
+        let adds = writer.flush().await.map_err(wrap)?;
+
+        let folder = self.dir.join(table.name());
+        let mut durable: Vec<PathBuf> = adds.iter().map(|add| folder.join(&add.path)).collect();
+        durable.extend(adds.iter().filter_map(|add| Some(folder.join(&add.path).parent()?.to_owned())));
+        durable.push(folder.clone());
+        sync(durable).await?;
+
+        // The version is of no use to vigie: what counts is that two commits with one application conflict.
+        let properties = CommitProperties::default().with_application_transaction(Transaction::new(APPLICATION, 0));
+        let operation = DeltaOperation::Write {
+            mode: SaveMode::Append,
+            partition_by: table.spec().partition.map(|column| vec![column.to_owned()]),
+            predicate: None,
+        };
+        let commit = CommitBuilder::from(properties)
+            .with_actions(adds.iter().cloned().map(Action::Add).collect())
+            .build(Some(delta.snapshot().map_err(wrap)?), delta.log_store(), operation)
+            .await;
+        match commit {
+            Ok(commit) => {
+                let log = folder.join("_delta_log");
+                sync(vec![log.join(format!("{:020}.json", commit.version())), log]).await?;
+                Ok(true)
+            }
+            Err(error) if is_conflict(&error) => {
+                discard(&folder, &adds);
+                Ok(false)
+            }
+            Err(error) => Err(wrap(error)),
+        }
+    }
+
+    /// Waits a little, longer each time and not the same for two processes, then looks at what the others wrote.
+    async fn wait_turn(&mut self, table: Table, attempt: u32) -> Result<(), Error> {
+        let nanos = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .map_or(0, |now| now.subsec_nanos());
+        let spread = u64::from(nanos ^ std::process::id().wrapping_mul(0x9e37_79b9)) % 20;
+        let millis = u64::from(attempt.min(20)) * 2 + spread;
+        tokio::time::sleep(Duration::from_millis(millis)).await;
+        self.refresh(table).await?;
+        Ok(())
+    }
+}
+
+/// Adds the columns that the table lacks; a table of a later version keeps the ones it has more.
+async fn grown(delta: DeltaTable, table: Table) -> Result<DeltaTable, DeltaTableError> {
+    let missing: Vec<_> = {
+        let schema = delta.snapshot()?.schema();
+        table
+            .spec()
+            .delta_fields()
+            .into_iter()
+            .filter(|field| schema.field(field.name()).is_none())
+            .collect()
+    };
+    if missing.is_empty() {
+        return Ok(delta);
+    }
+    delta.add_columns().with_fields(missing).await
+}
+
+fn first_of_each(contents: &mut Vec<(i64, &Prepared)>) {
+    let mut met = HashSet::new();
+    contents.retain(|(id, _)| met.insert(*id));
+}
+
+fn built(table: Table, batch: Batch) -> Result<Option<RecordBatch>, Error> {
+    batch.finish().map_err(|source| Error::Write {
+        table,
+        source: Box::new(DeltaTableError::Arrow { source }),
+    })
+}
+
+/// The batch in the table's columns: those that a later version added are NULL.
+fn conformed(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, deltalake_core::arrow::error::ArrowError> {
+    let columns: Vec<ArrayRef> = schema
+        .fields()
+        .iter()
+        .map(|field| {
+            batch
+                .column_by_name(field.name())
+                .map_or_else(|| new_null_array(field.data_type(), batch.num_rows()), ArrayRef::clone)
+        })
+        .collect();
+    RecordBatch::try_new(SchemaRef::clone(schema), columns)
+}
+
+fn properties(table: Table) -> WriterProperties {
+    let level = ZstdLevel::try_new(6).unwrap_or_default();
+    let mut properties = WriterProperties::builder().set_compression(Compression::ZSTD(level));
+    if table == Table::Observations {
+        // Instants hardly repeat; their differences are small.
+        for column in ["seen", "recorded"] {
+            properties = properties
+                .set_column_dictionary_enabled(ColumnPath::from(column), false)
+                .set_column_encoding(ColumnPath::from(column), Encoding::DELTA_BINARY_PACKED);
+        }
+        // Sorted, an address shares its first digits with the one before.
+        properties = properties
+            .set_column_dictionary_enabled(ColumnPath::from("address"), false)
+            .set_column_encoding(ColumnPath::from("address"), Encoding::DELTA_BYTE_ARRAY);
+    }
+    properties.build()
+}
+
+fn is_conflict(error: &DeltaTableError) -> bool {
+    matches!(
+        error,
+        DeltaTableError::VersionAlreadyExists(_)
+            | DeltaTableError::Transaction {
+                source: TransactionError::CommitConflict(_)
+                    | TransactionError::VersionAlreadyExists(_)
+                    | TransactionError::MaxCommitAttempts(_)
+            }
+    )
+}
+
+/// Takes away files of a commit that did not happen. If it fails they stay until the next vacuum: no reader sees them.
+fn discard(folder: &Path, adds: &[Add]) {
+    for add in adds {
+        drop(std::fs::remove_file(folder.join(&add.path)));
+    }
+}
+
+/// Makes files and folders survive a loss of power.
+async fn sync(paths: Vec<PathBuf>) -> Result<(), Error> {
+    let synced = tokio::task::spawn_blocking(move || {
+        for path in paths {
+            // Only Unix lets a folder be opened; elsewhere the file itself is what can be asked for.
+            if cfg!(unix) || path.is_file() {
+                std::fs::File::open(&path)
+                    .and_then(|file| file.sync_all())
+                    .map_err(|source| Error::Disk { path, source })?;
+            }
+        }
+        Ok(())
+    });
+    synced.await.unwrap_or(Ok(()))
+}

@@ -1,0 +1,322 @@
+//! Finds open ports with ordinary connections: one thread, many sockets, no privileges.
+//!
+//! Most answers are already there when `connect` returns (a refusal on the same machine) or come as an event. The socket of an
+//! open port is handed on: it becomes the probe's first connection.
+
+use std::collections::{BinaryHeap, VecDeque};
+use std::io;
+use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use mio::event::Source as _;
+use mio::{Events, Interest, Poll, Token};
+use socket2::{Domain, Protocol, Socket, Type};
+
+/// How the sweep behaves.
+#[derive(Clone, Copy, Debug)]
+pub struct SweepOptions {
+    /// The most connections under way at once.
+    pub in_flight: usize,
+    /// The longest wait for an answer; the adaptive time-out never passes it.
+    pub longest_wait: Duration,
+    /// The shortest adaptive time-out.
+    pub shortest_wait: Duration,
+    /// How often a silent address is tried again.
+    pub retries: u8,
+}
+
+impl Default for SweepOptions {
+    fn default() -> Self {
+        Self {
+            in_flight: crate::limits::sweep_sockets(),
+            longest_wait: Duration::from_millis(1_500),
+            shortest_wait: Duration::from_millis(250),
+            retries: 1,
+        }
+    }
+}
+
+/// What became of one address and port.
+#[derive(Debug)]
+pub enum Swept {
+    /// It accepted; the socket is non-blocking.
+    Open(TcpStream),
+    /// It refused.
+    Closed,
+    /// It said nothing, retries included.
+    Silent,
+    /// This machine could not try.
+    Failed(io::Error),
+}
+
+/// What the sweep asks its caller.
+pub trait Sweeper {
+    /// The next address, or that there is none; `Wait` where budgets say so.
+    fn next(&mut self) -> Next;
+    /// What became of one.
+    fn done(&mut self, index: u64, address: SocketAddr, swept: Swept);
+    /// Called now and then: the next index and those under way, for a resume file.
+    fn snapshot(&mut self, in_flight: &mut dyn Iterator<Item = u64>);
+}
+
+/// The caller's answer.
+#[derive(Clone, Copy, Debug)]
+pub enum Next {
+    /// Try this one.
+    Address(u64, SocketAddr),
+    /// Ask again after that long.
+    Wait(Duration),
+    /// There are no more.
+    End,
+}
+
+struct Flight {
+    index: u64,
+    address: SocketAddr,
+    stream: mio::net::TcpStream,
+    begun: Instant,
+    tries: u8,
+    generation: u64,
+}
+
+/// Deadlines, the earliest first.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Due(std::cmp::Reverse<Instant>, usize, u64);
+
+/// Smoothed round-trip time as TCP keeps it (RFC 6298): the time-out is the mean and four deviations.
+struct RoundTrip {
+    smoothed: Option<f64>,
+    deviation: f64,
+}
+
+impl RoundTrip {
+    fn saw(&mut self, sample: Duration) {
+        let sample = sample.as_secs_f64();
+        match self.smoothed {
+            None => {
+                self.smoothed = Some(sample);
+                self.deviation = sample / 2.0;
+            }
+            Some(smoothed) => {
+                self.deviation = 0.75 * self.deviation + 0.25 * (smoothed - sample).abs();
+                self.smoothed = Some(0.875 * smoothed + 0.125 * sample);
+            }
+        }
+    }
+
+    fn wait(&self, options: &SweepOptions) -> Duration {
+        match self.smoothed {
+            None => options.longest_wait,
+            Some(smoothed) => {
+                Duration::from_secs_f64(smoothed + 4.0 * self.deviation + 0.05).clamp(options.shortest_wait, options.longest_wait)
+            }
+        }
+    }
+}
+
+/// Sweeps until the caller has no more addresses, or `stop` is set: then what is under way is left to the snapshot.
+///
+/// # Errors
+///
+/// The system gives no event queue.
+pub fn sweep(sweeper: &mut dyn Sweeper, options: &SweepOptions, stop: &AtomicBool) -> io::Result<()> {
+    let mut poll = Poll::new()?;
+    let mut events = Events::with_capacity(1024);
+    let mut flights: Vec<Option<Flight>> = (0..options.in_flight).map(|_| None).collect();
+    let mut free: Vec<usize> = (0..options.in_flight).rev().collect();
+    let mut due: BinaryHeap<Due> = BinaryHeap::new();
+    let mut again: VecDeque<(Instant, u64, SocketAddr, u8)> = VecDeque::new();
+    let mut trip = RoundTrip { smoothed: None, deviation: 0.0 };
+    let mut generation = 0_u64;
+    let mut ended = false;
+    let mut hold_until: Option<Instant> = None;
+    let mut last_snapshot = Instant::now();
+
+    loop {
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+        let mut now = Instant::now();
+        // Start as many as there is room for; the clock is read once a round, answers that are already there cost nothing more.
+        let mut started = 0;
+        while let Some(slot) = free.last().copied() {
+            let (index, address, tries) = if again.front().is_some_and(|(at, ..)| *at <= now) {
+                let Some((_, index, address, tries)) = again.pop_front() else { break };
+                (index, address, tries)
+            } else if ended || hold_until.is_some_and(|until| until > now) {
+                break;
+            } else {
+                hold_until = None;
+                match sweeper.next() {
+                    Next::Address(index, address) => (index, address, 0),
+                    Next::Wait(wait) => {
+                        hold_until = Some(now + wait);
+                        break;
+                    }
+                    Next::End => {
+                        ended = true;
+                        break;
+                    }
+                }
+            };
+            match begin(address) {
+                Ok(Begun::Open(stream)) => sweeper.done(index, address, Swept::Open(stream)),
+                Ok(Begun::Closed) => sweeper.done(index, address, Swept::Closed),
+                Ok(Begun::Pending(mut stream)) => {
+                    generation += 1;
+                    stream.register(poll.registry(), Token(slot), Interest::WRITABLE)?;
+                    free.pop();
+                    due.push(Due(std::cmp::Reverse(now + trip.wait(options)), slot, generation));
+                    flights[slot] = Some(Flight { index, address, stream, begun: now, tries, generation });
+                }
+                Err(error) if is_shortage(&error) => {
+                    // Out of sockets or ports: wait until some come back.
+                    again.push_front((now + Duration::from_millis(50), index, address, tries));
+                    break;
+                }
+                Err(error) if is_silence(&error) => sweeper.done(index, address, Swept::Silent),
+                Err(error) => sweeper.done(index, address, Swept::Failed(error)),
+            }
+            started += 1;
+            if started % 256 == 0 {
+                now = Instant::now();
+                if stop.load(Ordering::Relaxed) {
+                    break;
+                }
+            }
+        }
+        if last_snapshot.elapsed() >= Duration::from_secs(1) {
+            last_snapshot = now;
+            snapshot(sweeper, &flights, &again);
+        }
+        let flying = free.len() < options.in_flight;
+        if ended && !flying && again.is_empty() {
+            break;
+        }
+
+        // Sleep until an answer, a deadline, a retry or the caller's time has come.
+        let deadline = [due.peek().map(|d| d.0.0), again.front().map(|(at, ..)| *at), hold_until].into_iter().flatten().min();
+        let wait = deadline.map_or(Duration::from_millis(50), |at| at.saturating_duration_since(now)).min(Duration::from_millis(200));
+        let more_room = !free.is_empty() && !ended && hold_until.is_none();
+        match poll.poll(&mut events, Some(if more_room { Duration::ZERO } else { wait })) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        }
+        let now = Instant::now();
+        for event in &events {
+            let slot = event.token().0;
+            let Some(flight) = flights.get_mut(slot).and_then(Option::take) else { continue };
+            match settle(&flight.stream) {
+                Settled::Pending => {
+                    flights[slot] = Some(flight);
+                    continue;
+                }
+                Settled::Open => {
+                    trip.saw(now - flight.begun);
+                    let mut stream = flight.stream;
+                    stream.deregister(poll.registry())?;
+                    sweeper.done(flight.index, flight.address, Swept::Open(stream.into()));
+                }
+                Settled::Closed => {
+                    trip.saw(now - flight.begun);
+                    sweeper.done(flight.index, flight.address, Swept::Closed);
+                }
+                Settled::Unreachable => sweeper.done(flight.index, flight.address, Swept::Silent),
+            }
+            free.push(slot);
+        }
+        while due.peek().is_some_and(|d| d.0.0 <= now) {
+            let Some(Due(_, slot, generation)) = due.pop() else { break };
+            if flights[slot].as_ref().is_none_or(|flight| flight.generation != generation) {
+                continue;
+            }
+            let Some(flight) = flights[slot].take() else { continue };
+            free.push(slot);
+            if flight.tries < options.retries {
+                again.push_back((now + Duration::from_millis(500), flight.index, flight.address, flight.tries + 1));
+            } else {
+                sweeper.done(flight.index, flight.address, Swept::Silent);
+            }
+        }
+    }
+    snapshot(sweeper, &flights, &again);
+    Ok(())
+}
+
+fn snapshot(sweeper: &mut dyn Sweeper, flights: &[Option<Flight>], again: &VecDeque<(Instant, u64, SocketAddr, u8)>) {
+    let mut indices = flights.iter().flatten().map(|flight| flight.index).chain(again.iter().map(|(_, index, ..)| *index));
+    sweeper.snapshot(&mut indices);
+}
+
+enum Begun {
+    Open(TcpStream),
+    Closed,
+    Pending(mio::net::TcpStream),
+}
+
+fn begin(address: SocketAddr) -> io::Result<Begun> {
+    // `Socket::new` gives close-on-exec; non-blocking is set in the same call where the system can.
+    let kind = if cfg!(any(target_os = "linux", target_os = "android", target_os = "freebsd")) { nonblocking_stream() } else { Type::STREAM };
+    let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::TCP))?;
+    if !cfg!(any(target_os = "linux", target_os = "android", target_os = "freebsd")) {
+        socket.set_nonblocking(true)?;
+    }
+    match socket.connect(&address.into()) {
+        Ok(()) => Ok(Begun::Open(socket.into())),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(Begun::Closed),
+        Err(error) if is_in_progress(&error) => {
+            // On this machine the refusal is there as soon as `connect` returns: asking for it is cheaper than an event.
+            match socket.take_error()? {
+                Some(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(Begun::Closed),
+                Some(error) => Err(error),
+                None => Ok(Begun::Pending(mio::net::TcpStream::from_std(socket.into()))),
+            }
+        }
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+fn nonblocking_stream() -> Type {
+    Type::STREAM.nonblocking()
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
+fn nonblocking_stream() -> Type {
+    Type::STREAM
+}
+
+enum Settled {
+    Open,
+    Closed,
+    Unreachable,
+    Pending,
+}
+
+fn settle(stream: &mio::net::TcpStream) -> Settled {
+    match stream.take_error() {
+        Ok(Some(error)) | Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Settled::Closed,
+        Ok(Some(_)) | Err(_) => Settled::Unreachable,
+        Ok(None) => match stream.peer_addr() {
+            Ok(_) => Settled::Open,
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => Settled::Pending,
+            Err(_) => Settled::Unreachable,
+        },
+    }
+}
+
+/// EINPROGRESS has no kind of its own everywhere; Windows says it would block.
+fn is_in_progress(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::WouldBlock || matches!(error.raw_os_error(), Some(115 | 36))
+}
+
+/// Too many open files (here or in the system), no buffers, no local port left.
+fn is_shortage(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(23 | 24 | 99 | 105 | 11)) || error.kind() == io::ErrorKind::AddrNotAvailable
+}
+
+fn is_silence(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable | io::ErrorKind::TimedOut)
+}

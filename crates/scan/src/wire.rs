@@ -1,0 +1,416 @@
+//! One connection, one exchange: hyper at connection level, with caps on everything a hostile server could make endless.
+
+use std::io::Read as _;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::cell::RefCell;
+use std::task::{Context, Poll};
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
+use vigie_catalog::ReplyEnd;
+use vigie_model::{Certificate, Failure, FailureKind, Reply, RequestLine};
+
+/// The most bytes of a body that are kept, before and after decompression.
+pub(crate) const MAX_BODY: usize = 1 << 20;
+/// The most bytes of headers.
+const MAX_HEAD: usize = 64 * 1024;
+/// The most headers.
+const MAX_HEADERS: usize = 128;
+/// The bytes kept of an answer that is no HTTP.
+const MAX_BANNER: usize = 256;
+
+/// How a connection speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Speech {
+    /// HTTP/1.1 over TCP.
+    Plain,
+    /// HTTP/2 over TCP, by prior knowledge.
+    PlainTwo,
+    /// TLS, and what ALPN chose.
+    Tls,
+}
+
+/// What every request says of its sender.
+#[derive(Clone, Debug)]
+pub(crate) struct Manners {
+    /// `Host`.
+    pub(crate) authority: String,
+    /// `User-Agent`, with a contact.
+    pub(crate) user_agent: Rc<str>,
+}
+
+type Body = Full<Bytes>;
+
+enum Sender {
+    One(http1::SendRequest<Body>),
+    Two(http2::SendRequest<Body>),
+}
+
+/// An open connection.
+pub(crate) struct Wire {
+    sender: Sender,
+    driver: tokio::task::JoinHandle<()>,
+    first_bytes: Rc<RefCell<Vec<u8>>>,
+    used: bool,
+    /// What the server's certificate says.
+    pub(crate) certificate: Option<Certificate>,
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        // The driver holds the socket: without this a server that never closes would keep it.
+        self.driver.abort();
+    }
+}
+
+/// A body that is still open: the event stream of an MCP session.
+pub(crate) struct Stream {
+    body: Incoming,
+    buffer: BytesMut,
+    /// Keeps the connection alive.
+    _wire: Wire,
+}
+
+/// What one request gave.
+pub(crate) enum Outcome {
+    /// A reply in full (or to its cap); the connection may serve another request if it is given back.
+    Reply(Reply, Option<Wire>),
+    /// The head of a stream and its first event; the rest is still to come.
+    Stream(Reply, Box<Stream>),
+    /// No reply. `stale`: the connection had served before and was closed by the server, so the request may be tried on a new one.
+    Failure { failure: Failure, stale: bool },
+}
+
+fn failure(kind: FailureKind, detail: impl Into<String>, banner: &[u8]) -> Failure {
+    Failure { kind, detail: detail.into(), banner: banner.to_vec() }
+}
+
+impl Wire {
+    /// Opens a connection's HTTP side on a socket that is already connected.
+    pub(crate) async fn open(stream: TcpStream, speech: Speech, name: &str, deadline: Instant) -> Result<Self, Failure> {
+        let first_bytes = Rc::new(RefCell::new(Vec::new()));
+        // Small requests should not wait for one another.
+        let _ = stream.set_nodelay(true);
+        match speech {
+            Speech::Plain => Self::one(Listening { inner: stream, first: Rc::clone(&first_bytes) }, first_bytes, None).await,
+            Speech::PlainTwo => Self::two(Listening { inner: stream, first: Rc::clone(&first_bytes) }, first_bytes, None).await,
+            Speech::Tls => {
+                let server = rustls::pki_types::ServerName::try_from(name.to_owned())
+                    .map_err(|_| failure(FailureKind::Tls, "the name is none that TLS can carry", &[]))?;
+                let connector = tokio_rustls::TlsConnector::from(crate::tls::config());
+                let listening = Listening { inner: stream, first: Rc::clone(&first_bytes) };
+                let tls = match timeout_at(deadline, connector.connect(server, listening)).await {
+                    Err(_) => return Err(failure(FailureKind::Timeout, "the TLS handshake took too long", &[])),
+                    Ok(Err(error)) => return Err(failure(FailureKind::Tls, error.to_string(), &first_bytes.borrow())),
+                    Ok(Ok(tls)) => tls,
+                };
+                let (_, session) = tls.get_ref();
+                let certificate = session.peer_certificates().and_then(|chain| chain.first()).map(|der| crate::tls::certificate(der));
+                let two = session.alpn_protocol() == Some(b"h2");
+                if two { Self::two(tls, first_bytes, certificate).await } else { Self::one(tls, first_bytes, certificate).await }
+            }
+        }
+    }
+
+    async fn one<S: AsyncRead + AsyncWrite + Unpin + 'static>(
+        stream: S,
+        first_bytes: Rc<RefCell<Vec<u8>>>,
+        certificate: Option<Certificate>,
+    ) -> Result<Self, Failure> {
+        let (sender, connection) = http1::Builder::new()
+            .max_headers(MAX_HEADERS)
+            .max_buf_size(MAX_HEAD)
+            .ignore_invalid_headers_in_responses(true)
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| failure(FailureKind::Reset, error.to_string(), &[]))?;
+        let driver = tokio::task::spawn_local(async move {
+            // The error also reaches the request that waits for a reply.
+            let _ = connection.await;
+        });
+        Ok(Self { sender: Sender::One(sender), driver, first_bytes, used: false, certificate })
+    }
+
+    async fn two<S: AsyncRead + AsyncWrite + Unpin + 'static>(
+        stream: S,
+        first_bytes: Rc<RefCell<Vec<u8>>>,
+        certificate: Option<Certificate>,
+    ) -> Result<Self, Failure> {
+        let (sender, connection) = http2::Builder::new(OnThisThread)
+            .max_header_list_size(u32::try_from(MAX_HEAD).unwrap_or(u32::MAX))
+            .initial_stream_window_size(256 * 1024)
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| failure(FailureKind::Reset, error.to_string(), &[]))?;
+        let driver = tokio::task::spawn_local(async move {
+            let _ = connection.await;
+        });
+        Ok(Self { sender: Sender::Two(sender), driver, first_bytes, used: false, certificate })
+    }
+
+    /// Sends one request and reads the reply.
+    pub(crate) async fn exchange(
+        mut self,
+        request: &RequestLine,
+        manners: &Manners,
+        secure: bool,
+        end: ReplyEnd,
+        deadline: Instant,
+    ) -> Outcome {
+        let reused = std::mem::replace(&mut self.used, true);
+        let built = match build(request, manners, secure, matches!(self.sender, Sender::Two(_))) {
+            Ok(built) => built,
+            Err(detail) => return Outcome::Failure { failure: failure(FailureKind::Connect, detail, &[]), stale: false },
+        };
+        let waited = timeout_at(deadline, async {
+            match &mut self.sender {
+                Sender::One(sender) => {
+                    sender.ready().await?;
+                    sender.send_request(built).await
+                }
+                Sender::Two(sender) => {
+                    sender.ready().await?;
+                    sender.send_request(built).await
+                }
+            }
+        })
+        .await;
+        let response = match waited {
+            Err(_) => return Outcome::Failure { failure: failure(FailureKind::Timeout, "no answer in time", &self.first_bytes.borrow()), stale: false },
+            Ok(Err(error)) => {
+                let banner = if reused { Vec::new() } else { self.first_bytes.borrow().clone() };
+                let (kind, stale) = classify(&error, &banner, reused);
+                return Outcome::Failure { failure: failure(kind, error.to_string(), &banner), stale };
+            }
+            Ok(Ok(response)) => response,
+        };
+        let (parts, body) = response.into_parts();
+        let mut reply = Reply {
+            status: parts.status.as_u16(),
+            version: format!("{:?}", parts.version),
+            headers: parts
+                .headers
+                .iter()
+                .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+                .collect(),
+            body: Vec::new(),
+            truncated: false,
+        };
+        let is_stream = reply.header("content-type").is_some_and(|kind| kind.starts_with("text/event-stream"));
+        // An event stream has no end of its own: whatever was asked for, its first event is what there is to read.
+        let stop = match end {
+            _ if !is_stream => Stop::End,
+            ReplyEnd::EventStream => Stop::Answer,
+            ReplyEnd::Session | ReplyEnd::Body => Stop::Event,
+        };
+        let mut stream = Stream { body, buffer: BytesMut::new(), _wire: self };
+        let whole = stream.fill(stop, deadline).await;
+        reply.body = stream.buffer.to_vec();
+        reply.truncated = whole != Filled::Whole && stop == Stop::End;
+        decode(&mut reply);
+        if is_stream && end == ReplyEnd::Session && whole == Filled::Stopped {
+            stream.buffer.clear();
+            return Outcome::Stream(reply, Box::new(stream));
+        }
+        // A connection whose body was not read to the end is not used again.
+        let Stream { _wire: wire, .. } = stream;
+        Outcome::Reply(reply, (whole == Filled::Whole && !wire.closed()).then_some(wire))
+    }
+
+    fn closed(&self) -> bool {
+        match &self.sender {
+            Sender::One(sender) => sender.is_closed(),
+            Sender::Two(sender) => sender.is_closed(),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stop {
+    /// At the end of the body.
+    End,
+    /// After the first event.
+    Event,
+    /// After the first event that is a JSON-RPC answer.
+    Answer,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Filled {
+    /// The body ended.
+    Whole,
+    /// What was waited for is there.
+    Stopped,
+    /// A cap, a deadline or an error came first.
+    Cut,
+}
+
+impl Stream {
+    /// The next event that is a JSON-RPC answer, as event text.
+    pub(crate) async fn answer(&mut self, deadline: Instant) -> Option<Vec<u8>> {
+        let filled = self.fill(Stop::Answer, deadline).await;
+        let text = self.buffer.to_vec();
+        self.buffer.clear();
+        (filled == Filled::Stopped).then_some(text)
+    }
+
+    async fn fill(&mut self, stop: Stop, deadline: Instant) -> Filled {
+        loop {
+            if stop != Stop::End && event_is_there(&self.buffer, stop) {
+                return Filled::Stopped;
+            }
+            match timeout_at(deadline, self.body.frame()).await {
+                Err(_) | Ok(Some(Err(_))) => return Filled::Cut,
+                Ok(None) => return Filled::Whole,
+                Ok(Some(Ok(frame))) => {
+                    let Ok(data) = frame.into_data() else { continue };
+                    let room = MAX_BODY.saturating_sub(self.buffer.len());
+                    self.buffer.extend_from_slice(&data[..data.len().min(room)]);
+                    if data.len() > room {
+                        return Filled::Cut;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Whether the event that is waited for has come whole.
+fn event_is_there(buffer: &[u8], stop: Stop) -> bool {
+    let Ok(text) = std::str::from_utf8(buffer) else { return false };
+    let text = text.replace("\r\n", "\n");
+    let whole = match text.rfind("\n\n") {
+        Some(end) => &text[..end],
+        None => return false,
+    };
+    whole.split("\n\n").any(|event| {
+        let data: Vec<&str> = event.lines().filter_map(|line| line.strip_prefix("data:")).map(|d| d.strip_prefix(' ').unwrap_or(d)).collect();
+        if data.is_empty() {
+            return false;
+        }
+        stop == Stop::Event
+            || serde_json::from_str::<serde_json::Value>(&data.join("\n"))
+                .is_ok_and(|value| value.get("result").is_some() || value.get("error").is_some())
+    })
+}
+
+fn build(request: &RequestLine, manners: &Manners, secure: bool, two: bool) -> Result<http::Request<Body>, String> {
+    let mut builder = http::Request::builder().method(request.method.as_str());
+    if two {
+        let scheme = if secure { "https" } else { "http" };
+        builder = builder.uri(format!("{scheme}://{}{}", manners.authority, request.path));
+    } else {
+        builder = builder.uri(request.path.as_str()).header(http::header::HOST, manners.authority.as_str());
+    }
+    builder = builder.header(http::header::USER_AGENT, &*manners.user_agent);
+    if !request.headers.iter().any(|(name, _)| name == "accept") {
+        builder = builder.header(http::header::ACCEPT, "*/*");
+    }
+    for (name, value) in &request.headers {
+        builder = builder.header(name.as_str(), value.as_str());
+    }
+    if !request.body.is_empty() {
+        builder = builder.header(http::header::CONTENT_TYPE, "application/json");
+    }
+    builder.body(Full::new(Bytes::from(request.body.clone()))).map_err(|error| error.to_string())
+}
+
+fn classify(error: &hyper::Error, banner: &[u8], reused: bool) -> (FailureKind, bool) {
+    // Too many or too long headers are a parse error whose answer did start as HTTP.
+    if (error.is_parse() || error.is_parse_status()) && banner.starts_with(b"HTTP/") {
+        (FailureKind::TooLarge, false)
+    } else if error.is_parse() {
+        (FailureKind::NotHttp, false)
+    } else if !banner.is_empty() && !banner.starts_with(b"HTTP/") {
+        (FailureKind::NotHttp, false)
+    } else {
+        (FailureKind::Reset, reused)
+    }
+}
+
+/// Undoes gzip and deflate up to the cap: a bomb costs a megabyte. Other codings are left as they are and marked as cut.
+fn decode(reply: &mut Reply) {
+    let coding = reply.header("content-encoding").map(str::trim).map(str::to_ascii_lowercase);
+    let limit = MAX_BODY as u64;
+    let mut out = Vec::new();
+    let read = match coding.as_deref() {
+        None | Some("" | "identity") => return,
+        Some("gzip" | "x-gzip") => flate2::read::MultiGzDecoder::new(reply.body.as_slice()).take(limit).read_to_end(&mut out),
+        Some("deflate") => {
+            // Some servers send the raw format under this name.
+            let zlib = flate2::read::ZlibDecoder::new(reply.body.as_slice()).take(limit).read_to_end(&mut out);
+            if zlib.is_err() && out.is_empty() {
+                flate2::read::DeflateDecoder::new(reply.body.as_slice()).take(limit).read_to_end(&mut out)
+            } else {
+                zlib
+            }
+        }
+        Some(_) => {
+            reply.truncated = true;
+            return;
+        }
+    };
+    reply.truncated |= read.is_err() || out.len() as u64 >= limit;
+    reply.body = out;
+}
+
+/// Runs HTTP/2's own tasks on the thread of the connection.
+#[derive(Clone, Copy)]
+struct OnThisThread;
+
+impl<F: std::future::Future + 'static> hyper::rt::Executor<F> for OnThisThread {
+    fn execute(&self, future: F) {
+        tokio::task::spawn_local(async move {
+            future.await;
+        });
+    }
+}
+
+/// Remembers the first bytes that come, so that an answer that is no HTTP can be told.
+struct Listening<S> {
+    inner: S,
+    first: Rc<RefCell<Vec<u8>>>,
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Listening<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut self.inner).poll_read(cx, buf);
+        let mut first = self.first.borrow_mut();
+        if first.len() < MAX_BANNER {
+            let new = &buf.filled()[before..];
+            let room = MAX_BANNER - first.len();
+            first.extend_from_slice(&new[..new.len().min(room)]);
+        }
+        polled
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Listening<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<std::io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[std::io::IoSlice<'_>]) -> Poll<std::io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+}
