@@ -72,13 +72,19 @@ impl Streams {
 /// Serves one connection until it ends.
 pub(crate) async fn serve(stream: TcpStream, host: Host) {
     let reset = Rc::new(std::cell::Cell::new(false));
-    let line = Wire { stream, reset: Rc::clone(&reset) };
+    let line = Wire {
+        stream,
+        reset: Rc::clone(&reset),
+    };
     let service = hyper::service::service_fn(move |request| {
         let (host, reset) = (host.clone(), Rc::clone(&reset));
         async move { respond(request, &host, &reset).await }
     });
     // The server that is played sends its own date or none. An error ends the connection; the client sees that for itself.
-    let _ = hyper::server::conn::http1::Builder::new().auto_date_header(false).serve_connection(TokioIo::new(line), service).await;
+    let _ = hyper::server::conn::http1::Builder::new()
+        .auto_date_header(false)
+        .serve_connection(TokioIo::new(line), service)
+        .await;
 }
 
 /// Ends a connection without an answer.
@@ -97,7 +103,12 @@ async fn respond(request: http::Request<Incoming>, host: &Host, reset: &std::cel
     let body = body.to_bytes();
     host.note(&method, &path, &body);
     let nth = host.requests.fetch_add(1, Ordering::Relaxed);
-    let request = RequestLine { method, path, headers: Vec::new(), body: String::from_utf8_lossy(&body).into_owned() };
+    let request = RequestLine {
+        method,
+        path,
+        headers: Vec::new(),
+        body: String::from_utf8_lossy(&body).into_owned(),
+    };
     let recording = match &host.personality.role {
         Role::Decoy(decoy) => return Ok(http_response(&decoy.answer(&request, nth), None)),
         Role::Server { recording, .. } => recording,
@@ -112,7 +123,9 @@ async fn respond(request: http::Request<Incoming>, host: &Host, reset: &std::cel
             let stream = session_path(recording, &request, reply).map(|path| host.streams.open(host.address, path));
             Ok(http_response(reply, stream))
         }
-        Some(Line { failure: Some(failure), .. }) => {
+        Some(Line {
+            failure: Some(failure), ..
+        }) => {
             if failure.kind == FailureKind::Timeout {
                 tokio::time::sleep(host.longest).await;
             }
@@ -126,25 +139,40 @@ async fn respond(request: http::Request<Incoming>, host: &Host, reset: &std::cel
 
 /// The reply of a server of which not even the answer to an unknown page was recorded.
 pub(crate) fn unknown_page() -> Reply {
-    Reply { status: 404, version: String::new(), headers: Vec::new(), body: Vec::new(), truncated: false }
+    Reply {
+        status: 404,
+        version: String::new(),
+        headers: Vec::new(),
+        body: Vec::new(),
+        truncated: false,
+    }
 }
 
 /// A message to the session of an open event stream: what was recorded as answer on the stream goes there, and the POST gets the
 /// bare acknowledgement that both of the protocol's SDKs send; what was recorded as answer to the POST is sent as it is.
 fn on_stream(recording: &Recording, request: &RequestLine, stream: &mpsc::UnboundedSender<Bytes>) -> Result<http::Response<Said>, NoReply> {
-    let asked = RequestLine { path: "session:".to_owned(), ..request.clone() };
-    let Some(reply) = recording.line(&asked).and_then(|line| line.reply.as_ref()) else { return Err(NoReply) };
+    let asked = RequestLine {
+        path: "session:".to_owned(),
+        ..request.clone()
+    };
+    let Some(reply) = recording.line(&asked).and_then(|line| line.reply.as_ref()) else {
+        return Err(NoReply);
+    };
     if reply.status != 200 || !is_event_stream(reply) {
         return Ok(http_response(reply, None));
     }
     // A client that hung up gets nothing; that is what hanging up means.
     let _ = stream.send(Bytes::copy_from_slice(&reply.body));
-    let accepted = Reply { status: 202, body: b"Accepted".to_vec(), ..unknown_page() };
+    let accepted = Reply {
+        status: 202,
+        body: b"Accepted".to_vec(),
+        ..unknown_page()
+    };
     Ok(http_response(&accepted, None))
 }
 
 fn is_event_stream(reply: &Reply) -> bool {
-    reply.header("content-type").is_some_and(|kind| kind.starts_with("text/event-stream"))
+    header(reply, "content-type").is_some_and(|kind| kind.starts_with("text/event-stream"))
 }
 
 /// The path that a recorded event stream names for its messages, if this is the opening of a session.
@@ -166,35 +194,64 @@ fn session_path(recording: &Recording, request: &RequestLine, reply: &Reply) -> 
     if data.starts_with('/') {
         return Some(data.to_owned());
     }
-    let folder = request.path.split('?').next().and_then(|path| path.rfind('/').map(|at| &path[..=at])).unwrap_or("/");
+    let folder = request
+        .path
+        .split('?')
+        .next()
+        .and_then(|path| path.rfind('/').map(|at| &path[..=at]))
+        .unwrap_or("/");
     Some(format!("{folder}{data}"))
 }
 
 /// Headers that say how a body is framed, or manage the connection: those that are true here are set anew.
-const FRAMING: [&str; 6] = ["content-length", "transfer-encoding", "keep-alive", "connection", "trailer", "upgrade"];
+const FRAMING: [&str; 6] = [
+    "content-length",
+    "transfer-encoding",
+    "keep-alive",
+    "connection",
+    "trailer",
+    "upgrade",
+];
+
+/// A recorded header, whatever the case of its name: a constructed recording may spell it as its source does.
+fn header<'r>(reply: &'r Reply, name: &str) -> Option<&'r str> {
+    reply
+        .headers
+        .iter()
+        .find(|(n, _)| n.eq_ignore_ascii_case(name))
+        .map(|(_, value)| value.as_str())
+}
+
+/// The recorded headers but those that say how a body is framed.
+fn headers(reply: &Reply) -> impl Iterator<Item = &(String, String)> {
+    reply
+        .headers
+        .iter()
+        .filter(|(name, _)| !FRAMING.iter().any(|framing| framing.eq_ignore_ascii_case(name)))
+}
 
 /// The recorded reply as hyper sends it: status, version, headers and body as recorded, the framing as it was of its kind.
 fn http_response(reply: &Reply, stream: Option<mpsc::UnboundedReceiver<Bytes>>) -> http::Response<Said> {
     let body = Bytes::from(coded_body(reply));
-    let chunked = reply.header("transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked"));
+    let chunked = header(reply, "transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked"));
     let mut response = http::Response::new(match stream {
         Some(later) => Said::Stream(Some(body), later),
         None if chunked => Said::Chunks(Some(body)),
         None => Said::Whole(Some(body)),
     });
     *response.status_mut() = http::StatusCode::from_u16(reply.status).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
-    let headers = response.headers_mut();
-    for (name, value) in reply.headers.iter().filter(|(name, _)| !FRAMING.contains(&name.as_str())) {
+    let sent = response.headers_mut();
+    for (name, value) in headers(reply) {
         // A header that HTTP cannot carry was not received over HTTP either.
         if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_bytes(value.as_bytes())) {
-            headers.append(name, value);
+            sent.append(name, value);
         }
     }
-    let closes = reply.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
+    let closes = header(reply, "connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
     if closes || reply.version == "HTTP/1.0" {
-        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        sent.insert(CONNECTION, HeaderValue::from_static("close"));
     } else if chunked {
-        headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        sent.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
     if reply.version == "HTTP/1.0" {
         *response.version_mut() = http::Version::HTTP_10;
@@ -205,7 +262,7 @@ fn http_response(reply: &Reply, stream: Option<mpsc::UnboundedReceiver<Bytes>>) 
 /// The body under its recorded coding: recordings keep bodies decoded.
 fn coded_body(reply: &Reply) -> Vec<u8> {
     // Writing to memory does not fail.
-    match reply.header("content-encoding").map(str::trim) {
+    match header(reply, "content-encoding").map(str::trim) {
         Some("gzip" | "x-gzip") => {
             let mut coder = GzEncoder::new(Vec::new(), Compression::fast());
             let _ = coder.write_all(&reply.body);
@@ -225,7 +282,7 @@ pub(crate) fn raw(reply: &Reply) -> Vec<u8> {
     let body = coded_body(reply);
     let status = http::StatusCode::from_u16(reply.status).unwrap_or(http::StatusCode::OK);
     let mut bytes = format!("HTTP/1.1 {} {}\r\n", status.as_str(), status.canonical_reason().unwrap_or_default()).into_bytes();
-    for (name, value) in reply.headers.iter().filter(|(name, _)| !FRAMING.contains(&name.as_str())) {
+    for (name, value) in headers(reply) {
         bytes.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
     }
     bytes.extend_from_slice(format!("content-length: {}\r\nconnection: close\r\n\r\n", body.len()).as_bytes());

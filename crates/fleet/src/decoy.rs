@@ -30,8 +30,14 @@ pub enum Honeypot {
 
 impl Honeypot {
     /// One of each.
-    pub const ALL: [Self; 6] =
-        [Self::CatchAll, Self::ChatFields, Self::RotatingServer, Self::Bait, Self::ImpossibleVersion, Self::EveryProduct];
+    pub const ALL: [Self; 6] = [
+        Self::CatchAll,
+        Self::ChatFields,
+        Self::RotatingServer,
+        Self::Bait,
+        Self::ImpossibleVersion,
+        Self::EveryProduct,
+    ];
 }
 
 impl fmt::Display for Honeypot {
@@ -67,12 +73,22 @@ pub(crate) struct Decoy {
 impl Decoy {
     pub(crate) fn new(kind: Honeypot, recordings: &Recordings, seed: u64) -> Result<Self, FleetError> {
         // One that pretends to be a product pretends to be Ollama where that was recorded, as those on the internet do.
-        let lists_models = |recording: &Recording| recording.get(TAGS).is_some_and(|reply| object(reply).is_some_and(|o| o["models"].is_array()));
+        let lists_models = |recording: &Recording| {
+            recording
+                .get(TAGS)
+                .is_some_and(|reply| object(reply).is_some_and(|o| o["models"].is_array()))
+        };
         let tells_capabilities = |recording: &Recording| {
             recording.get(VERSION).is_some()
-                && recording.fixture().lines.iter().filter_map(|line| line.reply.as_ref()).any(|reply| {
-                    reply.status == 200 && object(reply).is_some_and(|o| !o["capabilities"].is_null() || !o["models"][0]["capabilities"].is_null())
-                })
+                && recording
+                    .fixture()
+                    .lines
+                    .iter()
+                    .filter_map(|line| line.reply.as_ref())
+                    .any(|reply| {
+                        reply.status == 200
+                            && object(reply).is_some_and(|o| !o["capabilities"].is_null() || !o["models"][0]["capabilities"].is_null())
+                    })
         };
         let suits = |recording: &Recording| match kind {
             Honeypot::ChatFields => lists_models(recording),
@@ -90,7 +106,11 @@ impl Decoy {
             });
         }
         let pose = Arc::clone(suiting[pick(mix(seed, kind as u64), suiting.len())]);
-        let others = if kind == Honeypot::EveryProduct { recordings.iter().cloned().collect() } else { Vec::new() };
+        let others = if kind == Honeypot::EveryProduct {
+            recordings.iter().cloned().collect()
+        } else {
+            Vec::new()
+        };
         Ok(Self { kind, pose, others })
     }
 

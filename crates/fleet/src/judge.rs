@@ -139,7 +139,10 @@ impl Judge {
         let method = if seen.method == "HEAD" { "GET" } else { seen.method.as_str() };
         let path = segments(&seen.path);
         let body: Option<Value> = serde_json::from_str(&seen.body).ok();
-        let mut fitting = self.routes.iter().filter(|route| route.fits(method, &path, body.as_ref(), seen.product.as_deref()));
+        let mut fitting = self
+            .routes
+            .iter()
+            .filter(|route| route.fits(method, &path, body.as_ref(), seen.product.as_deref()));
         if let Some(route) = fitting.clone().find(|route| route.harm.is_some()) {
             return Some(Ruling::Listed(route.clone()));
         }
@@ -155,7 +158,10 @@ impl Route {
         (self.method == "ANY" || self.method == method)
             && (!self.only || product == Some(self.product.as_str()))
             && template_fits(&segments(&self.path), path)
-            && self.condition.as_ref().is_none_or(|(pointer, value)| body.is_some_and(|body| self.condition_holds(body, pointer, value)))
+            && self
+                .condition
+                .as_ref()
+                .is_none_or(|(pointer, value)| body.is_some_and(|body| self.condition_holds(body, pointer, value)))
     }
 
     /// In a batch, one harmful call is enough to be harmful, and one call that is no reading is enough to be none.
@@ -177,10 +183,21 @@ fn route(line: &str, product: &str, source: &str) -> Result<Route, String> {
         Some("write") => Some(Harm::Write),
         Some("account") => Some(Harm::Account),
         Some("reading") => None,
-        other => return Err(format!("{} is no effect; use infer, load, write, account or reading", other.unwrap_or_default())),
+        other => {
+            return Err(format!(
+                "{} is no effect; use infer, load, write, account or reading",
+                other.unwrap_or_default()
+            ));
+        }
     };
-    let method = words.next().filter(|m| ["GET", "POST", "PUT", "PATCH", "DELETE", "ANY"].contains(m)).ok_or("no method after the effect")?;
-    let path = words.next().filter(|path| path.starts_with('/')).ok_or("no path after the method")?;
+    let method = words
+        .next()
+        .filter(|m| ["GET", "POST", "PUT", "PATCH", "DELETE", "ANY"].contains(m))
+        .ok_or("no method after the effect")?;
+    let path = words
+        .next()
+        .filter(|path| path.starts_with('/'))
+        .ok_or("no path after the method")?;
     let mut rest: Vec<&str> = words.collect();
     let only = rest.last() == Some(&"only");
     if only {
@@ -204,7 +221,12 @@ fn route(line: &str, product: &str, source: &str) -> Result<Route, String> {
 
 /// The segments of a path without its query; empty ones do not count, so that a slash more or less changes nothing.
 fn segments(path: &str) -> Vec<&str> {
-    path.split(['?', '#']).next().unwrap_or_default().split('/').filter(|segment| !segment.is_empty()).collect()
+    path.split(['?', '#'])
+        .next()
+        .unwrap_or_default()
+        .split('/')
+        .filter(|segment| !segment.is_empty())
+        .collect()
 }
 
 fn template_fits(template: &[&str], path: &[&str]) -> bool {

@@ -58,7 +58,9 @@ pub(crate) async fn misbehave(mut stream: TcpStream, recording: &Recording, faul
         }
         Fault::DeepJson => {
             let body = "[".repeat(DEPTH) + &"]".repeat(DEPTH);
-            stream.write_all(format!("{json}content-length: {}\r\nconnection: close\r\n\r\n{body}", body.len()).as_bytes()).await
+            stream
+                .write_all(format!("{json}content-length: {}\r\nconnection: close\r\n\r\n{body}", body.len()).as_bytes())
+                .await
         }
         Fault::ResetAt(bytes) => reset_at(&mut stream, &recorded(recording, &request), bytes as usize).await,
         Fault::Http09 => stream.write_all(b"<html><body>It works</body></html>\n").await,
@@ -68,7 +70,11 @@ pub(crate) async fn misbehave(mut stream: TcpStream, recording: &Recording, faul
         }
         Fault::RedirectOffScope => redirect(&mut stream, "http://192.0.2.1/").await,
         // A fatal alert, as a TLS server answers those who speak HTTP to it, with nothing sensible after it.
-        Fault::TlsGarbage => stream.write_all(&[0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 0x0a, 0xff, 0xff, 0xff]).await,
+        Fault::TlsGarbage => {
+            stream
+                .write_all(&[0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 0x0a, 0xff, 0xff, 0xff])
+                .await
+        }
     };
     if done.is_ok() && !matches!(fault, Fault::ResetAt(_)) {
         close(stream).await;
@@ -78,7 +84,9 @@ pub(crate) async fn misbehave(mut stream: TcpStream, recording: &Recording, faul
 /// Serves one connection of a server of which no HTTP reply was recorded.
 pub(crate) async fn keep_silent(mut stream: TcpStream, recording: &Recording, host: &Host) {
     let Some(request) = read(&mut stream, host).await else { return };
-    let Some(failure) = recording.line(&request).and_then(|line| line.failure.as_ref()) else { return };
+    let Some(failure) = recording.line(&request).and_then(|line| line.failure.as_ref()) else {
+        return;
+    };
     match failure.kind {
         FailureKind::Timeout => hold(&mut stream).await,
         FailureKind::Reset => {
@@ -129,7 +137,12 @@ async fn read(stream: &mut TcpStream, host: &Host) -> Option<RequestLine> {
         }
     }
     host.note(&method, &path, &bytes[head..]);
-    Some(RequestLine { method, path, headers: Vec::new(), body: String::from_utf8_lossy(&bytes[head..]).into_owned() })
+    Some(RequestLine {
+        method,
+        path,
+        headers: Vec::new(),
+        body: String::from_utf8_lossy(&bytes[head..]).into_owned(),
+    })
 }
 
 /// The first byte of a TLS handshake record (RFC 8446, section 5.1).
@@ -169,8 +182,13 @@ async fn drip(stream: &mut TcpStream, bytes: &[u8], pause: Duration) -> std::io:
 }
 
 async fn endless_body(stream: &mut TcpStream, head: &str) -> std::io::Result<()> {
-    stream.write_all(format!("{head}transfer-encoding: chunked\r\n\r\n").as_bytes()).await?;
-    let chunk = format!("1000\r\n{}\r\n", "[{\"name\":\"endless\"}".repeat(256).get(..0x1000).unwrap_or_default());
+    stream
+        .write_all(format!("{head}transfer-encoding: chunked\r\n\r\n").as_bytes())
+        .await?;
+    let chunk = format!(
+        "1000\r\n{}\r\n",
+        "[{\"name\":\"endless\"}".repeat(256).get(..0x1000).unwrap_or_default()
+    );
     loop {
         stream.write_all(chunk.as_bytes()).await?;
         // It is endless, not fast: other servers of the fleet share the thread.
@@ -181,14 +199,18 @@ async fn endless_body(stream: &mut TcpStream, head: &str) -> std::io::Result<()>
 async fn endless_headers(stream: &mut TcpStream) -> std::io::Result<()> {
     stream.write_all(b"HTTP/1.1 200 OK\r\n").await?;
     for number in 0u64.. {
-        stream.write_all(format!("x-endless-{number}: {}\r\n", "a".repeat(200)).as_bytes()).await?;
+        stream
+            .write_all(format!("x-endless-{number}: {}\r\n", "a".repeat(200)).as_bytes())
+            .await?;
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     Ok(())
 }
 
 async fn redirect(stream: &mut TcpStream, to: &str) -> std::io::Result<()> {
-    stream.write_all(format!("HTTP/1.1 302 Found\r\nlocation: {to}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").as_bytes()).await
+    stream
+        .write_all(format!("HTTP/1.1 302 Found\r\nlocation: {to}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").as_bytes())
+        .await
 }
 
 async fn reset_at(stream: &mut TcpStream, bytes: &[u8], count: usize) -> std::io::Result<()> {
@@ -201,7 +223,9 @@ async fn reset_at(stream: &mut TcpStream, bytes: &[u8], count: usize) -> std::io
 /// One gzip member of a gigabyte of spaces, sent as one megabyte's worth over and over.
 async fn bomb(stream: &mut TcpStream, head: &str) -> std::io::Result<()> {
     let (block, trailer) = bomb_parts()?;
-    stream.write_all(format!("{head}content-encoding: gzip\r\nconnection: close\r\n\r\n").as_bytes()).await?;
+    stream
+        .write_all(format!("{head}content-encoding: gzip\r\nconnection: close\r\n\r\n").as_bytes())
+        .await?;
     // The gzip header of RFC 1952: deflate, no flags, no time, unknown system.
     stream.write_all(&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff]).await?;
     for _ in 0..BOMB_MEGABYTES {
@@ -217,7 +241,9 @@ fn bomb_parts() -> std::io::Result<(Vec<u8>, Vec<u8>)> {
     let mut coder = flate2::Compress::new(Compression::best(), false);
     let mut block = Vec::with_capacity(1 << 16);
     // A full flush ends on a byte and forgets what came before, so that the same bytes may follow.
-    coder.compress_vec(&megabyte, &mut block, FlushCompress::Full).map_err(std::io::Error::other)?;
+    coder
+        .compress_vec(&megabyte, &mut block, FlushCompress::Full)
+        .map_err(std::io::Error::other)?;
     let mut one = Crc::new();
     one.update(&megabyte);
     let mut crc = Crc::new();
@@ -242,13 +268,20 @@ mod tests {
     #[test]
     fn the_bomb_is_small_and_real() {
         let (block, trailer) = bomb_parts().expect("it packs");
-        assert!(block.len() * BOMB_MEGABYTES as usize + trailer.len() < 4 << 20, "{} bytes a megabyte", block.len());
+        assert!(
+            block.len() * BOMB_MEGABYTES as usize + trailer.len() < 4 << 20,
+            "{} bytes a megabyte",
+            block.len()
+        );
         let mut packed = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
         for _ in 0..4 {
             packed.extend_from_slice(&block);
         }
         let mut unpacked = Vec::new();
-        flate2::read::GzDecoder::new(packed.as_slice()).take(4 << 20).read_to_end(&mut unpacked).expect("it unpacks");
+        flate2::read::GzDecoder::new(packed.as_slice())
+            .take(4 << 20)
+            .read_to_end(&mut unpacked)
+            .expect("it unpacks");
         assert_eq!(unpacked.len(), 4 << 20);
         assert!(unpacked.iter().all(|byte| *byte == b' '));
     }

@@ -5,8 +5,9 @@ use std::fs;
 use crate::FleetError;
 
 /// Devices that a new network namespace may hold from the start (the kernel's fallback tunnels); they are down.
-const FALLBACK_DEVICES: [&str; 10] =
-    ["lo", "tunl0", "gre0", "gretap0", "erspan0", "ip_vti0", "ip6_vti0", "sit0", "ip6tnl0", "ip6gre0"];
+const FALLBACK_DEVICES: [&str; 10] = [
+    "lo", "tunl0", "gre0", "gretap0", "erspan0", "ip_vti0", "ip6_vti0", "sit0", "ip6tnl0", "ip6gre0",
+];
 
 /// The proof that this process is in a network namespace of its own, which has nothing but loopback. Without one, the fleet never
 /// listens on 0.0.0.0; there is no other way to get one.
@@ -23,15 +24,18 @@ impl OwnNamespace {
     ///
     /// Which of the two does not hold, or that this system has no such namespaces.
     pub fn prove() -> Result<Self, FleetError> {
-        let own = fs::read_link("/proc/self/ns/net")
-            .map_err(|error| FleetError::Namespace(format!("read /proc/self/ns/net: {error}")))?;
+        let own = fs::read_link("/proc/self/ns/net").map_err(|error| FleetError::Namespace(format!("read /proc/self/ns/net: {error}")))?;
         if fs::read_link("/proc/1/ns/net").is_ok_and(|first| first == own) {
-            return Err(FleetError::Namespace("this is the namespace of process 1; start it under unshare --net or ip netns exec".to_owned()));
+            return Err(FleetError::Namespace(
+                "this is the namespace of process 1; start it under unshare --net or ip netns exec".to_owned(),
+            ));
         }
-        let devices = fs::read_to_string("/proc/self/net/dev")
-            .map_err(|error| FleetError::Namespace(format!("read /proc/self/net/dev: {error}")))?;
+        let devices =
+            fs::read_to_string("/proc/self/net/dev").map_err(|error| FleetError::Namespace(format!("read /proc/self/net/dev: {error}")))?;
         match other_device(&devices) {
-            Some(device) => Err(FleetError::Namespace(format!("{device} leads out of it; remove the device or use an empty namespace"))),
+            Some(device) => Err(FleetError::Namespace(format!(
+                "{device} leads out of it; remove the device or use an empty namespace"
+            ))),
             None => Ok(Self(())),
         }
     }

@@ -72,13 +72,22 @@ impl Personality {
     /// A server as it was recorded, at an address.
     #[must_use]
     pub fn server(address: SocketAddrV4, recording: Arc<Recording>) -> Self {
-        Self { address, role: Role::Server { recording, fault: None } }
+        Self {
+            address,
+            role: Role::Server { recording, fault: None },
+        }
     }
 
     /// The same server with a fault.
     #[must_use]
     pub fn broken(address: SocketAddrV4, recording: Arc<Recording>, fault: Fault) -> Self {
-        Self { address, role: Role::Server { recording, fault: Some(fault) } }
+        Self {
+            address,
+            role: Role::Server {
+                recording,
+                fault: Some(fault),
+            },
+        }
     }
 
     /// A honeypot, at an address; the seed chooses among the recordings it can pretend with.
@@ -87,7 +96,10 @@ impl Personality {
     ///
     /// No recording that it could pretend with.
     pub fn bait(address: SocketAddrV4, honeypot: Honeypot, recordings: &Recordings, seed: u64) -> Result<Self, FleetError> {
-        Ok(Self { address, role: Role::Decoy(Arc::new(Decoy::new(honeypot, recordings, seed)?)) })
+        Ok(Self {
+            address,
+            role: Role::Decoy(Arc::new(Decoy::new(honeypot, recordings, seed)?)),
+        })
     }
 }
 
@@ -96,7 +108,10 @@ impl fmt::Display for Personality {
         write!(f, "{} ", self.address)?;
         match &self.role {
             Role::Server { recording, fault: None } => f.write_str(recording.name()),
-            Role::Server { recording, fault: Some(fault) } => write!(f, "{} fault {fault}", recording.name()),
+            Role::Server {
+                recording,
+                fault: Some(fault),
+            } => write!(f, "{} fault {fault}", recording.name()),
             Role::Decoy(decoy) => write!(f, "honeypot {}", decoy.kind()),
         }
     }
@@ -126,7 +141,11 @@ pub(crate) fn plan(
     }
 
     let mut dealt = 0usize;
-    let mut dealer = Dealer { seed, deck: deck.clone(), block: None };
+    let mut dealer = Dealer {
+        seed,
+        deck: deck.clone(),
+        block: None,
+    };
     let mut all = Vec::new();
     for index in 0..count {
         let draw = mix(seed, index as u64);
@@ -141,7 +160,13 @@ pub(crate) fn plan(
                 let group = &groups[deck[pick(again, deck.len())]];
                 let recording = Arc::clone(&group.recordings[pick(mix(again, 2), group.recordings.len())]);
                 let port = group.port.unwrap_or(recording.fixture().head.port);
-                (Role::Server { recording, fault: Some(fault) }, port)
+                (
+                    Role::Server {
+                        recording,
+                        fault: Some(fault),
+                    },
+                    port,
+                )
             }
             Fate::Well => {
                 let (card, round) = dealer.card(dealt);
@@ -152,7 +177,10 @@ pub(crate) fn plan(
                 (Role::Server { recording, fault: None }, port)
             }
         };
-        all.push(Personality { address: places.at(index, port), role });
+        all.push(Personality {
+            address: places.at(index, port),
+            role,
+        });
     }
     Ok(all)
 }
@@ -168,7 +196,10 @@ fn groups(population: &Population, recordings: &Recordings) -> Result<(Vec<Group
             let fitting: Vec<_> = recordings.of(folder).iter().filter(|r| entry.fits(r.name())).cloned().collect();
             if !fitting.is_empty() {
                 deck.extend(std::iter::repeat_n(groups.len(), entry.weight as usize));
-                groups.push(Group { recordings: fitting, port: entry.port });
+                groups.push(Group {
+                    recordings: fitting,
+                    port: entry.port,
+                });
             }
         }
         if groups.len() == before {
@@ -265,14 +296,22 @@ impl Places {
                 if !first.is_loopback() || first == Ipv4Addr::new(127, 0, 0, 0) || first == Ipv4Addr::BROADCAST {
                     return Err(FleetError::NotLoopback(from));
                 }
-                ((from), (last + 1).saturating_sub(u32::from(first)) as usize, "127.255.255.254 is the last address")
+                (
+                    (from),
+                    (last + 1).saturating_sub(u32::from(first)) as usize,
+                    "127.255.255.254 is the last address",
+                )
             }
             Layout::Ports(first) => {
                 let from = SocketAddr::V4(first);
                 if !first.ip().is_loopback() {
                     return Err(FleetError::NotLoopback(from));
                 }
-                let room = if first.port() == 0 { usize::MAX } else { 65_536 - usize::from(first.port()) };
+                let room = if first.port() == 0 {
+                    usize::MAX
+                } else {
+                    65_536 - usize::from(first.port())
+                };
                 (from, room, "65535 is the last port")
             }
         };
@@ -288,9 +327,10 @@ impl Places {
         match self.layout {
             Layout::Addresses(first) => SocketAddrV4::new(Ipv4Addr::from(u32::from(first).saturating_add(index)), port),
             Layout::Ports(first) if first.port() == 0 => first,
-            Layout::Ports(first) => {
-                SocketAddrV4::new(*first.ip(), u16::try_from(u32::from(first.port()).saturating_add(index)).unwrap_or(u16::MAX))
-            }
+            Layout::Ports(first) => SocketAddrV4::new(
+                *first.ip(),
+                u16::try_from(u32::from(first.port()).saturating_add(index)).unwrap_or(u16::MAX),
+            ),
         }
     }
 }

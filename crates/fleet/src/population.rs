@@ -102,7 +102,12 @@ impl Population {
             schema: SCHEMA.to_owned(),
             seed: 0,
             empty: 0.0,
-            entries: vec![Entry { product: product.to_owned(), fixture: fixture.to_owned(), weight: 1, port }],
+            entries: vec![Entry {
+                product: product.to_owned(),
+                fixture: fixture.to_owned(),
+                weight: 1,
+                port,
+            }],
             faults: Vec::new(),
             honeypots: Vec::new(),
         }
@@ -124,7 +129,12 @@ impl Population {
         if self.schema != SCHEMA {
             return Err(format!("schema is {:?}; this vigie reads {SCHEMA:?}", self.schema));
         }
-        let shares = self.faults.iter().map(|f| f.share).chain(self.honeypots.iter().map(|h| h.share)).chain([self.empty]);
+        let shares = self
+            .faults
+            .iter()
+            .map(|f| f.share)
+            .chain(self.honeypots.iter().map(|h| h.share))
+            .chain([self.empty]);
         let mut sum = 0.0;
         for share in shares {
             if !(0.0..=1.0).contains(&share) {
@@ -134,7 +144,9 @@ impl Population {
         }
         // The sum of shares that come to 1 on paper may pass it by a rounding error.
         if sum > 1.0 + 1e-9 {
-            return Err(format!("the shares of empty addresses, faults and honeypots come to {sum}; leave them at most 1"));
+            return Err(format!(
+                "the shares of empty addresses, faults and honeypots come to {sum}; leave them at most 1"
+            ));
         }
         if self.entries.is_empty() {
             return Err("there is no [[entries]]; name at least one product".to_owned());
@@ -162,7 +174,9 @@ impl Entry {
 /// Whether a text fits a pattern in which `*` stands for any run of characters.
 fn glob(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
-    let Some(mut rest) = parts.next().and_then(|first| text.strip_prefix(first)) else { return false };
+    let Some(mut rest) = parts.next().and_then(|first| text.strip_prefix(first)) else {
+        return false;
+    };
     let mut last = None;
     for part in parts {
         // The part before this one may match as early as it can; only the last must reach the end.
@@ -185,10 +199,24 @@ mod tests {
 
     #[test]
     fn a_star_stands_for_anything() {
-        for (pattern, text) in [("*", ""), ("*", "0.17.4-open"), ("0.17*", "0.17.4-open"), ("*-open", "0.17.4-open"), ("0*4*n", "0.17.4-open"), ("a", "a"), ("a*a", "aa")] {
+        for (pattern, text) in [
+            ("*", ""),
+            ("*", "0.17.4-open"),
+            ("0.17*", "0.17.4-open"),
+            ("*-open", "0.17.4-open"),
+            ("0*4*n", "0.17.4-open"),
+            ("a", "a"),
+            ("a*a", "aa"),
+        ] {
             assert!(glob(pattern, text), "{pattern} fits {text}");
         }
-        for (pattern, text) in [("0.17", "0.17.4"), ("*-key", "0.17.4-open"), ("a*a", "a"), ("", "a"), ("a*b*c", "ac")] {
+        for (pattern, text) in [
+            ("0.17", "0.17.4"),
+            ("*-key", "0.17.4-open"),
+            ("a*a", "a"),
+            ("", "a"),
+            ("a*b*c", "ac"),
+        ] {
             assert!(!glob(pattern, text), "{pattern} does not fit {text}");
         }
     }

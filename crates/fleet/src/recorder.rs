@@ -47,7 +47,10 @@ impl Recorder {
     /// A recorder that keeps so many requests.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
-        Self { inner: Arc::default(), capacity }
+        Self {
+            inner: Arc::default(),
+            capacity,
+        }
     }
 
     /// How many requests came, kept or not.
@@ -77,7 +80,10 @@ impl Recorder {
     /// What of it no scan may send, and why; oldest first. Look at [`Recorder::lost`] too.
     #[must_use]
     pub fn forbidden(&self, judge: &Judge) -> Vec<(Seen, Ruling)> {
-        self.seen().into_iter().filter_map(|seen| judge.ruling(&seen).map(|ruling| (seen, ruling))).collect()
+        self.seen()
+            .into_iter()
+            .filter_map(|seen| judge.ruling(&seen).map(|ruling| (seen, ruling)))
+            .collect()
     }
 
     pub(crate) fn note(&self, address: SocketAddr, product: Option<&str>, method: &str, path: &str, body: &[u8]) {

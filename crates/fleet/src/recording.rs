@@ -109,7 +109,11 @@ impl Recordings {
                 Err(error) => errors.push(error),
             }
         }
-        if errors.is_empty() { Ok(Self { all }) } else { Err(errors.join("\n")) }
+        if errors.is_empty() {
+            Ok(Self { all })
+        } else {
+            Err(errors.join("\n"))
+        }
     }
 
     /// Every recording, ordered by name.

@@ -1,6 +1,6 @@
 //! Raises the servers.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener};
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicUsize;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::LocalSet;
 
@@ -17,6 +18,8 @@ use crate::{FleetError, Layout, OwnNamespace, Personality, Population, Recorder,
 
 /// Descriptors that are kept for connections and for the rest of the process.
 const RESERVE: usize = 64;
+/// Connections that may wait to be accepted: a sweep comes in bursts, and what does not fit waits a second for its next try.
+const BACKLOG: i32 = 1_024;
 /// How long to wait when the system has no descriptor for a connection.
 const BREATH: Duration = Duration::from_millis(20);
 
@@ -50,7 +53,12 @@ pub struct ServeOptions {
 
 impl Default for ServeOptions {
     fn default() -> Self {
-        Self { listen: Listen::Each, threads: 1, drip: Duration::from_secs(1), longest: Duration::from_secs(600) }
+        Self {
+            listen: Listen::Each,
+            threads: 1,
+            drip: Duration::from_secs(1),
+            longest: Duration::from_secs(600),
+        }
     }
 }
 
@@ -96,7 +104,11 @@ impl Fleet {
             Listen::Each => {
                 let left = limit.saturating_sub(open + RESERVE);
                 if personalities.len() > left {
-                    return Err(FleetError::Descriptors { wanted: personalities.len(), left, limit });
+                    return Err(FleetError::Descriptors {
+                        wanted: personalities.len(),
+                        left,
+                        limit,
+                    });
                 }
                 bind_each(personalities)?
             }
@@ -104,7 +116,11 @@ impl Fleet {
         };
         let connections = limit.saturating_sub(open + doors.len() + RESERVE / 2).max(16);
         let shared = Arc::new(Shared {
-            by_address: hosts.iter().cloned().map(|personality| (personality.address, (personality, Arc::default()))).collect(),
+            by_address: hosts
+                .iter()
+                .cloned()
+                .map(|personality| (personality.address, (personality, Arc::default())))
+                .collect(),
             recorder: recorder.clone(),
             streams: Streams::default(),
             connections: Arc::new(Semaphore::new(connections)),
@@ -116,9 +132,16 @@ impl Fleet {
         for (index, door) in doors.into_iter().enumerate() {
             shares[index % threads].push(door);
         }
-        let mut running = Running { personalities: hosts, stop, threads: Vec::new() };
+        let mut running = Running {
+            personalities: hosts,
+            stop,
+            threads: Vec::new(),
+        };
         for share in shares.into_iter().filter(|share| !share.is_empty()) {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(FleetError::Thread)?;
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .map_err(FleetError::Thread)?;
             let (shared, stopped) = (Arc::clone(&shared), stopped.clone());
             let thread = std::thread::Builder::new()
                 .name("fleet".to_owned())
@@ -177,7 +200,7 @@ type Doors = (Vec<Arc<Personality>>, Vec<TcpListener>);
 fn bind_each(personalities: Vec<Personality>) -> Result<Doors, FleetError> {
     let mut hosts = Vec::with_capacity(personalities.len());
     let mut doors = Vec::with_capacity(personalities.len());
-    let mut taken = std::collections::HashSet::new();
+    let mut taken = HashSet::new();
     for mut personality in personalities {
         let address = SocketAddr::V4(personality.address);
         if personality.address.port() != 0 && !taken.insert(address) {
@@ -194,16 +217,16 @@ fn bind_each(personalities: Vec<Personality>) -> Result<Doors, FleetError> {
 }
 
 fn bind_everywhere(personalities: Vec<Personality>, threads: usize) -> Result<Doors, FleetError> {
-    let mut ports: BTreeMap<u16, ()> = BTreeMap::new();
-    let mut taken = std::collections::HashSet::new();
+    let mut ports = BTreeSet::new();
+    let mut taken = HashSet::new();
     for personality in &personalities {
         if personality.address.port() == 0 || !taken.insert(personality.address) {
             return Err(FleetError::Twice(SocketAddr::V4(personality.address)));
         }
-        ports.insert(personality.address.port(), ());
+        ports.insert(personality.address.port());
     }
     let mut doors = Vec::new();
-    for port in ports.into_keys() {
+    for port in ports {
         let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
         let door = bind(address)?;
         // Each thread accepts from the same queue.
@@ -216,10 +239,17 @@ fn bind_everywhere(personalities: Vec<Personality>, threads: usize) -> Result<Do
 }
 
 fn bind(address: SocketAddr) -> Result<TcpListener, FleetError> {
-    let refused = |source: io::Error| FleetError::Bind { address, source };
-    let listener = TcpListener::bind(address).map_err(refused)?;
-    listener.set_nonblocking(true).map_err(refused)?;
-    Ok(listener)
+    let listen = || -> io::Result<TcpListener> {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
+        // On Windows this option would let two programs share a port.
+        #[cfg(unix)]
+        socket.set_reuse_address(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        socket.set_nonblocking(true)?;
+        Ok(socket.into())
+    };
+    listen().map_err(|source| FleetError::Bind { address, source })
 }
 
 /// What all threads know.
@@ -250,7 +280,9 @@ async fn accept(door: tokio::net::TcpListener, shared: Arc<Shared>) {
             tokio::time::sleep(BREATH).await;
             continue;
         };
-        let Ok(permit) = Arc::clone(&shared.connections).acquire_owned().await else { return };
+        let Ok(permit) = Arc::clone(&shared.connections).acquire_owned().await else {
+            return;
+        };
         let shared = Arc::clone(&shared);
         tokio::task::spawn_local(async move {
             let longest = shared.longest;
@@ -282,7 +314,10 @@ async fn connection(stream: tokio::net::TcpStream, shared: &Arc<Shared>) {
         drip: shared.drip,
     };
     match &personality.role {
-        Role::Server { recording, fault: Some(fault) } => misbehave::misbehave(stream, recording, *fault, &host).await,
+        Role::Server {
+            recording,
+            fault: Some(fault),
+        } => misbehave::misbehave(stream, recording, *fault, &host).await,
         Role::Server { recording, fault: None } if recording.mute() => misbehave::keep_silent(stream, recording, &host).await,
         _ => answer::serve(stream, host).await,
     }
@@ -301,4 +336,3 @@ fn descriptors() -> usize {
 fn open_descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").map_or(32, Iterator::count)
 }
-

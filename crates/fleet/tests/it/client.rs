@@ -24,7 +24,11 @@ impl Answer {
 
 /// A fleet in a hurry, on loopback, at ports that the system chooses.
 pub(crate) fn raise(personalities: Vec<Personality>, recorder: &Recorder) -> Running {
-    let options = ServeOptions { drip: Duration::from_millis(2), longest: Duration::from_secs(20), ..ServeOptions::default() };
+    let options = ServeOptions {
+        drip: Duration::from_millis(2),
+        longest: Duration::from_secs(20),
+        ..ServeOptions::default()
+    };
     Fleet::serve(personalities, recorder, options).expect("the fleet is raised")
 }
 
@@ -40,7 +44,9 @@ pub(crate) fn recordings() -> &'static Recordings {
 pub(crate) fn plain() -> Arc<Recording> {
     let fits = |recording: &&Arc<Recording>| {
         recording.fixture().lines.iter().any(|line| {
-            line.request.method == "GET" && line.request.path == "/" && line.reply.as_ref().is_some_and(|r| r.status == 200 && r.body.len() > 8)
+            line.request.method == "GET"
+                && line.request.path == "/"
+                && line.reply.as_ref().is_some_and(|r| r.status == 200 && r.body.len() > 8)
         })
     };
     Arc::clone(recordings().iter().find(fits).expect("a recording answers GET /"))
@@ -53,7 +59,11 @@ pub(crate) fn connect(address: SocketAddrV4) -> TcpStream {
 }
 
 pub(crate) fn send(stream: &mut TcpStream, method: &str, path: &str, body: &str) {
-    let length = if body.is_empty() { String::new() } else { format!("content-length: {}\r\ncontent-type: application/json\r\n", body.len()) };
+    let length = if body.is_empty() {
+        String::new()
+    } else {
+        format!("content-length: {}\r\ncontent-type: application/json\r\n", body.len())
+    };
     let request = format!("{method} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n{length}\r\n{body}");
     stream.write_all(request.as_bytes()).expect("the request is sent");
 }
@@ -87,7 +97,10 @@ pub(crate) fn ask_open(stream: &mut TcpStream, method: &str, path: &str, length:
 
 /// Parses an answer; of a chunked body as much as is there.
 pub(crate) fn parse(bytes: &[u8]) -> Answer {
-    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").unwrap_or_else(|| panic!("no head in {:?}", String::from_utf8_lossy(bytes)));
+    let end = bytes
+        .windows(4)
+        .position(|window| window == b"\r\n\r\n")
+        .unwrap_or_else(|| panic!("no head in {:?}", String::from_utf8_lossy(bytes)));
     let head = String::from_utf8_lossy(&bytes[..end]);
     let mut lines = head.split("\r\n");
     let first = lines.next().expect("a status line");
@@ -97,16 +110,27 @@ pub(crate) fn parse(bytes: &[u8]) -> Answer {
         .map(|(name, value)| (name.to_lowercase(), value.trim().to_owned()))
         .collect();
     let mut body = bytes[end + 4..].to_vec();
-    if headers.iter().any(|(name, value)| name == "transfer-encoding" && value == "chunked") {
+    if headers
+        .iter()
+        .any(|(name, value)| name == "transfer-encoding" && value == "chunked")
+    {
         body = dechunk(&body);
     }
-    Answer { status: status[..3].parse().expect("a number"), version: version.to_owned(), headers, body }
+    Answer {
+        status: status[..3].parse().expect("a number"),
+        version: version.to_owned(),
+        headers,
+        body,
+    }
 }
 
 fn dechunk(mut bytes: &[u8]) -> Vec<u8> {
     let mut body = Vec::new();
     while let Some(line) = bytes.windows(2).position(|window| window == b"\r\n") {
-        let size = std::str::from_utf8(&bytes[..line]).ok().and_then(|text| usize::from_str_radix(text, 16).ok()).expect("a chunk's size");
+        let size = std::str::from_utf8(&bytes[..line])
+            .ok()
+            .and_then(|text| usize::from_str_radix(text, 16).ok())
+            .expect("a chunk's size");
         let chunk = &bytes[line + 2..];
         body.extend_from_slice(&chunk[..size.min(chunk.len())]);
         bytes = chunk.get(size + 2..).unwrap_or_default();

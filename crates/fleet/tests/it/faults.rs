@@ -41,20 +41,31 @@ fn a_tarpit_accepts_and_never_answers() {
     let mut stream = asked(address);
     stream.set_read_timeout(Some(Duration::from_millis(300))).expect("a timeout is set");
     let error = stream.read(&mut [0]).expect_err("nothing comes");
-    assert!(matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut), "{error}");
+    assert!(
+        matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut),
+        "{error}"
+    );
 }
 
 #[test]
 fn a_dripping_answer_is_right_and_slow() {
     let recorder = Recorder::new(4);
     let server = |drip| {
-        let options = ServeOptions { drip, ..ServeOptions::default() };
+        let options = ServeOptions {
+            drip,
+            ..ServeOptions::default()
+        };
         Fleet::serve(vec![Personality::broken(anywhere(), plain(), Fault::Drip)], &recorder, options).expect("it is raised")
     };
     let quick = server(Duration::ZERO);
     let whole = ask(quick.personalities()[0].address, "GET", "/", "");
     let recorded = plain();
-    let line = recorded.line(&vigie_model::RequestLine { method: "GET".into(), path: "/".into(), headers: vec![], body: String::new() });
+    let line = recorded.line(&vigie_model::RequestLine {
+        method: "GET".into(),
+        path: "/".into(),
+        headers: vec![],
+        body: String::new(),
+    });
     assert_eq!(whole.body, line.and_then(|line| line.reply.as_ref()).expect("recorded").body);
 
     let slow = server(Duration::from_millis(100));
@@ -67,13 +78,20 @@ fn a_dripping_answer_is_right_and_slow() {
         assert!(count > 0);
         bytes.extend_from_slice(&buffer[..count]);
     }
-    assert!(begun.elapsed() >= Duration::from_millis(250), "four bytes took {:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() >= Duration::from_millis(250),
+        "four bytes took {:?}",
+        begun.elapsed()
+    );
     assert_eq!(ServeOptions::default().drip, Duration::from_secs(1));
 }
 
 #[test]
 fn endless_things_go_on() {
-    for (fault, mark) in [(Fault::EndlessBody, "[{\"name\":\"endless\"}"), (Fault::EndlessHeaders, "x-endless-100: aaa")] {
+    for (fault, mark) in [
+        (Fault::EndlessBody, "[{\"name\":\"endless\"}"),
+        (Fault::EndlessHeaders, "x-endless-100: aaa"),
+    ] {
         let (_running, address) = broken(fault);
         let bytes = some_of(asked(address), 200_000);
         assert!(String::from_utf8_lossy(&bytes).contains(mark), "{fault}");
@@ -88,7 +106,9 @@ fn a_bomb_is_small_on_the_wire() {
     let answer = parse(&bytes);
     assert_eq!(answer.header("content-encoding"), Some("gzip"));
     let mut start = vec![0; 3 << 20];
-    flate2::read::GzDecoder::new(answer.body.as_slice()).read_exact(&mut start).expect("it unpacks");
+    flate2::read::GzDecoder::new(answer.body.as_slice())
+        .read_exact(&mut start)
+        .expect("it unpacks");
     assert!(start.iter().all(|byte| *byte == b' '));
     // The last four bytes of a gzip member are its length (RFC 1952, section 2.3.1).
     let length: [u8; 4] = answer.body[answer.body.len() - 4..].try_into().expect("four bytes");
@@ -138,7 +158,9 @@ fn what_is_no_http_is_none() {
     assert_eq!(all_of(asked(address))[..2], [0x15, 0x03]);
     // A client that speaks TLS gets a record it can make nothing of.
     let mut stream = connect(address);
-    stream.write_all(&[0x16, 0x03, 0x01, 0x00, 0x05, 1, 0, 0, 1, 0]).expect("the hello is sent");
+    stream
+        .write_all(&[0x16, 0x03, 0x01, 0x00, 0x05, 1, 0, 0, 1, 0])
+        .expect("the hello is sent");
     assert_eq!(some_of(stream, 69)[..5], [0x16, 0x03, 0x03, 0x00, 0x40]);
 
     let (_running, address) = broken(Fault::ClosesAtOnce);
@@ -181,20 +203,28 @@ fn bait_shows_its_tells() {
     let (_running, address) = raised(Honeypot::CatchAll).expect("a recording");
     for path in ["/", "/vigie-no-such-page", "/api/tags"] {
         let answer = ask(address, "GET", path, "");
-        assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/json")), "{path}");
+        assert_eq!(
+            (answer.status, answer.header("content-type")),
+            (200, Some("application/json")),
+            "{path}"
+        );
     }
 
     let (_running, address) = raised(Honeypot::Bait).expect("a recording");
     assert!(String::from_utf8_lossy(&ask(address, "GET", "/anything", "").body).contains("uid=0(root)"));
 
     let (_running, address) = raised(Honeypot::RotatingServer).expect("a recording");
-    let servers: std::collections::BTreeSet<String> =
-        (0..4).filter_map(|_| ask(address, "GET", "/", "").header("server").map(str::to_owned)).collect();
+    let servers: std::collections::BTreeSet<String> = (0..4)
+        .filter_map(|_| ask(address, "GET", "/", "").header("server").map(str::to_owned))
+        .collect();
     assert_eq!(servers.len(), 4);
 
     let (_running, address) = raised(Honeypot::ChatFields).expect("a recording lists models");
     let tags: serde_json::Value = serde_json::from_slice(&ask(address, "GET", "/api/tags", "").body).expect("JSON");
-    assert!(tags["models"].is_array() && tags["eval_count"].is_number() && tags["message"].is_object(), "{tags}");
+    assert!(
+        tags["models"].is_array() && tags["eval_count"].is_number() && tags["message"].is_object(),
+        "{tags}"
+    );
 
     let (_running, address) = raised(Honeypot::EveryProduct).expect("a recording");
     let said: Vec<String> = ["/", "/v1/models", "/api/tags", "/collections", "/api/version"]
@@ -244,12 +274,22 @@ fn more_listeners_than_descriptors_are_refused_before_any_is_bound() {
     let recording = plain();
     let Some(limit) = std::fs::read_to_string("/proc/self/limits")
         .ok()
-        .and_then(|limits| limits.lines().find_map(|line| line.strip_prefix("Max open files")?.split_whitespace().next()?.parse::<usize>().ok()))
+        .and_then(|limits| {
+            limits.lines().find_map(|line| {
+                line.strip_prefix("Max open files")?
+                    .split_whitespace()
+                    .next()?
+                    .parse::<usize>()
+                    .ok()
+            })
+        })
         .filter(|limit| *limit <= 1 << 17)
     else {
         return;
     };
-    let many = (0..limit).map(|_| Personality::server(anywhere(), Arc::clone(&recording))).collect();
+    let many = (0..limit)
+        .map(|_| Personality::server(anywhere(), Arc::clone(&recording)))
+        .collect();
     let error = Fleet::serve(many, &Recorder::new(1), ServeOptions::default()).expect_err("it is refused");
     assert!(matches!(error, FleetError::Descriptors { .. }), "{error}");
     assert!(error.to_string().contains("namespace"));

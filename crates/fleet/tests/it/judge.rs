@@ -25,13 +25,35 @@ fn the_list_reads_and_each_line_names_where_it_was_read() {
     let judge = Judge::by_hand();
     let products: BTreeSet<&str> = judge.routes().iter().map(|route| route.product.as_str()).collect();
     for product in [
-        "ollama", "llama-cpp", "vllm", "sglang", "tgi", "litellm", "localai", "open-webui", "langflow", "triton", "ray", "mcp", "qdrant", "chroma",
-        "weaviate", "milvus", "jupyter", "mlflow", "comfyui", "nim",
+        "ollama",
+        "llama-cpp",
+        "vllm",
+        "sglang",
+        "tgi",
+        "litellm",
+        "localai",
+        "open-webui",
+        "langflow",
+        "triton",
+        "ray",
+        "mcp",
+        "qdrant",
+        "chroma",
+        "weaviate",
+        "milvus",
+        "jupyter",
+        "mlflow",
+        "comfyui",
+        "nim",
     ] {
         assert!(products.contains(product), "no route of {product}");
     }
     assert!(judge.routes().iter().all(|route| !route.source.is_empty()));
-    let lines: BTreeSet<String> = judge.routes().iter().map(|route| format!("{} {route} {:?}", route.product, route.harm)).collect();
+    let lines: BTreeSet<String> = judge
+        .routes()
+        .iter()
+        .map(|route| format!("{} {route} {:?}", route.product, route.harm))
+        .collect();
     assert_eq!(lines.len(), judge.routes().len(), "a line stands twice");
 }
 
@@ -118,7 +140,10 @@ fn a_list_that_does_not_read_names_its_line() {
         ("product a\nsource b\ninfer BREW /x", "line 3: no method"),
         ("product a\nsource b\ninfer POST x", "line 3: no path"),
         ("product a\nsource b\ninfer POST /x when it rains", "line 3: \"when it rains\""),
-        ("product a\nsource b\nproduct c\ninfer POST /x", "line 4: name the product and the source"),
+        (
+            "product a\nsource b\nproduct c\ninfer POST /x",
+            "line 4: name the product and the source",
+        ),
     ] {
         let error = Judge::read(text).expect_err(text);
         assert!(error.contains(complaint), "{error}");

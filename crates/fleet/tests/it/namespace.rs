@@ -31,7 +31,14 @@ fn outside_there_is_no_proof() {
 fn inside_one_listener_answers_for_thousands_of_addresses() {
     let own = std::env::current_exe().expect("this program");
     let inside = Command::new("unshare")
-        .args(["--user", "--map-root-user", "--net", "sh", "-c", "ip link set lo up && exec \"$0\" \"$@\""])
+        .args([
+            "--user",
+            "--map-root-user",
+            "--net",
+            "sh",
+            "-c",
+            "ip link set lo up && exec \"$0\" \"$@\"",
+        ])
         .arg(own)
         .args(["--exact", "namespace::in_a_namespace", "--include-ignored", "--nocapture"])
         .env(INSIDE, "1")
@@ -60,7 +67,11 @@ fn in_a_namespace() {
     let all = Fleet::plan(1, &product, Layout::Addresses(base), count).expect("it plans");
     assert_eq!(all.len(), count);
     let before = std::fs::read_dir("/proc/self/fd").expect("descriptors").count();
-    let options = ServeOptions { listen: Listen::Everywhere(proof), threads: 2, ..ServeOptions::default() };
+    let options = ServeOptions {
+        listen: Listen::Everywhere(proof),
+        threads: 2,
+        ..ServeOptions::default()
+    };
     let recorder = Recorder::new(100);
     let running = Fleet::serve(all, &recorder, options).expect("it is raised");
     let after = std::fs::read_dir("/proc/self/fd").expect("descriptors").count();
@@ -79,7 +90,10 @@ fn in_a_namespace() {
 /// Several threads share the listeners.
 #[test]
 fn threads_share_the_work() {
-    let options = ServeOptions { threads: 3, ..ServeOptions::default() };
+    let options = ServeOptions {
+        threads: 3,
+        ..ServeOptions::default()
+    };
     let recording = plain();
     let many = (0..9).map(|_| Personality::server(anywhere(), Arc::clone(&recording))).collect();
     let running = Fleet::serve(many, &Recorder::new(100), options).expect("it is raised");

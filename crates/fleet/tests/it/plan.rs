@@ -10,7 +10,11 @@ use crate::client::recordings;
 const BASE: Layout = Layout::Addresses(Ipv4Addr::new(127, 9, 0, 1));
 
 fn lines(seed: u64, population: &Population, count: usize) -> Vec<String> {
-    Fleet::plan(seed, population, BASE, count).expect("it plans").iter().map(ToString::to_string).collect()
+    Fleet::plan(seed, population, BASE, count)
+        .expect("it plans")
+        .iter()
+        .map(ToString::to_string)
+        .collect()
 }
 
 fn mixed() -> Population {
@@ -66,8 +70,13 @@ fn shares_hold() {
 fn the_demo_shows_at_least_twelve_products_on_few_addresses() {
     let population = Population::demo().expect("it reads");
     let all = Fleet::plan(population.seed, &population, BASE, 120).expect("it plans");
-    let products: BTreeSet<&str> =
-        all.iter().filter(|p| p.fault().is_none()).filter_map(|p| p.recording()).map(|r| r.folder()).filter(|f| *f != "misses").collect();
+    let products: BTreeSet<&str> = all
+        .iter()
+        .filter(|p| p.fault().is_none())
+        .filter_map(|p| p.recording())
+        .map(|r| r.folder())
+        .filter(|f| *f != "misses")
+        .collect();
     assert!(products.len() >= 12, "{} products: {products:?}", products.len());
     assert_eq!(products, recordings().products(), "all that were recorded show");
     // What a server is called is what its recording must be recognised as.
@@ -80,7 +89,11 @@ fn the_demo_shows_at_least_twelve_products_on_few_addresses() {
 
 #[test]
 fn a_product_shows_each_of_its_states() {
-    let product = recordings().products().into_iter().max_by_key(|p| recordings().iter().filter(|r| r.folder() == *p).count()).expect("one");
+    let product = recordings()
+        .products()
+        .into_iter()
+        .max_by_key(|p| recordings().iter().filter(|r| r.folder() == *p).count())
+        .expect("one");
     let states = recordings().iter().filter(|r| r.folder() == product).count();
     let all = Fleet::plan(1, &Population::only(product, "*", Some(4_000)), BASE, states).expect("it plans");
     let shown: BTreeSet<&str> = all.iter().filter_map(|p| p.recording()).map(|r| r.name()).collect();
@@ -92,7 +105,10 @@ fn a_product_shows_each_of_its_states() {
 fn one_address_is_enough_where_there_is_no_more() {
     let first = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 21_000);
     let all = Fleet::plan(1, &mixed(), Layout::Ports(first), 50).expect("it plans");
-    assert!(all.iter().all(|p| p.address.ip() == first.ip() && (21_000..21_050).contains(&p.address.port())));
+    assert!(
+        all.iter()
+            .all(|p| p.address.ip() == first.ip() && (21_000..21_050).contains(&p.address.port()))
+    );
     let ports: HashSet<u16> = all.iter().map(|p| p.address.port()).collect();
     assert_eq!(ports.len(), all.len());
 }
@@ -106,7 +122,13 @@ fn what_does_not_fit_is_refused() {
     let ports = Layout::Ports(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 65_530));
     assert!(matches!(Fleet::plan(1, &population, ports, 7), Err(FleetError::DoesNotFit { .. })));
     for outside in [Ipv4Addr::UNSPECIFIED, Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::new(127, 0, 0, 0)] {
-        assert!(matches!(Fleet::plan(1, &population, Layout::Addresses(outside), 1), Err(FleetError::NotLoopback(_))), "{outside}");
+        assert!(
+            matches!(
+                Fleet::plan(1, &population, Layout::Addresses(outside), 1),
+                Err(FleetError::NotLoopback(_))
+            ),
+            "{outside}"
+        );
     }
 }
 
@@ -121,10 +143,19 @@ fn a_population_that_makes_no_sense_is_refused() {
         (format!("{head}entries = [{{product = \"*\", wieght = 1}}]\n"), "unknown field"),
         (format!("{head}{entry}empty = 1.5\n"), "between 0 and 1"),
         (format!("{head}{entry}empty = nan\n"), "between 0 and 1"),
-        (format!("{head}{entry}empty = 0.6\nfaults = [{{fault = \"drip\", share = 0.6}}]\n"), "at most 1"),
+        (
+            format!("{head}{entry}empty = 0.6\nfaults = [{{fault = \"drip\", share = 0.6}}]\n"),
+            "at most 1",
+        ),
         (format!("{head}{entry}faults = [{{fault = \"sulk\", share = 0.1}}]\n"), "tarpit"),
-        (format!("{head}{entry}faults = [{{fault = \"reset-at:x\", share = 0.1}}]\n"), "number of bytes"),
-        (format!("{head}{entry}honeypots = [{{honeypot = \"jam\", share = 0.1}}]\n"), "catch-all"),
+        (
+            format!("{head}{entry}faults = [{{fault = \"reset-at:x\", share = 0.1}}]\n"),
+            "number of bytes",
+        ),
+        (
+            format!("{head}{entry}honeypots = [{{honeypot = \"jam\", share = 0.1}}]\n"),
+            "catch-all",
+        ),
         (format!("{head}entries = [{{product = \"*\", weight = 0}}]\n"), "weights"),
     ] {
         let error = Population::read(&text).expect_err(&text).to_string();

@@ -5,11 +5,12 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::{Value, json};
 use vigie_catalog::{Catalog, Conclusion, Measured};
-use vigie_fleet::{Fault, Fleet, Honeypot, Judge, Personality, Recorder, Recording, ServeOptions};
+use vigie_fleet::{Fault, Fleet, Honeypot, Judge, Personality, Recorder, Recording, Recordings, ServeOptions};
 use vigie_scan::{Gate, ProbeOptions, Probed};
 
-use crate::client::{plain, recordings};
+use crate::client::{anywhere, plain, recordings};
 
 struct Free;
 
@@ -20,13 +21,20 @@ impl Gate for Free {
 }
 
 fn options() -> ProbeOptions {
-    ProbeOptions { reply: Duration::from_secs(2), endpoint: Duration::from_secs(20), ..ProbeOptions::default() }
+    ProbeOptions {
+        reply: Duration::from_secs(2),
+        endpoint: Duration::from_secs(20),
+        ..ProbeOptions::default()
+    }
 }
 
 /// Probes each of these, one after the other on one thread each.
 fn probe_all(addresses: &[SocketAddrV4]) -> Vec<Probed> {
     let catalog = Catalog::embedded();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
     tokio::task::LocalSet::new().block_on(&runtime, async {
         let mut running = Vec::new();
         for address in addresses {
@@ -45,8 +53,14 @@ fn probe_all(addresses: &[SocketAddrV4]) -> Vec<Probed> {
 
 fn summary(conclusion: &Conclusion) -> String {
     let exposure = &conclusion.exposure;
-    let models = exposure.models.known().map(|models| models.iter().map(|model| model.name.clone()).collect::<Vec<_>>());
-    let tools = exposure.tools.known().map(|tools| tools.iter().map(|tool| tool.name.clone()).collect::<Vec<_>>());
+    let models = exposure
+        .models
+        .known()
+        .map(|models| models.iter().map(|model| model.name.clone()).collect::<Vec<_>>());
+    let tools = exposure
+        .tools
+        .known()
+        .map(|tools| tools.iter().map(|tool| tool.name.clone()).collect::<Vec<_>>());
     format!(
         "{:?} {:?} {:?} models {models:?} tools {tools:?}",
         conclusion.identity.product.known(),
@@ -80,6 +94,7 @@ fn the_probe_learns_over_the_wire_what_the_recording_teaches_and_harms_nobody() 
     let recorder = Recorder::new(100_000);
     let judge = Judge::by_hand();
     let mut differences = Vec::new();
+    let mut compared = 0;
     // In parts, so that the usual limit of descriptors holds.
     for part in personalities.chunks(100) {
         let running = Fleet::serve(part.to_vec(), &recorder, ServeOptions::default()).expect("they are raised");
@@ -91,6 +106,7 @@ fn the_probe_learns_over_the_wire_what_the_recording_teaches_and_harms_nobody() 
             if !replay.missing.is_empty() {
                 continue;
             }
+            compared += 1;
             let (taught, learnt) = (summary(&replay.conclusion), summary(&probed.conclusion));
             if taught != learnt {
                 differences.push(format!("{}:\n  recording {taught}\n  wire      {learnt}", fixture.name));
@@ -98,10 +114,18 @@ fn the_probe_learns_over_the_wire_what_the_recording_teaches_and_harms_nobody() 
         }
     }
     assert!(differences.is_empty(), "{}", differences.join("\n"));
+    assert!(
+        compared * 2 > personalities.len(),
+        "{compared} of {} recordings were compared",
+        personalities.len()
+    );
     assert!(recorder.total() > recordings().iter().count() as u64);
     assert_eq!(recorder.lost(), 0);
-    let forbidden: Vec<String> =
-        recorder.forbidden(&judge).into_iter().map(|(seen, ruling)| format!("{} {} at {:?}: {ruling}", seen.method, seen.path, seen.product)).collect();
+    let forbidden: Vec<String> = recorder
+        .forbidden(&judge)
+        .into_iter()
+        .map(|(seen, ruling)| format!("{} {} at {:?}: {ruling}", seen.method, seen.path, seen.product))
+        .collect();
     assert!(forbidden.is_empty(), "{}", forbidden.join("\n"));
 }
 
@@ -125,9 +149,78 @@ fn no_fault_and_no_bait_makes_the_probe_do_harm_or_outstay_its_time() {
     let addresses: Vec<SocketAddrV4> = running.personalities().iter().map(|p| p.address).collect();
     for (personality, probed) in running.personalities().iter().zip(probe_all(&addresses)) {
         assert!(probed.took < Duration::from_secs(25), "{personality} took {:?}", probed.took);
-        if personality.fault().is_some_and(|fault| !matches!(fault, Fault::Drip | Fault::CompressionBomb | Fault::ResetAt(_))) {
+        if personality
+            .fault()
+            .is_some_and(|fault| !matches!(fault, Fault::Drip | Fault::CompressionBomb | Fault::ResetAt(_)))
+        {
             assert_eq!(probed.conclusion.identity.product.known(), None, "{personality} was recognised");
         }
     }
     assert_eq!(recorder.forbidden(&Judge::by_hand()), []);
+}
+
+/// What a server of the Model Context Protocol says to a message, as a line of a recording.
+fn on_the_stream(message: &str) -> Value {
+    let asked: Value = serde_json::from_str(message).expect("the probe sends JSON");
+    let request = json!({"method": "POST", "path": "session:", "body": message});
+    let Some(id) = asked.get("id") else {
+        return json!({"request": request, "reply": {"status": 202, "headers": [], "body": "Accepted"}});
+    };
+    let said = match asked["method"].as_str() {
+        Some("initialize") => {
+            json!({"result": {"protocolVersion": "2024-11-05", "capabilities": {"tools": {}}, "serverInfo": {"name": "a test", "version": "1.0"}}})
+        }
+        Some("tools/list") => json!({"result": {"tools": [{"name": "add", "description": "adds", "inputSchema": {"type": "object"}}]}}),
+        _ => json!({"error": {"code": -32601, "message": "Method not found"}}),
+    };
+    let mut answer = json!({"jsonrpc": "2.0", "id": id});
+    for (key, value) in said.as_object().expect("an object") {
+        answer[key] = value.clone();
+    }
+    let event = format!("event: message\r\ndata: {answer}\r\n\r\n");
+    json!({"request": request, "reply": {"status": 200, "headers": [["content-type", "text/event-stream"]], "body": event}})
+}
+
+/// The probe's own messages make the recording: each round it gets one message further.
+#[test]
+fn the_probe_holds_a_session_over_an_event_stream() {
+    let head = "schema: vigie.fixture/1\nproduct: mcp\nversion: '1'\nstate: sse\norigin: constructed\non: 2026-11-22\nport: 8000\nfrom: this test\nexpect: {product: mcp}\n";
+    let mut lines = vec![
+        json!({"request": {"method": "GET", "path": "/sse"}, "reply": {"status": 200, "headers": [["content-type", "text/event-stream; charset=utf-8"]], "body": "event: endpoint\r\ndata: /messages/?session_id=7\r\n\r\n"}}),
+        json!({"request": {"method": "*", "path": "*"}, "reply": {"status": 404, "headers": [["content-type", "text/plain"]], "body": "Not Found"}}),
+    ];
+    let mut learnt = String::new();
+    for _ in 0..6 {
+        let text: Vec<String> = lines.iter().map(Value::to_string).collect();
+        // A session needs one message at least to be recorded as one.
+        let files = [("mcp/1-sse".to_owned(), (head.to_owned(), text.join("\n")))].into();
+        let read = Recordings::read(&files).expect("it reads");
+        let recorder = Recorder::new(100);
+        let server = Personality::server(anywhere(), Arc::clone(read.named("mcp/1-sse").expect("it is there")));
+        let running = Fleet::serve(vec![server], &recorder, ServeOptions::default()).expect("it is raised");
+        let probed = probe_all(&[running.personalities()[0].address]);
+        learnt = summary(&probed[0].conclusion);
+        assert_eq!(recorder.forbidden(&Judge::by_hand()), []);
+        let known: Vec<String> = lines
+            .iter()
+            .filter_map(|line| line["request"]["body"].as_str().map(str::to_owned))
+            .collect();
+        let new: Vec<Value> = recorder
+            .seen()
+            .iter()
+            .filter(|seen| seen.path.starts_with("/messages/?session_id=7") && !known.contains(&seen.body))
+            .map(|seen| on_the_stream(&seen.body))
+            .collect();
+        if new.is_empty() && known.len() > 1 {
+            break;
+        }
+        if new.is_empty() {
+            lines.insert(0, on_the_stream(r#"{"jsonrpc":"2.0","id":99,"method":"ping"}"#));
+        }
+        for line in new {
+            lines.insert(0, line);
+        }
+    }
+    assert!(learnt.contains("\"mcp\""), "{learnt}");
+    assert!(learnt.contains("tools Some([\"add\"])"), "{learnt}");
 }

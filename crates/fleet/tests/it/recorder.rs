@@ -8,7 +8,10 @@ use crate::client::{anywhere, ask, connect, plain, raise, send};
 fn each_request_is_kept_with_what_it_said() {
     let recorder = Recorder::new(100);
     let running = raise(
-        vec![Personality::server(anywhere(), plain()), Personality::broken(anywhere(), plain(), Fault::Http09)],
+        vec![
+            Personality::server(anywhere(), plain()),
+            Personality::broken(anywhere(), plain(), Fault::Http09),
+        ],
         &recorder,
     );
     let [well, ill] = [0, 1].map(|index| running.personalities()[index].address);
@@ -20,7 +23,14 @@ fn each_request_is_kept_with_what_it_said() {
 
     let seen = recorder.seen();
     let told: Vec<(&str, &str, &str)> = seen.iter().map(|s| (s.method.as_str(), s.path.as_str(), s.body.as_str())).collect();
-    assert_eq!(told, [("GET", "/?a=1", ""), ("POST", "/api/show", r#"{"model":"x"}"#), ("POST", "/api/pull", r#"{"model":"y"}"#)]);
+    assert_eq!(
+        told,
+        [
+            ("GET", "/?a=1", ""),
+            ("POST", "/api/show", r#"{"model":"x"}"#),
+            ("POST", "/api/pull", r#"{"model":"y"}"#)
+        ]
+    );
     assert_eq!((recorder.total(), recorder.lost()), (3, 0));
     assert_eq!(seen[0].address.to_string(), well.to_string());
     assert_eq!(seen[0].product.as_deref(), plain().fixture().head.product.as_deref());

@@ -14,18 +14,31 @@ const ELSEWHERE: &str = "/fleet-test-asks-for-this";
 
 /// Headers that are the clock's or the framing's.
 fn counts(name: &str) -> bool {
-    !["date", "content-length", "transfer-encoding", "connection", "keep-alive", "trailer", "upgrade"].contains(&name)
+    ![
+        "date",
+        "content-length",
+        "transfer-encoding",
+        "connection",
+        "keep-alive",
+        "trailer",
+        "upgrade",
+    ]
+    .contains(&name)
 }
 
 fn decoded(answer: &Answer) -> Vec<u8> {
     let mut body = Vec::new();
     match answer.header("content-encoding") {
         Some("gzip") => {
-            flate2::read::MultiGzDecoder::new(answer.body.as_slice()).read_to_end(&mut body).expect("it unpacks");
+            flate2::read::MultiGzDecoder::new(answer.body.as_slice())
+                .read_to_end(&mut body)
+                .expect("it unpacks");
             body
         }
         Some("deflate") => {
-            flate2::read::ZlibDecoder::new(answer.body.as_slice()).read_to_end(&mut body).expect("it unpacks");
+            flate2::read::ZlibDecoder::new(answer.body.as_slice())
+                .read_to_end(&mut body)
+                .expect("it unpacks");
             body
         }
         _ => answer.body.clone(),
@@ -39,8 +52,11 @@ fn differences(recorded: &Reply, answer: &Answer, head_only: bool) -> Vec<String
         all.push(format!("status {} became {}", recorded.status, answer.status));
     }
     let sorted = |headers: &[(String, String)]| {
-        let mut kept: Vec<(String, String)> =
-            headers.iter().filter(|(name, _)| counts(name)).map(|(name, value)| (name.clone(), value.trim().to_owned())).collect();
+        let mut kept: Vec<(String, String)> = headers
+            .iter()
+            .map(|(name, value)| (name.to_lowercase(), value.trim().to_owned()))
+            .filter(|(name, _)| counts(name))
+            .collect();
         kept.sort();
         kept
     };
@@ -54,14 +70,21 @@ fn differences(recorded: &Reply, answer: &Answer, head_only: bool) -> Vec<String
     // A body under these statuses cannot be sent (RFC 9110, sections 15.3.5 and 15.4.5).
     let bodiless = head_only || matches!(recorded.status, 204 | 304);
     if !bodiless && recorded.body != decoded(answer) {
-        all.push(format!("a body of {} bytes became one of {}", recorded.body.len(), answer.body.len()));
+        all.push(format!(
+            "a body of {} bytes became one of {}",
+            recorded.body.len(),
+            answer.body.len()
+        ));
     }
     all
 }
 
 #[test]
 fn every_recorded_reply_is_given_as_recorded() {
-    let personalities: Vec<Personality> = recordings().iter().map(|r| Personality::server(anywhere(), Arc::clone(r))).collect();
+    let personalities: Vec<Personality> = recordings()
+        .iter()
+        .map(|r| Personality::server(anywhere(), Arc::clone(r)))
+        .collect();
     let running = raise(personalities, &Recorder::new(0));
     let mut compared = 0;
     for personality in running.personalities() {
@@ -71,14 +94,29 @@ fn every_recorded_reply_is_given_as_recorded() {
                 continue;
             }
             let request = if line.request.path == "*" {
-                RequestLine { method: "GET".to_owned(), path: ELSEWHERE.to_owned(), headers: Vec::new(), body: String::new() }
+                RequestLine {
+                    method: "GET".to_owned(),
+                    path: ELSEWHERE.to_owned(),
+                    headers: Vec::new(),
+                    body: String::new(),
+                }
             } else {
                 line.request.clone()
             };
             // Of two lines for one request the first is what the rules see.
-            let Some(recorded) = fixture.answer(&request).and_then(|line| line.reply.as_ref()) else { continue };
-            let answer = if recorded.header("content-type").is_some_and(|kind| kind.starts_with("text/event-stream")) {
-                client::ask_open(&mut connect(personality.address), &request.method, &request.path, recorded.body.len())
+            let Some(recorded) = fixture.answer(&request).and_then(|line| line.reply.as_ref()) else {
+                continue;
+            };
+            let answer = if recorded
+                .header("content-type")
+                .is_some_and(|kind| kind.starts_with("text/event-stream"))
+            {
+                client::ask_open(
+                    &mut connect(personality.address),
+                    &request.method,
+                    &request.path,
+                    recorded.body.len(),
+                )
             } else {
                 ask(personality.address, &request.method, &request.path, &request.body)
             };
