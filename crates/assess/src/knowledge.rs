@@ -26,7 +26,9 @@ pub struct Knowledge {
 
 /// Verdicts by product and version: a network runs few of either, and ordering versions costs more than a look-up.
 #[derive(Clone, Debug, Default)]
-struct Verdicts(Arc<Mutex<HashMap<(String, Known<String>), Arc<Vec<AdvisoryVerdict>>>>>);
+struct Verdicts(Arc<Mutex<Remembered>>);
+
+type Remembered = HashMap<(String, Known<String>), Arc<Vec<AdvisoryVerdict>>>;
 
 /// The most pairs remembered: a hostile network that invents versions makes no memory grow.
 const MAX_REMEMBERED: usize = 4_096;
@@ -52,13 +54,21 @@ impl Knowledge {
     /// The same with another catalogue, as `--catalog` gives it.
     #[must_use]
     pub fn with(catalog: Arc<Catalog>, measured: Arc<Measured>, advisories: Arc<Advisories>, texts: Arc<Texts>) -> Self {
-        Self { catalog, measured, advisories, texts, verdicts: Verdicts::default() }
+        Self {
+            catalog,
+            measured,
+            advisories,
+            texts,
+            verdicts: Verdicts::default(),
+        }
     }
 
     /// The advisories held against a product's version.
     #[must_use]
     pub fn verdicts(&self, product: &str, version: &Known<String>) -> Vec<AdvisoryVerdict> {
-        let Some(product) = self.catalog.product(product) else { return Vec::new() };
+        let Some(product) = self.catalog.product(product) else {
+            return Vec::new();
+        };
         let key = (product.id.clone(), version.clone());
         let mut remembered = self.verdicts.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = remembered.get(&key) {
@@ -74,7 +84,9 @@ impl Knowledge {
     /// Holds the advisories against an observation and draws its findings; what stood there before is replaced.
     pub fn assess(&self, observation: &mut Observation) {
         let product = observation.identity.product.known().and_then(|id| self.catalog.product(id));
-        observation.advisories = product.map(|product| self.verdicts(&product.id, &observation.identity.version)).unwrap_or_default();
+        observation.advisories = product
+            .map(|product| self.verdicts(&product.id, &observation.identity.version))
+            .unwrap_or_default();
         observation.findings = rules::findings(observation, product, &self.texts);
     }
 }

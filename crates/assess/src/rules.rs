@@ -35,8 +35,16 @@ pub(crate) fn findings(observation: &Observation, product: Option<&Product>, tex
     if only_here && product.is_some() {
         found.push(Draft::new("loopback-only", Confidence::High, EvidenceKind::Observed, String::new()));
     }
-    let mut findings: Vec<Finding> = found.into_iter().filter_map(|draft| finish(draft, &look, texts, only_here)).collect();
-    findings.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.id.cmp(&b.id)).then_with(|| a.subject.cmp(&b.subject)));
+    let mut findings: Vec<Finding> = found
+        .into_iter()
+        .filter_map(|draft| finish(draft, &look, texts, only_here))
+        .collect();
+    findings.sort_by(|a, b| {
+        b.severity
+            .cmp(&a.severity)
+            .then_with(|| a.id.cmp(&b.id))
+            .then_with(|| a.subject.cmp(&b.subject))
+    });
     findings
 }
 
@@ -58,7 +66,15 @@ struct Draft {
 
 impl Draft {
     fn new(id: &'static str, confidence: Confidence, evidence: EvidenceKind, detail: String) -> Self {
-        Self { id, severity: None, confidence, evidence, detail, about: None, advisories: Vec::new() }
+        Self {
+            id,
+            severity: None,
+            confidence,
+            evidence,
+            detail,
+            about: None,
+            advisories: Vec::new(),
+        }
     }
 
     fn severity(mut self, severity: Severity) -> Self {
@@ -90,7 +106,11 @@ impl Look<'_> {
     }
 
     fn seen_at(&self) -> String {
-        self.observation.exposure.posture_from.as_ref().map_or_else(String::new, |from| format!("{from} answered without credentials. "))
+        self.observation
+            .exposure
+            .posture_from
+            .as_ref()
+            .map_or_else(String::new, |from| format!("{from} answered without credentials. "))
     }
 }
 
@@ -99,7 +119,11 @@ fn finish(draft: Draft, look: &Look<'_>, texts: &Texts, only_here: bool) -> Opti
     let mut severity = draft.severity.unwrap_or(text.severity);
     if only_here {
         // Bound to loopback is how it should be: information, not an alarm. A vulnerable version stays worth an upgrade.
-        severity = severity.min(if draft.id == "vulnerable-version" { Severity::Low } else { Severity::Info });
+        severity = severity.min(if draft.id == "vulnerable-version" {
+            Severity::Low
+        } else {
+            Severity::Info
+        });
     }
     let socket = look.observation.endpoint.socket().to_string();
     let own = look.product.and_then(|product| product.remedies.get(draft.id));
@@ -127,8 +151,17 @@ fn open_inference(look: &Look<'_>, product: &Product) -> Option<Draft> {
         return None;
     }
     let models = look.models().len();
-    let tools = look.observation.exposure.capabilities.known().is_some_and(|all| all.iter().any(|c| c.as_str() == "tools"));
-    let mut detail = if proved { "A model answered \"What is 2+2?\" without credentials. ".to_owned() } else { look.seen_at() };
+    let tools = look
+        .observation
+        .exposure
+        .capabilities
+        .known()
+        .is_some_and(|all| all.iter().any(|c| c.as_str() == "tools"));
+    let mut detail = if proved {
+        "A model answered \"What is 2+2?\" without credentials. ".to_owned()
+    } else {
+        look.seen_at()
+    };
     if models > 0 {
         detail.push_str(&format!("It lists {models} model{}. ", if models == 1 { "" } else { "s" }));
     }
@@ -136,20 +169,37 @@ fn open_inference(look: &Look<'_>, product: &Product) -> Option<Draft> {
         detail.push_str("Some can call tools. ");
     }
     // An effect that was not exercised is stated with medium confidence at most.
-    let (confidence, evidence) = if proved { (Confidence::High, EvidenceKind::Observed) } else { (Confidence::Medium, EvidenceKind::Inferred) };
+    let (confidence, evidence) = if proved {
+        (Confidence::High, EvidenceKind::Observed)
+    } else {
+        (Confidence::Medium, EvidenceKind::Inferred)
+    };
     let severity = if look.is_public() { Severity::Critical } else { Severity::High };
     Some(Draft::new("open-inference", confidence, evidence, detail).severity(severity))
 }
 
 fn management_reachable(look: &Look<'_>, product: &Product) -> Option<Draft> {
-    let routes: Vec<String> =
-        product.routes_with(Effect::Write).into_iter().chain(product.routes_with(Effect::Load)).map(|route| route.to_string()).collect();
+    let routes: Vec<String> = product
+        .routes_with(Effect::Write)
+        .into_iter()
+        .chain(product.routes_with(Effect::Load))
+        .map(|route| route.to_string())
+        .collect();
     if !look.is_open() || routes.is_empty() {
         return None;
     }
     let some = routes.iter().take(4).cloned().collect::<Vec<_>>().join(", ");
-    let more = if routes.len() > 4 { format!(" and {} more", routes.len() - 4) } else { String::new() };
-    Some(Draft::new("management-reachable", Confidence::Medium, EvidenceKind::Inferred, format!("It has {some}{more}. ")))
+    let more = if routes.len() > 4 {
+        format!(" and {} more", routes.len() - 4)
+    } else {
+        String::new()
+    };
+    Some(Draft::new(
+        "management-reachable",
+        Confidence::Medium,
+        EvidenceKind::Inferred,
+        format!("It has {some}{more}. "),
+    ))
 }
 
 fn empty_server_fillable(look: &Look<'_>, product: &Product) -> Option<Draft> {
@@ -168,7 +218,15 @@ fn models_readable(look: &Look<'_>) -> Option<Draft> {
     let detail = if names.is_empty() {
         String::new()
     } else {
-        format!("{}{}. ", names.join(", "), if look.models().len() > 3 { format!(" and {} more", look.models().len() - 3) } else { String::new() })
+        format!(
+            "{}{}. ",
+            names.join(", "),
+            if look.models().len() > 3 {
+                format!(" and {} more", look.models().len() - 3)
+            } else {
+                String::new()
+            }
+        )
     };
     Some(Draft::new("models-readable", Confidence::High, EvidenceKind::Observed, detail))
 }
@@ -178,16 +236,33 @@ fn system_prompt_readable(look: &Look<'_>) -> Option<Draft> {
         .models()
         .iter()
         .filter(|model| {
-            model.system_prompt.known().is_some_and(|print| matches!(print.class, PromptClass::Custom | PromptClass::Uncensored))
+            model
+                .system_prompt
+                .known()
+                .is_some_and(|print| matches!(print.class, PromptClass::Custom | PromptClass::Uncensored))
         })
         .map(|model| model.name.as_str())
         .collect();
-    let leaked = look.observation.exposure.leaks.iter().any(|leak| leak.what == LeakKind::SystemPrompt);
+    let leaked = look
+        .observation
+        .exposure
+        .leaks
+        .iter()
+        .any(|leak| leak.what == LeakKind::SystemPrompt);
     if own.is_empty() && !leaked {
         return None;
     }
-    let detail = if own.is_empty() { String::new() } else { format!("Of {}. ", own.iter().take(3).copied().collect::<Vec<_>>().join(", ")) };
-    Some(Draft::new("system-prompt-readable", Confidence::High, EvidenceKind::Observed, detail))
+    let detail = if own.is_empty() {
+        String::new()
+    } else {
+        format!("Of {}. ", own.iter().take(3).copied().collect::<Vec<_>>().join(", "))
+    };
+    Some(Draft::new(
+        "system-prompt-readable",
+        Confidence::High,
+        EvidenceKind::Observed,
+        detail,
+    ))
 }
 
 /// Findings that a leak is by itself.
@@ -215,7 +290,12 @@ fn partial_key(look: &Look<'_>) -> Option<Draft> {
     let leaks = &look.observation.exposure.leaks;
     (door && !leaks.is_empty()).then(|| {
         let requests: Vec<&str> = leaks.iter().map(|leak| leak.request.as_str()).collect();
-        Draft::new("partial-key", Confidence::High, EvidenceKind::Observed, format!("{} answered without credentials. ", requests.join(", ")))
+        Draft::new(
+            "partial-key",
+            Confidence::High,
+            EvidenceKind::Observed,
+            format!("{} answered without credentials. ", requests.join(", ")),
+        )
     })
 }
 
@@ -243,7 +323,10 @@ fn tools_without_authentication(look: &Look<'_>) -> Option<Draft> {
     }
     let mut by_risk: BTreeMap<ToolRisk, Vec<&str>> = BTreeMap::new();
     for tool in tools {
-        by_risk.entry(tool.risks.iter().copied().min().unwrap_or(ToolRisk::Other)).or_default().push(&tool.name);
+        by_risk
+            .entry(tool.risks.iter().copied().min().unwrap_or(ToolRisk::Other))
+            .or_default()
+            .push(&tool.name);
     }
     let severity = match by_risk.keys().next()? {
         ToolRisk::CodeExecution => Severity::Critical,
@@ -254,16 +337,32 @@ fn tools_without_authentication(look: &Look<'_>) -> Option<Draft> {
     let classes: Vec<String> = by_risk
         .iter()
         .map(|(risk, names)| {
-            let word = serde_json::to_value(risk).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
+            let word = serde_json::to_value(risk)
+                .ok()
+                .and_then(|v| v.as_str().map(str::to_owned))
+                .unwrap_or_default();
             let some = names.iter().take(3).copied().collect::<Vec<_>>().join(", ");
             format!("{word}: {} ({some}{})", names.len(), if names.len() > 3 { ", …" } else { "" })
         })
         .collect();
-    Some(Draft::new("tools-without-authentication", Confidence::High, EvidenceKind::Observed, format!("{}. ", classes.join("; "))).severity(severity))
+    Some(
+        Draft::new(
+            "tools-without-authentication",
+            Confidence::High,
+            EvidenceKind::Observed,
+            format!("{}. ", classes.join("; ")),
+        )
+        .severity(severity),
+    )
 }
 
 fn vulnerable_version(look: &Look<'_>) -> Option<Draft> {
-    let affected: Vec<_> = look.observation.advisories.iter().filter(|advisory| advisory.verdict == Verdict::Affected).collect();
+    let affected: Vec<_> = look
+        .observation
+        .advisories
+        .iter()
+        .filter(|advisory| advisory.verdict == Verdict::Affected)
+        .collect();
     // A disputed advisory is shown with its mark and alarms nobody by itself.
     let counted: Vec<_> = affected.iter().filter(|advisory| !advisory.disputed).collect();
     if counted.is_empty() {
@@ -275,7 +374,11 @@ fn vulnerable_version(look: &Look<'_>) -> Option<Draft> {
     } else {
         counted.iter().map(|advisory| advisory.severity).max().unwrap_or(Severity::Medium)
     };
-    let confidence = counted.iter().map(|advisory| advisory.confidence).max().unwrap_or(Confidence::Medium);
+    let confidence = counted
+        .iter()
+        .map(|advisory| advisory.confidence)
+        .max()
+        .unwrap_or(Confidence::Medium);
     let version = look.observation.identity.version.known().map_or("?", String::as_str);
     let mut detail = format!("{} advisories apply to {version}", counted.len());
     if counted.len() == 1 {
@@ -301,12 +404,24 @@ fn plain_http(look: &Look<'_>) -> Option<Draft> {
 }
 
 fn uncensored_model(look: &Look<'_>) -> Vec<Draft> {
-    let of = |test: &dyn Fn(&Model) -> bool| look.models().iter().filter(|m| test(m)).map(|m| m.name.as_str()).collect::<Vec<_>>();
+    let of = |test: &dyn Fn(&Model) -> bool| {
+        look.models()
+            .iter()
+            .filter(|m| test(m))
+            .map(|m| m.name.as_str())
+            .collect::<Vec<_>>()
+    };
     let by_name = of(&|model| model.uncensored_by_name.known() == Some(&true));
     let by_prompt = of(&|model| model.uncensored_by_prompt.known() == Some(&true));
     let draft = |names: &[&str], signal: &str, severity| {
         let some = names.iter().take(3).copied().collect::<Vec<_>>().join(", ");
-        let mut draft = Draft::new("uncensored-model", Confidence::Medium, EvidenceKind::Observed, format!("By {signal}: {some}. ")).severity(severity);
+        let mut draft = Draft::new(
+            "uncensored-model",
+            Confidence::Medium,
+            EvidenceKind::Observed,
+            format!("By {signal}: {some}. "),
+        )
+        .severity(severity);
         draft.about = Some(format!("(by {signal})"));
         draft
     };
@@ -322,10 +437,20 @@ fn uncensored_model(look: &Look<'_>) -> Vec<Draft> {
 }
 
 fn paid_quota_exposed(look: &Look<'_>) -> Option<Draft> {
-    let remote: Vec<&str> = look.models().iter().filter(|m| m.remote.known() == Some(&true)).map(|m| m.name.as_str()).collect();
+    let remote: Vec<&str> = look
+        .models()
+        .iter()
+        .filter(|m| m.remote.known() == Some(&true))
+        .map(|m| m.name.as_str())
+        .collect();
     (look.is_open() && !remote.is_empty()).then(|| {
         let some = remote.iter().take(3).copied().collect::<Vec<_>>().join(", ");
-        Draft::new("paid-quota-exposed", Confidence::Medium, EvidenceKind::Inferred, format!("{some}. "))
+        Draft::new(
+            "paid-quota-exposed",
+            Confidence::Medium,
+            EvidenceKind::Inferred,
+            format!("{some}. "),
+        )
     })
 }
 
@@ -333,6 +458,11 @@ fn suspected_deception(look: &Look<'_>) -> Option<Draft> {
     let deception = &look.observation.deception;
     deception.score.known().filter(|score| **score >= 0.5).map(|_| {
         let tells: Vec<&str> = deception.tells.iter().map(|tell| tell.id.as_str()).collect();
-        Draft::new("suspected-deception", Confidence::Medium, EvidenceKind::Observed, format!("{}. ", tells.join(", ")))
+        Draft::new(
+            "suspected-deception",
+            Confidence::Medium,
+            EvidenceKind::Observed,
+            format!("{}. ", tells.join(", ")),
+        )
     })
 }

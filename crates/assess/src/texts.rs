@@ -50,7 +50,12 @@ impl Texts {
                 Err(error) => errors.push(format!("findings/{name}: {error}")),
             }
         }
-        errors.extend(FINDINGS.iter().filter(|id| !texts.contains_key(**id)).map(|id| format!("findings/{id}.yaml is missing")));
+        errors.extend(
+            FINDINGS
+                .iter()
+                .filter(|id| !texts.contains_key(**id))
+                .map(|id| format!("findings/{id}.yaml is missing")),
+        );
         if errors.is_empty() { Ok(Self(texts)) } else { Err(errors) }
     }
 
@@ -76,7 +81,11 @@ mod tests {
         assert_eq!(texts.all().count(), FINDINGS.len());
         for text in texts.all() {
             assert_eq!(text.schema, "vigie.finding/1");
-            assert!(text.id == "loopback-only" || !text.standards.is_empty(), "{} has no standard", text.id);
+            assert!(
+                text.id == "loopback-only" || !text.standards.is_empty(),
+                "{} has no standard",
+                text.id
+            );
         }
     }
 }

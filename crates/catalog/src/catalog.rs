@@ -196,9 +196,7 @@ impl Product {
     /// Whether it has a route of that effect.
     #[must_use]
     pub fn has_effect(&self, effect: Effect) -> bool {
-        self.routes
-            .iter()
-            .any(|(e, routes)| *e == effect && !routes.is_empty())
+        self.routes.iter().any(|(e, routes)| *e == effect && !routes.is_empty())
     }
 
     /// The first routes of that effect, for texts.
@@ -305,11 +303,7 @@ impl Catalog {
     /// The default ports of all products, each once, in order.
     #[must_use]
     pub fn ports(&self) -> Vec<u16> {
-        let mut ports: Vec<u16> = self
-            .products
-            .iter()
-            .flat_map(|product| product.ports.iter().copied())
-            .collect();
+        let mut ports: Vec<u16> = self.products.iter().flat_map(|product| product.ports.iter().copied()).collect();
         ports.sort_unstable();
         ports.dedup();
         ports
@@ -323,14 +317,7 @@ impl Catalog {
     /// # Errors
     ///
     /// The effect is not harmless (or, with `prove`, not `infer`), or no route fits.
-    pub fn permit(
-        &self,
-        known: Option<u32>,
-        method: &str,
-        path: &str,
-        body: Option<&str>,
-        prove: bool,
-    ) -> Result<Effect, Forbidden> {
+    pub fn permit(&self, known: Option<u32>, method: &str, path: &str, body: Option<&str>, prove: bool) -> Result<Effect, Forbidden> {
         let body: Option<Value> = body
             .filter(|text| !text.is_empty())
             .and_then(|text| serde_json::from_str(text).ok());

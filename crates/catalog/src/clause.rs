@@ -84,9 +84,7 @@ pub(crate) fn fits(clause: &Clause, view: &View) -> bool {
         return false;
     }
     // A header may come several times: any of them may fit.
-    let header_fits = |name: &str, fits: &dyn Fn(&str) -> bool| {
-        reply.headers.iter().any(|(n, v)| n == name && fits(v))
-    };
+    let header_fits = |name: &str, fits: &dyn Fn(&str) -> bool| reply.headers.iter().any(|(n, v)| n == name && fits(v));
     clause
         .header
         .iter()
@@ -95,24 +93,16 @@ pub(crate) fn fits(clause: &Clause, view: &View) -> bool {
             .location
             .as_ref()
             .is_none_or(|pattern| header_fits("location", &|value| pattern.fits(value)))
-        && clause
-            .body
-            .0
-            .iter()
-            .all(|pattern| pattern.fits(view.text()))
+        && clause.body.0.iter().all(|pattern| pattern.fits(view.text()))
         && clause
             .title
             .as_ref()
             .is_none_or(|pattern| view.title().is_some_and(|title| pattern.fits(title)))
         && clause.kind.is_none_or(|kind| view.body_type() == kind)
         && (clause.json.0.is_empty()
-            || view.json().is_some_and(|json| {
-                clause
-                    .json
-                    .0
-                    .iter()
-                    .all(|(pointer, test)| test.passes(&pointer.all(json)))
-            }))
+            || view
+                .json()
+                .is_some_and(|json| clause.json.0.iter().all(|(pointer, test)| test.passes(&pointer.all(json)))))
 }
 
 fn is_bare(clause: &Clause) -> bool {
@@ -146,11 +136,7 @@ impl Literal {
 pub(crate) fn literal(clause: &Clause) -> Option<Literal> {
     let mut found: Vec<Literal> = Vec::new();
     for pattern in &clause.body.0 {
-        found.extend(
-            pattern
-                .literal()
-                .map(|text| Literal::Body(text.trim().to_owned())),
-        );
+        found.extend(pattern.literal().map(|text| Literal::Body(text.trim().to_owned())));
     }
     // White space in a title is folded before it is compared, so only a single word is sure to stand in the page.
     if let Some(text) = clause.title.as_ref().and_then(|pattern| pattern.literal()) {
@@ -162,9 +148,7 @@ pub(crate) fn literal(clause: &Clause) -> Option<Literal> {
     }
     for (name, pattern) in &clause.header {
         found.push(Literal::Head(
-            pattern
-                .literal()
-                .map_or_else(|| name.clone(), |text| text.trim().to_owned()),
+            pattern.literal().map_or_else(|| name.clone(), |text| text.trim().to_owned()),
         ));
     }
     found.extend(
@@ -180,10 +164,7 @@ pub(crate) fn literal(clause: &Clause) -> Option<Literal> {
         }
         found.extend(test.literal().and_then(unescaped).map(Literal::Body));
     }
-    found
-        .into_iter()
-        .filter(|literal| literal.len() >= 4)
-        .max_by_key(Literal::len)
+    found.into_iter().filter(|literal| literal.len() >= 4).max_by_key(Literal::len)
 }
 
 /// The longest run of characters that no JSON writer escapes.

@@ -1,9 +1,6 @@
 //! From a conversation to what it says: identity, exposure, deception.
 
-use vigie_model::{
-    Activity, Capability, Deception, Evidence, EvidenceWeight, Exposure, Identity, Known, Leak,
-    Model, Tell, Why,
-};
+use vigie_model::{Activity, Capability, Deception, Evidence, EvidenceWeight, Exposure, Identity, Known, Leak, Model, Tell, Why};
 
 use crate::catalog::Product;
 use crate::clause::Seen as _;
@@ -40,10 +37,7 @@ impl Session {
                 let exposure = self.exposure(product, &version);
                 (version, exposure)
             }
-            None => (
-                Known::unknown(Why::NotAsked),
-                Exposure::unknown(Why::NotAsked),
-            ),
+            None => (Known::unknown(Why::NotAsked), Exposure::unknown(Why::NotAsked)),
         };
         let (posture, from) = read::posture(winner, &self.catalog, seen);
         exposure.posture = posture;
@@ -66,15 +60,10 @@ impl Session {
             .and_then(|number| self.tallies.get(number))
             .copied()
             .unwrap_or_default();
-        let confidence = winner.map_or(0.0, |product| {
-            round(certainty(tally).min(measured(&product.id)))
-        });
+        let confidence = winner.map_or(0.0, |product| round(certainty(tally).min(measured(&product.id))));
         let product = match winner {
             Some(product) => Known::Known(product.id.clone()),
-            None if spoke_http => Known::unknown_because(
-                Why::NotCarried,
-                "no product of the catalogue fits what it answered",
-            ),
+            None if spoke_http => Known::unknown_because(Why::NotCarried, "no product of the catalogue fits what it answered"),
             None => Known::unknown_because(Why::Unparsable, "it does not answer in HTTP"),
         };
         let deception = if spoke_http {
@@ -107,15 +96,9 @@ impl Session {
         let models = read::models(&self.catalog, product, seen, version);
         let activity = match (&models, product.kind) {
             (Known::Known(models), Kind::Inference | Kind::Gateway) => {
-                Known::Known(if models.is_empty() {
-                    Activity::Dormant
-                } else {
-                    Activity::Active
-                })
+                Known::Known(if models.is_empty() { Activity::Dormant } else { Activity::Active })
             }
-            (Known::Unknown(unknown), Kind::Inference | Kind::Gateway) => {
-                Known::Unknown(unknown.clone())
-            }
+            (Known::Unknown(unknown), Kind::Inference | Kind::Gateway) => Known::Unknown(unknown.clone()),
             _ => Known::unknown(Why::NotCarried),
         };
         let leaks = product
@@ -158,17 +141,9 @@ impl Session {
             let Some(view) = self.record.views.get(*index) else {
                 continue;
             };
-            let repeated = all
-                .iter()
-                .any(|e| e.product == product.id && e.rule == evidence.id);
+            let repeated = all.iter().any(|e| e.product == product.id && e.rule == evidence.id);
             if !repeated && evidence.guards.pass(&self.record) {
-                all.push(told(
-                    product,
-                    &evidence.id,
-                    evidence.weight,
-                    &evidence.why,
-                    view,
-                ));
+                all.push(told(product, &evidence.id, evidence.weight, &evidence.why, view));
             }
         }
         // What rules a product out is shown beside what spoke for it.
@@ -177,44 +152,21 @@ impl Session {
                 continue;
             }
             let product = self.catalog.nth(*number);
-            for evidence in product
-                .evidence
-                .iter()
-                .filter(|e| e.weight == EvidenceWeight::Contradicts)
-            {
+            for evidence in product.evidence.iter().filter(|e| e.weight == EvidenceWeight::Contradicts) {
                 if let Some(view) = evidence.look.find(&self.record)
                     && evidence.guards.pass(&self.record)
                 {
-                    all.push(told(
-                        product,
-                        &evidence.id,
-                        evidence.weight,
-                        &evidence.why,
-                        view,
-                    ));
+                    all.push(told(product, &evidence.id, evidence.weight, &evidence.why, view));
                 }
             }
         }
-        let ours =
-            |evidence: &Evidence| winner.is_some_and(|product| product.id == evidence.product);
-        all.sort_by(|a, b| {
-            (!ours(a), a.weight, &a.product, &a.rule).cmp(&(
-                !ours(b),
-                b.weight,
-                &b.product,
-                &b.rule,
-            ))
-        });
+        let ours = |evidence: &Evidence| winner.is_some_and(|product| product.id == evidence.product);
+        all.sort_by(|a, b| (!ours(a), a.weight, &a.product, &a.rule).cmp(&(!ours(b), b.weight, &b.product, &b.rule)));
         all.truncate(24);
         all
     }
 
-    fn deception(
-        &self,
-        winner: Option<&Product>,
-        version: &Known<String>,
-        exposure: &Exposure,
-    ) -> Deception {
+    fn deception(&self, winner: Option<&Product>, version: &Known<String>, exposure: &Exposure) -> Deception {
         let seen = &self.record;
         let mut tells = Vec::new();
         let mut tell = |id: &str, weight: f64, text: String| {
@@ -229,28 +181,16 @@ impl Session {
             && view.reply().is_some_and(|reply| reply.status == 200)
             && view.body_type() == BodyType::Json
         {
-            tell(
-                "any-path-answers",
-                0.5,
-                format!("{} is 200 with JSON", crate::ABSENT_PATH),
-            );
+            tell("any-path-answers", 0.5, format!("{} is 200 with JSON", crate::ABSENT_PATH));
         }
-        let mut servers: Vec<&str> = seen
-            .views
-            .iter()
-            .filter_map(|view| view.reply()?.header("server"))
-            .collect();
+        let mut servers: Vec<&str> = seen.views.iter().filter_map(|view| view.reply()?.header("server")).collect();
         servers.sort_unstable();
         servers.dedup();
         if servers.len() > 2 {
             tell(
                 "rotating-server-header",
                 0.6,
-                format!(
-                    "{} different Server headers: {}",
-                    servers.len(),
-                    servers.join(", ")
-                ),
+                format!("{} different Server headers: {}", servers.len(), servers.join(", ")),
             );
         }
         for view in &seen.views {
@@ -265,10 +205,7 @@ impl Session {
                 tell(
                     "chat-fields-in-list",
                     0.8,
-                    format!(
-                        "{} mixes a list with an answer's fields",
-                        view.exchange.request.path
-                    ),
+                    format!("{} mixes a list with an answer's fields", view.exchange.request.path),
                 );
                 break;
             }
@@ -280,26 +217,17 @@ impl Session {
             tell(
                 "bait",
                 0.8,
-                format!(
-                    "{} offers what an intruder looks for",
-                    view.exchange.request.path
-                ),
+                format!("{} offers what an intruder looks for", view.exchange.request.path),
             );
         }
         for (number, tally) in &self.tallies {
             let product = self.catalog.nth(*number);
             let enough = tally.unique > 0 || tally.strong > 1;
-            if tally.contradicted
-                && enough
-                && winner.is_none_or(|winner| !winner.emulates.contains(number))
-            {
+            if tally.contradicted && enough && winner.is_none_or(|winner| !winner.emulates.contains(number)) {
                 tell(
                     "imitation",
                     0.6,
-                    format!(
-                        "answers as {} and shows what {} never shows",
-                        product.name, product.name
-                    ),
+                    format!("answers as {} and shows what {} never shows", product.name, product.name),
                 );
             }
         }
@@ -309,11 +237,7 @@ impl Session {
             .filter(|n| matches!(self.catalog.nth(*n).kind, Kind::Inference))
             .count();
         if servers_named > 1 {
-            tell(
-                "several-products",
-                0.5,
-                "answers as several model servers at once".to_owned(),
-            );
+            tell("several-products", 0.5, "answers as several model servers at once".to_owned());
         }
         if let Some(product) = winner {
             for rule in &product.tells {
@@ -323,10 +247,7 @@ impl Session {
                     tell(
                         &rule.id,
                         rule.weight,
-                        format!(
-                            "{} {}",
-                            view.exchange.request.method, view.exchange.request.path
-                        ),
+                        format!("{} {}", view.exchange.request.method, view.exchange.request.path),
                     );
                 }
             }
@@ -342,33 +263,22 @@ impl Session {
 
 /// A capability or a kind of model that this version could not have told.
 fn impossible(product: &Product, version: &str, models: &[Model]) -> Option<String> {
-    let old = |thing: &str| {
-        product
-            .since
-            .get(thing)
-            .filter(|since| read::before(version, since))
-    };
+    let old = |thing: &str| product.since.get(thing).filter(|since| read::before(version, since));
     for model in models {
         if let Some(capabilities) = model.capabilities.known() {
             if let Some(since) = old("capabilities") {
-                return Some(format!(
-                    "version {version} tells capabilities, which came with {since}"
-                ));
+                return Some(format!("version {version} tells capabilities, which came with {since}"));
             }
             for capability in capabilities {
                 if let Some(since) = old(&format!("capability.{capability}")) {
-                    return Some(format!(
-                        "version {version} tells {capability}, which came with {since}"
-                    ));
+                    return Some(format!("version {version} tells {capability}, which came with {since}"));
                 }
             }
         }
         if model.remote.known() == Some(&true)
             && let Some(since) = old("remote")
         {
-            return Some(format!(
-                "version {version} lists a remote model, which came with {since}"
-            ));
+            return Some(format!("version {version} lists a remote model, which came with {since}"));
         }
     }
     None
@@ -379,12 +289,7 @@ fn host_capabilities(models: &Known<Vec<Model>>) -> Known<Vec<Capability>> {
     match models {
         Known::Unknown(unknown) => Known::Unknown(unknown.clone()),
         Known::Known(models) => {
-            let mut all: Vec<Capability> = models
-                .iter()
-                .filter_map(|m| m.capabilities.known())
-                .flatten()
-                .cloned()
-                .collect();
+            let mut all: Vec<Capability> = models.iter().filter_map(|m| m.capabilities.known()).flatten().cloned().collect();
             all.sort();
             all.dedup();
             match models.iter().find_map(|model| model.capabilities.why()) {
@@ -406,9 +311,7 @@ fn told(product: &Product, rule: &str, weight: EvidenceWeight, why: &str, view: 
             .chars()
             .take(80)
             .collect();
-        format!("{} {text}", view.reply().map_or(0, |reply| reply.status))
-            .trim()
-            .to_owned()
+        format!("{} {text}", view.reply().map_or(0, |reply| reply.status)).trim().to_owned()
     } else {
         why.to_owned()
     };
@@ -424,9 +327,8 @@ fn told(product: &Product, rule: &str, weight: EvidenceWeight, why: &str, view: 
 /// How sure the evidence alone makes: one minus the chance that all of it misleads. The chances (unique 1 in 100, strong 1 in 5,
 /// weak 4 in 5) are judgements; what the fixtures measured caps the result.
 fn certainty(tally: Tally) -> f64 {
-    let misled = 0.01_f64.powi(tally.unique.min(4) as i32)
-        * 0.2_f64.powi(tally.strong.min(6) as i32)
-        * 0.8_f64.powi(tally.weak.min(4) as i32);
+    let misled =
+        0.01_f64.powi(tally.unique.min(4) as i32) * 0.2_f64.powi(tally.strong.min(6) as i32) * 0.8_f64.powi(tally.weak.min(4) as i32);
     1.0 - misled
 }
 

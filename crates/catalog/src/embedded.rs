@@ -28,15 +28,13 @@ impl Catalog {
     #[must_use]
     pub fn embedded() -> Arc<Self> {
         static COMPILED: OnceLock<Arc<Catalog>> = OnceLock::new();
-        Arc::clone(
-            COMPILED.get_or_init(|| match Catalog::load(&embedded_files(), None) {
-                Ok(catalog) => Arc::new(catalog),
-                Err(diagnostics) => {
-                    let all: Vec<String> = diagnostics.iter().map(ToString::to_string).collect();
-                    panic!("the embedded catalogue does not load:\n{}", all.join("\n"))
-                }
-            }),
-        )
+        Arc::clone(COMPILED.get_or_init(|| match Catalog::load(&embedded_files(), None) {
+            Ok(catalog) => Arc::new(catalog),
+            Err(diagnostics) => {
+                let all: Vec<String> = diagnostics.iter().map(ToString::to_string).collect();
+                panic!("the embedded catalogue does not load:\n{}", all.join("\n"))
+            }
+        }))
     }
 }
 
@@ -64,11 +62,6 @@ pub fn embedded_findings() -> Files {
 fn texts(dir: &Dir<'_>, prefix: &str, extension: &str) -> Files {
     dir.files()
         .filter(|file| file.path().extension().is_some_and(|e| e == extension))
-        .filter_map(|file| {
-            Some((
-                format!("{prefix}{}", file.path().to_str()?),
-                file.contents_utf8()?.to_owned(),
-            ))
-        })
+        .filter_map(|file| Some((format!("{prefix}{}", file.path().to_str()?), file.contents_utf8()?.to_owned())))
         .collect()
 }

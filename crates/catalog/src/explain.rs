@@ -27,7 +27,10 @@ impl Catalog {
             for look in &opening.unless {
                 when.push_str(&format!("; not if {}", self.look(look)));
             }
-            all.push(Told { line: line(&opening.request), when });
+            all.push(Told {
+                line: line(&opening.request),
+                when,
+            });
         }
         for product in &self.products {
             for request in &product.requests {
@@ -38,7 +41,11 @@ impl Catalog {
                     Purpose::Prove => continue,
                 };
                 let more: Vec<String> = request.when.iter().map(|look| self.look(look)).collect();
-                let when = if more.is_empty() { condition } else { format!("{condition}, and {}", more.join(", and ")) };
+                let when = if more.is_empty() {
+                    condition
+                } else {
+                    format!("{condition}, and {}", more.join(", and "))
+                };
                 let told = Told { line: line(request), when };
                 if !all.iter().any(|other| other.line == told.line && other.when == told.when) {
                     all.push(told);
@@ -65,16 +72,29 @@ impl Catalog {
     /// A product's file in plain words, Markdown.
     #[must_use]
     pub fn explain(&self, product: &Product) -> String {
-        let mut out = format!("# {} (`{}`)\n\n{}: {}\n", product.name, product.id, product.kind.word(), product.source);
+        let mut out = format!(
+            "# {} (`{}`)\n\n{}: {}\n",
+            product.name,
+            product.id,
+            product.kind.word(),
+            product.source
+        );
         let ports: Vec<String> = product.ports.iter().map(ToString::to_string).collect();
-        out.push_str(&format!("\n- default ports: {}\n", if ports.is_empty() { "none".to_owned() } else { ports.join(", ") }));
+        out.push_str(&format!(
+            "\n- default ports: {}\n",
+            if ports.is_empty() { "none".to_owned() } else { ports.join(", ") }
+        ));
         if !product.emulates.is_empty() {
             let emulated: Vec<&str> = product.emulates.iter().map(|number| self.nth(*number).name.as_str()).collect();
             out.push_str(&format!("- answers as: {}\n", emulated.join(", ")));
         }
         out.push_str(&format!(
             "- advisories: {}\n",
-            if product.packages.is_empty() { "none list it".to_owned() } else { product.packages.join(", ") }
+            if product.packages.is_empty() {
+                "none list it".to_owned()
+            } else {
+                product.packages.join(", ")
+            }
         ));
         out.push_str("\n## Evidence\n\n");
         for evidence in &product.evidence {
@@ -121,7 +141,11 @@ impl Catalog {
 
 fn line(request: &Request) -> String {
     let body = request.body.as_deref().map(|body| format!(" {body}")).unwrap_or_default();
-    let stream = request.session.as_deref().map(|id| format!(" (on the stream of {id})")).unwrap_or_default();
+    let stream = request
+        .session
+        .as_deref()
+        .map(|id| format!(" (on the stream of {id})"))
+        .unwrap_or_default();
     format!("{} {}{body}{stream}", request.method, request.path)
 }
 

@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use vigie_model::{
-    Exchange, Failure, FailureKind, LeakKind, Posture, Reply, RequestLine, Timestamp,
-};
+use vigie_model::{Exchange, Failure, FailureKind, LeakKind, Posture, Reply, RequestLine, Timestamp};
 
 use crate::catalog::Catalog;
 use crate::conclude::Conclusion;
@@ -70,46 +68,22 @@ pub struct Expect {
     /// The product; `null`: must not be recognised.
     pub product: Option<String>,
     /// The version.
-    #[serde(
-        default,
-        deserialize_with = "present",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub version: Option<Option<String>>,
     /// The posture.
-    #[serde(
-        default,
-        deserialize_with = "present",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub posture: Option<Option<Posture>>,
     /// Names of the models.
-    #[serde(
-        default,
-        deserialize_with = "present",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub models: Option<Option<Vec<String>>>,
     /// Names of the models in memory.
-    #[serde(
-        default,
-        deserialize_with = "present",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub running: Option<Option<Vec<String>>>,
     /// Names of the tools.
-    #[serde(
-        default,
-        deserialize_with = "present",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub tools: Option<Option<Vec<String>>>,
     /// What any model can do.
-    #[serde(
-        default,
-        deserialize_with = "present",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub capabilities: Option<Option<Vec<String>>>,
     /// Kinds of leaks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -122,9 +96,7 @@ pub struct Expect {
     pub also: Option<Vec<String>>,
 }
 
-fn present<'de, T: Deserialize<'de>, D: serde::Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<Option<T>>, D::Error> {
+fn present<'de, T: Deserialize<'de>, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
     Option::<T>::deserialize(deserializer).map(Some)
 }
 
@@ -160,8 +132,7 @@ impl Fixture {
     ///
     /// What is wrong, with the file and the line.
     pub fn read(name: &str, head: &str, exchanges: &str) -> Result<Self, String> {
-        let head: Head = serde_saphyr::from_str(head)
-            .map_err(|error| format!("{name}/fixture.yaml: {error}"))?;
+        let head: Head = serde_saphyr::from_str(head).map_err(|error| format!("{name}/fixture.yaml: {error}"))?;
         if head.schema != FIXTURE_SCHEMA {
             return Err(format!(
                 "{name}/fixture.yaml: schema is {:?}; this vigie reads {FIXTURE_SCHEMA:?}",
@@ -185,10 +156,7 @@ impl Fixture {
             .lines()
             .enumerate()
             .filter(|(_, line)| !line.trim().is_empty())
-            .map(|(number, line)| {
-                serde_json::from_str(line)
-                    .map_err(|error| format!("{name}/exchanges.jsonl:{}: {error}", number + 1))
-            })
+            .map(|(number, line)| serde_json::from_str(line).map_err(|error| format!("{name}/exchanges.jsonl:{}: {error}", number + 1)))
             .collect::<Result<_, _>>()?;
         Ok(Self {
             name: name.to_owned(),
@@ -213,15 +181,9 @@ impl Fixture {
                     "transfer-encoding",
                     "alt-svc",
                 ];
-                reply
-                    .headers
-                    .retain(|(name, _)| !gone.contains(&name.as_str()));
-                reply
-                    .headers
-                    .insert(0, ("server".to_owned(), "nginx".to_owned()));
-                reply
-                    .headers
-                    .push(("via".to_owned(), "1.1 proxy.example".to_owned()));
+                reply.headers.retain(|(name, _)| !gone.contains(&name.as_str()));
+                reply.headers.insert(0, ("server".to_owned(), "nginx".to_owned()));
+                reply.headers.push(("via".to_owned(), "1.1 proxy.example".to_owned()));
             }
         }
         proxied
@@ -232,9 +194,7 @@ impl Fixture {
     pub fn answer(&self, request: &RequestLine) -> Option<&Line> {
         let same_body = |a: &str, b: &str| a == b || (parse(a).is_some() && parse(a) == parse(b));
         let exact = |line: &&Line| {
-            line.request.method == request.method
-                && line.request.path == request.path
-                && same_body(&line.request.body, &request.body)
+            line.request.method == request.method && line.request.path == request.path && same_body(&line.request.body, &request.body)
         };
         self.lines
             .iter()
@@ -251,7 +211,9 @@ impl Fixture {
     fn answer_on_stream(&self, body: &str) -> Option<&Line> {
         self.lines.iter().find(|line| {
             let path = &line.request.path;
-            line.request.method == "POST" && (path.contains("session") || path.contains("messag")) && parse(&line.request.body) == parse(body)
+            line.request.method == "POST"
+                && (path.contains("session") || path.contains("messag"))
+                && parse(&line.request.body) == parse(body)
         })
     }
 
@@ -259,24 +221,19 @@ impl Fixture {
     #[must_use]
     pub fn replay(&self, catalog: &Arc<Catalog>, measured: &Measured) -> Replay {
         let authority = format!("127.0.0.1:{}", self.head.port);
-        let mut session = Session::new(
-            Arc::clone(catalog),
-            self.head.port,
-            authority,
-            Limits::default(),
-        );
+        let mut session = Session::new(Arc::clone(catalog), self.head.port, authority, Limits::default());
         let mut asked = Vec::new();
         let mut missing = Vec::new();
-        while let Some(ask) = session.next() {
+        while let Some(ask) = session.next_ask() {
             let request = &ask.request;
             asked.push(format!("{} {}", request.method, request.path));
-            let found = if ask.session.is_some() { self.answer_on_stream(&request.body) } else { self.answer(request) };
+            let found = if ask.session.is_some() {
+                self.answer_on_stream(&request.body)
+            } else {
+                self.answer(request)
+            };
             if found.is_none() {
-                missing.push(
-                    format!("{} {} {}", request.method, request.path, request.body)
-                        .trim()
-                        .to_owned(),
-                );
+                missing.push(format!("{} {} {}", request.method, request.path, request.body).trim().to_owned());
             }
             let (reply, failure) = match found {
                 Some(line) => (line.reply.clone(), line.failure.clone()),
@@ -336,52 +293,32 @@ impl Expect {
         let product = conclusion.identity.product.known().cloned();
         compare("product", show(&self.product), show(&product));
         if let Some(version) = &self.version {
-            compare(
-                "version",
-                show(version),
-                show(&conclusion.identity.version.known().cloned()),
-            );
+            compare("version", show(version), show(&conclusion.identity.version.known().cloned()));
         }
         if let Some(posture) = &self.posture {
-            compare(
-                "posture",
-                show(posture),
-                show(&conclusion.exposure.posture.known().copied()),
-            );
+            compare("posture", show(posture), show(&conclusion.exposure.posture.known().copied()));
         }
-        let mut lists =
-            |what: &str, expected: &Option<Option<Vec<String>>>, got: Option<Vec<String>>| {
-                if let Some(expected) = expected {
-                    let sorted = |list: Option<Vec<String>>| {
-                        list.map(|list| list.into_iter().collect::<BTreeSet<_>>())
-                    };
-                    compare(what, show(&sorted(expected.clone())), show(&sorted(got)));
-                }
-            };
+        let mut lists = |what: &str, expected: &Option<Option<Vec<String>>>, got: Option<Vec<String>>| {
+            if let Some(expected) = expected {
+                let sorted = |list: Option<Vec<String>>| list.map(|list| list.into_iter().collect::<BTreeSet<_>>());
+                compare(what, show(&sorted(expected.clone())), show(&sorted(got)));
+            }
+        };
         let exposure = &conclusion.exposure;
         lists(
             "models",
             &self.models,
-            exposure
-                .models
-                .known()
-                .map(|all| all.iter().map(|m| m.name.clone()).collect()),
+            exposure.models.known().map(|all| all.iter().map(|m| m.name.clone()).collect()),
         );
         lists(
             "running",
             &self.running,
-            exposure
-                .running
-                .known()
-                .map(|all| all.iter().map(|m| m.name.clone()).collect()),
+            exposure.running.known().map(|all| all.iter().map(|m| m.name.clone()).collect()),
         );
         lists(
             "tools",
             &self.tools,
-            exposure
-                .tools
-                .known()
-                .map(|all| all.iter().map(|t| t.name.clone()).collect()),
+            exposure.tools.known().map(|all| all.iter().map(|t| t.name.clone()).collect()),
         );
         lists(
             "capabilities",
@@ -400,30 +337,19 @@ impl Expect {
             );
         }
         if let Some(tells) = &self.tells {
-            let got: BTreeSet<&str> = conclusion
-                .deception
-                .tells
-                .iter()
-                .map(|tell| tell.id.as_str())
-                .collect();
+            let got: BTreeSet<&str> = conclusion.deception.tells.iter().map(|tell| tell.id.as_str()).collect();
             let expected: BTreeSet<&str> = tells.iter().map(String::as_str).collect();
             compare("tells", format!("{expected:?}"), format!("{got:?}"));
         }
         if let Some(also) = &self.also {
-            compare(
-                "also",
-                format!("{also:?}"),
-                format!("{:?}", conclusion.identity.also),
-            );
+            compare("also", format!("{also:?}"), format!("{:?}", conclusion.identity.also));
         }
         all
     }
 }
 
 fn show<T: std::fmt::Debug>(value: &Option<T>) -> String {
-    value
-        .as_ref()
-        .map_or_else(|| "unknown".to_owned(), |value| format!("{value:?}"))
+    value.as_ref().map_or_else(|| "unknown".to_owned(), |value| format!("{value:?}"))
 }
 
 /// The files of a fixture folder by fixture name: `fixture.yaml` and `exchanges.jsonl`.
@@ -450,14 +376,8 @@ pub struct Report {
 ///
 /// Fixture files that do not read.
 pub fn test(catalog: &Arc<Catalog>, files: &FixtureFiles) -> Result<Report, Vec<String>> {
-    let read: Vec<Result<Fixture, String>> = files
-        .iter()
-        .map(|(name, (head, lines))| Fixture::read(name, head, lines))
-        .collect();
-    let errors: Vec<String> = read
-        .iter()
-        .filter_map(|r| r.as_ref().err().cloned())
-        .collect();
+    let read: Vec<Result<Fixture, String>> = files.iter().map(|(name, (head, lines))| Fixture::read(name, head, lines)).collect();
+    let errors: Vec<String> = read.iter().filter_map(|r| r.as_ref().err().cloned()).collect();
     if !errors.is_empty() {
         return Err(errors);
     }
@@ -490,24 +410,14 @@ pub fn test(catalog: &Arc<Catalog>, files: &FixtureFiles) -> Result<Report, Vec<
                 report.missing.push((variant.name.clone(), replay.missing));
             }
             let got = replay.conclusion.identity.product.known().cloned();
-            report.matrix.push((
-                variant.name.clone(),
-                variant.head.expect.product.clone(),
-                got.clone(),
-            ));
+            report
+                .matrix
+                .push((variant.name.clone(), variant.head.expect.product.clone(), got.clone()));
             for product in catalog.products() {
-                let counts = report
-                    .measured
-                    .products
-                    .entry(product.id.clone())
-                    .or_default();
+                let counts = report.measured.products.entry(product.id.clone()).or_default();
                 let own = variant.head.expect.product.as_ref() == Some(&product.id);
                 let right = own == (got.as_ref() == Some(&product.id));
-                *(if right {
-                    &mut counts.right
-                } else {
-                    &mut counts.wrong
-                }) += 1;
+                *(if right { &mut counts.right } else { &mut counts.wrong }) += 1;
             }
             if variant.name == fixture.name {
                 taken.insert(fixture.name.clone(), got);
@@ -523,16 +433,7 @@ pub fn test(catalog: &Arc<Catalog>, files: &FixtureFiles) -> Result<Report, Vec<
         }
     }
     for product in catalog.products() {
-        let Counts {
-            recorded,
-            constructed,
-            ..
-        } = report
-            .measured
-            .products
-            .get(&product.id)
-            .copied()
-            .unwrap_or_default();
+        let Counts { recorded, constructed, .. } = report.measured.products.get(&product.id).copied().unwrap_or_default();
         if recorded + constructed == 0 {
             report.faults.push(format!(
                 "{}: no fixture shows it; add one under catalog/fixtures/{}",
@@ -547,15 +448,13 @@ pub fn test(catalog: &Arc<Catalog>, files: &FixtureFiles) -> Result<Report, Vec<
         }
         for neighbour in &product.neighbours {
             match taken.get(neighbour) {
-                None => report.faults.push(format!(
-                    "{}: its neighbour {neighbour:?} is no fixture",
-                    product.id
-                )),
+                None => report
+                    .faults
+                    .push(format!("{}: its neighbour {neighbour:?} is no fixture", product.id)),
                 Some(got) if got.as_ref() == Some(&product.id) => {
-                    report.faults.push(format!(
-                        "{}: its neighbour {neighbour:?} is taken for it",
-                        product.id
-                    ));
+                    report
+                        .faults
+                        .push(format!("{}: its neighbour {neighbour:?} is taken for it", product.id));
                 }
                 Some(_) => {}
             }

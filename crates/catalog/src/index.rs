@@ -42,11 +42,7 @@ impl IndexBuilder {
     pub(crate) fn add(&mut self, place: Place, rule: RuleRef, literal: Option<Literal>) {
         match literal {
             Some(Literal::Body(text)) => self.body.entry(text).or_default().push((place, rule)),
-            Some(Literal::Head(text)) => self
-                .head
-                .entry(text.to_ascii_lowercase())
-                .or_default()
-                .push((place, rule)),
+            Some(Literal::Head(text)) => self.head.entry(text.to_ascii_lowercase()).or_default().push((place, rule)),
             None => self.always.entry(place).or_default().push(rule),
         }
     }
@@ -60,17 +56,13 @@ impl IndexBuilder {
     }
 }
 
-fn literals(
-    map: BTreeMap<String, Vec<(Place, RuleRef)>>,
-    ignore_case: bool,
-) -> Result<Literals, BuildError> {
+fn literals(map: BTreeMap<String, Vec<(Place, RuleRef)>>, ignore_case: bool) -> Result<Literals, BuildError> {
     let (patterns, rules): (Vec<_>, Vec<_>) = map.into_iter().unzip();
     let automaton = if patterns.is_empty() {
         None
     } else {
         // A DFA costs the same for each byte however many patterns it holds.
-        let kind = (patterns.iter().map(String::len).sum::<usize>() < 200_000)
-            .then_some(AhoCorasickKind::DFA);
+        let kind = (patterns.iter().map(String::len).sum::<usize>() < 200_000).then_some(AhoCorasickKind::DFA);
         Some(
             AhoCorasick::builder()
                 .ascii_case_insensitive(ignore_case)
@@ -106,11 +98,8 @@ impl Index {
     pub(crate) fn candidates(&self, view: &View, places: &[Place]) -> Vec<RuleRef> {
         let mut found = Vec::new();
         if let Some(reply) = view.reply() {
-            self.body.find(
-                &reply.body[..reply.body.len().min(MAX_SEARCHED)],
-                places,
-                &mut found,
-            );
+            self.body
+                .find(&reply.body[..reply.body.len().min(MAX_SEARCHED)], places, &mut found);
             let mut head = String::with_capacity(512);
             for (name, value) in &reply.headers {
                 head.push_str(name);

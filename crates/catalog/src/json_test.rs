@@ -74,9 +74,7 @@ impl JsonTest {
             Self::Object => value.is_object(),
             Self::Empty => is_empty(value),
             Self::NonEmpty => !is_empty(value),
-            Self::Equals(expected) => {
-                value == expected || value.as_f64().is_some_and(|v| Some(v) == expected.as_f64())
-            }
+            Self::Equals(expected) => value == expected || value.as_f64().is_some_and(|v| Some(v) == expected.as_f64()),
             Self::Text(pattern) => match value {
                 Value::String(text) => pattern.fits(text),
                 Value::Number(number) => pattern.fits(&number.to_string()),

@@ -10,16 +10,13 @@ use serde_saphyr::{Location, Spanned};
 use vigie_model::{Effect, EvidenceWeight, Posture, sha256};
 
 use crate::catalog::{
-    Catalog, CompiledEvidence, CompiledList, CompiledPosture, CompiledTell, CompiledVersion,
-    Opening, Product, Request, Signature,
+    Catalog, CompiledEvidence, CompiledList, CompiledPosture, CompiledTell, CompiledVersion, Opening, Product, Request, Signature,
 };
 use crate::clause::{Guards, Look, Place, SigId, literal};
 use crate::index::IndexBuilder;
 use crate::markers::Markers;
 use crate::route::{EffectTable, Route};
-use crate::rule::{
-    Clause, ListRule, MarkersFile, OpeningsFile, PRODUCT_SCHEMA, ProductFile, Purpose, RequestRule,
-};
+use crate::rule::{Clause, ListRule, MarkersFile, OpeningsFile, PRODUCT_SCHEMA, ProductFile, Purpose, RequestRule};
 
 /// The largest file, in bytes.
 pub const MAX_FILE_BYTES: usize = 256 * 1024;
@@ -129,10 +126,7 @@ impl Loader {
             ("markers.yaml", files.contains_key("markers.yaml")),
         ] {
             if !there {
-                self.say_of_file(
-                    name,
-                    "is missing; a catalogue has openings.yaml, markers.yaml and products/*.yaml",
-                );
+                self.say_of_file(name, "is missing; a catalogue has openings.yaml, markers.yaml and products/*.yaml");
             }
         }
         if let Some(file) = &openings
@@ -140,10 +134,7 @@ impl Loader {
         {
             self.say_of_file(
                 "openings.yaml",
-                format!(
-                    "schema is {:?}; this vigie reads \"vigie.openings/1\"",
-                    file.schema
-                ),
+                format!("schema is {:?}; this vigie reads \"vigie.openings/1\"", file.schema),
             );
         }
         if let Some(file) = &markers
@@ -151,10 +142,7 @@ impl Loader {
         {
             self.say_of_file(
                 "markers.yaml",
-                format!(
-                    "schema is {:?}; this vigie reads \"vigie.markers/1\"",
-                    file.schema
-                ),
+                format!("schema is {:?}; this vigie reads \"vigie.markers/1\"", file.schema),
             );
         }
         let markers = markers.and_then(|file| match Markers::compile(&file) {
@@ -170,17 +158,11 @@ impl Loader {
             .take_while(|(name, _)| name.starts_with("products/"))
         {
             if products.len() >= MAX_PRODUCTS {
-                self.say_of_file(
-                    file,
-                    format!("a catalogue has at most {MAX_PRODUCTS} products"),
-                );
+                self.say_of_file(file, format!("a catalogue has at most {MAX_PRODUCTS} products"));
                 break;
             }
             if let Some(rule) = self.read::<ProductFile>(file, text) {
-                products.push(Parsed {
-                    file: file.clone(),
-                    rule,
-                });
+                products.push(Parsed { file: file.clone(), rule });
             }
         }
         Some((openings?, markers?, products))
@@ -188,13 +170,7 @@ impl Loader {
 
     fn read<T: DeserializeOwned>(&mut self, file: &str, text: &str) -> Option<T> {
         if text.len() > MAX_FILE_BYTES {
-            self.say_of_file(
-                file,
-                format!(
-                    "has {} bytes; a file has at most {MAX_FILE_BYTES}",
-                    text.len()
-                ),
-            );
+            self.say_of_file(file, format!("has {} bytes; a file has at most {MAX_FILE_BYTES}", text.len()));
             return None;
         }
         let options = serde_saphyr::options! {
@@ -207,12 +183,7 @@ impl Loader {
                 let at = error.location().unwrap_or(Location::UNKNOWN);
                 let message = error.to_string();
                 // The library adds "at line …, column …"; the place already stands before the message.
-                let message = message
-                    .split(" at line ")
-                    .next()
-                    .unwrap_or(&message)
-                    .trim()
-                    .to_owned();
+                let message = message.split(" at line ").next().unwrap_or(&message).trim().to_owned();
                 self.say(file, at, message);
                 None
             }
@@ -237,11 +208,7 @@ impl Loader {
         parsed: Vec<Parsed>,
         floor: Option<&Catalog>,
     ) -> Option<Catalog> {
-        let ids: BTreeMap<String, u32> = parsed
-            .iter()
-            .zip(0..)
-            .map(|(p, index)| (p.rule.id.value.clone(), index))
-            .collect();
+        let ids: BTreeMap<String, u32> = parsed.iter().zip(0..).map(|(p, index)| (p.rule.id.value.clone(), index)).collect();
         self.check_heads(&parsed, &ids);
 
         // Effects first: whether a request may be sent depends on every file.
@@ -261,12 +228,7 @@ impl Loader {
 
         let mut requests: Vec<Vec<Request>> = Vec::new();
         for p in &parsed {
-            let compiled = p
-                .rule
-                .requests
-                .iter()
-                .filter_map(|rule| self.request(&p.file, rule))
-                .collect();
+            let compiled = p.rule.requests.iter().filter_map(|rule| self.request(&p.file, rule)).collect();
             requests.push(compiled);
         }
         let mut opened: Vec<(Request, usize)> = Vec::new();
@@ -309,21 +271,10 @@ impl Loader {
             };
             let when = scope.looks(&rule.when);
             let unless = scope.looks(&rule.unless);
-            compiled_openings.push(Opening {
-                request,
-                when,
-                unless,
-            });
+            compiled_openings.push(Opening { request, when, unless });
         }
 
-        self.check_effects(
-            &parsed,
-            &products,
-            &compiled_openings,
-            &openings,
-            &effects,
-            floor,
-        );
+        self.check_effects(&parsed, &products, &compiled_openings, &openings, &effects, floor);
 
         let hash = hash_of(files);
         let index = match index.build() {
@@ -338,10 +289,7 @@ impl Loader {
         let root = sig_ids.get(&Signature::get("/")).copied();
         let absent = sig_ids.get(&Signature::get(crate::ABSENT_PATH)).copied();
         let (Some(root), Some(absent)) = (root, absent) else {
-            self.say_of_file(
-                "openings.yaml",
-                format!("the openings hold GET / and GET {}", crate::ABSENT_PATH),
-            );
+            self.say_of_file("openings.yaml", format!("the openings hold GET / and GET {}", crate::ABSENT_PATH));
             return None;
         };
         Some(Catalog {
@@ -366,27 +314,18 @@ impl Loader {
             self.say_of_file("products", "two files have the same id");
         }
         for p in parsed {
-            let stem = p
-                .file
-                .trim_start_matches("products/")
-                .trim_end_matches(".yaml");
+            let stem = p.file.trim_start_matches("products/").trim_end_matches(".yaml");
             if p.rule.schema != PRODUCT_SCHEMA {
                 self.say_of_file(
                     &p.file,
-                    format!(
-                        "schema is {:?}; this vigie reads {PRODUCT_SCHEMA:?}",
-                        p.rule.schema
-                    ),
+                    format!("schema is {:?}; this vigie reads {PRODUCT_SCHEMA:?}", p.rule.schema),
                 );
             }
             if p.rule.id.value != stem {
                 self.say(
                     &p.file,
                     p.rule.id.defined,
-                    format!(
-                        "id is {:?} and the file is {stem:?}; they are the same",
-                        p.rule.id.value
-                    ),
+                    format!("id is {:?} and the file is {stem:?}; they are the same", p.rule.id.value),
                 );
             }
             for emulated in &p.rule.emulates {
@@ -398,45 +337,24 @@ impl Loader {
                     );
                 }
             }
-            let rules = p.rule.identify.len()
-                + p.rule.posture.len()
-                + p.rule.models.len()
-                + p.rule.leaks.len()
-                + p.rule.tells.len();
+            let rules = p.rule.identify.len() + p.rule.posture.len() + p.rule.models.len() + p.rule.leaks.len() + p.rule.tells.len();
             if rules > MAX_RULES {
-                self.say_of_file(
-                    &p.file,
-                    format!("has {rules} rules; a file has at most {MAX_RULES}"),
-                );
+                self.say_of_file(&p.file, format!("has {rules} rules; a file has at most {MAX_RULES}"));
             }
-            if p.rule
-                .identify
-                .iter()
-                .all(|rule| rule.evidence == EvidenceWeight::Contradicts)
-            {
-                self.say_of_file(
-                    &p.file,
-                    "has no evidence under identify: nothing could ever be this product",
-                );
+            if p.rule.identify.iter().all(|rule| rule.evidence == EvidenceWeight::Contradicts) {
+                self.say_of_file(&p.file, "has no evidence under identify: nothing could ever be this product");
             }
             let mut seen = BTreeSet::new();
             for rule in &p.rule.identify {
                 if !seen.insert(&rule.id.value) {
-                    self.say(
-                        &p.file,
-                        rule.id.defined,
-                        format!("{:?} stands twice under identify", rule.id.value),
-                    );
+                    self.say(&p.file, rule.id.defined, format!("{:?} stands twice under identify", rule.id.value));
                 }
             }
             for finding in p.rule.remedies.keys() {
                 if !crate::FINDINGS.contains(&finding.as_str()) {
                     self.say_of_file(
                         &p.file,
-                        format!(
-                            "remedies: {finding:?} is no finding; there are {}",
-                            crate::FINDINGS.join(", ")
-                        ),
+                        format!("remedies: {finding:?} is no finding; there are {}", crate::FINDINGS.join(", ")),
                     );
                 }
             }
@@ -455,11 +373,7 @@ impl Loader {
     fn request(&mut self, file: &str, rule: &RequestRule) -> Option<Request> {
         let text = rule.send.value.clone();
         let Some((method, path)) = text.split_once(' ') else {
-            self.say(
-                file,
-                rule.send.defined,
-                format!("{text:?}: a request is METHOD PATH"),
-            );
+            self.say(file, rule.send.defined, format!("{text:?}: a request is METHOD PATH"));
             return None;
         };
         if !matches!(method, "GET" | "HEAD" | "POST") {
@@ -489,11 +403,13 @@ impl Loader {
                 "proxy-authorization",
                 "transfer-encoding",
             ];
-            if forbidden.contains(&name.to_ascii_lowercase().as_str())
-                || name.to_ascii_lowercase() != *name
-                || value.contains(['\r', '\n'])
+            if forbidden.contains(&name.to_ascii_lowercase().as_str()) || name.to_ascii_lowercase() != *name || value.contains(['\r', '\n'])
             {
-                self.say(file, rule.send.defined, format!("header {name:?} is not a rule's to send (lower case, no credentials, no framing)"));
+                self.say(
+                    file,
+                    rule.send.defined,
+                    format!("header {name:?} is not a rule's to send (lower case, no credentials, no framing)"),
+                );
             }
         }
         let body = rule.body.as_ref().map(Value::to_string);
@@ -510,11 +426,7 @@ impl Loader {
             sig: self.intern(signature),
             method: method.to_owned(),
             path: path.to_owned(),
-            headers: rule
-                .headers
-                .iter()
-                .map(|(name, value)| (name.clone(), value.clone()))
-                .collect(),
+            headers: rule.headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
             body,
             purpose: rule.purpose,
             when: Vec::new(),
@@ -533,10 +445,7 @@ impl Loader {
     ) -> Result<Request, String> {
         if let Some((method, path)) = send.value.split_once(' ') {
             if method != "GET" || !path.starts_with('/') {
-                return Err(format!(
-                    "{:?}: an opening is GET PATH, or PRODUCT.REQUEST",
-                    send.value
-                ));
+                return Err(format!("{:?}: an opening is GET PATH, or PRODUCT.REQUEST", send.value));
             }
             let sig = self.intern(Signature::get(path));
             return Ok(Request {
@@ -553,12 +462,10 @@ impl Loader {
                 follow: path == "/",
             });
         }
-        let (product, id) = send.value.split_once('.').ok_or_else(|| {
-            format!(
-                "{:?}: an opening is GET PATH, or PRODUCT.REQUEST",
-                send.value
-            )
-        })?;
+        let (product, id) = send
+            .value
+            .split_once('.')
+            .ok_or_else(|| format!("{:?}: an opening is GET PATH, or PRODUCT.REQUEST", send.value))?;
         let number = ids
             .get(product)
             .ok_or_else(|| format!("{product:?} is no product of this catalogue"))?;
@@ -596,18 +503,21 @@ impl Loader {
                 let body = rule.body.as_ref();
                 let own = effects.of_product(number, &request.method, &request.path, body);
                 let Some(own) = own else {
-                    self.say(&p.file, rule.send.defined, format!("{:?} fits none of this file's routes: a request without an effect class is never sent; add it under routes", rule.send.value));
+                    self.say(
+                        &p.file,
+                        rule.send.defined,
+                        format!(
+                            "{:?} fits none of this file's routes: a request without an effect class is never sent; add it under routes",
+                            rule.send.value
+                        ),
+                    );
                     continue;
                 };
                 // A rule pack's word for a product that the embedded catalogue knows is not enough to lower its effect.
                 let floored = floor.and_then(|floor| {
                     let known = floor.by_id.get(&p.rule.id.value);
                     match known {
-                        Some(known) => {
-                            floor
-                                .effects
-                                .of_product(*known, &request.method, &request.path, body)
-                        }
+                        Some(known) => floor.effects.of_product(*known, &request.method, &request.path, body),
                         None => floor.effects.worst(&request.method, &request.path, body),
                     }
                 });
@@ -623,9 +533,7 @@ impl Loader {
                     let whose: BTreeSet<String> = effects
                         .blame(&request.method, &request.path, body)
                         .filter(|(_, e)| *e == effect)
-                        .filter_map(|(n, _)| {
-                            products.get(usize::try_from(n).ok()?).map(|p| p.id.clone())
-                        })
+                        .filter_map(|(n, _)| products.get(usize::try_from(n).ok()?).map(|p| p.id.clone()))
                         .collect();
                     let whose = whose.into_iter().collect::<Vec<_>>().join(", ");
                     self.say(
@@ -651,29 +559,35 @@ impl Loader {
                         None => match rule.on.value.split_once(' ') {
                             Some((method, path)) => (method.to_owned(), path.to_owned(), None),
                             None => {
-                                self.say(&p.file, rule.on.defined, "an open posture looks at one enumerate request, not at \"any\" or \"landing\"");
+                                self.say(
+                                    &p.file,
+                                    rule.on.defined,
+                                    "an open posture looks at one enumerate request, not at \"any\" or \"landing\"",
+                                );
                                 continue;
                             }
                         },
                     };
                     let body = body.and_then(|text| serde_json::from_str(&text).ok());
                     let effect = effects.of_product(number, &method, &path, body.as_ref());
-                    let on_session = product
-                        .requests
-                        .iter()
-                        .any(|r| r.id == rule.on.value && r.session.is_some());
+                    let on_session = product.requests.iter().any(|r| r.id == rule.on.value && r.session.is_some());
                     if effect != Some(Effect::Enumerate) && !on_session {
-                        self.say(&p.file, rule.on.defined, format!("posture open rests on {:?}, which is {}; it rests on an enumerate route", rule.on.value, effect.map_or("no route of this file", Effect::word)));
+                        self.say(
+                            &p.file,
+                            rule.on.defined,
+                            format!(
+                                "posture open rests on {:?}, which is {}; it rests on an enumerate route",
+                                rule.on.value,
+                                effect.map_or("no route of this file", Effect::word)
+                            ),
+                        );
                     }
                 }
             }
         }
         for (opening, rule) in openings.iter().zip(&openings_file.openings) {
             let request = &opening.request;
-            let body = request
-                .body
-                .as_ref()
-                .and_then(|text| serde_json::from_str(text).ok());
+            let body = request.body.as_ref().and_then(|text| serde_json::from_str(text).ok());
             if request.session.is_some() {
                 continue;
             }
@@ -682,10 +596,7 @@ impl Loader {
                 Some(effect) => self.say(
                     "openings.yaml",
                     rule.send.defined,
-                    format!(
-                        "{:?} has the effect {effect} in some product's file",
-                        rule.send.value
-                    ),
+                    format!("{:?} has the effect {effect} in some product's file", rule.send.value),
                 ),
                 None => self.say(
                     "openings.yaml",
@@ -720,7 +631,11 @@ impl Scope<'_> {
             self.loader.say(
                 self.file,
                 on.defined,
-                format!("{:?} is no request of this file ({}); write METHOD PATH, a request's id, landing or any", on.value, known.join(", ")),
+                format!(
+                    "{:?} is no request of this file ({}); write METHOD PATH, a request's id, landing or any",
+                    on.value,
+                    known.join(", ")
+                ),
             );
             return None;
         };
@@ -731,12 +646,7 @@ impl Scope<'_> {
         };
         let id = self.loader.sig_ids.get(&signature).copied();
         match id {
-            Some(id)
-                if self.opening_sigs.contains(&id)
-                    || self.own.iter().any(|request| request.sig == id) =>
-            {
-                Some(Place::Sig(id))
-            }
+            Some(id) if self.opening_sigs.contains(&id) || self.own.iter().any(|request| request.sig == id) => Some(Place::Sig(id)),
             _ => {
                 self.loader.say(
                     self.file,
@@ -759,10 +669,7 @@ impl Scope<'_> {
     }
 
     fn looks(&mut self, clauses: &[Clause]) -> Vec<Look> {
-        clauses
-            .iter()
-            .filter_map(|clause| self.look(clause))
-            .collect()
+        clauses.iter().filter_map(|clause| self.look(clause)).collect()
     }
 
     fn guards(&mut self, (also, either, unless): (&[Clause], &[Clause], &[Clause])) -> Guards {
@@ -776,23 +683,14 @@ impl Scope<'_> {
     fn list(&mut self, rule: &ListRule) -> Option<CompiledList> {
         let look = self.look(&rule.clause())?;
         if rule.each.is_some() && !rule.fields.contains_key("name") {
-            self.loader
-                .say(self.file, rule.on.defined, "fields needs a name");
+            self.loader.say(self.file, rule.on.defined, "fields needs a name");
         }
-        for key in rule
-            .fields
-            .keys()
-            .chain(rule.always.keys())
-            .chain(rule.map.keys())
-        {
+        for key in rule.fields.keys().chain(rule.always.keys()).chain(rule.map.keys()) {
             if !crate::read::FIELDS.contains(&key.as_str()) {
                 self.loader.say(
                     self.file,
                     rule.on.defined,
-                    format!(
-                        "{key:?} is no field; there are {}",
-                        crate::read::FIELDS.join(", ")
-                    ),
+                    format!("{key:?} is no field; there are {}", crate::read::FIELDS.join(", ")),
                 );
             }
         }
@@ -841,7 +739,11 @@ impl Scope<'_> {
                 let literal = literal(&clause);
                 *unindexed += usize::from(literal.is_none());
                 if literal.is_none() && written.evidence == EvidenceWeight::Unique {
-                    self.loader.say(self.file, written.id.defined, "unique evidence shows a literal of at least 4 characters (in body, title, header, location, or json)");
+                    self.loader.say(
+                        self.file,
+                        written.id.defined,
+                        "unique evidence shows a literal of at least 4 characters (in body, title, header, location, or json)",
+                    );
                 }
                 index.add(look.place, (number, position), literal);
             }
@@ -913,9 +815,9 @@ impl Scope<'_> {
             })
             .collect();
         let prove = rule.prove.as_ref().and_then(|written| {
-            let found = requests.iter().position(|request| {
-                request.id == written.request.value && request.purpose == Purpose::Prove
-            });
+            let found = requests
+                .iter()
+                .position(|request| request.id == written.request.value && request.purpose == Purpose::Prove);
             if found.is_none() {
                 self.loader.say(
                     self.file,
@@ -933,26 +835,14 @@ impl Scope<'_> {
             ports: rule.ports.clone(),
             versions: rule.versions,
             packages: rule.packages.clone(),
-            emulates: rule
-                .emulates
-                .iter()
-                .filter_map(|id| ids.get(&id.value).copied())
-                .collect(),
+            emulates: rule.emulates.iter().filter_map(|id| ids.get(&id.value).copied()).collect(),
             since: rule.since.clone(),
             neighbours: rule.neighbours.clone(),
             last_resort: rule.last_resort,
             routes: rule
                 .routes
                 .iter()
-                .map(|(effect, routes)| {
-                    (
-                        *effect,
-                        routes
-                            .iter()
-                            .map(|r| r.value.clone())
-                            .collect::<Vec<Route>>(),
-                    )
-                })
+                .map(|(effect, routes)| (*effect, routes.iter().map(|r| r.value.clone()).collect::<Vec<Route>>()))
                 .collect(),
             requests,
             evidence,

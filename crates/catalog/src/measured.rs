@@ -34,11 +34,7 @@ impl Counts {
     #[must_use]
     pub fn confidence(self) -> f64 {
         let chance = f64::from(self.right + 1) / f64::from(self.right + self.wrong + 2);
-        if self.recorded == 0 {
-            chance.min(0.8)
-        } else {
-            chance
-        }
+        if self.recorded == 0 { chance.min(0.8) } else { chance }
     }
 }
 
@@ -52,18 +48,12 @@ impl Measured {
     #[must_use]
     pub fn embedded() -> Self {
         #[expect(clippy::expect_used, reason = "a test reads the same file")]
-        serde_json::from_str(include_str!("../../../catalog/measured.json"))
-            .expect("catalog/measured.json is of its schema")
+        serde_json::from_str(include_str!("../../../catalog/measured.json")).expect("catalog/measured.json is of its schema")
     }
 
     /// The highest confidence a product may have; 0.5, the rule of succession over nothing, for one without fixtures.
     #[must_use]
     pub fn confidence(&self, product: &str) -> f64 {
-        self.products
-            .get(product)
-            .copied()
-            .unwrap_or_default()
-            .confidence()
-            .min(0.99)
+        self.products.get(product).copied().unwrap_or_default().confidence().min(0.99)
     }
 }

@@ -52,9 +52,7 @@ impl Pattern {
             None => return Err("an empty pattern fits everything".to_owned()),
         };
         match &pattern {
-            Self::Contains(s) | Self::Start(s) if s.is_empty() => {
-                Err("an empty pattern fits everything".to_owned())
-            }
+            Self::Contains(s) | Self::Start(s) if s.is_empty() => Err("an empty pattern fits everything".to_owned()),
             _ => Ok(pattern),
         }
     }
@@ -126,10 +124,7 @@ impl Take {
         }
         let regex = compile(text)?;
         if regex.captures_len() != 2 {
-            return Err(format!(
-                "{text:?} needs exactly one group (…), it has {}",
-                regex.captures_len() - 1
-            ));
+            return Err(format!("{text:?} needs exactly one group (…), it has {}", regex.captures_len() - 1));
         }
         Ok(Self(regex))
     }
@@ -175,15 +170,11 @@ impl<'de, T: FromScalar + Deserialize<'de>> Deserialize<'de> for OneOrMany<T> {
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
-                T::from_text(text)
-                    .map(|one| OneOrMany(vec![one]))
-                    .map_err(E::custom)
+                T::from_text(text).map(|one| OneOrMany(vec![one])).map_err(E::custom)
             }
 
             fn visit_u64<E: de::Error>(self, number: u64) -> Result<Self::Value, E> {
-                T::from_number(number)
-                    .map(|one| OneOrMany(vec![one]))
-                    .map_err(E::custom)
+                T::from_number(number).map(|one| OneOrMany(vec![one])).map_err(E::custom)
             }
 
             fn visit_i64<E: de::Error>(self, number: i64) -> Result<Self::Value, E> {
@@ -245,23 +236,16 @@ mod tests {
 
     #[test]
     fn notation() {
-        let fits =
-            |pattern: &str, text: &str| Pattern::parse(pattern, false).expect("parses").fits(text);
+        let fits = |pattern: &str, text: &str| Pattern::parse(pattern, false).expect("parses").fits(text);
         assert!(fits("is running", "Ollama is running"));
         assert!(fits("=Ollama is running", "Ollama is running\n"));
         assert!(!fits("=Ollama", "Ollama is running"));
         assert!(fits("^Ollama", " Ollama"));
         assert!(fits("~(?i)^b\\d+$", "B12"));
         assert!(Pattern::parse("", false).is_err());
-        assert!(
-            Pattern::parse("=", false).is_ok(),
-            "an empty whole text is a real test"
-        );
+        assert!(Pattern::parse("=", false).is_ok(), "an empty whole text is a real test");
         assert!(Pattern::parse("~(", false).is_err());
-        assert!(
-            Pattern::parse("vllm", true).is_err(),
-            "a bare word is no JSON test"
-        );
+        assert!(Pattern::parse("vllm", true).is_err(), "a bare word is no JSON test");
     }
 
     #[test]

@@ -46,9 +46,7 @@ impl Pointer {
                 match key.split_once('*') {
                     None => Ok(Segment::Key(key)),
                     Some(("", "")) => Ok(Segment::Every),
-                    Some((_, after)) if after.contains('*') => {
-                        Err(format!("{text:?}: one * in a segment"))
-                    }
+                    Some((_, after)) if after.contains('*') => Err(format!("{text:?}: one * in a segment")),
                     Some((before, after)) => Ok(Segment::Like(before.to_owned(), after.to_owned())),
                 }
             })
@@ -85,11 +83,7 @@ impl Pointer {
     /// The first value it points at.
     #[must_use]
     pub fn first<'v>(&self, root: &'v Value) -> Option<&'v Value> {
-        if self
-            .segments
-            .iter()
-            .all(|segment| matches!(segment, Segment::Key(_)))
-        {
+        if self.segments.iter().all(|segment| matches!(segment, Segment::Key(_))) {
             let mut value = root;
             for segment in &self.segments {
                 let Segment::Key(key) = segment else {
@@ -105,18 +99,11 @@ impl Pointer {
     /// The last key that must stand in a document where it points at something.
     #[must_use]
     pub fn literal(&self) -> Option<&str> {
-        self.segments
-            .iter()
-            .rev()
-            .find_map(|segment| match segment {
-                Segment::Key(key) if key.parse::<usize>().is_err() => Some(key.as_str()),
-                Segment::Like(before, after) => Some(if before.len() > after.len() {
-                    before
-                } else {
-                    after
-                }),
-                _ => None,
-            })
+        self.segments.iter().rev().find_map(|segment| match segment {
+            Segment::Key(key) if key.parse::<usize>().is_err() => Some(key.as_str()),
+            Segment::Like(before, after) => Some(if before.len() > after.len() { before } else { after }),
+            _ => None,
+        })
     }
 }
 
@@ -135,11 +122,7 @@ fn step<'v>(segment: &Segment, value: &'v Value, next: &mut Vec<&'v Value>) {
         (Segment::Every, Value::Object(map)) => next.extend(map.values().take(MAX_VALUES)),
         (Segment::Like(before, after), Value::Object(map)) => next.extend(
             map.iter()
-                .filter(|(key, _)| {
-                    key.len() >= before.len() + after.len()
-                        && key.starts_with(before)
-                        && key.ends_with(after)
-                })
+                .filter(|(key, _)| key.len() >= before.len() + after.len() && key.starts_with(before) && key.ends_with(after))
                 .map(|(_, value)| value),
         ),
         _ => {}
@@ -148,11 +131,7 @@ fn step<'v>(segment: &Segment, value: &'v Value, next: &mut Vec<&'v Value>) {
 
 impl fmt::Display for Pointer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.text.is_empty() {
-            "the document"
-        } else {
-            &self.text
-        })
+        f.write_str(if self.text.is_empty() { "the document" } else { &self.text })
     }
 }
 
@@ -170,7 +149,8 @@ mod tests {
 
     #[test]
     fn points() {
-        let document = json!({"data": [{"id": "a"}, {"id": "b"}], "model_info": {"llama.context_length": 4096, "general.name": "x"}, "a/b": 1});
+        let document =
+            json!({"data": [{"id": "a"}, {"id": "b"}], "model_info": {"llama.context_length": 4096, "general.name": "x"}, "a/b": 1});
         let all = |text: &str| {
             Pointer::parse(text)
                 .expect("parses")
@@ -191,16 +171,8 @@ mod tests {
 
     #[test]
     fn literals_are_keys() {
-        assert_eq!(
-            Pointer::parse("/data/*/owned_by")
-                .expect("parses")
-                .literal(),
-            Some("owned_by")
-        );
-        assert_eq!(
-            Pointer::parse("/data/0").expect("parses").literal(),
-            Some("data")
-        );
+        assert_eq!(Pointer::parse("/data/*/owned_by").expect("parses").literal(), Some("owned_by"));
+        assert_eq!(Pointer::parse("/data/0").expect("parses").literal(), Some("data"));
         assert_eq!(Pointer::parse("").expect("parses").literal(), None);
     }
 }

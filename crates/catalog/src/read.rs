@@ -62,8 +62,7 @@ pub(crate) fn version(product: &Product, seen: &Record) -> Known<String> {
             let Some(reply) = view.reply() else { continue };
             refused |= matches!(reply.status, 401 | 403);
             answered |= reply.status < 400;
-            let status_fits =
-                entry.rule.status.0.is_empty() || entry.rule.status.0.contains(&reply.status);
+            let status_fits = entry.rule.status.0.is_empty() || entry.rule.status.0.contains(&reply.status);
             if !status_fits || !entry.guards.pass(seen) {
                 continue;
             }
@@ -73,10 +72,7 @@ pub(crate) fn version(product: &Product, seen: &Record) -> Known<String> {
                     continue;
                 }
                 if product.hidden.iter().any(|hidden| hidden == text) {
-                    return Known::unknown_because(
-                        Why::Hidden,
-                        format!("it says {text:?}, which is no version"),
-                    );
+                    return Known::unknown_because(Why::Hidden, format!("it says {text:?}, which is no version"));
                 }
                 return Known::Known(text.to_owned());
             }
@@ -112,15 +108,10 @@ fn take_version(rule: &VersionRule, view: &View) -> Option<String> {
                 use base64::Engine as _;
                 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
                 let trimmed = text.trim();
-                let bytes = STANDARD
-                    .decode(trimmed)
-                    .or_else(|_| STANDARD_NO_PAD.decode(trimmed))
-                    .ok()?;
+                let bytes = STANDARD.decode(trimmed).or_else(|_| STANDARD_NO_PAD.decode(trimmed)).ok()?;
                 String::from_utf8(bytes).ok()?
             }
-            Step::Json(pointer) => {
-                scalar(pointer.first(&serde_json::from_str::<Value>(&text).ok()?)?)?
-            }
+            Step::Json(pointer) => scalar(pointer.first(&serde_json::from_str::<Value>(&text).ok()?)?)?,
             Step::Take(take) => take.take(&text)?.to_owned(),
         };
     }
@@ -137,17 +128,8 @@ fn scalar(value: &Value) -> Option<String> {
 }
 
 /// What a stranger meets, and the request that showed it.
-pub(crate) fn posture(
-    product: Option<&Product>,
-    catalog: &Catalog,
-    seen: &Record,
-) -> (Known<Posture>, Option<String>) {
-    let named = |view: &View| {
-        Some(format!(
-            "{} {}",
-            view.exchange.request.method, view.exchange.request.path
-        ))
-    };
+pub(crate) fn posture(product: Option<&Product>, catalog: &Catalog, seen: &Record) -> (Known<Posture>, Option<String>) {
+    let named = |view: &View| Some(format!("{} {}", view.exchange.request.method, view.exchange.request.path));
     if let Some(product) = product {
         for rule in &product.posture {
             if let Some(view) = rule.look.find(seen)
@@ -169,13 +151,7 @@ pub(crate) fn posture(
                 .get(&product.id)
                 .and_then(|number| {
                     catalog
-                        .permit(
-                            Some(*number),
-                            &request.method,
-                            &request.path,
-                            Some(&request.body),
-                            false,
-                        )
+                        .permit(Some(*number), &request.method, &request.path, Some(&request.body), false)
                         .ok()
                 })
                 .is_some_and(|effect| effect == vigie_model::Effect::Enumerate),
@@ -189,9 +165,7 @@ pub(crate) fn posture(
             401 if has_scheme(reply.header("www-authenticate"), "basic") => Posture::Login,
             401 => Posture::Key,
             403 => Posture::Forbidden,
-            301..=303 | 307 | 308 if reply.header("location").is_some_and(is_sign_in) => {
-                Posture::Login
-            }
+            301..=303 | 307 | 308 if reply.header("location").is_some_and(is_sign_in) => Posture::Login,
             _ => continue,
         };
         refusal = refusal.or(Some((found, view)));
@@ -201,44 +175,27 @@ pub(crate) fn posture(
     }
     match refusal {
         // An unrecognised endpoint is behind a door only if every path is.
-        Some((found, view)) if product.is_some() || all_refused(seen) => {
-            (Known::Known(found), named(view))
-        }
+        Some((found, view)) if product.is_some() || all_refused(seen) => (Known::Known(found), named(view)),
         _ if looked == 0 => (Known::unknown(Why::NotAsked), None),
-        _ => (
-            Known::unknown_because(Why::NotCarried, "no rule fits what it answered"),
-            None,
-        ),
+        _ => (Known::unknown_because(Why::NotCarried, "no rule fits what it answered"), None),
     }
 }
 
 fn all_refused(seen: &Record) -> bool {
     seen.every().iter().filter_map(View::reply).all(|reply| {
-        matches!(reply.status, 401 | 403)
-            || ((300..400).contains(&reply.status)
-                && reply.header("location").is_some_and(is_sign_in))
+        matches!(reply.status, 401 | 403) || ((300..400).contains(&reply.status) && reply.header("location").is_some_and(is_sign_in))
     })
 }
 
 fn has_scheme(header: Option<&str>, scheme: &str) -> bool {
-    header.is_some_and(|value| {
-        value
-            .get(..scheme.len())
-            .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
-    })
+    header.is_some_and(|value| value.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)))
 }
 
 fn is_sign_in(location: &str) -> bool {
-    let path = location
-        .split(['?', '#'])
-        .next()
-        .unwrap_or_default()
-        .to_ascii_lowercase();
-    [
-        "login", "signin", "sign-in", "sign_in", "oauth2", "oauth", "auth", "sso", "saml",
-    ]
-    .iter()
-    .any(|word| path.split('/').any(|part| part == *word))
+    let path = location.split(['?', '#']).next().unwrap_or_default().to_ascii_lowercase();
+    ["login", "signin", "sign-in", "sign_in", "oauth2", "oauth", "auth", "sso", "saml"]
+        .iter()
+        .any(|word| path.split('/').any(|part| part == *word))
 }
 
 /// One element of a list, with the key it stands under in an object.
@@ -255,10 +212,7 @@ fn elements<'s>(list: &CompiledList, seen: &'s Record) -> Option<Vec<Element<'s>
     }
     let json = view.json()?;
     let Some(each) = &list.rule.each else {
-        return Some(vec![Element {
-            key: None,
-            value: json,
-        }]);
+        return Some(vec![Element { key: None, value: json }]);
     };
     let values = each.all(json);
     let found = *values.first()?;
@@ -267,21 +221,9 @@ fn elements<'s>(list: &CompiledList, seen: &'s Record) -> Option<Vec<Element<'s>
     }
     let all: Vec<Element<'s>> = match found {
         // A pointer that ends in `*` gives the elements themselves.
-        _ if values.len() > 1 || each.as_str().ends_with("/*") => values
-            .into_iter()
-            .map(|value| Element { key: None, value })
-            .collect(),
-        Value::Array(items) => items
-            .iter()
-            .map(|value| Element { key: None, value })
-            .collect(),
-        Value::Object(members) => members
-            .iter()
-            .map(|(key, value)| Element {
-                key: Some(key),
-                value,
-            })
-            .collect(),
+        _ if values.len() > 1 || each.as_str().ends_with("/*") => values.into_iter().map(|value| Element { key: None, value }).collect(),
+        Value::Array(items) => items.iter().map(|value| Element { key: None, value }).collect(),
+        Value::Object(members) => members.iter().map(|(key, value)| Element { key: Some(key), value }).collect(),
         _ => return None,
     };
     Some(
@@ -299,11 +241,7 @@ fn elements<'s>(list: &CompiledList, seen: &'s Record) -> Option<Vec<Element<'s>
 }
 
 /// What a field says of an element: the first of its places that gives something that is not null.
-fn field<'v>(
-    list: &'v CompiledList,
-    name: &str,
-    element: &Element<'v>,
-) -> Option<std::borrow::Cow<'v, Value>> {
+fn field<'v>(list: &'v CompiledList, name: &str, element: &Element<'v>) -> Option<std::borrow::Cow<'v, Value>> {
     use std::borrow::Cow;
     if let Some(Field(places)) = list.rule.fields.get(name) {
         for place in places {
@@ -315,18 +253,13 @@ fn field<'v>(
                 }
                 FieldPlace::At(pointer, take) => {
                     // An element that is itself a text is named by it.
-                    let Some(value) = pointer
-                        .first(element.value)
-                        .filter(|value| !value.is_null())
-                    else {
+                    let Some(value) = pointer.first(element.value).filter(|value| !value.is_null()) else {
                         continue;
                     };
                     match take {
                         None => return Some(Cow::Borrowed(value)),
                         Some(take) => {
-                            if let Some(part) =
-                                scalar(value).and_then(|text| take.take(&text).map(str::to_owned))
-                            {
+                            if let Some(part) = scalar(value).and_then(|text| take.take(&text).map(str::to_owned)) {
                                 return Some(Cow::Owned(Value::String(part)));
                             }
                         }
@@ -420,39 +353,21 @@ pub(crate) fn model_names(catalog: &Catalog, product: &Product, seen: &Record) -
 }
 
 /// A model for the owner's proof: local, and in memory unless one may be loaded.
-pub(crate) fn model_for_proof(
-    catalog: &Catalog,
-    product: &Product,
-    seen: &Record,
-    may_load: bool,
-) -> Option<String> {
+pub(crate) fn model_for_proof(catalog: &Catalog, product: &Product, seen: &Record, may_load: bool) -> Option<String> {
     let models = models(catalog, product, seen, &Known::unknown(Why::NotAsked)).into_known()?;
     let running = running(product, seen).into_known().unwrap_or_default();
     let local = |model: &&Model| model.remote.known() != Some(&true);
-    let loaded = |model: &&Model| {
-        model.loaded.known() == Some(&true) || running.iter().any(|r| r.name == model.name)
-    };
+    let loaded = |model: &&Model| model.loaded.known() == Some(&true) || running.iter().any(|r| r.name == model.name);
     models
         .iter()
         .filter(local)
         .find(loaded)
-        .or_else(|| {
-            if may_load {
-                models.iter().find(local)
-            } else {
-                None
-            }
-        })
+        .or_else(|| if may_load { models.iter().find(local) } else { None })
         .map(|model| model.name.clone())
 }
 
 /// The models; known none and unknown are two things.
-pub(crate) fn models(
-    catalog: &Catalog,
-    product: &Product,
-    seen: &Record,
-    version: &Known<String>,
-) -> Known<Vec<Model>> {
+pub(crate) fn models(catalog: &Catalog, product: &Product, seen: &Record, version: &Known<String>) -> Known<Vec<Model>> {
     let mut models: Vec<Model> = Vec::new();
     let mut place: BTreeMap<String, usize> = BTreeMap::new();
     let mut known = false;
@@ -463,8 +378,7 @@ pub(crate) fn models(
         let first = !known;
         known = true;
         for element in elements {
-            let Some(name) = text(list, "name", &element).map(|name| shorten(&name, MAX_NAME))
-            else {
+            let Some(name) = text(list, "name", &element).map(|name| shorten(&name, MAX_NAME)) else {
                 continue;
             };
             let at = match place.get(&name) {
@@ -480,10 +394,7 @@ pub(crate) fn models(
         }
     }
     if !known {
-        return Known::unknown(unread(
-            product.models.iter().map(|list| list.look.place),
-            seen,
-        ));
+        return Known::unknown(unread(product.models.iter().map(|list| list.look.place), seen));
     }
     if let Some(details) = &product.details {
         for (name, index) in &seen.models {
@@ -493,19 +404,9 @@ pub(crate) fn models(
             if crate::clause::fits(&details.look.clause, view)
                 && let Some(json) = view.json()
             {
-                fill(
-                    catalog,
-                    details,
-                    &Element {
-                        key: None,
-                        value: json,
-                    },
-                    &mut models[*at],
-                );
+                fill(catalog, details, &Element { key: None, value: json }, &mut models[*at]);
                 // A reply in full that holds no system prompt says that there is none.
-                if details.rule.fields.contains_key("system_prompt")
-                    && models[*at].system_prompt.why() == Some(Why::NotCarried)
-                {
+                if details.rule.fields.contains_key("system_prompt") && models[*at].system_prompt.why() == Some(Why::NotCarried) {
                     let none = catalog.markers.print("");
                     models[*at].uncensored_by_prompt = Known::Known(false);
                     models[*at].system_prompt = Known::Known(none);
@@ -534,9 +435,7 @@ pub(crate) fn models(
         model.uncensored_by_name = Known::Known(marked);
         if model.uncensored_by_prompt.why() == Some(Why::NotCarried) {
             model.uncensored_by_prompt = match &model.system_prompt {
-                Known::Known(print) => {
-                    Known::Known(print.class == vigie_model::PromptClass::Uncensored)
-                }
+                Known::Known(print) => Known::Known(print.class == vigie_model::PromptClass::Uncensored),
                 Known::Unknown(unknown) => Known::Unknown(unknown.clone()),
             };
         }
@@ -616,10 +515,7 @@ fn fill(catalog: &Catalog, list: &CompiledList, element: &Element<'_>, model: &m
     );
     set(&mut model.format, text(list, "format", element));
     set(&mut model.size_bytes, count(list, "size_bytes", element));
-    set(
-        &mut model.context_length,
-        count(list, "context_length", element),
-    );
+    set(&mut model.context_length, count(list, "context_length", element));
     set(&mut model.capabilities, capabilities(list, element));
     set(&mut model.modified, instant(list, "modified", element));
     set(&mut model.remote_host, text(list, "remote_host", element));
@@ -640,10 +536,7 @@ fn fill(catalog: &Catalog, list: &CompiledList, element: &Element<'_>, model: &m
     if model.remote_host.is_known() && !model.remote.is_known() {
         model.remote = Known::Known(true);
     }
-    for (name, target) in [
-        ("template", &mut model.template),
-        ("system_prompt", &mut model.system_prompt),
-    ] {
+    for (name, target) in [("template", &mut model.template), ("system_prompt", &mut model.system_prompt)] {
         if !target.is_known()
             && let Some(value) = field(list, name, element)
             && let Some(text) = scalar(&value)
@@ -658,12 +551,7 @@ fn too_old(product: &Product, version: &Known<String>, model: &mut Model) {
     let Some(version) = version.known() else {
         return;
     };
-    let old = |thing: &str| {
-        product
-            .since
-            .get(thing)
-            .is_some_and(|since| before(version, since))
-    };
+    let old = |thing: &str| product.since.get(thing).is_some_and(|since| before(version, since));
     if model.capabilities.why() == Some(Why::NotCarried) && old("capabilities") {
         model.capabilities = Known::unknown(Why::TooOld);
     }
@@ -675,9 +563,7 @@ fn too_old(product: &Product, version: &Known<String>, model: &mut Model) {
             .since
             .iter()
             .filter_map(|(thing, since)| Some((thing.strip_prefix("capability.")?, since)))
-            .filter(|(word, since)| {
-                before(version, since) && !capabilities.iter().any(|c| c.as_str() == *word)
-            })
+            .filter(|(word, since)| before(version, since) && !capabilities.iter().any(|c| c.as_str() == *word))
             .map(|(word, _)| Capability::new(word))
             .collect();
     }
@@ -688,13 +574,7 @@ pub(crate) fn before(version: &str, since: &str) -> bool {
     let numbers = |text: &str| -> Vec<u64> {
         text.trim_start_matches(['v', 'b'])
             .split(['.', '-', '+', '_'])
-            .map_while(|part| {
-                part.chars()
-                    .take_while(char::is_ascii_digit)
-                    .collect::<String>()
-                    .parse()
-                    .ok()
-            })
+            .map_while(|part| part.chars().take_while(char::is_ascii_digit).collect::<String>().parse().ok())
             .collect()
     };
     let (a, b) = (numbers(version), numbers(since));
@@ -708,23 +588,18 @@ pub(crate) fn running(product: &Product, seen: &Record) -> Known<Vec<RunningMode
             continue;
         };
         let models = elements.iter().filter_map(|element| {
-            let known =
-                |value: Option<u64>| value.map_or(Known::unknown(Why::NotCarried), Known::Known);
+            let known = |value: Option<u64>| value.map_or(Known::unknown(Why::NotCarried), Known::Known);
             Some(RunningModel {
                 name: shorten(&text(list, "name", element)?, MAX_NAME),
                 size_bytes: known(count(list, "size_bytes", element)),
                 vram_bytes: known(count(list, "vram_bytes", element)),
                 context_length: known(count(list, "context_length", element)),
-                expires: instant(list, "expires", element)
-                    .map_or(Known::unknown(Why::NotCarried), Known::Known),
+                expires: instant(list, "expires", element).map_or(Known::unknown(Why::NotCarried), Known::Known),
             })
         });
         return Known::Known(models.collect());
     }
-    Known::unknown(unread(
-        product.running.iter().map(|list| list.look.place),
-        seen,
-    ))
+    Known::unknown(unread(product.running.iter().map(|list| list.look.place), seen))
 }
 
 /// The tools, with their risk classes.
@@ -746,10 +621,7 @@ pub(crate) fn tools(catalog: &Catalog, product: &Product, seen: &Record) -> Know
         });
         return Known::Known(tools.collect());
     }
-    Known::unknown(unread(
-        product.tools.iter().map(|list| list.look.place),
-        seen,
-    ))
+    Known::unknown(unread(product.tools.iter().map(|list| list.look.place), seen))
 }
 
 #[cfg(test)]

@@ -42,17 +42,12 @@ impl Route {
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut words = text.split_whitespace();
         let method = words.next().unwrap_or_default();
-        if !matches!(
-            method,
-            "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS" | "ANY"
-        ) {
+        if !matches!(method, "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS" | "ANY") {
             return Err(format!(
                 "{text:?}: a route starts with GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS or ANY"
             ));
         }
-        let path = words
-            .next()
-            .ok_or_else(|| format!("{text:?}: the path is missing"))?;
+        let path = words.next().ok_or_else(|| format!("{text:?}: the path is missing"))?;
         let parts = parse_path(path)?;
         let mut route = Self {
             text: text.to_owned(),
@@ -69,34 +64,13 @@ impl Route {
                     if words.next() != Some("=") {
                         return Err(format!("{text:?}: after if come a pointer, = and a value"));
                     }
-                    let value = words.next().ok_or_else(|| {
-                        format!("{text:?}: the value after = is missing (\"\" for an empty text)")
-                    })?;
-                    route.operation = Some((
-                        pointer,
-                        if value == "\"\"" {
-                            String::new()
-                        } else {
-                            value.to_owned()
-                        },
-                    ));
+                    let value = words
+                        .next()
+                        .ok_or_else(|| format!("{text:?}: the value after = is missing (\"\" for an empty text)"))?;
+                    route.operation = Some((pointer, if value == "\"\"" { String::new() } else { value.to_owned() }));
                 }
-                "since" => {
-                    route.since = Some(
-                        words
-                            .next()
-                            .ok_or_else(|| format!("{text:?}: a version follows since"))?
-                            .to_owned(),
-                    )
-                }
-                "until" => {
-                    route.until = Some(
-                        words
-                            .next()
-                            .ok_or_else(|| format!("{text:?}: a version follows until"))?
-                            .to_owned(),
-                    )
-                }
+                "since" => route.since = Some(words.next().ok_or_else(|| format!("{text:?}: a version follows since"))?.to_owned()),
+                "until" => route.until = Some(words.next().ok_or_else(|| format!("{text:?}: a version follows until"))?.to_owned()),
                 other => {
                     return Err(format!(
                         "{text:?}: {other:?} belongs nowhere; if, since and until may follow the path"
@@ -143,7 +117,10 @@ impl Route {
         match body.and_then(|body| pointer.first(body)) {
             Some(Value::String(text)) => text == expected,
             Some(Value::Null) | None => expected.is_empty(),
-            Some(other) => other.to_string() == *expected,
+            Some(other) => {
+                let text = other.to_string();
+                text == *expected
+            }
         }
     }
 
@@ -163,18 +140,14 @@ impl Route {
 }
 
 fn parse_path(path: &str) -> Result<Vec<Part>, String> {
-    let rest = path
-        .strip_prefix('/')
-        .ok_or_else(|| format!("{path:?}: a path starts with /"))?;
+    let rest = path.strip_prefix('/').ok_or_else(|| format!("{path:?}: a path starts with /"))?;
     let count = rest.split('/').count();
     rest.split('/')
         .enumerate()
         .map(
             |(index, segment)| match segment.strip_prefix('{').and_then(|s| s.strip_suffix('}')) {
                 Some(name) if name.ends_with("...") && index + 1 == count => Ok(Part::Rest),
-                Some(name) if name.ends_with("...") => {
-                    Err(format!("{path:?}: {{{name}}} stands last or not at all"))
-                }
+                Some(name) if name.ends_with("...") => Err(format!("{path:?}: {{{name}}} stands last or not at all")),
                 Some(_) => Ok(Part::One),
                 None => Ok(Part::Text(segment.to_owned())),
             },
@@ -218,23 +191,12 @@ impl EffectTable {
 
     /// The worst effect that this one product gives it.
     #[must_use]
-    pub fn of_product(
-        &self,
-        product: u32,
-        method: &str,
-        path: &str,
-        body: Option<&Value>,
-    ) -> Option<Effect> {
+    pub fn of_product(&self, product: u32, method: &str, path: &str, body: Option<&Value>) -> Option<Effect> {
         self.effects(method, path, body, Some(product)).max()
     }
 
     /// Who gives the request that effect or a worse one, for error texts.
-    pub fn blame<'t>(
-        &'t self,
-        method: &'t str,
-        path: &'t str,
-        body: Option<&'t Value>,
-    ) -> impl Iterator<Item = (u32, Effect)> + 't {
+    pub fn blame<'t>(&'t self, method: &'t str, path: &'t str, body: Option<&'t Value>) -> impl Iterator<Item = (u32, Effect)> + 't {
         self.candidates(path)
             .filter(move |(route, _, _)| fits(route, method, path, body))
             .map(|(_, effect, product)| (*product, *effect))
@@ -291,10 +253,7 @@ mod tests {
         assert!(!route("GET /v1/models/{model}").fits("GET", "/v1/models/", None));
         assert!(!route("GET /v1/models/{model}").fits("GET", "/v1/models/x/y", None));
         assert!(route("GET /static/{rest...}").fits("GET", "/static/a/b", None));
-        assert!(
-            !route("GET /mcp").fits("GET", "/mcp/", None),
-            "a trailing slash is another path"
-        );
+        assert!(!route("GET /mcp").fits("GET", "/mcp/", None), "a trailing slash is another path");
         assert!(route("GET /mcp/").fits("GET", "/mcp/", None));
         assert!(Route::parse("FETCH /").is_err());
         assert!(Route::parse("GET x").is_err());
@@ -321,10 +280,7 @@ mod tests {
         table.add(2, route("GET /{any...}"), Effect::Identify);
         assert_eq!(table.worst("GET", "/health", None), Some(Effect::Infer));
         assert_eq!(table.worst("HEAD", "/health", None), Some(Effect::Infer));
-        assert_eq!(
-            table.of_product(0, "GET", "/health", None),
-            Some(Effect::Identify)
-        );
+        assert_eq!(table.of_product(0, "GET", "/health", None), Some(Effect::Identify));
         assert_eq!(table.worst("GET", "/other", None), Some(Effect::Identify));
         assert_eq!(table.worst("POST", "/other", None), None);
     }

@@ -462,14 +462,11 @@ impl<'de> Deserialize<'de> for FieldPlace {
                         "at" => at = Some(map.next_value()?),
                         "take" => take = Some(map.next_value()?),
                         other => {
-                            return Err(de::Error::custom(format!(
-                                "{other:?} is not a key here: at, take"
-                            )));
+                            return Err(de::Error::custom(format!("{other:?} is not a key here: at, take")));
                         }
                     }
                 }
-                at.map(|at| FieldPlace::At(at, take))
-                    .ok_or_else(|| de::Error::missing_field("at"))
+                at.map(|at| FieldPlace::At(at, take)).ok_or_else(|| de::Error::missing_field("at"))
             }
         }
 
@@ -489,14 +486,11 @@ impl<'de> Deserialize<'de> for Field {
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Field, E> {
-                FieldPlace::parse(text)
-                    .map(|place| Field(vec![place]))
-                    .map_err(E::custom)
+                FieldPlace::parse(text).map(|place| Field(vec![place])).map_err(E::custom)
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Field, A::Error> {
-                FieldPlace::deserialize(de::value::MapAccessDeserializer::new(map))
-                    .map(|place| Field(vec![place]))
+                FieldPlace::deserialize(de::value::MapAccessDeserializer::new(map)).map(|place| Field(vec![place]))
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Field, A::Error> {

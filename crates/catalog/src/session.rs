@@ -1,6 +1,6 @@
 //! The conversation with one endpoint: replies choose the next request.
 //!
-//! A pure state machine: [`Session::next`] says what to ask, the caller sends it and gives the exchange to
+//! A pure state machine: [`Session::next_ask`] says what to ask, the caller sends it and gives the exchange to
 //! [`Session::answer`], [`Session::conclude`] says what was learned.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -127,9 +127,7 @@ pub(crate) struct Record {
 
 impl Seen for Record {
     fn at(&self, sig: SigId) -> Option<&View> {
-        self.by_sig
-            .get(&sig)
-            .and_then(|index| self.views.get(*index))
+        self.by_sig.get(&sig).and_then(|index| self.views.get(*index))
     }
 
     fn landing(&self) -> Option<&View> {
@@ -164,12 +162,7 @@ pub struct Session {
 impl Session {
     /// A conversation that has not begun. `authority` is what stands in `Host` (`127.0.0.1:11434`).
     #[must_use]
-    pub fn new(
-        catalog: Arc<Catalog>,
-        port: u16,
-        authority: impl Into<String>,
-        limits: Limits,
-    ) -> Self {
+    pub fn new(catalog: Arc<Catalog>, port: u16, authority: impl Into<String>, limits: Limits) -> Self {
         Self {
             catalog,
             record: Record::default(),
@@ -191,8 +184,7 @@ impl Session {
     /// The product that the evidence names so far.
     #[must_use]
     pub fn product(&self) -> Option<&str> {
-        self.winner()
-            .map(|number| self.catalog.nth(number).id.as_str())
+        self.winner().map(|number| self.catalog.nth(number).id.as_str())
     }
 
     /// Says that nothing more is to be asked (a deadline, an interrupt).
@@ -230,7 +222,7 @@ impl Session {
     }
 
     /// The next request; `None`: there is nothing more to ask.
-    pub fn next(&mut self) -> Option<Ask> {
+    pub fn next_ask(&mut self) -> Option<Ask> {
         if self.over {
             return None;
         }
@@ -265,16 +257,13 @@ impl Session {
                         return Some(ask);
                     }
                 }
-                if let Some(ask) =
-                    self.of_product(number, Some(number), &[Purpose::Identify, Purpose::Read])
-                {
+                if let Some(ask) = self.of_product(number, Some(number), &[Purpose::Identify, Purpose::Read]) {
                     return Some(ask);
                 }
             } else if let Some(ask) = self.search() {
                 return Some(ask);
             } else if let Some(number) = winner
-                && let Some(ask) =
-                    self.of_product(number, Some(number), &[Purpose::Identify, Purpose::Read])
+                && let Some(ask) = self.of_product(number, Some(number), &[Purpose::Identify, Purpose::Read])
             {
                 return Some(ask);
             }
@@ -298,9 +287,7 @@ impl Session {
             )
         });
         let ask_first = |mut found: &mut dyn Iterator<Item = u32>| {
-            Iterator::find_map(&mut found, |number| {
-                self.of_product(number, None, &[Purpose::Identify])
-            })
+            Iterator::find_map(&mut found, |number| self.of_product(number, None, &[Purpose::Identify]))
         };
         ask_first(
             &mut candidates
@@ -311,15 +298,9 @@ impl Session {
         .or_else(|| self.opening())
         .or_else(|| ask_first(&mut candidates.iter().map(|(number, _)| *number)))
         .or_else(|| {
-            let on_port = (0_u32..)
-                .zip(&self.catalog.products)
-                .filter(|(number, product)| {
-                    product.ports.contains(&self.port)
-                        && self
-                            .tallies
-                            .get(number)
-                            .is_none_or(|tally| !tally.contradicted)
-                });
+            let on_port = (0_u32..).zip(&self.catalog.products).filter(|(number, product)| {
+                product.ports.contains(&self.port) && self.tallies.get(number).is_none_or(|tally| !tally.contradicted)
+            });
             ask_first(&mut on_port.map(|(number, _)| number))
         })
     }
@@ -329,11 +310,7 @@ impl Session {
             let due = !self.asked.contains(&opening.request.sig)
                 && opening.when.iter().all(|look| look.holds(&self.record))
                 && !opening.unless.iter().any(|look| look.holds(&self.record));
-            if due {
-                self.ask(&opening.request, None)
-            } else {
-                None
-            }
+            if due { self.ask(&opening.request, None) } else { None }
         })
     }
 
@@ -345,8 +322,7 @@ impl Session {
                 .iter()
                 .filter(|request| request.purpose == *purpose)
                 .find_map(|request| {
-                    let due = !self.asked.contains(&request.sig)
-                        && request.when.iter().all(|look| look.holds(&self.record));
+                    let due = !self.asked.contains(&request.sig) && request.when.iter().all(|look| look.holds(&self.record));
                     if due { self.ask(request, known) } else { None }
                 })
         })
@@ -366,12 +342,7 @@ impl Session {
             Some(id) => Some(self.session_sig(request, id)?),
             None => None,
         };
-        if session.is_none()
-            && self
-                .catalog
-                .permit(known, &request.method, &path, Some(&body), false)
-                .is_err()
-        {
+        if session.is_none() && self.catalog.permit(known, &request.method, &path, Some(&body), false).is_err() {
             return None;
         }
         Some(Ask {
@@ -386,9 +357,7 @@ impl Session {
             known,
             prove: false,
             sig: request.sig,
-            target: Target::Plain {
-                follow: request.follow,
-            },
+            target: Target::Plain { follow: request.follow },
         })
     }
 
@@ -429,18 +398,16 @@ impl Session {
             .into_iter()
             .chain(&self.catalog.products)
             .find_map(|product| {
-                product.requests.iter().find(|request| {
-                    request.id == id && self.record.by_sig.contains_key(&request.sig)
-                })
+                product
+                    .requests
+                    .iter()
+                    .find(|request| request.id == id && self.record.by_sig.contains_key(&request.sig))
             })?
             .sig;
         let view = self.record.at(sig)?;
         let value = match kind {
             "header" => view.reply()?.header(what)?.to_owned(),
-            "json" => match crate::pointer::Pointer::parse(what)
-                .ok()?
-                .first(view.json()?)?
-            {
+            "json" => match crate::pointer::Pointer::parse(what).ok()?.first(view.json()?)? {
                 serde_json::Value::String(text) => text.clone(),
                 other => other.to_string(),
             },
@@ -455,10 +422,7 @@ impl Session {
         let product = self.catalog.nth(number);
         let names = crate::read::model_names(&self.catalog, product, &self.record);
         if self.models_asked.len() < self.limits.models
-            && let Some(request) = product
-                .requests
-                .iter()
-                .find(|request| request.purpose == Purpose::Model)
+            && let Some(request) = product.requests.iter().find(|request| request.purpose == Purpose::Model)
             && request.when.iter().all(|look| look.holds(&self.record))
         {
             for name in &names {
@@ -476,8 +440,7 @@ impl Session {
         if self.record.proof.is_some() {
             return None;
         }
-        let name =
-            crate::read::model_for_proof(&self.catalog, product, &self.record, prove.may_load)?;
+        let name = crate::read::model_for_proof(&self.catalog, product, &self.record, prove.may_load)?;
         let ask = self.model_ask(product.requests.get(*position)?, number, &name, true)?;
         (!self.asked.contains(&ask.sig)).then_some(Ask {
             target: Target::Proof,
@@ -490,15 +453,9 @@ impl Session {
         // The name goes into JSON as JSON and into a path percent-encoded.
         let quoted = serde_json::Value::String(name.to_owned()).to_string();
         let inner = quoted.trim_matches('"');
-        let body = request
-            .body
-            .as_ref()
-            .map(|body| body.replace("{model}", inner))
-            .unwrap_or_default();
+        let body = request.body.as_ref().map(|body| body.replace("{model}", inner)).unwrap_or_default();
         let path = request.path.replace("{model}", &percent_encoded(name));
-        self.catalog
-            .permit(Some(number), &request.method, &path, Some(&body), prove)
-            .ok()?;
+        self.catalog.permit(Some(number), &request.method, &path, Some(&body), prove).ok()?;
         Some(Ask {
             request: RequestLine {
                 method: request.method.clone(),
@@ -525,11 +482,7 @@ impl Session {
             Some(kind) => {
                 self.failures += 1;
                 // What does not speak HTTP will not speak it on another path either; nor is a mute server asked a third time.
-                if self.replies == 0
-                    && (kind == FailureKind::NotHttp
-                        || kind == FailureKind::Connect
-                        || self.failures >= 2)
-                {
+                if self.replies == 0 && (kind == FailureKind::NotHttp || kind == FailureKind::Connect || self.failures >= 2) {
                     self.over = true;
                 }
                 if self.failures >= 4 {
@@ -542,24 +495,26 @@ impl Session {
             Target::Model(name) => self.record.models.push((name.clone(), index)),
             Target::Proof => self.record.proof = Some(index),
             Target::Plain { .. } | Target::Redirect { .. } => {
-                self.record.by_sig.insert(ask.sig, index);
-                places.push(Place::Sig(ask.sig));
+                // `GET /` stays the first page of its chain: the last one is the landing page. Of other requests the answer is
+                // what the redirect led to.
+                if !matches!(ask.target, Target::Redirect { landing: true, .. }) {
+                    self.record.by_sig.insert(ask.sig, index);
+                    places.push(Place::Sig(ask.sig));
+                }
                 if let Some(path_sig) = self.own_sig(index).filter(|sig| *sig != ask.sig) {
                     // A redirect led to a page that some rule looks at by its own path.
                     self.asked.insert(path_sig);
                     self.record.by_sig.insert(path_sig, index);
                     places.push(Place::Sig(path_sig));
                 }
-                let landing = ask.sig == self.catalog.root
-                    || matches!(ask.target, Target::Redirect { landing: true, .. });
+                let landing = ask.sig == self.catalog.root || matches!(ask.target, Target::Redirect { landing: true, .. });
                 if landing {
                     self.record.landing = Some(index);
                     places.push(Place::Landing);
                     // Rules on the landing page that fitted an earlier page of the chain do not count any more.
                     let catalog = Arc::clone(&self.catalog);
-                    self.hits.retain(|(product, rule, _)| {
-                        catalog.nth(*product).evidence[*rule as usize].look.place != Place::Landing
-                    });
+                    self.hits
+                        .retain(|(product, rule, _)| catalog.nth(*product).evidence[*rule as usize].look.place != Place::Landing);
                 }
                 self.redirect(ask, index, landing);
             }
@@ -572,10 +527,7 @@ impl Session {
         if request.method != "GET" {
             return None;
         }
-        self.catalog
-            .sig_ids
-            .get(&crate::catalog::Signature::get(&request.path))
-            .copied()
+        self.catalog.sig_ids.get(&crate::catalog::Signature::get(&request.path)).copied()
     }
 
     /// Follows a redirect to the same endpoint if the catalogue gives its target a harmless effect; others are only recorded.
@@ -589,9 +541,7 @@ impl Session {
             return;
         };
         let keeps_method = matches!(reply.status, 307 | 308);
-        if depth >= MAX_REDIRECTS
-            || !(keeps_method || (matches!(reply.status, 301..=303) && ask.request.method == "GET"))
-        {
+        if depth >= MAX_REDIRECTS || !(keeps_method || (matches!(reply.status, 301..=303) && ask.request.method == "GET")) {
             return;
         }
         let Some(path) = reply
@@ -603,13 +553,7 @@ impl Session {
         if path == ask.request.path
             || self
                 .catalog
-                .permit(
-                    ask.known,
-                    &ask.request.method,
-                    &path,
-                    Some(&ask.request.body),
-                    false,
-                )
+                .permit(ask.known, &ask.request.method, &path, Some(&ask.request.body), false)
                 .is_err()
         {
             return;
@@ -619,10 +563,7 @@ impl Session {
                 path,
                 ..ask.request.clone()
             },
-            target: Target::Redirect {
-                depth: depth + 1,
-                landing,
-            },
+            target: Target::Redirect { depth: depth + 1, landing },
             ..ask.clone()
         });
     }
@@ -638,10 +579,7 @@ impl Session {
         }
         // The guards look at other exchanges, so every product with a hit is weighed anew; they are few.
         let products: BTreeSet<u32> = self.hits.iter().map(|(product, ..)| *product).collect();
-        self.tallies = products
-            .into_iter()
-            .map(|number| (number, self.tally(number)))
-            .collect();
+        self.tallies = products.into_iter().map(|number| (number, self.tally(number))).collect();
     }
 
     fn tally(&self, number: u32) -> Tally {
@@ -663,9 +601,7 @@ impl Session {
             }
         }
         tally.contradicted = product.evidence.iter().any(|evidence| {
-            evidence.weight == EvidenceWeight::Contradicts
-                && evidence.look.holds(&self.record)
-                && evidence.guards.pass(&self.record)
+            evidence.weight == EvidenceWeight::Contradicts && evidence.look.holds(&self.record) && evidence.guards.pass(&self.record)
         });
         tally
     }
@@ -687,9 +623,9 @@ impl Session {
             .iter()
             .copied()
             .filter(|number| {
-                !named.iter().any(|other| {
-                    other != number && self.catalog.nth(*other).emulates.contains(number)
-                })
+                !named
+                    .iter()
+                    .any(|other| other != number && self.catalog.nth(*other).emulates.contains(number))
             })
             .collect();
         standing.sort_by_key(|number| {
@@ -699,13 +635,7 @@ impl Session {
             (
                 product.last_resort,
                 side,
-                std::cmp::Reverse(
-                    self.tallies
-                        .get(number)
-                        .copied()
-                        .unwrap_or_default()
-                        .points(),
-                ),
+                std::cmp::Reverse(self.tallies.get(number).copied().unwrap_or_default().points()),
                 *number,
             )
         });
@@ -717,10 +647,7 @@ impl Session {
         self.tallies
             .iter()
             .filter(|(other, tally)| {
-                **other != number
-                    && !tally.contradicted
-                    && tally.points() > 0
-                    && self.catalog.nth(**other).emulates.contains(&number)
+                **other != number && !tally.contradicted && tally.points() > 0 && self.catalog.nth(**other).emulates.contains(&number)
             })
             .map(|(other, _)| *other)
             .collect()
@@ -729,26 +656,15 @@ impl Session {
 
 /// The path of a redirect's target, if it is the same scheme-less endpoint.
 fn same_endpoint(location: &str, authority: &str, from: &str) -> Option<String> {
-    let path = if let Some(rest) = location
-        .strip_prefix("http://")
-        .or_else(|| location.strip_prefix("https://"))
-    {
+    let path = if let Some(rest) = location.strip_prefix("http://").or_else(|| location.strip_prefix("https://")) {
         let cut = rest.find('/').unwrap_or(rest.len());
         let (host, path) = rest.split_at(cut);
         // A scheme's default port is left out in Host by some servers.
-        let bare = |text: &str| {
-            text.trim_end_matches(":80")
-                .trim_end_matches(":443")
-                .to_ascii_lowercase()
-        };
+        let bare = |text: &str| text.trim_end_matches(":80").trim_end_matches(":443").to_ascii_lowercase();
         if bare(host) != bare(authority) {
             return None;
         }
-        if path.is_empty() {
-            "/".to_owned()
-        } else {
-            path.to_owned()
-        }
+        if path.is_empty() { "/".to_owned() } else { path.to_owned() }
     } else if location.starts_with("//") {
         return None;
     } else if location.starts_with('/') {
@@ -761,9 +677,7 @@ fn same_endpoint(location: &str, authority: &str, from: &str) -> Option<String> 
         format!("{folder}{}", location.trim_start_matches("./"))
     };
     let path = path.split('#').next().unwrap_or_default().to_owned();
-    let clean = path.len() <= 2048
-        && path.bytes().all(|byte| (0x21..0x7f).contains(&byte))
-        && !path.contains("..");
+    let clean = path.len() <= 2048 && path.bytes().all(|byte| (0x21..0x7f).contains(&byte)) && !path.contains("..");
     clean.then_some(path)
 }
 

@@ -60,12 +60,7 @@ impl View {
                 let start = find_ignoring_case(text, "<title")?;
                 let open = start + text[start..].find('>')? + 1;
                 let end = open + find_ignoring_case(&text[open..], "</title")?;
-                Some(
-                    text[open..end]
-                        .split_whitespace()
-                        .collect::<Vec<_>>()
-                        .join(" "),
-                )
+                Some(text[open..end].split_whitespace().collect::<Vec<_>>().join(" "))
             })
             .as_deref()
     }
@@ -77,15 +72,9 @@ impl View {
             .get_or_init(|| {
                 let reply = self.reply()?;
                 if self.is_event_stream() {
-                    return std::str::from_utf8(&reply.body)
-                        .ok()
-                        .and_then(first_json_event);
+                    return std::str::from_utf8(&reply.body).ok().and_then(first_json_event);
                 }
-                let first = reply
-                    .body
-                    .iter()
-                    .copied()
-                    .find(|byte| !byte.is_ascii_whitespace())?;
+                let first = reply.body.iter().copied().find(|byte| !byte.is_ascii_whitespace())?;
                 // A page is not worth the parser's time.
                 if first == b'<' {
                     return None;
@@ -125,26 +114,12 @@ impl View {
 fn is_page(text: &str) -> bool {
     let mut start = text.trim_start_matches('\u{feff}').trim_start();
     while let Some(rest) = start.strip_prefix("<!--") {
-        start = rest
-            .split_once("-->")
-            .map_or("", |(_, rest)| rest.trim_start());
+        start = rest.split_once("-->").map_or("", |(_, rest)| rest.trim_start());
     }
-    let head: String = start
-        .chars()
-        .take(15)
-        .collect::<String>()
-        .to_ascii_lowercase();
-    [
-        "<!doctype html",
-        "<html",
-        "<head",
-        "<body",
-        "<title",
-        "<script",
-        "<meta",
-    ]
-    .iter()
-    .any(|tag| head.starts_with(tag))
+    let head: String = start.chars().take(15).collect::<String>().to_ascii_lowercase();
+    ["<!doctype html", "<html", "<head", "<body", "<title", "<script", "<meta"]
+        .iter()
+        .any(|tag| head.starts_with(tag))
 }
 
 /// The data of the first event that parses as JSON.
@@ -170,10 +145,8 @@ fn first_json_event(text: &str) -> Option<Value> {
 fn find_ignoring_case(text: &str, word: &str) -> Option<usize> {
     let (text, word) = (text.as_bytes(), word.as_bytes());
     let first = word.first()?.to_ascii_lowercase();
-    (0..text.len().checked_sub(word.len())? + 1).find(|&at| {
-        text[at].to_ascii_lowercase() == first
-            && text[at..at + word.len()].eq_ignore_ascii_case(word)
-    })
+    (0..text.len().checked_sub(word.len())? + 1)
+        .find(|&at| text[at].to_ascii_lowercase() == first && text[at..at + word.len()].eq_ignore_ascii_case(word))
 }
 
 #[cfg(test)]
@@ -215,10 +188,7 @@ mod tests {
     #[test]
     fn bodies_are_judged_by_themselves() {
         assert_eq!(view("text/plain", "{\"a\":1}").body_type(), BodyType::Json);
-        assert_eq!(
-            view("application/json", "<!doctype html><p>").body_type(),
-            BodyType::Html
-        );
+        assert_eq!(view("application/json", "<!doctype html><p>").body_type(), BodyType::Html);
         assert_eq!(view("text/html", "pong").body_type(), BodyType::Text);
         assert_eq!(view("text/html", "").body_type(), BodyType::Empty);
     }
@@ -229,14 +199,8 @@ mod tests {
             "text/event-stream; charset=utf-8",
             ": ping\n\nevent: message\ndata: {\"id\":1,\ndata: \"result\":{}}\n\n",
         );
-        assert_eq!(
-            stream.json().and_then(|v| v.get("id")),
-            Some(&Value::from(1))
-        );
-        let endpoint = view(
-            "text/event-stream",
-            "event: endpoint\ndata: /messages/?session_id=1\n\n",
-        );
+        assert_eq!(stream.json().and_then(|v| v.get("id")), Some(&Value::from(1)));
+        let endpoint = view("text/event-stream", "event: endpoint\ndata: /messages/?session_id=1\n\n");
         assert!(endpoint.json().is_none());
     }
 }

@@ -9,8 +9,10 @@ use clap_complete::Shell;
 /// Find, watch and lock down the self-hosted AI servers you answer for.
 #[derive(Debug, Parser)]
 #[command(name = "vigie", version, propagate_version = true, max_term_width = 100)]
-#[command(after_help = "Exit codes: 0 nothing at or above --fail-on; 1 something; 2 wrong usage or input file; 3 the scan failed; \
-                        4 results could not be written; 130 interrupted.")]
+#[command(
+    after_help = "Exit codes: 0 nothing at or above --fail-on; 1 something; 2 wrong usage or input file; 3 the scan failed; \
+                        4 results could not be written; 130 interrupted."
+)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) verb: Verb,
@@ -243,6 +245,7 @@ pub(crate) enum CatalogVerb {
 }
 
 #[derive(Clone, Debug, Args)]
+#[command(disable_version_flag = true)]
 pub(crate) struct RecordArgs {
     /// The server's address and port; loopback or private, unless a scope file is given to a scan first.
     pub(crate) address: std::net::SocketAddr,

@@ -26,15 +26,24 @@ pub(crate) struct Failure {
 
 impl Failure {
     pub(crate) fn usage(message: impl fmt::Display) -> Self {
-        Self { code: exit::USAGE, message: message.to_string() }
+        Self {
+            code: exit::USAGE,
+            message: message.to_string(),
+        }
     }
 
     pub(crate) fn scan(message: impl fmt::Display) -> Self {
-        Self { code: exit::SCAN, message: message.to_string() }
+        Self {
+            code: exit::SCAN,
+            message: message.to_string(),
+        }
     }
 
     pub(crate) fn output(message: impl fmt::Display) -> Self {
-        Self { code: exit::OUTPUT, message: message.to_string() }
+        Self {
+            code: exit::OUTPUT,
+            message: message.to_string(),
+        }
     }
 
     pub(crate) fn code(&self) -> ExitCode {

@@ -13,16 +13,25 @@ use crate::failure::Failure;
 pub(crate) fn knowledge(dir: Option<&Path>) -> Result<Knowledge, Failure> {
     let Some(dir) = dir else { return Ok(Knowledge::embedded()) };
     let catalog = compile(&files(dir)?)?;
-    let advisories = texts(&dir.join("advisories"), "", "json")?.filter(|files| !files.is_empty()).unwrap_or_else(embedded_advisories);
+    let advisories = texts(&dir.join("advisories"), "", "json")?
+        .filter(|files| !files.is_empty())
+        .unwrap_or_else(embedded_advisories);
     let advisories = Advisories::load(advisories).map_err(|errors| said("advisories", &errors))?;
-    let findings = texts(&dir.join("findings"), "", "yaml")?.filter(|files| !files.is_empty()).unwrap_or_else(embedded_findings);
+    let findings = texts(&dir.join("findings"), "", "yaml")?
+        .filter(|files| !files.is_empty())
+        .unwrap_or_else(embedded_findings);
     let findings = Texts::load(&findings).map_err(|errors| said("findings", &errors))?;
     let measured = match std::fs::read_to_string(dir.join("measured.json")) {
         Ok(text) => serde_json::from_str(&text).map_err(|error| Failure::usage(format!("{}/measured.json: {error}", dir.display())))?,
         // What was measured of the embedded catalogue says nothing of another one.
         Err(_) => Measured::default(),
     };
-    Ok(Knowledge::with(Arc::new(catalog), Arc::new(measured), Arc::new(advisories), Arc::new(findings)))
+    Ok(Knowledge::with(
+        Arc::new(catalog),
+        Arc::new(measured),
+        Arc::new(advisories),
+        Arc::new(findings),
+    ))
 }
 
 /// Compiles with the embedded catalogue's effects as the floor.
@@ -49,7 +58,9 @@ pub(crate) fn texts(dir: &Path, prefix: &str, extension: &str) -> Result<Option<
     let Ok(entries) = std::fs::read_dir(dir) else { return Ok(None) };
     let mut files = Files::new();
     for entry in entries {
-        let path = entry.map_err(|error| Failure::usage(format!("cannot read {}: {error}", dir.display())))?.path();
+        let path = entry
+            .map_err(|error| Failure::usage(format!("cannot read {}: {error}", dir.display())))?
+            .path();
         if path.extension().is_some_and(|e| e == extension)
             && let Some(name) = path.file_name().and_then(|name| name.to_str())
         {

@@ -19,9 +19,9 @@ pub(crate) fn folder(args: &LakeDir) -> Result<PathBuf, Failure> {
     if let Some(dir) = &args.lake {
         return Ok(dir.clone());
     }
-    data_folder().map(|data| data.join("lake")).ok_or_else(|| {
-        Failure::usage("no data folder for the lake: neither XDG_DATA_HOME nor HOME is set; name one with --lake DIR")
-    })
+    data_folder()
+        .map(|data| data.join("lake"))
+        .ok_or_else(|| Failure::usage("no data folder for the lake: neither XDG_DATA_HOME nor HOME is set; name one with --lake DIR"))
 }
 
 /// vigie's folder in the user's data folder.
@@ -39,7 +39,10 @@ pub(crate) fn data_folder() -> Option<PathBuf> {
 
 /// A runtime for the lake's own work.
 pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| Failure::scan(format!("no runtime: {error}")))
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::scan(format!("no runtime: {error}")))
 }
 
 /// Opens a lake that must be there.
@@ -47,9 +50,14 @@ pub(crate) fn open(args: &LakeDir) -> Result<(tokio::runtime::Runtime, Lake), Fa
     let dir = folder(args)?;
     let runtime = runtime()?;
     if !dir.exists() {
-        return Err(Failure::usage(format!("there is no lake at {} yet; a scan makes one: vigie scan", dir.display())));
+        return Err(Failure::usage(format!(
+            "there is no lake at {} yet; a scan makes one: vigie scan",
+            dir.display()
+        )));
     }
-    let lake = runtime.block_on(Lake::open(&dir)).map_err(|error| Failure::usage(format!("cannot open the lake at {}: {error}", dir.display())))?;
+    let lake = runtime
+        .block_on(Lake::open(&dir))
+        .map_err(|error| Failure::usage(format!("cannot open the lake at {}: {error}", dir.display())))?;
     Ok((runtime, lake))
 }
 
@@ -64,14 +72,24 @@ pub(crate) struct Writer {
 impl Writer {
     pub(crate) fn open(dir: &Path) -> Result<Self, Failure> {
         let runtime = runtime()?;
-        let lake = runtime
-            .block_on(Lake::open_or_create(dir))
-            .map_err(|error| Failure::output(format!("cannot open the lake at {}: {error}; use another folder (--lake DIR) or none (--no-lake)", dir.display())))?;
-        Ok(Self { runtime, lake, waiting: Vec::new(), last: Instant::now() })
+        let lake = runtime.block_on(Lake::open_or_create(dir)).map_err(|error| {
+            Failure::output(format!(
+                "cannot open the lake at {}: {error}; use another folder (--lake DIR) or none (--no-lake)",
+                dir.display()
+            ))
+        })?;
+        Ok(Self {
+            runtime,
+            lake,
+            waiting: Vec::new(),
+            last: Instant::now(),
+        })
     }
 
     pub(crate) fn scan(&mut self, scan: &Scan) -> Result<(), Failure> {
-        self.runtime.block_on(self.lake.record_scan(scan, chrono::Utc::now())).map_err(|error| Failure::output(format!("cannot keep the scan in the lake: {error}")))
+        self.runtime
+            .block_on(self.lake.record_scan(scan, chrono::Utc::now()))
+            .map_err(|error| Failure::output(format!("cannot keep the scan in the lake: {error}")))
     }
 
     /// Takes one; commits if it is time, and gives the indices that are safe now.
@@ -82,7 +100,11 @@ impl Writer {
 
     /// Commits if it is time.
     pub(crate) fn tick(&mut self) -> Result<Vec<u64>, Failure> {
-        if self.waiting.len() >= BATCH || (!self.waiting.is_empty() && self.last.elapsed() >= EVERY) { self.flush() } else { Ok(Vec::new()) }
+        if self.waiting.len() >= BATCH || (!self.waiting.is_empty() && self.last.elapsed() >= EVERY) {
+            self.flush()
+        } else {
+            Ok(Vec::new())
+        }
     }
 
     /// Commits what waits.

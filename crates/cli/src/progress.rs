@@ -26,7 +26,9 @@ impl Shown {
             return Self::Lines { last: now, begun: now };
         }
         let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(8));
-        if let Ok(style) = ProgressStyle::with_template("{elapsed_precise} [{bar:30}] {human_pos}/{human_len} {per_sec}, {eta} left · {msg}") {
+        if let Ok(style) =
+            ProgressStyle::with_template("{elapsed_precise} [{bar:30}] {human_pos}/{human_len} {per_sec}, {eta} left · {msg}")
+        {
             bar.set_style(style.progress_chars("=> "));
         }
         Self::Bar(bar)

@@ -15,7 +15,9 @@ pub(crate) fn targets(words: &[String], files: &[PathBuf]) -> Result<Targets, Fa
     for path in files {
         let text = if path == Path::new("-") {
             let mut text = String::new();
-            std::io::stdin().read_to_string(&mut text).map_err(|error| Failure::usage(format!("cannot read standard input: {error}")))?;
+            std::io::stdin()
+                .read_to_string(&mut text)
+                .map_err(|error| Failure::usage(format!("cannot read standard input: {error}")))?;
             text
         } else {
             read(path)?
@@ -31,10 +33,15 @@ pub(crate) fn scope(file: Option<&Path>, opt_outs: &[PathBuf], own: &OwnAddresse
     let mut scope = match file {
         None => Scope::without_file(own),
         Some(path) => {
-            let parsed = ScopeFile::parse(&read(path)?, chrono::Utc::now()).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
+            let parsed = ScopeFile::parse(&read(path)?, chrono::Utc::now())
+                .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
             // Names in the file are relative to it.
             let beside = path.parent().unwrap_or(Path::new(""));
-            let lists = parsed.opt_out.iter().map(|name| list(&beside.join(name), name)).collect::<Result<_, _>>()?;
+            let lists = parsed
+                .opt_out
+                .iter()
+                .map(|name| list(&beside.join(name), name))
+                .collect::<Result<_, _>>()?;
             Scope::with_file(parsed, own, lists).map_err(Failure::usage)?
         }
     };

@@ -46,7 +46,11 @@ impl Work for Planned {
         self.scope.permits(address, port, now).or_else(|refusal| {
             // Reached by a name that the scope lists, an address needs no entry of its own.
             let visit = self.visits.at(address, port);
-            visit.names.iter().find_map(|name| self.scope.permits_name(name, address, port, now).ok()).ok_or(refusal)
+            visit
+                .names
+                .iter()
+                .find_map(|name| self.scope.permits_name(name, address, port, now).ok())
+                .ok_or(refusal)
         })
     }
 

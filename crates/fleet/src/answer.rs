@@ -26,7 +26,7 @@ use vigie_model::{FailureKind, Reply, RequestLine};
 
 use crate::plan::{Personality, Role};
 use crate::recorder::Recorder;
-use crate::recording::Recording;
+use crate::recording::{Recording, is_event_stream};
 
 /// The most bytes of a request's body that are taken.
 pub(crate) const MAX_REQUEST: usize = 1 << 20;
@@ -52,7 +52,9 @@ impl Host {
 /// The event streams that are open, by the server's address and the path that the stream named. Where two clients hold one open at
 /// the same server, the newer gets the answers: the recorded path is the same for both.
 #[derive(Clone, Default)]
-pub(crate) struct Streams(Arc<Mutex<HashMap<(SocketAddr, String), mpsc::UnboundedSender<Bytes>>>>);
+pub(crate) struct Streams(Arc<Mutex<OpenStreams>>);
+
+type OpenStreams = HashMap<(SocketAddr, String), mpsc::UnboundedSender<Bytes>>;
 
 impl Streams {
     fn open(&self, address: SocketAddr, path: String) -> mpsc::UnboundedReceiver<Bytes> {
@@ -120,7 +122,7 @@ async fn respond(request: http::Request<Incoming>, host: &Host, reset: &std::cel
     }
     match recording.line(&request) {
         Some(Line { reply: Some(reply), .. }) => {
-            let stream = session_path(recording, &request, reply).map(|path| host.streams.open(host.address, path));
+            let stream = recording.session(&request, reply).map(|path| host.streams.open(host.address, path));
             Ok(http_response(reply, stream))
         }
         Some(Line {
@@ -149,58 +151,23 @@ pub(crate) fn unknown_page() -> Reply {
 }
 
 /// A message to the session of an open event stream: what was recorded as answer on the stream goes there, and the POST gets the
-/// bare acknowledgement that both of the protocol's SDKs send; what was recorded as answer to the POST is sent as it is.
+/// bare acknowledgement that the protocol's SDKs send; what was recorded as answer to the POST is sent as it is.
 fn on_stream(recording: &Recording, request: &RequestLine, stream: &mpsc::UnboundedSender<Bytes>) -> Result<http::Response<Said>, NoReply> {
-    let asked = RequestLine {
-        path: "session:".to_owned(),
-        ..request.clone()
+    let accepted = Reply {
+        status: 202,
+        body: b"Accepted".to_vec(),
+        ..unknown_page()
     };
-    let Some(reply) = recording.line(&asked).and_then(|line| line.reply.as_ref()) else {
-        return Err(NoReply);
+    // A message that was not recorded is taken and never answered.
+    let Some(reply) = recording.line_of_session(request).and_then(|line| line.reply.as_ref()) else {
+        return Ok(http_response(&accepted, None));
     };
     if reply.status != 200 || !is_event_stream(reply) {
         return Ok(http_response(reply, None));
     }
     // A client that hung up gets nothing; that is what hanging up means.
     let _ = stream.send(Bytes::copy_from_slice(&reply.body));
-    let accepted = Reply {
-        status: 202,
-        body: b"Accepted".to_vec(),
-        ..unknown_page()
-    };
     Ok(http_response(&accepted, None))
-}
-
-fn is_event_stream(reply: &Reply) -> bool {
-    header(reply, "content-type").is_some_and(|kind| kind.starts_with("text/event-stream"))
-}
-
-/// The path that a recorded event stream names for its messages, if this is the opening of a session.
-fn session_path(recording: &Recording, request: &RequestLine, reply: &Reply) -> Option<String> {
-    if request.method != "GET" || reply.status != 200 || !is_event_stream(reply) {
-        return None;
-    }
-    let has_session = recording.fixture().lines.iter().any(|line| line.request.path == "session:");
-    let text = std::str::from_utf8(&reply.body).ok().filter(|_| has_session)?;
-    let data = text
-        .lines()
-        .skip_while(|line| line.strip_prefix("event:").is_none_or(|name| name.trim() != "endpoint"))
-        .find_map(|line| line.strip_prefix("data:"))?
-        .trim();
-    // With scheme and authority, from the root, or beside the stream's own path.
-    if let Some((_, rest)) = data.split_once("://") {
-        return Some(rest.find('/').map_or("/", |at| &rest[at..]).to_owned());
-    }
-    if data.starts_with('/') {
-        return Some(data.to_owned());
-    }
-    let folder = request
-        .path
-        .split('?')
-        .next()
-        .and_then(|path| path.rfind('/').map(|at| &path[..=at]))
-        .unwrap_or("/");
-    Some(format!("{folder}{data}"))
 }
 
 /// Headers that say how a body is framed, or manage the connection: those that are true here are set anew.

@@ -20,12 +20,18 @@ pub(crate) const MISSES: &str = "misses";
 pub struct Recording {
     fixture: Fixture,
     folder: String,
+    /// The paths that its event streams name for messages.
+    sessions: Vec<String>,
 }
 
 impl Recording {
     fn new(fixture: Fixture) -> Self {
         let folder = fixture.name.split('/').next().unwrap_or_default().to_owned();
-        Self { fixture, folder }
+        let streams = fixture.lines.iter().filter(|line| line.request.method == "GET");
+        let sessions = streams
+            .filter_map(|line| named_path(&line.request.path, line.reply.as_ref()?))
+            .collect();
+        Self { fixture, folder, sessions }
     }
 
     /// The recorded conversation, with what the rules must say of it.
@@ -47,15 +53,37 @@ impl Recording {
     }
 
     /// What the server said to a request, as [`Fixture::answer`] finds it; where nothing was recorded, what it said of a page that
-    /// does not exist.
+    /// does not exist. A message to a session is one only while the session's stream is open, so that its path is such a page too.
     #[must_use]
     pub fn line(&self, request: &RequestLine) -> Option<&Line> {
-        self.fixture.answer(request).or_else(|| {
+        let of_session = request.method == "POST" && self.sessions.contains(&request.path);
+        let found = if of_session { None } else { self.fixture.answer(request) };
+        let elsewhere = |method: &str, path: &str| {
             self.fixture
                 .lines
                 .iter()
-                .find(|line| line.request.method == "GET" && line.request.path == ABSENT_PATH)
+                .find(|line| line.request.method == method && line.request.path == path)
+        };
+        found.or_else(|| elsewhere("*", "*")).or_else(|| elsewhere("GET", ABSENT_PATH))
+    }
+
+    /// What the server said to a message on a session. Its line carries the path that the stream named or, where the recording
+    /// leaves that open, `session:`.
+    #[must_use]
+    pub fn line_of_session(&self, request: &RequestLine) -> Option<&Line> {
+        [request.path.as_str(), "session:"].into_iter().find_map(|path| {
+            let asked = RequestLine {
+                path: path.to_owned(),
+                ..request.clone()
+            };
+            self.fixture.answer(&asked).filter(|line| line.request.path != "*")
         })
+    }
+
+    /// The path for messages that this reply to that GET names, if it opens a session.
+    #[must_use]
+    pub fn session(&self, request: &RequestLine, reply: &Reply) -> Option<String> {
+        (request.method == "GET").then(|| named_path(&request.path, reply)).flatten()
     }
 
     /// The reply that was recorded for exactly this GET.
@@ -137,6 +165,39 @@ impl Recordings {
     pub fn named(&self, name: &str) -> Option<&Arc<Recording>> {
         self.iter().find(|recording| recording.name() == name)
     }
+}
+
+/// The path that an event stream names for messages (MCP over SSE): the data of its `endpoint` event.
+fn named_path(asked: &str, reply: &Reply) -> Option<String> {
+    if reply.status != 200 || !is_event_stream(reply) {
+        return None;
+    }
+    let data = std::str::from_utf8(&reply.body)
+        .ok()?
+        .lines()
+        .skip_while(|line| line.strip_prefix("event:").is_none_or(|name| name.trim() != "endpoint"))
+        .find_map(|line| line.strip_prefix("data:"))?
+        .trim();
+    // With scheme and authority, from the root, or beside the stream's own path.
+    if let Some((_, rest)) = data.split_once("://") {
+        return Some(rest.find('/').map_or("/", |at| &rest[at..]).to_owned());
+    }
+    if data.starts_with('/') {
+        return Some(data.to_owned());
+    }
+    let folder = asked
+        .split('?')
+        .next()
+        .and_then(|path| path.rfind('/').map(|at| &path[..=at]))
+        .unwrap_or("/");
+    Some(format!("{folder}{data}"))
+}
+
+pub(crate) fn is_event_stream(reply: &Reply) -> bool {
+    reply
+        .headers
+        .iter()
+        .any(|(name, value)| name.eq_ignore_ascii_case("content-type") && value.starts_with("text/event-stream"))
 }
 
 fn embedded_files() -> FixtureFiles {

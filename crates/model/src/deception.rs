@@ -29,9 +29,7 @@ impl Deception {
     #[must_use]
     pub fn from_tells(mut tells: Vec<Tell>) -> Self {
         tells.sort_by(|a, b| b.weight.total_cmp(&a.weight).then_with(|| a.id.cmp(&b.id)));
-        let spared = tells
-            .iter()
-            .fold(1.0, |rest, tell| rest * (1.0 - tell.weight.clamp(0.0, 1.0)));
+        let spared = tells.iter().fold(1.0, |rest, tell| rest * (1.0 - tell.weight.clamp(0.0, 1.0)));
         // Rounded so that the record does not carry noise of the last bit.
         let score = ((1.0 - spared) * 1000.0).round() / 1000.0;
         Self {

@@ -27,14 +27,7 @@ pub enum Effect {
 
 impl Effect {
     /// Every effect, from harmless to harmful.
-    pub const ALL: [Self; 6] = [
-        Self::Identify,
-        Self::Enumerate,
-        Self::Infer,
-        Self::Load,
-        Self::Write,
-        Self::Account,
-    ];
+    pub const ALL: [Self; 6] = [Self::Identify, Self::Enumerate, Self::Infer, Self::Load, Self::Write, Self::Account];
 
     /// Whether a scanner may cause it on a host that it merely looks at.
     #[must_use]

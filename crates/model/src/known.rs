@@ -222,10 +222,7 @@ mod tests {
     #[test]
     fn shapes_are_the_documented_ones() {
         let known: Known<u32> = Known::Known(0);
-        assert_eq!(
-            serde_json::to_string(&known).expect("serialises"),
-            r#"{"known":0}"#
-        );
+        assert_eq!(serde_json::to_string(&known).expect("serialises"), r#"{"known":0}"#);
         let unknown: Known<u32> = Known::unknown_because(Why::TooOld, "before 0.6.4");
         assert_eq!(
             serde_json::to_string(&unknown).expect("serialises"),
@@ -233,37 +230,20 @@ mod tests {
         );
         for value in [known, unknown] {
             let text = serde_json::to_string(&value).expect("serialises");
-            assert_eq!(
-                serde_json::from_str::<Known<u32>>(&text).expect("reads back"),
-                value
-            );
+            assert_eq!(serde_json::from_str::<Known<u32>>(&text).expect("reads back"), value);
         }
     }
 
     #[test]
     fn what_is_neither_is_refused() {
-        for text in [
-            "{}",
-            "null",
-            "3",
-            r#"{"known":1,"unknown":"hidden"}"#,
-            r#"{"unknown":"because"}"#,
-        ] {
+        for text in ["{}", "null", "3", r#"{"known":1,"unknown":"hidden"}"#, r#"{"unknown":"because"}"#] {
             assert!(serde_json::from_str::<Known<u32>>(text).is_err(), "{text}");
         }
     }
 
     #[test]
     fn codes_read_back() {
-        for code in [
-            "not-asked",
-            "not-carried",
-            "refused",
-            "hidden",
-            "unparsable",
-            "too-old",
-            "redacted",
-        ] {
+        for code in ["not-asked", "not-carried", "refused", "hidden", "unparsable", "too-old", "redacted"] {
             assert_eq!(Why::from_code(code).map(Why::code), Some(code));
         }
         assert_eq!(Why::from_code("because"), None);

@@ -18,10 +18,7 @@ mod version;
 pub use deception::{Deception, Tell};
 pub use effect::Effect;
 pub use endpoint::{Certificate, Endpoint, EndpointKey, Reach, Transport};
-pub use exposure::{
-    Activity, Capability, Exposure, Leak, LeakKind, Model, Posture, PromptClass, RunningModel,
-    TextPrint, Tool, ToolRisk,
-};
+pub use exposure::{Activity, Capability, Exposure, Leak, LeakKind, Model, Posture, PromptClass, RunningModel, TextPrint, Tool, ToolRisk};
 pub use finding::{Confidence, EvidenceKind, Finding, Severity, Standard};
 pub use identity::{Evidence, EvidenceWeight, Identity};
 pub use known::{Known, Unknown, Why};

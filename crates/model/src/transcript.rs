@@ -41,10 +41,7 @@ impl Reply {
     /// The first header of that name (lower case).
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(n, _)| n == name)
-            .map(|(_, v)| v.as_str())
+        self.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
     }
 }
 
@@ -123,9 +120,7 @@ mod bytes_as_text {
         }
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Vec<u8>, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
         struct BytesVisitor;
 
         impl<'de> Visitor<'de> for BytesVisitor {
@@ -141,9 +136,7 @@ mod bytes_as_text {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 match map.next_entry::<String, String>()? {
-                    Some((key, text)) if key == "base64" => {
-                        STANDARD.decode(text).map_err(de::Error::custom)
-                    }
+                    Some((key, text)) if key == "base64" => STANDARD.decode(text).map_err(de::Error::custom),
                     _ => Err(de::Error::custom("expected {\"base64\": text}")),
                 }
             }

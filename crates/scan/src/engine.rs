@@ -9,13 +9,11 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 use vigie_assess::Knowledge;
-use vigie_model::{
-    Deception, Exposure, Identity, Known, Network, Observation, SCHEMA, ScopeRef, Source, Timestamp, Transcript, Why,
-};
+use vigie_model::{Deception, Exposure, Identity, Known, Network, Observation, SCHEMA, ScopeRef, Source, Timestamp, Transcript, Why};
 use vigie_scope::{Budget, Pace, Permit, Refusal, Take};
 
 use crate::probe::{Gate, ProbeOptions, Probed, probe};
-use crate::sweep::{Next, SweepOptions, Swept, Sweeper, sweep};
+use crate::sweep::{Next, SweepOptions, Sweeper, Swept, sweep};
 
 /// One address and port, and how it is to be visited.
 #[derive(Clone, Debug)]
@@ -278,7 +276,10 @@ impl Engine {
         }
         if let Err(error) = swept {
             let address = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 0);
-            let _ = events.send(Event::Failed { address, why: format!("the sweep cannot wait for answers: {error}") });
+            let _ = events.send(Event::Failed {
+                address,
+                why: format!("the sweep cannot wait for answers: {error}"),
+            });
         }
         let interrupted = !ended || handle.stop.load(Ordering::Relaxed);
         let _ = events.send(Event::End { interrupted });
@@ -289,7 +290,10 @@ impl Engine {
             Ok(runtime) => runtime,
             Err(error) => {
                 let address = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 0);
-                let _ = events.send(Event::Failed { address, why: format!("no runtime for probes: {error}") });
+                let _ = events.send(Event::Failed {
+                    address,
+                    why: format!("no runtime for probes: {error}"),
+                });
                 return;
             }
         };
@@ -298,7 +302,9 @@ impl Engine {
         local.block_on(&runtime, async {
             let room = Rc::new(Semaphore::new(share));
             while let Some(job) = jobs.recv().await {
-                let Ok(permit) = Rc::clone(&room).acquire_owned_local().await else { break };
+                let Ok(permit) = Rc::clone(&room).acquire_owned_local().await else {
+                    break;
+                };
                 if shared.handle.stop.load(Ordering::Relaxed) {
                     continue;
                 }
@@ -319,14 +325,19 @@ impl Engine {
         let mut first = Some(job.stream);
         for look in &job.target.looks {
             if lock(&shared.waited).get(&host).is_some_and(|waited| *waited > self.options.host) {
-                tell(events, Event::Refused { address: job.target.address, why: "its host has used up the time that one host gets".to_owned() });
+                tell(
+                    events,
+                    Event::Refused {
+                        address: job.target.address,
+                        why: "its host has used up the time that one host gets".to_owned(),
+                    },
+                );
                 lock(&shared.handle.state).probing.remove(&job.index);
                 return;
             }
             let stream = first.take().and_then(|stream| tokio::net::TcpStream::from_std(stream).ok());
             let mut options = self.options.probe.clone();
-            options.limits.prove =
-                (self.options.prove && job.permit.infer).then_some(vigie_catalog::Prove { may_load: job.permit.load });
+            options.limits.prove = (self.options.prove && job.permit.infer).then_some(vigie_catalog::Prove { may_load: job.permit.load });
             let gate = Counting { shared };
             let probed = probe(
                 &self.knowledge.catalog,
@@ -350,13 +361,25 @@ impl Engine {
             }
             shared.handle.progress.seen.fetch_add(1, Ordering::Relaxed);
             let (observation, transcript) = self.observe(probed);
-            tell(events, Event::Seen { index: job.index, observation: Box::new(observation), transcript });
+            tell(
+                events,
+                Event::Seen {
+                    index: job.index,
+                    observation: Box::new(observation),
+                    transcript,
+                },
+            );
         }
     }
 
     /// Makes the record and judges it.
     fn observe(&self, probed: Probed) -> (Observation, Option<Box<Transcript>>) {
-        let Probed { seen, transcript, conclusion, .. } = probed;
+        let Probed {
+            seen,
+            transcript,
+            conclusion,
+            ..
+        } = probed;
         let mut exposure = conclusion.exposure;
         if !self.options.keep_prompts
             && let Known::Known(models) = &mut exposure.models
@@ -519,7 +542,13 @@ impl Sweeper for Driver<'_> {
                 }
                 Err(refusal) => {
                     self.handle.progress.tried.fetch_add(1, Ordering::Relaxed);
-                    tell(self.events, Event::Refused { address, why: refusal.to_string() });
+                    tell(
+                        self.events,
+                        Event::Refused {
+                            address,
+                            why: refusal.to_string(),
+                        },
+                    );
                 }
             }
         }
@@ -528,22 +557,39 @@ impl Sweeper for Driver<'_> {
     fn done(&mut self, index: u64, address: SocketAddr, swept: Swept) {
         let progress = &self.handle.progress;
         progress.tried.fetch_add(1, Ordering::Relaxed);
-        let permit = if self.permits.is_empty() { None } else { self.permits.remove(&index) };
+        let permit = if self.permits.is_empty() {
+            None
+        } else {
+            self.permits.remove(&index)
+        };
         match swept {
             Swept::Closed => {}
             Swept::Silent => {
                 progress.silent.fetch_add(1, Ordering::Relaxed);
             }
-            Swept::Failed(error) => tell(self.events, Event::Failed { address, why: error.to_string() }),
+            Swept::Failed(error) => tell(
+                self.events,
+                Event::Failed {
+                    address,
+                    why: error.to_string(),
+                },
+            ),
             Swept::Open(stream) => {
                 progress.open.fetch_add(1, Ordering::Relaxed);
                 lock(&self.handle.state).probing.insert(index);
                 self.pending.fetch_add(1, Ordering::Relaxed);
                 let job = Job {
                     index,
-                    target: Target { address, looks: self.work.looks(index) },
+                    target: Target {
+                        address,
+                        looks: self.work.looks(index),
+                    },
                     stream,
-                    permit: permit.unwrap_or(Permit { infer: false, load: false, owner: false }),
+                    permit: permit.unwrap_or(Permit {
+                        infer: false,
+                        load: false,
+                        owner: false,
+                    }),
                     slot: Slot(Arc::clone(self.pending)),
                 };
                 self.turn += 1;

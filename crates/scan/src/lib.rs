@@ -20,6 +20,10 @@ pub use tls::certificate;
 #[must_use]
 pub fn user_agent(contact: Option<&str>) -> String {
     let contact = contact.unwrap_or("inventory of AI servers by their own operator");
-    let clean: String = contact.chars().filter(|c| (' '..='~').contains(c) && !"()\\".contains(*c)).take(120).collect();
+    let clean: String = contact
+        .chars()
+        .filter(|c| (' '..='~').contains(c) && !"()\\".contains(*c))
+        .take(120)
+        .collect();
     format!("vigie/{} ({clean})", env!("CARGO_PKG_VERSION"))
 }

@@ -88,7 +88,10 @@ pub async fn probe(
         catalog: Arc::clone(catalog),
         address,
         server_name: name.map_or_else(|| address.ip().to_string(), str::to_owned),
-        manners: Manners { authority: authority.clone(), user_agent: Rc::from(options.user_agent.as_str()) },
+        manners: Manners {
+            authority: authority.clone(),
+            user_agent: Rc::from(options.user_agent.as_str()),
+        },
         speech: if try_tls_first { Speech::Tls } else { Speech::Plain },
         settled: false,
         wire: None,
@@ -102,7 +105,7 @@ pub async fn probe(
     };
     let mut session = Session::new(Arc::clone(catalog), address.port(), authority, options.limits);
     let mut exchanges = Vec::new();
-    while let Some(ask) = session.next() {
+    while let Some(ask) = session.next_ask() {
         let exchange = talk.ask(&ask, &mut session).await;
         exchanges.push(exchange.clone());
         session.answer(&ask, exchange);
@@ -121,22 +124,35 @@ pub async fn probe(
         Known::unknown(Why::Unparsable)
     };
     endpoint.certificate = talk.certificate;
-    Probed { seen, transcript: Transcript { endpoint, exchanges }, conclusion, took: begun.elapsed() }
+    Probed {
+        seen,
+        transcript: Transcript { endpoint, exchanges },
+        conclusion,
+        took: begun.elapsed(),
+    }
 }
 
 /// The harmless requests of the openings and of a product that a conversation left out, for a recording.
 #[must_use]
 pub fn left_out(catalog: &Catalog, product: Option<&str>, exchanges: &[Exchange]) -> Vec<Ask> {
     let known = product.and_then(|id| catalog.number(id));
-    let own = product.and_then(|id| catalog.product(id)).map_or(&[][..], |product| &product.requests);
+    let own = product
+        .and_then(|id| catalog.product(id))
+        .map_or(&[][..], |product| &product.requests);
     let openings = catalog.openings().iter().map(|opening| (&opening.request, None));
-    let own = own.iter().filter(|r| matches!(r.purpose, Purpose::Identify | Purpose::Read)).map(|request| (request, known));
+    let own = own
+        .iter()
+        .filter(|r| matches!(r.purpose, Purpose::Identify | Purpose::Read))
+        .map(|request| (request, known));
     let mut asks: Vec<Ask> = Vec::new();
     for (request, known) in openings.chain(own) {
-        let said = exchanges
-            .iter()
-            .any(|e| e.request.method == request.method && e.request.path == request.path && e.request.body == request.body.as_deref().unwrap_or_default());
-        let filled = request.session.is_none() && !request.path.contains('{') && !request.headers.iter().any(|(_, value)| value.contains('{'));
+        let said = exchanges.iter().any(|e| {
+            e.request.method == request.method
+                && e.request.path == request.path
+                && e.request.body == request.body.as_deref().unwrap_or_default()
+        });
+        let filled =
+            request.session.is_none() && !request.path.contains('{') && !request.headers.iter().any(|(_, value)| value.contains('{'));
         if !said && filled && !asks.iter().any(|ask| ask.sig == request.sig) {
             asks.push(Ask::alone(request, known));
         }
@@ -156,7 +172,10 @@ pub async fn send_one(catalog: &Arc<Catalog>, address: SocketAddr, ask: &Ask, op
         catalog: Arc::clone(catalog),
         address,
         server_name: address.ip().to_string(),
-        manners: Manners { authority: authority.clone(), user_agent: Rc::from(options.user_agent.as_str()) },
+        manners: Manners {
+            authority: authority.clone(),
+            user_agent: Rc::from(options.user_agent.as_str()),
+        },
         speech: if secure { Speech::Tls } else { Speech::Plain },
         settled: false,
         wire: None,
@@ -208,7 +227,13 @@ impl Talk<'_> {
             None => self.plainly(ask, &request, session).await,
         };
         let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
-        Exchange { request, at, micros, reply, failure }
+        Exchange {
+            request,
+            at,
+            micros,
+            reply,
+            failure,
+        }
     }
 
     /// The check that no rule can get around: the effect of what is about to be sent, judged from what is about to be sent.
@@ -216,7 +241,11 @@ impl Talk<'_> {
         self.catalog
             .permit(ask.known, &request.method, &request.path, Some(&request.body), ask.prove)
             .map(|_| ())
-            .map_err(|forbidden| Failure { kind: FailureKind::Connect, detail: format!("not sent: {forbidden}"), banner: Vec::new() })
+            .map_err(|forbidden| Failure {
+                kind: FailureKind::Connect,
+                detail: format!("not sent: {forbidden}"),
+                banner: Vec::new(),
+            })
     }
 
     async fn plainly(&mut self, ask: &Ask, request: &RequestLine, session: &mut Session) -> (Option<Reply>, Option<Failure>) {
@@ -233,7 +262,11 @@ impl Talk<'_> {
                     if !self.settled && self.speech == Speech::Plain && wants_tls(&reply) {
                         // A TLS server's courtesy to those who speak HTTP to it.
                         if self.change(Speech::Tls, &mut tried, session) {
-                            first_failure.get_or_insert(Failure { kind: FailureKind::Tls, detail: "asks for TLS".into(), banner: Vec::new() });
+                            first_failure.get_or_insert(Failure {
+                                kind: FailureKind::Tls,
+                                detail: "asks for TLS".into(),
+                                banner: Vec::new(),
+                            });
                             continue;
                         }
                     }
@@ -279,7 +312,14 @@ impl Talk<'_> {
     async fn once(&mut self, request: &RequestLine, end: ReplyEnd) -> Result<(Reply, Option<Box<Stream>>), (Failure, bool)> {
         while let Some(wait) = self.gate.wait(self.address.ip()) {
             if Instant::now() + wait > self.deadline + Duration::from_secs(300) {
-                return Err((Failure { kind: FailureKind::Timeout, detail: "the host's budget of requests is used up".into(), banner: Vec::new() }, false));
+                return Err((
+                    Failure {
+                        kind: FailureKind::Timeout,
+                        detail: "the host's budget of requests is used up".into(),
+                        banner: Vec::new(),
+                    },
+                    false,
+                ));
             }
             // Waiting for the budget is not the server's fault: its deadline moves with it.
             self.deadline += wait;
@@ -296,7 +336,10 @@ impl Talk<'_> {
                 wire
             }
         };
-        match wire.exchange(request, &self.manners, self.speech == Speech::Tls, end, deadline).await {
+        match wire
+            .exchange(request, &self.manners, self.speech == Speech::Tls, end, deadline)
+            .await
+        {
             Outcome::Reply(reply, wire) => {
                 self.wire = wire;
                 Ok((reply, None))
@@ -311,8 +354,20 @@ impl Talk<'_> {
             Some(stream) => stream,
             None => match timeout_at(deadline, TcpStream::connect(self.address)).await {
                 Ok(Ok(stream)) => stream,
-                Ok(Err(error)) => return Err(Failure { kind: FailureKind::Connect, detail: error.to_string(), banner: Vec::new() }),
-                Err(_) => return Err(Failure { kind: FailureKind::Timeout, detail: "no connection in time".into(), banner: Vec::new() }),
+                Ok(Err(error)) => {
+                    return Err(Failure {
+                        kind: FailureKind::Connect,
+                        detail: error.to_string(),
+                        banner: Vec::new(),
+                    });
+                }
+                Err(_) => {
+                    return Err(Failure {
+                        kind: FailureKind::Timeout,
+                        detail: "no connection in time".into(),
+                        banner: Vec::new(),
+                    });
+                }
             },
         };
         Wire::open(stream, self.speech, &self.server_name, deadline).await
@@ -326,7 +381,16 @@ impl Talk<'_> {
         session: &mut Session,
         request: &mut RequestLine,
     ) -> (Option<Reply>, Option<Failure>) {
-        let fail = |kind, detail: &str| (None, Some(Failure { kind, detail: detail.to_owned(), banner: Vec::new() }));
+        let fail = |kind, detail: &str| {
+            (
+                None,
+                Some(Failure {
+                    kind,
+                    detail: detail.to_owned(),
+                    banner: Vec::new(),
+                }),
+            )
+        };
         let Some(path) = session.stream_path(opener) else {
             return fail(FailureKind::Connect, "not sent: the stream named no URL at this endpoint");
         };
@@ -351,7 +415,16 @@ impl Talk<'_> {
             Some(event) => {
                 self.streams.insert(opener, stream);
                 let headers = vec![("content-type".to_owned(), "text/event-stream".to_owned())];
-                (Some(Reply { status: 200, version: posted.version, headers, body: event, truncated: false }), None)
+                (
+                    Some(Reply {
+                        status: 200,
+                        version: posted.version,
+                        headers,
+                        body: event,
+                        truncated: false,
+                    }),
+                    None,
+                )
             }
             None => fail(FailureKind::Timeout, "no answer on the stream"),
         }
@@ -361,9 +434,14 @@ impl Talk<'_> {
 /// A reply in plain HTTP that says that TLS is spoken here (Go, nginx, Apache and others say so with a 400).
 fn wants_tls(reply: &Reply) -> bool {
     matches!(reply.status, 400 | 497)
-        && ["HTTP request to an HTTPS server", "plain HTTP request was sent to HTTPS", "speaking plain HTTP to an SSL", "requires TLS"]
-            .iter()
-            .any(|text| String::from_utf8_lossy(&reply.body[..reply.body.len().min(2048)]).contains(text))
+        && [
+            "HTTP request to an HTTPS server",
+            "plain HTTP request was sent to HTTPS",
+            "speaking plain HTTP to an SSL",
+            "requires TLS",
+        ]
+        .iter()
+        .any(|text| String::from_utf8_lossy(&reply.body[..reply.body.len().min(2048)]).contains(text))
 }
 
 /// What to try when no HTTP came.

@@ -127,7 +127,10 @@ pub fn sweep(sweeper: &mut dyn Sweeper, options: &SweepOptions, stop: &AtomicBoo
     let mut free: Vec<usize> = (0..options.in_flight).rev().collect();
     let mut due: BinaryHeap<Due> = BinaryHeap::new();
     let mut again: VecDeque<(Instant, u64, SocketAddr, u8)> = VecDeque::new();
-    let mut trip = RoundTrip { smoothed: None, deviation: 0.0 };
+    let mut trip = RoundTrip {
+        smoothed: None,
+        deviation: 0.0,
+    };
     let mut generation = 0_u64;
     let mut ended = false;
     let mut hold_until: Option<Instant> = None;
@@ -142,7 +145,9 @@ pub fn sweep(sweeper: &mut dyn Sweeper, options: &SweepOptions, stop: &AtomicBoo
         let mut started = 0;
         while let Some(slot) = free.last().copied() {
             let (index, address, tries) = if again.front().is_some_and(|(at, ..)| *at <= now) {
-                let Some((_, index, address, tries)) = again.pop_front() else { break };
+                let Some((_, index, address, tries)) = again.pop_front() else {
+                    break;
+                };
                 (index, address, tries)
             } else if ended || hold_until.is_some_and(|until| until > now) {
                 break;
@@ -168,7 +173,14 @@ pub fn sweep(sweeper: &mut dyn Sweeper, options: &SweepOptions, stop: &AtomicBoo
                     stream.register(poll.registry(), Token(slot), Interest::WRITABLE)?;
                     free.pop();
                     due.push(Due(std::cmp::Reverse(now + trip.wait(options)), slot, generation));
-                    flights[slot] = Some(Flight { index, address, stream, begun: now, tries, generation });
+                    flights[slot] = Some(Flight {
+                        index,
+                        address,
+                        stream,
+                        begun: now,
+                        tries,
+                        generation,
+                    });
                 }
                 Err(error) if is_shortage(&error) => {
                     // Out of sockets or ports: wait until some come back.
@@ -196,8 +208,13 @@ pub fn sweep(sweeper: &mut dyn Sweeper, options: &SweepOptions, stop: &AtomicBoo
         }
 
         // Sleep until an answer, a deadline, a retry or the caller's time has come.
-        let deadline = [due.peek().map(|d| d.0.0), again.front().map(|(at, ..)| *at), hold_until].into_iter().flatten().min();
-        let wait = deadline.map_or(Duration::from_millis(50), |at| at.saturating_duration_since(now)).min(Duration::from_millis(200));
+        let deadline = [due.peek().map(|d| d.0.0), again.front().map(|(at, ..)| *at), hold_until]
+            .into_iter()
+            .flatten()
+            .min();
+        let wait = deadline
+            .map_or(Duration::from_millis(50), |at| at.saturating_duration_since(now))
+            .min(Duration::from_millis(200));
         let more_room = !free.is_empty() && !ended && hold_until.is_none();
         match poll.poll(&mut events, Some(if more_room { Duration::ZERO } else { wait })) {
             Ok(()) => {}
@@ -207,7 +224,9 @@ pub fn sweep(sweeper: &mut dyn Sweeper, options: &SweepOptions, stop: &AtomicBoo
         let now = Instant::now();
         for event in &events {
             let slot = event.token().0;
-            let Some(flight) = flights.get_mut(slot).and_then(Option::take) else { continue };
+            let Some(flight) = flights.get_mut(slot).and_then(Option::take) else {
+                continue;
+            };
             match settle(&flight.stream) {
                 Settled::Pending => {
                     flights[slot] = Some(flight);
@@ -246,7 +265,11 @@ pub fn sweep(sweeper: &mut dyn Sweeper, options: &SweepOptions, stop: &AtomicBoo
 }
 
 fn snapshot(sweeper: &mut dyn Sweeper, flights: &[Option<Flight>], again: &VecDeque<(Instant, u64, SocketAddr, u8)>) {
-    let mut indices = flights.iter().flatten().map(|flight| flight.index).chain(again.iter().map(|(_, index, ..)| *index));
+    let mut indices = flights
+        .iter()
+        .flatten()
+        .map(|flight| flight.index)
+        .chain(again.iter().map(|(_, index, ..)| *index));
     sweeper.snapshot(&mut indices);
 }
 
@@ -258,7 +281,11 @@ enum Begun {
 
 fn begin(address: SocketAddr) -> io::Result<Begun> {
     // `Socket::new` gives close-on-exec; non-blocking is set in the same call where the system can.
-    let kind = if cfg!(any(target_os = "linux", target_os = "android", target_os = "freebsd")) { nonblocking_stream() } else { Type::STREAM };
+    let kind = if cfg!(any(target_os = "linux", target_os = "android", target_os = "freebsd")) {
+        nonblocking_stream()
+    } else {
+        Type::STREAM
+    };
     let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::TCP))?;
     if !cfg!(any(target_os = "linux", target_os = "android", target_os = "freebsd")) {
         socket.set_nonblocking(true)?;
@@ -318,5 +345,8 @@ fn is_shortage(error: &io::Error) -> bool {
 }
 
 fn is_silence(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable | io::ErrorKind::TimedOut)
+    matches!(
+        error.kind(),
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable | io::ErrorKind::TimedOut
+    )
 }

@@ -79,7 +79,9 @@ pub fn certificate(der: &[u8]) -> Certificate {
         not_after: None,
         self_signed: false,
     };
-    let Ok((_, parsed)) = X509Certificate::from_der(der) else { return told };
+    let Ok((_, parsed)) = X509Certificate::from_der(der) else {
+        return told;
+    };
     let short = |text: String| text.chars().filter(|c| !c.is_control()).take(256).collect::<String>();
     told.subject = short(parsed.subject().to_string());
     told.issuer = short(parsed.issuer().to_string());

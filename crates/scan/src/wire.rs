@@ -1,9 +1,9 @@
 //! One connection, one exchange: hyper at connection level, with caps on everything a hostile server could make endless.
 
+use std::cell::RefCell;
 use std::io::Read as _;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::cell::RefCell;
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
@@ -89,7 +89,11 @@ pub(crate) enum Outcome {
 }
 
 fn failure(kind: FailureKind, detail: impl Into<String>, banner: &[u8]) -> Failure {
-    Failure { kind, detail: detail.into(), banner: banner.to_vec() }
+    Failure {
+        kind,
+        detail: detail.into(),
+        banner: banner.to_vec(),
+    }
 }
 
 impl Wire {
@@ -99,22 +103,52 @@ impl Wire {
         // Small requests should not wait for one another.
         let _ = stream.set_nodelay(true);
         match speech {
-            Speech::Plain => Self::one(Listening { inner: stream, first: Rc::clone(&first_bytes) }, first_bytes, None).await,
-            Speech::PlainTwo => Self::two(Listening { inner: stream, first: Rc::clone(&first_bytes) }, first_bytes, None).await,
+            Speech::Plain => {
+                Self::one(
+                    Listening {
+                        inner: stream,
+                        first: Rc::clone(&first_bytes),
+                    },
+                    first_bytes,
+                    None,
+                )
+                .await
+            }
+            Speech::PlainTwo => {
+                Self::two(
+                    Listening {
+                        inner: stream,
+                        first: Rc::clone(&first_bytes),
+                    },
+                    first_bytes,
+                    None,
+                )
+                .await
+            }
             Speech::Tls => {
                 let server = rustls::pki_types::ServerName::try_from(name.to_owned())
                     .map_err(|_| failure(FailureKind::Tls, "the name is none that TLS can carry", &[]))?;
                 let connector = tokio_rustls::TlsConnector::from(crate::tls::config());
-                let listening = Listening { inner: stream, first: Rc::clone(&first_bytes) };
+                let listening = Listening {
+                    inner: stream,
+                    first: Rc::clone(&first_bytes),
+                };
                 let tls = match timeout_at(deadline, connector.connect(server, listening)).await {
                     Err(_) => return Err(failure(FailureKind::Timeout, "the TLS handshake took too long", &[])),
                     Ok(Err(error)) => return Err(failure(FailureKind::Tls, error.to_string(), &first_bytes.borrow())),
                     Ok(Ok(tls)) => tls,
                 };
                 let (_, session) = tls.get_ref();
-                let certificate = session.peer_certificates().and_then(|chain| chain.first()).map(|der| crate::tls::certificate(der));
+                let certificate = session
+                    .peer_certificates()
+                    .and_then(|chain| chain.first())
+                    .map(|der| crate::tls::certificate(der));
                 let two = session.alpn_protocol() == Some(b"h2");
-                if two { Self::two(tls, first_bytes, certificate).await } else { Self::one(tls, first_bytes, certificate).await }
+                if two {
+                    Self::two(tls, first_bytes, certificate).await
+                } else {
+                    Self::one(tls, first_bytes, certificate).await
+                }
             }
         }
     }
@@ -135,7 +169,13 @@ impl Wire {
             // The error also reaches the request that waits for a reply.
             let _ = connection.await;
         });
-        Ok(Self { sender: Sender::One(sender), driver, first_bytes, used: false, certificate })
+        Ok(Self {
+            sender: Sender::One(sender),
+            driver,
+            first_bytes,
+            used: false,
+            certificate,
+        })
     }
 
     async fn two<S: AsyncRead + AsyncWrite + Unpin + 'static>(
@@ -152,7 +192,13 @@ impl Wire {
         let driver = tokio::task::spawn_local(async move {
             let _ = connection.await;
         });
-        Ok(Self { sender: Sender::Two(sender), driver, first_bytes, used: false, certificate })
+        Ok(Self {
+            sender: Sender::Two(sender),
+            driver,
+            first_bytes,
+            used: false,
+            certificate,
+        })
     }
 
     /// Sends one request and reads the reply.
@@ -167,7 +213,12 @@ impl Wire {
         let reused = std::mem::replace(&mut self.used, true);
         let built = match build(request, manners, secure, matches!(self.sender, Sender::Two(_))) {
             Ok(built) => built,
-            Err(detail) => return Outcome::Failure { failure: failure(FailureKind::Connect, detail, &[]), stale: false },
+            Err(detail) => {
+                return Outcome::Failure {
+                    failure: failure(FailureKind::Connect, detail, &[]),
+                    stale: false,
+                };
+            }
         };
         let waited = timeout_at(deadline, async {
             match &mut self.sender {
@@ -183,11 +234,19 @@ impl Wire {
         })
         .await;
         let response = match waited {
-            Err(_) => return Outcome::Failure { failure: failure(FailureKind::Timeout, "no answer in time", &self.first_bytes.borrow()), stale: false },
+            Err(_) => {
+                return Outcome::Failure {
+                    failure: failure(FailureKind::Timeout, "no answer in time", &self.first_bytes.borrow()),
+                    stale: false,
+                };
+            }
             Ok(Err(error)) => {
                 let banner = if reused { Vec::new() } else { self.first_bytes.borrow().clone() };
                 let (kind, stale) = classify(&error, &banner, reused);
-                return Outcome::Failure { failure: failure(kind, error.to_string(), &banner), stale };
+                return Outcome::Failure {
+                    failure: failure(kind, error.to_string(), &banner),
+                    stale,
+                };
             }
             Ok(Ok(response)) => response,
         };
@@ -203,14 +262,20 @@ impl Wire {
             body: Vec::new(),
             truncated: false,
         };
-        let is_stream = reply.header("content-type").is_some_and(|kind| kind.starts_with("text/event-stream"));
+        let is_stream = reply
+            .header("content-type")
+            .is_some_and(|kind| kind.starts_with("text/event-stream"));
         // An event stream has no end of its own: whatever was asked for, its first event is what there is to read.
         let stop = match end {
             _ if !is_stream => Stop::End,
             ReplyEnd::EventStream => Stop::Answer,
             ReplyEnd::Session | ReplyEnd::Body => Stop::Event,
         };
-        let mut stream = Stream { body, buffer: BytesMut::new(), _wire: self };
+        let mut stream = Stream {
+            body,
+            buffer: BytesMut::new(),
+            _wire: self,
+        };
         let whole = stream.fill(stop, deadline).await;
         reply.body = stream.buffer.to_vec();
         reply.truncated = whole != Filled::Whole && stop == Stop::End;
@@ -291,7 +356,11 @@ fn event_is_there(buffer: &[u8], stop: Stop) -> bool {
         None => return false,
     };
     whole.split("\n\n").any(|event| {
-        let data: Vec<&str> = event.lines().filter_map(|line| line.strip_prefix("data:")).map(|d| d.strip_prefix(' ').unwrap_or(d)).collect();
+        let data: Vec<&str> = event
+            .lines()
+            .filter_map(|line| line.strip_prefix("data:"))
+            .map(|d| d.strip_prefix(' ').unwrap_or(d))
+            .collect();
         if data.is_empty() {
             return false;
         }
@@ -307,7 +376,9 @@ fn build(request: &RequestLine, manners: &Manners, secure: bool, two: bool) -> R
         let scheme = if secure { "https" } else { "http" };
         builder = builder.uri(format!("{scheme}://{}{}", manners.authority, request.path));
     } else {
-        builder = builder.uri(request.path.as_str()).header(http::header::HOST, manners.authority.as_str());
+        builder = builder
+            .uri(request.path.as_str())
+            .header(http::header::HOST, manners.authority.as_str());
     }
     builder = builder.header(http::header::USER_AGENT, &*manners.user_agent);
     if !request.headers.iter().any(|(name, _)| name == "accept") {
@@ -316,10 +387,12 @@ fn build(request: &RequestLine, manners: &Manners, secure: bool, two: bool) -> R
     for (name, value) in &request.headers {
         builder = builder.header(name.as_str(), value.as_str());
     }
-    if !request.body.is_empty() {
+    if !request.body.is_empty() && !request.headers.iter().any(|(name, _)| name == "content-type") {
         builder = builder.header(http::header::CONTENT_TYPE, "application/json");
     }
-    builder.body(Full::new(Bytes::from(request.body.clone()))).map_err(|error| error.to_string())
+    builder
+        .body(Full::new(Bytes::from(request.body.clone())))
+        .map_err(|error| error.to_string())
 }
 
 fn classify(error: &hyper::Error, banner: &[u8], reused: bool) -> (FailureKind, bool) {
@@ -342,12 +415,18 @@ fn decode(reply: &mut Reply) {
     let mut out = Vec::new();
     let read = match coding.as_deref() {
         None | Some("" | "identity") => return,
-        Some("gzip" | "x-gzip") => flate2::read::MultiGzDecoder::new(reply.body.as_slice()).take(limit).read_to_end(&mut out),
+        Some("gzip" | "x-gzip") => flate2::read::MultiGzDecoder::new(reply.body.as_slice())
+            .take(limit)
+            .read_to_end(&mut out),
         Some("deflate") => {
             // Some servers send the raw format under this name.
-            let zlib = flate2::read::ZlibDecoder::new(reply.body.as_slice()).take(limit).read_to_end(&mut out);
+            let zlib = flate2::read::ZlibDecoder::new(reply.body.as_slice())
+                .take(limit)
+                .read_to_end(&mut out);
             if zlib.is_err() && out.is_empty() {
-                flate2::read::DeflateDecoder::new(reply.body.as_slice()).take(limit).read_to_end(&mut out)
+                flate2::read::DeflateDecoder::new(reply.body.as_slice())
+                    .take(limit)
+                    .read_to_end(&mut out)
             } else {
                 zlib
             }

@@ -26,9 +26,10 @@ pub(crate) fn run(args: &AdvisoryArgs) -> Done {
         Some((id, _)) => (id, Known::unknown(Why::NotAsked)),
         None => (args.product.as_str(), Known::unknown(Why::NotAsked)),
     };
-    let product = knowledge.catalog.product(id).ok_or_else(|| {
-        Failure::usage(format!("{id:?} is no product of the catalogue; vigie catalog list names them all"))
-    })?;
+    let product = knowledge
+        .catalog
+        .product(id)
+        .ok_or_else(|| Failure::usage(format!("{id:?} is no product of the catalogue; vigie catalog list names them all")))?;
     let verdicts = knowledge.verdicts(&product.id, &version);
     let date = knowledge.advisories.date().to_string();
     let mut out = anstream::stdout().lock();
@@ -66,7 +67,13 @@ pub(crate) fn run(args: &AdvisoryArgs) -> Done {
                     if verdict.disputed {
                         marks.push("disputed");
                     }
-                    vec![verdict.id.clone(), verdict.verdict.to_string(), verdict.severity.to_string(), marks.join(", "), verdict.why.clone()]
+                    vec![
+                        verdict.id.clone(),
+                        verdict.verdict.to_string(),
+                        verdict.severity.to_string(),
+                        marks.join(", "),
+                        verdict.why.clone(),
+                    ]
                 })
                 .collect();
             let grid = vigie_export::table::grid(&["advisory", "verdict", "severity", "mark", "why"], &rows, super::width());

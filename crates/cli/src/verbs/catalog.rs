@@ -38,7 +38,11 @@ pub(crate) fn run(args: CatalogArgs) -> Done {
         CatalogVerb::List { catalog, format } => list(catalog.as_deref(), format),
         CatalogVerb::Explain { product, catalog } => {
             let knowledge = knowledge(catalog.as_deref())?;
-            let found = knowledge.catalog.product(&product).ok_or_else(|| Failure::usage(format!("{product:?} is no product of the catalogue; vigie catalog list names them all")))?;
+            let found = knowledge.catalog.product(&product).ok_or_else(|| {
+                Failure::usage(format!(
+                    "{product:?} is no product of the catalogue; vigie catalog list names them all"
+                ))
+            })?;
             written(std::io::stdout().lock().write_all(knowledge.catalog.explain(found).as_bytes()))?;
             Ok(ExitCode::SUCCESS)
         }
@@ -64,15 +68,28 @@ fn list(dir: Option<&Path>, format: TableOrJson) -> Done {
                 confidence: (knowledge.measured.confidence(&product.id) * 100.0).floor() / 100.0,
                 recorded: counts.recorded,
                 constructed: counts.constructed,
-                advisories: knowledge.advisories.iter().filter(|a| a.packages().any(|p| product.packages.iter().any(|own| own == p))).count(),
+                advisories: knowledge
+                    .advisories
+                    .iter()
+                    .filter(|a| a.packages().any(|p| product.packages.iter().any(|own| own == p)))
+                    .count(),
             }
         })
         .collect();
     let mut out = anstream::stdout().lock();
     match format {
         TableOrJson::Json => {
-            let listing = Listing { schema: "vigie.catalog/1", date: catalog.date(), sha256: catalog.hash(), products: entries };
-            written(writeln!(out, "{}", serde_json::to_string_pretty(&listing).map_err(Failure::output)?))?;
+            let listing = Listing {
+                schema: "vigie.catalog/1",
+                date: catalog.date(),
+                sha256: catalog.hash(),
+                products: entries,
+            };
+            written(writeln!(
+                out,
+                "{}",
+                serde_json::to_string_pretty(&listing).map_err(Failure::output)?
+            ))?;
         }
         TableOrJson::Table => {
             let rows: Vec<Vec<String>> = entries
@@ -96,7 +113,11 @@ fn list(dir: Option<&Path>, format: TableOrJson) -> Done {
                     ]
                 })
                 .collect();
-            let grid = vigie_export::table::grid(&["id", "product", "kind", "ports", "confidence", "fixtures", "advisories"], &rows, super::width());
+            let grid = vigie_export::table::grid(
+                &["id", "product", "kind", "ports", "confidence", "fixtures", "advisories"],
+                &rows,
+                super::width(),
+            );
             let constructed = entries.iter().filter(|entry| entry.recorded == 0).count();
             written(writeln!(
                 out,
@@ -121,12 +142,21 @@ fn check(path: &Path) -> Done {
         // One file, beside the embedded others.
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let mut all = embedded_files();
-        let key = if all.contains_key(name) { name.to_owned() } else { format!("products/{name}") };
+        let key = if all.contains_key(name) {
+            name.to_owned()
+        } else {
+            format!("products/{name}")
+        };
         all.insert(key, read(path)?);
         all
     };
     let catalog = compile(&files)?;
-    written(writeln!(std::io::stdout().lock(), "{} products, no errors. {}", catalog.products().len(), catalog.hash()))?;
+    written(writeln!(
+        std::io::stdout().lock(),
+        "{} products, no errors. {}",
+        catalog.products().len(),
+        catalog.hash()
+    ))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -143,10 +173,19 @@ fn test(dir: &Path, matrix: bool, only: Option<&str>, write: bool) -> Done {
             .filter(|(name, ..)| wanted(name))
             .map(|(name, expected, got)| {
                 let told = |product: &Option<String>| product.clone().unwrap_or_else(|| "-".to_owned());
-                vec![name.clone(), told(expected), told(got), if expected == got { String::new() } else { "WRONG".to_owned() }]
+                vec![
+                    name.clone(),
+                    told(expected),
+                    told(got),
+                    if expected == got { String::new() } else { "WRONG".to_owned() },
+                ]
             })
             .collect();
-        written(writeln!(out, "{}", vigie_export::table::grid(&["fixture", "is", "taken for", ""], &rows, super::width())))?;
+        written(writeln!(
+            out,
+            "{}",
+            vigie_export::table::grid(&["fixture", "is", "taken for", ""], &rows, super::width())
+        ))?;
     }
     for (name, differences) in report.differences.iter().filter(|(name, _)| wanted(name)) {
         for difference in differences {
@@ -174,7 +213,11 @@ fn test(dir: &Path, matrix: bool, only: Option<&str>, write: bool) -> Done {
         fixtures.len(),
         report.matrix.len()
     ))?;
-    Ok(if wrong == 0 { ExitCode::SUCCESS } else { ExitCode::from(exit::FINDINGS) })
+    Ok(if wrong == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(exit::FINDINGS)
+    })
 }
 
 /// The fixtures of a folder: `<product>/<version>-<state>/{fixture.yaml,exchanges.jsonl}`.

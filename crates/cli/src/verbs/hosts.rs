@@ -39,19 +39,33 @@ pub(crate) fn run(args: &HostsArgs) -> Done {
     let posture = match &args.posture {
         None => None,
         Some(word) => Some(
-            [Posture::Open, Posture::Key, Posture::Login, Posture::Signup, Posture::FirstAdmin, Posture::Forbidden]
-                .into_iter()
-                .find(|posture| posture.word() == word)
-                .ok_or_else(|| Failure::usage(format!("{word:?} is no posture: open, key, login, signup, first-admin, forbidden")))?,
+            [
+                Posture::Open,
+                Posture::Key,
+                Posture::Login,
+                Posture::Signup,
+                Posture::FirstAdmin,
+                Posture::Forbidden,
+            ]
+            .into_iter()
+            .find(|posture| posture.word() == word)
+            .ok_or_else(|| Failure::usage(format!("{word:?} is no posture: open, key, login, signup, first-admin, forbidden")))?,
         ),
     };
     let (runtime, lake) = crate::lake::open(&args.lake)?;
-    let filter = Filter { product: args.product.clone(), posture, ..Filter::default() };
+    let filter = Filter {
+        product: args.product.clone(),
+        posture,
+        ..Filter::default()
+    };
     let rows = runtime.block_on(lake.hosts(&filter)).map_err(Failure::output)?;
     let mut out = anstream::stdout().lock();
     match args.format {
         TableOrJson::Json => {
-            let hosts = Hosts { schema: "vigie.hosts/1", hosts: rows.iter().map(host).collect() };
+            let hosts = Hosts {
+                schema: "vigie.hosts/1",
+                hosts: rows.iter().map(host).collect(),
+            };
             let text = serde_json::to_string_pretty(&hosts).map_err(Failure::output)?;
             written(writeln!(out, "{text}"))?;
         }
@@ -74,7 +88,11 @@ pub(crate) fn run(args: &HostsArgs) -> Done {
                     ]
                 })
                 .collect();
-            let grid = vigie_export::table::grid(&["endpoint", "product", "version", "posture", "models", "last seen", "seen"], &table, super::width());
+            let grid = vigie_export::table::grid(
+                &["endpoint", "product", "version", "posture", "models", "last seen", "seen"],
+                &table,
+                super::width(),
+            );
             written(writeln!(out, "{grid}\n{} endpoints. Tell of one: vigie show ADDRESS", rows.len()))?;
         }
     }

@@ -30,12 +30,16 @@ impl Gate for Free {
 pub(crate) fn run(args: &RecordArgs) -> Done {
     let host = crate::targets::host();
     let own = OwnAddresses::new(host.addresses().iter().copied());
-    Scope::without_file(&own).permits(args.address.ip(), args.address.port(), chrono::Utc::now()).map_err(Failure::usage)?;
+    Scope::without_file(&own)
+        .permits(args.address.ip(), args.address.port(), chrono::Utc::now())
+        .map_err(Failure::usage)?;
     let knowledge = crate::knowledge::knowledge(args.catalog.as_deref())?;
     if let Some(product) = &args.product
         && knowledge.catalog.product(product).is_none()
     {
-        return Err(Failure::usage(format!("{product:?} is no product of the catalogue; write catalog/products/{product}.yaml first (--catalog DIR)")));
+        return Err(Failure::usage(format!(
+            "{product:?} is no product of the catalogue; write catalog/products/{product}.yaml first (--catalog DIR)"
+        )));
     }
     let runtime = crate::lake::runtime()?;
     let local = tokio::task::LocalSet::new();
@@ -46,7 +50,17 @@ pub(crate) fn run(args: &RecordArgs) -> Done {
             user_agent: vigie_scan::user_agent(Some("recording a fixture from its own server")),
             ..ProbeOptions::default()
         };
-        let probed = vigie_scan::probe(&knowledge.catalog, &knowledge.measured, args.address, None, None, None, &options, &Free).await;
+        let probed = vigie_scan::probe(
+            &knowledge.catalog,
+            &knowledge.measured,
+            args.address,
+            None,
+            None,
+            None,
+            &options,
+            &Free,
+        )
+        .await;
         let mut exchanges = probed.transcript.exchanges;
         for ask in vigie_scan::left_out(&knowledge.catalog, args.product.as_deref(), &exchanges) {
             exchanges.push(vigie_scan::send_one(&knowledge.catalog, args.address, &ask, &options, &Free).await);
@@ -54,13 +68,19 @@ pub(crate) fn run(args: &RecordArgs) -> Done {
         (exchanges, probed.conclusion)
     });
     if !exchanges.iter().any(|exchange| exchange.reply.is_some()) {
-        return Err(Failure::scan(format!("{} does not answer in HTTP; nothing was recorded", args.address)));
+        return Err(Failure::scan(format!(
+            "{} does not answer in HTTP; nothing was recorded",
+            args.address
+        )));
     }
 
     let replacements = args
         .replace
         .iter()
-        .map(|pair| pair.split_once('=').ok_or_else(|| Failure::usage(format!("--replace {pair:?}: write FROM=TO"))))
+        .map(|pair| {
+            pair.split_once('=')
+                .ok_or_else(|| Failure::usage(format!("--replace {pair:?}: write FROM=TO")))
+        })
         .collect::<Result<Vec<_>, _>>()?;
     let mut text = String::new();
     for exchange in &exchanges {
@@ -69,9 +89,17 @@ pub(crate) fn run(args: &RecordArgs) -> Done {
         text.push('\n');
     }
 
-    let folder_name = |part: &str| part.chars().map(|c| if c.is_ascii_alphanumeric() || ".-_".contains(c) { c } else { '-' }).collect::<String>();
+    let folder_name = |part: &str| {
+        part.chars()
+            .map(|c| if c.is_ascii_alphanumeric() || ".-_".contains(c) { c } else { '-' })
+            .collect::<String>()
+    };
     let product = args.product.clone().unwrap_or_else(|| "misses".to_owned());
-    let version = if args.version.is_empty() { String::new() } else { format!("{}-", folder_name(&args.version)) };
+    let version = if args.version.is_empty() {
+        String::new()
+    } else {
+        format!("{}-", folder_name(&args.version))
+    };
     let folder = args.out.join(&product).join(format!("{version}{}", folder_name(&args.state)));
     let head_path = folder.join("fixture.yaml");
     let told = |list: Option<Vec<String>>| Some(list);
@@ -83,16 +111,25 @@ pub(crate) fn run(args: &RecordArgs) -> Done {
         models: told(exposure.models.known().map(|all| all.iter().map(|m| m.name.clone()).collect())),
         running: told(exposure.running.known().map(|all| all.iter().map(|m| m.name.clone()).collect())),
         tools: told(exposure.tools.known().map(|all| all.iter().map(|t| t.name.clone()).collect())),
-        capabilities: told(exposure.capabilities.known().map(|all| all.iter().map(ToString::to_string).collect())),
+        capabilities: told(
+            exposure
+                .capabilities
+                .known()
+                .map(|all| all.iter().map(ToString::to_string).collect()),
+        ),
         leaks: None,
         tells: None,
         also: None,
     };
     if head_path.exists() {
         if !args.again {
-            return Err(Failure::usage(format!("{} is there already; --again records it anew and keeps what it expects", folder.display())));
+            return Err(Failure::usage(format!(
+                "{} is there already; --again records it anew and keeps what it expects",
+                folder.display()
+            )));
         }
-        let head: Head = serde_saphyr::from_str(&read(&head_path)?).map_err(|error| Failure::usage(format!("{}: {error}", head_path.display())))?;
+        let head: Head =
+            serde_saphyr::from_str(&read(&head_path)?).map_err(|error| Failure::usage(format!("{}: {error}", head_path.display())))?;
         expect = head.expect;
     }
     let head = Head {
@@ -148,7 +185,9 @@ fn line(exchange: &Exchange, args: &RecordArgs, replacements: &[(&str, &str)]) -
     request.headers.clear();
     let mut reply = exchange.reply.clone();
     if let Some(reply) = &mut reply {
-        reply.headers.retain(|(name, _)| !["date", "set-cookie", "x-request-id", "etag", "last-modified", "age"].contains(&name.as_str()));
+        reply
+            .headers
+            .retain(|(name, _)| !["date", "set-cookie", "x-request-id", "etag", "last-modified", "age"].contains(&name.as_str()));
         for (_, value) in &mut reply.headers {
             *value = replace(value);
         }
@@ -163,5 +202,9 @@ fn line(exchange: &Exchange, args: &RecordArgs, replacements: &[(&str, &str)]) -
             reply.body = replace(text).into_bytes();
         }
     }
-    Line { request, reply, failure: exchange.failure.clone() }
+    Line {
+        request,
+        reply,
+        failure: exchange.failure.clone(),
+    }
 }

@@ -26,10 +26,16 @@ use crate::work::{Local, Planned};
 
 /// Ports on this machine whose protocol is known to be another: an HTTP request there only fills logs, and some servers count it
 /// against the sender. `--ports` looks at them all the same.
-const OTHER_PROTOCOLS: [u16; 22] =
-    [22, 25, 53, 110, 111, 139, 143, 445, 465, 587, 631, 993, 995, 1433, 1521, 2049, 3306, 5432, 5672, 6379, 11_211, 27_017];
+const OTHER_PROTOCOLS: [u16; 22] = [
+    22, 25, 53, 110, 111, 139, 143, 445, 465, 587, 631, 993, 995, 1433, 1521, 2049, 3306, 5432, 5672, 6379, 11_211, 27_017,
+];
 
-pub(crate) fn run(mut args: ScanArgs) -> Done {
+pub(crate) fn run(args: ScanArgs) -> Done {
+    run_also(args, Vec::new())
+}
+
+/// A scan that also writes its results to files, whole or not at all, each in its format.
+pub(crate) fn run_also(mut args: ScanArgs, also: Vec<(Format, PathBuf)>) -> Done {
     let resume = args.resume.clone().map(|path| Resume::read(&path)).transpose()?;
     if let Some(resume) = &resume {
         resume.into_args(&mut args);
@@ -41,7 +47,9 @@ pub(crate) fn run(mut args: ScanArgs) -> Done {
     let mut targets = crate::targets::targets(&args.targets, &args.files)?;
     let local = targets.is_empty() && args.targets.is_empty() && args.files.is_empty();
     if targets.is_empty() && !local {
-        return Err(Failure::usage("no target in what was given; without any target, vigie scan looks at this machine"));
+        return Err(Failure::usage(
+            "no target in what was given; without any target, vigie scan looks at this machine",
+        ));
     }
     let ports = crate::targets::ports(args.ports.as_deref(), &knowledge.catalog)?;
     let seed = args.seed.unwrap_or_else(fresh_seed);
@@ -65,7 +73,7 @@ pub(crate) fn run(mut args: ScanArgs) -> Done {
     if args.notice {
         return notice(&targets, &ports, &scope, &knowledge, &host, args.prove);
     }
-    Run::new(args, knowledge, scope, host, targets, ports, seed, shard, notes)?.go(job)
+    Run::new(args, also, knowledge, scope, targets, ports, seed, shard, notes)?.go(job)
 }
 
 /// What there is to do.
@@ -89,9 +97,16 @@ fn this_machine(host: &Host, scope: &Arc<Scope>, only: Option<&Ports>, notes: &m
         })
         .collect();
     if !skipped.is_empty() {
-        notes.push(format!("ports of other protocols were left out: {} (name them with --ports to look)", skipped.join(", ")));
+        notes.push(format!(
+            "ports of other protocols were left out: {} (name them with --ports to look)",
+            skipped.join(", ")
+        ));
     }
-    Job::Local(Local { listeners, scope: Arc::clone(scope), next: 0 })
+    Job::Local(Local {
+        listeners,
+        scope: Arc::clone(scope),
+        next: 0,
+    })
 }
 
 fn planned(
@@ -108,10 +123,20 @@ fn planned(
     let plan = Plan::over(seed, clipped.pairs, shard).map_err(Failure::usage)?;
     let (indices, begun): (Box<dyn Iterator<Item = u64> + Send>, u64) = match resume {
         None => (Box::new(plan.shard_indices()), 0),
-        Some(resume) => (Box::new(plan.resume(&resume.cursor).map_err(Failure::usage)?), resume.cursor.next_index),
+        Some(resume) => (
+            Box::new(plan.resume(&resume.cursor).map_err(Failure::usage)?),
+            resume.cursor.next_index,
+        ),
     };
     let total = plan.shard_len();
-    Ok(Job::Planned(Planned { visits: targets.visits(ports), scope: Arc::clone(scope), indices, begun, total, plan }))
+    Ok(Job::Planned(Planned {
+        visits: targets.visits(ports),
+        scope: Arc::clone(scope),
+        indices,
+        begun,
+        total,
+        plan,
+    }))
 }
 
 /// A seed that nobody chose: the keys that the standard library draws for its hash maps.
@@ -140,7 +165,11 @@ fn dry_run(job: &Job, targets: &Targets, scope: &Scope, knowledge: &Knowledge) -
             writeln!(out, "{name} (would be resolved first; its addresses must lie in the scope)")?;
         }
         writeln!(out)?;
-        writeln!(out, "To each open port, until it is recognised and never more than {} requests:", scope.limits().per_endpoint)?;
+        writeln!(
+            out,
+            "To each open port, until it is recognised and never more than {} requests:",
+            scope.limits().per_endpoint
+        )?;
         for told in knowledge.catalog.told_requests() {
             writeln!(out, "  {}\n      {}", told.line, told.when)?;
         }
@@ -152,14 +181,25 @@ fn dry_run(job: &Job, targets: &Targets, scope: &Scope, knowledge: &Knowledge) -
 }
 
 fn notice(targets: &Targets, ports: &Ports, scope: &Scope, knowledge: &Knowledge, host: &Host, prove: bool) -> Done {
-    let pairs = scope.clip(targets, ports).map(|clipped| clipped.pairs).unwrap_or_else(|_| targets.pairs(ports));
+    let pairs = scope
+        .clip(targets, ports)
+        .map(|clipped| clipped.pairs)
+        .unwrap_or_else(|_| targets.pairs(ports));
     let names: Vec<String> = targets.names().map(str::to_owned).collect();
-    let sources: Vec<String> = host.addresses().iter().filter(|a| !a.is_loopback()).map(ToString::to_string).collect();
+    let sources: Vec<String> = host
+        .addresses()
+        .iter()
+        .filter(|a| !a.is_loopback())
+        .map(ToString::to_string)
+        .collect();
     let requests: Vec<vigie_scope::notice::Request> = knowledge
         .catalog
         .told_requests()
         .into_iter()
-        .map(|told| vigie_scope::notice::Request { line: told.line, when: told.when })
+        .map(|told| vigie_scope::notice::Request {
+            line: told.line,
+            when: told.when,
+        })
         .collect();
     let note = vigie_scope::notice::Notice {
         scope,
@@ -183,9 +223,10 @@ fn user_agent(scope: &Scope) -> String {
 /// Everything about a running scan.
 struct Run {
     args: ScanArgs,
+    /// Files, each with its format.
+    files: Vec<(Format, PathBuf)>,
     knowledge: Knowledge,
     scope: Arc<Scope>,
-    host: Arc<Host>,
     targets: Targets,
     ports: Ports,
     seed: u64,
@@ -203,9 +244,9 @@ impl Run {
     #[expect(clippy::too_many_arguments, reason = "the parts of one command line")]
     fn new(
         args: ScanArgs,
+        mut files: Vec<(Format, PathBuf)>,
         knowledge: Knowledge,
         scope: Arc<Scope>,
-        host: Host,
         targets: Targets,
         ports: Ports,
         seed: u64,
@@ -215,16 +256,18 @@ impl Run {
         let baseline = match &args.baseline {
             None => None,
             Some(path) => Some(
-                vigie_export::baseline::Baseline::parse(&read(path)?).map_err(|errors| crate::knowledge::said(&format!("baseline {}", path.display()), &errors))?,
+                vigie_export::baseline::Baseline::parse(&read(path)?)
+                    .map_err(|errors| crate::knowledge::said(&format!("baseline {}", path.display()), &errors))?,
             ),
         };
+        files.extend(args.output.iter().map(|path| (format(args.format), path.clone())));
         let now = chrono::Utc::now();
         let id = format!("{}-{:08x}", now.format("%Y%m%dT%H%M%SZ"), fresh_seed() as u32);
         Ok(Self {
             args,
+            files,
             knowledge,
             scope,
-            host: Arc::new(host),
             targets,
             ports,
             seed,
@@ -243,10 +286,18 @@ impl Run {
         let started = chrono::Utc::now();
         let begun = Instant::now();
         let vantage = self.vantage(&job);
-        let mut lake = if self.args.no_lake { None } else { Some(Writer::open(&crate::lake::folder(&self.args.lake)?)?) };
+        let mut lake = if self.args.no_lake {
+            None
+        } else {
+            Some(Writer::open(&crate::lake::folder(&self.args.lake)?)?)
+        };
         let (work, total): (Box<dyn Work>, u64) = match job {
             Job::Local(local) => {
-                self.listeners = local.listeners.iter().map(|listener| (listener.probe_address(), listener.clone())).collect();
+                self.listeners = local
+                    .listeners
+                    .iter()
+                    .map(|listener| (listener.probe_address(), listener.clone()))
+                    .collect();
                 let total = local.total();
                 (Box::new(local), total)
             }
@@ -265,7 +316,12 @@ impl Run {
             vantage: vantage.clone(),
             targets: vigie_model::sha256(self.args.targets.join(" ").as_bytes()),
             ports: self.ports.to_string(),
-            shard: self.args.shard.as_deref().and_then(|text| text.split_once('/')).and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?))),
+            shard: self
+                .args
+                .shard
+                .as_deref()
+                .and_then(|text| text.split_once('/'))
+                .and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?))),
             started,
             finished: None,
             planned: Some(total),
@@ -281,21 +337,28 @@ impl Run {
         let budget = Budget::new(self.scope.limits(), self.scope.own().clone());
         let (handle, events) = engine.start(work, budget);
         listen_for_interrupts(&handle);
-        let mut report = self.report()?;
-        written(report.begin())?;
+        let mut reports = self.reports()?;
+        reports.iter_mut().try_for_each(|report| written(report.begin()))?;
         let mut shown = Shown::new(total, self.args.quiet);
         let mut failures: BTreeMap<String, u64> = BTreeMap::new();
         let mut refusals: BTreeMap<String, u64> = BTreeMap::new();
         let interrupted = loop {
             match events.recv_timeout(Duration::from_millis(250)) {
-                Ok(Event::Seen { index, mut observation, transcript }) => {
+                Ok(Event::Seen {
+                    index,
+                    mut observation,
+                    transcript,
+                }) => {
                     self.take(&mut observation);
-                    shown.aside(|| written(report.observation(&observation)))?;
+                    shown.aside(|| reports.iter_mut().try_for_each(|report| written(report.observation(&observation))))?;
                     if let (Some(dir), Some(transcript)) = (&self.args.transcripts, transcript) {
                         keep(dir, &transcript)?;
                     }
                     match &mut lake {
-                        Some(lake) => lake.take(index, *observation)?.into_iter().for_each(|index| handle.acknowledge(index)),
+                        Some(lake) => lake
+                            .take(index, *observation)?
+                            .into_iter()
+                            .for_each(|index| handle.acknowledge(index)),
                         None => handle.acknowledge(index),
                     }
                 }
@@ -312,16 +375,28 @@ impl Run {
         };
         shown.end();
         let load = |counter: &std::sync::atomic::AtomicU64| counter.load(std::sync::atomic::Ordering::Relaxed);
-        let (swept, open, seen) = (load(&handle.progress.tried), load(&handle.progress.open), load(&handle.progress.seen));
+        let (swept, open, seen) = (
+            load(&handle.progress.tried),
+            load(&handle.progress.open),
+            load(&handle.progress.seen),
+        );
         if let Some(lake) = &mut lake {
             lake.flush()?.into_iter().for_each(|index| handle.acknowledge(index));
             scan.finished = (!interrupted).then(chrono::Utc::now);
             (scan.swept, scan.open, scan.observed) = (Some(swept), Some(open), Some(seen));
             lake.scan(&scan)?;
         }
-        self.notes.extend(refusals.into_iter().map(|(why, count)| if count == 1 { why } else { format!("{why} ({count} times)") }));
+        self.notes.extend(
+            refusals
+                .into_iter()
+                .map(|(why, count)| if count == 1 { why } else { format!("{why} ({count} times)") }),
+        );
         let hard_failures = failures.values().sum::<u64>();
-        self.notes.extend(failures.into_iter().map(|(why, count)| if count == 1 { why } else { format!("{why}, {count} times in all") }));
+        self.notes.extend(
+            failures
+                .into_iter()
+                .map(|(why, count)| if count == 1 { why } else { format!("{why}, {count} times in all") }),
+        );
         if let Some(baseline) = &self.baseline {
             self.notes.extend(baseline.notes(chrono::Utc::now().date_naive()));
         }
@@ -332,8 +407,8 @@ impl Run {
             Some(path) => format!("vigie scan --resume {}", path.display()),
             None => self.next_step(),
         });
-        written(report.end(&summary))?;
-        drop(report);
+        reports.iter_mut().try_for_each(|report| written(report.end(&summary)))?;
+        drop(reports);
         self.publish()?;
         if let Some(path) = &self.args.write_baseline {
             let expires = chrono::Utc::now().date_naive() + chrono::Days::new(90);
@@ -347,9 +422,15 @@ impl Run {
             return Ok(ExitCode::from(exit::INTERRUPTED));
         }
         if hard_failures > 0 && hard_failures == swept {
-            return Err(Failure::scan("nothing could be tried: this machine refused every connection (see the notes)"));
+            return Err(Failure::scan(
+                "nothing could be tried: this machine refused every connection (see the notes)",
+            ));
         }
-        Ok(if self.fails() { ExitCode::from(exit::FINDINGS) } else { ExitCode::SUCCESS })
+        Ok(if self.fails() {
+            ExitCode::from(exit::FINDINGS)
+        } else {
+            ExitCode::SUCCESS
+        })
     }
 
     fn vantage(&self, job: &Job) -> String {
@@ -360,7 +441,12 @@ impl Run {
             Job::Local(_) => "host".to_owned(),
             Job::Planned(planned) => {
                 let mut segments = planned.plan.pairs().segments().iter();
-                if segments.all(|s| s.span.first().is_loopback() && s.span.last().is_loopback()) { "loopback" } else { "network" }.to_owned()
+                if segments.all(|s| s.span.first().is_loopback() && s.span.last().is_loopback()) {
+                    "loopback"
+                } else {
+                    "network"
+                }
+                .to_owned()
             }
         }
     }
@@ -369,7 +455,11 @@ impl Run {
         let limits = self.scope.limits();
         let threads = std::thread::available_parallelism().map_or(2, usize::from).clamp(1, 8);
         let probe = ProbeOptions {
-            limits: vigie_catalog::Limits { requests: limits.per_endpoint as usize, models: limits.models as usize, prove: None },
+            limits: vigie_catalog::Limits {
+                requests: limits.per_endpoint as usize,
+                models: limits.models as usize,
+                prove: None,
+            },
             reply: Duration::from_secs(self.args.timeout),
             endpoint: Duration::from_secs(self.args.timeout * 8),
             user_agent: user_agent(&self.scope),
@@ -410,16 +500,9 @@ impl Run {
         }))
     }
 
-    fn report(&self) -> Result<Box<dyn Report + Send>, Failure> {
-        let format = match self.args.format {
-            FormatArg::Table => Format::Table,
-            FormatArg::Json => Format::Json,
-            FormatArg::Jsonl => Format::Jsonl,
-            FormatArg::Csv => Format::Csv,
-            FormatArg::Sarif => Format::Sarif,
-            FormatArg::Intelmq => Format::Intelmq,
-        };
-        let rules = self
+    /// One report for standard output (unless a file was named for it) and one per file.
+    fn reports(&self) -> Result<Vec<Box<dyn Report + Send>>, Failure> {
+        let rules: Vec<RuleText> = self
             .knowledge
             .texts
             .all()
@@ -435,21 +518,33 @@ impl Run {
                 },
             })
             .collect();
-        let options = Options { verbose: self.args.verbose, width: super::width(), rules, intelmq_legacy: self.args.intelmq_legacy, ..Options::default() };
-        Ok(match &self.args.output {
-            Some(path) => {
-                let partial = partial(path);
-                let file = std::fs::File::create(&partial).map_err(|error| Failure::output(format!("cannot write {}: {error}", partial.display())))?;
-                vigie_export::report(format, anstream::StripStream::new(file), options)
-            }
-            None => vigie_export::report(format, anstream::AutoStream::auto(std::io::stdout()), options),
-        })
+        let options = |width| Options {
+            verbose: self.args.verbose,
+            width,
+            rules: rules.clone(),
+            intelmq_legacy: self.args.intelmq_legacy,
+            ..Options::default()
+        };
+        let mut reports = Vec::new();
+        if self.args.output.is_none() {
+            let stdout = anstream::AutoStream::auto(std::io::stdout());
+            reports.push(vigie_export::report(format(self.args.format), stdout, options(super::width())));
+        }
+        for (format, path) in &self.files {
+            let partial = partial(path);
+            let file =
+                std::fs::File::create(&partial).map_err(|error| Failure::output(format!("cannot write {}: {error}", partial.display())))?;
+            reports.push(vigie_export::report(*format, anstream::StripStream::new(file), options(100)));
+        }
+        Ok(reports)
     }
 
-    /// Puts the finished file in its place: it is there whole or not at all.
+    /// Puts the finished files in their places: they are there whole or not at all.
     fn publish(&self) -> Result<(), Failure> {
-        let Some(path) = &self.args.output else { return Ok(()) };
-        std::fs::rename(partial(path), path).map_err(|error| Failure::output(format!("cannot write {}: {error}", path.display())))
+        for (_, path) in &self.files {
+            std::fs::rename(partial(path), path).map_err(|error| Failure::output(format!("cannot write {}: {error}", path.display())))?;
+        }
+        Ok(())
     }
 
     fn take(&mut self, observation: &mut Observation) {
@@ -457,7 +552,12 @@ impl Run {
             baseline.apply(observation, chrono::Utc::now().date_naive());
         }
         self.counts.add(observation);
-        let worst = observation.findings.iter().filter(|finding| finding.accepted.is_none()).map(|finding| finding.severity).max();
+        let worst = observation
+            .findings
+            .iter()
+            .filter(|finding| finding.accepted.is_none())
+            .map(|finding| finding.severity)
+            .max();
         self.worst = self.worst.max(worst);
         if self.args.write_baseline.is_some() {
             self.kept.push(observation.clone());
@@ -497,7 +597,11 @@ impl Run {
         if self.counts.findings.total() == 0 && self.listeners.is_empty() && self.targets.is_empty() {
             return "vigie scan 192.168.0.0/24   (your own network)".to_owned();
         }
-        if self.args.no_lake { "vigie catalog explain PRODUCT   (why it says so)".to_owned() } else { "vigie show ADDRESS   (one endpoint, with its history)".to_owned() }
+        if self.args.no_lake {
+            "vigie catalog explain PRODUCT   (why it says so)".to_owned()
+        } else {
+            "vigie show ADDRESS   (one endpoint, with its history)".to_owned()
+        }
     }
 
     /// What a resume needs: the same words, the same seed, and where it stood.
@@ -525,6 +629,17 @@ impl Run {
         let text = serde_json::to_string_pretty(&resume).map_err(Failure::output)?;
         write_whole(&path, text.as_bytes())?;
         Ok(Some(path))
+    }
+}
+
+fn format(word: FormatArg) -> Format {
+    match word {
+        FormatArg::Table => Format::Table,
+        FormatArg::Json => Format::Json,
+        FormatArg::Jsonl => Format::Jsonl,
+        FormatArg::Csv => Format::Csv,
+        FormatArg::Sarif => Format::Sarif,
+        FormatArg::Intelmq => Format::Intelmq,
     }
 }
 
@@ -593,9 +708,14 @@ struct Resume {
 
 impl Resume {
     fn read(path: &Path) -> Result<Self, Failure> {
-        let resume: Self = serde_json::from_str(&read(path)?).map_err(|error| Failure::usage(format!("{} is no resume file: {error}", path.display())))?;
+        let resume: Self =
+            serde_json::from_str(&read(path)?).map_err(|error| Failure::usage(format!("{} is no resume file: {error}", path.display())))?;
         if resume.schema != RESUME_SCHEMA {
-            return Err(Failure::usage(format!("{}: schema is {:?}; this vigie reads {RESUME_SCHEMA:?}", path.display(), resume.schema)));
+            return Err(Failure::usage(format!(
+                "{}: schema is {:?}; this vigie reads {RESUME_SCHEMA:?}",
+                path.display(),
+                resume.schema
+            )));
         }
         Ok(resume)
     }

@@ -33,7 +33,12 @@ pub(crate) fn run(args: ScopeArgs) -> Done {
                 parsed.owner,
                 parsed.contact,
                 parsed.expires,
-                parsed.ranges.iter().map(|range| range.subject.to_string()).collect::<Vec<_>>().join(", "),
+                parsed
+                    .ranges
+                    .iter()
+                    .map(|range| range.subject.to_string())
+                    .collect::<Vec<_>>()
+                    .join(", "),
                 parsed.excludes.len(),
                 limits.requests_per_host,
                 limits.requests_per_prefix,

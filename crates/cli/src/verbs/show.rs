@@ -21,7 +21,10 @@ pub(crate) fn run(args: &ShowArgs) -> Done {
     let (runtime, lake) = crate::lake::open(&args.lake)?;
     let mut history = runtime.block_on(lake.history(args.address)).map_err(Failure::output)?;
     if history.is_empty() {
-        return Err(Failure::usage(format!("{} was never seen; vigie hosts lists what was, vigie scan {} looks", args.address, args.address)));
+        return Err(Failure::usage(format!(
+            "{} was never seen; vigie hosts lists what was, vigie scan {} looks",
+            args.address, args.address
+        )));
     }
     // Verdicts and findings are not stored as truth: they are computed with today's knowledge.
     let knowledge = vigie_assess::Knowledge::embedded();
@@ -45,13 +48,21 @@ pub(crate) fn run(args: &ShowArgs) -> Done {
             ports.sort();
             ports.dedup();
             for key in ports {
-                let of: Vec<&Observation> = history.iter().filter(|o| (o.endpoint.port, &o.endpoint.name) == (key.0, &key.1)).collect();
+                let of: Vec<&Observation> = history
+                    .iter()
+                    .filter(|o| (o.endpoint.port, &o.endpoint.name) == (key.0, &key.1))
+                    .collect();
                 let Some(latest) = of.first() else { continue };
                 written(write!(out, "{}", vigie_export::table::block(latest, super::width())))?;
                 written(writeln!(out, "\nhistory, newest first:"))?;
                 for (position, observation) in of.iter().enumerate() {
                     let before = of.get(position + 1);
-                    written(writeln!(out, "  {}  {}", observation.seen.format("%Y-%m-%d %H:%M:%S"), line(observation, before.copied())))?;
+                    written(writeln!(
+                        out,
+                        "  {}  {}",
+                        observation.seen.format("%Y-%m-%d %H:%M:%S"),
+                        line(observation, before.copied())
+                    ))?;
                 }
                 written(writeln!(out))?;
             }
@@ -66,7 +77,12 @@ fn line(now: &Observation, before: Option<&Observation>) -> String {
     let posture = |o: &Observation| o.exposure.posture.known().map_or_else(|| "?".to_owned(), ToString::to_string);
     let what = |o: &Observation| format!("{} {} {}", told(&o.identity.product), told(&o.identity.version), posture(o));
     let mut text = what(now);
-    let names = |o: &Observation| o.exposure.models.known().map(|all| all.iter().map(|m| m.name.clone()).collect::<Vec<_>>());
+    let names = |o: &Observation| {
+        o.exposure
+            .models
+            .known()
+            .map(|all| all.iter().map(|m| m.name.clone()).collect::<Vec<_>>())
+    };
     if let Some(all) = names(now) {
         text.push_str(&format!(", {} models", all.len()));
     }

@@ -95,6 +95,21 @@ pub(crate) fn ask_open(stream: &mut TcpStream, method: &str, path: &str, length:
     }
 }
 
+/// Reads so many bytes of what an open stream says next, out of their chunks.
+pub(crate) fn next_of(stream: &mut TcpStream, length: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut buffer = [0; 4096];
+    loop {
+        let count = stream.read(&mut buffer).expect("the stream goes on");
+        assert!(count > 0, "the stream ended");
+        bytes.extend_from_slice(&buffer[..count]);
+        let said = dechunk(&bytes);
+        if said.len() >= length {
+            return said;
+        }
+    }
+}
+
 /// Parses an answer; of a chunked body as much as is there.
 pub(crate) fn parse(bytes: &[u8]) -> Answer {
     let end = bytes
@@ -131,6 +146,9 @@ fn dechunk(mut bytes: &[u8]) -> Vec<u8> {
             .ok()
             .and_then(|text| usize::from_str_radix(text, 16).ok())
             .expect("a chunk's size");
+        if size == 0 {
+            break;
+        }
         let chunk = &bytes[line + 2..];
         body.extend_from_slice(&chunk[..size.min(chunk.len())]);
         bytes = chunk.get(size + 2..).unwrap_or_default();

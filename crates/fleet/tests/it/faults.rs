@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use vigie_fleet::{Fault, Fleet, FleetError, Honeypot, Personality, Recorder, Running, ServeOptions};
+use vigie_fleet::{Fault, Fleet, FleetError, Honeypot, Personality, Recorder, Recordings, Running, ServeOptions};
 
 use crate::client::{anywhere, ask, connect, parse, plain, raise, recordings, send};
 
@@ -234,15 +234,30 @@ fn bait_shows_its_tells() {
         .map(|answer| String::from_utf8_lossy(&answer.body).into_owned())
         .collect();
     assert!(said.len() >= 3, "it answers as several products: {said:?}");
+}
 
-    match raised(Honeypot::ImpossibleVersion) {
-        Ok((_running, address)) => {
-            let version: serde_json::Value = serde_json::from_slice(&ask(address, "GET", "/api/version", "").body).expect("JSON");
-            assert_eq!(version["version"], "0.1.20");
-        }
-        // It needs a recording of an Ollama that tells capabilities; without one it must say so and not pretend with another.
-        Err(error) => assert!(matches!(error, FleetError::NoRecording { .. }), "{error}"),
-    }
+/// Whatever was recorded of Ollama, one that lists capabilities can say that it is older than they are.
+#[test]
+fn an_impossible_version_lists_what_it_cannot_have() {
+    let head = "schema: vigie.fixture/1\nproduct: ollama\nversion: 0.17.4\nstate: open\norigin: constructed\non: 2026-11-22\nport: 11434\nfrom: this test\nexpect: {product: ollama}\n";
+    let lines = [
+        r#"{"request": {"method": "GET", "path": "/api/version"}, "reply": {"status": 200, "headers": [], "body": "{\"version\":\"0.17.4\"}"}}"#,
+        r#"{"request": {"method": "POST", "path": "/api/show", "body": "{}"}, "reply": {"status": 200, "headers": [], "body": "{\"capabilities\":[\"completion\"]}"}}"#,
+    ];
+    let files = [("ollama/0.17.4-open".to_owned(), (head.to_owned(), lines.join("\n")))].into();
+    let read = Recordings::read(&files).expect("it reads");
+    let bait = Personality::bait(anywhere(), Honeypot::ImpossibleVersion, &read, 1).expect("it can pretend");
+    let running = raise(vec![bait], &Recorder::new(4));
+    let address = running.personalities()[0].address;
+    assert_eq!(ask(address, "GET", "/api/version", "").body, br#"{"version":"0.1.20"}"#);
+    assert_eq!(ask(address, "POST", "/api/show", "{}").body, br#"{"capabilities":["completion"]}"#);
+
+    // With nothing to pretend with it says so, and does not pretend with another product.
+    let none = Recordings::read(&Default::default()).expect("nothing reads");
+    assert!(matches!(
+        Personality::bait(anywhere(), Honeypot::ImpossibleVersion, &none, 1),
+        Err(FleetError::NoRecording { .. })
+    ));
 }
 
 #[test]

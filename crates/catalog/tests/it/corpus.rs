@@ -1,0 +1,86 @@
+//! Every fixture, as it is and behind a proxy, against the whole catalogue.
+
+use vigie_catalog::fixture::test;
+use vigie_catalog::{Catalog, Measured};
+
+/// The products that the catalogue has at least.
+const PRODUCTS: [&str; 55] = [
+    "ollama", "llama-cpp", "llamafile", "vllm", "sglang", "tgi", "tei", "lm-studio", "localai", "text-generation-webui", "koboldcpp",
+    "tabbyapi", "aphrodite", "lmdeploy", "mlc-llm", "mistral-rs", "gpt4all", "jan", "fastchat", "xinference", "triton", "nim",
+    "torchserve", "bentoml", "ray", "infinity", "litellm", "one-api", "bifrost", "olla", "open-webui", "anythingllm", "librechat",
+    "lobechat", "dify", "flowise", "langflow", "n8n", "ragflow", "comfyui", "stable-diffusion-webui", "gradio", "streamlit", "jupyter",
+    "marimo", "mlflow", "tensorboard", "langfuse", "phoenix", "mcp", "qdrant", "chroma", "weaviate", "milvus", "openai-compatible",
+];
+
+#[test]
+fn the_catalogue_has_the_products() {
+    let catalog = Catalog::embedded();
+    let missing: Vec<&str> = PRODUCTS.into_iter().filter(|id| catalog.product(id).is_none()).collect();
+    assert!(missing.is_empty(), "missing: {missing:?}");
+}
+
+#[test]
+fn every_fixture_is_taken_for_what_it_is() {
+    let report = test(&Catalog::embedded(), &crate::fixtures()).unwrap_or_else(|errors| panic!("{}", errors.join("\n")));
+    let mut wrong = Vec::new();
+    for (name, differences) in report.differences.iter().chain(&report.missing) {
+        wrong.extend(differences.iter().map(|difference| format!("{name}: {difference}")));
+    }
+    wrong.extend(report.faults);
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn what_was_measured_is_fresh() {
+    let report = test(&Catalog::embedded(), &crate::fixtures()).unwrap_or_else(|errors| panic!("{}", errors.join("\n")));
+    assert_eq!(Measured::embedded(), report.measured, "run: vigie catalog test --write");
+}
+
+#[test]
+fn no_confidence_above_four_fifths_without_a_recording() {
+    let measured = Measured::embedded();
+    for product in Catalog::embedded().products() {
+        let counts = measured.products.get(&product.id).copied().unwrap_or_default();
+        if counts.recorded == 0 {
+            assert!(measured.confidence(&product.id) <= 0.8, "{}", product.id);
+        }
+    }
+}
+
+#[test]
+fn fixtures_name_no_registry_and_no_folder_of_a_machine() {
+    let hosts = ["pypi.", "registry.npmjs.", "crates.io/api", "proxy.golang."];
+    for fixture in crate::read_fixtures() {
+        for line in &fixture.lines {
+            let text = serde_json::to_string(line).expect("writes");
+            for host in hosts {
+                assert!(!text.contains(&format!("{host}org")), "{}: {host}", fixture.name);
+            }
+            for folder in ["/root/", "/work/", "/tmp/lab"] {
+                assert!(!text.contains(folder), "{}: {folder} in {} {}", fixture.name, line.request.method, line.request.path);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_recorded_request_was_harmless() {
+    let catalog = Catalog::embedded();
+    for fixture in crate::read_fixtures() {
+        let known = fixture.head.product.as_deref().and_then(|id| catalog.number(id));
+        for line in fixture.lines.iter().filter(|line| line.request.method != "*") {
+            let request = &line.request;
+            let own = known.and_then(|n| catalog.permit(Some(n), &request.method, &request.path, Some(&request.body), false).ok());
+            let any = catalog.permit(None, &request.method, &request.path, Some(&request.body), false).ok();
+            // What a conversation asked was judged when it was asked; a redirect's target of another product counts by any file.
+            assert!(
+                own.is_some() || any.is_some() || fixture.head.origin == vigie_catalog::fixture::Origin::Constructed,
+                "{}: {} {} {}",
+                fixture.name,
+                request.method,
+                request.path,
+                request.body
+            );
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! `vigie demo`: simulated servers on loopback, a scan of them, and the findings in a folder.
+
+use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use vigie_export::Format;
+use vigie_fleet::{Fleet, Judge, Layout, Listen, Population, Recorder, Running, ServeOptions};
+
+use crate::args::{Cli, DemoArgs, Verb};
+use crate::failure::{Done, Failure, exit, written};
+
+/// The first address of the demo; nobody's servers live there.
+const FIRST: Ipv4Addr = Ipv4Addr::new(127, 77, 0, 1);
+
+/// Requests remembered, for the count of forbidden ones.
+const REMEMBERED: usize = 1 << 16;
+
+pub(crate) fn run(args: &DemoArgs) -> Done {
+    let recorder = Recorder::new(REMEMBERED);
+    let population = Population::demo().map_err(Failure::scan)?;
+    let running = raise(args.seed, &population, args.count, &recorder)?;
+    let planted = running.personalities().len();
+    let products: BTreeSet<&str> = running.personalities().iter().filter_map(|p| p.product()).collect();
+    eprintln!(
+        "vigie: {planted} simulated servers of {} products are up on loopback; scanning them",
+        products.len()
+    );
+
+    let out = |name: &str| args.out.join(name);
+    let mut words: Vec<String> = ["vigie", "scan", "--timeout", "3", "--lake"].map(str::to_owned).to_vec();
+    words.push(out("lake").display().to_string());
+    words.extend(["--seed".to_owned(), args.seed.to_string()]);
+    words.extend(running.personalities().iter().map(|p| p.address.to_string()));
+    let Verb::Scan(scan) = Cli::try_parse_from(words).map_err(Failure::usage)?.verb else {
+        return Err(Failure::scan("the demo's own command line did not parse as a scan"));
+    };
+    std::fs::create_dir_all(&args.out).map_err(|error| Failure::output(format!("cannot make {}: {error}", args.out.display())))?;
+    let also = vec![
+        (Format::Table, out("findings.txt")),
+        (Format::Jsonl, out("observations.jsonl")),
+        (Format::Json, out("report.json")),
+        (Format::Csv, out("endpoints.csv")),
+        (Format::Sarif, out("findings.sarif")),
+        (Format::Intelmq, out("events.jsonl")),
+    ];
+    let code = super::scan::run_also(*scan, also)?;
+
+    let forbidden = recorder.forbidden(&Judge::by_hand());
+    let mut stdout = std::io::stdout().lock();
+    written(writeln!(
+        stdout,
+        "\nThe demo's servers counted {} requests; {} of them would have loaded, written, inferred or used an account.\n\
+         The same results in six formats, and a lake: {}",
+        recorder.total(),
+        forbidden.len(),
+        args.out.display()
+    ))?;
+    running.stop();
+    if forbidden.is_empty() {
+        Ok(code)
+    } else {
+        Ok(ExitCode::from(exit::SCAN))
+    }
+}
+
+/// Raises a population: one address each, or one port each where loopback has one address only.
+pub(crate) fn raise(seed: u64, population: &Population, count: usize, recorder: &Recorder) -> Result<Running, Failure> {
+    let layout = if Fleet::has_many_addresses() {
+        Layout::Addresses(FIRST)
+    } else {
+        Layout::Ports(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0))
+    };
+    let personalities = Fleet::plan(seed, population, layout, count).map_err(Failure::usage)?;
+    Fleet::serve(
+        personalities,
+        recorder,
+        ServeOptions {
+            listen: Listen::Each,
+            ..ServeOptions::default()
+        },
+    )
+    .map_err(Failure::scan)
+}

@@ -1,0 +1,39 @@
+//! `vigie fleet`: simulated servers on loopback until interrupted.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use vigie_fleet::{Population, Recorder};
+
+use crate::args::FleetArgs;
+use crate::failure::{Done, Failure, read, written};
+
+pub(crate) fn run(args: &FleetArgs) -> Done {
+    let population = match &args.population {
+        None => Population::demo(),
+        Some(path) => Population::read(&read(path)?),
+    }
+    .map_err(Failure::usage)?;
+    let recorder = Recorder::new(1 << 16);
+    let running = super::demo::raise(args.seed, &population, args.count, &recorder)?;
+    let mut out = std::io::stdout().lock();
+    for personality in running.personalities() {
+        let what = match (personality.product(), personality.honeypot(), personality.fault()) {
+            (_, Some(honeypot), _) => format!("honeypot: {honeypot}"),
+            (product, None, Some(fault)) => format!("{}, broken: {fault}", product.unwrap_or("none of the catalogue")),
+            (product, None, None) => product.unwrap_or("none of the catalogue").to_owned(),
+        };
+        written(writeln!(out, "{}  {what}", personality.address))?;
+    }
+    drop(out);
+    eprintln!("vigie: {} servers are up; Ctrl-C stops them", running.personalities().len());
+    crate::lake::runtime()?.block_on(async {
+        // Without signals the servers stay until the process is ended.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    });
+    running.stop();
+    eprintln!("vigie: {} requests were counted", recorder.total());
+    Ok(ExitCode::SUCCESS)
+}
