@@ -58,6 +58,7 @@ def main():
     arguments.add_argument("--vigie", metavar="PATH", default=str(ROOT / "target" / "debug" / "vigie"), help="the binary [default: target/debug/vigie]")
     arguments.add_argument("--heavy", action="store_true", help="the heavy servers, and only those")
     arguments.add_argument("--at-once", type=int, default=4, metavar="N", help="servers that run together [default: 4]")
+    arguments.add_argument("--fixtures", metavar="DIR", default=str(ROOT / "catalog" / "fixtures"), help="record: the folder of fixtures [default: catalog/fixtures]")
     arguments.add_argument("--keep", metavar="DIR", help="judge: keep the scans' output, transcripts and the servers' logs here")
     asked = arguments.parse_intermixed_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -75,7 +76,7 @@ def main():
     if asked.verb == "up":
         return up(servers)
     if asked.verb == "record":
-        return record(servers, asked.vigie, asked.at_once)
+        return record(servers, asked.vigie, asked.at_once, asked.fixtures)
     return judge(servers, skipped, asked.vigie, asked.at_once, asked.keep and Path(asked.keep))
 
 
@@ -577,7 +578,7 @@ def said(record, field):
     return sorted(one["name"] if isinstance(one, dict) else one for one in value) if isinstance(value, list) else value
 
 
-def record(servers, vigie, at_once):
+def record(servers, vigie, at_once, fixtures):
     """A fixture of each, with the requests of a scan and no other."""
     failures = 0
     for running, failed in in_batches(servers, at_once):
@@ -586,19 +587,31 @@ def record(servers, vigie, at_once):
         failures += len(failed)
         for server in running:
             expect = server.entry["expect"]
-            first = {field: value["a"] if isinstance(value, dict) else value for field, value in expect.items()}
-            version = first["version"]
+            product, version = (one["a"] if isinstance(one, dict) else one for one in (expect["product"], expect["version"]))
             if version == UNKNOWN:
                 version = server.entry.get("installed", "")
-            command = [vigie, "catalog", "record", f"127.0.0.1:{server.port}", "--catalog", str(ROOT / "catalog"), "--out", str(ROOT / "catalog" / "fixtures"), "--again",
-                       "--state", server.entry["id"], "--started", " ".join(server.entry["start"]), "--note", f"tests/live/run.py record {server.entry['id']}",
-                       "--replace", f"{server.folder}=/data", "--replace", f"{CACHE}=/cache", "--replace", f"{HERE}=/live"]
-            if first["product"] != UNKNOWN:
-                command += ["--product", first["product"]]
+            # The port changes from run to run; the fixture has the product's own.
+            port = usual_port(product) or server.port
+            state = server.entry["id"].removeprefix("none-").removeprefix(f"{product}-").removeprefix(f"{version}-")
+            command = [
+                vigie, "catalog", "record", f"127.0.0.1:{server.port}", "--catalog", str(ROOT / "catalog"), "--out", fixtures, "--again",
+                "--state", state, "--started", " ".join(server.entry["start"]), "--note", f"tests/live/run.py record {server.entry['id']}",
+                "--port-label", str(port), "--replace", f"127.0.0.1:{server.port}=127.0.0.1:{port}",
+                "--replace", f"{server.folder}=/data", "--replace", f"{CACHE}=/cache", "--replace", f"{HERE}=/live",
+            ]
+            if product != UNKNOWN:
+                command += ["--product", product]
             if version:
                 command += ["--version", version]
             failures += subprocess.run(command, stdin=subprocess.DEVNULL).returncode != 0
     return 1 if failures else 0
+
+
+def usual_port(product):
+    """The first port of the product's file, or None."""
+    file = ROOT / "catalog" / "products" / f"{product}.yaml"
+    found = re.search(r"^ports: *\[(\d+)", file.read_text(), re.MULTILINE) if file.exists() else None
+    return int(found[1]) if found else None
 
 
 if __name__ == "__main__":

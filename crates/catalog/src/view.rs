@@ -65,7 +65,7 @@ impl View {
             .as_deref()
     }
 
-    /// The body as JSON; of an event stream, the data of the first event that is JSON.
+    /// The body as JSON; of an event stream, the data of the first answer in it.
     #[must_use]
     pub fn json(&self) -> Option<&Value> {
         self.json
@@ -122,8 +122,9 @@ fn is_page(text: &str) -> bool {
         .any(|tag| head.starts_with(tag))
 }
 
-/// The data of the first event that parses as JSON.
+/// The data of the first event that is a JSON-RPC answer, else of the first that is JSON: a server may announce things first.
 fn first_json_event(text: &str) -> Option<Value> {
+    let mut first = None;
     let mut data = String::new();
     for line in text.lines().chain(std::iter::once("")) {
         if let Some(rest) = line.strip_prefix("data:") {
@@ -132,13 +133,16 @@ fn first_json_event(text: &str) -> Option<Value> {
             }
             data.push_str(rest.strip_prefix(' ').unwrap_or(rest));
         } else if line.is_empty() && !data.is_empty() {
-            if let Ok(value @ (Value::Object(_) | Value::Array(_))) = serde_json::from_str(&data) {
-                return Some(value);
+            if let Ok(value @ (Value::Object(_) | Value::Array(_))) = serde_json::from_str::<Value>(&data) {
+                if value.get("result").is_some() || value.get("error").is_some() {
+                    return Some(value);
+                }
+                first = first.or(Some(value));
             }
             data.clear();
         }
     }
-    None
+    first
 }
 
 /// Finds an ASCII word whatever its case; the offset is on a character boundary since the word is ASCII.
@@ -200,6 +204,8 @@ mod tests {
             ": ping\n\nevent: message\ndata: {\"id\":1,\ndata: \"result\":{}}\n\n",
         );
         assert_eq!(stream.json().and_then(|v| v.get("id")), Some(&Value::from(1)));
+        let announced = view("text/event-stream", "data: {\"method\":\"notifications/x\"}\n\ndata: {\"id\":2,\"result\":{}}\n\n");
+        assert!(announced.json().is_some_and(|v| v.get("result").is_some()));
         let endpoint = view("text/event-stream", "event: endpoint\ndata: /messages/?session_id=1\n\n");
         assert!(endpoint.json().is_none());
     }

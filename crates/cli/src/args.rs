@@ -311,7 +311,7 @@ pub(crate) struct DemoArgs {
     #[arg(long, default_value_t = 2026)]
     pub(crate) seed: u64,
     /// How many servers.
-    #[arg(long, default_value_t = 24)]
+    #[arg(long, default_value_t = 60)]
     pub(crate) count: usize,
 }
 
@@ -325,7 +325,7 @@ pub(crate) struct FleetArgs {
     #[arg(long, default_value_t = 2026)]
     pub(crate) seed: u64,
     /// How many servers.
-    #[arg(long, default_value_t = 24)]
+    #[arg(long, default_value_t = 60)]
     pub(crate) count: usize,
 }
 

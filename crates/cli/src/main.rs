@@ -5,6 +5,7 @@ mod failure;
 mod knowledge;
 mod lake;
 mod progress;
+mod resume;
 mod targets;
 mod verbs;
 mod work;

@@ -12,7 +12,7 @@ use vigie_assess::Knowledge;
 use vigie_model::{Deception, Exposure, Identity, Known, Network, Observation, SCHEMA, ScopeRef, Source, Timestamp, Transcript, Why};
 use vigie_scope::{Budget, Pace, Permit, Refusal, Take};
 
-use crate::probe::{Gate, ProbeOptions, Probed, probe};
+use crate::probe::{Gate, ProbeOptions, Probed, Visit, probe};
 use crate::sweep::{Next, SweepOptions, Sweeper, Swept, sweep};
 
 /// One address and port, and how it is to be visited.
@@ -342,10 +342,12 @@ impl Engine {
             let probed = probe(
                 &self.knowledge.catalog,
                 &self.knowledge.measured,
-                job.target.address,
-                look.name.as_deref(),
-                look.tls,
-                stream,
+                Visit {
+                    address: job.target.address,
+                    name: look.name.as_deref(),
+                    tls: look.tls,
+                    first: stream,
+                },
                 &options,
                 &gate,
             )

@@ -13,7 +13,7 @@ mod wire;
 
 pub use engine::{Dress, Engine, EngineOptions, Event, Handle, Look, Progress, Target, Work};
 pub use limits::{descriptors, probes, sweep_sockets};
-pub use probe::{Gate, ProbeOptions, Probed, left_out, probe, send_one};
+pub use probe::{Gate, ProbeOptions, Probed, Visit, left_out, probe, send_one};
 pub use tls::certificate;
 
 /// The `User-Agent`: who it is, which version, and whom to ask.

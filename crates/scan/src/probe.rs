@@ -59,19 +59,42 @@ pub struct Probed {
     pub took: Duration,
 }
 
-/// Talks to one endpoint. `first` is the connection that found the port open, if there is one.
+/// One endpoint, and how to reach it.
+#[derive(Debug)]
+pub struct Visit<'n> {
+    /// Where to connect.
+    pub address: SocketAddr,
+    /// The name it is reached by, if by one.
+    pub name: Option<&'n str>,
+    /// Whether the user said `https://` or `http://`.
+    pub tls: Option<bool>,
+    /// The connection that found the port open, if there is one.
+    pub first: Option<TcpStream>,
+}
+
+impl Visit<'_> {
+    /// By its address, on a connection of its own.
+    #[must_use]
+    pub fn at(address: SocketAddr) -> Self {
+        Self {
+            address,
+            name: None,
+            tls: None,
+            first: None,
+        }
+    }
+}
+
+/// Talks to one endpoint.
 ///
 /// Must run inside a `LocalSet`.
-pub async fn probe(
-    catalog: &Arc<Catalog>,
-    measured: &Measured,
-    address: SocketAddr,
-    name: Option<&str>,
-    tls_hint: Option<bool>,
-    first: Option<TcpStream>,
-    options: &ProbeOptions,
-    gate: &dyn Gate,
-) -> Probed {
+pub async fn probe(catalog: &Arc<Catalog>, measured: &Measured, visit: Visit<'_>, options: &ProbeOptions, gate: &dyn Gate) -> Probed {
+    let Visit {
+        address,
+        name,
+        tls: tls_hint,
+        first,
+    } = visit;
     let seen = chrono::Utc::now();
     let begun = Instant::now();
     let deadline = begun + options.endpoint;

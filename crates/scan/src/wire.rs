@@ -399,9 +399,7 @@ fn classify(error: &hyper::Error, banner: &[u8], reused: bool) -> (FailureKind, 
     // Too many or too long headers are a parse error whose answer did start as HTTP.
     if (error.is_parse() || error.is_parse_status()) && banner.starts_with(b"HTTP/") {
         (FailureKind::TooLarge, false)
-    } else if error.is_parse() {
-        (FailureKind::NotHttp, false)
-    } else if !banner.is_empty() && !banner.starts_with(b"HTTP/") {
+    } else if error.is_parse() || (!banner.is_empty() && !banner.starts_with(b"HTTP/")) {
         (FailureKind::NotHttp, false)
     } else {
         (FailureKind::Reset, reused)

@@ -5,11 +5,61 @@ use vigie_catalog::{Catalog, Measured};
 
 /// The products that the catalogue has at least.
 const PRODUCTS: [&str; 55] = [
-    "ollama", "llama-cpp", "llamafile", "vllm", "sglang", "tgi", "tei", "lm-studio", "localai", "text-generation-webui", "koboldcpp",
-    "tabbyapi", "aphrodite", "lmdeploy", "mlc-llm", "mistral-rs", "gpt4all", "jan", "fastchat", "xinference", "triton", "nim",
-    "torchserve", "bentoml", "ray", "infinity", "litellm", "one-api", "bifrost", "olla", "open-webui", "anythingllm", "librechat",
-    "lobechat", "dify", "flowise", "langflow", "n8n", "ragflow", "comfyui", "stable-diffusion-webui", "gradio", "streamlit", "jupyter",
-    "marimo", "mlflow", "tensorboard", "langfuse", "phoenix", "mcp", "qdrant", "chroma", "weaviate", "milvus", "openai-compatible",
+    "ollama",
+    "llama-cpp",
+    "llamafile",
+    "vllm",
+    "sglang",
+    "tgi",
+    "tei",
+    "lm-studio",
+    "localai",
+    "text-generation-webui",
+    "koboldcpp",
+    "tabbyapi",
+    "aphrodite",
+    "lmdeploy",
+    "mlc-llm",
+    "mistral-rs",
+    "gpt4all",
+    "jan",
+    "fastchat",
+    "xinference",
+    "triton",
+    "nim",
+    "torchserve",
+    "bentoml",
+    "ray",
+    "infinity",
+    "litellm",
+    "one-api",
+    "bifrost",
+    "olla",
+    "open-webui",
+    "anythingllm",
+    "librechat",
+    "lobechat",
+    "dify",
+    "flowise",
+    "langflow",
+    "n8n",
+    "ragflow",
+    "comfyui",
+    "stable-diffusion-webui",
+    "gradio",
+    "streamlit",
+    "jupyter",
+    "marimo",
+    "mlflow",
+    "tensorboard",
+    "langfuse",
+    "phoenix",
+    "mcp",
+    "qdrant",
+    "chroma",
+    "weaviate",
+    "milvus",
+    "openai-compatible",
 ];
 
 #[test]
@@ -57,7 +107,13 @@ fn fixtures_name_no_registry_and_no_folder_of_a_machine() {
                 assert!(!text.contains(&format!("{host}org")), "{}: {host}", fixture.name);
             }
             for folder in ["/root/", "/work/", "/tmp/lab"] {
-                assert!(!text.contains(folder), "{}: {folder} in {} {}", fixture.name, line.request.method, line.request.path);
+                assert!(
+                    !text.contains(folder),
+                    "{}: {folder} in {} {}",
+                    fixture.name,
+                    line.request.method,
+                    line.request.path
+                );
             }
         }
     }
@@ -70,8 +126,14 @@ fn every_recorded_request_was_harmless() {
         let known = fixture.head.product.as_deref().and_then(|id| catalog.number(id));
         for line in fixture.lines.iter().filter(|line| line.request.method != "*") {
             let request = &line.request;
-            let own = known.and_then(|n| catalog.permit(Some(n), &request.method, &request.path, Some(&request.body), false).ok());
-            let any = catalog.permit(None, &request.method, &request.path, Some(&request.body), false).ok();
+            let own = known.and_then(|n| {
+                catalog
+                    .permit(Some(n), &request.method, &request.path, Some(&request.body), false)
+                    .ok()
+            });
+            let any = catalog
+                .permit(None, &request.method, &request.path, Some(&request.body), false)
+                .ok();
             // What a conversation asked was judged when it was asked; a redirect's target of another product counts by any file.
             assert!(
                 own.is_some() || any.is_some() || fixture.head.origin == vigie_catalog::fixture::Origin::Constructed,

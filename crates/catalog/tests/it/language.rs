@@ -24,33 +24,73 @@ fn each_mistake_is_told_at_its_line() {
         ("ports: [70000]\n", 6, "70000"),
         ("emulates:\n  - nothing-of-the-kind\n", 7, "no other product"),
         ("routes:\n  identify:\n    - FETCH /x\n", 8, "GET"),
-        ("requests:\n  - {id: a, send: GET /never-declared-anywhere, for: read}\n", 7, "routes"),
-        ("routes:\n  infer: [GET /spend]\nrequests:\n  - {id: a, send: GET /spend, for: read}\n", 9, "infer"),
-        ("routes:\n  identify: [GET /health]\nrequests:\n  - {id: a, send: GET /health, for: identify}\n", 9, "litellm"),
-        ("routes:\n  write: [POST /fill]\nrequests:\n  - {id: a, send: POST /fill, for: prove}\n", 9, "infers and does nothing else"),
+        (
+            "requests:\n  - {id: a, send: GET /never-declared-anywhere, for: read}\n",
+            7,
+            "routes",
+        ),
+        (
+            "routes:\n  infer: [GET /spend]\nrequests:\n  - {id: a, send: GET /spend, for: read}\n",
+            9,
+            "infer",
+        ),
+        (
+            "routes:\n  identify: [GET /health]\nrequests:\n  - {id: a, send: GET /health, for: identify}\n",
+            9,
+            "litellm",
+        ),
+        (
+            "routes:\n  write: [POST /fill]\nrequests:\n  - {id: a, send: POST /fill, for: prove}\n",
+            9,
+            "infers and does nothing else",
+        ),
         ("requests:\n  - {id: a, send: DELETE /x, for: read}\n", 7, "GET, HEAD and POST"),
-        ("routes:\n  identify: [GET /a]\nrequests:\n  - {id: a, send: GET /a, for: read, headers: {authorization: x}}\n", 9, "not a rule's to send"),
+        (
+            "routes:\n  identify: [GET /a]\nrequests:\n  - {id: a, send: GET /a, for: read, headers: {authorization: x}}\n",
+            9,
+            "not a rule's to send",
+        ),
         ("posture:\n  - {posture: open, on: GET /, status: 200}\n", 7, "enumerate"),
-        ("posture:\n  - {posture: open, on: nobody-asked, status: 200}\n", 7, "no request of this file"),
+        (
+            "posture:\n  - {posture: open, on: nobody-asked, status: 200}\n",
+            7,
+            "no request of this file",
+        ),
         ("posture:\n  - {posture: ajar, on: GET /, status: 200}\n", 7, "ajar"),
         ("leaks:\n  - {what: prompts, on: GET /, json: {/x: exsits}}\n", 7, "no JSON test"),
         ("leaks:\n  - {what: prompts, on: GET /, body: '~('}\n", 7, "regex"),
-        ("version:\n  - {on: GET /, json: /a, header: b}\n", 7, "one of json, header, body and title"),
+        (
+            "version:\n  - {on: GET /, json: /a, header: b}\n",
+            7,
+            "one of json, header, body and title",
+        ),
         ("version:\n  - {on: GET /, body: 'no group'}\n", 7, "one group"),
-        ("models:\n  - {on: GET /, each: /x, fields: {name: /n, colour: /c}}\n", 7, "no field"),
+        (
+            "models:\n  - {on: GET /, each: /x, fields: {name: /n, colour: /c}}\n",
+            7,
+            "no field",
+        ),
         ("remedies:\n  no-such-finding: do\n", 0, "no finding"),
     ];
     for (mistake, line, word) in cases {
         let told = errors(&format!("{HEAD}{mistake}{IDENTIFY}"));
         assert!(!told.is_empty(), "{mistake}: was taken");
-        let hit = told.iter().find(|d| d.file == "products/test-product.yaml" && d.line == line && d.message.to_lowercase().contains(&word.to_lowercase()));
-        assert!(hit.is_some(), "{mistake}: expected line {line} and {word:?}, got:\n{}", told.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"));
+        let hit = told
+            .iter()
+            .find(|d| d.file == "products/test-product.yaml" && d.line == line && d.message.to_lowercase().contains(&word.to_lowercase()));
+        assert!(
+            hit.is_some(),
+            "{mistake}: expected line {line} and {word:?}, got:\n{}",
+            told.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+        );
     }
 }
 
 #[test]
 fn unique_evidence_needs_a_literal() {
-    let told = errors(&format!("{HEAD}identify:\n  - {{id: a, evidence: unique, on: GET /, status: 200}}\n"));
+    let told = errors(&format!(
+        "{HEAD}identify:\n  - {{id: a, evidence: unique, on: GET /, status: 200}}\n"
+    ));
     assert!(told.iter().any(|d| d.message.contains("literal")), "{told:?}");
 }
 
@@ -62,14 +102,19 @@ fn untrusted_packs_have_budgets() {
     assert!(!errors(&deep).is_empty());
     let bomb = format!("{HEAD}{IDENTIFY}leaks:\n  - {{what: prompts, on: GET /, body: '~((a{{500}}){{500}}){{500}}'}}\n");
     assert!(!errors(&bomb).is_empty());
-    let long = format!("{HEAD}{IDENTIFY}leaks:\n  - {{what: prompts, on: GET /, body: '{}'}}\n", "y".repeat(1_001));
+    let long = format!(
+        "{HEAD}{IDENTIFY}leaks:\n  - {{what: prompts, on: GET /, body: '{}'}}\n",
+        "y".repeat(1_001)
+    );
     assert!(!errors(&long).is_empty());
 }
 
 #[test]
 fn a_rule_pack_cannot_lower_an_effect() {
     // On its own such a pack is sound: nobody else speaks of the route.
-    let text = format!("{HEAD}{IDENTIFY}routes:\n  identify: [POST /api/pull]\nrequests:\n  - {{id: a, send: POST /api/pull, for: read, body: {{model: x}}}}\n");
+    let text = format!(
+        "{HEAD}{IDENTIFY}routes:\n  identify: [POST /api/pull]\nrequests:\n  - {{id: a, send: POST /api/pull, for: read, body: {{model: x}}}}\n"
+    );
     let mut alone = vigie_catalog::embedded_files();
     alone.retain(|name, _| !name.starts_with("products/") || name.ends_with("/mcp.yaml"));
     alone.insert("products/test-product.yaml".to_owned(), text);
@@ -95,9 +140,26 @@ fn the_transport_checks_again() {
         assert!(catalog.permit(ollama, method, path, Some(body), false).is_err(), "{method} {path}");
         assert!(catalog.permit(None, method, path, Some(body), false).is_err(), "{method} {path}");
     }
-    assert!(catalog.permit(ollama, "POST", "/api/show", Some("{\"model\":\"x\"}"), false).is_ok());
-    assert!(catalog.permit(None, "GET", "/health", None, false).is_err(), "LiteLLM's /health infers");
+    assert!(
+        catalog
+            .permit(ollama, "POST", "/api/show", Some("{\"model\":\"x\"}"), false)
+            .is_ok()
+    );
+    assert!(
+        catalog.permit(None, "GET", "/health", None, false).is_err(),
+        "LiteLLM's /health infers"
+    );
     // The proof may infer and nothing else.
-    assert!(catalog.permit(ollama, "POST", "/api/generate", Some("{\"model\":\"x\",\"prompt\":\"What is 2+2?\"}"), true).is_ok());
+    assert!(
+        catalog
+            .permit(
+                ollama,
+                "POST",
+                "/api/generate",
+                Some("{\"model\":\"x\",\"prompt\":\"What is 2+2?\"}"),
+                true
+            )
+            .is_ok()
+    );
     assert!(catalog.permit(ollama, "POST", "/api/pull", Some("{}"), true).is_err());
 }

@@ -31,7 +31,10 @@ fn fixtures() -> FixtureFiles {
     for product in folders(&catalogue().join("fixtures")) {
         for state in folders(&product) {
             let read = |file: &str| std::fs::read_to_string(state.join(file)).unwrap_or_else(|e| panic!("{}/{file}: {e}", state.display()));
-            all.insert(format!("{}/{}", name(&product), name(&state)), (read("fixture.yaml"), read("exchanges.jsonl")));
+            all.insert(
+                format!("{}/{}", name(&product), name(&state)),
+                (read("fixture.yaml"), read("exchanges.jsonl")),
+            );
         }
     }
     all
@@ -39,7 +42,10 @@ fn fixtures() -> FixtureFiles {
 
 /// The fixtures, read.
 fn read_fixtures() -> Vec<Fixture> {
-    fixtures().iter().map(|(name, (head, lines))| Fixture::read(name, head, lines).unwrap_or_else(|e| panic!("{e}"))).collect()
+    fixtures()
+        .iter()
+        .map(|(name, (head, lines))| Fixture::read(name, head, lines).unwrap_or_else(|e| panic!("{e}")))
+        .collect()
 }
 
 /// The embedded files with one product's file replaced or added.

@@ -1,6 +1,5 @@
 //! The faults of other scanners, each a test here (facts of November 2026: julius at ff74b99, AI-Infra-Guard's rules).
 
-
 use vigie_catalog::{Catalog, Limits, Measured, Purpose, Session};
 use vigie_model::{Exchange, Failure, FailureKind, Reply, RequestLine, Timestamp};
 
@@ -21,8 +20,21 @@ fn talk(port: u16, answer: impl Fn(&RequestLine) -> Option<Reply>) -> (vigie_cat
     while let Some(ask) = session.next_ask() {
         asked.push(ask.request.clone());
         let reply = answer(&ask.request);
-        let failure = reply.is_none().then(|| Failure { kind: FailureKind::Timeout, detail: String::new(), banner: Vec::new() });
-        session.answer(&ask, Exchange { request: ask.request.clone(), at: Timestamp::UNIX_EPOCH, micros: 0, reply, failure });
+        let failure = reply.is_none().then(|| Failure {
+            kind: FailureKind::Timeout,
+            detail: String::new(),
+            banner: Vec::new(),
+        });
+        session.answer(
+            &ask,
+            Exchange {
+                request: ask.request.clone(),
+                at: Timestamp::UNIX_EPOCH,
+                micros: 0,
+                reply,
+                failure,
+            },
+        );
     }
     (session.conclude(&|_| 0.9), asked)
 }
@@ -56,15 +68,27 @@ fn versions_are_read_whole() {
         assert_eq!(conclusion.identity.version.known().map(String::as_str), Some(version));
     }
     let (conclusion, _) = talk(11434, ollama("0.0.0", "{\"models\":[]}"));
-    assert_eq!(conclusion.identity.version.why(), Some(vigie_model::Why::Hidden), "0.0.0 is no version");
+    assert_eq!(
+        conclusion.identity.version.why(),
+        Some(vigie_model::Why::Hidden),
+        "0.0.0 is no version"
+    );
 }
 
 #[test]
 fn every_positive_fixture_is_recognised_behind_a_proxy() {
     let catalog = Catalog::embedded();
-    for fixture in crate::read_fixtures().iter().filter(|fixture| fixture.head.expect.product.is_some()) {
+    for fixture in crate::read_fixtures()
+        .iter()
+        .filter(|fixture| fixture.head.expect.product.is_some())
+    {
         let replay = fixture.behind_a_proxy().replay(&catalog, &Measured::default());
-        assert_eq!(replay.conclusion.identity.product.known(), fixture.head.expect.product.as_ref(), "{}", fixture.name);
+        assert_eq!(
+            replay.conclusion.identity.product.known(),
+            fixture.head.expect.product.as_ref(),
+            "{}",
+            fixture.name
+        );
     }
 }
 
@@ -73,7 +97,12 @@ fn no_endpoint_gets_more_than_its_budget() {
     let catalog = Catalog::embedded();
     for fixture in crate::read_fixtures() {
         let replay = fixture.replay(&catalog, &Measured::default());
-        let models = catalog.products().iter().flat_map(|p| &p.requests).filter(|r| r.purpose == Purpose::Model).map(|r| format!("{} {}", r.method, r.path));
+        let models = catalog
+            .products()
+            .iter()
+            .flat_map(|p| &p.requests)
+            .filter(|r| r.purpose == Purpose::Model)
+            .map(|r| format!("{} {}", r.method, r.path));
         let models: Vec<String> = models.collect();
         let plain = replay.asked.iter().filter(|asked| !models.contains(asked)).count();
         assert!(plain <= 12, "{}: {plain} requests", fixture.name);
@@ -103,8 +132,14 @@ fn a_silent_host_costs_two_requests() {
 #[test]
 fn a_page_that_answers_on_every_path_proves_nothing() {
     let pages = [
-        ("text/html", "<!doctype html><html><head><title>Shop</title></head><body>Ollama is running, vllm, qdrant, LiteLLM</body></html>"),
-        ("application/json", "{\"object\":\"list\",\"data\":[],\"models\":[],\"version\":\"1.2.3\",\"status\":\"ok\"}"),
+        (
+            "text/html",
+            "<!doctype html><html><head><title>Shop</title></head><body>Ollama is running, vllm, qdrant, LiteLLM</body></html>",
+        ),
+        (
+            "application/json",
+            "{\"object\":\"list\",\"data\":[],\"models\":[],\"version\":\"1.2.3\",\"status\":\"ok\"}",
+        ),
         ("text/plain", "Ollama is running"),
     ];
     for (kind, page) in pages {
@@ -118,7 +153,11 @@ fn a_page_that_answers_on_every_path_proves_nothing() {
 fn a_model_list_of_nobody_is_openai_compatible_and_no_more() {
     let list = "{\"object\":\"list\",\"data\":[{\"id\":\"m\",\"object\":\"model\",\"created\":1700000000,\"owned_by\":\"acme\"}]}";
     let (conclusion, _) = talk(8000, |request| {
-        if request.path == "/v1/models" { reply(200, "application/json", list) } else { reply(404, "application/json", "{\"error\":\"no\"}") }
+        if request.path == "/v1/models" {
+            reply(200, "application/json", list)
+        } else {
+            reply(404, "application/json", "{\"error\":\"no\"}")
+        }
     });
     assert_eq!(conclusion.identity.product.known().map(String::as_str), Some("openai-compatible"));
 }
@@ -126,14 +165,20 @@ fn a_model_list_of_nobody_is_openai_compatible_and_no_more() {
 #[test]
 fn an_emulator_is_never_the_original() {
     // The banner, the version and the list of an Ollama, from a server whose other paths are another stack's.
-    for (kind, absent) in [("application/json", "{\"detail\":\"Not Found\"}"), ("text/html", "<pre>Cannot GET /vigie-no-such-page</pre>")] {
+    for (kind, absent) in [
+        ("application/json", "{\"detail\":\"Not Found\"}"),
+        ("text/html", "<pre>Cannot GET /vigie-no-such-page</pre>"),
+    ] {
         let original = ollama("0.5.1", "{\"models\":[]}");
         let (conclusion, _) = talk(11434, move |request| match request.path.as_str() {
             "/" | "/api/version" | "/api/tags" => original(request),
             _ => reply(404, kind, absent),
         });
         assert_ne!(conclusion.identity.product.known().map(String::as_str), Some("ollama"), "{absent}");
-        assert!(conclusion.deception.tells.iter().any(|tell| tell.id == "imitation"), "{absent}: no tell");
+        assert!(
+            conclusion.deception.tells.iter().any(|tell| tell.id == "imitation"),
+            "{absent}: no tell"
+        );
     }
 }
 
@@ -142,7 +187,9 @@ fn redirects_off_the_endpoint_are_recorded_and_not_followed() {
     let (_, asked) = talk(8080, |_| {
         let mut found = reply(302, "text/html", "");
         if let Some(reply) = &mut found {
-            reply.headers.push(("location".to_owned(), "http://192.0.2.1:8080/login".to_owned()));
+            reply
+                .headers
+                .push(("location".to_owned(), "http://192.0.2.1:8080/login".to_owned()));
         }
         found
     });
@@ -153,7 +200,17 @@ fn redirects_off_the_endpoint_are_recorded_and_not_followed() {
 fn no_request_of_the_catalogue_is_shaped_like_inference() {
     let catalog = Catalog::embedded();
     for told in catalog.told_requests() {
-        for word in ["/completions", "/embeddings", "/generate", "health_generate", "/load", "/pull", "/invocations", "tools/call", "auto_login"] {
+        for word in [
+            "/completions",
+            "/embeddings",
+            "/generate",
+            "health_generate",
+            "/load",
+            "/pull",
+            "/invocations",
+            "tools/call",
+            "auto_login",
+        ] {
             assert!(!told.line.contains(word), "{}: {}", told.line, told.when);
         }
     }
@@ -175,7 +232,13 @@ fn hostile_replies_panic_nowhere() {
         for kind in ["application/json", "text/html", "text/event-stream"] {
             let body = body.clone();
             let (conclusion, _) = talk(11434, move |_| {
-                Some(Reply { status: 200, version: String::new(), headers: vec![("content-type".to_owned(), kind.to_owned())], body: body.clone(), truncated: false })
+                Some(Reply {
+                    status: 200,
+                    version: String::new(),
+                    headers: vec![("content-type".to_owned(), kind.to_owned())],
+                    body: body.clone(),
+                    truncated: false,
+                })
             });
             assert!(conclusion.spoke_http);
         }

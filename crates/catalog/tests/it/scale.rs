@@ -7,7 +7,11 @@ use vigie_catalog::{Catalog, Files, Measured, embedded_files};
 /// The embedded catalogue and nine generated products for each of its own: other constants, other routes, other ports.
 fn ten_times() -> Files {
     let mut files = embedded_files();
-    let ids: Vec<String> = files.keys().filter_map(|name| name.strip_prefix("products/")?.strip_suffix(".yaml")).map(str::to_owned).collect();
+    let ids: Vec<String> = files
+        .keys()
+        .filter_map(|name| name.strip_prefix("products/")?.strip_suffix(".yaml"))
+        .map(str::to_owned)
+        .collect();
     for (number, _) in ids.iter().enumerate() {
         for copy in 0..9 {
             let id = format!("generated-{number}-{copy}");
@@ -33,10 +37,16 @@ fn ten_times() -> Files {
 #[test]
 fn a_recognised_server_gets_the_same_requests() {
     let small = Catalog::embedded();
-    let large = Arc::new(Catalog::load(&ten_times(), None).unwrap_or_else(|errors| panic!("{}", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))));
+    let large = Arc::new(
+        Catalog::load(&ten_times(), None)
+            .unwrap_or_else(|errors| panic!("{}", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))),
+    );
     assert!(large.products().len() >= small.products().len() * 10);
     let measured = Measured::default();
-    for fixture in crate::read_fixtures().iter().filter(|fixture| fixture.head.expect.product.is_some()) {
+    for fixture in crate::read_fixtures()
+        .iter()
+        .filter(|fixture| fixture.head.expect.product.is_some())
+    {
         let (a, b) = (fixture.replay(&small, &measured), fixture.replay(&large, &measured));
         assert_eq!(a.asked, b.asked, "{}", fixture.name);
         assert_eq!(a.conclusion.identity.product, b.conclusion.identity.product, "{}", fixture.name);

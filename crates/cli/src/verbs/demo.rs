@@ -66,21 +66,16 @@ pub(crate) fn run(args: &DemoArgs) -> Done {
     }
 }
 
-/// Raises a population: one address each, or one port each where loopback has one address only.
+/// Raises a population: one address each, or one port each where loopback has one address only or where a server of this machine
+/// holds a port on every address.
 pub(crate) fn raise(seed: u64, population: &Population, count: usize, recorder: &Recorder) -> Result<Running, Failure> {
-    let layout = if Fleet::has_many_addresses() {
-        Layout::Addresses(FIRST)
-    } else {
-        Layout::Ports(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0))
+    let serve = |layout| -> Result<Running, Failure> {
+        let personalities = Fleet::plan(seed, population, layout, count).map_err(Failure::usage)?;
+        Fleet::serve(personalities, recorder, ServeOptions { listen: Listen::Each, ..ServeOptions::default() }).map_err(Failure::scan)
     };
-    let personalities = Fleet::plan(seed, population, layout, count).map_err(Failure::usage)?;
-    Fleet::serve(
-        personalities,
-        recorder,
-        ServeOptions {
-            listen: Listen::Each,
-            ..ServeOptions::default()
-        },
-    )
-    .map_err(Failure::scan)
+    let ports = Layout::Ports(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0));
+    if !Fleet::has_many_addresses() {
+        return serve(ports);
+    }
+    serve(Layout::Addresses(FIRST)).or_else(|_| serve(ports))
 }

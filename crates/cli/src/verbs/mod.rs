@@ -8,6 +8,7 @@ pub(crate) mod demo;
 pub(crate) mod fleet;
 pub(crate) mod generate;
 pub(crate) mod hosts;
+mod preview;
 mod record;
 pub(crate) mod scan;
 pub(crate) mod scope;

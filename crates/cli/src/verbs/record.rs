@@ -53,10 +53,7 @@ pub(crate) fn run(args: &RecordArgs) -> Done {
         let probed = vigie_scan::probe(
             &knowledge.catalog,
             &knowledge.measured,
-            args.address,
-            None,
-            None,
-            None,
+            vigie_scan::Visit::at(args.address),
             &options,
             &Free,
         )

@@ -1,14 +1,12 @@
 //! `vigie scan`.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::Write as _;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde::{Deserialize, Serialize};
 use vigie_assess::Knowledge;
 use vigie_export::{Counts, Format, Options, Report, RuleKind, RuleText, Summary};
 use vigie_host::{Host, Listener};
@@ -16,12 +14,13 @@ use vigie_lake::Scan;
 use vigie_model::{Known, Observation, Reach, Severity, Source, SourceKind, Transcript, Why};
 use vigie_scan::sweep::SweepOptions;
 use vigie_scan::{Dress, Engine, EngineOptions, Event, Handle, ProbeOptions, Work};
-use vigie_scope::{Budget, Cursor, OwnAddresses, Plan, Ports, Scope, Shard, Targets};
+use vigie_scope::{Budget, OwnAddresses, Plan, Ports, Scope, Shard, Targets};
 
 use crate::args::{FailOn, FormatArg, ScanArgs};
 use crate::failure::{Done, Failure, exit, read, write_whole, written};
 use crate::lake::Writer;
 use crate::progress::Shown;
+use crate::resume::{RESUME_SCHEMA, Resume};
 use crate::work::{Local, Planned};
 
 /// Ports on this machine whose protocol is known to be another: an HTTP request there only fills logs, and some servers count it
@@ -38,7 +37,7 @@ pub(crate) fn run(args: ScanArgs) -> Done {
 pub(crate) fn run_also(mut args: ScanArgs, also: Vec<(Format, PathBuf)>) -> Done {
     let resume = args.resume.clone().map(|path| Resume::read(&path)).transpose()?;
     if let Some(resume) = &resume {
-        resume.into_args(&mut args);
+        resume.put_into(&mut args);
     }
     let knowledge = crate::knowledge::knowledge(args.catalog.as_deref())?;
     let host = crate::targets::host();
@@ -68,18 +67,18 @@ pub(crate) fn run_also(mut args: ScanArgs, also: Vec<(Format, PathBuf)>) -> Done
         planned(&targets, &ports, &scope, seed, shard, resume.as_ref(), &mut notes)?
     };
     if args.dry_run {
-        return dry_run(&job, &targets, &scope, &knowledge);
+        return super::preview::dry_run(&job, &targets, &scope, &knowledge);
     }
     if args.notice {
-        return notice(&targets, &ports, &scope, &knowledge, &host, args.prove);
+        return super::preview::notice(&targets, &ports, &scope, &knowledge, &host, args.prove);
     }
     Run::new(args, also, knowledge, scope, targets, ports, seed, shard, notes)?.go(job)
 }
 
 /// What there is to do.
-enum Job {
+pub(crate) enum Job {
     Local(Local),
-    Planned(Planned),
+    Planned(Box<Planned>),
 }
 
 fn this_machine(host: &Host, scope: &Arc<Scope>, only: Option<&Ports>, notes: &mut Vec<String>) -> Job {
@@ -129,14 +128,14 @@ fn planned(
         ),
     };
     let total = plan.shard_len();
-    Ok(Job::Planned(Planned {
+    Ok(Job::Planned(Box::new(Planned {
         visits: targets.visits(ports),
         scope: Arc::clone(scope),
         indices,
         begun,
         total,
         plan,
-    }))
+    })))
 }
 
 /// A seed that nobody chose: the keys that the standard library draws for its hash maps.
@@ -145,78 +144,7 @@ fn fresh_seed() -> u64 {
     std::hash::RandomState::new().build_hasher().finish()
 }
 
-fn dry_run(job: &Job, targets: &Targets, scope: &Scope, knowledge: &Knowledge) -> Done {
-    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-    let mut print = || -> std::io::Result<()> {
-        match job {
-            Job::Local(local) => {
-                for listener in &local.listeners {
-                    writeln!(out, "{}", listener.probe_address())?;
-                }
-            }
-            Job::Planned(planned) => {
-                for index in planned.plan.shard_indices() {
-                    let (address, port) = planned.plan.at(index);
-                    writeln!(out, "{}", std::net::SocketAddr::new(address, port))?;
-                }
-            }
-        }
-        for name in targets.names() {
-            writeln!(out, "{name} (would be resolved first; its addresses must lie in the scope)")?;
-        }
-        writeln!(out)?;
-        writeln!(
-            out,
-            "To each open port, until it is recognised and never more than {} requests:",
-            scope.limits().per_endpoint
-        )?;
-        for told in knowledge.catalog.told_requests() {
-            writeln!(out, "  {}\n      {}", told.line, told.when)?;
-        }
-        writeln!(out, "\nNothing was sent, no name was resolved, no socket was opened.")?;
-        out.flush()
-    };
-    written(print())?;
-    Ok(ExitCode::SUCCESS)
-}
-
-fn notice(targets: &Targets, ports: &Ports, scope: &Scope, knowledge: &Knowledge, host: &Host, prove: bool) -> Done {
-    let pairs = scope
-        .clip(targets, ports)
-        .map(|clipped| clipped.pairs)
-        .unwrap_or_else(|_| targets.pairs(ports));
-    let names: Vec<String> = targets.names().map(str::to_owned).collect();
-    let sources: Vec<String> = host
-        .addresses()
-        .iter()
-        .filter(|a| !a.is_loopback())
-        .map(ToString::to_string)
-        .collect();
-    let requests: Vec<vigie_scope::notice::Request> = knowledge
-        .catalog
-        .told_requests()
-        .into_iter()
-        .map(|told| vigie_scope::notice::Request {
-            line: told.line,
-            when: told.when,
-        })
-        .collect();
-    let note = vigie_scope::notice::Notice {
-        scope,
-        pairs: &pairs,
-        names: &names,
-        sources: &sources,
-        user_agent: &user_agent(scope),
-        from: chrono::Utc::now(),
-        until: None,
-        requests: &requests,
-        prove,
-    };
-    written(std::io::stdout().lock().write_all(vigie_scope::notice::text(&note).as_bytes()))?;
-    Ok(ExitCode::SUCCESS)
-}
-
-fn user_agent(scope: &Scope) -> String {
+pub(crate) fn user_agent(scope: &Scope) -> String {
     vigie_scan::user_agent(scope.file().map(|file| file.contact.as_str()))
 }
 
@@ -303,7 +231,7 @@ impl Run {
             }
             Job::Planned(planned) => {
                 let total = planned.total;
-                (Box::new(planned), total)
+                (planned, total)
             }
         };
         let mut scan = Scan {
@@ -687,46 +615,4 @@ fn listen_for_interrupts(handle: &Handle) {
             }
         });
     });
-}
-
-const RESUME_SCHEMA: &str = "vigie.resume/1";
-
-/// A resume file.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Resume {
-    schema: String,
-    targets: Vec<String>,
-    files: Vec<PathBuf>,
-    ports: String,
-    scope: Option<PathBuf>,
-    opt_out: Vec<PathBuf>,
-    seed: u64,
-    shard: Option<String>,
-    cursor: Cursor,
-}
-
-impl Resume {
-    fn read(path: &Path) -> Result<Self, Failure> {
-        let resume: Self =
-            serde_json::from_str(&read(path)?).map_err(|error| Failure::usage(format!("{} is no resume file: {error}", path.display())))?;
-        if resume.schema != RESUME_SCHEMA {
-            return Err(Failure::usage(format!(
-                "{}: schema is {:?}; this vigie reads {RESUME_SCHEMA:?}",
-                path.display(),
-                resume.schema
-            )));
-        }
-        Ok(resume)
-    }
-
-    fn into_args(&self, args: &mut ScanArgs) {
-        args.targets.clone_from(&self.targets);
-        args.files.clone_from(&self.files);
-        args.ports = Some(self.ports.clone());
-        args.scope.clone_from(&self.scope);
-        args.opt_out.clone_from(&self.opt_out);
-        args.seed = Some(self.seed);
-        args.shard.clone_from(&self.shard);
-    }
 }

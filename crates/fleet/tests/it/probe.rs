@@ -40,7 +40,7 @@ fn probe_all(addresses: &[SocketAddrV4]) -> Vec<Probed> {
         for address in addresses {
             let (catalog, address) = (Arc::clone(&catalog), SocketAddr::V4(*address));
             running.push(tokio::task::spawn_local(async move {
-                vigie_scan::probe(&catalog, &Measured::default(), address, None, None, None, &options(), &Free).await
+                vigie_scan::probe(&catalog, &Measured::default(), vigie_scan::Visit::at(address), &options(), &Free).await
             }));
         }
         let mut probed = Vec::new();

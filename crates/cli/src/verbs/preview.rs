@@ -1,0 +1,82 @@
+//! `vigie scan --dry-run` and `--notice`: what a scan would do, told without doing it.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use vigie_assess::Knowledge;
+use vigie_host::Host;
+use vigie_scope::{Ports, Scope, Targets};
+
+use super::scan::{Job, user_agent};
+use crate::failure::{Done, written};
+
+pub(crate) fn dry_run(job: &Job, targets: &Targets, scope: &Scope, knowledge: &Knowledge) -> Done {
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let mut print = || -> std::io::Result<()> {
+        match job {
+            Job::Local(local) => {
+                for listener in &local.listeners {
+                    writeln!(out, "{}", listener.probe_address())?;
+                }
+            }
+            Job::Planned(planned) => {
+                for index in planned.plan.shard_indices() {
+                    let (address, port) = planned.plan.at(index);
+                    writeln!(out, "{}", std::net::SocketAddr::new(address, port))?;
+                }
+            }
+        }
+        for name in targets.names() {
+            writeln!(out, "{name} (would be resolved first; its addresses must lie in the scope)")?;
+        }
+        writeln!(out)?;
+        writeln!(
+            out,
+            "To each open port, until it is recognised and never more than {} requests:",
+            scope.limits().per_endpoint
+        )?;
+        for told in knowledge.catalog.told_requests() {
+            writeln!(out, "  {}\n      {}", told.line, told.when)?;
+        }
+        writeln!(out, "\nNothing was sent, no name was resolved, no socket was opened.")?;
+        out.flush()
+    };
+    written(print())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(crate) fn notice(targets: &Targets, ports: &Ports, scope: &Scope, knowledge: &Knowledge, host: &Host, prove: bool) -> Done {
+    let pairs = scope
+        .clip(targets, ports)
+        .map(|clipped| clipped.pairs)
+        .unwrap_or_else(|_| targets.pairs(ports));
+    let names: Vec<String> = targets.names().map(str::to_owned).collect();
+    let sources: Vec<String> = host
+        .addresses()
+        .iter()
+        .filter(|a| !a.is_loopback())
+        .map(ToString::to_string)
+        .collect();
+    let requests: Vec<vigie_scope::notice::Request> = knowledge
+        .catalog
+        .told_requests()
+        .into_iter()
+        .map(|told| vigie_scope::notice::Request {
+            line: told.line,
+            when: told.when,
+        })
+        .collect();
+    let note = vigie_scope::notice::Notice {
+        scope,
+        pairs: &pairs,
+        names: &names,
+        sources: &sources,
+        user_agent: &user_agent(scope),
+        from: chrono::Utc::now(),
+        until: None,
+        requests: &requests,
+        prove,
+    };
+    written(std::io::stdout().lock().write_all(vigie_scope::notice::text(&note).as_bytes()))?;
+    Ok(ExitCode::SUCCESS)
+}
