@@ -117,6 +117,9 @@ class Environment:
             made_of = self.name.encode()
         return CACHE / "ready" / f"{self.kind}-{self.name}-{hashlib.sha256(made_of).hexdigest()[:12]}"
 
+    def is_made(self):
+        return self.ready().exists() and self.folder.exists()
+
     def lacks(self):
         """The programs that making it needs and this machine has not."""
         wanted = {"python": [], "node": ["node", "npm"], "ollama": ["go", "cc", "c++"]}[self.kind]
@@ -217,9 +220,10 @@ def prepare(servers):
 
 
 def prepare_one(environment):
+    # Lines end in the text, because two threads print.
     name = f"{environment.kind} {environment.name}"
-    if environment.ready().exists():
-        print(f"{name}: ready", flush=True)
+    if environment.is_made():
+        print(f"{name}: ready\n", end="", flush=True)
         return True
     begun = time.monotonic()
     log = Log(CACHE / "logs" / f"{environment.kind}-{environment.name}.log")
@@ -227,11 +231,11 @@ def prepare_one(environment):
         environment.make(log)
     except (OSError, subprocess.CalledProcessError) as error:
         tail = "\n    ".join(log.path.read_text(errors="replace").splitlines()[-8:])
-        print(f"{name}: FAILED ({error}), see {log.path}\n    {tail}", flush=True)
+        print(f"{name}: FAILED ({error}), see {log.path}\n    {tail}\n", end="", flush=True)
         return False
     environment.ready().parent.mkdir(parents=True, exist_ok=True)
     environment.ready().touch()
-    print(f"{name}: made in {time.monotonic() - begun:.0f} s", flush=True)
+    print(f"{name}: made in {time.monotonic() - begun:.0f} s\n", end="", flush=True)
     return True
 
 
@@ -263,7 +267,7 @@ def startable(servers):
     for server in servers:
         why = [f"{program} not found" for program in server.get("needs", []) if not shutil.which(program)]
         for environment in environments([server]):
-            if not environment.ready().exists():
+            if not environment.is_made():
                 lacks = environment.lacks()
                 why.append(f"{', '.join(lacks)} not found" if lacks else f"{environment.kind} {environment.name} is not made: run.py prepare {server['id']}")
         if library is None and "ollama" not in server:
@@ -591,7 +595,7 @@ def record(servers, vigie, at_once, fixtures):
             if version == UNKNOWN:
                 version = server.entry.get("installed", "")
             # The port changes from run to run; the fixture has the product's own.
-            port = usual_port(product) or server.port
+            port = usual_port(product) or 8000
             state = server.entry["id"].removeprefix("none-").removeprefix(f"{product}-").removeprefix(f"{version}-")
             command = [
                 vigie, "catalog", "record", f"127.0.0.1:{server.port}", "--catalog", str(ROOT / "catalog"), "--out", fixtures, "--again",

@@ -204,7 +204,10 @@ mod tests {
             ": ping\n\nevent: message\ndata: {\"id\":1,\ndata: \"result\":{}}\n\n",
         );
         assert_eq!(stream.json().and_then(|v| v.get("id")), Some(&Value::from(1)));
-        let announced = view("text/event-stream", "data: {\"method\":\"notifications/x\"}\n\ndata: {\"id\":2,\"result\":{}}\n\n");
+        let announced = view(
+            "text/event-stream",
+            "data: {\"method\":\"notifications/x\"}\n\ndata: {\"id\":2,\"result\":{}}\n\n",
+        );
         assert!(announced.json().is_some_and(|v| v.get("result").is_some()));
         let endpoint = view("text/event-stream", "event: endpoint\ndata: /messages/?session_id=1\n\n");
         assert!(endpoint.json().is_none());

@@ -21,7 +21,7 @@ fn each_mistake_is_told_at_its_line() {
     // The mistake, the line it stands in, and a word of the answer.
     let cases = [
         ("unknwon: 1\n", 6, "unknown"),
-        ("ports: [70000]\n", 6, "70000"),
+        ("ports: [70000]\n", 6, "u16"),
         ("emulates:\n  - nothing-of-the-kind\n", 7, "no other product"),
         ("routes:\n  identify:\n    - FETCH /x\n", 8, "GET"),
         (

@@ -71,7 +71,15 @@ pub(crate) fn run(args: &DemoArgs) -> Done {
 pub(crate) fn raise(seed: u64, population: &Population, count: usize, recorder: &Recorder) -> Result<Running, Failure> {
     let serve = |layout| -> Result<Running, Failure> {
         let personalities = Fleet::plan(seed, population, layout, count).map_err(Failure::usage)?;
-        Fleet::serve(personalities, recorder, ServeOptions { listen: Listen::Each, ..ServeOptions::default() }).map_err(Failure::scan)
+        Fleet::serve(
+            personalities,
+            recorder,
+            ServeOptions {
+                listen: Listen::Each,
+                ..ServeOptions::default()
+            },
+        )
+        .map_err(Failure::scan)
     };
     let ports = Layout::Ports(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0));
     if !Fleet::has_many_addresses() {
