@@ -166,9 +166,9 @@ struct State {
 }
 
 impl Handle {
-    /// Asks the scan to stop: nothing new is begun, and what is under way is left for a resume.
-    pub fn stop(&self) {
-        self.stop.store(true, Ordering::Relaxed);
+    /// Asks the scan to stop: nothing new is begun, and what is under way is left for a resume. Says whether this was the first time.
+    pub fn stop(&self) -> bool {
+        !self.stop.swap(true, Ordering::Relaxed)
     }
 
     /// The caller has what it needs of this index (it is written): a resume leaves it out.

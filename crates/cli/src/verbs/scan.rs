@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use vigie_assess::Knowledge;
@@ -211,6 +211,7 @@ impl Run {
     }
 
     fn go(mut self, job: Job) -> Done {
+        let interrupts = listen_for_interrupts();
         let started = chrono::Utc::now();
         let begun = Instant::now();
         let vantage = self.vantage(&job);
@@ -264,7 +265,8 @@ impl Run {
         let engine = Engine::new(self.knowledge.clone(), self.options(vantage));
         let budget = Budget::new(self.scope.limits(), self.scope.own().clone());
         let (handle, events) = engine.start(work, budget);
-        listen_for_interrupts(&handle);
+        // Set once, here.
+        let _ = interrupts.set(handle.clone());
         let mut reports = self.reports()?;
         reports.iter_mut().try_for_each(|report| written(report.begin()))?;
         let mut shown = Shown::new(total, self.args.quiet);
@@ -600,19 +602,20 @@ fn keep(dir: &Path, transcript: &Transcript) -> Result<(), Failure> {
     write_whole(&dir.join(format!("{clean}.json")), text.as_bytes())
 }
 
-/// The first Ctrl-C stops cleanly, the second at once.
-fn listen_for_interrupts(handle: &Handle) {
-    let handle = handle.clone();
+/// The first Ctrl-C stops cleanly, the second at once; before anything was begun, the first ends the program.
+fn listen_for_interrupts() -> Arc<OnceLock<Handle>> {
+    let running: Arc<OnceLock<Handle>> = Arc::default();
+    let handle = Arc::clone(&running);
     std::thread::spawn(move || {
         let Ok(runtime) = crate::lake::runtime() else { return };
         runtime.block_on(async {
-            if tokio::signal::ctrl_c().await.is_ok() {
-                handle.stop();
-                eprintln!("vigie: stopping; what was found is kept (once more stops at once)");
-            }
-            if tokio::signal::ctrl_c().await.is_ok() {
-                std::process::exit(i32::from(exit::INTERRUPTED));
+            while tokio::signal::ctrl_c().await.is_ok() {
+                match handle.get() {
+                    Some(handle) if handle.stop() => eprintln!("vigie: stopping; what was found is kept (once more stops at once)"),
+                    _ => std::process::exit(i32::from(exit::INTERRUPTED)),
+                }
             }
         });
     });
+    running
 }

@@ -1,0 +1,264 @@
+//! `vigie scan` against simulated servers.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use vigie_fleet::{Fleet, Judge};
+
+use crate::fleet::{named, one_of_each, raise};
+use crate::{code, observations, stderr, stdout, text, vigie};
+
+const PORT: &str = "21434";
+
+#[test]
+fn every_planted_server_is_found_none_is_invented_and_nobody_is_harmed() {
+    if !Fleet::has_many_addresses() {
+        return;
+    }
+    let recordings = one_of_each();
+    assert!(recordings.len() >= 50, "{} products were recorded", recordings.len());
+    let (running, recorder) = raise(1, &recordings);
+    let output = vigie(&[
+        "scan",
+        "127.91.1.0/24",
+        "--ports",
+        PORT,
+        "--no-lake",
+        "--quiet",
+        "--format",
+        "jsonl",
+    ]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let seen: BTreeMap<String, Option<String>> = observations(&output)
+        .iter()
+        .map(|o| {
+            (
+                o["endpoint"]["address"].as_str().expect("an address").to_owned(),
+                o["identity"]["product"]["known"].as_str().map(str::to_owned),
+            )
+        })
+        .collect();
+    let planted: BTreeMap<String, Option<String>> = running
+        .personalities()
+        .iter()
+        .map(|p| (p.address.ip().to_string(), p.product().map(str::to_owned)))
+        .collect();
+    // The port is none of the products' own here, and a rule may lean on it as a last hint: what is not named is no invention.
+    for (address, product) in &seen {
+        assert!(
+            product.is_none() || planted.get(address) == Some(product),
+            "{address}: said {product:?}, planted {:?}",
+            planted.get(address)
+        );
+    }
+    assert_eq!(seen.keys().collect::<Vec<_>>(), planted.keys().collect::<Vec<_>>());
+    let named = seen.values().filter(|product| product.is_some()).count();
+    assert!(
+        named * 10 >= planted.len() * 9,
+        "only {named} of {} were named on a port that is not theirs",
+        planted.len()
+    );
+    let harm: Vec<_> = recorder.forbidden(&Judge::by_hand());
+    assert!(harm.is_empty(), "{harm:?}");
+    assert_eq!(recorder.lost(), 0);
+}
+
+#[test]
+fn exit_codes_say_whether_something_that_bad_was_found() {
+    let (_running, _) = raise(2, &named(&["ollama/0.17.4-one-model"]));
+    let scan = |more: &[&str]| {
+        code(&vigie(
+            &[&["scan", "127.91.2.1", "--ports", PORT, "--no-lake", "--quiet"], more].concat(),
+        ))
+    };
+    assert_eq!(scan(&[]), 0);
+    assert_eq!(scan(&["--fail-on", "high"]), 1);
+    let dir = tempfile::tempdir().expect("a folder");
+    let baseline = dir.path().join("baseline.toml");
+    assert_eq!(scan(&["--write-baseline", text(&baseline)]), 0);
+    assert_eq!(
+        scan(&["--fail-on", "info", "--baseline", text(&baseline)]),
+        0,
+        "{}",
+        std::fs::read_to_string(&baseline).unwrap_or_default()
+    );
+    std::fs::write(
+        &baseline,
+        "schema = \"vigie.baseline/1\"\n[[accept]]\nfinding = \"open-inference\"\n",
+    )
+    .expect("writes");
+    assert_eq!(scan(&["--baseline", text(&baseline)]), 2, "an entry without a reason and an expiry");
+}
+
+#[test]
+fn a_dry_run_opens_no_socket() {
+    let (_running, recorder) = raise(3, &named(&["ollama/0.17.4-one-model"]));
+    let output = vigie(&["scan", "127.91.3.1", "--ports", "21434,21435", "--dry-run"]);
+    assert_eq!(code(&output), 0);
+    let said = stdout(&output);
+    assert!(said.contains("127.91.3.1:21434") && said.contains("127.91.3.1:21435"), "{said}");
+    assert!(said.contains("POST /api/show") && said.contains("once per model"), "{said}");
+    assert_eq!(recorder.total(), 0);
+}
+
+#[test]
+fn the_lake_lists_and_tells() {
+    let (_running, _) = raise(4, &named(&["ollama/0.17.4-one-model", "llama-cpp/b11549-key"]));
+    let dir = tempfile::tempdir().expect("a folder");
+    let lake = dir.path().join("lake");
+    for _ in 0..2 {
+        let output = vigie(&["scan", "127.91.4.1-127.91.4.2", "--ports", PORT, "--quiet", "--lake", text(&lake)]);
+        assert_eq!(code(&output), 0, "{}", stderr(&output));
+    }
+    let hosts: serde_json::Value =
+        serde_json::from_str(&stdout(&vigie(&["hosts", "--lake", text(&lake), "--format", "json"]))).expect("JSON");
+    assert_eq!(hosts["schema"], "vigie.hosts/1");
+    assert_eq!(hosts["hosts"].as_array().map(Vec::len), Some(2));
+    assert_eq!(hosts["hosts"][0]["observations"], 2);
+    let shown: serde_json::Value =
+        serde_json::from_str(&stdout(&vigie(&["show", "127.91.4.1", "--lake", text(&lake), "--format", "json"]))).expect("JSON");
+    assert_eq!(shown["observations"].as_array().map(Vec::len), Some(2));
+    assert_eq!(shown["observations"][0]["identity"]["product"]["known"], "ollama");
+    assert!(
+        shown["observations"][0]["findings"].as_array().is_some_and(|all| !all.is_empty()),
+        "findings are computed anew"
+    );
+    assert_eq!(code(&vigie(&["show", "127.91.4.9", "--lake", text(&lake)])), 2);
+}
+
+#[test]
+fn a_proof_is_asked_for_only_where_the_scope_allows_it() {
+    let (_running, recorder) = raise(5, &named(&["ollama/0.17.4-one-model", "ollama/0.17.4-loaded"]));
+    let dir = tempfile::tempdir().expect("a folder");
+    let spent = |allow: &str, prove: bool| {
+        let mut scope = String::from(
+            "schema = \"vigie.scope/1\"\nowner = \"Test\"\ncontact = \"mailto:test@example.net\"\nexpires = 2099-01-01\n[[range]]\ncidr = \"127.91.5.0/24\"\n",
+        );
+        let _ = write!(scope, "{allow}");
+        let file = dir.path().join("scope.toml");
+        std::fs::write(&file, scope).expect("writes");
+        recorder.clear();
+        let mut words = vec![
+            "scan",
+            "127.91.5.1-127.91.5.2",
+            "--ports",
+            PORT,
+            "--no-lake",
+            "--quiet",
+            "--scope",
+            text(&file),
+        ];
+        words.extend(prove.then_some("--prove"));
+        let output = vigie(&words);
+        assert_eq!(code(&output), 0, "{}", stderr(&output));
+        recorder
+            .seen()
+            .into_iter()
+            .filter(|seen| seen.path == "/api/generate")
+            .map(|seen| (seen.address.ip().to_string(), seen.body))
+            .collect::<Vec<_>>()
+    };
+    assert!(spent("owner = true\nallow = [\"infer\"]\n", false).is_empty(), "never by default");
+    assert!(spent("", true).is_empty(), "never without the owner's word");
+    let once = spent("owner = true\nallow = [\"infer\"]\n", true);
+    assert_eq!(once.len(), 1, "only with a model that is already loaded: {once:?}");
+    assert_eq!(once[0].0, "127.91.5.2");
+    assert!(
+        once[0].1.contains("What is 2+2?") && once[0].1.contains("\"num_predict\":8"),
+        "{}",
+        once[0].1
+    );
+    assert_eq!(
+        spent("owner = true\nallow = [\"infer\", \"load\"]\n", true).len(),
+        2,
+        "and with another where loading is allowed"
+    );
+}
+
+#[test]
+fn shards_share_the_work() {
+    let (running, _) = raise(6, &named(&["ollama/0.17.4-one-model"; 12]));
+    let mut all = Vec::new();
+    for shard in ["1/3", "2/3", "3/3"] {
+        let output = vigie(&[
+            "scan",
+            "127.91.6.0/28",
+            "--ports",
+            PORT,
+            "--no-lake",
+            "--quiet",
+            "--format",
+            "jsonl",
+            "--seed",
+            "7",
+            "--shard",
+            shard,
+        ]);
+        all.extend(
+            observations(&output)
+                .iter()
+                .map(|o| o["endpoint"]["address"].as_str().unwrap_or_default().to_owned()),
+        );
+    }
+    all.sort();
+    let mut planted: Vec<String> = running.personalities().iter().map(|p| p.address.ip().to_string()).collect();
+    planted.sort();
+    assert_eq!(all, planted, "each once");
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_stops_cleanly_and_the_rest_is_done_later() {
+    use std::process::{Command, Stdio};
+    let (running, _) = raise(7, &named(&["ollama/0.17.4-one-model"; 40]));
+    let dir = tempfile::tempdir().expect("a folder");
+    let lake = dir.path().join("lake");
+    // Private addresses that are not this machine's would be paced; loopback is not, so many ports make the scan long enough.
+    let child = Command::new(env!("CARGO_BIN_EXE_vigie"))
+        .args([
+            "scan",
+            "127.91.7.0/24",
+            "--ports",
+            "20000-21434",
+            "--lake",
+            text(&lake),
+            "--quiet",
+            "--seed",
+            "3",
+        ])
+        .env("XDG_DATA_HOME", dir.path())
+        .env("NO_COLOR", "1")
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("starts");
+    // Signals are heard from before the lake is made.
+    for _ in 0..400 {
+        if lake.exists() {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(25));
+    }
+    std::thread::sleep(std::time::Duration::from_millis(400));
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &pid]).status().expect("kill runs").success());
+    let output = child.wait_with_output().expect("ends");
+    if output.status.code() == Some(0) {
+        // A fast machine was done before the signal came.
+        return;
+    }
+    assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stderr));
+    let Ok(mut files) = std::fs::read_dir(dir.path().join("vigie/resume")) else {
+        panic!("no resume file: {}", String::from_utf8_lossy(&output.stderr));
+    };
+    let file = files.next().expect("a file").expect("reads").path();
+    let again = vigie(&["scan", "--resume", text(&file), "--lake", text(&lake), "--quiet"]);
+    assert_eq!(code(&again), 0, "{}", stderr(&again));
+    let hosts: serde_json::Value =
+        serde_json::from_str(&stdout(&vigie(&["hosts", "--lake", text(&lake), "--format", "json"]))).expect("JSON");
+    assert_eq!(
+        hosts["hosts"].as_array().map(Vec::len),
+        Some(running.personalities().len()),
+        "nothing is lost between the two"
+    );
+}
