@@ -1,6 +1,7 @@
 //! The catalogue as a whole: its files, its fixtures, its language, its cost.
 
 mod corpus;
+mod fuzz;
 mod language;
 mod peers;
 mod scale;
