@@ -53,6 +53,11 @@ def run(command, quiet=True):
     return usage.ru_utime + usage.ru_stime, time.time() - begun, usage.ru_maxrss / 1024, text
 
 
+def raise_descriptors():
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 def median(rows, column):
     return statistics.median(row[column] for row in rows)
 
@@ -70,7 +75,7 @@ def scan(addresses, folder, *more):
 
 
 def sweep(a, folder):
-    resource.setrlimit(resource.RLIMIT_NOFILE, (65536, 65536))
+    raise_descriptors()
     population = folder / "population.toml"
     population.write_text('schema = "vigie.population/1"\n[[entries]]\nproduct = "ollama"\nport = 11434\n')
     fleet = subprocess.Popen([str(target() / "vigie"), "fleet", "--population", str(population), "--count", str(a.live)],
@@ -114,7 +119,7 @@ def silent(a, folder):
 
 
 def ollama(a, folder):
-    resource.setrlimit(resource.RLIMIT_NOFILE, (65536, 65536))
+    raise_descriptors()
     env = {**os.environ, "HOME": str(folder), "OLLAMA_HOST": "0.0.0.0:11434", "OLLAMA_MODELS": str(folder / "models")}
     log = (folder / "ollama.log").open("wb")
     server = subprocess.Popen([a.ollama, "serve"], env=env, stdout=log, stderr=log)
