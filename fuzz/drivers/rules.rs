@@ -3,7 +3,7 @@
 use vigie_catalog::{Catalog, embedded_files};
 
 /// Loads it.
-pub fn drive(data: &[u8]) {
+pub(crate) fn drive(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let mut files = embedded_files();
     // Only what the openings need: a whole catalogue for each input would be slow.

@@ -4,7 +4,7 @@ use vigie_catalog::{Catalog, Limits, Session};
 use vigie_model::{Exchange, Failure, FailureKind, Reply, Timestamp};
 
 /// The data is cut at each 0xFF: every piece is a reply, its first bytes say which status, content type and location it has.
-pub fn drive(data: &[u8]) {
+pub(crate) fn drive(data: &[u8]) {
     let pieces: Vec<&[u8]> = data.split(|byte| *byte == 0xFF).collect();
     let mut session = Session::new(Catalog::embedded(), 11434, "127.0.0.1:11434", Limits::default());
     let mut turn = 0;

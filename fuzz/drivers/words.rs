@@ -4,7 +4,7 @@ use vigie_model::Timestamp;
 use vigie_scope::{OptOutList, Ports, ScopeFile, Targets};
 
 /// Parses it as each.
-pub fn drive(data: &[u8]) {
+pub(crate) fn drive(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let _ = Targets::parse_lines(&text);
     let _ = text.parse::<Ports>();

@@ -1,6 +1,7 @@
 //! `vigie scan`.
 
 use std::collections::{BTreeMap, HashMap};
+use std::io::{BufWriter, Write};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -455,16 +456,26 @@ impl Run {
             intelmq_legacy: self.args.intelmq_legacy,
             ..Options::default()
         };
+        // Reports flush where a reader waits; between, what they write in small pieces is gathered. Only the table has colours.
+        let gathered = |writer: Box<dyn Write + Send>| BufWriter::with_capacity(1 << 16, writer);
         let mut reports = Vec::new();
         if self.args.output.is_none() {
-            let stdout = anstream::AutoStream::auto(std::io::stdout());
-            reports.push(vigie_export::report(format(self.args.format), stdout, options(super::width())));
+            let format = format(self.args.format);
+            let stdout: Box<dyn Write + Send> = match format {
+                Format::Table => Box::new(anstream::AutoStream::auto(std::io::stdout())),
+                _ => Box::new(std::io::stdout()),
+            };
+            reports.push(vigie_export::report(format, gathered(stdout), options(super::width())));
         }
         for (format, path) in &self.files {
             let partial = partial(path);
             let file =
                 std::fs::File::create(&partial).map_err(|error| Failure::output(format!("cannot write {}: {error}", partial.display())))?;
-            reports.push(vigie_export::report(*format, anstream::StripStream::new(file), options(100)));
+            let file: Box<dyn Write + Send> = match format {
+                Format::Table => Box::new(anstream::StripStream::new(file)),
+                _ => Box::new(file),
+            };
+            reports.push(vigie_export::report(*format, gathered(file), options(100)));
         }
         Ok(reports)
     }
