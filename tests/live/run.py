@@ -38,7 +38,7 @@ MARK = "VIGIE_LIVE_MARK"
 UNKNOWN = "?"
 # A busy machine must not decide what a server says, so a reply may take longer than in a scan by default.
 REPLY = 12
-FIELDS = ("product", "version", "posture", "activity", "models", "running", "capabilities", "tools")
+FIELDS = ("product", "version", "posture", "activity", "models", "running", "capabilities", "tools", "tls", "certificate")
 
 # No server may report its use, look for updates or fetch anything. loopback.c enforces it; these spare the waiting.
 QUIET = {
@@ -575,7 +575,10 @@ def said(record, field):
     """What the record says of a field: a value, a sorted list of names, or UNKNOWN. An endpoint without a record is all unknown."""
     if record is None:
         return UNKNOWN
-    known = (record["identity"] if field in ("product", "version") else record["exposure"])[field]
+    if field == "certificate":
+        return (record["endpoint"].get("certificate") or {"subject": UNKNOWN})["subject"]
+    part = {"product": "identity", "version": "identity", "tls": "endpoint"}.get(field, "exposure")
+    known = record[part][field]
     if "known" not in known:
         return UNKNOWN
     value = known["known"]
