@@ -28,7 +28,7 @@ pub struct Knowledge {
 #[derive(Clone, Debug, Default)]
 struct Verdicts(Arc<Mutex<Remembered>>);
 
-type Remembered = HashMap<(String, Known<String>), Arc<Vec<AdvisoryVerdict>>>;
+type Remembered = HashMap<(String, Known<String>), Arc<[AdvisoryVerdict]>>;
 
 /// The most pairs remembered: a hostile network that invents versions makes no memory grow.
 const MAX_REMEMBERED: usize = 4_096;
@@ -65,18 +65,18 @@ impl Knowledge {
 
     /// The advisories held against a product's version.
     #[must_use]
-    pub fn verdicts(&self, product: &str, version: &Known<String>) -> Vec<AdvisoryVerdict> {
+    pub fn verdicts(&self, product: &str, version: &Known<String>) -> Arc<[AdvisoryVerdict]> {
         let Some(product) = self.catalog.product(product) else {
-            return Vec::new();
+            return [].into();
         };
         let key = (product.id.clone(), version.clone());
         let mut remembered = self.verdicts.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = remembered.get(&key) {
-            return known.to_vec();
+            return Arc::clone(known);
         }
-        let verdicts = self.advisories.against(&product.packages, product.versions, version);
+        let verdicts: Arc<[AdvisoryVerdict]> = self.advisories.against(&product.packages, product.versions, version).into();
         if remembered.len() < MAX_REMEMBERED {
-            remembered.insert(key, Arc::new(verdicts.clone()));
+            remembered.insert(key, Arc::clone(&verdicts));
         }
         verdicts
     }
@@ -84,9 +84,7 @@ impl Knowledge {
     /// Holds the advisories against an observation and draws its findings; what stood there before is replaced.
     pub fn assess(&self, observation: &mut Observation) {
         let product = observation.identity.product.known().and_then(|id| self.catalog.product(id));
-        observation.advisories = product
-            .map(|product| self.verdicts(&product.id, &observation.identity.version))
-            .unwrap_or_default();
+        observation.advisories = product.map_or_else(|| [].into(), |product| self.verdicts(&product.id, &observation.identity.version));
         observation.findings = rules::findings(observation, product, &self.texts);
     }
 }

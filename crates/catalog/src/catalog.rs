@@ -166,6 +166,10 @@ pub struct Product {
     pub requests: Vec<Request>,
     /// Evidence.
     pub evidence: Vec<CompiledEvidence>,
+    /// The places in `evidence` of what rules it out.
+    pub(crate) contradicts: Vec<usize>,
+    /// Whether what counts also hangs on other exchanges: guards, or evidence that rules it out.
+    pub(crate) guarded: bool,
     /// Version.
     pub version: Vec<CompiledVersion>,
     /// Values that are no version.

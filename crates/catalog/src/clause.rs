@@ -64,6 +64,11 @@ impl Look {
 }
 
 impl Guards {
+    /// Whether there are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.also.is_empty() && self.either.is_empty() && self.unless.is_empty()
+    }
+
     /// Whether they let the rule pass.
     pub fn pass(&self, seen: &dyn Seen) -> bool {
         self.also.iter().all(|look| look.holds(seen))

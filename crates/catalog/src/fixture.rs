@@ -222,11 +222,9 @@ impl Fixture {
     pub fn replay(&self, catalog: &Arc<Catalog>, measured: &Measured) -> Replay {
         let authority = format!("127.0.0.1:{}", self.head.port);
         let mut session = Session::new(Arc::clone(catalog), self.head.port, authority, Limits::default());
-        let mut asked = Vec::new();
         let mut missing = Vec::new();
         while let Some(ask) = session.next_ask() {
             let request = &ask.request;
-            asked.push(format!("{} {}", request.method, request.path));
             let found = if ask.session.is_some() {
                 self.answer_on_stream(&request.body)
             } else {
@@ -246,20 +244,18 @@ impl Fixture {
                     }),
                 ),
             };
-            session.answer(
-                &ask,
-                Exchange {
-                    request: ask.request.clone(),
-                    at: Timestamp::UNIX_EPOCH,
-                    micros: 0,
-                    reply,
-                    failure,
-                },
-            );
+            let exchange = Exchange {
+                request: ask.request.clone(),
+                at: Timestamp::UNIX_EPOCH,
+                micros: 0,
+                reply,
+                failure,
+            };
+            session.answer(&ask, exchange);
         }
         Replay {
             conclusion: session.conclude(&|product| measured.confidence(product)),
-            asked,
+            exchanges: session.into_exchanges(),
             missing,
         }
     }
@@ -274,10 +270,21 @@ fn parse(text: &str) -> Option<Value> {
 pub struct Replay {
     /// What it says.
     pub conclusion: Conclusion,
-    /// The requests, in order.
-    pub asked: Vec<String>,
+    /// The requests and what was answered, in order.
+    pub exchanges: Vec<Exchange>,
     /// Requests for which nothing was recorded.
     pub missing: Vec<String>,
+}
+
+impl Replay {
+    /// The requests, in order.
+    #[must_use]
+    pub fn asked(&self) -> Vec<String> {
+        self.exchanges
+            .iter()
+            .map(|exchange| format!("{} {}", exchange.request.method, exchange.request.path))
+            .collect()
+    }
 }
 
 impl Expect {
@@ -399,8 +406,8 @@ pub fn test(catalog: &Arc<Catalog>, files: &FixtureFiles) -> Result<Report, Vec<
         for variant in variants {
             let replay = variant.replay(catalog, &none);
             let mut differences = variant.head.expect.differences(&replay.conclusion);
-            if replay.asked.len() > Limits::default().requests + Limits::default().models {
-                differences.push(format!("{} requests", replay.asked.len()));
+            if replay.exchanges.len() > Limits::default().requests + Limits::default().models {
+                differences.push(format!("{} requests", replay.exchanges.len()));
             }
             if !differences.is_empty() {
                 report.differences.push((variant.name.clone(), differences));

@@ -1,7 +1,7 @@
 //! Finds the evidence rules that could hold on a reply without trying each: one pass over body and headers for the
 //! literals of all rules, so that the cost of a transcript hardly grows with the number of products.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, BuildError};
 
@@ -14,59 +14,82 @@ const MAX_SEARCHED: usize = 256 * 1024;
 /// A rule's number: product, and place in its file.
 pub(crate) type RuleRef = (u32, u32);
 
-/// Rules by the literals that must stand in what they fit.
-#[derive(Debug)]
+/// Rules by the exchange they look at, and by the literals that must stand in what they fit.
+#[derive(Debug, Default)]
 pub(crate) struct Index {
-    body: Literals,
-    head: Literals,
-    /// Rules without a literal, by the exchange they look at.
-    always: BTreeMap<Place, Vec<RuleRef>>,
+    places: HashMap<Place, Shelf>,
 }
 
-#[derive(Debug)]
+/// The rules that look at one exchange.
+#[derive(Debug, Default)]
+struct Shelf {
+    body: Literals,
+    head: Literals,
+    /// Rules without a literal.
+    always: Vec<RuleRef>,
+}
+
+#[derive(Debug, Default)]
 struct Literals {
     automaton: Option<AhoCorasick>,
-    /// By pattern: the rules, each with the exchange it looks at.
-    rules: Vec<Vec<(Place, RuleRef)>>,
+    /// By pattern.
+    rules: Vec<Vec<RuleRef>>,
 }
 
 /// Collects rules for an [`Index`].
 #[derive(Debug, Default)]
 pub(crate) struct IndexBuilder {
-    body: BTreeMap<String, Vec<(Place, RuleRef)>>,
-    head: BTreeMap<String, Vec<(Place, RuleRef)>>,
-    always: BTreeMap<Place, Vec<RuleRef>>,
+    places: BTreeMap<Place, Gathered>,
+}
+
+#[derive(Debug, Default)]
+struct Gathered {
+    body: BTreeMap<String, Vec<RuleRef>>,
+    head: BTreeMap<String, Vec<RuleRef>>,
+    always: Vec<RuleRef>,
 }
 
 impl IndexBuilder {
     pub(crate) fn add(&mut self, place: Place, rule: RuleRef, literal: Option<Literal>) {
+        let gathered = self.places.entry(place).or_default();
         match literal {
-            Some(Literal::Body(text)) => self.body.entry(text).or_default().push((place, rule)),
-            Some(Literal::Head(text)) => self.head.entry(text.to_ascii_lowercase()).or_default().push((place, rule)),
-            None => self.always.entry(place).or_default().push(rule),
+            Some(Literal::Body(text)) => gathered.body.entry(text).or_default().push(rule),
+            Some(Literal::Head(text)) => gathered.head.entry(text.to_ascii_lowercase()).or_default().push(rule),
+            None => gathered.always.push(rule),
         }
     }
 
     pub(crate) fn build(self) -> Result<Index, BuildError> {
+        let shelf = |gathered: Gathered| {
+            Ok(Shelf {
+                body: literals(gathered.body, false)?,
+                head: literals(gathered.head, true)?,
+                always: gathered.always,
+            })
+        };
+        let places = self.places.into_iter().map(|(place, gathered)| Ok((place, shelf(gathered)?)));
         Ok(Index {
-            body: literals(self.body, false)?,
-            head: literals(self.head, true)?,
-            always: self.always,
+            places: places.collect::<Result<_, BuildError>>()?,
         })
     }
 }
 
-fn literals(map: BTreeMap<String, Vec<(Place, RuleRef)>>, ignore_case: bool) -> Result<Literals, BuildError> {
+fn literals(map: BTreeMap<String, Vec<RuleRef>>, ignore_case: bool) -> Result<Literals, BuildError> {
     let (patterns, rules): (Vec<_>, Vec<_>) = map.into_iter().unzip();
     let automaton = if patterns.is_empty() {
         None
     } else {
-        // A DFA costs the same for each byte however many patterns it holds.
-        let kind = (patterns.iter().map(String::len).sum::<usize>() < 200_000).then_some(AhoCorasickKind::DFA);
+        // A table of all transitions is fastest while it stays in the processor's cache.
+        let small = patterns.iter().map(String::len).sum::<usize>() < 4_000;
+        let kind = if small {
+            AhoCorasickKind::DFA
+        } else {
+            AhoCorasickKind::ContiguousNFA
+        };
         Some(
             AhoCorasick::builder()
                 .ascii_case_insensitive(ignore_case)
-                .kind(kind)
+                .kind(Some(kind))
                 .build(&patterns)?,
         )
     };
@@ -74,20 +97,18 @@ fn literals(map: BTreeMap<String, Vec<(Place, RuleRef)>>, ignore_case: bool) -> 
 }
 
 impl Literals {
-    fn find(&self, text: &[u8], places: &[Place], found: &mut Vec<RuleRef>) {
+    fn find(&self, text: &[u8], found: &mut Vec<RuleRef>) {
         let Some(automaton) = &self.automaton else {
             return;
         };
-        let mut seen = vec![false; self.rules.len()];
+        // A literal may stand in many places: its rules are taken once.
+        let mut met = vec![0_u64; self.rules.len().div_ceil(64)];
         for hit in automaton.find_overlapping_iter(text) {
             let pattern = hit.pattern().as_usize();
-            if !std::mem::replace(&mut seen[pattern], true) {
-                found.extend(
-                    self.rules[pattern]
-                        .iter()
-                        .filter(|(place, _)| places.contains(place))
-                        .map(|(_, rule)| *rule),
-                );
+            let (word, bit) = (&mut met[pattern / 64], 1 << (pattern % 64));
+            if *word & bit == 0 {
+                *word |= bit;
+                found.extend(&self.rules[pattern]);
             }
         }
     }
@@ -97,20 +118,17 @@ impl Index {
     /// The rules that look at one of these places and could hold there, each once.
     pub(crate) fn candidates(&self, view: &View, places: &[Place]) -> Vec<RuleRef> {
         let mut found = Vec::new();
-        if let Some(reply) = view.reply() {
-            self.body
-                .find(&reply.body[..reply.body.len().min(MAX_SEARCHED)], places, &mut found);
-            let mut head = String::with_capacity(512);
-            for (name, value) in &reply.headers {
-                head.push_str(name);
-                head.push_str(": ");
-                head.push_str(value);
-                head.push('\n');
+        let mut head = String::new();
+        for shelf in places.iter().filter_map(|place| self.places.get(place)) {
+            found.extend(&shelf.always);
+            let Some(reply) = view.reply() else { continue };
+            shelf.body.find(&reply.body[..reply.body.len().min(MAX_SEARCHED)], &mut found);
+            if shelf.head.automaton.is_some() && head.is_empty() {
+                for (name, value) in &reply.headers {
+                    head.extend([name, ": ", value, "\n"]);
+                }
             }
-            self.head.find(head.as_bytes(), places, &mut found);
-        }
-        for place in places {
-            found.extend(self.always.get(place).into_iter().flatten());
+            shelf.head.find(head.as_bytes(), &mut found);
         }
         found.sort_unstable();
         found.dedup();

@@ -65,26 +65,25 @@ impl Catalog {
     ///
     /// Everything that is wrong, each with file and line.
     pub fn load(files: &Files, floor: Option<&Catalog>) -> Result<Self, Vec<Diagnostic>> {
-        let mut loader = Loader::default();
-        let parsed = loader.parse(files);
-        let Some((openings, markers, products)) = parsed else {
-            return Err(loader.diagnostics);
+        let yaml: Vec<(&str, &str)> = files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+        Loader::default().load(files, &yaml, floor)
+    }
+
+    /// The same of the files that this build carries, which were made JSON when it was built. Their expressions are compiled when
+    /// they are first used: the tests compile them all.
+    pub(crate) fn load_built(files: &Files, json: &[(&str, &str)]) -> Result<Self, Vec<Diagnostic>> {
+        let loader = Loader {
+            built: true,
+            ..Loader::default()
         };
-        let catalog = loader.compile(files, openings, &markers, products, floor);
-        match catalog {
-            Some(catalog) if loader.diagnostics.is_empty() => Ok(catalog),
-            _ => {
-                loader
-                    .diagnostics
-                    .sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
-                Err(loader.diagnostics)
-            }
-        }
+        crate::pattern::compile_later(|| loader.load(files, json, None))
     }
 }
 
 #[derive(Default)]
 struct Loader {
+    /// The files are JSON, and of this build.
+    built: bool,
     diagnostics: Vec<Diagnostic>,
     signatures: Vec<Signature>,
     sig_ids: HashMap<Signature, SigId>,
@@ -96,6 +95,21 @@ struct Parsed {
 }
 
 impl Loader {
+    /// `files` are what the catalogue is made of, `texts` what is read: the same, or made of it.
+    fn load(mut self, files: &Files, texts: &[(&str, &str)], floor: Option<&Catalog>) -> Result<Catalog, Vec<Diagnostic>> {
+        let catalog = self
+            .parse(texts)
+            .and_then(|(openings, markers, products)| self.compile(files, openings, &markers, products, floor));
+        match catalog {
+            Some(catalog) if self.diagnostics.is_empty() => Ok(catalog),
+            _ => {
+                self.diagnostics
+                    .sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
+                Err(self.diagnostics)
+            }
+        }
+    }
+
     fn say(&mut self, file: &str, at: Location, message: impl Into<String>) {
         self.diagnostics.push(Diagnostic {
             file: file.to_owned(),
@@ -114,18 +128,12 @@ impl Loader {
         });
     }
 
-    fn parse(&mut self, files: &Files) -> Option<(OpeningsFile, Markers, Vec<Parsed>)> {
-        let openings = files
-            .get("openings.yaml")
-            .and_then(|text| self.read::<OpeningsFile>("openings.yaml", text));
-        let markers = files
-            .get("markers.yaml")
-            .and_then(|text| self.read::<MarkersFile>("markers.yaml", text));
-        for (name, there) in [
-            ("openings.yaml", files.contains_key("openings.yaml")),
-            ("markers.yaml", files.contains_key("markers.yaml")),
-        ] {
-            if !there {
+    fn parse(&mut self, files: &[(&str, &str)]) -> Option<(OpeningsFile, Markers, Vec<Parsed>)> {
+        let text_of = |wanted: &str| files.iter().find(|(name, _)| *name == wanted).map(|(_, text)| *text);
+        let openings = text_of("openings.yaml").and_then(|text| self.read::<OpeningsFile>("openings.yaml", text));
+        let markers = text_of("markers.yaml").and_then(|text| self.read::<MarkersFile>("markers.yaml", text));
+        for name in ["openings.yaml", "markers.yaml"] {
+            if text_of(name).is_none() {
                 self.say_of_file(name, "is missing; a catalogue has openings.yaml, markers.yaml and products/*.yaml");
             }
         }
@@ -153,22 +161,31 @@ impl Loader {
             }
         });
         let mut products = Vec::new();
-        for (file, text) in files
-            .range("products/".to_owned()..)
-            .take_while(|(name, _)| name.starts_with("products/"))
-        {
+        for (file, text) in files.iter().filter(|(name, _)| name.starts_with("products/")) {
             if products.len() >= MAX_PRODUCTS {
                 self.say_of_file(file, format!("a catalogue has at most {MAX_PRODUCTS} products"));
                 break;
             }
             if let Some(rule) = self.read::<ProductFile>(file, text) {
-                products.push(Parsed { file: file.clone(), rule });
+                products.push(Parsed {
+                    file: (*file).to_owned(),
+                    rule,
+                });
             }
         }
         Some((openings?, markers?, products))
     }
 
     fn read<T: DeserializeOwned>(&mut self, file: &str, text: &str) -> Option<T> {
+        if self.built {
+            return match serde_json::from_str(text) {
+                Ok(value) => Some(value),
+                Err(error) => {
+                    self.say_of_file(file, error.to_string());
+                    None
+                }
+            };
+        }
         if text.len() > MAX_FILE_BYTES {
             self.say_of_file(file, format!("has {} bytes; a file has at most {MAX_FILE_BYTES}", text.len()));
             return None;
@@ -845,6 +862,12 @@ impl Scope<'_> {
                 .map(|(effect, routes)| (*effect, routes.iter().map(|r| r.value.clone()).collect::<Vec<Route>>()))
                 .collect(),
             requests,
+            guarded: evidence
+                .iter()
+                .any(|e: &CompiledEvidence| e.weight == EvidenceWeight::Contradicts || !e.guards.is_empty()),
+            contradicts: (0..evidence.len())
+                .filter(|at| evidence[*at].weight == EvidenceWeight::Contradicts)
+                .collect(),
             evidence,
             version,
             hidden: rule.hidden.clone(),

@@ -1,5 +1,7 @@
 //! Words that classify prompts, models and tools (`catalog/markers.yaml`).
 
+use std::sync::OnceLock;
+
 use regex::{RegexSet, RegexSetBuilder};
 use vigie_model::{PromptClass, TextPrint, ToolRisk, sha256};
 
@@ -8,10 +10,34 @@ use crate::rule::MarkersFile;
 /// Compiled markers. Lower bounds: a text that fits none may still be what they look for.
 #[derive(Clone, Debug)]
 pub struct Markers {
-    names: RegexSet,
-    uncensored: RegexSet,
-    defaults: RegexSet,
-    tools: Vec<(ToolRisk, RegexSet)>,
+    names: Words,
+    uncensored: Words,
+    defaults: Words,
+    tools: Vec<(ToolRisk, Words)>,
+}
+
+/// Expressions of which one has to fit, whatever the case.
+#[derive(Clone, Debug)]
+struct Words {
+    list: Vec<String>,
+    compiled: OnceLock<RegexSet>,
+}
+
+impl Words {
+    fn compile(list: &[String]) -> Result<RegexSet, String> {
+        RegexSetBuilder::new(list)
+            .case_insensitive(true)
+            .size_limit(1 << 20)
+            .build()
+            .map_err(|error| error.to_string())
+    }
+
+    fn is_match(&self, text: &str) -> bool {
+        // Empty only for words that were never checked and are wrong: the tests compile all that a build carries.
+        self.compiled
+            .get_or_init(|| Self::compile(&self.list).unwrap_or_default())
+            .is_match(text)
+    }
 }
 
 impl Markers {
@@ -22,11 +48,14 @@ impl Markers {
     /// An expression does not compile.
     pub fn compile(file: &MarkersFile) -> Result<Self, String> {
         let set = |list: &[String]| {
-            RegexSetBuilder::new(list)
-                .case_insensitive(true)
-                .size_limit(1 << 20)
-                .build()
-                .map_err(|error| error.to_string())
+            let compiled = OnceLock::new();
+            if !crate::pattern::is_later() {
+                let _ = compiled.set(Words::compile(list)?);
+            }
+            Ok::<_, String>(Words {
+                list: list.to_owned(),
+                compiled,
+            })
         };
         Ok(Self {
             names: set(&file.uncensored_names)?,

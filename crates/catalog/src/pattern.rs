@@ -1,6 +1,8 @@
 //! Patterns over text: contains, `=whole`, `^start`, `~regex`.
 
+use std::cell::Cell;
 use std::fmt;
+use std::sync::OnceLock;
 
 use regex::{Regex, RegexBuilder};
 use serde::de::{self, Deserialize, Deserializer, Visitor};
@@ -21,7 +23,7 @@ pub enum Pattern {
     /// The text starts with this.
     Start(String),
     /// The expression finds something.
-    Regex(Box<Regex>),
+    Regex(Expression),
 }
 
 impl Pattern {
@@ -40,7 +42,7 @@ impl Pattern {
         let pattern = match text.split_at_checked(1) {
             Some(("=", rest)) => Self::Whole(rest.trim().to_owned()),
             Some(("^", rest)) => Self::Start(rest.to_owned()),
-            Some(("~", rest)) => Self::Regex(Box::new(compile(rest)?)),
+            Some(("~", rest)) => Self::Regex(Expression::parse(rest)?),
             Some(("+", rest)) if prefixed => Self::Contains(rest.to_owned()),
             Some(_) if prefixed => {
                 return Err(format!(
@@ -64,7 +66,7 @@ impl Pattern {
             Self::Contains(part) => text.contains(part.as_str()),
             Self::Whole(whole) => text.trim() == whole,
             Self::Start(start) => text.trim_start().starts_with(start.as_str()),
-            Self::Regex(regex) => regex.is_match(text),
+            Self::Regex(expression) => expression.compiled().is_some_and(|regex| regex.is_match(text)),
         }
     }
 
@@ -78,8 +80,50 @@ impl Pattern {
     }
 }
 
+thread_local! {
+    static LATER: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Reads rules whose expressions are known to be right: they are compiled when they are first used, not before.
+pub(crate) fn compile_later<T>(read: impl FnOnce() -> T) -> T {
+    let before = LATER.replace(true);
+    let done = read();
+    LATER.set(before);
+    done
+}
+
+/// Whether expressions that are read now are compiled when they are first used.
+pub(crate) fn is_later() -> bool {
+    LATER.get()
+}
+
+/// A regular expression.
+#[derive(Clone, Debug)]
+pub struct Expression {
+    text: String,
+    compiled: OnceLock<Option<Regex>>,
+}
+
+impl Expression {
+    fn parse(text: &str) -> Result<Self, String> {
+        let compiled = OnceLock::new();
+        if !is_later() {
+            let _ = compiled.set(Some(compile(text)?));
+        }
+        Ok(Self {
+            text: text.to_owned(),
+            compiled,
+        })
+    }
+
+    /// `None` only for one that was never checked and is wrong: the tests compile all that a build carries.
+    fn compiled(&self) -> Option<&Regex> {
+        self.compiled.get_or_init(|| compile(&self.text).ok()).as_ref()
+    }
+}
+
 /// Compiles a regular expression under the size limit.
-pub(crate) fn compile(text: &str) -> Result<Regex, String> {
+fn compile(text: &str) -> Result<Regex, String> {
     RegexBuilder::new(text)
         .size_limit(MAX_REGEX_BYTES)
         .dfa_size_limit(MAX_REGEX_BYTES)
@@ -93,7 +137,7 @@ impl fmt::Display for Pattern {
             Self::Contains(s) => write!(f, "contains {s:?}"),
             Self::Whole(s) => write!(f, "is {s:?}"),
             Self::Start(s) => write!(f, "starts with {s:?}"),
-            Self::Regex(r) => write!(f, "matches /{}/", r.as_str()),
+            Self::Regex(r) => write!(f, "matches /{}/", r.text),
         }
     }
 }
@@ -107,7 +151,7 @@ impl<'de> Deserialize<'de> for Pattern {
 
 /// A regular expression with exactly one group, that takes a part of a text.
 #[derive(Clone, Debug)]
-pub struct Take(Regex);
+pub struct Take(Expression);
 
 impl Take {
     /// Compiles it.
@@ -122,23 +166,25 @@ impl Take {
                 text.len()
             ));
         }
-        let regex = compile(text)?;
-        if regex.captures_len() != 2 {
+        let expression = Expression::parse(text)?;
+        if let Some(Some(regex)) = expression.compiled.get()
+            && regex.captures_len() != 2
+        {
             return Err(format!("{text:?} needs exactly one group (…), it has {}", regex.captures_len() - 1));
         }
-        Ok(Self(regex))
+        Ok(Self(expression))
     }
 
     /// The group's text where the expression finds something.
     #[must_use]
     pub fn take<'t>(&self, text: &'t str) -> Option<&'t str> {
-        self.0.captures(text)?.get(1).map(|group| group.as_str())
+        self.0.compiled()?.captures(text)?.get(1).map(|group| group.as_str())
     }
 
     /// The expression.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        self.0.as_str()
+        &self.0.text
     }
 }
 

@@ -1,6 +1,6 @@
 //! Routes, and the effect that the whole catalogue gives a request.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::fmt;
 
 use serde::de::{self, Deserialize, Deserializer};
@@ -84,11 +84,10 @@ impl Route {
     /// Whether a request is one of this route's; the query never takes part.
     #[must_use]
     pub fn fits(&self, method: &str, path: &str, body: Option<&Value>) -> bool {
-        if self.method != "ANY" && self.method != method {
+        if !self.takes(method) {
             return false;
         }
-        let path = path.split(['?', '#']).next().unwrap_or_default();
-        let mut segments = path.split('/').skip(1);
+        let mut segments = bare(path).split('/').skip(1);
         for part in &self.parts {
             let Some(segment) = segments.next() else {
                 return false;
@@ -110,6 +109,11 @@ impl Route {
         segments.next().is_none() && self.operation_fits(body)
     }
 
+    /// Whether the method is this route's; a HEAD is judged as a GET too.
+    fn takes(&self, method: &str) -> bool {
+        self.method == method || self.method == "ANY" || (method == "HEAD" && self.method == "GET")
+    }
+
     fn operation_fits(&self, body: Option<&Value>) -> bool {
         let Some((pointer, expected)) = &self.operation else {
             return true;
@@ -128,14 +132,6 @@ impl Route {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
-    }
-
-    /// The first fixed segment, by which the table finds it; `None` where any may stand.
-    fn head(&self) -> Option<&str> {
-        match self.parts.first() {
-            Some(Part::Text(text)) => Some(text),
-            _ => None,
-        }
     }
 }
 
@@ -167,71 +163,94 @@ impl<'de> Deserialize<'de> for Route {
     }
 }
 
-/// Which effect a request has.
+/// A route, its effect, and the product it belongs to.
+type Entry = (Route, Effect, u32);
+
+/// Which effect a request has. It is asked before each request, so routes are found segment by segment.
 #[derive(Clone, Debug, Default)]
 pub struct EffectTable {
-    /// Routes by first segment (`None`: any), each with its effect and the product it belongs to.
-    by_head: BTreeMap<Option<String>, Vec<(Route, Effect, u32)>>,
+    root: Node,
+}
+
+/// The routes below a path.
+#[derive(Clone, Debug, Default)]
+struct Node {
+    fixed: HashMap<String, Node>,
+    one: Option<Box<Node>>,
+    /// Routes that take whatever follows, one segment or more.
+    rest: Vec<Entry>,
+    /// Routes that end here.
+    end: Vec<Entry>,
+}
+
+impl Node {
+    fn find<'t>(&'t self, mut segments: std::str::Split<'_, char>, found: &mut Vec<&'t Entry>) {
+        let Some(segment) = segments.next() else {
+            return found.extend(&self.end);
+        };
+        found.extend(&self.rest);
+        if let Some(node) = self.fixed.get(segment) {
+            node.find(segments.clone(), found);
+        }
+        if let Some(node) = &self.one
+            && !segment.is_empty()
+        {
+            node.find(segments, found);
+        }
+    }
 }
 
 impl EffectTable {
     /// Adds a route of a product.
     pub fn add(&mut self, product: u32, route: Route, effect: Effect) {
-        self.by_head
-            .entry(route.head().map(str::to_owned))
-            .or_default()
-            .push((route, effect, product));
+        let mut node = &mut self.root;
+        for part in &route.parts {
+            node = match part {
+                Part::Text(text) => node.fixed.entry(text.clone()).or_default(),
+                Part::One => node.one.get_or_insert_default(),
+                Part::Rest => {
+                    node.rest.push((route, effect, product));
+                    return;
+                }
+            };
+        }
+        node.end.push((route, effect, product));
     }
 
     /// The worst effect that any product gives the request; `None`: no route fits, so it has no effect class.
     #[must_use]
     pub fn worst(&self, method: &str, path: &str, body: Option<&Value>) -> Option<Effect> {
-        self.effects(method, path, body, None).max()
+        self.fitting(method, path, body).map(|(_, effect, _)| *effect).max()
     }
 
     /// The worst effect that this one product gives it.
     #[must_use]
     pub fn of_product(&self, product: u32, method: &str, path: &str, body: Option<&Value>) -> Option<Effect> {
-        self.effects(method, path, body, Some(product)).max()
+        self.fitting(method, path, body)
+            .filter(|(_, _, of)| *of == product)
+            .map(|(_, effect, _)| *effect)
+            .max()
     }
 
     /// Who gives the request that effect or a worse one, for error texts.
-    pub fn blame<'t>(&'t self, method: &'t str, path: &'t str, body: Option<&'t Value>) -> impl Iterator<Item = (u32, Effect)> + 't {
-        self.candidates(path)
-            .filter(move |(route, _, _)| fits(route, method, path, body))
-            .map(|(_, effect, product)| (*product, *effect))
+    pub fn blame<'t>(&'t self, method: &'t str, path: &str, body: Option<&'t Value>) -> impl Iterator<Item = (u32, Effect)> + 't {
+        self.fitting(method, path, body).map(|(_, effect, product)| (*product, *effect))
     }
 
-    fn effects<'t>(
-        &'t self,
-        method: &'t str,
-        path: &'t str,
-        body: Option<&'t Value>,
-        only: Option<u32>,
-    ) -> impl Iterator<Item = Effect> + 't {
-        self.candidates(path)
-            .filter(move |(_, _, product)| only.is_none_or(|only| only == *product))
-            .filter(move |(route, _, _)| fits(route, method, path, body))
-            .map(|(_, effect, _)| *effect)
-    }
-
-    fn candidates(&self, path: &str) -> impl Iterator<Item = &(Route, Effect, u32)> {
-        let head = path
-            .split(['?', '#'])
-            .next()
-            .unwrap_or_default()
-            .split('/')
-            .nth(1)
-            .map(str::to_owned);
-        let own = self.by_head.get(&head);
-        let any = self.by_head.get(&None);
-        own.into_iter().chain(any).flatten()
+    fn fitting<'t>(&'t self, method: &'t str, path: &str, body: Option<&'t Value>) -> impl Iterator<Item = &'t Entry> + 't {
+        let mut segments = bare(path).split('/');
+        segments.next();
+        let mut found = Vec::new();
+        self.root.find(segments, &mut found);
+        found
+            .into_iter()
+            .filter(move |(route, ..)| route.takes(method) && route.operation_fits(body))
     }
 }
 
-/// A HEAD is judged as its GET too; ANY takes part in both.
-fn fits(route: &Route, method: &str, path: &str, body: Option<&Value>) -> bool {
-    route.fits(method, path, body) || (method == "HEAD" && route.fits("GET", path, body))
+/// The path without its query.
+fn bare(path: &str) -> &str {
+    path.split(['?', '#']).next().unwrap_or_default()
 }
 
 #[cfg(test)]

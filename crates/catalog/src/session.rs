@@ -3,7 +3,7 @@
 //! A pure state machine: [`Session::next_ask`] says what to ask, the caller sends it and gives the exchange to
 //! [`Session::answer`], [`Session::conclude`] says what was learned.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use vigie_model::{EvidenceWeight, Exchange, FailureKind, RequestLine};
@@ -119,7 +119,8 @@ impl Tally {
 #[derive(Debug, Default)]
 pub(crate) struct Record {
     pub(crate) views: Vec<View>,
-    pub(crate) by_sig: HashMap<SigId, usize>,
+    /// Which exchange is the reply to a request; of several for one request, the last. They are a dozen.
+    by_sig: Vec<(SigId, usize)>,
     pub(crate) landing: Option<usize>,
     pub(crate) models: Vec<(String, usize)>,
     pub(crate) proof: Option<usize>,
@@ -127,7 +128,8 @@ pub(crate) struct Record {
 
 impl Seen for Record {
     fn at(&self, sig: SigId) -> Option<&View> {
-        self.by_sig.get(&sig).and_then(|index| self.views.get(*index))
+        let (_, index) = self.by_sig.iter().rev().find(|(of, _)| *of == sig)?;
+        self.views.get(*index)
     }
 
     fn landing(&self) -> Option<&View> {
@@ -157,6 +159,8 @@ pub struct Session {
     /// Evidence whose own clause holds: product, rule, exchange.
     pub(crate) hits: BTreeSet<(u32, u32, usize)>,
     pub(crate) tallies: BTreeMap<u32, Tally>,
+    /// The models of a product, as its lists name them, until another list comes.
+    names: Option<(u32, Vec<String>)>,
 }
 
 impl Session {
@@ -178,6 +182,7 @@ impl Session {
             pending: None,
             hits: BTreeSet::new(),
             tallies: BTreeMap::new(),
+            names: None,
         }
     }
 
@@ -240,6 +245,12 @@ impl Session {
             None => self.over = true,
         }
         ask
+    }
+
+    /// Gives back what was said, in order.
+    #[must_use]
+    pub fn into_exchanges(self) -> Vec<Exchange> {
+        self.record.views.into_iter().map(|view| view.exchange).collect()
     }
 
     fn choose(&mut self) -> Option<Ask> {
@@ -401,7 +412,7 @@ impl Session {
                 product
                     .requests
                     .iter()
-                    .find(|request| request.id == id && self.record.by_sig.contains_key(&request.sig))
+                    .find(|request| request.id == id && self.record.at(request.sig).is_some())
             })?
             .sig;
         let view = self.record.at(sig)?;
@@ -418,14 +429,22 @@ impl Session {
         clean.then_some(value)
     }
 
-    fn about_models(&self, number: u32) -> Option<Ask> {
+    fn about_models(&mut self, number: u32) -> Option<Ask> {
+        if self.names.as_ref().is_none_or(|(of, _)| *of != number) {
+            let names = crate::read::model_names(&self.catalog, self.catalog.nth(number), &self.record);
+            self.names = Some((number, names));
+        }
+        self.about_named(number)
+    }
+
+    fn about_named(&self, number: u32) -> Option<Ask> {
         let product = self.catalog.nth(number);
-        let names = crate::read::model_names(&self.catalog, product, &self.record);
+        let (_, names) = self.names.as_ref()?;
         if self.models_asked.len() < self.limits.models
             && let Some(request) = product.requests.iter().find(|request| request.purpose == Purpose::Model)
             && request.when.iter().all(|look| look.holds(&self.record))
         {
-            for name in &names {
+            for name in names {
                 if !self.models_asked.contains(name) {
                     let ask = self.model_ask(request, number, name, false)?;
                     return Some(Ask {
@@ -495,16 +514,17 @@ impl Session {
             Target::Model(name) => self.record.models.push((name.clone(), index)),
             Target::Proof => self.record.proof = Some(index),
             Target::Plain { .. } | Target::Redirect { .. } => {
+                self.names = None;
                 // `GET /` stays the first page of its chain: the last one is the landing page. Of other requests the answer is
                 // what the redirect led to.
                 if !matches!(ask.target, Target::Redirect { landing: true, .. }) {
-                    self.record.by_sig.insert(ask.sig, index);
+                    self.record.by_sig.push((ask.sig, index));
                     places.push(Place::Sig(ask.sig));
                 }
                 if let Some(path_sig) = self.own_sig(index).filter(|sig| *sig != ask.sig) {
                     // A redirect led to a page that some rule looks at by its own path.
                     self.asked.insert(path_sig);
-                    self.record.by_sig.insert(path_sig, index);
+                    self.record.by_sig.push((path_sig, index));
                     places.push(Place::Sig(path_sig));
                 }
                 let landing = ask.sig == self.catalog.root || matches!(ask.target, Target::Redirect { landing: true, .. });
@@ -575,18 +595,36 @@ impl Session {
             let evidence = &catalog.nth(product).evidence[rule as usize];
             if crate::clause::fits(&evidence.look.clause, view) {
                 self.hits.insert((product, rule, index));
+                self.tallies.entry(product).or_default();
             }
         }
-        // The guards look at other exchanges, so every product with a hit is weighed anew; they are few.
-        let products: BTreeSet<u32> = self.hits.iter().map(|(product, ..)| *product).collect();
-        self.tallies = products.into_iter().map(|number| (number, self.tally(number))).collect();
+        // Guards look at other exchanges, so whatever has any is weighed anew; the rest only where something was added or taken.
+        let moved = places.contains(&Place::Landing);
+        let due: Vec<u32> = self
+            .tallies
+            .keys()
+            .copied()
+            .filter(|number| moved || catalog.nth(*number).guarded || self.hits_of(*number).any(|(_, _, at)| *at == index))
+            .collect();
+        for number in due {
+            if self.hits_of(number).next().is_none() {
+                self.tallies.remove(&number);
+            } else {
+                let tally = self.tally(number);
+                self.tallies.insert(number, tally);
+            }
+        }
+    }
+
+    fn hits_of(&self, number: u32) -> impl Iterator<Item = &(u32, u32, usize)> {
+        self.hits.range((number, 0, 0)..(number + 1, 0, 0))
     }
 
     fn tally(&self, number: u32) -> Tally {
         let product = self.catalog.nth(number);
         let mut tally = Tally::default();
         let mut last = None;
-        for (_, rule, _) in self.hits.range((number, 0, 0)..(number + 1, 0, 0)) {
+        for (_, rule, _) in self.hits_of(number) {
             if last.replace(*rule) == Some(*rule) {
                 continue;
             }
@@ -600,8 +638,9 @@ impl Session {
                 }
             }
         }
-        tally.contradicted = product.evidence.iter().any(|evidence| {
-            evidence.weight == EvidenceWeight::Contradicts && evidence.look.holds(&self.record) && evidence.guards.pass(&self.record)
+        tally.contradicted = product.contradicts.iter().any(|at| {
+            let evidence = &product.evidence[*at];
+            evidence.look.holds(&self.record) && evidence.guards.pass(&self.record)
         });
         tally
     }

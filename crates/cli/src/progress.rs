@@ -9,9 +9,11 @@ use vigie_scan::Progress;
 
 /// Plain lines come this often.
 const EVERY: Duration = Duration::from_secs(10);
+/// The counts of the line that moves are renewed this often.
+const REDRAWN: Duration = Duration::from_millis(100);
 
 pub(crate) enum Shown {
-    Bar(ProgressBar),
+    Bar { bar: ProgressBar, last: Instant },
     Lines { last: Instant, begun: Instant },
     Nothing,
 }
@@ -31,36 +33,45 @@ impl Shown {
         {
             bar.set_style(style.progress_chars("=> "));
         }
-        Self::Bar(bar)
+        Self::Bar { bar, last: Instant::now() }
     }
 
     pub(crate) fn update(&mut self, progress: &Progress, findings: u64) {
+        let due = match self {
+            Self::Bar { last, .. } => last.elapsed() >= REDRAWN,
+            Self::Lines { last, .. } => last.elapsed() >= EVERY,
+            Self::Nothing => false,
+        };
+        if !due {
+            return;
+        }
         let get = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
         let (tried, open, seen, total) = (get(&progress.tried), get(&progress.open), get(&progress.seen), get(&progress.total));
         match self {
-            Self::Bar(bar) => {
+            Self::Bar { bar, last } => {
+                *last = Instant::now();
                 bar.set_position(tried);
                 bar.set_message(format!("{open} open, {seen} seen, {findings} findings"));
             }
-            Self::Lines { last, begun } if last.elapsed() >= EVERY => {
+            Self::Lines { last, begun } => {
                 *last = Instant::now();
                 let rate = tried as f64 / begun.elapsed().as_secs_f64();
                 eprintln!("vigie: {tried} of {total} tried ({rate:.0}/s), {open} open, {seen} seen, {findings} findings");
             }
-            _ => {}
+            Self::Nothing => {}
         }
     }
 
     /// Writes something without breaking the line that moves.
     pub(crate) fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
         match self {
-            Self::Bar(bar) => bar.suspend(write),
+            Self::Bar { bar, .. } => bar.suspend(write),
             _ => write(),
         }
     }
 
     pub(crate) fn end(self) {
-        if let Self::Bar(bar) = self {
+        if let Self::Bar { bar, .. } = self {
             bar.finish_and_clear();
         }
     }

@@ -120,6 +120,10 @@ impl<W: Write> Report for Csv<W> {
             .map_err(into_io)
     }
 
+    fn pause(&mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
+
     fn end(&mut self, _summary: &Summary) -> io::Result<()> {
         self.writer.flush()
     }

@@ -54,6 +54,10 @@ impl<W: Write> Report for Intelmq<W> {
             text::json(&mut self.writer, &event)?;
             self.writer.write_all(b"\n")?;
         }
+        Ok(())
+    }
+
+    fn pause(&mut self) -> io::Result<()> {
         self.writer.flush()
     }
 

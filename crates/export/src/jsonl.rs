@@ -6,7 +6,7 @@ use vigie_model::Observation;
 
 use crate::{Report, Summary, text};
 
-/// JSON lines. Every line is flushed, so that a reader at the other end of a pipe sees it at once; the summary is not
+/// JSON lines. A reader at the other end of a pipe sees each line as soon as no other is at hand; the summary is not
 /// written, for every line is a record.
 #[derive(Debug)]
 pub struct Jsonl<W> {
@@ -27,7 +27,10 @@ impl<W: Write> Report for Jsonl<W> {
 
     fn observation(&mut self, observation: &Observation) -> io::Result<()> {
         text::json(&mut self.writer, observation)?;
-        self.writer.write_all(b"\n")?;
+        self.writer.write_all(b"\n")
+    }
+
+    fn pause(&mut self) -> io::Result<()> {
         self.writer.flush()
     }
 

@@ -40,11 +40,19 @@ pub trait Report {
     /// When the writer fails.
     fn begin(&mut self) -> io::Result<()>;
 
-    /// Takes one observation; formats that can stream write it at once.
+    /// Takes one observation; formats that can stream write it, and [`pause`](Report::pause) shows it.
     ///
     /// # Errors
     /// When the writer fails.
     fn observation(&mut self, observation: &Observation) -> io::Result<()>;
+
+    /// Nothing more is at hand for the moment: a reader at the other end sees what was written so far.
+    ///
+    /// # Errors
+    /// When the writer fails.
+    fn pause(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 
     /// Writes what could not be written before everything was seen, and flushes.
     ///

@@ -211,7 +211,7 @@ impl Counts {
                 self.findings.add(finding.severity);
             }
         }
-        for advisory in &observation.advisories {
+        for advisory in observation.advisories.iter() {
             match advisory.verdict {
                 Verdict::Affected => {
                     self.affected += 1;

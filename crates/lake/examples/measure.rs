@@ -150,7 +150,7 @@ fn seen(host: u32, round: u32) -> Observation {
             class: Known::unknown(Why::NotAsked),
         },
         deception: Deception::from_tells(Vec::new()),
-        advisories: Vec::new(),
+        advisories: [].into(),
         findings: Vec::new(),
     }
 }

@@ -567,7 +567,7 @@ impl Contents {
             },
             network: network(rows, row),
             deception: state.deception.clone(),
-            advisories: Vec::new(),
+            advisories: [].into(),
             findings: Vec::new(),
         })
     }

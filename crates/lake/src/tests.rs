@@ -249,7 +249,7 @@ fn observation() -> impl Strategy<Value = Observation> {
             exposure: b.3,
             network: c.0,
             deception: c.1,
-            advisories: Vec::new(),
+            advisories: [].into(),
             findings: Vec::new(),
         })
 }

@@ -61,7 +61,7 @@ fn observation(address: [u8; 4], seconds: i64, version: &str) -> Observation {
         exposure,
         network: Network::unknown(Why::NotAsked),
         deception: Deception::from_tells(Vec::new()),
-        advisories: Vec::new(),
+        advisories: [].into(),
         findings: Vec::new(),
     }
 }

@@ -106,8 +106,8 @@ pub struct Observation {
     pub network: Network,
     /// Whether it is what it seems.
     pub deception: Deception,
-    /// The advisories held against it, exploited and affected first.
-    pub advisories: Vec<AdvisoryVerdict>,
+    /// The advisories held against it, exploited and affected first. The servers of one version share them.
+    pub advisories: std::sync::Arc<[AdvisoryVerdict]>,
     /// What to act on, the worst first.
     pub findings: Vec<Finding>,
 }

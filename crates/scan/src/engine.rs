@@ -432,7 +432,7 @@ fn record(
         exposure,
         network: Network::unknown(Why::NotAsked),
         deception,
-        advisories: Vec::new(),
+        advisories: [].into(),
         findings: Vec::new(),
     }
 }

@@ -127,10 +127,8 @@ pub async fn probe(catalog: &Arc<Catalog>, measured: &Measured, visit: Visit<'_>
         gate,
     };
     let mut session = Session::new(Arc::clone(catalog), address.port(), authority, options.limits);
-    let mut exchanges = Vec::new();
     while let Some(ask) = session.next_ask() {
         let exchange = talk.ask(&ask, &mut session).await;
-        exchanges.push(exchange.clone());
         session.answer(&ask, exchange);
         if Instant::now() >= deadline {
             session.stop();
@@ -149,7 +147,10 @@ pub async fn probe(catalog: &Arc<Catalog>, measured: &Measured, visit: Visit<'_>
     endpoint.certificate = talk.certificate;
     Probed {
         seen,
-        transcript: Transcript { endpoint, exchanges },
+        transcript: Transcript {
+            endpoint,
+            exchanges: session.into_exchanges(),
+        },
         conclusion,
         took: begun.elapsed(),
     }

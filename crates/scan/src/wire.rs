@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
+use http::HeaderValue;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
@@ -21,8 +22,6 @@ use vigie_model::{Certificate, Failure, FailureKind, Reply, RequestLine};
 pub(crate) const MAX_BODY: usize = 1 << 20;
 /// The most bytes of headers.
 const MAX_HEAD: usize = 64 * 1024;
-/// The most headers.
-const MAX_HEADERS: usize = 128;
 /// The bytes kept of an answer that is no HTTP.
 const MAX_BANNER: usize = 256;
 
@@ -159,7 +158,6 @@ impl Wire {
         certificate: Option<Certificate>,
     ) -> Result<Self, Failure> {
         let (sender, connection) = http1::Builder::new()
-            .max_headers(MAX_HEADERS)
             .max_buf_size(MAX_HEAD)
             .ignore_invalid_headers_in_responses(true)
             .handshake(TokioIo::new(stream))
@@ -371,28 +369,37 @@ fn event_is_there(buffer: &[u8], stop: Stop) -> bool {
 }
 
 fn build(request: &RequestLine, manners: &Manners, secure: bool, two: bool) -> Result<http::Request<Body>, String> {
-    let mut builder = http::Request::builder().method(request.method.as_str());
-    if two {
+    fn value(text: &str) -> Result<HeaderValue, String> {
+        HeaderValue::from_str(text).map_err(|error| error.to_string())
+    }
+    let mut built = http::Request::new(Full::new(Bytes::from(request.body.clone())));
+    *built.method_mut() = request
+        .method
+        .parse()
+        .map_err(|error: http::method::InvalidMethod| error.to_string())?;
+    let uri = if two {
         let scheme = if secure { "https" } else { "http" };
-        builder = builder.uri(format!("{scheme}://{}{}", manners.authority, request.path));
+        format!("{scheme}://{}{}", manners.authority, request.path)
     } else {
-        builder = builder
-            .uri(request.path.as_str())
-            .header(http::header::HOST, manners.authority.as_str());
+        request.path.clone()
+    };
+    *built.uri_mut() = http::Uri::try_from(uri).map_err(|error| error.to_string())?;
+    let headers = built.headers_mut();
+    if !two {
+        headers.insert(http::header::HOST, value(&manners.authority)?);
     }
-    builder = builder.header(http::header::USER_AGENT, &*manners.user_agent);
+    headers.insert(http::header::USER_AGENT, value(&manners.user_agent)?);
     if !request.headers.iter().any(|(name, _)| name == "accept") {
-        builder = builder.header(http::header::ACCEPT, "*/*");
+        headers.insert(http::header::ACCEPT, HeaderValue::from_static("*/*"));
     }
-    for (name, value) in &request.headers {
-        builder = builder.header(name.as_str(), value.as_str());
+    for (name, text) in &request.headers {
+        let name = http::HeaderName::try_from(name).map_err(|error| error.to_string())?;
+        headers.append(name, value(text)?);
     }
     if !request.body.is_empty() && !request.headers.iter().any(|(name, _)| name == "content-type") {
-        builder = builder.header(http::header::CONTENT_TYPE, "application/json");
+        headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
-    builder
-        .body(Full::new(Bytes::from(request.body.clone())))
-        .map_err(|error| error.to_string())
+    Ok(built)
 }
 
 fn classify(error: &hyper::Error, banner: &[u8], reused: bool) -> (FailureKind, bool) {

@@ -2,6 +2,7 @@
 
 mod corpus;
 mod fuzz;
+mod generated;
 mod language;
 mod peers;
 mod scale;

@@ -1,44 +1,14 @@
-//! Ten times the products: the same requests for what is recognised. (The cost is measured by `benches/`, not by a test.)
+//! Ten times the products: the same requests for what is recognised. (The cost is measured by `benches/products.rs`.)
 
 use std::sync::Arc;
 
-use vigie_catalog::{Catalog, Files, Measured, embedded_files};
-
-/// The embedded catalogue and nine generated products for each of its own: other constants, other routes, other ports.
-fn ten_times() -> Files {
-    let mut files = embedded_files();
-    let ids: Vec<String> = files
-        .keys()
-        .filter_map(|name| name.strip_prefix("products/")?.strip_suffix(".yaml"))
-        .map(str::to_owned)
-        .collect();
-    for (number, _) in ids.iter().enumerate() {
-        for copy in 0..9 {
-            let id = format!("generated-{number}-{copy}");
-            let word = format!("Constant{number}x{copy}of");
-            files.insert(
-                format!("products/{id}.yaml"),
-                format!(
-                    "schema: vigie.product/1\nid: {id}\nname: {id}\nkind: inference\nports: [{}]\nversions: semver\n\
-                     routes:\n  identify: [GET /{word}/about]\n  enumerate: [GET /{word}/list]\n  infer: [POST /{word}/run]\n\
-                     requests:\n  - {{id: about, send: GET /{word}/about, for: identify}}\n  - {{id: list, send: GET /{word}/list, for: read}}\n\
-                     identify:\n  - {{id: title, evidence: strong, on: landing, title: {word}}}\n  - {{id: owned, evidence: unique, on: GET /v1/models, json: {{\"/data/*/owned_by\": ={word}}}}}\n\
-                     \x20 - {{id: api, evidence: strong, on: GET /openapi.json, json: {{/info/title: ={word}}}}}\n  - {{id: head, evidence: weak, on: any, header: {{x-{}: {word}}}}}\n\
-                     posture:\n  - {{posture: open, on: list, status: 200}}\n",
-                    40_000 + number * 9 + copy,
-                    id
-                ),
-            );
-        }
-    }
-    files
-}
+use vigie_catalog::{Catalog, Measured};
 
 #[test]
 fn a_recognised_server_gets_the_same_requests() {
     let small = Catalog::embedded();
     let large = Arc::new(
-        Catalog::load(&ten_times(), None)
+        Catalog::load(&crate::generated::ten_times(), None)
             .unwrap_or_else(|errors| panic!("{}", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))),
     );
     assert!(large.products().len() >= small.products().len() * 10);
@@ -48,7 +18,7 @@ fn a_recognised_server_gets_the_same_requests() {
         .filter(|fixture| fixture.head.expect.product.is_some())
     {
         let (a, b) = (fixture.replay(&small, &measured), fixture.replay(&large, &measured));
-        assert_eq!(a.asked, b.asked, "{}", fixture.name);
+        assert_eq!(a.asked(), b.asked(), "{}", fixture.name);
         assert_eq!(a.conclusion.identity.product, b.conclusion.identity.product, "{}", fixture.name);
     }
 }

@@ -5,6 +5,7 @@ use std::io::{BufWriter, Write};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::mpsc::{RecvTimeoutError, TryRecvError};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -274,7 +275,16 @@ impl Run {
         let mut failures: BTreeMap<String, u64> = BTreeMap::new();
         let mut refusals: BTreeMap<String, u64> = BTreeMap::new();
         let interrupted = loop {
-            match events.recv_timeout(Duration::from_millis(250)) {
+            let event = match events.try_recv() {
+                Err(TryRecvError::Empty) => {
+                    // Nothing more is at hand: readers see what there is.
+                    shown.aside(|| reports.iter_mut().try_for_each(|report| written(report.pause())))?;
+                    events.recv_timeout(Duration::from_millis(250))
+                }
+                Err(TryRecvError::Disconnected) => Err(RecvTimeoutError::Disconnected),
+                Ok(event) => Ok(event),
+            };
+            match event {
                 Ok(Event::Seen {
                     index,
                     mut observation,
@@ -296,8 +306,8 @@ impl Run {
                 Ok(Event::Refused { why, .. }) => *refusals.entry(why).or_default() += 1,
                 Ok(Event::Failed { address, why }) => *failures.entry(format!("{why} (first at {address})")).or_default() += 1,
                 Ok(Event::End { interrupted }) => break interrupted,
-                Err(std::sync::mpsc::RecvTimeoutError::Timeout) => {}
-                Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => break true,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break true,
             }
             if let Some(lake) = &mut lake {
                 lake.tick()?.into_iter().for_each(|index| handle.acknowledge(index));

@@ -116,7 +116,7 @@ pub(crate) fn ollama_open() -> Observation {
         asn: Known::Known(64_500),
         class: Known::Known("hosting".to_owned()),
     };
-    seen.advisories = vec![
+    seen.advisories = [
         verdict("CVE-2026-7482", Verdict::Affected, Severity::Critical, Some("0.17.1")),
         verdict("CVE-2026-42248", Verdict::Affected, Severity::High, Some("0.23.3")),
         AdvisoryVerdict {
@@ -125,7 +125,8 @@ pub(crate) fn ollama_open() -> Observation {
         },
         verdict("CVE-2026-5757", Verdict::Unknown, Severity::High, None),
         verdict("CVE-2024-37032", Verdict::NotAffected, Severity::High, Some("0.1.34")),
-    ];
+    ]
+    .into();
     let mut vulnerable = finding(
         "vulnerable-version",
         Severity::Critical,
@@ -238,7 +239,7 @@ pub(crate) fn llama_cpp_with_key() -> Observation {
         what: LeakKind::Models,
         request: "GET /v1/models".to_owned(),
     }];
-    seen.advisories = vec![verdict("CVE-2026-21869", Verdict::Unknown, Severity::High, None)];
+    seen.advisories = [verdict("CVE-2026-21869", Verdict::Unknown, Severity::High, None)].into();
     let mut readable = finding(
         "models-readable",
         Severity::Low,
@@ -313,14 +314,15 @@ pub(crate) fn vllm_vulnerable() -> Observation {
     let mut conditional = verdict("CVE-2026-41523", Verdict::Affected, Severity::High, Some("0.22.0"));
     conditional.conditions = vec!["only where an option is set".to_owned()];
     conditional.confidence = Confidence::Medium;
-    seen.advisories = vec![
+    seen.advisories = [
         verdict("CVE-2026-48746", Verdict::Affected, Severity::Critical, Some("0.22.0")),
         conditional,
         verdict("CVE-2026-53923", Verdict::Affected, Severity::High, Some("0.23.1")),
         verdict("CVE-2026-54232", Verdict::Affected, Severity::High, Some("0.22.1")),
         verdict("CVE-2026-7141", Verdict::Unknown, Severity::Medium, None),
         verdict("CVE-2025-24357", Verdict::NotAffected, Severity::High, Some("0.7.0")),
-    ];
+    ]
+    .into();
     let mut vulnerable = finding(
         "vulnerable-version",
         Severity::Critical,
@@ -342,7 +344,7 @@ pub(crate) fn litellm_exploited() -> Observation {
     seen.endpoint.tls = Known::Known(true);
     seen.exposure.posture = Known::Known(Posture::Key);
     seen.exposure.models = Known::unknown(Why::Refused);
-    seen.advisories = vec![
+    seen.advisories = [
         AdvisoryVerdict {
             exploited: true,
             ..verdict("CVE-2026-42208", Verdict::Affected, Severity::Critical, Some("1.83.7"))
@@ -351,7 +353,8 @@ pub(crate) fn litellm_exploited() -> Observation {
             exploited: true,
             ..verdict("CVE-2026-42271", Verdict::Affected, Severity::High, Some("1.83.7"))
         },
-    ];
+    ]
+    .into();
     let mut vulnerable = finding(
         "vulnerable-version",
         Severity::Critical,
@@ -495,7 +498,7 @@ fn observation(socket: &str, product: &str, version: &str, confidence: f64) -> O
         exposure: Exposure::unknown(Why::NotAsked),
         network: Network::unknown(Why::NotCarried),
         deception: Deception::from_tells(Vec::new()),
-        advisories: Vec::new(),
+        advisories: [].into(),
         findings: Vec::new(),
     }
 }
@@ -554,7 +557,7 @@ fn finding(id: &str, severity: Severity, subject: &str, title: &str) -> Finding 
         detail: "The routes that the product's file names answered without credentials".to_owned(),
         remedy: "Bind it to loopback or ask for a key".to_owned(),
         standards: Vec::new(),
-        advisories: Vec::new(),
+        advisories: [].into(),
         accepted: None,
     }
 }

@@ -105,7 +105,7 @@ fn the_last_line_says_what_to_type() {
 #[test]
 fn the_exploited_stand_before_the_rest() {
     let mut seen = samples::vllm_vulnerable();
-    seen.advisories[3].exploited = true;
+    std::sync::Arc::make_mut(&mut seen.advisories)[3].exploited = true;
     let out = plain(&table::block(&seen, 80));
     assert!(
         out.contains("4 affected, 1 of them exploited: CVE-2026-54232 (exploited),"),

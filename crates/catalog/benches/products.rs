@@ -1,0 +1,103 @@
+//! What a catalogue of ten times the size costs: the time of a conversation with every recorded server that is recognised,
+//! with our own products and with ten times as many, in turns.
+//!
+//!     cargo bench -p vigie-catalog [-- ollama/0.17.4]
+//!
+//! A word restricts it to the fixtures that hold it in their name.
+
+#[path = "../tests/it/generated.rs"]
+mod generated;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use vigie_catalog::fixture::Fixture;
+use vigie_catalog::{Catalog, Limits, Measured, Session};
+use vigie_model::Exchange;
+
+/// The fewest conversations that are timed.
+const TIMED: usize = 20_000;
+
+fn main() {
+    let begun = Instant::now();
+    let small = Catalog::embedded();
+    let small_load = begun.elapsed();
+    let begun = Instant::now();
+    let large = Arc::new(Catalog::load(&generated::ten_times(), None).expect("the generated catalogue loads"));
+    let large_load = begun.elapsed();
+    let measured = Measured::default();
+    let word = std::env::args().skip(1).find(|word| !word.starts_with('-')).unwrap_or_default();
+    let conversations: Vec<(Fixture, Vec<Exchange>)> = fixtures()
+        .into_iter()
+        .filter(|fixture| fixture.head.expect.product.is_some() && fixture.name.contains(&word))
+        .map(|fixture| {
+            let exchanges = fixture.replay(&small, &measured).exchanges;
+            (fixture, exchanges)
+        })
+        .collect();
+    let (mut ours, mut tenfold) = (Vec::new(), Vec::new());
+    assert!(!conversations.is_empty(), "no fixture of a recognised server is named {word:?}");
+    for _ in 0..(TIMED / conversations.len()).max(31) {
+        ours.push(round(&small, &measured, &conversations));
+        tenfold.push(round(&large, &measured, &conversations));
+    }
+    let per = |rounds: &mut Vec<Duration>| {
+        rounds.sort_unstable();
+        rounds[rounds.len() / 2].as_secs_f64() * 1e6 / conversations.len() as f64
+    };
+    let (ours, tenfold) = (per(&mut ours), per(&mut tenfold));
+    println!(
+        "{} conversations: {ours:.1} µs each with {} products, {tenfold:.1} µs with {}, ratio {:.3} (bound 1.2)",
+        conversations.len(),
+        small.products().len(),
+        large.products().len(),
+        tenfold / ours
+    );
+    println!(
+        "load: {:.1} ms and {:.1} ms",
+        small_load.as_secs_f64() * 1e3,
+        large_load.as_secs_f64() * 1e3
+    );
+}
+
+/// The time that the rules alone take for all conversations; making the replies ready is not counted.
+fn round(catalog: &Arc<Catalog>, measured: &Measured, conversations: &[(Fixture, Vec<Exchange>)]) -> Duration {
+    let mut total = Duration::ZERO;
+    for (fixture, exchanges) in conversations {
+        let mut replies = exchanges.clone().into_iter();
+        let authority = format!("127.0.0.1:{}", fixture.head.port);
+        let begun = Instant::now();
+        let mut session = Session::new(Arc::clone(catalog), fixture.head.port, authority, Limits::default());
+        while let Some(ask) = session.next_ask() {
+            let exchange = replies.next().expect("the same requests");
+            assert_eq!(ask.request.path, exchange.request.path, "{}", fixture.name);
+            session.answer(&ask, exchange);
+        }
+        let conclusion = session.conclude(&|product| measured.confidence(product));
+        total += begun.elapsed();
+        assert!(conclusion.identity.product.is_known(), "{}", fixture.name);
+    }
+    total
+}
+
+fn fixtures() -> Vec<Fixture> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../catalog/fixtures");
+    let below = |dir: &Path| -> Vec<PathBuf> {
+        let mut all: Vec<PathBuf> = std::fs::read_dir(dir)
+            .expect("the folder reads")
+            .map(|entry| entry.expect("the entry reads").path())
+            .collect();
+        all.sort();
+        all
+    };
+    let read = |state: &Path| {
+        let text = |file: &str| std::fs::read_to_string(state.join(file)).expect("the fixture reads");
+        Fixture::read(&state.display().to_string(), &text("fixture.yaml"), &text("exchanges.jsonl")).expect("the fixture is right")
+    };
+    below(&folder)
+        .iter()
+        .flat_map(|product| below(product))
+        .map(|state| read(&state))
+        .collect()
+}
