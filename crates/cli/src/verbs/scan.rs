@@ -633,7 +633,11 @@ fn listen_for_interrupts() -> Arc<OnceLock<Handle>> {
             while tokio::signal::ctrl_c().await.is_ok() {
                 match handle.get() {
                     Some(handle) if handle.stop() => eprintln!("vigie: stopping; what was found is kept (once more stops at once)"),
-                    _ => std::process::exit(i32::from(exit::INTERRUPTED)),
+                    Some(_) => std::process::exit(i32::from(exit::INTERRUPTED)),
+                    None => {
+                        eprintln!("vigie: interrupted before anything was begun");
+                        std::process::exit(i32::from(exit::INTERRUPTED));
+                    }
                 }
             }
         });

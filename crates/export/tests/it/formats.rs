@@ -120,14 +120,15 @@ impl Write for Pipe {
 }
 
 #[test]
-fn jsonl_and_intelmq_stream() {
-    for format in [Format::Jsonl, Format::Intelmq] {
+fn formats_of_lines_stream() {
+    for format in [Format::Jsonl, Format::Intelmq, Format::Csv] {
         let pipe = Pipe::default();
         let mut report = report(format, pipe.clone(), Options::default());
         report.begin().expect("the pipe takes it");
         report.observation(&samples::ollama_open()).expect("the pipe takes it");
+        report.pause().expect("the pipe takes it");
         let inner = pipe.0.lock().expect("one thread");
-        assert!(inner.0.ends_with(b"}\n"), "{format}");
+        assert!(inner.0.ends_with(b"\n"), "{format}");
         assert_eq!(inner.1, inner.0.len(), "{format}: not flushed");
     }
 }
