@@ -1,0 +1,355 @@
+//! What follows from what was seen: each finding where it belongs, and not beside it.
+
+use std::net::SocketAddr;
+use std::sync::OnceLock;
+
+use vigie_assess::Knowledge;
+use vigie_model::{
+    Activity, Capability, Confidence, Deception, Endpoint, EvidenceKind, Exposure, Finding, Identity, Known, Leak, LeakKind, Listener,
+    Model, Network, Observation, Posture, PromptClass, Reach, SCHEMA, Severity, Source, SourceKind, Tell, TextPrint, Timestamp, Tool,
+    ToolRisk, Why,
+};
+
+/// A server on a private network, reached without TLS.
+fn seen(product: &str, version: &str, posture: Posture) -> Observation {
+    let address: SocketAddr = "10.20.30.40:11434".parse().expect("an address");
+    let mut endpoint = Endpoint::at(address);
+    endpoint.tls = Known::Known(false);
+    let mut exposure = Exposure::unknown(Why::NotAsked);
+    exposure.posture = Known::Known(posture);
+    exposure.posture_from = Some("GET /list".to_owned());
+    exposure.reach = Known::Known(Reach::Private);
+    Observation {
+        schema: SCHEMA.to_owned(),
+        seen: Timestamp::UNIX_EPOCH,
+        recorded: Timestamp::UNIX_EPOCH,
+        source: Source {
+            kind: SourceKind::Scan,
+            name: "vigie".to_owned(),
+            version: "0".to_owned(),
+            catalog: String::new(),
+            vantage: "test".to_owned(),
+            scan: None,
+        },
+        scope: Known::unknown(Why::NotAsked),
+        endpoint,
+        listener: None,
+        identity: Identity {
+            product: Known::Known(product.to_owned()),
+            version: Known::Known(version.to_owned()),
+            confidence: 0.9,
+            evidence: Vec::new(),
+            also: Vec::new(),
+        },
+        exposure,
+        network: Network::unknown(Why::NotAsked),
+        deception: Deception::from_tells(Vec::new()),
+        advisories: [].into(),
+        findings: Vec::new(),
+    }
+}
+
+fn with_models(mut observation: Observation, models: Vec<Model>) -> Observation {
+    observation.exposure.activity = Known::Known(if models.is_empty() { Activity::Dormant } else { Activity::Active });
+    observation.exposure.models = Known::Known(models);
+    observation
+}
+
+fn model(name: &str) -> Model {
+    Model::named(name, Why::NotCarried)
+}
+
+fn knowledge() -> &'static Knowledge {
+    static LOADED: OnceLock<Knowledge> = OnceLock::new();
+    LOADED.get_or_init(Knowledge::embedded)
+}
+
+fn judged(mut observation: Observation) -> Observation {
+    knowledge().assess(&mut observation);
+    observation
+}
+
+fn ids(observation: &Observation) -> Vec<&str> {
+    observation.findings.iter().map(|finding| finding.id.as_str()).collect()
+}
+
+fn find<'o>(observation: &'o Observation, id: &str) -> &'o Finding {
+    observation
+        .findings
+        .iter()
+        .find(|finding| finding.id == id)
+        .unwrap_or_else(|| panic!("no {id} in {:?}", ids(observation)))
+}
+
+#[test]
+fn an_open_server_with_a_model_can_be_used_changed_and_read() {
+    let open = judged(with_models(seen("ollama", "0.17.4", Posture::Open), vec![model("made-up:1b")]));
+    let inference = find(&open, "open-inference");
+    assert_eq!((inference.severity, inference.confidence), (Severity::High, Confidence::Medium));
+    assert_eq!(inference.evidence, EvidenceKind::Inferred, "nothing was run");
+    assert!(
+        inference.detail.contains("GET /list") && inference.detail.contains("1 model."),
+        "{}",
+        inference.detail
+    );
+    assert!(!inference.standards.is_empty() && !inference.remedy.is_empty());
+    find(&open, "management-reachable");
+    assert_eq!(find(&open, "models-readable").evidence, EvidenceKind::Observed);
+    find(&open, "plain-http");
+    assert!(!ids(&open).contains(&"empty-server-fillable"));
+    assert!(
+        open.findings.is_sorted_by(|a, b| a.severity >= b.severity),
+        "the worst stands first: {:?}",
+        ids(&open)
+    );
+}
+
+#[test]
+fn who_can_reach_it_decides_how_bad_it_is() {
+    let mut public = with_models(seen("ollama", "0.17.4", Posture::Open), vec![model("made-up:1b")]);
+    public.exposure.reach = Known::Known(Reach::Public);
+    assert_eq!(find(&judged(public), "open-inference").severity, Severity::Critical);
+
+    let mut own = with_models(seen("ollama", "0.17.4", Posture::Open), vec![model("made-up:1b")]);
+    own.exposure.reach = Known::Known(Reach::Loopback);
+    own.listener = Some(Listener {
+        bound: vec!["127.0.0.1".parse().expect("an address")],
+        answers_on: Vec::new(),
+        process: Known::unknown(Why::Refused),
+        pid: Known::unknown(Why::Refused),
+    });
+    let own = judged(own);
+    find(&own, "loopback-only");
+    for finding in &own.findings {
+        let most = if finding.id == "vulnerable-version" {
+            Severity::Low
+        } else {
+            Severity::Info
+        };
+        assert!(finding.severity <= most, "{} is {:?} on loopback", finding.id, finding.severity);
+    }
+    assert!(!ids(&own).contains(&"plain-http"), "nothing goes over a wire");
+}
+
+#[test]
+fn a_proof_makes_it_sure() {
+    let mut proved = with_models(seen("ollama", "0.17.4", Posture::Open), vec![model("made-up:1b")]);
+    proved.exposure.inference_proved = Some(true);
+    let finding = judged(proved);
+    let finding = find(&finding, "open-inference");
+    assert_eq!((finding.confidence, finding.evidence), (Confidence::High, EvidenceKind::Observed));
+}
+
+#[test]
+fn an_empty_server_can_be_filled_and_runs_nothing_yet() {
+    let dormant = judged(with_models(seen("ollama", "0.17.4", Posture::Open), Vec::new()));
+    find(&dormant, "empty-server-fillable");
+    assert!(!ids(&dormant).contains(&"open-inference"));
+    assert!(!ids(&dormant).contains(&"models-readable"));
+}
+
+#[test]
+fn a_door_is_no_finding_and_what_shows_beside_it_is() {
+    let locked = judged(seen("ollama", "0.17.4", Posture::Key));
+    for id in ["open-inference", "management-reachable", "models-readable", "partial-key"] {
+        assert!(!ids(&locked).contains(&id), "{id}");
+    }
+    let mut beside = seen("llama-cpp", "b8000", Posture::Key);
+    beside.exposure.leaks = vec![Leak {
+        what: LeakKind::Models,
+        request: "GET /v1/models".to_owned(),
+    }];
+    let beside = judged(beside);
+    find(&beside, "models-readable");
+    assert!(find(&beside, "partial-key").detail.contains("GET /v1/models"));
+}
+
+#[test]
+fn unknown_is_neither_open_nor_locked() {
+    let mut dark = seen("ollama", "0.17.4", Posture::Open);
+    dark.exposure.posture = Known::unknown(Why::NotCarried);
+    dark.exposure.posture_from = None;
+    let dark = judged(dark);
+    for id in [
+        "open-inference",
+        "management-reachable",
+        "empty-server-fillable",
+        "partial-key",
+        "paid-quota-exposed",
+    ] {
+        assert!(!ids(&dark).contains(&id), "{id}");
+    }
+    // Models that nobody could list are not none.
+    let open = judged(seen("ollama", "0.17.4", Posture::Open));
+    assert!(!ids(&open).contains(&"empty-server-fillable"));
+    assert!(ids(&open).contains(&"open-inference"));
+}
+
+#[test]
+fn what_is_not_recognised_has_no_findings_but_a_suspicion() {
+    let mut stranger = seen("ollama", "0.17.4", Posture::Open);
+    stranger.identity.product = Known::unknown(Why::NotCarried);
+    assert_eq!(ids(&judged(stranger.clone())), Vec::<&str>::new());
+    stranger.deception = Deception::from_tells(vec![Tell {
+        id: "any-path-answers".to_owned(),
+        weight: 0.9,
+        seen: String::new(),
+    }]);
+    let suspect = judged(stranger);
+    assert_eq!(ids(&suspect), ["suspected-deception"]);
+    assert!(suspect.findings[0].detail.contains("any-path-answers"));
+}
+
+#[test]
+fn each_leak_is_named_by_what_it_shows() {
+    for (what, id) in [
+        (LeakKind::SystemPrompt, "system-prompt-readable"),
+        (LeakKind::Prompts, "prompts-readable"),
+        (LeakKind::Settings, "settings-readable"),
+        (LeakKind::Credentials, "credentials-readable"),
+        (LeakKind::Data, "data-readable"),
+        (LeakKind::Metrics, "metrics-readable"),
+    ] {
+        let mut leaking = seen("open-webui", "0.6.0", Posture::Login);
+        leaking.exposure.leaks = vec![Leak {
+            what,
+            request: "GET /told".to_owned(),
+        }];
+        let leaking = judged(leaking);
+        assert_eq!(find(&leaking, id).evidence, EvidenceKind::Observed, "{id}");
+        find(&leaking, "partial-key");
+    }
+}
+
+#[test]
+fn accounts_that_anybody_can_have() {
+    assert!(ids(&judged(seen("open-webui", "0.6.0", Posture::FirstAdmin))).contains(&"first-visitor-admin"));
+    assert!(ids(&judged(seen("open-webui", "0.6.0", Posture::Signup))).contains(&"open-signup"));
+    let login = judged(seen("open-webui", "0.6.0", Posture::Login));
+    assert!(!ids(&login).contains(&"first-visitor-admin") && !ids(&login).contains(&"open-signup"));
+}
+
+#[test]
+fn an_application_without_a_login_is_open_itself() {
+    let notebook = judged(seen("jupyter", "2.14.0", Posture::Open));
+    assert_eq!(find(&notebook, "open-application").severity, Severity::High);
+    assert!(!ids(&notebook).contains(&"open-inference"), "a notebook serves no model");
+}
+
+#[test]
+fn tools_are_as_bad_as_the_worst_of_them() {
+    let tool = |name: &str, risk| Tool {
+        name: name.to_owned(),
+        risks: vec![risk],
+    };
+    let with = |tools: Vec<Tool>| {
+        let mut server = seen("mcp", "1.0", Posture::Open);
+        server.exposure.tools = Known::Known(tools);
+        judged(server)
+    };
+    let shell = with(vec![tool("add", ToolRisk::Other), tool("run_shell", ToolRisk::CodeExecution)]);
+    let finding = find(&shell, "tools-without-authentication");
+    assert_eq!(finding.severity, Severity::Critical);
+    assert!(
+        finding.detail.contains("run_shell") && finding.detail.contains("code-execution"),
+        "{}",
+        finding.detail
+    );
+    let add = with(vec![tool("add", ToolRisk::Other)]);
+    assert_eq!(find(&add, "tools-without-authentication").severity, Severity::Low);
+    assert!(!ids(&with(Vec::new())).contains(&"tools-without-authentication"));
+}
+
+#[test]
+fn a_version_is_held_against_the_advisories() {
+    let old = judged(seen("ollama", "0.1.33", Posture::Key));
+    let finding = find(&old, "vulnerable-version");
+    assert!(
+        finding.advisories.iter().any(|id| id == "CVE-2024-37032"),
+        "{:?}",
+        finding.advisories
+    );
+    assert_eq!(finding.evidence, EvidenceKind::Inferred);
+    let mut hidden = seen("ollama", "0.1.33", Posture::Key);
+    hidden.identity.version = Known::unknown(Why::Hidden);
+    let hidden = judged(hidden);
+    assert!(!ids(&hidden).contains(&"vulnerable-version"), "unknown is not affected");
+    assert!(!hidden.advisories.is_empty(), "and it is not cleared either");
+    // What an MCP server calls its version is its author's.
+    let author = judged(seen("mcp", "0.0.1", Posture::Open));
+    assert!(author.advisories.is_empty() && !ids(&author).contains(&"vulnerable-version"));
+}
+
+#[test]
+fn disputed_advisories_alone_alarm_nobody() {
+    for product in knowledge().catalog.products() {
+        for version in ["0.0.1", "0.1.0", "1.0.0"] {
+            let seen = judged(seen(&product.id, version, Posture::Key));
+            let counted = |id: &String| seen.advisories.iter().any(|advisory| advisory.id == *id && !advisory.disputed);
+            for finding in seen.findings.iter().filter(|finding| finding.id == "vulnerable-version") {
+                assert!(
+                    !finding.advisories.is_empty() && finding.advisories.iter().all(counted),
+                    "{}",
+                    product.id
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn plain_http_is_one_beyond_loopback_only() {
+    let mut secure = seen("ollama", "0.17.4", Posture::Key);
+    secure.endpoint.tls = Known::Known(true);
+    assert!(!ids(&judged(secure)).contains(&"plain-http"));
+    let mut untold = seen("ollama", "0.17.4", Posture::Key);
+    untold.endpoint.tls = Known::unknown(Why::NotAsked);
+    assert!(!ids(&judged(untold)).contains(&"plain-http"));
+    assert!(ids(&judged(seen("ollama", "0.17.4", Posture::Key))).contains(&"plain-http"));
+}
+
+#[test]
+fn uncensored_by_name_and_by_prompt_are_two_signals() {
+    let mut by_name = model("made-up-abliterated:7b");
+    by_name.uncensored_by_name = Known::Known(true);
+    let mut by_prompt = model("assistant");
+    by_prompt.uncensored_by_prompt = Known::Known(true);
+    let both = judged(with_models(seen("ollama", "0.17.4", Posture::Open), vec![by_name, by_prompt]));
+    let two: Vec<&Finding> = both.findings.iter().filter(|finding| finding.id == "uncensored-model").collect();
+    assert_eq!(two.len(), 2);
+    assert_ne!(two[0].subject, two[1].subject, "a baseline can accept one without the other");
+    assert!(
+        two.iter()
+            .all(|finding| finding.detail.matches("made-up").count() + finding.detail.matches("assistant").count() == 1)
+    );
+}
+
+#[test]
+fn a_prompt_of_ones_own_and_a_paid_model_are_said() {
+    let mut own = model("helper:latest");
+    own.system_prompt = Known::Known(TextPrint {
+        sha256: String::new(),
+        characters: 40,
+        class: PromptClass::Custom,
+        text: None,
+    });
+    own.capabilities = Known::Known(vec![Capability::new("tools")]);
+    let mut cloud = model("made-up:cloud");
+    cloud.remote = Known::Known(true);
+    let said = judged(with_models(
+        seen("ollama", "0.17.4", Posture::Open),
+        vec![own.clone(), cloud.clone()],
+    ));
+    assert!(find(&said, "system-prompt-readable").detail.contains("helper:latest"));
+    assert!(find(&said, "paid-quota-exposed").detail.contains("made-up:cloud"));
+    // The template that a model was published with is nobody's secret.
+    own.system_prompt = Known::Known(TextPrint {
+        sha256: String::new(),
+        characters: 0,
+        class: PromptClass::Empty,
+        text: None,
+    });
+    cloud.remote = Known::unknown(Why::TooOld);
+    let quiet = judged(with_models(seen("ollama", "0.17.4", Posture::Open), vec![own, cloud]));
+    assert!(!ids(&quiet).contains(&"system-prompt-readable") && !ids(&quiet).contains(&"paid-quota-exposed"));
+}
