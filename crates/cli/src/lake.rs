@@ -41,6 +41,8 @@ pub(crate) fn data_folder() -> Option<PathBuf> {
 pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
+        // Files are read and written on these; more would only wait for the same disk.
+        .max_blocking_threads(4)
         .build()
         .map_err(|error| Failure::scan(format!("no runtime: {error}")))
 }

@@ -5,7 +5,7 @@ use std::io::{BufWriter, Write};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::mpsc::{RecvTimeoutError, TryRecvError};
+use std::sync::mpsc::TryRecvError;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -30,6 +30,9 @@ use crate::work::{Local, Planned};
 const OTHER_PROTOCOLS: [u16; 22] = [
     22, 25, 53, 110, 111, 139, 143, 445, 465, 587, 631, 993, 995, 1433, 1521, 2049, 3306, 5432, 5672, 6379, 11_211, 27_017,
 ];
+
+/// Results are shown this soon.
+const GATHERED: Duration = Duration::from_millis(20);
 
 pub(crate) fn run(args: ScanArgs) -> Done {
     run_also(args, Vec::new())
@@ -279,13 +282,15 @@ impl Run {
                 Err(TryRecvError::Empty) => {
                     // Nothing more is at hand: readers see what there is.
                     shown.aside(|| reports.iter_mut().try_for_each(|report| written(report.pause())))?;
-                    events.recv_timeout(Duration::from_millis(250))
+                    // To be woken by each event would cost more than the events: what comes meanwhile is taken together.
+                    std::thread::sleep(GATHERED);
+                    None
                 }
-                Err(TryRecvError::Disconnected) => Err(RecvTimeoutError::Disconnected),
-                Ok(event) => Ok(event),
+                Err(TryRecvError::Disconnected) => break true,
+                Ok(event) => Some(event),
             };
             match event {
-                Ok(Event::Seen {
+                Some(Event::Seen {
                     index,
                     mut observation,
                     transcript,
@@ -303,11 +308,10 @@ impl Run {
                         None => handle.acknowledge(index),
                     }
                 }
-                Ok(Event::Refused { why, .. }) => *refusals.entry(why).or_default() += 1,
-                Ok(Event::Failed { address, why }) => *failures.entry(format!("{why} (first at {address})")).or_default() += 1,
-                Ok(Event::End { interrupted }) => break interrupted,
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => break true,
+                Some(Event::Refused { why, .. }) => *refusals.entry(why).or_default() += 1,
+                Some(Event::Failed { address, why }) => *failures.entry(format!("{why} (first at {address})")).or_default() += 1,
+                Some(Event::End { interrupted }) => break interrupted,
+                None => {}
             }
             if let Some(lake) = &mut lake {
                 lake.tick()?.into_iter().for_each(|index| handle.acknowledge(index));
