@@ -48,6 +48,7 @@ const MAX_PROMPT: usize = 64 * 1024;
 pub(crate) fn version(product: &Product, seen: &Record) -> Known<String> {
     let mut refused = false;
     let mut answered = false;
+    let mut silent = false;
     for entry in &product.version {
         let view = match entry.place {
             Place::Sig(sig) => seen.at(sig),
@@ -59,7 +60,10 @@ pub(crate) fn version(product: &Product, seen: &Record) -> Known<String> {
             _ => view.into_iter().collect(),
         };
         for view in views {
-            let Some(reply) = view.reply() else { continue };
+            let Some(reply) = view.reply() else {
+                silent = true;
+                continue;
+            };
             refused |= matches!(reply.status, 401 | 403);
             answered |= reply.status < 400;
             let status_fits = entry.rule.status.0.is_empty() || entry.rule.status.0.contains(&reply.status);
@@ -80,6 +84,9 @@ pub(crate) fn version(product: &Product, seen: &Record) -> Known<String> {
     }
     if product.version_never {
         Known::unknown(Why::NotCarried)
+    } else if silent {
+        // What was not answered may have told: nothing is hidden.
+        Known::unknown_because(Why::NotAsked, "no answer came to a request that tells it")
     } else if refused && !answered {
         Known::unknown(Why::Refused)
     } else if refused || answered {

@@ -4,6 +4,7 @@
 //! `current_thread` runtime; what they see is judged there and comes out as one stream of [`Event`]s, which the caller reads. A
 //! slow caller slows the sweep down and nothing else.
 
+mod body;
 mod engine;
 mod limits;
 mod probe;
@@ -11,6 +12,7 @@ pub mod sweep;
 mod tls;
 mod wire;
 
+pub use body::LargeReplies;
 pub use engine::{Dress, Engine, EngineOptions, Event, Handle, Look, Progress, Target, Work};
 pub use limits::{descriptors, probes, sweep_sockets};
 pub use probe::{Gate, ProbeOptions, Probed, Visit, left_out, probe, send_one};

@@ -11,6 +11,7 @@ use tokio::time::{Instant, timeout_at};
 use vigie_catalog::{Ask, Catalog, Conclusion, Limits, Measured, Purpose, ReplyEnd, Session, SigId};
 use vigie_model::{Certificate, Endpoint, Exchange, Failure, FailureKind, Known, Reply, RequestLine, Timestamp, Transcript, Why};
 
+use crate::body::{Allowance, LargeReplies};
 use crate::wire::{Manners, Outcome, Speech, Stream, Wire};
 
 /// Ports on which TLS is tried first.
@@ -27,6 +28,8 @@ pub struct ProbeOptions {
     pub endpoint: Duration,
     /// The `User-Agent`.
     pub user_agent: String,
+    /// Shared by all probes of a scan.
+    pub large: LargeReplies,
 }
 
 impl Default for ProbeOptions {
@@ -36,6 +39,7 @@ impl Default for ProbeOptions {
             reply: Duration::from_secs(5),
             endpoint: Duration::from_secs(40),
             user_agent: crate::user_agent(None),
+            large: LargeReplies::default(),
         }
     }
 }
@@ -98,34 +102,9 @@ pub async fn probe(catalog: &Arc<Catalog>, measured: &Measured, visit: Visit<'_>
     let seen = chrono::Utc::now();
     let begun = Instant::now();
     let deadline = begun + options.endpoint;
-    let host = name.map_or_else(
-        || match address {
-            SocketAddr::V4(v4) => v4.ip().to_string(),
-            SocketAddr::V6(v6) => format!("[{}]", v6.ip()),
-        },
-        str::to_owned,
-    );
-    let try_tls_first = tls_hint.unwrap_or_else(|| TLS_PORTS.contains(&address.port()));
-    let authority = authority(&host, address.port(), try_tls_first);
-    let mut talk = Talk {
-        catalog: Arc::clone(catalog),
-        address,
-        server_name: name.map_or_else(|| address.ip().to_string(), str::to_owned),
-        manners: Manners {
-            authority: authority.clone(),
-            user_agent: Rc::from(options.user_agent.as_str()),
-        },
-        speech: if try_tls_first { Speech::Tls } else { Speech::Plain },
-        settled: false,
-        wire: None,
-        first,
-        streams: HashMap::new(),
-        certificate: None,
-        reply: options.reply,
-        deadline,
-        host,
-        gate,
-    };
+    let mut talk = Talk::new(catalog, address, name, tls_hint, options, deadline, gate);
+    talk.first = first;
+    let authority = talk.manners.authority.clone();
     let mut session = Session::new(Arc::clone(catalog), address.port(), authority, options.limits);
     while let Some(ask) = session.next_ask() {
         let exchange = talk.ask(&ask, &mut session).await;
@@ -186,31 +165,9 @@ pub fn left_out(catalog: &Catalog, product: Option<&str>, exchanges: &[Exchange]
 
 /// Sends one request on a connection of its own; its effect is checked as in a conversation. Must run inside a `LocalSet`.
 pub async fn send_one(catalog: &Arc<Catalog>, address: SocketAddr, ask: &Ask, options: &ProbeOptions, gate: &dyn Gate) -> Exchange {
-    let host = match address {
-        SocketAddr::V4(v4) => v4.ip().to_string(),
-        SocketAddr::V6(v6) => format!("[{}]", v6.ip()),
-    };
-    let secure = TLS_PORTS.contains(&address.port());
-    let authority = authority(&host, address.port(), secure);
-    let mut talk = Talk {
-        catalog: Arc::clone(catalog),
-        address,
-        server_name: address.ip().to_string(),
-        manners: Manners {
-            authority: authority.clone(),
-            user_agent: Rc::from(options.user_agent.as_str()),
-        },
-        speech: if secure { Speech::Tls } else { Speech::Plain },
-        settled: false,
-        wire: None,
-        first: None,
-        streams: HashMap::new(),
-        certificate: None,
-        reply: options.reply,
-        deadline: Instant::now() + options.reply,
-        host,
-        gate,
-    };
+    let deadline = Instant::now() + options.reply;
+    let mut talk = Talk::new(catalog, address, None, None, options, deadline, gate);
+    let authority = talk.manners.authority.clone();
     let mut session = Session::new(Arc::clone(catalog), address.port(), authority, options.limits);
     talk.ask(ask, &mut session).await
 }
@@ -238,10 +195,50 @@ struct Talk<'g> {
     certificate: Option<Certificate>,
     reply: Duration,
     deadline: Instant,
+    allowance: Allowance,
     gate: &'g dyn Gate,
 }
 
-impl Talk<'_> {
+impl<'g> Talk<'g> {
+    fn new(
+        catalog: &Arc<Catalog>,
+        address: SocketAddr,
+        name: Option<&str>,
+        tls: Option<bool>,
+        options: &ProbeOptions,
+        deadline: Instant,
+        gate: &'g dyn Gate,
+    ) -> Self {
+        let host = name.map_or_else(
+            || match address {
+                SocketAddr::V4(v4) => v4.ip().to_string(),
+                SocketAddr::V6(v6) => format!("[{}]", v6.ip()),
+            },
+            str::to_owned,
+        );
+        let secure = tls.unwrap_or_else(|| TLS_PORTS.contains(&address.port()));
+        Self {
+            catalog: Arc::clone(catalog),
+            address,
+            server_name: name.map_or_else(|| address.ip().to_string(), str::to_owned),
+            manners: Manners {
+                authority: authority(&host, address.port(), secure),
+                user_agent: Rc::from(options.user_agent.as_str()),
+            },
+            speech: if secure { Speech::Tls } else { Speech::Plain },
+            settled: false,
+            wire: None,
+            first: None,
+            streams: HashMap::new(),
+            certificate: None,
+            reply: options.reply,
+            deadline,
+            allowance: Allowance::new(&options.large),
+            host,
+            gate,
+        }
+    }
+
     async fn ask(&mut self, ask: &Ask, session: &mut Session) -> Exchange {
         let at = chrono::Utc::now();
         let begun = Instant::now();
@@ -361,7 +358,7 @@ impl Talk<'_> {
             }
         };
         match wire
-            .exchange(request, &self.manners, self.speech == Speech::Tls, end, deadline)
+            .exchange(request, &self.manners, self.speech == Speech::Tls, end, &self.allowance, deadline)
             .await
         {
             Outcome::Reply(reply, wire) => {

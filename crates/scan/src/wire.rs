@@ -1,15 +1,13 @@
 //! One connection, one exchange: hyper at connection level, with caps on everything a hostile server could make endless.
 
 use std::cell::RefCell;
-use std::io::Read as _;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::HeaderValue;
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::Incoming;
+use http_body_util::Full;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -18,8 +16,8 @@ use tokio::time::{Instant, timeout_at};
 use vigie_catalog::ReplyEnd;
 use vigie_model::{Certificate, Failure, FailureKind, Reply, RequestLine};
 
-/// The most bytes of a body that are kept, before and after decompression.
-pub(crate) const MAX_BODY: usize = 1 << 20;
+use crate::body::{Allowance, Filled, Reading, Stop};
+
 /// The most bytes of headers.
 const MAX_HEAD: usize = 64 * 1024;
 /// The bytes kept of an answer that is no HTTP.
@@ -71,8 +69,7 @@ impl Drop for Wire {
 
 /// A body that is still open: the event stream of an MCP session.
 pub(crate) struct Stream {
-    body: Incoming,
-    buffer: BytesMut,
+    reading: Reading,
     /// Keeps the connection alive.
     _wire: Wire,
 }
@@ -163,17 +160,7 @@ impl Wire {
             .handshake(TokioIo::new(stream))
             .await
             .map_err(|error| failure(FailureKind::Reset, error.to_string(), &[]))?;
-        let driver = tokio::task::spawn_local(async move {
-            // The error also reaches the request that waits for a reply.
-            let _ = connection.await;
-        });
-        Ok(Self {
-            sender: Sender::One(sender),
-            driver,
-            first_bytes,
-            used: false,
-            certificate,
-        })
+        Ok(Self::driven(Sender::One(sender), connection, first_bytes, certificate))
     }
 
     async fn two<S: AsyncRead + AsyncWrite + Unpin + 'static>(
@@ -187,16 +174,26 @@ impl Wire {
             .handshake(TokioIo::new(stream))
             .await
             .map_err(|error| failure(FailureKind::Reset, error.to_string(), &[]))?;
+        Ok(Self::driven(Sender::Two(sender), connection, first_bytes, certificate))
+    }
+
+    fn driven(
+        sender: Sender,
+        connection: impl Future<Output = hyper::Result<()>> + 'static,
+        first_bytes: Rc<RefCell<Vec<u8>>>,
+        certificate: Option<Certificate>,
+    ) -> Self {
         let driver = tokio::task::spawn_local(async move {
+            // The error also reaches the request that waits for a reply.
             let _ = connection.await;
         });
-        Ok(Self {
-            sender: Sender::Two(sender),
+        Self {
+            sender,
             driver,
             first_bytes,
             used: false,
             certificate,
-        })
+        }
     }
 
     /// Sends one request and reads the reply.
@@ -206,6 +203,7 @@ impl Wire {
         manners: &Manners,
         secure: bool,
         end: ReplyEnd,
+        allowance: &Allowance,
         deadline: Instant,
     ) -> Outcome {
         let reused = std::mem::replace(&mut self.used, true);
@@ -270,16 +268,15 @@ impl Wire {
             ReplyEnd::Session | ReplyEnd::Body => Stop::Event,
         };
         let mut stream = Stream {
-            body,
-            buffer: BytesMut::new(),
+            reading: Reading::new(body, allowance.clone()),
             _wire: self,
         };
-        let whole = stream.fill(stop, deadline).await;
-        reply.body = stream.buffer.to_vec();
+        let whole = stream.reading.fill(stop, deadline).await;
+        reply.body = stream.reading.buffer.to_vec();
         reply.truncated = whole != Filled::Whole && stop == Stop::End;
-        decode(&mut reply);
+        crate::body::decode(&mut reply, allowance, deadline).await;
         if is_stream && end == ReplyEnd::Session && whole == Filled::Stopped {
-            stream.buffer.clear();
+            stream.reading.buffer.clear();
             return Outcome::Stream(reply, Box::new(stream));
         }
         // A connection whose body was not read to the end is not used again.
@@ -295,77 +292,14 @@ impl Wire {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stop {
-    /// At the end of the body.
-    End,
-    /// After the first event.
-    Event,
-    /// After the first event that is a JSON-RPC answer.
-    Answer,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Filled {
-    /// The body ended.
-    Whole,
-    /// What was waited for is there.
-    Stopped,
-    /// A cap, a deadline or an error came first.
-    Cut,
-}
-
 impl Stream {
     /// The next event that is a JSON-RPC answer, as event text.
     pub(crate) async fn answer(&mut self, deadline: Instant) -> Option<Vec<u8>> {
-        let filled = self.fill(Stop::Answer, deadline).await;
-        let text = self.buffer.to_vec();
-        self.buffer.clear();
+        let filled = self.reading.fill(Stop::Answer, deadline).await;
+        let text = self.reading.buffer.to_vec();
+        self.reading.buffer.clear();
         (filled == Filled::Stopped).then_some(text)
     }
-
-    async fn fill(&mut self, stop: Stop, deadline: Instant) -> Filled {
-        loop {
-            if stop != Stop::End && event_is_there(&self.buffer, stop) {
-                return Filled::Stopped;
-            }
-            match timeout_at(deadline, self.body.frame()).await {
-                Err(_) | Ok(Some(Err(_))) => return Filled::Cut,
-                Ok(None) => return Filled::Whole,
-                Ok(Some(Ok(frame))) => {
-                    let Ok(data) = frame.into_data() else { continue };
-                    let room = MAX_BODY.saturating_sub(self.buffer.len());
-                    self.buffer.extend_from_slice(&data[..data.len().min(room)]);
-                    if data.len() > room {
-                        return Filled::Cut;
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// Whether the event that is waited for has come whole.
-fn event_is_there(buffer: &[u8], stop: Stop) -> bool {
-    let Ok(text) = std::str::from_utf8(buffer) else { return false };
-    let text = text.replace("\r\n", "\n");
-    let whole = match text.rfind("\n\n") {
-        Some(end) => &text[..end],
-        None => return false,
-    };
-    whole.split("\n\n").any(|event| {
-        let data: Vec<&str> = event
-            .lines()
-            .filter_map(|line| line.strip_prefix("data:"))
-            .map(|d| d.strip_prefix(' ').unwrap_or(d))
-            .collect();
-        if data.is_empty() {
-            return false;
-        }
-        stop == Stop::Event
-            || serde_json::from_str::<serde_json::Value>(&data.join("\n"))
-                .is_ok_and(|value| value.get("result").is_some() || value.get("error").is_some())
-    })
 }
 
 fn build(request: &RequestLine, manners: &Manners, secure: bool, two: bool) -> Result<http::Request<Body>, String> {
@@ -411,38 +345,6 @@ fn classify(error: &hyper::Error, banner: &[u8], reused: bool) -> (FailureKind, 
     } else {
         (FailureKind::Reset, reused)
     }
-}
-
-/// Undoes gzip and deflate up to the cap: a bomb costs a megabyte. Other codings are left as they are and marked as cut.
-fn decode(reply: &mut Reply) {
-    let coding = reply.header("content-encoding").map(str::trim).map(str::to_ascii_lowercase);
-    let limit = MAX_BODY as u64;
-    let mut out = Vec::new();
-    let read = match coding.as_deref() {
-        None | Some("" | "identity") => return,
-        Some("gzip" | "x-gzip") => flate2::read::MultiGzDecoder::new(reply.body.as_slice())
-            .take(limit)
-            .read_to_end(&mut out),
-        Some("deflate") => {
-            // Some servers send the raw format under this name.
-            let zlib = flate2::read::ZlibDecoder::new(reply.body.as_slice())
-                .take(limit)
-                .read_to_end(&mut out);
-            if zlib.is_err() && out.is_empty() {
-                flate2::read::DeflateDecoder::new(reply.body.as_slice())
-                    .take(limit)
-                    .read_to_end(&mut out)
-            } else {
-                zlib
-            }
-        }
-        Some(_) => {
-            reply.truncated = true;
-            return;
-        }
-    };
-    reply.truncated |= read.is_err() || out.len() as u64 >= limit;
-    reply.body = out;
 }
 
 /// Runs HTTP/2's own tasks on the thread of the connection.

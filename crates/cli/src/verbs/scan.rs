@@ -408,6 +408,7 @@ impl Run {
             reply: Duration::from_secs(self.args.timeout),
             endpoint: Duration::from_secs(self.args.timeout * 8),
             user_agent: user_agent(&self.scope),
+            ..ProbeOptions::default()
         };
         EngineOptions {
             sweep: SweepOptions::default(),

@@ -1,0 +1,262 @@
+//! Reading a reply's body: caps, deadlines, event streams, compression.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
+use vigie_model::Reply;
+
+/// The most bytes of a body that are kept, before and after decompression.
+const MAX_BODY: usize = 1 << 20;
+/// The most bytes that the replies of one endpoint may hold together.
+const MAX_ENDPOINT: usize = 4 << 20;
+/// Up to here an endpoint needs nobody's leave.
+const FREE: usize = 64 << 10;
+/// Endpoints that may send more than that at once.
+const LARGE: usize = 8;
+/// Decompressed this much at a time.
+const PIECE: usize = 16 << 10;
+
+/// Who may send large replies: a network of hostile servers that all do costs as much memory as a few of them.
+#[derive(Clone, Debug)]
+pub struct LargeReplies(Arc<Semaphore>);
+
+impl Default for LargeReplies {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(LARGE)))
+    }
+}
+
+/// What one endpoint's replies may still take.
+#[derive(Clone, Debug)]
+pub(crate) struct Allowance(Rc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    left: Cell<usize>,
+    large: LargeReplies,
+    leave: RefCell<Option<OwnedSemaphorePermit>>,
+}
+
+impl Allowance {
+    pub(crate) fn new(large: &LargeReplies) -> Self {
+        Self(Rc::new(Inner {
+            left: Cell::new(MAX_ENDPOINT),
+            large: large.clone(),
+            leave: RefCell::new(None),
+        }))
+    }
+
+    /// How many of these bytes may be kept; waits for leave where it takes one.
+    async fn take(&self, wanted: usize, deadline: Instant) -> usize {
+        let inner = &self.0;
+        let left = inner.left.get();
+        let spent = MAX_ENDPOINT - left;
+        let mut granted = wanted.min(left);
+        if spent + granted > FREE && inner.leave.borrow().is_none() {
+            match timeout_at(deadline, Arc::clone(&inner.large.0).acquire_owned()).await {
+                Ok(Ok(leave)) => *inner.leave.borrow_mut() = Some(leave),
+                Ok(Err(_)) | Err(_) => granted = FREE.saturating_sub(spent),
+            }
+        }
+        inner.left.set(left - granted);
+        granted
+    }
+}
+
+/// Where reading stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// At the end of the body.
+    End,
+    /// After the first event.
+    Event,
+    /// After the first event that is a JSON-RPC answer.
+    Answer,
+}
+
+/// How reading ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Filled {
+    /// The body ended.
+    Whole,
+    /// What was waited for is there.
+    Stopped,
+    /// A cap, a deadline or an error came first.
+    Cut,
+}
+
+/// A body on its way.
+pub(crate) struct Reading {
+    body: Incoming,
+    allowance: Allowance,
+    pub(crate) buffer: BytesMut,
+}
+
+impl Reading {
+    pub(crate) fn new(body: Incoming, allowance: Allowance) -> Self {
+        Self {
+            body,
+            allowance,
+            buffer: BytesMut::new(),
+        }
+    }
+
+    pub(crate) async fn fill(&mut self, stop: Stop, deadline: Instant) -> Filled {
+        loop {
+            if stop != Stop::End && event_is_there(&self.buffer, stop) {
+                return Filled::Stopped;
+            }
+            match timeout_at(deadline, self.body.frame()).await {
+                Err(_) | Ok(Some(Err(_))) => return Filled::Cut,
+                Ok(None) => return Filled::Whole,
+                Ok(Some(Ok(frame))) => {
+                    let Ok(data) = frame.into_data() else { continue };
+                    let room = MAX_BODY.saturating_sub(self.buffer.len()).min(data.len());
+                    let kept = self.allowance.take(room, deadline).await;
+                    self.buffer.extend_from_slice(&data[..kept]);
+                    if kept < data.len() {
+                        return Filled::Cut;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Whether the event that is waited for has come whole.
+fn event_is_there(buffer: &[u8], stop: Stop) -> bool {
+    let Ok(text) = std::str::from_utf8(buffer) else { return false };
+    let text = text.replace("\r\n", "\n");
+    let whole = match text.rfind("\n\n") {
+        Some(end) => &text[..end],
+        None => return false,
+    };
+    whole.split("\n\n").any(|event| {
+        let data: Vec<&str> = event
+            .lines()
+            .filter_map(|line| line.strip_prefix("data:"))
+            .map(|d| d.strip_prefix(' ').unwrap_or(d))
+            .collect();
+        if data.is_empty() {
+            return false;
+        }
+        stop == Stop::Event
+            || serde_json::from_str::<serde_json::Value>(&data.join("\n"))
+                .is_ok_and(|value| value.get("result").is_some() || value.get("error").is_some())
+    })
+}
+
+/// Undoes gzip and deflate up to the cap: a bomb costs a megabyte. Other codings are left as they are and marked as cut.
+pub(crate) async fn decode(reply: &mut Reply, allowance: &Allowance, deadline: Instant) {
+    let coding = reply.header("content-encoding").map(str::trim).map(str::to_ascii_lowercase);
+    let body = std::mem::take(&mut reply.body);
+    let (out, whole) = match coding.as_deref() {
+        None | Some("" | "identity") => {
+            reply.body = body;
+            return;
+        }
+        Some("gzip" | "x-gzip") => unpack(flate2::read::MultiGzDecoder::new(body.as_slice()), allowance, deadline).await,
+        Some("deflate") => match unpack(flate2::read::ZlibDecoder::new(body.as_slice()), allowance, deadline).await {
+            // Some servers send the raw format under this name.
+            (out, false) if out.is_empty() => unpack(flate2::read::DeflateDecoder::new(body.as_slice()), allowance, deadline).await,
+            done => done,
+        },
+        Some(_) => {
+            reply.body = body;
+            reply.truncated = true;
+            return;
+        }
+    };
+    reply.body = out;
+    reply.truncated |= !whole;
+}
+
+async fn unpack(mut from: impl std::io::Read, allowance: &Allowance, deadline: Instant) -> (Vec<u8>, bool) {
+    let mut out = Vec::new();
+    let mut piece = vec![0; PIECE];
+    loop {
+        match from.by_ref().read(&mut piece) {
+            Ok(0) => return (out, true),
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(_) => return (out, false),
+            Ok(read) => {
+                let room = MAX_BODY.saturating_sub(out.len()).min(read);
+                let kept = allowance.take(room, deadline).await;
+                out.extend_from_slice(&piece[..kept]);
+                if kept < read {
+                    return (out, false);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_millis(50)
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn an_endpoint_has_its_cap() {
+        let large = LargeReplies::default();
+        let allowance = Allowance::new(&large);
+        let mut kept = 0;
+        for _ in 0..100 {
+            kept += allowance.take(100_000, soon()).await;
+        }
+        assert_eq!(kept, MAX_ENDPOINT);
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn many_that_send_much_get_a_little_each() {
+        let large = LargeReplies::default();
+        let first: Vec<Allowance> = (0..LARGE).map(|_| Allowance::new(&large)).collect();
+        for allowance in &first {
+            assert_eq!(allowance.take(MAX_BODY, soon()).await, MAX_BODY);
+        }
+        let late = Allowance::new(&large);
+        assert_eq!(late.take(1_000, soon()).await, 1_000, "small replies wait for nobody");
+        assert_eq!(
+            late.take(MAX_BODY, soon()).await,
+            FREE - 1_000,
+            "what is free, once the wait is over"
+        );
+        assert_eq!(late.take(1, soon()).await, 0);
+        drop(first);
+        assert_eq!(
+            Allowance::new(&large).take(MAX_BODY, soon()).await,
+            MAX_BODY,
+            "leave comes back with its holder's end"
+        );
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_bomb_costs_what_an_endpoint_may_cost() {
+        use std::io::Write as _;
+        let mut bomb = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        for _ in 0..64 {
+            bomb.write_all(&[0; MAX_BODY]).expect("memory takes it");
+        }
+        let mut reply = Reply {
+            status: 200,
+            version: "HTTP/1.1".into(),
+            headers: vec![("content-encoding".into(), "gzip".into())],
+            body: bomb.finish().expect("memory takes it"),
+            truncated: false,
+        };
+        assert!(reply.body.len() < MAX_BODY / 8);
+        decode(&mut reply, &Allowance::new(&LargeReplies::default()), soon()).await;
+        assert_eq!((reply.body.len(), reply.truncated), (MAX_BODY, true));
+    }
+}
