@@ -184,7 +184,9 @@ pub fn sweep(sweeper: &mut dyn Sweeper, options: &SweepOptions, stop: &AtomicBoo
                 }
                 Err(error) if is_shortage(&error) => {
                     // Out of sockets or ports: wait until some come back.
-                    again.push_front((now + Duration::from_millis(50), index, address, tries));
+                    let later = now + Duration::from_millis(50);
+                    again.push_front((later, index, address, tries));
+                    hold_until = Some(later);
                     break;
                 }
                 Err(error) if is_silence(&error) => sweeper.done(index, address, Swept::Silent),
@@ -208,15 +210,18 @@ pub fn sweep(sweeper: &mut dyn Sweeper, options: &SweepOptions, stop: &AtomicBoo
         }
 
         // Sleep until an answer, a deadline, a retry or the caller's time has come.
-        let deadline = [due.peek().map(|d| d.0.0), again.front().map(|(at, ..)| *at), hold_until]
+        // Without room nothing can be begun, however long it has been due.
+        let room = !free.is_empty();
+        let retry = again.front().map(|(at, ..)| *at).filter(|_| room);
+        let deadline = [due.peek().map(|d| d.0.0), retry, hold_until.filter(|_| room)]
             .into_iter()
             .flatten()
             .min();
         let wait = deadline
             .map_or(Duration::from_millis(50), |at| at.saturating_duration_since(now))
             .min(Duration::from_millis(200));
-        let more_room = !free.is_empty() && !ended && hold_until.is_none();
-        match poll.poll(&mut events, Some(if more_room { Duration::ZERO } else { wait })) {
+        let more = room && !ended && hold_until.is_none();
+        match poll.poll(&mut events, Some(if more { Duration::ZERO } else { wait })) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(error),
