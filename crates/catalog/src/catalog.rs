@@ -247,6 +247,7 @@ pub struct Catalog {
     pub(crate) openings: Vec<Opening>,
     pub(crate) effects: EffectTable,
     pub(crate) floor: Option<Arc<(EffectTable, BTreeMap<String, u32>)>>,
+    pub(crate) memory: crate::memory::Memory,
     pub(crate) index: Index,
     pub(crate) markers: Markers,
     pub(crate) hash: String,

@@ -15,6 +15,7 @@ pub mod json_test;
 mod load;
 mod markers;
 mod measured;
+mod memory;
 pub mod pattern;
 mod pointer;
 mod read;

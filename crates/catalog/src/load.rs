@@ -317,6 +317,7 @@ impl Loader {
             openings: compiled_openings,
             effects,
             floor: floor.map(|floor| Arc::new((floor.effects.clone(), floor.by_id.clone()))),
+            memory: crate::memory::Memory::default(),
             index,
             markers: markers.clone(),
             hash,
@@ -679,6 +680,13 @@ impl Scope<'_> {
     }
 
     fn look(&mut self, clause: &Clause) -> Option<Look> {
+        if clause.header.iter().any(|(name, _)| name == crate::memory::PASSING) {
+            self.loader.say(
+                self.file,
+                clause.on.defined,
+                "a rule cannot rest on the date header: it says when, not what",
+            );
+        }
         self.place(&clause.on).map(|place| Look {
             place,
             clause: clause.clone(),

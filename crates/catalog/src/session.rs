@@ -10,6 +10,7 @@ use vigie_model::{EvidenceWeight, Exchange, FailureKind, RequestLine};
 
 use crate::catalog::{Catalog, Request};
 use crate::clause::{Place, Seen, SigId};
+use crate::memory::Recalled;
 use crate::rule::{Purpose, ReplyEnd};
 use crate::view::View;
 
@@ -591,12 +592,27 @@ impl Session {
     fn weigh(&mut self, index: usize, places: &[Place]) {
         let catalog = Arc::clone(&self.catalog);
         let view = &self.record.views[index];
-        for (product, rule) in catalog.index.candidates(view, places) {
-            let evidence = &catalog.nth(product).evidence[rule as usize];
-            if crate::clause::fits(&evidence.look.clause, view) {
-                self.hits.insert((product, rule, index));
-                self.tallies.entry(product).or_default();
+        let recalled = view.reply().map_or(Recalled::New, |reply| catalog.memory.recall(reply, places));
+        let fitting = match recalled {
+            Recalled::Known(known) => {
+                view.take_json(known.json.as_ref());
+                known.fitting.clone()
             }
+            other => {
+                let mut fitting = catalog.index.candidates(view, places);
+                fitting.retain(|(product, rule)| {
+                    let evidence = &catalog.nth(*product).evidence[*rule as usize];
+                    crate::clause::fits(&evidence.look.clause, view)
+                });
+                if let (Recalled::Again(key), Some(reply)) = (other, view.reply()) {
+                    catalog.memory.keep(key, reply, places, &fitting, view.shared_json().cloned());
+                }
+                fitting
+            }
+        };
+        for (product, rule) in fitting {
+            self.hits.insert((product, rule, index));
+            self.tallies.entry(product).or_default();
         }
         // Guards look at other exchanges, so whatever has any is weighed anew; the rest only where something was added or taken.
         let moved = places.contains(&Place::Landing);

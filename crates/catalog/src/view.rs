@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
+use std::sync::Arc;
 
 use serde_json::Value;
 use vigie_model::{Exchange, Reply};
@@ -18,7 +19,7 @@ pub struct View {
     pub exchange: Exchange,
     text: OnceCell<String>,
     title: OnceCell<Option<String>>,
-    json: OnceCell<Option<Value>>,
+    json: OnceCell<Option<Arc<Value>>>,
 }
 
 impl View {
@@ -31,6 +32,11 @@ impl View {
             title: OnceCell::new(),
             json: OnceCell::new(),
         }
+    }
+
+    /// Takes over the JSON of a reply of the same bytes.
+    pub(crate) fn take_json(&self, json: Option<&Arc<Value>>) {
+        let _ = self.json.set(json.cloned());
     }
 
     /// The reply, if one came.
@@ -68,11 +74,16 @@ impl View {
     /// The body as JSON; of an event stream, the data of the first answer in it.
     #[must_use]
     pub fn json(&self) -> Option<&Value> {
+        self.shared_json().map(Arc::as_ref)
+    }
+
+    /// The same, to be shared with other replies of the same bytes.
+    pub(crate) fn shared_json(&self) -> Option<&Arc<Value>> {
         self.json
             .get_or_init(|| {
                 let reply = self.reply()?;
                 if self.is_event_stream() {
-                    return std::str::from_utf8(&reply.body).ok().and_then(first_json_event);
+                    return std::str::from_utf8(&reply.body).ok().and_then(first_json_event).map(Arc::new);
                 }
                 let first = reply.body.iter().copied().find(|byte| !byte.is_ascii_whitespace())?;
                 // A page is not worth the parser's time.
@@ -80,7 +91,7 @@ impl View {
                     return None;
                 }
                 // Checking the text once is quicker than checking each string in it.
-                serde_json::from_str(std::str::from_utf8(&reply.body).ok()?).ok()
+                serde_json::from_str(std::str::from_utf8(&reply.body).ok()?).ok().map(Arc::new)
             })
             .as_ref()
     }

@@ -56,6 +56,11 @@ fn each_mistake_is_told_at_its_line() {
             7,
             "no request of this file",
         ),
+        (
+            "leaks:\n  - {what: prompts, on: GET /, header: {date: \"2026\"}}\n",
+            7,
+            "date header",
+        ),
         ("posture:\n  - {posture: ajar, on: GET /, status: 200}\n", 7, "ajar"),
         ("leaks:\n  - {what: prompts, on: GET /, json: {/x: exsits}}\n", 7, "no JSON test"),
         ("leaks:\n  - {what: prompts, on: GET /, body: '~('}\n", 7, "regex"),
