@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
-use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
@@ -300,9 +299,9 @@ impl Engine {
         let local = tokio::task::LocalSet::new();
         let share = (self.options.probes / self.options.threads.max(1)).max(1);
         local.block_on(&runtime, async {
-            let room = Rc::new(Semaphore::new(share));
+            let room = Arc::new(Semaphore::new(share));
             while let Some(job) = jobs.recv().await {
-                let Ok(permit) = Rc::clone(&room).acquire_owned_local().await else {
+                let Ok(permit) = Arc::clone(&room).acquire_owned().await else {
                     break;
                 };
                 if shared.handle.stop.load(Ordering::Relaxed) {
@@ -315,7 +314,8 @@ impl Engine {
                 });
             }
             // All permits back means all probes are over.
-            room.wait_for(share).await;
+            let all = u32::try_from(share).unwrap_or(u32::MAX);
+            let _ = room.acquire_many(all).await;
         });
     }
 
@@ -464,33 +464,6 @@ impl Gate for Counting<'_> {
             }
             Take::Wait(micros) => Some(Duration::from_micros(micros)),
         }
-    }
-}
-
-/// A semaphore for one thread: tokio's own asks for an `Arc`.
-trait Room {
-    async fn acquire_owned_local(self: Rc<Self>) -> Result<Held, ()>;
-    async fn wait_for(&self, all: usize);
-}
-
-struct Held(Rc<Semaphore>);
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        self.0.add_permits(1);
-    }
-}
-
-impl Room for Semaphore {
-    async fn acquire_owned_local(self: Rc<Self>) -> Result<Held, ()> {
-        self.acquire().await.map_err(|_| ())?.forget();
-        Ok(Held(self))
-    }
-
-    async fn wait_for(&self, all: usize) {
-        let all = u32::try_from(all).unwrap_or(u32::MAX);
-        // The semaphore is never closed, so this waits until every permit is back.
-        let _ = self.acquire_many(all).await;
     }
 }
 

@@ -98,37 +98,17 @@ impl Wire {
         let first_bytes = Rc::new(RefCell::new(Vec::new()));
         // Small requests should not wait for one another.
         let _ = stream.set_nodelay(true);
+        let listening = Listening {
+            inner: stream,
+            first: Rc::clone(&first_bytes),
+        };
         match speech {
-            Speech::Plain => {
-                Self::one(
-                    Listening {
-                        inner: stream,
-                        first: Rc::clone(&first_bytes),
-                    },
-                    first_bytes,
-                    None,
-                )
-                .await
-            }
-            Speech::PlainTwo => {
-                Self::two(
-                    Listening {
-                        inner: stream,
-                        first: Rc::clone(&first_bytes),
-                    },
-                    first_bytes,
-                    None,
-                )
-                .await
-            }
+            Speech::Plain => Self::one(listening, first_bytes, None).await,
+            Speech::PlainTwo => Self::two(listening, first_bytes, None).await,
             Speech::Tls => {
                 let server = rustls::pki_types::ServerName::try_from(name.to_owned())
                     .map_err(|_| failure(FailureKind::Tls, "the name is none that TLS can carry", &[]))?;
                 let connector = tokio_rustls::TlsConnector::from(crate::tls::config());
-                let listening = Listening {
-                    inner: stream,
-                    first: Rc::clone(&first_bytes),
-                };
                 let tls = match timeout_at(deadline, connector.connect(server, listening)).await {
                     Err(_) => return Err(failure(FailureKind::Timeout, "the TLS handshake took too long", &[])),
                     Ok(Err(error)) => return Err(failure(FailureKind::Tls, error.to_string(), &first_bytes.borrow())),
