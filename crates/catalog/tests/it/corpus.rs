@@ -1,7 +1,7 @@
 //! Every fixture, as it is and behind a proxy, against the whole catalogue.
 
 use vigie_catalog::fixture::test;
-use vigie_catalog::{Catalog, Measured};
+use vigie_catalog::{Catalog, Measured, embedded_files};
 
 /// The products that the catalogue has at least.
 const PRODUCTS: [&str; 55] = [
@@ -67,6 +67,20 @@ fn the_catalogue_has_the_products() {
     let catalog = Catalog::embedded();
     let missing: Vec<&str> = PRODUCTS.into_iter().filter(|id| catalog.product(id).is_none()).collect();
     assert!(missing.is_empty(), "missing: {missing:?}");
+}
+
+#[test]
+fn the_build_carries_what_the_yaml_says() {
+    // Reading the YAML also compiles every expression, which the build's own form leaves for later.
+    let yaml = std::sync::Arc::new(Catalog::load(&embedded_files(), None).unwrap_or_else(|errors| panic!("{errors:?}")));
+    let built = Catalog::embedded();
+    assert_eq!(yaml.hash(), built.hash());
+    let measured = Measured::default();
+    for fixture in crate::read_fixtures() {
+        let (a, b) = (fixture.replay(&yaml, &measured), fixture.replay(&built, &measured));
+        assert_eq!(a.asked(), b.asked(), "{}", fixture.name);
+        assert_eq!(format!("{:?}", a.conclusion), format!("{:?}", b.conclusion), "{}", fixture.name);
+    }
 }
 
 #[test]
