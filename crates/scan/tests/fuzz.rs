@@ -2,20 +2,12 @@
 
 #[path = "../../../fuzz/drivers/certificate.rs"]
 mod certificate;
+#[path = "../../../fuzz/drivers/replay.rs"]
+mod replay;
 #[path = "../../../fuzz/drivers/words.rs"]
 mod words;
 
-fn replay(target: &str, drive: impl Fn(&[u8])) {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../fuzz/corpus")
-        .join(target);
-    let mut count = 0;
-    for entry in std::fs::read_dir(&folder).expect("the corpus reads") {
-        drive(&std::fs::read(entry.expect("the entry reads").path()).expect("the input reads"));
-        count += 1;
-    }
-    assert!(count > 0, "{} is empty", folder.display());
-}
+use replay::replay;
 
 #[test]
 fn the_corpus_of_certificate() {
