@@ -1,10 +1,10 @@
 //! From words to targets, scope and plan.
 
 use std::io::Read as _;
-use std::net::ToSocketAddrs as _;
+use std::net::{IpAddr, ToSocketAddrs as _};
 use std::path::{Path, PathBuf};
 
-use vigie_host::Host;
+use vigie_host::{Host, Listener};
 use vigie_scope::{OptOutList, OwnAddresses, Ports, Scope, ScopeFile, Targets};
 
 use crate::failure::{Failure, read};
@@ -51,12 +51,23 @@ pub(crate) fn scope(file: Option<&Path>, opt_outs: &[PathBuf], own: &OwnAddresse
     Ok(scope)
 }
 
-/// This machine, or what can be told of it: a look that fails leaves loopback.
-pub(crate) fn host() -> Host {
-    Host::look().unwrap_or_else(|error| {
+/// This machine's addresses, or what can be told of them: a look that fails leaves loopback.
+pub(crate) fn own_addresses() -> Vec<IpAddr> {
+    vigie_host::own_addresses().unwrap_or_else(|error| {
         eprintln!("vigie: {error}; only loopback counts as this machine");
-        Host::of(Vec::new(), Vec::new())
+        Vec::new()
     })
+}
+
+/// What listens on this machine; if that cannot be told, nothing, and the error says so.
+pub(crate) fn listeners() -> Vec<Listener> {
+    Host::look().map_or_else(
+        |error| {
+            eprintln!("vigie: {error}");
+            Vec::new()
+        },
+        |host| host.listeners(),
+    )
 }
 
 /// Resolves the names that the scope lets be resolved; what does not resolve is said and left out.

@@ -27,6 +27,22 @@ pub enum Error {
     },
 }
 
+/// The addresses of this machine's interfaces, sorted. Much cheaper than [`Host::look`]: no process is looked at.
+///
+/// # Errors
+///
+/// If the system does not list its interfaces.
+pub fn own_addresses() -> Result<Vec<IpAddr>, Error> {
+    let mut addresses: Vec<IpAddr> = if_addrs::get_if_addrs()
+        .map_err(Error::Addresses)?
+        .iter()
+        .map(if_addrs::Interface::ip)
+        .collect();
+    addresses.sort_unstable();
+    addresses.dedup();
+    Ok(addresses)
+}
+
 /// What this machine says of itself at one instant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Host {
@@ -44,15 +60,8 @@ impl Host {
     ///
     /// If the system lists neither addresses nor sockets.
     pub fn look() -> Result<Self, Error> {
-        let mut addresses: Vec<IpAddr> = if_addrs::get_if_addrs()
-            .map_err(Error::Addresses)?
-            .iter()
-            .map(if_addrs::Interface::ip)
-            .collect();
-        addresses.sort_unstable();
-        addresses.dedup();
         Ok(Self {
-            addresses,
+            addresses: own_addresses()?,
             sockets: system::listening()?,
         })
     }

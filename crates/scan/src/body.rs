@@ -4,12 +4,11 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use bytes::BytesMut;
-use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 use vigie_model::Reply;
+
+use crate::wire::Receiving;
 
 /// The most bytes of a body that are kept, before and after decompression.
 const MAX_BODY: usize = 1 << 20;
@@ -91,19 +90,23 @@ pub(crate) enum Filled {
     Cut,
 }
 
+/// A body that ended before its end, or whose frames are none.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Broken;
+
 /// A body on its way.
 pub(crate) struct Reading {
-    body: Incoming,
+    pub(crate) from: Receiving,
     allowance: Allowance,
-    pub(crate) buffer: BytesMut,
+    pub(crate) buffer: Vec<u8>,
 }
 
 impl Reading {
-    pub(crate) fn new(body: Incoming, allowance: Allowance) -> Self {
+    pub(crate) fn new(from: Receiving, allowance: Allowance) -> Self {
         Self {
-            body,
+            from,
             allowance,
-            buffer: BytesMut::new(),
+            buffer: Vec::new(),
         }
     }
 
@@ -112,11 +115,10 @@ impl Reading {
             if stop != Stop::End && event_is_there(&self.buffer, stop) {
                 return Filled::Stopped;
             }
-            match timeout_at(deadline, self.body.frame()).await {
-                Err(_) | Ok(Some(Err(_))) => return Filled::Cut,
+            match timeout_at(deadline, self.from.piece()).await {
+                Err(_) | Ok(Some(Err(Broken))) => return Filled::Cut,
                 Ok(None) => return Filled::Whole,
-                Ok(Some(Ok(frame))) => {
-                    let Ok(data) = frame.into_data() else { continue };
+                Ok(Some(Ok(data))) => {
                     let room = MAX_BODY.saturating_sub(self.buffer.len()).min(data.len());
                     let kept = self.allowance.take(room, deadline).await;
                     self.buffer.extend_from_slice(&data[..kept]);

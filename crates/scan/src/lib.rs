@@ -6,7 +6,10 @@
 
 mod body;
 mod engine;
+mod http1;
+mod http2;
 mod limits;
+pub mod message;
 mod probe;
 pub mod sweep;
 mod tls;

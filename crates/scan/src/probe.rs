@@ -350,9 +350,9 @@ impl<'g> Talk<'g> {
         let wire = match self.wire.take() {
             Some(wire) => wire,
             None => {
-                let wire = self.connect(deadline).await.map_err(|failure| (failure, false))?;
-                if wire.certificate.is_some() {
-                    self.certificate.clone_from(&wire.certificate);
+                let (wire, certificate) = self.connect(deadline).await.map_err(|failure| (failure, false))?;
+                if certificate.is_some() {
+                    self.certificate = certificate;
                 }
                 wire
             }
@@ -370,7 +370,7 @@ impl<'g> Talk<'g> {
         }
     }
 
-    async fn connect(&mut self, deadline: Instant) -> Result<Wire, Failure> {
+    async fn connect(&mut self, deadline: Instant) -> Result<(Wire, Option<Certificate>), Failure> {
         let stream = match self.first.take() {
             Some(stream) => stream,
             None => match timeout_at(deadline, TcpStream::connect(self.address)).await {

@@ -1,4 +1,4 @@
-//! One connection, one exchange: hyper at connection level, with caps on everything a hostile server could make endless.
+//! One connection, one exchange: HTTP/1 or HTTP/2, over TCP or TLS, with caps on everything a hostile server could make endless.
 
 use std::cell::RefCell;
 use std::pin::Pin;
@@ -6,22 +6,18 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::HeaderValue;
-use http_body_util::Full;
-use hyper::client::conn::{http1, http2};
-use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use vigie_catalog::ReplyEnd;
 use vigie_model::{Certificate, Failure, FailureKind, Reply, RequestLine};
 
-use crate::body::{Allowance, Filled, Reading, Stop};
+use crate::body::{Allowance, Broken, Filled, Reading, Stop};
+use crate::message::Head;
+use crate::{http1, http2};
 
-/// The most bytes of headers.
-const MAX_HEAD: usize = 64 * 1024;
 /// The bytes kept of an answer that is no HTTP.
-const MAX_BANNER: usize = 256;
+pub(crate) const MAX_BANNER: usize = 256;
 
 /// How a connection speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,36 +39,20 @@ pub(crate) struct Manners {
     pub(crate) user_agent: Rc<str>,
 }
 
-type Body = Full<Bytes>;
-
-enum Sender {
-    One(http1::SendRequest<Body>),
-    Two(http2::SendRequest<Body>),
-}
-
 /// An open connection.
-pub(crate) struct Wire {
-    sender: Sender,
-    driver: tokio::task::JoinHandle<()>,
-    first_bytes: Rc<RefCell<Vec<u8>>>,
-    used: bool,
-    /// What the server's certificate says.
-    pub(crate) certificate: Option<Certificate>,
+pub(crate) enum Wire {
+    One(http1::Connection),
+    Two(http2::Connection, FirstBytes),
 }
 
-impl Drop for Wire {
-    fn drop(&mut self) {
-        // The driver holds the socket: without this a server that never closes would keep it.
-        self.driver.abort();
-    }
+/// A reply whose body is still to be read.
+pub(crate) enum Receiving {
+    One(http1::Receiving),
+    Two(http2::Receiving, FirstBytes),
 }
 
 /// A body that is still open: the event stream of an MCP session.
-pub(crate) struct Stream {
-    reading: Reading,
-    /// Keeps the connection alive.
-    _wire: Wire,
-}
+pub(crate) struct Stream(Reading);
 
 /// What one request gave.
 pub(crate) enum Outcome {
@@ -93,92 +73,57 @@ fn failure(kind: FailureKind, detail: impl Into<String>, banner: &[u8]) -> Failu
 }
 
 impl Wire {
-    /// Opens a connection's HTTP side on a socket that is already connected.
-    pub(crate) async fn open(stream: TcpStream, speech: Speech, name: &str, deadline: Instant) -> Result<Self, Failure> {
-        let first_bytes = Rc::new(RefCell::new(Vec::new()));
+    /// Opens a connection's HTTP side on a socket that is already connected; tells what a certificate says besides.
+    pub(crate) async fn open(
+        stream: TcpStream,
+        speech: Speech,
+        name: &str,
+        deadline: Instant,
+    ) -> Result<(Self, Option<Certificate>), Failure> {
         // Small requests should not wait for one another.
         let _ = stream.set_nodelay(true);
+        if speech == Speech::Plain {
+            return Ok((Self::One(http1::Connection::new(http1::Socket::Plain(stream))), None));
+        }
+        let first = FirstBytes::default();
         let listening = Listening {
             inner: stream,
-            first: Rc::clone(&first_bytes),
+            first: first.clone(),
         };
-        match speech {
-            Speech::Plain => Self::one(listening, first_bytes, None).await,
-            Speech::PlainTwo => Self::two(listening, first_bytes, None).await,
-            Speech::Tls => {
-                let server = rustls::pki_types::ServerName::try_from(name.to_owned())
-                    .map_err(|_| failure(FailureKind::Tls, "the name is none that TLS can carry", &[]))?;
-                let connector = tokio_rustls::TlsConnector::from(crate::tls::config());
-                let tls = match timeout_at(deadline, connector.connect(server, listening)).await {
-                    Err(_) => return Err(failure(FailureKind::Timeout, "the TLS handshake took too long", &[])),
-                    Ok(Err(error)) => return Err(failure(FailureKind::Tls, error.to_string(), &first_bytes.borrow())),
-                    Ok(Ok(tls)) => tls,
-                };
-                let (_, session) = tls.get_ref();
-                let certificate = session
-                    .peer_certificates()
-                    .and_then(|chain| chain.first())
-                    .map(|der| crate::tls::certificate(der));
-                let two = session.alpn_protocol() == Some(b"h2");
-                if two {
-                    Self::two(tls, first_bytes, certificate).await
-                } else {
-                    Self::one(tls, first_bytes, certificate).await
-                }
-            }
+        if speech == Speech::PlainTwo {
+            return Ok((Self::two(listening, first).await?, None));
         }
+        let server = rustls::pki_types::ServerName::try_from(name.to_owned())
+            .map_err(|_| failure(FailureKind::Tls, "the name is none that TLS can carry", &[]))?;
+        let connector = tokio_rustls::TlsConnector::from(crate::tls::config());
+        let tls = match timeout_at(deadline, connector.connect(server, listening)).await {
+            Err(_) => return Err(failure(FailureKind::Timeout, "the TLS handshake took too long", &[])),
+            Ok(Err(error)) => return Err(failure(FailureKind::Tls, error.to_string(), &first.get())),
+            Ok(Ok(tls)) => tls,
+        };
+        let (_, session) = tls.get_ref();
+        let certificate = session
+            .peer_certificates()
+            .and_then(|chain| chain.first())
+            .map(|der| crate::tls::certificate(der));
+        let wire = if session.alpn_protocol() == Some(b"h2") {
+            Self::two(tls, first).await?
+        } else {
+            Self::One(http1::Connection::new(http1::Socket::Tls(Box::new(tls))))
+        };
+        Ok((wire, certificate))
     }
 
-    async fn one<S: AsyncRead + AsyncWrite + Unpin + 'static>(
-        stream: S,
-        first_bytes: Rc<RefCell<Vec<u8>>>,
-        certificate: Option<Certificate>,
-    ) -> Result<Self, Failure> {
-        let (sender, connection) = http1::Builder::new()
-            .max_buf_size(MAX_HEAD)
-            .ignore_invalid_headers_in_responses(true)
-            .handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| failure(FailureKind::Reset, error.to_string(), &[]))?;
-        Ok(Self::driven(Sender::One(sender), connection, first_bytes, certificate))
-    }
-
-    async fn two<S: AsyncRead + AsyncWrite + Unpin + 'static>(
-        stream: S,
-        first_bytes: Rc<RefCell<Vec<u8>>>,
-        certificate: Option<Certificate>,
-    ) -> Result<Self, Failure> {
-        let (sender, connection) = http2::Builder::new(OnThisThread)
-            .max_header_list_size(u32::try_from(MAX_HEAD).unwrap_or(u32::MAX))
-            .initial_stream_window_size(256 * 1024)
-            .handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| failure(FailureKind::Reset, error.to_string(), &[]))?;
-        Ok(Self::driven(Sender::Two(sender), connection, first_bytes, certificate))
-    }
-
-    fn driven(
-        sender: Sender,
-        connection: impl Future<Output = hyper::Result<()>> + 'static,
-        first_bytes: Rc<RefCell<Vec<u8>>>,
-        certificate: Option<Certificate>,
-    ) -> Self {
-        let driver = tokio::task::spawn_local(async move {
-            // The error also reaches the request that waits for a reply.
-            let _ = connection.await;
-        });
-        Self {
-            sender,
-            driver,
-            first_bytes,
-            used: false,
-            certificate,
+    async fn two<S: AsyncRead + AsyncWrite + Unpin + 'static>(stream: S, first: FirstBytes) -> Result<Self, Failure> {
+        match http2::Connection::open(stream).await {
+            Ok(connection) => Ok(Self::Two(connection, first)),
+            Err(error) => Err(failure(FailureKind::Reset, error.to_string(), &[])),
         }
     }
 
     /// Sends one request and reads the reply.
     pub(crate) async fn exchange(
-        mut self,
+        self,
         request: &RequestLine,
         manners: &Manners,
         secure: bool,
@@ -186,55 +131,14 @@ impl Wire {
         allowance: &Allowance,
         deadline: Instant,
     ) -> Outcome {
-        let reused = std::mem::replace(&mut self.used, true);
-        let built = match build(request, manners, secure, matches!(self.sender, Sender::Two(_))) {
-            Ok(built) => built,
-            Err(detail) => {
-                return Outcome::Failure {
-                    failure: failure(FailureKind::Connect, detail, &[]),
-                    stale: false,
-                };
-            }
+        let (head, receiving) = match self.ask(request, manners, secure, deadline).await {
+            Ok(answered) => answered,
+            Err((failure, stale)) => return Outcome::Failure { failure, stale },
         };
-        let waited = timeout_at(deadline, async {
-            match &mut self.sender {
-                Sender::One(sender) => {
-                    sender.ready().await?;
-                    sender.send_request(built).await
-                }
-                Sender::Two(sender) => {
-                    sender.ready().await?;
-                    sender.send_request(built).await
-                }
-            }
-        })
-        .await;
-        let response = match waited {
-            Err(_) => {
-                return Outcome::Failure {
-                    failure: failure(FailureKind::Timeout, "no answer in time", &self.first_bytes.borrow()),
-                    stale: false,
-                };
-            }
-            Ok(Err(error)) => {
-                let banner = if reused { Vec::new() } else { self.first_bytes.borrow().clone() };
-                let (kind, stale) = classify(&error, &banner, reused);
-                return Outcome::Failure {
-                    failure: failure(kind, error.to_string(), &banner),
-                    stale,
-                };
-            }
-            Ok(Ok(response)) => response,
-        };
-        let (parts, body) = response.into_parts();
         let mut reply = Reply {
-            status: parts.status.as_u16(),
-            version: format!("{:?}", parts.version),
-            headers: parts
-                .headers
-                .iter()
-                .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
-                .collect(),
+            status: head.status,
+            version: head.version.to_owned(),
+            headers: head.headers,
             body: Vec::new(),
             truncated: false,
         };
@@ -247,27 +151,74 @@ impl Wire {
             ReplyEnd::EventStream => Stop::Answer,
             ReplyEnd::Session | ReplyEnd::Body => Stop::Event,
         };
-        let mut stream = Stream {
-            reading: Reading::new(body, allowance.clone()),
-            _wire: self,
-        };
-        let whole = stream.reading.fill(stop, deadline).await;
-        reply.body = stream.reading.buffer.to_vec();
+        let mut reading = Reading::new(receiving, allowance.clone());
+        let whole = reading.fill(stop, deadline).await;
+        reply.body = std::mem::take(&mut reading.buffer);
         reply.truncated = whole != Filled::Whole && stop == Stop::End;
         crate::body::decode(&mut reply, allowance, deadline).await;
         if is_stream && end == ReplyEnd::Session && whole == Filled::Stopped {
-            stream.reading.buffer.clear();
-            return Outcome::Stream(reply, Box::new(stream));
+            return Outcome::Stream(reply, Box::new(Stream(reading)));
         }
         // A connection whose body was not read to the end is not used again.
-        let Stream { _wire: wire, .. } = stream;
-        Outcome::Reply(reply, (whole == Filled::Whole && !wire.closed()).then_some(wire))
+        let wire = if whole == Filled::Whole { reading.from.over() } else { None };
+        Outcome::Reply(reply, wire)
     }
 
-    fn closed(&self) -> bool {
-        match &self.sender {
-            Sender::One(sender) => sender.is_closed(),
-            Sender::Two(sender) => sender.is_closed(),
+    async fn ask(
+        self,
+        request: &RequestLine,
+        manners: &Manners,
+        secure: bool,
+        deadline: Instant,
+    ) -> Result<(Head, Receiving), (Failure, bool)> {
+        const LATE: &str = "no answer in time";
+        match self {
+            Self::One(mut connection) => match timeout_at(deadline, connection.ask(request, manners)).await {
+                Err(_) => Err((failure(FailureKind::Timeout, LATE, connection.banner()), false)),
+                Ok(Err(why)) => Err((failure(why.kind, why.detail, connection.banner()), why.stale)),
+                Ok(Ok((head, body))) => {
+                    let receiving = connection.receiving(&head, body);
+                    Ok((head, Receiving::One(receiving)))
+                }
+            },
+            Self::Two(mut connection, first) => {
+                let built = http2::built(request, manners, secure).map_err(|detail| (failure(FailureKind::Connect, detail, &[]), false))?;
+                let reused = std::mem::replace(&mut connection.used, true);
+                match timeout_at(deadline, connection.ask(built)).await {
+                    Err(_) => Err((failure(FailureKind::Timeout, LATE, &first.get()), false)),
+                    Ok(Err(error)) => {
+                        let banner = if reused { Vec::new() } else { first.get() };
+                        // A server that speaks HTTP/1 to this, or no HTTP at all.
+                        let other = !banner.is_empty() && !is_frame(&banner);
+                        let kind = if other { FailureKind::NotHttp } else { FailureKind::Reset };
+                        Err((failure(kind, error.to_string(), &banner), reused && !other))
+                    }
+                    Ok(Ok((head, body))) => Ok((head, Receiving::Two(connection.receiving(body), first))),
+                }
+            }
+        }
+    }
+}
+
+/// Whether bytes begin as a server's HTTP/2 does: with a frame of settings on stream 0 (RFC 9113, section 3.4).
+fn is_frame(bytes: &[u8]) -> bool {
+    matches!(bytes, [_, _, _, 4, _, 0, 0, 0, 0, ..])
+}
+
+impl Receiving {
+    /// The next piece of the body; `None` at its end.
+    pub(crate) async fn piece(&mut self) -> Option<Result<Bytes, Broken>> {
+        match self {
+            Self::One(receiving) => receiving.piece().await,
+            Self::Two(receiving, _) => receiving.piece().await,
+        }
+    }
+
+    /// The connection, once the body was read to its end and if it serves another request.
+    fn over(self) -> Option<Wire> {
+        match self {
+            Self::One(receiving) => receiving.over().map(Wire::One),
+            Self::Two(receiving, first) => receiving.over().map(|connection| Wire::Two(connection, first)),
         }
     }
 }
@@ -275,81 +226,33 @@ impl Wire {
 impl Stream {
     /// The next event that is a JSON-RPC answer, as event text.
     pub(crate) async fn answer(&mut self, deadline: Instant) -> Option<Vec<u8>> {
-        let filled = self.reading.fill(Stop::Answer, deadline).await;
-        let text = self.reading.buffer.to_vec();
-        self.reading.buffer.clear();
+        let filled = self.0.fill(Stop::Answer, deadline).await;
+        let text = std::mem::take(&mut self.0.buffer);
         (filled == Filled::Stopped).then_some(text)
     }
 }
 
-fn build(request: &RequestLine, manners: &Manners, secure: bool, two: bool) -> Result<http::Request<Body>, String> {
-    fn value(text: &str) -> Result<HeaderValue, String> {
-        HeaderValue::from_str(text).map_err(|error| error.to_string())
-    }
-    let mut built = http::Request::new(Full::new(Bytes::from(request.body.clone())));
-    *built.method_mut() = request
-        .method
-        .parse()
-        .map_err(|error: http::method::InvalidMethod| error.to_string())?;
-    let uri = if two {
-        let scheme = if secure { "https" } else { "http" };
-        format!("{scheme}://{}{}", manners.authority, request.path)
-    } else {
-        request.path.clone()
-    };
-    *built.uri_mut() = http::Uri::try_from(uri).map_err(|error| error.to_string())?;
-    let headers = built.headers_mut();
-    if !two {
-        headers.insert(http::header::HOST, value(&manners.authority)?);
-    }
-    headers.insert(http::header::USER_AGENT, value(&manners.user_agent)?);
-    if !request.headers.iter().any(|(name, _)| name == "accept") {
-        headers.insert(http::header::ACCEPT, HeaderValue::from_static("*/*"));
-    }
-    for (name, text) in &request.headers {
-        let name = http::HeaderName::try_from(name).map_err(|error| error.to_string())?;
-        headers.append(name, value(text)?);
-    }
-    if !request.body.is_empty() && !request.headers.iter().any(|(name, _)| name == "content-type") {
-        headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    }
-    Ok(built)
-}
+/// The first bytes that came on a connection whose reader is not ours.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct FirstBytes(Rc<RefCell<Vec<u8>>>);
 
-fn classify(error: &hyper::Error, banner: &[u8], reused: bool) -> (FailureKind, bool) {
-    // Too many or too long headers are a parse error whose answer did start as HTTP.
-    if (error.is_parse() || error.is_parse_status()) && banner.starts_with(b"HTTP/") {
-        (FailureKind::TooLarge, false)
-    } else if error.is_parse() || (!banner.is_empty() && !banner.starts_with(b"HTTP/")) {
-        (FailureKind::NotHttp, false)
-    } else {
-        (FailureKind::Reset, reused)
-    }
-}
-
-/// Runs HTTP/2's own tasks on the thread of the connection.
-#[derive(Clone, Copy)]
-struct OnThisThread;
-
-impl<F: std::future::Future + 'static> hyper::rt::Executor<F> for OnThisThread {
-    fn execute(&self, future: F) {
-        tokio::task::spawn_local(async move {
-            future.await;
-        });
+impl FirstBytes {
+    fn get(&self) -> Vec<u8> {
+        self.0.borrow().clone()
     }
 }
 
 /// Remembers the first bytes that come, so that an answer that is no HTTP can be told.
-struct Listening<S> {
+pub(crate) struct Listening<S> {
     inner: S,
-    first: Rc<RefCell<Vec<u8>>>,
+    first: FirstBytes,
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Listening<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
         let before = buf.filled().len();
         let polled = Pin::new(&mut self.inner).poll_read(cx, buf);
-        let mut first = self.first.borrow_mut();
+        let mut first = self.first.0.borrow_mut();
         if first.len() < MAX_BANNER {
             let new = &buf.filled()[before..];
             let room = MAX_BANNER - first.len();

@@ -1,10 +1,10 @@
 //! `vigie scan --dry-run` and `--notice`: what a scan would do, told without doing it.
 
 use std::io::Write as _;
+use std::net::IpAddr;
 use std::process::ExitCode;
 
 use vigie_assess::Knowledge;
-use vigie_host::Host;
 use vigie_scope::{Ports, Scope, Targets};
 
 use super::scan::{Job, user_agent};
@@ -45,18 +45,13 @@ pub(crate) fn dry_run(job: &Job, targets: &Targets, scope: &Scope, knowledge: &K
     Ok(ExitCode::SUCCESS)
 }
 
-pub(crate) fn notice(targets: &Targets, ports: &Ports, scope: &Scope, knowledge: &Knowledge, host: &Host, prove: bool) -> Done {
+pub(crate) fn notice(targets: &Targets, ports: &Ports, scope: &Scope, knowledge: &Knowledge, own: &[IpAddr], prove: bool) -> Done {
     let pairs = scope
         .clip(targets, ports)
         .map(|clipped| clipped.pairs)
         .unwrap_or_else(|_| targets.pairs(ports));
     let names: Vec<String> = targets.names().map(str::to_owned).collect();
-    let sources: Vec<String> = host
-        .addresses()
-        .iter()
-        .filter(|a| !a.is_loopback())
-        .map(ToString::to_string)
-        .collect();
+    let sources: Vec<String> = own.iter().filter(|a| !a.is_loopback()).map(ToString::to_string).collect();
     let requests: Vec<vigie_scope::notice::Request> = knowledge
         .catalog
         .told_requests()

@@ -28,8 +28,7 @@ impl Gate for Free {
 }
 
 pub(crate) fn run(args: &RecordArgs) -> Done {
-    let host = crate::targets::host();
-    let own = OwnAddresses::new(host.addresses().iter().copied());
+    let own = OwnAddresses::new(crate::targets::own_addresses());
     Scope::without_file(&own)
         .permits(args.address.ip(), args.address.port(), chrono::Utc::now())
         .map_err(Failure::usage)?;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use vigie_assess::Knowledge;
 use vigie_export::{Counts, Format, Options, Report, RuleKind, RuleText, Summary};
-use vigie_host::{Host, Listener};
+use vigie_host::Listener;
 use vigie_lake::Scan;
 use vigie_model::{Known, Observation, Reach, Severity, Source, SourceKind, Transcript, Why};
 use vigie_scan::sweep::SweepOptions;
@@ -45,8 +45,8 @@ pub(crate) fn run_also(mut args: ScanArgs, also: Vec<(Format, PathBuf)>) -> Done
         resume.put_into(&mut args);
     }
     let knowledge = crate::knowledge::knowledge(args.catalog.as_deref())?;
-    let host = crate::targets::host();
-    let own = OwnAddresses::new(host.addresses().iter().copied());
+    let addresses = crate::targets::own_addresses();
+    let own = OwnAddresses::new(addresses.iter().copied());
     let scope = Arc::new(crate::targets::scope(args.scope.as_deref(), &args.opt_out, &own)?);
     let mut targets = crate::targets::targets(&args.targets, &args.files)?;
     let local = targets.is_empty() && args.targets.is_empty() && args.files.is_empty();
@@ -64,7 +64,7 @@ pub(crate) fn run_also(mut args: ScanArgs, also: Vec<(Format, PathBuf)>) -> Done
 
     let mut notes: Vec<String> = targets.notes().iter().map(|note| note.text.clone()).collect();
     let job = if local {
-        this_machine(&host, &scope, args.ports.is_some().then_some(&ports), &mut notes)
+        this_machine(&scope, args.ports.is_some().then_some(&ports), &mut notes)
     } else {
         if !args.dry_run && !args.notice {
             notes.extend(crate::targets::resolve(&mut targets, &scope));
@@ -75,7 +75,7 @@ pub(crate) fn run_also(mut args: ScanArgs, also: Vec<(Format, PathBuf)>) -> Done
         return super::preview::dry_run(&job, &targets, &scope, &knowledge);
     }
     if args.notice {
-        return super::preview::notice(&targets, &ports, &scope, &knowledge, &host, args.prove);
+        return super::preview::notice(&targets, &ports, &scope, &knowledge, &addresses, args.prove);
     }
     Run::new(args, also, knowledge, scope, targets, ports, seed, shard, notes)?.go(job)
 }
@@ -86,10 +86,9 @@ pub(crate) enum Job {
     Planned(Box<Planned>),
 }
 
-fn this_machine(host: &Host, scope: &Arc<Scope>, only: Option<&Ports>, notes: &mut Vec<String>) -> Job {
+fn this_machine(scope: &Arc<Scope>, only: Option<&Ports>, notes: &mut Vec<String>) -> Job {
     let mut skipped = Vec::new();
-    let listeners: Vec<Listener> = host
-        .listeners()
+    let listeners: Vec<Listener> = crate::targets::listeners()
         .into_iter()
         .filter(|listener| match only {
             Some(ports) => ports.contains(listener.port()),
