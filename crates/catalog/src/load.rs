@@ -10,7 +10,7 @@ use serde_saphyr::{Location, Spanned};
 use vigie_model::{Effect, EvidenceWeight, Posture, sha256};
 
 use crate::catalog::{
-    Catalog, CompiledEvidence, CompiledList, CompiledPosture, CompiledTell, CompiledVersion, Opening, Product, Request, Signature,
+    Allowed, Catalog, CompiledEvidence, CompiledList, CompiledPosture, CompiledTell, CompiledVersion, Opening, Product, Request, Signature,
 };
 use crate::clause::{Guards, Look, Place, SigId, literal};
 use crate::index::IndexBuilder;
@@ -233,13 +233,13 @@ impl Loader {
         for (index, p) in (0_u32..).zip(&parsed) {
             for (effect, routes) in &p.rule.routes {
                 for route in routes {
-                    effects.add(index, route.value.clone(), *effect);
+                    effects.add(index, &route.value, *effect);
                 }
             }
         }
         for (effect, routes) in &openings.routes {
             for route in routes {
-                effects.add(u32::MAX, route.value.clone(), *effect);
+                effects.add(u32::MAX, &route.value, *effect);
             }
         }
 
@@ -451,6 +451,7 @@ impl Loader {
             reply: rule.reply,
             session: rule.session.clone(),
             follow: rule.follow,
+            allowed: Allowed::default(),
         })
     }
 
@@ -478,6 +479,7 @@ impl Loader {
                 reply: crate::rule::ReplyEnd::Body,
                 session: None,
                 follow: path == "/",
+                allowed: Allowed::default(),
             });
         }
         let (product, id) = send

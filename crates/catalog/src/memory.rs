@@ -1,9 +1,10 @@
 //! Replies that were met before: the servers of one version say the same things, and what follows from the same bytes is the same.
 
 use std::collections::{HashMap, HashSet};
-use std::hash::{BuildHasher as _, Hash as _, Hasher as _, RandomState};
+use std::hash::{BuildHasher as _, Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use foldhash::quality::RandomState;
 use serde_json::Value;
 use vigie_model::Reply;
 

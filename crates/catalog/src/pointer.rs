@@ -66,8 +66,17 @@ impl Pointer {
     /// Every value it points at, at most 20,000.
     #[must_use]
     pub fn all<'v>(&self, root: &'v Value) -> Vec<&'v Value> {
-        let mut found = vec![root];
-        for segment in &self.segments {
+        // Keys lead to one value at most.
+        let keys = self
+            .segments
+            .iter()
+            .take_while(|segment| matches!(segment, Segment::Key(_)))
+            .count();
+        let Some(start) = down(&self.segments[..keys], root) else {
+            return Vec::new();
+        };
+        let mut found = vec![start];
+        for segment in &self.segments[keys..] {
             let mut next = Vec::new();
             for value in found {
                 step(segment, value, &mut next);
@@ -84,14 +93,7 @@ impl Pointer {
     #[must_use]
     pub fn first<'v>(&self, root: &'v Value) -> Option<&'v Value> {
         if self.segments.iter().all(|segment| matches!(segment, Segment::Key(_))) {
-            let mut value = root;
-            for segment in &self.segments {
-                let Segment::Key(key) = segment else {
-                    return None;
-                };
-                value = child(value, key)?;
-            }
-            return Some(value);
+            return down(&self.segments, root);
         }
         self.all(root).first().copied()
     }
@@ -105,6 +107,14 @@ impl Pointer {
             _ => None,
         })
     }
+}
+
+/// Where a run of keys leads.
+fn down<'v>(keys: &[Segment], root: &'v Value) -> Option<&'v Value> {
+    keys.iter().try_fold(root, |value, segment| match segment {
+        Segment::Key(key) => child(value, key),
+        Segment::Every | Segment::Like(..) => None,
+    })
 }
 
 fn child<'v>(value: &'v Value, key: &str) -> Option<&'v Value> {

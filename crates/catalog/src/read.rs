@@ -1,6 +1,6 @@
 //! What a transcript says: version, posture, models, tools, leaks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use chrono::DateTime;
 use serde_json::Value;
@@ -286,7 +286,12 @@ fn text(list: &CompiledList, name: &str, element: &Element<'_>) -> Option<String
 }
 
 fn shorten(text: &str, most: usize) -> String {
-    text.chars().take(most).collect()
+    // As many bytes are at least as many characters.
+    if text.len() <= most {
+        return text.to_owned();
+    }
+    let end = text.char_indices().nth(most).map_or(text.len(), |(at, _)| at);
+    text[..end].to_owned()
 }
 
 /// A number, or a number written as text; negative and fractional ones are none.
@@ -351,12 +356,23 @@ fn capabilities(list: &CompiledList, element: &Element<'_>) -> Option<Vec<Capabi
     Some(all)
 }
 
-/// The names of a product's models, in the order listed.
-pub(crate) fn model_names(catalog: &Catalog, product: &Product, seen: &Record) -> Vec<String> {
-    match models(catalog, product, seen, &Known::unknown(Why::NotAsked)) {
-        Known::Known(models) => models.into_iter().map(|model| model.name).collect(),
-        Known::Unknown(_) => Vec::new(),
+/// The names of a product's models, in the order listed, each once: of the first list that can be read, as in [`models`].
+pub(crate) fn model_names(product: &Product, seen: &Record) -> Vec<String> {
+    let mut met = HashSet::new();
+    let mut names = Vec::new();
+    let listed = product.models.iter().find_map(|list| Some((list, elements(list, seen)?)));
+    for (list, elements) in listed.iter() {
+        for name in elements.iter().filter_map(|element| model_name(list, element)) {
+            if met.insert(name.clone()) {
+                names.push(name);
+            }
+        }
     }
+    names
+}
+
+fn model_name(list: &CompiledList, element: &Element<'_>) -> Option<String> {
+    text(list, "name", element).map(|name| shorten(&name, MAX_NAME))
 }
 
 /// A model for the owner's proof: local, and in memory unless one may be loaded.
@@ -385,7 +401,7 @@ pub(crate) fn models(catalog: &Catalog, product: &Product, seen: &Record, versio
         let first = !known;
         known = true;
         for element in elements {
-            let Some(name) = text(list, "name", &element).map(|name| shorten(&name, MAX_NAME)) else {
+            let Some(name) = model_name(list, &element) else {
                 continue;
             };
             let at = match place.get(&name) {

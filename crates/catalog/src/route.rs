@@ -1,6 +1,6 @@
 //! Routes, and the effect that the whole catalogue gives a request.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::de::{self, Deserialize, Deserializer};
@@ -84,7 +84,7 @@ impl Route {
     /// Whether a request is one of this route's; the query never takes part.
     #[must_use]
     pub fn fits(&self, method: &str, path: &str, body: Option<&Value>) -> bool {
-        if !self.takes(method) {
+        if !takes(&self.method, method) {
             return false;
         }
         let mut segments = bare(path).split('/').skip(1);
@@ -103,35 +103,35 @@ impl Route {
                         return false;
                     }
                 }
-                Part::Rest => return self.operation_fits(body),
+                Part::Rest => return operation_fits(self.operation.as_ref(), body),
             }
         }
-        segments.next().is_none() && self.operation_fits(body)
-    }
-
-    /// Whether the method is this route's; a HEAD is judged as a GET too.
-    fn takes(&self, method: &str) -> bool {
-        self.method == method || self.method == "ANY" || (method == "HEAD" && self.method == "GET")
-    }
-
-    fn operation_fits(&self, body: Option<&Value>) -> bool {
-        let Some((pointer, expected)) = &self.operation else {
-            return true;
-        };
-        match body.and_then(|body| pointer.first(body)) {
-            Some(Value::String(text)) => text == expected,
-            Some(Value::Null) | None => expected.is_empty(),
-            Some(other) => {
-                let text = other.to_string();
-                text == *expected
-            }
-        }
+        segments.next().is_none() && operation_fits(self.operation.as_ref(), body)
     }
 
     /// The notation.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+}
+
+/// Whether a request's method is a route's; a HEAD is judged as a GET too.
+fn takes(route: &str, method: &str) -> bool {
+    route == method || route == "ANY" || (method == "HEAD" && route == "GET")
+}
+
+fn operation_fits(operation: Option<&(Pointer, String)>, body: Option<&Value>) -> bool {
+    let Some((pointer, expected)) = operation else {
+        return true;
+    };
+    match body.and_then(|body| pointer.first(body)) {
+        Some(Value::String(text)) => text == expected,
+        Some(Value::Null) | None => expected.is_empty(),
+        Some(other) => {
+            let text = other.to_string();
+            text == *expected
+        }
     }
 }
 
@@ -163,8 +163,14 @@ impl<'de> Deserialize<'de> for Route {
     }
 }
 
-/// A route, its effect, and the product it belongs to.
-type Entry = (Route, Effect, u32);
+/// What the end of a route's path leaves to be told: its effect, whose it is, and what else a request must have.
+#[derive(Clone, Debug)]
+struct Leaf {
+    method: String,
+    operation: Option<(Pointer, String)>,
+    effect: Effect,
+    product: u32,
+}
 
 /// Which effect a request has. It is asked before each request, so routes are found segment by segment.
 #[derive(Clone, Debug, Default)]
@@ -175,16 +181,16 @@ pub struct EffectTable {
 /// The routes below a path.
 #[derive(Clone, Debug, Default)]
 struct Node {
-    fixed: HashMap<String, Node>,
+    fixed: BTreeMap<String, Node>,
     one: Option<Box<Node>>,
     /// Routes that take whatever follows, one segment or more.
-    rest: Vec<Entry>,
+    rest: Vec<Leaf>,
     /// Routes that end here.
-    end: Vec<Entry>,
+    end: Vec<Leaf>,
 }
 
 impl Node {
-    fn find<'t>(&'t self, mut segments: std::str::Split<'_, char>, found: &mut Vec<&'t Entry>) {
+    fn find<'t>(&'t self, mut segments: std::str::Split<'_, char>, found: &mut Vec<&'t Leaf>) {
         let Some(segment) = segments.next() else {
             return found.extend(&self.end);
         };
@@ -202,49 +208,52 @@ impl Node {
 
 impl EffectTable {
     /// Adds a route of a product.
-    pub fn add(&mut self, product: u32, route: Route, effect: Effect) {
+    pub fn add(&mut self, product: u32, route: &Route, effect: Effect) {
+        let leaf = Leaf {
+            method: route.method.clone(),
+            operation: route.operation.clone(),
+            effect,
+            product,
+        };
         let mut node = &mut self.root;
         for part in &route.parts {
             node = match part {
                 Part::Text(text) => node.fixed.entry(text.clone()).or_default(),
                 Part::One => node.one.get_or_insert_default(),
-                Part::Rest => {
-                    node.rest.push((route, effect, product));
-                    return;
-                }
+                Part::Rest => return node.rest.push(leaf),
             };
         }
-        node.end.push((route, effect, product));
+        node.end.push(leaf);
     }
 
     /// The worst effect that any product gives the request; `None`: no route fits, so it has no effect class.
     #[must_use]
     pub fn worst(&self, method: &str, path: &str, body: Option<&Value>) -> Option<Effect> {
-        self.fitting(method, path, body).map(|(_, effect, _)| *effect).max()
+        self.fitting(method, path, body).map(|leaf| leaf.effect).max()
     }
 
     /// The worst effect that this one product gives it.
     #[must_use]
     pub fn of_product(&self, product: u32, method: &str, path: &str, body: Option<&Value>) -> Option<Effect> {
         self.fitting(method, path, body)
-            .filter(|(_, _, of)| *of == product)
-            .map(|(_, effect, _)| *effect)
+            .filter(|leaf| leaf.product == product)
+            .map(|leaf| leaf.effect)
             .max()
     }
 
     /// Who gives the request that effect or a worse one, for error texts.
     pub fn blame<'t>(&'t self, method: &'t str, path: &str, body: Option<&'t Value>) -> impl Iterator<Item = (u32, Effect)> + 't {
-        self.fitting(method, path, body).map(|(_, effect, product)| (*product, *effect))
+        self.fitting(method, path, body).map(|leaf| (leaf.product, leaf.effect))
     }
 
-    fn fitting<'t>(&'t self, method: &'t str, path: &str, body: Option<&'t Value>) -> impl Iterator<Item = &'t Entry> + 't {
+    fn fitting<'t>(&'t self, method: &'t str, path: &str, body: Option<&'t Value>) -> impl Iterator<Item = &'t Leaf> + 't {
         let mut segments = bare(path).split('/');
         segments.next();
         let mut found = Vec::new();
         self.root.find(segments, &mut found);
         found
             .into_iter()
-            .filter(move |(route, ..)| route.takes(method) && route.operation_fits(body))
+            .filter(move |leaf| takes(&leaf.method, method) && operation_fits(leaf.operation.as_ref(), body))
     }
 }
 
@@ -294,9 +303,9 @@ mod tests {
     #[test]
     fn the_worst_effect_counts_and_none_is_none() {
         let mut table = EffectTable::default();
-        table.add(0, route("GET /health"), Effect::Identify);
-        table.add(1, route("GET /health"), Effect::Infer);
-        table.add(2, route("GET /{any...}"), Effect::Identify);
+        table.add(0, &route("GET /health"), Effect::Identify);
+        table.add(1, &route("GET /health"), Effect::Infer);
+        table.add(2, &route("GET /{any...}"), Effect::Identify);
         assert_eq!(table.worst("GET", "/health", None), Some(Effect::Infer));
         assert_eq!(table.worst("HEAD", "/health", None), Some(Effect::Infer));
         assert_eq!(table.of_product(0, "GET", "/health", None), Some(Effect::Identify));

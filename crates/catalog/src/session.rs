@@ -354,7 +354,7 @@ impl Session {
             Some(id) => Some(self.session_sig(request, id)?),
             None => None,
         };
-        if session.is_none() && self.catalog.permit(known, &request.method, &path, Some(&body), false).is_err() {
+        if session.is_none() && !self.catalog.permits(request, known, &path, &body) {
             return None;
         }
         Some(Ask {
@@ -432,7 +432,7 @@ impl Session {
 
     fn about_models(&mut self, number: u32) -> Option<Ask> {
         if self.names.as_ref().is_none_or(|(of, _)| *of != number) {
-            let names = crate::read::model_names(&self.catalog, self.catalog.nth(number), &self.record);
+            let names = crate::read::model_names(self.catalog.nth(number), &self.record);
             self.names = Some((number, names));
         }
         self.about_named(number)

@@ -39,7 +39,8 @@ pub(crate) fn data_folder() -> Option<PathBuf> {
 
 /// A runtime for the lake's own work.
 pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    tokio::runtime::Builder::new_current_thread()
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
         .enable_all()
         // Files are read and written on these; more would only wait for the same disk.
         .max_blocking_threads(4)

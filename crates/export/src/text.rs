@@ -89,8 +89,9 @@ struct Escaping;
 
 impl Formatter for Escaping {
     fn write_string_fragment<W: ?Sized + io::Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
-        // Nearly all of it is plain ASCII, which is told without looking at each character.
-        if fragment.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
+        // Nearly all of it is plain ASCII, which is told many bytes at a time: the loop does not end early on purpose.
+        let odd = fragment.bytes().fold(false, |odd, byte| odd | !(0x20..0x7f).contains(&byte));
+        if !odd {
             return writer.write_all(fragment.as_bytes());
         }
         let mut from = 0;

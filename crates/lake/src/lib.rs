@@ -106,7 +106,7 @@ impl Lake {
     /// [`Error::NotALake`] if the folder holds none.
     pub async fn open(dir: impl AsRef<Path>) -> Result<Self, Error> {
         let dir = dir.as_ref();
-        if !log_of(dir, Table::Observations).is_dir() {
+        if !Table::ALL.into_iter().any(|table| log_of(dir, table).is_dir()) {
             return Err(Error::NotALake(dir.to_owned()));
         }
         Ok(Self::over(dir))
@@ -116,10 +116,11 @@ impl Lake {
     ///
     /// # Errors
     ///
-    /// If a table can be neither opened nor created.
+    /// If the folder can be neither read nor written to.
     pub async fn open_or_create(dir: impl AsRef<Path>) -> Result<Self, Error> {
         let lake = Self::over(dir.as_ref());
-        lake.writer.lock().await.ready().await?;
+        // The first that is written to; the others are made when there is something for them.
+        lake.writer.lock().await.table(Table::Scans).await?;
         Ok(lake)
     }
 

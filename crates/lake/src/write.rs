@@ -25,6 +25,9 @@ use crate::{Error, Lake, Table, load, unloaded};
 /// again at what is already there.
 const APPLICATION: &str = "vigie.append";
 
+/// A checkpoint is written after this many commits: delta-rs' own default, which the tables do not change.
+const CHECKPOINT: u64 = 100;
+
 /// How often a commit is tried against other writers. Each attempt that fails means that another one succeeded.
 const ATTEMPTS: u32 = 200;
 
@@ -71,7 +74,6 @@ impl Lake {
         drop(keys);
 
         let mut writer = self.writer.lock().await;
-        writer.ready().await?;
         // What is there already must not leave states behind.
         writer.drop_present(&mut prepared).await?;
         // Neighbours say the same things: sorted, they compress.
@@ -108,7 +110,6 @@ impl Lake {
     /// If it cannot be written.
     pub async fn record_scan(&self, scan: &Scan, now: Timestamp) -> Result<(), Error> {
         let mut writer = self.writer.lock().await;
-        writer.ready().await?;
         for attempt in 1..=ATTEMPTS {
             let mut batch = Batch::new(Table::Scans);
             scan.put(&mut batch, now);
@@ -161,24 +162,34 @@ impl Writer {
         }
     }
 
-    /// Opens every table, creates those that are missing and adds the columns that an older version did not have.
-    pub(crate) async fn ready(&mut self) -> Result<(), Error> {
-        for table in Table::ALL {
-            if self.tables.contains_key(&table) {
-                continue;
-            }
-            let delta = match load(&self.dir, table).await? {
-                Some(delta) => grown(delta, table).await,
-                None => self.created(table).await,
+    /// A table that is there, as this process last saw it, with the columns that an older version did not have; `None`: nobody
+    /// has written to it yet.
+    async fn opened(&mut self, table: Table) -> Result<Option<&mut DeltaTable>, Error> {
+        if !self.tables.contains_key(&table) {
+            let Some(delta) = load(&self.dir, table).await? else {
+                return Ok(None);
             };
-            let delta = delta.map_err(|source| Error::Open {
-                dir: self.dir.clone(),
-                table,
-                source: Box::new(source),
-            })?;
+            let delta = grown(delta, table).await.map_err(|source| self.cannot_open(table, source))?;
             self.tables.insert(table, delta);
         }
-        Ok(())
+        Ok(self.tables.get_mut(&table))
+    }
+
+    /// A table, made if it is not there: a scan that meets no tools makes none for them.
+    pub(crate) async fn table(&mut self, table: Table) -> Result<&mut DeltaTable, Error> {
+        if self.opened(table).await?.is_none() {
+            let delta = self.created(table).await.map_err(|source| self.cannot_open(table, source))?;
+            self.tables.insert(table, delta);
+        }
+        self.tables.get_mut(&table).ok_or_else(|| Error::NotALake(self.dir.clone()))
+    }
+
+    fn cannot_open(&self, table: Table, source: DeltaTableError) -> Error {
+        Error::Open {
+            dir: self.dir.clone(),
+            table,
+            source: Box::new(source),
+        }
     }
 
     async fn created(&self, table: Table) -> Result<DeltaTable, DeltaTableError> {
@@ -215,11 +226,13 @@ impl Writer {
         }
     }
 
-    async fn refresh(&mut self, table: Table) -> Result<&mut DeltaTable, Error> {
-        let Some(delta) = self.tables.get_mut(&table) else {
-            return Err(Error::NotALake(self.dir.clone()));
-        };
-        delta.update_state().await.map_err(|source| wrap_read(table, source))?;
+    /// A table with what other writers added to it. What is then found missing is committed on top of exactly this version.
+    async fn refreshed(&mut self, table: Table) -> Result<&mut DeltaTable, Error> {
+        let seen = self.tables.contains_key(&table);
+        let delta = self.table(table).await?;
+        if seen {
+            delta.update_state().await.map_err(|source| wrap_read(table, source))?;
+        }
         Ok(delta)
     }
 
@@ -228,7 +241,7 @@ impl Writer {
         if wanted.is_empty() {
             return Ok(Vec::new());
         }
-        let delta = self.refresh(table).await?.clone();
+        let delta = self.refreshed(table).await?.clone();
         let known = self.ids.entry(table).or_default();
         if known.ids.len() > 2 * REMEMBERED {
             *known = Ids::default();
@@ -259,6 +272,14 @@ impl Writer {
 
     /// Stores the contents that the table does not hold yet; gives how many.
     pub(crate) async fn put_contents(&mut self, table: Table, wanted: &[(i64, &Prepared<'_>)], put: Put) -> Result<usize, Error> {
+        if self.opened(table).await?.is_none() {
+            // A table is made for its first row, not before.
+            let mut batch = Batch::new(table);
+            wanted.iter().for_each(|(_, one)| put(one, &mut batch));
+            if built(table, batch)?.is_none() {
+                return Ok(0);
+            }
+        }
         for attempt in 1..=ATTEMPTS {
             let missing = self.missing(table, wanted).await?;
             let mut batch = Batch::new(table);
@@ -304,7 +325,7 @@ impl Writer {
         let (Some(from), Some(until)) = (seen().min(), seen().max()) else {
             return Ok(());
         };
-        let delta = self.refresh(table).await?.clone();
+        let delta = self.refreshed(table).await?.clone();
         let files = files_of(&delta).map_err(|source| wrap_read(table, source))?;
         let mut present: HashSet<Key> = HashSet::new();
         {
@@ -336,9 +357,8 @@ impl Writer {
             table,
             source: Box::new(source),
         };
-        let Some(delta) = self.tables.get_mut(&table) else {
-            return Err(Error::NotALake(self.dir.clone()));
-        };
+        let folder = self.dir.join(table.name());
+        let delta = self.table(table).await?;
         let mut writer = RecordBatchWriter::for_table(delta)
             .map_err(wrap)?
             .with_writer_properties(properties(table));
@@ -346,14 +366,17 @@ impl Writer {
         writer.write(batch).await.map_err(wrap)?;
         let adds = writer.flush().await.map_err(wrap)?;
 
-        let folder = self.dir.join(table.name());
         let mut durable: Vec<PathBuf> = adds.iter().map(|add| folder.join(&add.path)).collect();
         durable.extend(adds.iter().filter_map(|add| Some(folder.join(&add.path).parent()?.to_owned())));
         durable.push(folder.clone());
         sync(durable).await?;
 
         // The version is of no use to vigie: what counts is that two commits with one application conflict.
-        let properties = CommitProperties::default().with_application_transaction(Transaction::new(APPLICATION, 0));
+        let next = delta.version().map_or(0, |version| version + 1);
+        let properties = CommitProperties::default()
+            .with_application_transaction(Transaction::new(APPLICATION, 0))
+            // Old entries of the log can go once a checkpoint stands for them, so nobody looks for them between two.
+            .with_cleanup_expired_logs(Some((next + 1) % CHECKPOINT == 0));
         let operation = DeltaOperation::Write {
             mode: SaveMode::Append,
             partition_by: table.spec().partition.map(|column| vec![column.to_owned()]),
@@ -365,6 +388,7 @@ impl Writer {
             .await;
         match commit {
             Ok(commit) => {
+                delta.state = Some(commit.snapshot());
                 let log = folder.join("_delta_log");
                 sync(vec![log.join(format!("{:020}.json", commit.version())), log]).await?;
                 Ok(true)
@@ -385,7 +409,7 @@ impl Writer {
         let spread = u64::from(nanos ^ std::process::id().wrapping_mul(0x9e37_79b9)) % 20;
         let millis = u64::from(attempt.min(20)) * 2 + spread;
         tokio::time::sleep(Duration::from_millis(millis)).await;
-        self.refresh(table).await?;
+        self.refreshed(table).await?;
         Ok(())
     }
 }
@@ -434,7 +458,7 @@ fn conformed(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, del
 }
 
 fn properties(table: Table) -> WriterProperties {
-    let level = ZstdLevel::try_new(6).unwrap_or_default();
+    let level = ZstdLevel::try_new(1).unwrap_or_default();
     let mut properties = WriterProperties::builder().set_compression(Compression::ZSTD(level));
     if table == Table::Observations {
         // Instants hardly repeat; their differences are small.

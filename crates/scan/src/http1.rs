@@ -169,40 +169,46 @@ impl Receiving {
 
 /// The bytes of a request.
 fn written(request: &RequestLine, manners: &Manners) -> Result<Vec<u8>, String> {
-    let mut out = Vec::with_capacity(256 + request.path.len() + request.body.len());
+    fn put(out: &mut Vec<u8>, parts: &[&str]) {
+        for part in parts {
+            out.extend_from_slice(part.as_bytes());
+        }
+    }
     let token = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
-    let value = |text: &str| text.bytes().all(|b| b == b'\t' || (b' '..0x7f).contains(&b) || b >= 0x80);
+    let value = |text: &str| text.bytes().all(|b| b == b'\t' || (b >= b' ' && b != 0x7f));
     if !token(&request.method) || !token(&request.path) {
         return Err("the method or the path holds what HTTP cannot carry".to_owned());
     }
-    let mut put = |name: &str, text: &str| -> Result<(), String> {
-        if !token(name) || name.contains(':') || !value(text) {
-            return Err(format!("the header {name:?} holds what HTTP cannot carry"));
-        }
-        for part in [name, ": ", text, "\r\n"] {
-            out.extend_from_slice(part.as_bytes());
-        }
-        Ok(())
-    };
+    if let Some((name, _)) = request
+        .headers
+        .iter()
+        .find(|(name, text)| !token(name) || name.contains(':') || !value(text))
+    {
+        return Err(format!("the header {name:?} holds what HTTP cannot carry"));
+    }
+    if !value(&manners.authority) || !value(&manners.user_agent) {
+        return Err("the host's name or the user agent holds what HTTP cannot carry".to_owned());
+    }
     let has = |name: &str| request.headers.iter().any(|(n, _)| n == name);
-    put("host", &manners.authority)?;
-    put("user-agent", &manners.user_agent)?;
+    let mut out = Vec::with_capacity(512 + request.body.len());
+    put(
+        &mut out,
+        &[&request.method, " ", &request.path, " HTTP/1.1\r\nhost: ", &manners.authority],
+    );
+    put(&mut out, &["\r\nuser-agent: ", &manners.user_agent]);
     if !has("accept") {
-        put("accept", "*/*")?;
+        put(&mut out, &["\r\naccept: */*"]);
     }
     for (name, text) in &request.headers {
-        put(name, text)?;
+        put(&mut out, &["\r\n", name, ": ", text]);
     }
     if !request.body.is_empty() && !has("content-type") {
-        put("content-type", "application/json")?;
+        put(&mut out, &["\r\ncontent-type: application/json"]);
     }
     if !request.body.is_empty() || matches!(request.method.as_str(), "POST" | "PUT" | "PATCH") {
-        put("content-length", &request.body.len().to_string())?;
+        put(&mut out, &["\r\ncontent-length: ", &request.body.len().to_string()]);
     }
-    let line = format!("{} {} HTTP/1.1\r\n", request.method, request.path);
-    out.splice(0..0, line.bytes());
-    out.extend_from_slice(b"\r\n");
-    out.extend_from_slice(request.body.as_bytes());
+    put(&mut out, &["\r\n\r\n", &request.body]);
     Ok(out)
 }
 

@@ -4,6 +4,8 @@
 //! A client library's view of a reply leaves out what a scan looks for (what came instead of HTTP, the order of headers), and its
 //! machinery for many requests at once costs more than the rest of a probe; the parser of heads is its own, `httparse`.
 
+use std::mem::MaybeUninit;
+
 use bytes::{Buf as _, BytesMut};
 
 /// The most bytes of a head.
@@ -131,14 +133,14 @@ fn end_of_head(bytes: &[u8], from: usize) -> Option<usize> {
 }
 
 fn parse(bytes: &[u8]) -> Result<Head, Malformed> {
-    let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
-    let mut response = httparse::Response::new(&mut headers);
+    let mut headers = [const { MaybeUninit::uninit() }; MAX_HEADERS];
+    let mut response = httparse::Response::new(&mut []);
     let mut config = httparse::ParserConfig::default();
     config
         .allow_spaces_after_header_name_in_responses(true)
         .allow_obsolete_multiline_headers_in_responses(true)
         .ignore_invalid_headers_in_responses(true);
-    match config.parse_response(&mut response, bytes) {
+    match config.parse_response_with_uninit_headers(&mut response, bytes, &mut headers) {
         Ok(httparse::Status::Complete(_)) => {}
         Err(httparse::Error::TooManyHeaders) => return Err(Malformed::TooLarge),
         Ok(httparse::Status::Partial) | Err(_) => return Err(Malformed::NotHttp),
@@ -149,9 +151,14 @@ fn parse(bytes: &[u8]) -> Result<Head, Malformed> {
         headers: response
             .headers
             .iter()
-            .map(|header| (header.name.to_ascii_lowercase(), String::from_utf8_lossy(header.value).into_owned()))
+            .map(|header| (header.name.to_ascii_lowercase(), text(header.value)))
             .collect(),
     })
+}
+
+/// A value as text; nearly all are, and need no second look.
+fn text(value: &[u8]) -> String {
+    std::str::from_utf8(value).map_or_else(|_| String::from_utf8_lossy(value).into_owned(), str::to_owned)
 }
 
 /// What comes next in a body.
