@@ -300,17 +300,25 @@ fn host_capabilities(models: &Known<Vec<Model>>) -> Known<Vec<Capability>> {
     }
 }
 
+/// The first characters of a text, white space folded; the rest of a long page is not looked at.
+fn beginning(text: &str, characters: usize) -> String {
+    let mut out = String::new();
+    for word in text.split_whitespace() {
+        if !out.is_empty() {
+            out.push(' ');
+        }
+        out.push_str(word);
+        if out.chars().count() >= characters {
+            break;
+        }
+    }
+    out.chars().take(characters).collect()
+}
+
 fn told(product: &Product, rule: &str, weight: EvidenceWeight, why: &str, view: &View) -> Evidence {
     let request = &view.exchange.request;
     let seen = if why.is_empty() {
-        let text: String = view
-            .text()
-            .split_whitespace()
-            .collect::<Vec<_>>()
-            .join(" ")
-            .chars()
-            .take(80)
-            .collect();
+        let text = beginning(view.text(), 80);
         format!("{} {text}", view.reply().map_or(0, |reply| reply.status)).trim().to_owned()
     } else {
         why.to_owned()

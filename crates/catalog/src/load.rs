@@ -99,7 +99,7 @@ impl Loader {
     fn load(mut self, files: &Files, texts: &[(&str, &str)], floor: Option<&Catalog>) -> Result<Catalog, Vec<Diagnostic>> {
         let catalog = self
             .parse(texts)
-            .and_then(|(openings, markers, products)| self.compile(files, openings, &markers, products, floor));
+            .and_then(|(openings, markers, products)| self.compile(files, openings, markers, products, floor));
         match catalog {
             Some(catalog) if self.diagnostics.is_empty() => Ok(catalog),
             _ => {
@@ -221,7 +221,7 @@ impl Loader {
         &mut self,
         files: &Files,
         openings: OpeningsFile,
-        markers: &Markers,
+        markers: Markers,
         parsed: Vec<Parsed>,
         floor: Option<&Catalog>,
     ) -> Option<Catalog> {
@@ -319,7 +319,7 @@ impl Loader {
             floor: floor.map(|floor| Arc::new((floor.effects.clone(), floor.by_id.clone()))),
             memory: crate::memory::Memory::default(),
             index,
-            markers: markers.clone(),
+            markers,
             hash,
             date: openings.date,
             root,

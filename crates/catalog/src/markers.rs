@@ -1,22 +1,29 @@
 //! Words that classify prompts, models and tools (`catalog/markers.yaml`).
 
-use std::sync::OnceLock;
+use std::collections::HashMap;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
-use regex::{RegexSet, RegexSetBuilder};
+use regex::bytes::{RegexSet, RegexSetBuilder};
 use vigie_model::{PromptClass, TextPrint, ToolRisk, sha256};
 
 use crate::rule::MarkersFile;
 
+/// The longest text whose print is remembered, in bytes, and how many are: the models of the world share few templates, and a
+/// hostile network that invents them makes no memory grow.
+const MAX_REMEMBERED: (usize, usize) = (8 << 10, 128);
+
 /// Compiled markers. Lower bounds: a text that fits none may still be what they look for.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Markers {
     names: Words,
     uncensored: Words,
     defaults: Words,
     tools: Vec<(ToolRisk, Words)>,
+    prints: Mutex<HashMap<String, TextPrint>>,
 }
 
-/// Expressions of which one has to fit, whatever the case.
+/// Expressions of which one has to fit, whatever the case. They are English words, so bytes are looked at: characters would make
+/// the automata ten times as large.
 #[derive(Clone, Debug)]
 struct Words {
     list: Vec<String>,
@@ -27,6 +34,7 @@ impl Words {
     fn compile(list: &[String]) -> Result<RegexSet, String> {
         RegexSetBuilder::new(list)
             .case_insensitive(true)
+            .unicode(false)
             .size_limit(1 << 20)
             .build()
             .map_err(|error| error.to_string())
@@ -36,7 +44,7 @@ impl Words {
         // Empty only for words that were never checked and are wrong: the tests compile all that a build carries.
         self.compiled
             .get_or_init(|| Self::compile(&self.list).unwrap_or_default())
-            .is_match(text)
+            .is_match(text.as_bytes())
     }
 }
 
@@ -66,6 +74,7 @@ impl Markers {
                 .iter()
                 .map(|(risk, list)| Ok((*risk, set(list)?)))
                 .collect::<Result<_, String>>()?,
+            prints: Mutex::default(),
         })
     }
 
@@ -78,6 +87,23 @@ impl Markers {
     /// Hash and class of a prompt or template; white space is folded first, so that the same text has one hash everywhere.
     #[must_use]
     pub fn print(&self, text: &str) -> TextPrint {
+        let (longest, most) = MAX_REMEMBERED;
+        if text.len() > longest {
+            return self.look_at(text);
+        }
+        if let Some(print) = self.prints.lock().unwrap_or_else(PoisonError::into_inner).get(text) {
+            return print.clone();
+        }
+        let print = self.look_at(text);
+        let mut prints = self.prints.lock().unwrap_or_else(PoisonError::into_inner);
+        if prints.len() >= most {
+            prints.clear();
+        }
+        prints.insert(text.to_owned(), print.clone());
+        print
+    }
+
+    fn look_at(&self, text: &str) -> TextPrint {
         let folded = text.split_whitespace().collect::<Vec<_>>().join(" ");
         let class = if folded.is_empty() {
             PromptClass::Empty

@@ -86,10 +86,15 @@ thread_local! {
 
 /// Reads rules whose expressions are known to be right: they are compiled when they are first used, not before.
 pub(crate) fn compile_later<T>(read: impl FnOnce() -> T) -> T {
-    let before = LATER.replace(true);
-    let done = read();
-    LATER.set(before);
-    done
+    struct Back(bool);
+    impl Drop for Back {
+        // Also when reading panics.
+        fn drop(&mut self) {
+            LATER.set(self.0);
+        }
+    }
+    let _back = Back(LATER.replace(true));
+    read()
 }
 
 /// Whether expressions that are read now are compiled when they are first used.
