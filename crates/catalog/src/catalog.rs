@@ -265,6 +265,7 @@ pub struct Catalog {
     pub(crate) effects: EffectTable,
     pub(crate) floor: Option<Arc<(EffectTable, BTreeMap<String, u32>)>>,
     pub(crate) memory: crate::memory::Memory,
+    pub(crate) dialogues: crate::dialogue::Dialogues,
     pub(crate) index: Index,
     pub(crate) markers: Markers,
     pub(crate) hash: String,

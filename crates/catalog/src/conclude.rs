@@ -1,5 +1,7 @@
 //! From a conversation to what it says: identity, exposure, deception.
 
+use std::sync::Arc;
+
 use vigie_model::{Activity, Capability, Deception, Evidence, EvidenceWeight, Exposure, Identity, Known, Leak, Model, Tell, Why};
 
 use crate::catalog::Product;
@@ -25,7 +27,28 @@ pub struct Conclusion {
 impl Session {
     /// Draws the conclusion. `measured` is what the fixtures measured of a product: the highest confidence it may have.
     #[must_use]
-    pub fn conclude(&self, measured: &dyn Fn(&str) -> f64) -> Conclusion {
+    pub fn conclude(&mut self, measured: &dyn Fn(&str) -> f64) -> Conclusion {
+        let known = self.turn.as_ref().and_then(|turn| turn.conclusion.get()).cloned();
+        let mut conclusion = match known {
+            Some(known) => Conclusion::clone(&known),
+            None => {
+                self.read_up();
+                let conclusion = self.draw();
+                if let Some(turn) = &self.turn {
+                    let _ = turn.conclusion.set(Arc::new(conclusion.clone()));
+                }
+                conclusion
+            }
+        };
+        let identity = &mut conclusion.identity;
+        if let Known::Known(product) = &identity.product {
+            identity.confidence = round(identity.confidence.min(measured(product)));
+        }
+        conclusion
+    }
+
+    /// What the record says; the confidence is that of the evidence alone.
+    fn draw(&self) -> Conclusion {
         let named = self.named();
         let winner = named.first().map(|number| self.catalog.nth(*number));
         let seen = &self.record;
@@ -60,7 +83,7 @@ impl Session {
             .and_then(|number| self.tallies.get(number))
             .copied()
             .unwrap_or_default();
-        let confidence = winner.map_or(0.0, |product| round(certainty(tally).min(measured(&product.id))));
+        let confidence = winner.map_or(0.0, |_| certainty(tally));
         let product = match winner {
             Some(product) => Known::Known(product.id.clone()),
             None if spoke_http => Known::unknown_because(Why::NotCarried, "no product of the catalogue fits what it answered"),

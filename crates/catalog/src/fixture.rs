@@ -221,7 +221,13 @@ impl Fixture {
     #[must_use]
     pub fn replay(&self, catalog: &Arc<Catalog>, measured: &Measured) -> Replay {
         let authority = format!("127.0.0.1:{}", self.head.port);
-        let mut session = Session::new(Arc::clone(catalog), self.head.port, authority, Limits::default());
+        let session = Session::new(Arc::clone(catalog), self.head.port, authority, Limits::default());
+        self.replay_in(session, measured)
+    }
+
+    /// The same in a conversation that the caller began.
+    #[must_use]
+    pub fn replay_in(&self, mut session: Session, measured: &Measured) -> Replay {
         let mut missing = Vec::new();
         while let Some(ask) = session.next_ask() {
             let request = &ask.request;

@@ -7,6 +7,7 @@
 mod catalog;
 mod clause;
 mod conclude;
+mod dialogue;
 mod embedded;
 mod explain;
 pub mod fixture;

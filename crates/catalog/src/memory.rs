@@ -62,26 +62,45 @@ fn lasting(headers: &[(String, String)]) -> impl Iterator<Item = &(String, Strin
     headers.iter().filter(|(name, _)| name != PASSING)
 }
 
+impl Known {
+    /// Whether a reply says the same.
+    pub(crate) fn says(&self, reply: &Reply) -> bool {
+        self.status == reply.status && self.body == reply.body && lasting(&self.headers).eq(lasting(&reply.headers))
+    }
+
+    /// How much of it is kept.
+    pub(crate) fn bytes(&self) -> usize {
+        self.body.len() + self.headers.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>()
+    }
+}
+
 impl Memory {
-    pub(crate) fn recall(&self, reply: &Reply, places: &[Place]) -> Recalled {
+    /// A reply's hash, the same for all that say the same; `None`: it is too long to be remembered.
+    pub(crate) fn hash(&self, reply: &Reply) -> Option<u64> {
         if reply.body.len() > MAX_BODY {
-            return Recalled::New;
+            return None;
         }
         let mut hasher = self.keys.build_hasher();
         reply.status.hash(&mut hasher);
-        places.hash(&mut hasher);
         for header in lasting(&reply.headers) {
             header.hash(&mut hasher);
         }
         reply.body.hash(&mut hasher);
-        let key = hasher.finish();
+        Some(hasher.finish())
+    }
+
+    pub(crate) fn recall(&self, reply: &Reply, places: &[Place]) -> Recalled {
+        let Some(hash) = self.hash(reply) else {
+            return Recalled::New;
+        };
+        let key = self.keys.hash_one((hash, places));
         let mut met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = met.known.get(&key) {
-            let same = known.status == reply.status
-                && known.places == places
-                && known.body == reply.body
-                && lasting(&known.headers).eq(lasting(&reply.headers));
-            return if same { Recalled::Known(Arc::clone(known)) } else { Recalled::New };
+            return if known.places == places && known.says(reply) {
+                Recalled::Known(Arc::clone(known))
+            } else {
+                Recalled::New
+            };
         }
         if met.once.len() >= MAX_NOTED {
             met.once.clear();
@@ -93,23 +112,23 @@ impl Memory {
         }
     }
 
-    pub(crate) fn keep(&self, key: u64, reply: &Reply, places: &[Place], fitting: &[RuleRef], json: Option<Arc<Value>>) {
-        let known = Known {
+    pub(crate) fn keep(&self, key: u64, reply: &Reply, places: &[Place], fitting: &[RuleRef], json: Option<Arc<Value>>) -> Arc<Known> {
+        let known = Arc::new(Known {
             status: reply.status,
             headers: reply.headers.clone(),
             body: reply.body.clone(),
             places: places.to_vec(),
             fitting: fitting.to_vec(),
             json,
-        };
-        let headers: usize = reply.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+        });
         let mut met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
-        met.bytes += reply.body.len() + headers;
+        met.bytes += known.bytes();
         if met.bytes > MAX_BYTES {
             met.known.clear();
-            met.bytes = reply.body.len() + headers;
+            met.bytes = known.bytes();
         }
-        met.known.insert(key, Arc::new(known));
+        met.known.insert(key, Arc::clone(&known));
+        known
     }
 }
 

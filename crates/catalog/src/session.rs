@@ -10,7 +10,8 @@ use vigie_model::{EvidenceWeight, Exchange, FailureKind, RequestLine};
 
 use crate::catalog::{Catalog, Request};
 use crate::clause::{Place, Seen, SigId};
-use crate::memory::Recalled;
+use crate::dialogue::Turn;
+use crate::memory::{Known, Recalled};
 use crate::rule::{Purpose, ReplyEnd};
 use crate::view::View;
 
@@ -162,12 +163,17 @@ pub struct Session {
     pub(crate) tallies: BTreeMap<u32, Tally>,
     /// The models of a product, as its lists name them, until another list comes.
     names: Option<(u32, Vec<String>)>,
+    /// Where this conversation is among those that were had before, while it goes like one of them or may teach one.
+    pub(crate) turn: Option<Arc<Turn>>,
+    /// What was said since and is not in the record yet: it was met in this place before.
+    unread: Vec<(Ask, Exchange)>,
 }
 
 impl Session {
     /// A conversation that has not begun. `authority` is what stands in `Host` (`127.0.0.1:11434`).
     #[must_use]
     pub fn new(catalog: Arc<Catalog>, port: u16, authority: impl Into<String>, limits: Limits) -> Self {
+        let turn = Some(catalog.dialogues.begin(port, &limits));
         Self {
             catalog,
             record: Record::default(),
@@ -184,13 +190,9 @@ impl Session {
             hits: BTreeSet::new(),
             tallies: BTreeMap::new(),
             names: None,
+            turn,
+            unread: Vec::new(),
         }
-    }
-
-    /// The product that the evidence names so far.
-    #[must_use]
-    pub fn product(&self) -> Option<&str> {
-        self.winner().map(|number| self.catalog.nth(number).id.as_str())
     }
 
     /// Says that nothing more is to be asked (a deadline, an interrupt).
@@ -200,6 +202,9 @@ impl Session {
 
     /// Counts a request that was sent in another speech (TLS, HTTP/2) than the one that is answered.
     pub fn spent(&mut self) {
+        // How much may still be asked is no longer what the replies alone say.
+        self.read_up();
+        self.turn = None;
         self.sent += 1;
     }
 
@@ -232,7 +237,15 @@ impl Session {
         if self.over {
             return None;
         }
-        let ask = self.choose();
+        let known = self.turn.as_ref().and_then(|turn| turn.next.get().cloned());
+        let ask = known.unwrap_or_else(|| {
+            self.read_up();
+            let ask = self.choose();
+            if let Some(turn) = &self.turn {
+                let _ = turn.next.set(ask.clone());
+            }
+            ask
+        });
         match &ask {
             Some(ask) => match &ask.target {
                 Target::Model(name) => {
@@ -251,7 +264,8 @@ impl Session {
     /// Gives back what was said, in order.
     #[must_use]
     pub fn into_exchanges(self) -> Vec<Exchange> {
-        self.record.views.into_iter().map(|view| view.exchange).collect()
+        let unread = self.unread.into_iter().map(|(_, exchange)| exchange);
+        self.record.views.into_iter().map(|view| view.exchange).chain(unread).collect()
     }
 
     fn choose(&mut self) -> Option<Ask> {
@@ -494,8 +508,35 @@ impl Session {
 
     /// Takes what became of a request.
     pub fn answer(&mut self, ask: &Ask, exchange: Exchange) {
-        let failure = exchange.failure.as_ref().map(|failure| failure.kind);
+        let hash = crate::dialogue::leads(&self.catalog.memory, exchange.reply.as_ref());
+        let next = match (&self.turn, hash, &exchange.reply) {
+            (Some(turn), Some(hash), Some(reply)) => turn.after(hash, reply),
+            _ => None,
+        };
+        if next.is_some() {
+            self.turn = next;
+            self.unread.push((ask.clone(), exchange));
+            return;
+        }
+        self.read_up();
+        let remembered = self.read(ask, exchange);
+        self.turn = match (self.turn.take(), hash, remembered) {
+            (Some(turn), Some(hash), Some(known)) => Some(self.catalog.dialogues.lead(&turn, hash, known)),
+            _ => None,
+        };
+    }
+
+    /// Puts what was passed over into the record, in order.
+    pub(crate) fn read_up(&mut self) {
+        for (ask, exchange) in std::mem::take(&mut self.unread) {
+            self.read(&ask, exchange);
+        }
+    }
+
+    /// Puts an exchange into the record and weighs it; gives what is remembered of its reply.
+    fn read(&mut self, ask: &Ask, exchange: Exchange) -> Option<Arc<Known>> {
         let index = self.record.views.len();
+        let failure = exchange.failure.as_ref().map(|failure| failure.kind);
         self.record.views.push(View::new(exchange));
         match failure {
             None => self.replies += 1,
@@ -540,7 +581,7 @@ impl Session {
                 self.redirect(ask, index, landing);
             }
         }
-        self.weigh(index, &places);
+        self.weigh(index, &places)
     }
 
     fn own_sig(&self, index: usize) -> Option<SigId> {
@@ -589,14 +630,17 @@ impl Session {
         });
     }
 
-    fn weigh(&mut self, index: usize, places: &[Place]) {
+    fn weigh(&mut self, index: usize, places: &[Place]) -> Option<Arc<Known>> {
         let catalog = Arc::clone(&self.catalog);
         let view = &self.record.views[index];
         let recalled = view.reply().map_or(Recalled::New, |reply| catalog.memory.recall(reply, places));
+        let mut remembered = None;
         let fitting = match recalled {
             Recalled::Known(known) => {
                 view.take_json(known.json.as_ref());
-                known.fitting.clone()
+                let fitting = known.fitting.clone();
+                remembered = Some(known);
+                fitting
             }
             other => {
                 let mut fitting = catalog.index.candidates(view, places);
@@ -605,7 +649,7 @@ impl Session {
                     crate::clause::fits(&evidence.look.clause, view)
                 });
                 if let (Recalled::Again(key), Some(reply)) = (other, view.reply()) {
-                    catalog.memory.keep(key, reply, places, &fitting, view.shared_json().cloned());
+                    remembered = Some(catalog.memory.keep(key, reply, places, &fitting, view.shared_json().cloned()));
                 }
                 fitting
             }
@@ -630,6 +674,7 @@ impl Session {
                 self.tallies.insert(number, tally);
             }
         }
+        remembered
     }
 
     fn hits_of(&self, number: u32) -> impl Iterator<Item = &(u32, u32, usize)> {

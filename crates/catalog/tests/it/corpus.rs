@@ -1,7 +1,9 @@
 //! Every fixture, as it is and behind a proxy, against the whole catalogue.
 
-use vigie_catalog::fixture::test;
-use vigie_catalog::{Catalog, Measured, embedded_files};
+use std::sync::Arc;
+
+use vigie_catalog::fixture::{Fixture, test};
+use vigie_catalog::{Catalog, Limits, Measured, Session, embedded_files};
 
 /// The products that the catalogue has at least.
 const PRODUCTS: [&str; 55] = [
@@ -92,6 +94,33 @@ fn every_fixture_is_taken_for_what_it_is() {
     }
     wrong.extend(report.faults);
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// A conversation that was had before is not worked out again: it must ask and say the same as one that remembers nothing.
+#[test]
+fn a_conversation_that_is_remembered_says_the_same() {
+    let (catalog, measured) = (Catalog::embedded(), Measured::embedded());
+    let mut compared = 0;
+    for (name, (head, lines)) in crate::fixtures() {
+        let fixture = Fixture::read(&name, &head, &lines).expect("it parses");
+        let authority = format!("127.0.0.1:{}", fixture.head.port);
+        let limits = Limits::default();
+        let more = Limits {
+            requests: limits.requests + 1,
+            ..limits
+        };
+        // A request that counts and was not seen: this conversation follows no other.
+        let mut alone = Session::new(Arc::clone(&catalog), fixture.head.port, authority, more);
+        alone.spent();
+        let alone = fixture.replay_in(alone, &measured);
+        for _ in 0..4 {
+            let again = fixture.replay(&catalog, &measured);
+            assert_eq!(again.exchanges, alone.exchanges, "{name}");
+            assert_eq!(format!("{:?}", again.conclusion), format!("{:?}", alone.conclusion), "{name}");
+            compared += 1;
+        }
+    }
+    assert!(compared > 900, "{compared}");
 }
 
 #[test]
