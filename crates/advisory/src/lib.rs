@@ -81,10 +81,11 @@ impl Advisories {
         N: AsRef<str>,
         T: AsRef<str>,
     {
-        let files: BTreeMap<String, String> = files
-            .into_iter()
-            .filter(|(name, _)| name.as_ref().ends_with(".json"))
-            .map(|(name, text)| (name.as_ref().to_owned(), text.as_ref().to_owned()))
+        let files: Vec<(N, T)> = files.into_iter().collect();
+        let files: BTreeMap<&str, &str> = files
+            .iter()
+            .map(|(name, text)| (name.as_ref(), text.as_ref()))
+            .filter(|(name, _)| name.ends_with(".json"))
             .collect();
         let mut errors = Vec::new();
         let mut index = None;
@@ -504,10 +505,11 @@ fn stem(name: &str) -> &str {
 
 /// Names without their path, so that the same set has the same hash wherever it lies. Lengths stand in front: no two
 /// sets give the same bytes.
-fn hash(files: &BTreeMap<String, String>) -> String {
-    let mut sorted: Vec<(&str, &str)> = files.iter().map(|(name, text)| (stem(name), text.as_str())).collect();
+fn hash(files: &BTreeMap<&str, &str>) -> String {
+    let mut sorted: Vec<(&str, &str)> = files.iter().map(|(name, text)| (stem(name), *text)).collect();
     sorted.sort_unstable();
-    let mut bytes = Vec::new();
+    let length: usize = sorted.iter().map(|(name, text)| name.len() + text.len() + 16).sum();
+    let mut bytes = Vec::with_capacity(length);
     for part in sorted.into_iter().flat_map(|(name, text)| [name, text]) {
         bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
         bytes.extend_from_slice(part.as_bytes());

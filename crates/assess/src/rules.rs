@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use vigie_catalog::{Kind, Product};
+use vigie_catalog::{Kind, Product, Route};
 use vigie_model::{
     Activity, Confidence, Effect, EvidenceKind, Finding, Known, LeakKind, Model, Observation, Posture, PromptClass, Reach, Severity,
     ToolRisk, Verdict,
@@ -35,9 +35,10 @@ pub(crate) fn findings(observation: &Observation, product: Option<&Product>, tex
     if only_here && product.is_some() {
         found.push(Draft::new("loopback-only", Confidence::High, EvidenceKind::Observed, String::new()));
     }
+    let socket = observation.endpoint.socket().to_string();
     let mut findings: Vec<Finding> = found
         .into_iter()
-        .filter_map(|draft| finish(draft, &look, texts, only_here))
+        .filter_map(|draft| finish(draft, &look, &socket, texts, only_here))
         .collect();
     findings.sort_by(|a, b| {
         b.severity
@@ -114,7 +115,7 @@ impl Look<'_> {
     }
 }
 
-fn finish(draft: Draft, look: &Look<'_>, texts: &Texts, only_here: bool) -> Option<Finding> {
+fn finish(draft: Draft, look: &Look<'_>, socket: &str, texts: &Texts, only_here: bool) -> Option<Finding> {
     let text = texts.get(draft.id)?;
     let mut severity = draft.severity.unwrap_or(text.severity);
     if only_here {
@@ -125,15 +126,14 @@ fn finish(draft: Draft, look: &Look<'_>, texts: &Texts, only_here: bool) -> Opti
             Severity::Info
         });
     }
-    let socket = look.observation.endpoint.socket().to_string();
     let own = look.product.and_then(|product| product.remedies.get(draft.id));
-    let detail = format!("{}{}", draft.detail, text.why);
+    let detail = draft.detail + &text.why;
     Some(Finding {
         id: draft.id.to_owned(),
         severity,
         confidence: draft.confidence,
         evidence: draft.evidence,
-        subject: draft.about.map_or_else(|| socket.clone(), |about| format!("{socket} {about}")),
+        subject: draft.about.map_or_else(|| socket.to_owned(), |about| format!("{socket} {about}")),
         title: text.title.clone(),
         detail,
         remedy: own.unwrap_or(&text.remedy).clone(),
@@ -179,16 +179,18 @@ fn open_inference(look: &Look<'_>, product: &Product) -> Option<Draft> {
 }
 
 fn management_reachable(look: &Look<'_>, product: &Product) -> Option<Draft> {
-    let routes: Vec<String> = product
-        .routes_with(Effect::Write)
-        .into_iter()
-        .chain(product.routes_with(Effect::Load))
-        .map(|route| route.to_string())
-        .collect();
-    if !look.is_open() || routes.is_empty() {
+    if !look.is_open() {
         return None;
     }
-    let some = routes.iter().take(4).cloned().collect::<Vec<_>>().join(", ");
+    let routes: Vec<&str> = product
+        .routes_with(Effect::Write)
+        .chain(product.routes_with(Effect::Load))
+        .map(Route::as_str)
+        .collect();
+    if routes.is_empty() {
+        return None;
+    }
+    let some = routes[..routes.len().min(4)].join(", ");
     let more = if routes.len() > 4 {
         format!(" and {} more", routes.len() - 4)
     } else {

@@ -221,13 +221,11 @@ impl Product {
     }
 
     /// The first routes of that effect, for texts.
-    #[must_use]
-    pub fn routes_with(&self, effect: Effect) -> Vec<&Route> {
+    pub fn routes_with(&self, effect: Effect) -> impl Iterator<Item = &Route> {
         self.routes
             .iter()
-            .filter(|(e, _)| *e == effect)
+            .filter(move |(e, _)| *e == effect)
             .flat_map(|(_, routes)| routes)
-            .collect()
     }
 }
 

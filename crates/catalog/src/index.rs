@@ -2,6 +2,7 @@
 //! literals of all rules, so that the cost of a transcript hardly grows with the number of products.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::OnceLock;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, BuildError};
 
@@ -31,7 +32,9 @@ struct Shelf {
 
 #[derive(Debug, Default)]
 struct Literals {
-    automaton: Option<AhoCorasick>,
+    patterns: Vec<String>,
+    ignore_case: bool,
+    automaton: OnceLock<Option<AhoCorasick>>,
     /// By pattern.
     rules: Vec<Vec<RuleRef>>,
 }
@@ -76,30 +79,42 @@ impl IndexBuilder {
 
 fn literals(map: BTreeMap<String, Vec<RuleRef>>, ignore_case: bool) -> Result<Literals, BuildError> {
     let (patterns, rules): (Vec<_>, Vec<_>) = map.into_iter().unzip();
-    let automaton = if patterns.is_empty() {
-        None
+    let automaton = OnceLock::new();
+    // Most exchanges that some rule looks at never happen: the automata of a build's own rules are made when first used.
+    if !crate::pattern::is_later() {
+        let _ = automaton.set(Some(build(&patterns, ignore_case)?));
+    }
+    Ok(Literals {
+        patterns,
+        ignore_case,
+        automaton,
+        rules,
+    })
+}
+
+fn build(patterns: &[String], ignore_case: bool) -> Result<AhoCorasick, BuildError> {
+    // A table of all transitions is fastest while it stays in the processor's cache.
+    let small = patterns.iter().map(String::len).sum::<usize>() < 4_000;
+    let kind = if small {
+        AhoCorasickKind::DFA
     } else {
-        // A table of all transitions is fastest while it stays in the processor's cache.
-        let small = patterns.iter().map(String::len).sum::<usize>() < 4_000;
-        let kind = if small {
-            AhoCorasickKind::DFA
-        } else {
-            AhoCorasickKind::ContiguousNFA
-        };
-        Some(
-            AhoCorasick::builder()
-                .ascii_case_insensitive(ignore_case)
-                .kind(Some(kind))
-                .build(&patterns)?,
-        )
+        AhoCorasickKind::ContiguousNFA
     };
-    Ok(Literals { automaton, rules })
+    AhoCorasick::builder()
+        .ascii_case_insensitive(ignore_case)
+        .kind(Some(kind))
+        .build(patterns)
 }
 
 impl Literals {
     fn find(&self, text: &[u8], found: &mut Vec<RuleRef>) {
-        let Some(automaton) = &self.automaton else {
+        if self.patterns.is_empty() {
             return;
+        }
+        let made = self.automaton.get_or_init(|| build(&self.patterns, self.ignore_case).ok());
+        let Some(automaton) = made else {
+            // Without an automaton every rule could hold; those that do are found by trying each.
+            return found.extend(self.rules.iter().flatten());
         };
         // A literal may stand in many places: its rules are taken once.
         let mut met = vec![0_u64; self.rules.len().div_ceil(64)];
@@ -123,7 +138,7 @@ impl Index {
             found.extend(&shelf.always);
             let Some(reply) = view.reply() else { continue };
             shelf.body.find(&reply.body[..reply.body.len().min(MAX_SEARCHED)], &mut found);
-            if shelf.head.automaton.is_some() && head.is_empty() {
+            if !shelf.head.patterns.is_empty() && head.is_empty() {
                 for (name, value) in &reply.headers {
                     head.extend([name, ": ", value, "\n"]);
                 }

@@ -898,7 +898,7 @@ impl Scope<'_> {
 
 /// The hash of a catalogue: over the names and texts of its files, in order.
 fn hash_of(files: &Files) -> String {
-    let mut all = String::new();
+    let mut all = String::with_capacity(files.iter().map(|(name, text)| name.len() + text.len() + 2).sum());
     for (name, text) in files {
         all.push_str(name);
         all.push('\0');

@@ -42,7 +42,7 @@ impl Route {
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut words = text.split_whitespace();
         let method = words.next().unwrap_or_default();
-        if !matches!(method, "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS" | "ANY") {
+        if Verb::of(method) == Verb::Other {
             return Err(format!(
                 "{text:?}: a route starts with GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS or ANY"
             ));
@@ -84,7 +84,7 @@ impl Route {
     /// Whether a request is one of this route's; the query never takes part.
     #[must_use]
     pub fn fits(&self, method: &str, path: &str, body: Option<&Value>) -> bool {
-        if !takes(&self.method, method) {
+        if !Verb::of(&self.method).takes(Verb::of(method)) {
             return false;
         }
         let mut segments = bare(path).split('/').skip(1);
@@ -116,9 +116,40 @@ impl Route {
     }
 }
 
-/// Whether a request's method is a route's; a HEAD is judged as a GET too.
-fn takes(route: &str, method: &str) -> bool {
-    route == method || route == "ANY" || (method == "HEAD" && route == "GET")
+/// A method that a route may name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verb {
+    Get,
+    Head,
+    Post,
+    Put,
+    Patch,
+    Delete,
+    Options,
+    Any,
+    /// Of a request: one that no route names.
+    Other,
+}
+
+impl Verb {
+    fn of(method: &str) -> Self {
+        match method {
+            "GET" => Self::Get,
+            "HEAD" => Self::Head,
+            "POST" => Self::Post,
+            "PUT" => Self::Put,
+            "PATCH" => Self::Patch,
+            "DELETE" => Self::Delete,
+            "OPTIONS" => Self::Options,
+            "ANY" => Self::Any,
+            _ => Self::Other,
+        }
+    }
+
+    /// Whether a request's method is this route's; a HEAD is judged as a GET too.
+    fn takes(self, request: Self) -> bool {
+        self == request || self == Self::Any || (request == Self::Head && self == Self::Get)
+    }
 }
 
 fn operation_fits(operation: Option<&(Pointer, String)>, body: Option<&Value>) -> bool {
@@ -166,7 +197,7 @@ impl<'de> Deserialize<'de> for Route {
 /// What the end of a route's path leaves to be told: its effect, whose it is, and what else a request must have.
 #[derive(Clone, Debug)]
 struct Leaf {
-    method: String,
+    method: Verb,
     operation: Option<(Pointer, String)>,
     effect: Effect,
     product: u32,
@@ -210,7 +241,7 @@ impl EffectTable {
     /// Adds a route of a product.
     pub fn add(&mut self, product: u32, route: &Route, effect: Effect) {
         let leaf = Leaf {
-            method: route.method.clone(),
+            method: Verb::of(&route.method),
             operation: route.operation.clone(),
             effect,
             product,
@@ -249,11 +280,12 @@ impl EffectTable {
     fn fitting<'t>(&'t self, method: &'t str, path: &str, body: Option<&'t Value>) -> impl Iterator<Item = &'t Leaf> + 't {
         let mut segments = bare(path).split('/');
         segments.next();
+        let verb = Verb::of(method);
         let mut found = Vec::new();
         self.root.find(segments, &mut found);
         found
             .into_iter()
-            .filter(move |leaf| takes(&leaf.method, method) && operation_fits(leaf.operation.as_ref(), body))
+            .filter(move |leaf| leaf.method.takes(verb) && operation_fits(leaf.operation.as_ref(), body))
     }
 }
 

@@ -246,10 +246,11 @@ impl Engine {
         });
         let mut senders = Vec::new();
         let mut threads = Vec::new();
+        let engine = Arc::new(self.clone());
         for _ in 0..self.options.threads.max(1) {
             let (sender, jobs) = tokio::sync::mpsc::unbounded_channel();
             senders.push(sender);
-            let (engine, shared, events) = (self.clone(), Arc::clone(&shared), events.clone());
+            let (engine, shared, events) = (Arc::clone(&engine), Arc::clone(&shared), events.clone());
             threads.push(std::thread::spawn(move || engine.probe_thread(jobs, &shared, &events)));
         }
         let mut driver = Driver {
@@ -284,7 +285,7 @@ impl Engine {
         let _ = events.send(Event::End { interrupted });
     }
 
-    fn probe_thread(&self, mut jobs: tokio::sync::mpsc::UnboundedReceiver<Job>, shared: &Arc<Shared>, events: &mpsc::SyncSender<Event>) {
+    fn probe_thread(self: &Arc<Self>, mut jobs: tokio::sync::mpsc::UnboundedReceiver<Job>, shared: &Arc<Shared>, events: &mpsc::SyncSender<Event>) {
         let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => runtime,
             Err(error) => {
@@ -307,7 +308,7 @@ impl Engine {
                 if shared.handle.stop.load(Ordering::Relaxed) {
                     continue;
                 }
-                let (engine, shared, events) = (self.clone(), Arc::clone(shared), events.clone());
+                let (engine, shared, events) = (Arc::clone(self), Arc::clone(shared), events.clone());
                 tokio::task::spawn_local(async move {
                     engine.job(job, &shared, &events).await;
                     drop(permit);
