@@ -222,10 +222,7 @@ impl Product {
 
     /// The first routes of that effect, for texts.
     pub fn routes_with(&self, effect: Effect) -> impl Iterator<Item = &Route> {
-        self.routes
-            .iter()
-            .filter(move |(e, _)| *e == effect)
-            .flat_map(|(_, routes)| routes)
+        self.routes.iter().filter(move |(e, _)| *e == effect).flat_map(|(_, routes)| routes)
     }
 }
 

@@ -112,16 +112,19 @@ impl Lake {
         Ok(Self::over(dir))
     }
 
-    /// Opens a lake, or makes an empty one with its folder.
+    /// Opens a lake, or a folder that becomes one: each table is made with its first row.
     ///
     /// # Errors
     ///
-    /// If the folder can be neither read nor written to.
+    /// If there is no such folder and it cannot be made.
     pub async fn open_or_create(dir: impl AsRef<Path>) -> Result<Self, Error> {
-        let lake = Self::over(dir.as_ref());
-        // The first that is written to; the others are made when there is something for them.
-        lake.writer.lock().await.table(Table::Scans).await?;
-        Ok(lake)
+        let dir = dir.as_ref();
+        // The tables are made when there is something for them.
+        std::fs::create_dir_all(dir).map_err(|source| Error::Disk {
+            path: dir.to_owned(),
+            source,
+        })?;
+        Ok(Self::over(dir))
     }
 
     fn over(dir: &Path) -> Self {

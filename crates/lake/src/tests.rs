@@ -332,7 +332,7 @@ async fn what_a_dead_writer_left_is_completed() {
         }
         drop(dead);
 
-        let lake = Lake::open(dir.path()).await.expect("a lake");
+        let lake = Lake::open_or_create(dir.path()).await.expect("a lake");
         assert!(lake.hosts(&Filter::default()).await.expect("read").is_empty());
         let files = lake.files().await.expect("listed").len();
         assert_eq!(files, commits);

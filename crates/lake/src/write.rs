@@ -175,15 +175,6 @@ impl Writer {
         Ok(self.tables.get_mut(&table))
     }
 
-    /// A table, made if it is not there: a scan that meets no tools makes none for them.
-    pub(crate) async fn table(&mut self, table: Table) -> Result<&mut DeltaTable, Error> {
-        if self.opened(table).await?.is_none() {
-            let delta = self.created(table).await.map_err(|source| self.cannot_open(table, source))?;
-            self.tables.insert(table, delta);
-        }
-        self.tables.get_mut(&table).ok_or_else(|| Error::NotALake(self.dir.clone()))
-    }
-
     fn cannot_open(&self, table: Table, source: DeltaTableError) -> Error {
         Error::Open {
             dir: self.dir.clone(),
@@ -192,48 +183,17 @@ impl Writer {
         }
     }
 
-    async fn created(&self, table: Table) -> Result<DeltaTable, DeltaTableError> {
-        let spec = table.spec();
-        let empty = match unloaded(&self.dir, table) {
-            Ok(delta) => delta,
-            Err(Error::Open { source, .. }) => return Err(*source),
-            Err(other) => return Err(DeltaTableError::Generic(other.to_string())),
-        };
-        let created = empty
-            .clone()
-            .create()
-            .with_table_name(table.name())
-            .with_comment(spec.comment)
-            .with_columns(spec.delta_fields())
-            .with_partition_columns(spec.partition)
-            .with_configuration([
-                ("delta.dataSkippingStatsColumns", Some(spec.indexed)),
-                // A scan commits each minute: a month of log entries would outweigh the data.
-                ("delta.logRetentionDuration", Some("interval 7 days")),
-            ])
-            .with_save_mode(SaveMode::Ignore)
-            .await;
-        match created {
-            Ok(delta) => Ok(delta),
-            // Another process was first.
-            Err(error) => {
-                let mut delta = empty;
-                match delta.load().await {
-                    Ok(()) => Ok(delta),
-                    Err(_) => Err(error),
-                }
-            }
-        }
-    }
-
-    /// A table with what other writers added to it. What is then found missing is committed on top of exactly this version.
-    async fn refreshed(&mut self, table: Table) -> Result<&mut DeltaTable, Error> {
+    /// A table with what other writers added to it; `None`: it is not there. What is then found missing is committed on top of
+    /// exactly this version, or makes the table.
+    async fn refreshed(&mut self, table: Table) -> Result<Option<&mut DeltaTable>, Error> {
         let seen = self.tables.contains_key(&table);
-        let delta = self.table(table).await?;
-        if seen {
-            delta.update_state().await.map_err(|source| wrap_read(table, source))?;
+        match self.opened(table).await? {
+            Some(delta) if seen => {
+                delta.update_state().await.map_err(|source| wrap_read(table, source))?;
+                Ok(Some(delta))
+            }
+            delta => Ok(delta),
         }
-        Ok(delta)
     }
 
     /// Those of the contents that the table does not hold.
@@ -241,7 +201,9 @@ impl Writer {
         if wanted.is_empty() {
             return Ok(Vec::new());
         }
-        let delta = self.refreshed(table).await?.clone();
+        let Some(delta) = self.refreshed(table).await?.cloned() else {
+            return Ok(wanted.to_vec());
+        };
         let known = self.ids.entry(table).or_default();
         if known.ids.len() > 2 * REMEMBERED {
             *known = Ids::default();
@@ -272,14 +234,6 @@ impl Writer {
 
     /// Stores the contents that the table does not hold yet; gives how many.
     pub(crate) async fn put_contents(&mut self, table: Table, wanted: &[(i64, &Prepared<'_>)], put: Put) -> Result<usize, Error> {
-        if self.opened(table).await?.is_none() {
-            // A table is made for its first row, not before.
-            let mut batch = Batch::new(table);
-            wanted.iter().for_each(|(_, one)| put(one, &mut batch));
-            if built(table, batch)?.is_none() {
-                return Ok(0);
-            }
-        }
         for attempt in 1..=ATTEMPTS {
             let missing = self.missing(table, wanted).await?;
             let mut batch = Batch::new(table);
@@ -325,7 +279,9 @@ impl Writer {
         let (Some(from), Some(until)) = (seen().min(), seen().max()) else {
             return Ok(());
         };
-        let delta = self.refreshed(table).await?.clone();
+        let Some(delta) = self.refreshed(table).await?.cloned() else {
+            return Ok(());
+        };
         let files = files_of(&delta).map_err(|source| wrap_read(table, source))?;
         let mut present: HashSet<Key> = HashSet::new();
         {
@@ -358,18 +314,12 @@ impl Writer {
             source: Box::new(source),
         };
         let folder = self.dir.join(table.name());
-        let delta = self.table(table).await?;
-        let mut writer = RecordBatchWriter::for_table(delta)
-            .map_err(wrap)?
-            .with_writer_properties(properties(table));
+        let Some(delta) = self.tables.get_mut(&table) else {
+            return self.try_create(table, batch).await;
+        };
+        let writer = RecordBatchWriter::for_table(delta).map_err(wrap)?;
         let batch = conformed(&batch, &writer.arrow_schema()).map_err(|source| wrap(DeltaTableError::Arrow { source }))?;
-        writer.write(batch).await.map_err(wrap)?;
-        let adds = writer.flush().await.map_err(wrap)?;
-
-        let mut durable: Vec<PathBuf> = adds.iter().map(|add| folder.join(&add.path)).collect();
-        durable.extend(adds.iter().filter_map(|add| Some(folder.join(&add.path).parent()?.to_owned())));
-        durable.push(folder.clone());
-        sync(durable).await?;
+        let adds = written(table, &folder, writer, batch).await?;
 
         // The version is of no use to vigie: what counts is that two commits with one application conflict.
         let next = delta.version().map_or(0, |version| version + 1);
@@ -389,8 +339,7 @@ impl Writer {
         match commit {
             Ok(commit) => {
                 delta.state = Some(commit.snapshot());
-                let log = folder.join("_delta_log");
-                sync(vec![log.join(format!("{:020}.json", commit.version())), log]).await?;
+                sync_log(&folder, commit.version()).await?;
                 Ok(true)
             }
             Err(error) if is_conflict(&error) => {
@@ -399,6 +348,51 @@ impl Writer {
             }
             Err(error) => Err(wrap(error)),
         }
+    }
+
+    /// Makes a table with its first rows, in one commit; `false` if another writer made it first.
+    async fn try_create(&mut self, table: Table, batch: RecordBatch) -> Result<bool, Error> {
+        let wrap = |source: DeltaTableError| Error::Write {
+            table,
+            source: Box::new(source),
+        };
+        let (spec, folder) = (table.spec(), self.dir.join(table.name()));
+        let empty = unloaded(&self.dir, table)?;
+        let partition = spec.partition.map(|column| vec![column.to_owned()]);
+        let writer = RecordBatchWriter::try_new(empty.table_url().as_str(), batch.schema(), partition, None).map_err(wrap)?;
+        let adds = written(table, &folder, writer, batch).await?;
+        let created = empty
+            .create()
+            .with_table_name(table.name())
+            .with_comment(spec.comment)
+            .with_columns(spec.delta_fields())
+            .with_partition_columns(spec.partition)
+            .with_configuration([
+                ("delta.dataSkippingStatsColumns", Some(spec.indexed)),
+                // A scan commits each minute: a month of log entries would outweigh the data.
+                ("delta.logRetentionDuration", Some("interval 7 days")),
+            ])
+            .with_actions(adds.iter().cloned().map(Action::Add))
+            .with_save_mode(SaveMode::ErrorIfExists)
+            .await;
+        let delta = match created {
+            Ok(delta) => delta,
+            // Another writer made it, or it was made and could not be read back: then the files are its own and stay.
+            Err(error) => match load(&self.dir, table).await? {
+                Some(delta) if holds(table, &delta, &adds)? => delta,
+                Some(_) => {
+                    discard(&folder, &adds);
+                    return Ok(false);
+                }
+                None => {
+                    discard(&folder, &adds);
+                    return Err(self.cannot_open(table, error));
+                }
+            },
+        };
+        self.tables.insert(table, delta);
+        sync_log(&folder, 0).await?;
+        Ok(true)
     }
 
     /// Waits a little, longer each time and not the same for two processes, then looks at what the others wrote.
@@ -412,6 +406,34 @@ impl Writer {
         self.refreshed(table).await?;
         Ok(())
     }
+}
+
+/// Writes a batch into files of a table that no commit names yet, and makes them durable.
+async fn written(table: Table, folder: &Path, writer: RecordBatchWriter, batch: RecordBatch) -> Result<Vec<Add>, Error> {
+    let wrap = |source: DeltaTableError| Error::Write {
+        table,
+        source: Box::new(source),
+    };
+    let mut writer = writer.with_writer_properties(properties(table));
+    writer.write(batch).await.map_err(wrap)?;
+    let adds = writer.flush().await.map_err(wrap)?;
+    let mut durable: Vec<PathBuf> = adds.iter().map(|add| folder.join(&add.path)).collect();
+    durable.extend(adds.iter().filter_map(|add| Some(folder.join(&add.path).parent()?.to_owned())));
+    durable.push(folder.to_owned());
+    sync(durable).await?;
+    Ok(adds)
+}
+
+/// Makes an entry of a table's log durable.
+async fn sync_log(folder: &Path, version: u64) -> Result<(), Error> {
+    let log = folder.join("_delta_log");
+    sync(vec![log.join(format!("{version:020}.json")), log]).await
+}
+
+/// Whether a table names one of these files.
+fn holds(table: Table, delta: &DeltaTable, adds: &[Add]) -> Result<bool, Error> {
+    let files = files_of(delta).map_err(|source| wrap_read(table, source))?;
+    Ok(files.iter().any(|file| adds.iter().any(|add| add.path == file.path)))
 }
 
 /// Adds the columns that the table lacks; a table of a later version keeps the ones it has more.

@@ -87,6 +87,9 @@ async fn an_empty_lake_is_empty() {
     assert!(lake.files().await.expect("read").is_empty());
     assert!(lake.scans().await.expect("read").is_empty());
     assert!(lake.history(IpAddr::V4(Ipv4Addr::LOCALHOST)).await.expect("read").is_empty());
+    // What nobody has written to is no lake yet.
+    assert!(matches!(Lake::open(dir.path()).await, Err(Error::NotALake(_))));
+    lake.append(&[observation([10, 0, 0, 1], 0, "0.1.0")]).await.expect("appended");
     Lake::open(dir.path()).await.expect("it opens again");
 }
 

@@ -285,7 +285,12 @@ impl Engine {
         let _ = events.send(Event::End { interrupted });
     }
 
-    fn probe_thread(self: &Arc<Self>, mut jobs: tokio::sync::mpsc::UnboundedReceiver<Job>, shared: &Arc<Shared>, events: &mpsc::SyncSender<Event>) {
+    fn probe_thread(
+        self: &Arc<Self>,
+        mut jobs: tokio::sync::mpsc::UnboundedReceiver<Job>,
+        shared: &Arc<Shared>,
+        events: &mpsc::SyncSender<Event>,
+    ) {
         let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => runtime,
             Err(error) => {
