@@ -7,8 +7,8 @@ use serde::de::IntoDeserializer as _;
 use serde::de::value::{Error as WordError, StrDeserializer};
 use serde::{Deserialize, Serialize};
 use vigie_model::{
-    Capability, Certificate, Deception, Endpoint, Evidence, Exposure, Identity, Known, Leak, Listener, Model, Network, Observation,
-    RunningModel, ScopeRef, Source, Tell, TextPrint, Timestamp, Tool, Transport, Why,
+    Activity, Capability, Certificate, Deception, Endpoint, Evidence, Exposure, Identity, Known, Leak, Listener, Model, Network,
+    Observation, Posture, Reach, RunningModel, ScopeRef, Source, Tell, TextPrint, Timestamp, Tool, Transport, Why,
 };
 
 use crate::rows::{Batch, Rows};
@@ -79,11 +79,29 @@ pub(crate) struct Prepared<'a> {
     pub(crate) running: Option<i64>,
 }
 
-impl<'a> Prepared<'a> {
-    pub(crate) fn new(observation: &'a Observation) -> Result<Self, serde_json::Error> {
+/// Exactly what the tables of a state hold: two observations share a state if these are equal. Its hash is the state's id, so its
+/// form is part of the lake's.
+#[derive(PartialEq, Serialize)]
+struct Said<'a>(
+    &'a Known<bool>,
+    &'a Option<Certificate>,
+    &'a Identity,
+    &'a Known<Posture>,
+    &'a Option<String>,
+    &'a Known<Reach>,
+    &'a Known<Activity>,
+    &'a Known<Vec<Model>>,
+    &'a Known<Vec<Capability>>,
+    &'a Known<Vec<Tool>>,
+    &'a [Leak],
+    &'a Option<bool>,
+    &'a Deception,
+);
+
+impl<'a> Said<'a> {
+    fn of(observation: &'a Observation) -> Self {
         let exposure = &observation.exposure;
-        // Exactly what the tables of a state hold: two observations share a state if these are equal.
-        let said = (
+        Self(
             &observation.endpoint.tls,
             &observation.endpoint.certificate,
             &observation.identity,
@@ -97,15 +115,32 @@ impl<'a> Prepared<'a> {
             &exposure.leaks,
             &exposure.inference_proved,
             &observation.deception,
-        );
+        )
+    }
+}
+
+impl<'a> Prepared<'a> {
+    pub(crate) fn new(observation: &'a Observation) -> Result<Self, serde_json::Error> {
+        let exposure = &observation.exposure;
         Ok(Self {
             observation,
             key: Key::of(observation),
-            state: content_id(&said)?,
+            state: content_id(&Said::of(observation))?,
             running: match exposure.running.known() {
                 Some(running) if !running.is_empty() => Some(content_id(running)?),
                 _ => None,
             },
+        })
+    }
+
+    /// Another observation of the same contents: their ids are the same.
+    pub(crate) fn again(&self, observation: &'a Observation) -> Option<Self> {
+        let same = Said::of(self.observation) == Said::of(observation) && self.observation.exposure.running == observation.exposure.running;
+        same.then(|| Self {
+            observation,
+            key: Key::of(observation),
+            state: self.state,
+            running: self.running,
         })
     }
 

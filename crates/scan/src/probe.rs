@@ -244,7 +244,8 @@ impl<'g> Talk<'g> {
         let begun = Instant::now();
         let mut request = ask.request.clone();
         let (reply, failure) = match ask.session {
-            Some(opener) => self.on_stream(ask, opener, session, &mut request).await,
+            // What seldom happens is kept out of the future that every request moves about.
+            Some(opener) => Box::pin(self.on_stream(ask, opener, session, &mut request)).await,
             None => self.plainly(ask, &request, session).await,
         };
         let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
@@ -350,7 +351,7 @@ impl<'g> Talk<'g> {
         let wire = match self.wire.take() {
             Some(wire) => wire,
             None => {
-                let (wire, certificate) = self.connect(deadline).await.map_err(|failure| (failure, false))?;
+                let (wire, certificate) = Box::pin(self.connect(deadline)).await.map_err(|failure| (failure, false))?;
                 if certificate.is_some() {
                     self.certificate = certificate;
                 }

@@ -303,6 +303,8 @@ fn begin(address: SocketAddr) -> io::Result<Begun> {
             match socket.take_error()? {
                 Some(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(Begun::Closed),
                 Some(error) => Err(error),
+                // So is the connection itself.
+                None if address.ip().is_loopback() && socket.peer_addr().is_ok() => Ok(Begun::Open(socket.into())),
                 None => Ok(Begun::Pending(mio::net::TcpStream::from_std(socket.into()))),
             }
         }
