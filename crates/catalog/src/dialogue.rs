@@ -14,6 +14,9 @@ use crate::session::{Ask, Limits, Prove};
 /// The bytes of replies that lead from turn to turn. What is kept besides grows with them, so this bounds it all.
 const MAX_BYTES: usize = 1 << 20;
 
+/// The longest body that leads on: what follows from a longer one, thousands of models say, is too much to keep.
+const MAX_BODY: usize = 16 << 10;
+
 /// What a turn weighs itself, about.
 const TURN: usize = 512;
 
@@ -97,7 +100,8 @@ impl Turn {
 pub(crate) fn leads(memory: &Memory, reply: Option<&Reply>) -> Option<u64> {
     reply
         .filter(|reply| {
-            reply.header("location").is_none()
+            reply.body.len() <= MAX_BODY
+                && reply.header("location").is_none()
                 && !reply
                     .header("content-type")
                     .is_some_and(|kind| kind.starts_with("text/event-stream"))
