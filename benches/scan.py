@@ -74,6 +74,11 @@ def scan(addresses, folder, *more):
             "--output", str(folder / "out.jsonl"), "--lake", str(folder / f"lake-{time.time_ns()}"), *more]
 
 
+def without_lake(command):
+    at = command.index("--lake")
+    return [*command[:at], "--no-lake", *command[at + 2:]]
+
+
 def sweep(a, folder):
     raise_descriptors()
     population = folder / "population.toml"
@@ -148,13 +153,15 @@ def ollama(a, folder):
         lines = [f"{e['request']['method']} {e['request']['path']} {e['request'].get('body', '')}".strip() for e in transcript["exchanges"]]
         requests.write_text("\n".join(lines) + "\n")
         threads = str(os.cpu_count() or 2)
-        bare, ours, start = [], [], []
+        bare, ours, start, unkept = [], [], [], []
         for _ in range(a.runs):
             # A port on which nobody listens: what vigie costs before its first server.
             command = scan(1, folder)
             command[command.index("11434")] = "11435"
             start.append(run(command))
             bare.append(run([str(target() / "examples/bare_probe"), FIRST, str(a.addresses), "11434", str(requests), threads]))
+            # The loop keeps nothing: a scan that keeps nothing either, beside the whole one.
+            unkept.append(run(without_lake(scan(a.addresses, folder))))
             ours.append(run(scan(a.addresses, folder)))
         found = sum('"product":{"known":"ollama"}' in line for line in (folder / "out.jsonl").open())
     finally:
@@ -163,6 +170,7 @@ def ollama(a, folder):
     n = a.addresses
     print(f"ollama: {found} of {n} recognised, {len(lines)} requests each")
     print(f"        vigie {median(ours, 0) * 1e3 / n:.3f} ms of CPU per server, bare loop {median(bare, 0) * 1e3 / n:.3f}, ratio {median(ours, 0) / median(bare, 0):.2f} (bound 1.5)")
+    print(f"        without a lake: {median(unkept, 0) * 1e3 / n:.3f} ms, ratio {median(unkept, 0) / median(bare, 0):.2f}")
     print(f"        of these in the kernel: {median(ours, 4) * 1e3 / n:.3f} and {median(bare, 4) * 1e3 / n:.3f} ms; vigie's start alone: {median(start, 0) * 1e3:.0f} ms")
     print(f"        vigie {n / median(ours, 1):.0f} servers/s, bare loop {n / median(bare, 1):.0f}, ratio {median(bare, 1) / median(ours, 1):.2f} (bound 0.8)")
 

@@ -458,7 +458,7 @@ fn paid_quota_exposed(look: &Look<'_>) -> Option<Draft> {
 
 fn suspected_deception(look: &Look<'_>) -> Option<Draft> {
     let deception = &look.observation.deception;
-    deception.score.known().filter(|score| **score >= 0.5).map(|_| {
+    deception.is_suspect().then(|| {
         let tells: Vec<&str> = deception.tells.iter().map(|tell| tell.id.as_str()).collect();
         Draft::new(
             "suspected-deception",

@@ -23,7 +23,7 @@ pub struct FindingText {
     /// What to do, where the product's file has no remedy of its own.
     pub remedy: String,
     /// Where it stands in the standards.
-    pub standards: Vec<Standard>,
+    pub standards: std::sync::Arc<[Standard]>,
 }
 
 /// The words of all findings.

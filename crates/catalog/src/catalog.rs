@@ -260,6 +260,7 @@ pub struct Catalog {
     pub(crate) effects: EffectTable,
     pub(crate) floor: Option<Arc<(EffectTable, BTreeMap<String, u32>)>>,
     pub(crate) memory: crate::memory::Memory,
+    pub(crate) judged: crate::judged::Judged,
     pub(crate) dialogues: crate::dialogue::Dialogues,
     pub(crate) index: Index,
     pub(crate) markers: Markers,
@@ -336,6 +337,16 @@ impl Catalog {
     ///
     /// The effect is not harmless (or, with `prove`, not `infer`), or no route fits.
     pub fn permit(&self, known: Option<u32>, method: &str, path: &str, body: Option<&str>, prove: bool) -> Result<Effect, Forbidden> {
+        let words = (known, prove, method, path, body.unwrap_or_default());
+        if let Some(effect) = self.judged.allowed(words) {
+            return Ok(effect);
+        }
+        let effect = self.judge(known, method, path, body, prove)?;
+        self.judged.keep(words, effect);
+        Ok(effect)
+    }
+
+    fn judge(&self, known: Option<u32>, method: &str, path: &str, body: Option<&str>, prove: bool) -> Result<Effect, Forbidden> {
         let body: Option<Value> = body
             .filter(|text| !text.is_empty())
             .and_then(|text| serde_json::from_str(text).ok());

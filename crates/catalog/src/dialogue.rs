@@ -39,7 +39,7 @@ struct Begun {
 #[derive(Debug, Default)]
 pub(crate) struct Turn {
     /// The next request, once it was worked out.
-    pub(crate) next: OnceLock<Option<Ask>>,
+    pub(crate) next: OnceLock<Option<Arc<Ask>>>,
     /// What the conversation says if it ends here; its confidence is that of the evidence alone.
     pub(crate) conclusion: OnceLock<Arc<Conclusion>>,
     after: Mutex<After>,

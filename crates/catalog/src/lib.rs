@@ -13,6 +13,7 @@ mod explain;
 pub mod fixture;
 mod index;
 pub mod json_test;
+mod judged;
 mod load;
 mod markers;
 mod measured;

@@ -318,6 +318,7 @@ impl Loader {
             effects,
             floor: floor.map(|floor| Arc::new((floor.effects.clone(), floor.by_id.clone()))),
             memory: crate::memory::Memory::default(),
+            judged: crate::judged::Judged::default(),
             dialogues: crate::dialogue::Dialogues::default(),
             index,
             markers,

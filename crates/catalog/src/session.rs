@@ -166,7 +166,7 @@ pub struct Session {
     /// Where this conversation is among those that were had before, while it goes like one of them or may teach one.
     pub(crate) turn: Option<Arc<Turn>>,
     /// What was said since and is not in the record yet: it was met in this place before.
-    unread: Vec<(Ask, Exchange)>,
+    unread: Vec<(Arc<Ask>, Exchange)>,
 }
 
 impl Session {
@@ -233,14 +233,14 @@ impl Session {
     }
 
     /// The next request; `None`: there is nothing more to ask.
-    pub fn next_ask(&mut self) -> Option<Ask> {
+    pub fn next_ask(&mut self) -> Option<Arc<Ask>> {
         if self.over {
             return None;
         }
         let known = self.turn.as_ref().and_then(|turn| turn.next.get().cloned());
         let ask = known.unwrap_or_else(|| {
             self.read_up();
-            let ask = self.choose();
+            let ask = self.choose().map(Arc::new);
             if let Some(turn) = &self.turn {
                 let _ = turn.next.set(ask.clone());
             }
@@ -507,7 +507,7 @@ impl Session {
     }
 
     /// Takes what became of a request.
-    pub fn answer(&mut self, ask: &Ask, exchange: Exchange) {
+    pub fn answer(&mut self, ask: &Arc<Ask>, exchange: Exchange) {
         let hash = crate::dialogue::leads(&self.catalog.memory, exchange.reply.as_ref());
         let next = match (&self.turn, hash, &exchange.reply) {
             (Some(turn), Some(hash), Some(reply)) => turn.after(hash, reply),
@@ -515,7 +515,7 @@ impl Session {
         };
         if next.is_some() {
             self.turn = next;
-            self.unread.push((ask.clone(), exchange));
+            self.unread.push((Arc::clone(ask), exchange));
             return;
         }
         self.read_up();

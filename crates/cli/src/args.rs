@@ -3,8 +3,10 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use vigie_export::Format;
 
 /// Find, watch and lock down the self-hosted AI servers you answer for.
 #[derive(Debug, Parser)]
@@ -89,8 +91,8 @@ pub(crate) struct ScanArgs {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["targets", "files", "ports", "scope", "opt_out", "seed", "shard", "dry_run", "notice"])]
     pub(crate) resume: Option<PathBuf>,
     /// The format of the results.
-    #[arg(short = 'F', long, default_value = "table")]
-    pub(crate) format: FormatArg,
+    #[arg(short = 'F', long, default_value_t, value_parser = format())]
+    pub(crate) format: Format,
     /// Write the results to a file, whole or not at all [default: standard output].
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
@@ -131,14 +133,9 @@ pub(crate) struct ScanArgs {
     pub(crate) intelmq_legacy: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum FormatArg {
-    Table,
-    Json,
-    Jsonl,
-    Csv,
-    Sarif,
-    Intelmq,
+/// The words of `--format` are the formats' own.
+fn format() -> impl TypedValueParser<Value = Format> {
+    PossibleValuesParser::new(Format::ALL.map(Format::word)).try_map(|word| word.parse::<Format>())
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

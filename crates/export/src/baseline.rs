@@ -22,8 +22,6 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 use vigie_model::{Finding, Observation};
 
-use crate::is_suspect;
-
 /// The file's schema.
 pub const SCHEMA: &str = "vigie.baseline/1";
 
@@ -210,7 +208,7 @@ pub fn write<'o>(observations: impl IntoIterator<Item = &'o Observation>, reason
     // By address, then id; the same finding on two subjects of one endpoint is one entry.
     let mut entries: Vec<(SocketAddr, &str, Vec<&str>)> = Vec::new();
     for observation in observations {
-        if is_suspect(observation) {
+        if observation.deception.is_suspect() {
             continue;
         }
         let socket = observation.endpoint.socket();

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use vigie_model::{Finding, Known, Observation, Reach, Severity, SourceKind, ToolRisk, Verdict};
 
-use crate::{Report, Summary, is_suspect, text};
+use crate::{Report, Summary, text};
 
 /// The rows' schema, in the first column; columns are only added, at the end.
 pub const SCHEMA: &str = "vigie.csv/1";
@@ -79,7 +79,7 @@ pub const COLUMNS: &[Column] = &[
     ("deception_score", |o| value(&o.deception.score)),
     ("deception_score_why", |o| why(&o.deception.score)),
     ("deception_tells", |o| list(o.deception.tells.iter().map(|tell| tell.id.clone()))),
-    ("suspect", |o| is_suspect(o).to_string()),
+    ("suspect", |o| o.deception.is_suspect().to_string()),
     ("advisories_affected", |o| advisories(o, Verdict::Affected, false)),
     ("advisories_exploited", |o| advisories(o, Verdict::Affected, true)),
     ("advisories_unknown", |o| advisories(o, Verdict::Unknown, false)),

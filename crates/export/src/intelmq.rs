@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use vigie_model::{Confidence, Finding, Known, Observation, Timestamp};
 
 use crate::rule::kind_of;
-use crate::{Options, Report, RuleKind, Summary, is_suspect, text};
+use crate::{Options, Report, RuleKind, Summary, text};
 
 /// The mapping's schema, in `extra.schema`.
 pub const SCHEMA: &str = "vigie.intelmq/1";
@@ -41,7 +41,7 @@ impl<W: Write> Report for Intelmq<W> {
         let mut classes: BTreeMap<Class, Vec<&Finding>> = BTreeMap::new();
         for finding in &observation.findings {
             if finding.accepted.is_none() {
-                let class = if is_suspect(observation) {
+                let class = if observation.deception.is_suspect() {
                     Class::Suspect
                 } else {
                     Class::Kind(kind_of(finding, &self.options.rules))
@@ -202,7 +202,7 @@ impl Event {
         if let Some(tools) = exposure.tools.known() {
             self.0.insert("extra.tools_count".to_owned(), tools.len().into());
         }
-        if is_suspect(observation)
+        if observation.deception.is_suspect()
             && let Some(score) = observation.deception.score.known()
         {
             self.0.insert("extra.deception_score".to_owned(), (*score).into());

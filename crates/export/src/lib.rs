@@ -27,7 +27,7 @@ pub use json::{Json, SCHEMA as REPORT_SCHEMA};
 pub use jsonl::Jsonl;
 pub use rule::{RuleKind, RuleText};
 pub use sarif::Sarif;
-pub use summary::{Catalog, Counts, FindingCounts, SUSPECT_FROM, Summary, Tool, UnknownCounts, is_suspect};
+pub use summary::{Catalog, Counts, FindingCounts, Summary, Tool, UnknownCounts};
 pub use table::Table;
 
 /// One run's results on their way into one format.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use vigie_model::{Confidence, EvidenceKind, Finding, Observation, Severity, Standard, Timestamp, sha256};
 
 use crate::text::{self, sentence};
-use crate::{Options, Report, RuleText, Summary, is_suspect};
+use crate::{Options, Report, RuleText, Summary};
 
 /// Columns that one text may take.
 const TEXT: usize = 4_000;
@@ -249,7 +249,7 @@ impl Rule {
 
     /// A rule is as severe as the worst of what it found in this run, and carries every standard its findings name.
     fn meets(&mut self, finding: &Finding) {
-        for standard in &finding.standards {
+        for standard in finding.standards.iter() {
             let tag = tag(standard);
             if !self.properties.tags.contains(&tag) {
                 self.properties.tags.push(tag);
@@ -283,7 +283,7 @@ struct Found {
 impl Found {
     fn new(observation: &Observation, finding: &Finding, rule_index: usize) -> Self {
         let endpoint = &observation.endpoint;
-        let suspect = is_suspect(observation);
+        let suspect = observation.deception.is_suspect();
         let mut message = format!("{}: {}", finding.subject, sentence(&finding.title));
         if !finding.detail.is_empty() {
             message.push(' ');

@@ -7,16 +7,6 @@ use vigie_model::{Known, Observation, Severity, Timestamp, Verdict};
 
 use crate::table::is_loopback_only;
 
-/// From this deception score on, an endpoint is a suspect: it is shown and counted apart. One tell that is as likely
-/// as not reaches it.
-pub const SUSPECT_FROM: f64 = 0.5;
-
-/// Whether an endpoint's deception score makes it a suspect. An unknown score does not.
-#[must_use]
-pub fn is_suspect(observation: &Observation) -> bool {
-    observation.deception.score.known().is_some_and(|score| *score >= SUSPECT_FROM)
-}
-
 /// A program, by name and version.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tool {
@@ -199,7 +189,7 @@ impl Counts {
     /// Counts one observation, after the baseline was applied to it.
     pub fn add(&mut self, observation: &Observation) {
         self.endpoints += 1;
-        if is_suspect(observation) {
+        if observation.deception.is_suspect() {
             self.suspects += 1;
             self.suspect_findings += observation.findings.len() as u64;
             return;

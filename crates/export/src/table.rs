@@ -13,7 +13,7 @@ use comfy_table::{ContentArrangement, presets};
 use vigie_model::{EndpointKey, Finding, Known, Observation, Posture, Reach, Severity, ToolRisk, Verdict};
 
 use crate::text::{clean, columns};
-use crate::{Counts, Options, Report, Summary, is_suspect};
+use crate::{Counts, Options, Report, Summary};
 
 /// Recognised endpoints up to which each has a block of its own.
 const GROUP_FROM: usize = 12;
@@ -201,7 +201,7 @@ impl<W: Write> Report for Table<W> {
 
     fn observation(&mut self, observation: &Observation) -> io::Result<()> {
         let key = observation.endpoint.key();
-        if is_suspect(observation) {
+        if observation.deception.is_suspect() {
             self.suspects.push((key, suspect(observation, self.verbose)));
         } else if observation.identity.product.is_known() {
             self.blocks.push(Block::new(observation, self.verbose, self.width));

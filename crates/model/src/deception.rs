@@ -24,7 +24,16 @@ pub struct Deception {
     pub tells: Vec<Tell>,
 }
 
+/// From this score on, an endpoint is a suspect: it is shown and counted apart. One tell that is as likely as not reaches it.
+pub const SUSPECT_FROM: f64 = 0.5;
+
 impl Deception {
+    /// Whether the score makes the endpoint a suspect. An unknown score does not.
+    #[must_use]
+    pub fn is_suspect(&self) -> bool {
+        self.score.known().is_some_and(|score| *score >= SUSPECT_FROM)
+    }
+
     /// The score that these tells make together.
     #[must_use]
     pub fn from_tells(mut tells: Vec<Tell>) -> Self {

@@ -112,7 +112,7 @@ pub struct Finding {
     /// What to do, for this product.
     pub remedy: String,
     /// Where it stands in the standards.
-    pub standards: Vec<Standard>,
+    pub standards: std::sync::Arc<[Standard]>,
     /// Advisory ids, for `vulnerable-version`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub advisories: Vec<String>,

@@ -15,7 +15,7 @@ mod transcript;
 mod verdict;
 mod version;
 
-pub use deception::{Deception, Tell};
+pub use deception::{Deception, SUSPECT_FROM, Tell};
 pub use effect::Effect;
 pub use endpoint::{Certificate, Endpoint, EndpointKey, Reach, Transport};
 pub use exposure::{Activity, Capability, Exposure, Leak, LeakKind, Model, Posture, PromptClass, RunningModel, TextPrint, Tool, ToolRisk};

@@ -18,7 +18,7 @@ use vigie_scan::sweep::SweepOptions;
 use vigie_scan::{Dress, Engine, EngineOptions, Event, Handle, ProbeOptions, Work};
 use vigie_scope::{Budget, OwnAddresses, Plan, Ports, Scope, Shard, Targets};
 
-use crate::args::{FailOn, FormatArg, ScanArgs};
+use crate::args::{FailOn, ScanArgs};
 use crate::failure::{Done, Failure, exit, read, write_whole, written};
 use crate::lake::Writer;
 use crate::progress::Shown;
@@ -192,7 +192,7 @@ impl Run {
                     .map_err(|errors| crate::knowledge::said(&format!("baseline {}", path.display()), &errors))?,
             ),
         };
-        files.extend(args.output.iter().map(|path| (format(args.format), path.clone())));
+        files.extend(args.output.iter().map(|path| (args.format, path.clone())));
         let now = chrono::Utc::now();
         let id = format!("{}-{:08x}", now.format("%Y%m%dT%H%M%SZ"), fresh_seed() as u32);
         Ok(Self {
@@ -474,7 +474,7 @@ impl Run {
         let gathered = |writer: Box<dyn Write + Send>| BufWriter::with_capacity(1 << 16, writer);
         let mut reports = Vec::new();
         if self.args.output.is_none() {
-            let format = format(self.args.format);
+            let format = self.args.format;
             let stdout: Box<dyn Write + Send> = match format {
                 Format::Table => Box::new(anstream::AutoStream::auto(std::io::stdout())),
                 _ => Box::new(std::io::stdout()),
@@ -584,17 +584,6 @@ impl Run {
         let text = serde_json::to_string_pretty(&resume).map_err(Failure::output)?;
         write_whole(&path, text.as_bytes())?;
         Ok(Some(path))
-    }
-}
-
-fn format(word: FormatArg) -> Format {
-    match word {
-        FormatArg::Table => Format::Table,
-        FormatArg::Json => Format::Json,
-        FormatArg::Jsonl => Format::Jsonl,
-        FormatArg::Csv => Format::Csv,
-        FormatArg::Sarif => Format::Sarif,
-        FormatArg::Intelmq => Format::Intelmq,
     }
 }
 

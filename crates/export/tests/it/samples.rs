@@ -134,7 +134,7 @@ pub(crate) fn ollama_open() -> Observation {
         "Published vulnerabilities apply to ollama 0.17.0",
     );
     vulnerable.advisories = vec!["CVE-2026-7482".to_owned(), "CVE-2026-42248".to_owned()];
-    vulnerable.standards = vec![standard("owasp-llm-2025", "LLM03"), standard("cwe", "CWE-1395")];
+    vulnerable.standards = [standard("owasp-llm-2025", "LLM03"), standard("cwe", "CWE-1395")].into();
     vulnerable.remedy = "Upgrade to 0.31.2 or later".to_owned();
     seen.findings = vec![
         vulnerable,
@@ -246,7 +246,7 @@ pub(crate) fn llama_cpp_with_key() -> Observation {
         "192.0.2.11:8080",
         "The list of models is readable without the key",
     );
-    readable.standards = vec![standard("owasp-llm-2025", "LLM02")];
+    readable.standards = [standard("owasp-llm-2025", "LLM02")].into();
     seen.findings = vec![readable];
     seen
 }
@@ -266,7 +266,7 @@ pub(crate) fn open_webui_first_admin() -> Observation {
     first.evidence = EvidenceKind::Inferred;
     first.confidence = Confidence::Medium;
     first.remedy = "Create the administrator's account now.\nThen set ENABLE_SIGNUP=false.".to_owned();
-    first.standards = vec![standard("mitre-atlas", "AML.T0132"), standard("anssi-genai", "R26")];
+    first.standards = [standard("mitre-atlas", "AML.T0132"), standard("anssi-genai", "R26")].into();
     seen.findings = vec![first];
     seen
 }
@@ -297,7 +297,7 @@ pub(crate) fn mcp_with_a_shell() -> Observation {
         "Anyone can see and call a tool that runs commands",
     );
     tools.evidence = EvidenceKind::Inferred;
-    tools.standards = vec![standard("owasp-llm-2025", "LLM06")];
+    tools.standards = [standard("owasp-llm-2025", "LLM06")].into();
     seen.findings = vec![tools];
     seen
 }
@@ -536,12 +536,13 @@ fn open_inference(subject: &str) -> Finding {
     let mut open = finding("open-inference", Severity::High, subject, "Anyone can run its models without a key");
     open.evidence = EvidenceKind::Inferred;
     open.confidence = Confidence::Medium;
-    open.standards = vec![
+    open.standards = [
         standard("owasp-llm-2025", "LLM10"),
         standard("mitre-atlas", "AML.T0132"),
         standard("anssi-genai", "R13"),
         standard("cwe", "CWE-306"),
-    ];
+    ]
+    .into();
     open.remedy = "Bind it to loopback, or put a gateway that asks for a key before it".to_owned();
     open
 }
@@ -556,7 +557,7 @@ fn finding(id: &str, severity: Severity, subject: &str, title: &str) -> Finding 
         title: title.to_owned(),
         detail: "The routes that the product's file names answered without credentials".to_owned(),
         remedy: "Bind it to loopback or ask for a key".to_owned(),
-        standards: Vec::new(),
+        standards: [].into(),
         advisories: [].into(),
         accepted: None,
     }
