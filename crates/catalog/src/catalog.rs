@@ -1,7 +1,7 @@
 //! The compiled catalogue.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use serde_json::Value;
 use vigie_model::{Effect, EvidenceWeight, LeakKind, Posture, VersionOrder};
@@ -61,23 +61,6 @@ pub struct Request {
     pub session: Option<String>,
     /// Whether a redirect is followed.
     pub follow: bool,
-    pub(crate) allowed: Allowed,
-}
-
-/// Whether a request whose words never change may be sent, found out once.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Allowed {
-    /// Before a product is known.
-    before: OnceLock<bool>,
-    /// When its own product is known.
-    after: OnceLock<bool>,
-}
-
-impl Request {
-    /// Whether its words are always the same.
-    fn is_fixed(&self) -> bool {
-        !self.path.contains('{') && self.body.as_ref().is_none_or(|body| !body.contains("{model}"))
-    }
 }
 
 /// A request that every endpoint may get.
@@ -378,19 +361,6 @@ impl Catalog {
                 effect,
             })
         }
-    }
-
-    /// [`Catalog::permit`] for a request of the catalogue as it is about to be asked; `known`: its own product, or none yet.
-    pub(crate) fn permits(&self, request: &Request, known: Option<u32>, path: &str, body: &str) -> bool {
-        let ask = || self.permit(known, &request.method, path, Some(body), false).is_ok();
-        if !request.is_fixed() {
-            return ask();
-        }
-        let found = match known {
-            None => &request.allowed.before,
-            Some(_) => &request.allowed.after,
-        };
-        *found.get_or_init(ask)
     }
 
     /// The signature behind a number.

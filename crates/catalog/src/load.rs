@@ -10,7 +10,7 @@ use serde_saphyr::{Location, Spanned};
 use vigie_model::{Effect, EvidenceWeight, Posture, sha256};
 
 use crate::catalog::{
-    Allowed, Catalog, CompiledEvidence, CompiledList, CompiledPosture, CompiledTell, CompiledVersion, Opening, Product, Request, Signature,
+    Catalog, CompiledEvidence, CompiledList, CompiledPosture, CompiledTell, CompiledVersion, Opening, Product, Request, Signature,
 };
 use crate::clause::{Guards, Look, Place, SigId, literal};
 use crate::index::IndexBuilder;
@@ -453,7 +453,6 @@ impl Loader {
             reply: rule.reply,
             session: rule.session.clone(),
             follow: rule.follow,
-            allowed: Allowed::default(),
         })
     }
 
@@ -481,7 +480,6 @@ impl Loader {
                 reply: crate::rule::ReplyEnd::Body,
                 session: None,
                 follow: path == "/",
-                allowed: Allowed::default(),
             });
         }
         let (product, id) = send

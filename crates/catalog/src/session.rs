@@ -368,7 +368,7 @@ impl Session {
             Some(id) => Some(self.session_sig(request, id)?),
             None => None,
         };
-        if session.is_none() && !self.catalog.permits(request, known, &path, &body) {
+        if session.is_none() && self.catalog.permit(known, &request.method, &path, Some(&body), false).is_err() {
             return None;
         }
         Some(Ask {

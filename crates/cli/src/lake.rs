@@ -37,8 +37,8 @@ pub(crate) fn data_folder() -> Option<PathBuf> {
     base.map(|base| base.join("vigie"))
 }
 
-/// A runtime for the lake's own work.
-pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+/// A runtime for the lake's own work. On one of a single thread delta-rs starts a thread with a runtime of its own for each table.
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()

@@ -59,15 +59,9 @@ pub(crate) fn own_addresses() -> Vec<IpAddr> {
     })
 }
 
-/// What listens on this machine; if that cannot be told, nothing, and the error says so.
-pub(crate) fn listeners() -> Vec<Listener> {
-    Host::look().map_or_else(
-        |error| {
-            eprintln!("vigie: {error}");
-            Vec::new()
-        },
-        |host| host.listeners(),
-    )
+/// What listens on this machine. A scan of this machine that cannot tell is no scan that found nothing.
+pub(crate) fn listeners() -> Result<Vec<Listener>, Failure> {
+    Host::look().map(|host| host.listeners()).map_err(Failure::scan)
 }
 
 /// Resolves the names that the scope lets be resolved; what does not resolve is said and left out.

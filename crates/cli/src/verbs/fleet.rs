@@ -27,7 +27,7 @@ pub(crate) fn run(args: &FleetArgs) -> Done {
     }
     drop(out);
     eprintln!("vigie: {} servers are up; Ctrl-C stops them", running.personalities().len());
-    crate::lake::runtime()?.block_on(async {
+    super::runtime()?.block_on(async {
         // Without signals the servers stay until the process is ended.
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;

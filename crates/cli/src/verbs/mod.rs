@@ -20,3 +20,11 @@ pub(crate) fn width() -> usize {
         .map_or(100, |(width, _)| usize::from(width.0))
         .clamp(40, 200)
 }
+
+/// A runtime on the thread that asks for it.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, crate::failure::Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| crate::failure::Failure::scan(format!("no runtime: {error}")))
+}

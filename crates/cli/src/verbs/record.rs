@@ -40,7 +40,7 @@ pub(crate) fn run(args: &RecordArgs) -> Done {
             "{product:?} is no product of the catalogue; write catalog/products/{product}.yaml first (--catalog DIR)"
         )));
     }
-    let runtime = crate::lake::runtime()?;
+    let runtime = super::runtime()?;
     let local = tokio::task::LocalSet::new();
     let (exchanges, conclusion) = local.block_on(&runtime, async {
         // Room for every opening and every request of the product besides the conversation itself.

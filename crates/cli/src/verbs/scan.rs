@@ -64,7 +64,7 @@ pub(crate) fn run_also(mut args: ScanArgs, also: Vec<(Format, PathBuf)>) -> Done
 
     let mut notes: Vec<String> = targets.notes().iter().map(|note| note.text.clone()).collect();
     let job = if local {
-        this_machine(&scope, args.ports.is_some().then_some(&ports), &mut notes)
+        this_machine(&scope, args.ports.is_some().then_some(&ports), &mut notes)?
     } else {
         if !args.dry_run && !args.notice {
             notes.extend(crate::targets::resolve(&mut targets, &scope));
@@ -86,9 +86,9 @@ pub(crate) enum Job {
     Planned(Box<Planned>),
 }
 
-fn this_machine(scope: &Arc<Scope>, only: Option<&Ports>, notes: &mut Vec<String>) -> Job {
+fn this_machine(scope: &Arc<Scope>, only: Option<&Ports>, notes: &mut Vec<String>) -> Result<Job, Failure> {
     let mut skipped = Vec::new();
-    let listeners: Vec<Listener> = crate::targets::listeners()
+    let listeners: Vec<Listener> = crate::targets::listeners()?
         .into_iter()
         .filter(|listener| match only {
             Some(ports) => ports.contains(listener.port()),
@@ -105,11 +105,11 @@ fn this_machine(scope: &Arc<Scope>, only: Option<&Ports>, notes: &mut Vec<String
             skipped.join(", ")
         ));
     }
-    Job::Local(Local {
+    Ok(Job::Local(Local {
         listeners,
         scope: Arc::clone(scope),
         next: 0,
-    })
+    }))
 }
 
 fn planned(
@@ -621,7 +621,7 @@ fn listen_for_interrupts() -> Arc<OnceLock<Handle>> {
     let running: Arc<OnceLock<Handle>> = Arc::default();
     let handle = Arc::clone(&running);
     std::thread::spawn(move || {
-        let Ok(runtime) = crate::lake::runtime() else { return };
+        let Ok(runtime) = super::runtime() else { return };
         runtime.block_on(async {
             while tokio::signal::ctrl_c().await.is_ok() {
                 match handle.get() {
