@@ -24,6 +24,7 @@ mod range;
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use chrono::NaiveDate;
 use serde::de::DeserializeOwned;
@@ -44,9 +45,29 @@ pub struct Advisories {
     source: String,
     hash: String,
     /// By id.
-    all: Vec<Advisory>,
+    all: Vec<Held>,
     /// Package name, in lower case, to the places in `all` of those that list it, ascending.
     by_package: BTreeMap<String, Vec<usize>>,
+}
+
+/// One advisory as a build carries it: its id, the packages that it lists, and its OSV text.
+pub type Carried = (&'static str, &'static [&'static str], &'static str);
+
+/// An advisory; one that a build carries is read when it is first asked for.
+#[derive(Clone, Debug)]
+struct Held {
+    id: String,
+    text: &'static str,
+    read: OnceLock<Advisory>,
+}
+
+impl Held {
+    #[expect(clippy::expect_used, reason = "the tests read every advisory that a build carries")]
+    fn advisory(&self) -> &Advisory {
+        let file = || format!("{}.json", self.id);
+        self.read
+            .get_or_init(|| Advisory::read(&file(), &self.id, self.text).expect("an advisory that a build carries reads"))
+    }
 }
 
 /// One advisory.
@@ -111,25 +132,53 @@ impl Advisories {
         }
         match index {
             Some(index) if errors.is_empty() => {
-                let all: Vec<Advisory> = by_id.into_values().collect();
-                let mut by_package: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-                for (place, advisory) in all.iter().enumerate() {
-                    for package in advisory.packages() {
-                        let places = by_package.entry(package.to_lowercase()).or_default();
-                        if places.last() != Some(&place) {
-                            places.push(place);
-                        }
-                    }
-                }
-                Ok(Self {
-                    date: index.date,
-                    source: index.source,
-                    hash: hash(&files),
-                    all,
-                    by_package,
-                })
+                let listed: Vec<Vec<String>> = by_id.values().map(|a| a.packages().map(str::to_owned).collect()).collect();
+                let held = by_id.into_iter().map(|(id, advisory)| Held {
+                    id,
+                    text: "",
+                    read: OnceLock::from(advisory),
+                });
+                let listed = listed.iter().map(|packages| packages.iter().map(String::as_str));
+                Ok(Self::of(index, hash(&files), held.collect(), listed))
             }
             _ => Err(errors),
+        }
+    }
+
+    /// The advisories that a build carries, in the order of their ids; each is read when it is first asked for.
+    ///
+    /// # Errors
+    ///
+    /// The text of `index.json` does not read. A record that does not is a defect of the build and panics when it is asked for;
+    /// a test reads them all.
+    pub fn of_build(index: &str, carried: &[Carried]) -> Result<Self, Error> {
+        let mut files: BTreeMap<&str, &str> = carried.iter().map(|(id, _, text)| (*id, *text)).collect();
+        files.insert("index", index);
+        let held = carried.iter().map(|(id, _, text)| Held {
+            id: (*id).to_owned(),
+            text,
+            read: OnceLock::new(),
+        });
+        let listed = carried.iter().map(|(_, packages, _)| packages.iter().copied());
+        Ok(Self::of(read_index("index.json", index)?, hash(&files), held.collect(), listed))
+    }
+
+    fn of<'p>(index: osv::Index, hash: String, all: Vec<Held>, listed: impl Iterator<Item = impl Iterator<Item = &'p str>>) -> Self {
+        let mut by_package: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        for (place, packages) in listed.enumerate() {
+            for package in packages {
+                let places = by_package.entry(package.to_lowercase()).or_default();
+                if places.last() != Some(&place) {
+                    places.push(place);
+                }
+            }
+        }
+        Self {
+            date: index.date,
+            source: index.source,
+            hash,
+            all,
+            by_package,
         }
     }
 
@@ -162,7 +211,7 @@ impl Advisories {
         };
         let mut verdicts: Vec<AdvisoryVerdict> = places
             .into_iter()
-            .map(|place| &self.all[place])
+            .map(|place| self.all[place].advisory())
             .filter(|advisory| advisory.status() != Status::Rejected)
             .map(|advisory| advisory.held_against(&names, &mut told))
             .collect();
@@ -176,15 +225,15 @@ impl Advisories {
     /// The advisory of that id or alias, a rejected one too.
     #[must_use]
     pub fn get(&self, id: &str) -> Option<&Advisory> {
-        let by_id = self.all.binary_search_by(|advisory| advisory.id().cmp(id)).ok();
+        let by_id = self.all.binary_search_by(|held| held.id.as_str().cmp(id)).ok();
         by_id
-            .map(|place| &self.all[place])
-            .or_else(|| self.all.iter().find(|advisory| advisory.aliases().iter().any(|alias| alias == id)))
+            .map(|place| self.all[place].advisory())
+            .or_else(|| self.iter().find(|advisory| advisory.aliases().iter().any(|alias| alias == id)))
     }
 
     /// Every advisory, by id, rejected ones too.
     pub fn iter(&self) -> impl Iterator<Item = &Advisory> {
-        self.all.iter()
+        self.all.iter().map(Held::advisory)
     }
 
     /// The day of which they are.

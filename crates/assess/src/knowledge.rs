@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use vigie_advisory::Advisories;
-use vigie_catalog::{Catalog, Measured};
+use vigie_catalog::{ADVISORY_INDEX, CARRIED_ADVISORIES, Catalog, Measured};
 use vigie_model::{AdvisoryVerdict, Known, Observation};
 
 use crate::rules;
@@ -45,8 +45,8 @@ impl Knowledge {
         Self {
             catalog: Catalog::embedded(),
             measured: Arc::new(Measured::embedded()),
-            advisories: Arc::new(Advisories::load(vigie_catalog::embedded_advisories()).expect("the embedded advisories load")),
-            texts: Arc::new(Texts::load(&vigie_catalog::embedded_findings()).expect("the embedded findings load")),
+            advisories: Arc::new(Advisories::of_build(ADVISORY_INDEX, CARRIED_ADVISORIES).expect("the embedded advisories load")),
+            texts: Arc::new(Texts::embedded().expect("the embedded findings load")),
             verdicts: Verdicts::default(),
         }
     }
@@ -86,5 +86,31 @@ impl Knowledge {
         let product = observation.identity.product.known().and_then(|id| self.catalog.product(id));
         observation.advisories = product.map_or_else(|| [].into(), |product| self.verdicts(&product.id, &observation.identity.version));
         observation.findings = rules::findings(observation, product, &self.texts);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_advisories_that_a_build_carries_are_those_of_the_files() {
+        let files = Advisories::load(vigie_catalog::embedded_advisories()).unwrap_or_else(|errors| panic!("{errors:?}"));
+        let built = Advisories::of_build(ADVISORY_INDEX, CARRIED_ADVISORIES).expect("the index reads");
+        assert_eq!(
+            (files.date(), files.source(), files.hash()),
+            (built.date(), built.source(), built.hash())
+        );
+        assert_eq!(files.count(), built.count());
+        assert!(files.count() > 100, "{}", files.count());
+        for (a, b) in files.iter().zip(built.iter()) {
+            assert_eq!(format!("{a:?}"), format!("{b:?}"));
+            assert!(a.packages().all(|package| built.lists(package)), "{}", a.id());
+        }
+        for product in Catalog::embedded().products() {
+            let version = Known::Known("1.2.3".to_owned());
+            let against = |advisories: &Advisories| advisories.against(&product.packages, product.versions, &version);
+            assert_eq!(against(&files), against(&built), "{}", product.id);
+        }
     }
 }

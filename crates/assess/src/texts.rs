@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use vigie_catalog::{FINDINGS, Files};
+use vigie_catalog::{CARRIED_FINDINGS, FINDINGS, Files};
 use vigie_model::{Severity, Standard};
 
 /// One finding's words.
@@ -37,10 +37,25 @@ impl Texts {
     ///
     /// A file that does not read, is of another finding than its name, or is missing.
     pub fn load(files: &Files) -> Result<Self, Vec<String>> {
+        let read = |text: &str| serde_saphyr::from_str(text).map_err(|error| error.to_string());
+        Self::read(files.iter().map(|(name, text)| (name.as_str(), read(text))))
+    }
+
+    /// The words that this build carries.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::load`]; a test reads them.
+    pub fn embedded() -> Result<Self, Vec<String>> {
+        let read = |text: &str| serde_json::from_str(text).map_err(|error| error.to_string());
+        Self::read(CARRIED_FINDINGS.iter().map(|(name, text)| (*name, read(text))))
+    }
+
+    fn read<'f>(files: impl Iterator<Item = (&'f str, Result<FindingText, String>)>) -> Result<Self, Vec<String>> {
         let mut texts = BTreeMap::new();
         let mut errors = Vec::new();
         for (name, text) in files {
-            match serde_saphyr::from_str::<FindingText>(text) {
+            match text {
                 Ok(finding) if format!("{}.yaml", finding.id) != *name => {
                     errors.push(format!("findings/{name}: id is {:?}; it is the file's name", finding.id));
                 }
@@ -79,6 +94,8 @@ mod tests {
     fn every_finding_has_its_words() {
         let texts = Texts::load(&vigie_catalog::embedded_findings()).expect("the embedded findings read");
         assert_eq!(texts.all().count(), FINDINGS.len());
+        let carried = Texts::embedded().expect("what the build carries reads");
+        assert_eq!(format!("{texts:?}"), format!("{carried:?}"));
         for text in texts.all() {
             assert_eq!(text.schema, "vigie.finding/1");
             assert!(

@@ -7,10 +7,11 @@ use serde_json::Value;
 use vigie_model::{Effect, EvidenceWeight, LeakKind, Posture, VersionOrder};
 
 use crate::clause::{Guards, Look, Place, SigId};
+use crate::effects::{EffectTable, Routes};
 use crate::index::Index;
 use crate::markers::Markers;
 use crate::pointer::Pointer;
-use crate::route::{EffectTable, Route};
+use crate::route::Route;
 use crate::rule::{Kind, ListRule, Purpose, ReplyEnd, VersionRule};
 
 /// What makes two requests the same: they are sent once.
@@ -161,7 +162,7 @@ pub struct Product {
     /// Named only if nothing else is.
     pub last_resort: bool,
     /// Routes by effect.
-    pub routes: Vec<(Effect, Vec<Route>)>,
+    pub routes: Routes,
     /// Requests.
     pub requests: Vec<Request>,
     /// Evidence.
@@ -200,12 +201,13 @@ impl Product {
     /// Whether it has a route of that effect.
     #[must_use]
     pub fn has_effect(&self, effect: Effect) -> bool {
-        self.routes.iter().any(|(e, routes)| *e == effect && !routes.is_empty())
+        self.routes.by_effect().iter().any(|(e, routes)| *e == effect && !routes.is_empty())
     }
 
     /// The first routes of that effect, for texts.
     pub fn routes_with(&self, effect: Effect) -> impl Iterator<Item = &Route> {
-        self.routes.iter().filter(move |(e, _)| *e == effect).flat_map(|(_, routes)| routes)
+        let by_effect = self.routes.by_effect();
+        by_effect.iter().filter(move |(e, _)| *e == effect).flat_map(|(_, routes)| routes)
     }
 }
 

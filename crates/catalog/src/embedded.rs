@@ -12,14 +12,24 @@ static ADVISORIES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../catalog/adv
 static FINDINGS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../catalog/findings");
 static OPENINGS: &str = include_str!("../../../catalog/openings.yaml");
 static MARKERS: &str = include_str!("../../../catalog/markers.yaml");
-/// The catalogue's files as JSON, by name: quicker to read than the YAML that they were made of (build.rs).
-static AS_JSON: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/catalog.rs"));
+/// What build.rs made of the catalogue's files, quicker to read than they are.
+static BUILT: Built = include!(concat!(env!("OUT_DIR"), "/catalog.rs"));
+
+/// A catalogue's files as a build carries them.
+pub(crate) struct Built {
+    /// Their names and their JSON, the products without their routes; in the order of the names.
+    pub(crate) files: &'static [(&'static str, &'static str)],
+    /// The routes of each product, in the same order: a line each, `EFFECT ROUTE`.
+    pub(crate) routes: &'static [&'static str],
+    /// The same routes by the segments that their paths begin with.
+    pub(crate) shelves: crate::effects::Shelves,
+}
 
 impl Catalog {
     /// The embedded catalogue, or `None` where it does not load: then its own tests say why.
     #[must_use]
     pub fn embedded_if_sound() -> Option<Arc<Self>> {
-        Self::load_built(&embedded_files(), AS_JSON).ok().map(Arc::new)
+        Self::load_built(&embedded_files(), &BUILT).ok().map(Arc::new)
     }
 
     /// The catalogue that this build carries, compiled once.
@@ -30,7 +40,7 @@ impl Catalog {
     #[must_use]
     pub fn embedded() -> Arc<Self> {
         static COMPILED: OnceLock<Arc<Catalog>> = OnceLock::new();
-        Arc::clone(COMPILED.get_or_init(|| match Catalog::load_built(&embedded_files(), AS_JSON) {
+        Arc::clone(COMPILED.get_or_init(|| match Catalog::load_built(&embedded_files(), &BUILT) {
             Ok(catalog) => Arc::new(catalog),
             Err(diagnostics) => {
                 let all: Vec<String> = diagnostics.iter().map(ToString::to_string).collect();
@@ -60,6 +70,15 @@ pub fn embedded_advisories() -> Files {
 pub fn embedded_findings() -> Files {
     texts(&FINDINGS, "", "yaml")
 }
+
+/// The embedded advisories, in the order of their ids: the id, the packages that it lists, and its OSV text.
+pub static CARRIED_ADVISORIES: &[(&str, &[&str], &str)] = include!(concat!(env!("OUT_DIR"), "/advisories.rs"));
+
+/// The embedded texts of the findings as JSON: file name and text.
+pub static CARRIED_FINDINGS: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/findings.rs"));
+
+/// The text of the embedded `advisories/index.json`.
+pub static ADVISORY_INDEX: &str = include_str!("../../../catalog/advisories/index.json");
 
 fn texts(dir: &Dir<'_>, prefix: &str, extension: &str) -> Files {
     dir.files()

@@ -125,7 +125,7 @@ impl Catalog {
             out.push_str(&format!("- {} ({purpose})\n", line(request)));
         }
         out.push_str("\n## Routes by effect\n\n");
-        for (effect, routes) in &product.routes {
+        for (effect, routes) in product.routes.by_effect() {
             let all: Vec<String> = routes.iter().map(|route| format!("`{route}`")).collect();
             out.push_str(&format!("- {effect}: {}\n", all.join(", ")));
         }

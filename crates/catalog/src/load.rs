@@ -13,9 +13,10 @@ use crate::catalog::{
     Catalog, CompiledEvidence, CompiledList, CompiledPosture, CompiledTell, CompiledVersion, Opening, Product, Request, Signature,
 };
 use crate::clause::{Guards, Look, Place, SigId, literal};
+use crate::effects::{EffectTable, Routes};
+use crate::embedded::Built;
 use crate::index::IndexBuilder;
 use crate::markers::Markers;
-use crate::route::{EffectTable, Route};
 use crate::rule::{Clause, ListRule, MarkersFile, OpeningsFile, PRODUCT_SCHEMA, ProductFile, Purpose, RequestRule};
 
 /// The largest file, in bytes.
@@ -71,19 +72,19 @@ impl Catalog {
 
     /// The same of the files that this build carries, which were made JSON when it was built. Their expressions are compiled when
     /// they are first used: the tests compile them all.
-    pub(crate) fn load_built(files: &Files, json: &[(&str, &str)]) -> Result<Self, Vec<Diagnostic>> {
+    pub(crate) fn load_built(files: &Files, built: &'static Built) -> Result<Self, Vec<Diagnostic>> {
         let loader = Loader {
-            built: true,
+            built: Some(built),
             ..Loader::default()
         };
-        crate::pattern::compile_later(|| loader.load(files, json, None))
+        crate::pattern::compile_later(|| loader.load(files, built.files, None))
     }
 }
 
 #[derive(Default)]
 struct Loader {
     /// The files are JSON, and of this build.
-    built: bool,
+    built: Option<&'static Built>,
     diagnostics: Vec<Diagnostic>,
     signatures: Vec<Signature>,
     sig_ids: HashMap<Signature, SigId>,
@@ -177,7 +178,7 @@ impl Loader {
     }
 
     fn read<T: DeserializeOwned>(&mut self, file: &str, text: &str) -> Option<T> {
-        if self.built {
+        if self.built.is_some() {
             return match serde_json::from_str(text) {
                 Ok(value) => Some(value),
                 Err(error) => {
@@ -229,7 +230,7 @@ impl Loader {
         self.check_heads(&parsed, &ids);
 
         // Effects first: whether a request may be sent depends on every file.
-        let mut effects = EffectTable::default();
+        let mut effects = self.built.map(|built| EffectTable::of_build(built.shelves)).unwrap_or_default();
         for (index, p) in (0_u32..).zip(&parsed) {
             for (effect, routes) in &p.rule.routes {
                 for route in routes {
@@ -854,6 +855,15 @@ impl Scope<'_> {
             }
             found.map(|position| (position, written.answer.clone()))
         });
+        let routes = match self.loader.built {
+            Some(built) => Routes::of_build(built.routes.get(number as usize).copied().unwrap_or_default()),
+            None => Routes::new(
+                rule.routes
+                    .iter()
+                    .map(|(effect, routes)| (*effect, routes.iter().map(|r| r.value.clone()).collect()))
+                    .collect(),
+            ),
+        };
         Product {
             id: rule.id.value.clone(),
             name: rule.name.clone(),
@@ -866,11 +876,7 @@ impl Scope<'_> {
             since: rule.since.clone(),
             neighbours: rule.neighbours.clone(),
             last_resort: rule.last_resort,
-            routes: rule
-                .routes
-                .iter()
-                .map(|(effect, routes)| (*effect, routes.iter().map(|r| r.value.clone()).collect::<Vec<Route>>()))
-                .collect(),
+            routes,
             requests,
             guarded: evidence
                 .iter()

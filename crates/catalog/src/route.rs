@@ -1,21 +1,30 @@
-//! Routes, and the effect that the whole catalogue gives a request.
+//! Routes: their notation, and which requests are theirs.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::de::{self, Deserialize, Deserializer};
 use serde_json::Value;
-use vigie_model::Effect;
 
 use crate::pointer::Pointer;
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Part {
-    Text(String),
+/// A segment of a route's path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part<'p> {
+    Text(&'p str),
     /// `{name}`: one segment.
     One,
     /// `{name...}`: one segment or more, last.
     Rest,
+}
+
+impl<'p> Part<'p> {
+    fn of(segment: &'p str) -> Self {
+        match segment.strip_prefix('{').and_then(|s| s.strip_suffix('}')) {
+            Some(name) if name.ends_with("...") => Self::Rest,
+            Some(_) => Self::One,
+            None => Self::Text(segment),
+        }
+    }
 }
 
 /// `METHOD PATH [if POINTER = VALUE] [since VERSION] [until VERSION]`.
@@ -24,7 +33,7 @@ pub struct Route {
     text: String,
     /// The HTTP method, in capitals.
     pub method: String,
-    parts: Vec<Part>,
+    path: String,
     /// The operation in the body: the pointer's value, as text, is this.
     pub operation: Option<(Pointer, String)>,
     /// The first version that has it.
@@ -48,11 +57,11 @@ impl Route {
             ));
         }
         let path = words.next().ok_or_else(|| format!("{text:?}: the path is missing"))?;
-        let parts = parse_path(path)?;
+        check_path(path)?;
         let mut route = Self {
             text: text.to_owned(),
             method: method.to_owned(),
-            parts,
+            path: path.to_owned(),
             operation: None,
             since: None,
             until: None,
@@ -84,29 +93,12 @@ impl Route {
     /// Whether a request is one of this route's; the query never takes part.
     #[must_use]
     pub fn fits(&self, method: &str, path: &str, body: Option<&Value>) -> bool {
-        if !Verb::of(&self.method).takes(Verb::of(method)) {
-            return false;
-        }
-        let mut segments = bare(path).split('/').skip(1);
-        for part in &self.parts {
-            let Some(segment) = segments.next() else {
-                return false;
-            };
-            match part {
-                Part::Text(text) => {
-                    if text != segment {
-                        return false;
-                    }
-                }
-                Part::One => {
-                    if segment.is_empty() {
-                        return false;
-                    }
-                }
-                Part::Rest => return operation_fits(self.operation.as_ref(), body),
-            }
-        }
-        segments.next().is_none() && operation_fits(self.operation.as_ref(), body)
+        Verb::of(&self.method).takes(Verb::of(method)) && path_fits(&self.path, bare(path)) && operation_fits(self.operation.as_ref(), body)
+    }
+
+    /// The segments of its path.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = Part<'_>> {
+        self.path.split('/').skip(1).map(Part::of)
     }
 
     /// The notation.
@@ -118,7 +110,7 @@ impl Route {
 
 /// A method that a route may name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verb {
+pub(crate) enum Verb {
     Get,
     Head,
     Post,
@@ -132,7 +124,7 @@ enum Verb {
 }
 
 impl Verb {
-    fn of(method: &str) -> Self {
+    pub(crate) fn of(method: &str) -> Self {
         match method {
             "GET" => Self::Get,
             "HEAD" => Self::Head,
@@ -147,12 +139,12 @@ impl Verb {
     }
 
     /// Whether a request's method is this route's; a HEAD is judged as a GET too.
-    fn takes(self, request: Self) -> bool {
+    pub(crate) fn takes(self, request: Self) -> bool {
         self == request || self == Self::Any || (request == Self::Head && self == Self::Get)
     }
 }
 
-fn operation_fits(operation: Option<&(Pointer, String)>, body: Option<&Value>) -> bool {
+pub(crate) fn operation_fits(operation: Option<&(Pointer, String)>, body: Option<&Value>) -> bool {
     let Some((pointer, expected)) = operation else {
         return true;
     };
@@ -166,20 +158,31 @@ fn operation_fits(operation: Option<&(Pointer, String)>, body: Option<&Value>) -
     }
 }
 
-fn parse_path(path: &str) -> Result<Vec<Part>, String> {
+/// Whether a path without its query is one of a route's.
+pub(crate) fn path_fits(route: &str, path: &str) -> bool {
+    let mut segments = path.split('/').skip(1);
+    for part in route.split('/').skip(1).map(Part::of) {
+        let Some(segment) = segments.next() else {
+            return false;
+        };
+        match part {
+            Part::Text(text) if text != segment => return false,
+            Part::One if segment.is_empty() => return false,
+            Part::Rest => return true,
+            Part::Text(_) | Part::One => {}
+        }
+    }
+    segments.next().is_none()
+}
+
+fn check_path(path: &str) -> Result<(), String> {
     let rest = path.strip_prefix('/').ok_or_else(|| format!("{path:?}: a path starts with /"))?;
-    let count = rest.split('/').count();
-    rest.split('/')
-        .enumerate()
-        .map(
-            |(index, segment)| match segment.strip_prefix('{').and_then(|s| s.strip_suffix('}')) {
-                Some(name) if name.ends_with("...") && index + 1 == count => Ok(Part::Rest),
-                Some(name) if name.ends_with("...") => Err(format!("{path:?}: {{{name}}} stands last or not at all")),
-                Some(_) => Ok(Part::One),
-                None => Ok(Part::Text(segment.to_owned())),
-            },
-        )
-        .collect()
+    match rest.rsplit_once('/') {
+        Some((before, _)) if before.split('/').any(|segment| Part::of(segment) == Part::Rest) => {
+            Err(format!("{path:?}: what takes the rest ({{name...}}) stands last or not at all"))
+        }
+        _ => Ok(()),
+    }
 }
 
 impl fmt::Display for Route {
@@ -194,103 +197,8 @@ impl<'de> Deserialize<'de> for Route {
     }
 }
 
-/// What the end of a route's path leaves to be told: its effect, whose it is, and what else a request must have.
-#[derive(Clone, Debug)]
-struct Leaf {
-    method: Verb,
-    operation: Option<(Pointer, String)>,
-    effect: Effect,
-    product: u32,
-}
-
-/// Which effect a request has. It is asked before each request, so routes are found segment by segment.
-#[derive(Clone, Debug, Default)]
-pub struct EffectTable {
-    root: Node,
-}
-
-/// The routes below a path.
-#[derive(Clone, Debug, Default)]
-struct Node {
-    fixed: BTreeMap<String, Node>,
-    one: Option<Box<Node>>,
-    /// Routes that take whatever follows, one segment or more.
-    rest: Vec<Leaf>,
-    /// Routes that end here.
-    end: Vec<Leaf>,
-}
-
-impl Node {
-    fn find<'t>(&'t self, mut segments: std::str::Split<'_, char>, found: &mut Vec<&'t Leaf>) {
-        let Some(segment) = segments.next() else {
-            return found.extend(&self.end);
-        };
-        found.extend(&self.rest);
-        if let Some(node) = self.fixed.get(segment) {
-            node.find(segments.clone(), found);
-        }
-        if let Some(node) = &self.one
-            && !segment.is_empty()
-        {
-            node.find(segments, found);
-        }
-    }
-}
-
-impl EffectTable {
-    /// Adds a route of a product.
-    pub fn add(&mut self, product: u32, route: &Route, effect: Effect) {
-        let leaf = Leaf {
-            method: Verb::of(&route.method),
-            operation: route.operation.clone(),
-            effect,
-            product,
-        };
-        let mut node = &mut self.root;
-        for part in &route.parts {
-            node = match part {
-                Part::Text(text) => node.fixed.entry(text.clone()).or_default(),
-                Part::One => node.one.get_or_insert_default(),
-                Part::Rest => return node.rest.push(leaf),
-            };
-        }
-        node.end.push(leaf);
-    }
-
-    /// The worst effect that any product gives the request; `None`: no route fits, so it has no effect class.
-    #[must_use]
-    pub fn worst(&self, method: &str, path: &str, body: Option<&Value>) -> Option<Effect> {
-        self.fitting(method, path, body).map(|leaf| leaf.effect).max()
-    }
-
-    /// The worst effect that this one product gives it.
-    #[must_use]
-    pub fn of_product(&self, product: u32, method: &str, path: &str, body: Option<&Value>) -> Option<Effect> {
-        self.fitting(method, path, body)
-            .filter(|leaf| leaf.product == product)
-            .map(|leaf| leaf.effect)
-            .max()
-    }
-
-    /// Who gives the request that effect or a worse one, for error texts.
-    pub fn blame<'t>(&'t self, method: &'t str, path: &str, body: Option<&'t Value>) -> impl Iterator<Item = (u32, Effect)> + 't {
-        self.fitting(method, path, body).map(|leaf| (leaf.product, leaf.effect))
-    }
-
-    fn fitting<'t>(&'t self, method: &'t str, path: &str, body: Option<&'t Value>) -> impl Iterator<Item = &'t Leaf> + 't {
-        let mut segments = bare(path).split('/');
-        segments.next();
-        let verb = Verb::of(method);
-        let mut found = Vec::new();
-        self.root.find(segments, &mut found);
-        found
-            .into_iter()
-            .filter(move |leaf| leaf.method.takes(verb) && operation_fits(leaf.operation.as_ref(), body))
-    }
-}
-
 /// The path without its query.
-fn bare(path: &str) -> &str {
+pub(crate) fn bare(path: &str) -> &str {
     path.split(['?', '#']).next().unwrap_or_default()
 }
 
@@ -330,18 +238,5 @@ mod tests {
         let empty = route("POST /api/generate if /prompt = \"\"");
         assert!(empty.fits("POST", "/api/generate", Some(&json!({"model": "x"}))));
         assert!(!empty.fits("POST", "/api/generate", Some(&json!({"prompt": "hi"}))));
-    }
-
-    #[test]
-    fn the_worst_effect_counts_and_none_is_none() {
-        let mut table = EffectTable::default();
-        table.add(0, &route("GET /health"), Effect::Identify);
-        table.add(1, &route("GET /health"), Effect::Infer);
-        table.add(2, &route("GET /{any...}"), Effect::Identify);
-        assert_eq!(table.worst("GET", "/health", None), Some(Effect::Infer));
-        assert_eq!(table.worst("HEAD", "/health", None), Some(Effect::Infer));
-        assert_eq!(table.of_product(0, "GET", "/health", None), Some(Effect::Identify));
-        assert_eq!(table.worst("GET", "/other", None), Some(Effect::Identify));
-        assert_eq!(table.worst("POST", "/other", None), None);
     }
 }

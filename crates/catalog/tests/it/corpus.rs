@@ -83,6 +83,25 @@ fn the_build_carries_what_the_yaml_says() {
         assert_eq!(a.asked(), b.asked(), "{}", fixture.name);
         assert_eq!(format!("{:?}", a.conclusion), format!("{:?}", b.conclusion), "{}", fixture.name);
     }
+    // Every route, and a request for each, until its product is known and afterwards.
+    for (a, b) in yaml.products().iter().zip(built.products()) {
+        assert_eq!(a.id, b.id);
+        assert_eq!(
+            format!("{:?}", a.routes.by_effect()),
+            format!("{:?}", b.routes.by_effect()),
+            "{}",
+            a.id
+        );
+        let number = built.number(&a.id);
+        for route in a.routes.by_effect().iter().flat_map(|(_, routes)| routes) {
+            let path = route.as_str().split_whitespace().nth(1).unwrap_or_default().replace(['{', '}'], "");
+            let method = route.method.replace("ANY", "POST");
+            for known in [None, number] {
+                let judge = |catalog: &Catalog| catalog.permit(known, &method, &path, None, false);
+                assert_eq!(judge(&yaml), judge(&built), "{route} of {}", a.id);
+            }
+        }
+    }
 }
 
 #[test]
