@@ -182,25 +182,24 @@ fn management_reachable(look: &Look<'_>, product: &Product) -> Option<Draft> {
     if !look.is_open() {
         return None;
     }
-    let routes: Vec<&str> = product
+    let mut routes = product
         .routes_with(Effect::Write)
         .chain(product.routes_with(Effect::Load))
-        .map(Route::as_str)
-        .collect();
-    if routes.is_empty() {
-        return None;
+        .map(Route::as_str);
+    let mut detail = format!("It has {}", routes.next()?);
+    for route in routes.by_ref().take(3) {
+        detail.push_str(", ");
+        detail.push_str(route);
     }
-    let some = routes[..routes.len().min(4)].join(", ");
-    let more = if routes.len() > 4 {
-        format!(" and {} more", routes.len() - 4)
-    } else {
-        String::new()
-    };
+    match routes.count() {
+        0 => detail.push_str(". "),
+        more => detail.push_str(&format!(" and {more} more. ")),
+    }
     Some(Draft::new(
         "management-reachable",
         Confidence::Medium,
         EvidenceKind::Inferred,
-        format!("It has {some}{more}. "),
+        detail,
     ))
 }
 

@@ -38,7 +38,7 @@ fn seen(product: &str, version: &str, posture: Posture) -> Observation {
             product: Known::Known(product.to_owned()),
             version: Known::Known(version.to_owned()),
             confidence: 0.9,
-            evidence: Vec::new(),
+            evidence: [].into(),
             also: Vec::new(),
         },
         exposure,

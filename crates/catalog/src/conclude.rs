@@ -99,7 +99,7 @@ impl Session {
                 product,
                 version,
                 confidence,
-                evidence: self.evidence(winner),
+                evidence: self.evidence(winner).into(),
                 also: named
                     .iter()
                     .skip(1)

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use vigie_model::{
-    AdvisoryVerdict, Deception, Endpoint, Exposure, Finding, Identity, Listener, Network, Observation, ScopeRef, Source, Timestamp,
+    AdvisoryVerdict, Deception, Endpoint, Evidence, Exposure, Finding, Identity, Known, Listener, Network, Observation, ScopeRef, Source,
+    Timestamp,
 };
 
 use crate::{Report, Summary, text};
@@ -16,7 +17,8 @@ use crate::{Report, Summary, text};
 #[derive(Debug)]
 pub struct Jsonl<W> {
     writer: W,
-    verdicts: Verdicts,
+    verdicts: Written<AdvisoryVerdict>,
+    evidence: Written<Evidence>,
 }
 
 impl<W: Write> Jsonl<W> {
@@ -24,20 +26,29 @@ impl<W: Write> Jsonl<W> {
     pub fn new(writer: W) -> Self {
         Self {
             writer,
-            verdicts: Verdicts::default(),
+            verdicts: Written::new(),
+            evidence: Written::new(),
         }
     }
 }
 
-/// Lists of verdicts that were written before, with their text: half of a record, and the servers of one version share it.
-#[derive(Debug, Default)]
-struct Verdicts(Vec<(Arc<[AdvisoryVerdict]>, Box<RawValue>)>);
+/// Lists that were written before, with their text: verdicts are half of a record, and the servers of one version share them.
+#[derive(Debug)]
+struct Written<T>(Vec<(Arc<[T]>, Box<RawValue>)>);
 
 /// A network runs few versions at a time.
 const MAX_LISTS: usize = 32;
 
-impl Verdicts {
-    fn text(&mut self, list: &Arc<[AdvisoryVerdict]>) -> io::Result<&RawValue> {
+impl<T: Serialize> Written<T> {
+    const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    fn text<'o>(&'o mut self, list: &'o Arc<[T]>) -> io::Result<Said<'o, T>> {
+        if Arc::strong_count(list) == 1 {
+            // Nobody else has it, so it will not come again.
+            return Ok(Said::List(list));
+        }
         let at = match self.0.iter().position(|(known, _)| Arc::ptr_eq(known, list)) {
             Some(at) => at,
             None => {
@@ -51,11 +62,19 @@ impl Verdicts {
                 self.0.len() - 1
             }
         };
-        Ok(&self.0[at].1)
+        Ok(Said::Text(&self.0[at].1))
     }
 }
 
-/// An observation whose verdicts are text already; the same fields in the same order.
+/// A list, or the text that was made of it before.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Said<'o, T> {
+    Text(&'o RawValue),
+    List(&'o [T]),
+}
+
+/// An observation whose verdicts and evidence are text already; the same fields in the same order.
 #[derive(Serialize)]
 struct Line<'o> {
     schema: &'o str,
@@ -66,16 +85,30 @@ struct Line<'o> {
     endpoint: &'o Endpoint,
     #[serde(skip_serializing_if = "Option::is_none")]
     listener: &'o Option<Listener>,
-    identity: &'o Identity,
+    identity: Who<'o>,
     exposure: &'o Exposure,
     network: &'o Network,
     deception: &'o Deception,
-    advisories: &'o RawValue,
+    advisories: Said<'o, AdvisoryVerdict>,
     findings: &'o [Finding],
 }
 
+#[derive(Serialize)]
+struct Who<'o> {
+    product: &'o Known<String>,
+    version: &'o Known<String>,
+    confidence: f64,
+    evidence: Said<'o, Evidence>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    also: &'o [String],
+}
+
 impl<'o> Line<'o> {
-    fn of(observation: &'o Observation, verdicts: &'o mut Verdicts) -> io::Result<Self> {
+    fn of(
+        observation: &'o Observation,
+        verdicts: &'o mut Written<AdvisoryVerdict>,
+        evidence: &'o mut Written<Evidence>,
+    ) -> io::Result<Self> {
         // Every field is named: a new one does not compile until it has its place here.
         let Observation {
             schema,
@@ -85,13 +118,27 @@ impl<'o> Line<'o> {
             scope,
             endpoint,
             listener,
-            identity,
+            identity:
+                Identity {
+                    product,
+                    version,
+                    confidence,
+                    evidence: list,
+                    also,
+                },
             exposure,
             network,
             deception,
             advisories,
             findings,
         } = observation;
+        let identity = Who {
+            product,
+            version,
+            confidence: *confidence,
+            evidence: evidence.text(list)?,
+            also,
+        };
         Ok(Self {
             schema,
             seen,
@@ -116,7 +163,7 @@ impl<W: Write> Report for Jsonl<W> {
     }
 
     fn observation(&mut self, observation: &Observation) -> io::Result<()> {
-        let line = Line::of(observation, &mut self.verdicts)?;
+        let line = Line::of(observation, &mut self.verdicts, &mut self.evidence)?;
         text::json(&mut self.writer, &line)?;
         self.writer.write_all(b"\n")
     }

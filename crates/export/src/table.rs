@@ -515,7 +515,7 @@ impl Page {
             self.field("proof", text, PLAIN);
         }
         if verbose {
-            for evidence in &observation.identity.evidence {
+            for evidence in observation.identity.evidence.iter() {
                 let text = format!(
                     "{}: {} ({})",
                     clean(&evidence.request, NAME),

@@ -140,7 +140,7 @@ fn seen(host: u32, round: u32) -> Observation {
             product: Known::Known("ollama".to_owned()),
             version: Known::Known(version),
             confidence: 0.99,
-            evidence: evidence.to_vec(),
+            evidence: evidence.clone().into(),
             also: Vec::new(),
         },
         exposure,

@@ -434,7 +434,7 @@ impl Contents {
                     product: rows.known_text("product", row),
                     version: rows.known_text("version", row),
                     confidence: rows.real("confidence", row).unwrap_or_default(),
-                    evidence: Vec::new(),
+                    evidence: [].into(),
                     also: list(rows, "also", row).unwrap_or_default(),
                 },
                 exposure: Exposure {
@@ -542,7 +542,7 @@ impl Contents {
             if let Known::Known(tools) = &mut state.exposure.tools {
                 *tools = in_order(order.tools);
             }
-            state.identity.evidence = in_order(order.evidence);
+            state.identity.evidence = in_order(order.evidence).into();
             state.exposure.leaks = in_order(order.leaks);
             state.deception.tells = in_order(order.tells);
         }

@@ -49,13 +49,14 @@ fn observation(address: [u8; 4], seconds: i64, version: &str) -> Observation {
             product: Known::Known("ollama".to_owned()),
             version: Known::Known(version.to_owned()),
             confidence: 0.99,
-            evidence: vec![Evidence {
+            evidence: [Evidence {
                 product: "ollama".to_owned(),
                 rule: "root".to_owned(),
                 weight: EvidenceWeight::Unique,
                 request: "GET /".to_owned(),
                 seen: "Ollama is running".to_owned(),
-            }],
+            }]
+            .into(),
             also: Vec::new(),
         },
         exposure,

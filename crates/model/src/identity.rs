@@ -43,7 +43,7 @@ pub struct Identity {
     /// From 0 to 1: what the fixtures measured, never above 0.8 without a real recording.
     pub confidence: f64,
     /// The evidence, the weightiest first.
-    pub evidence: Vec<Evidence>,
+    pub evidence: std::sync::Arc<[Evidence]>,
     /// Other products that answer at the same endpoint (an MCP server beside its own API), most certain first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub also: Vec<String>,

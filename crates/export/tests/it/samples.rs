@@ -384,13 +384,14 @@ pub(crate) fn unrecognised() -> Observation {
     let mut seen = observation("192.0.2.20:8080", "", "", 0.0);
     seen.identity.product = Known::unknown(Why::NotCarried);
     seen.identity.version = Known::unknown(Why::NotAsked);
-    seen.identity.evidence = vec![Evidence {
+    seen.identity.evidence = [Evidence {
         product: "openai-compatible".to_owned(),
         rule: "json-error".to_owned(),
         weight: EvidenceWeight::Weak,
         request: "GET /v1/models".to_owned(),
         seen: "status 404 with a JSON body".to_owned(),
-    }];
+    }]
+    .into();
     seen
 }
 
@@ -433,7 +434,9 @@ pub(crate) fn hostile() -> Observation {
         risks: vec![ToolRisk::Other],
     }]);
     seen.exposure.running = Known::unknown_because(Why::Unparsable, BAD);
-    seen.identity.evidence[0].seen = BAD.to_owned();
+    let mut evidence = seen.identity.evidence.to_vec();
+    evidence[0].seen = BAD.to_owned();
+    seen.identity.evidence = evidence.into();
     seen.identity.also = vec!["\u{202e}pcm".to_owned()];
     let mut open = open_inference("192.0.2.66:11434 @SUM(1+1)*cmd;x");
     open.detail = format!("{BAD} [click](https://evil.example) {{0}}");
@@ -486,13 +489,14 @@ fn observation(socket: &str, product: &str, version: &str, confidence: f64) -> O
             product: Known::Known(product.to_owned()),
             version: Known::Known(version.to_owned()),
             confidence,
-            evidence: vec![Evidence {
+            evidence: [Evidence {
                 product: product.to_owned(),
                 rule: "banner".to_owned(),
                 weight: EvidenceWeight::Unique,
                 request: "GET /".to_owned(),
                 seen: "its banner".to_owned(),
-            }],
+            }]
+            .into(),
             also: Vec::new(),
         },
         exposure: Exposure::unknown(Why::NotAsked),
