@@ -173,7 +173,7 @@ fn identity() -> impl Strategy<Value = Identity> {
             product,
             version,
             confidence,
-            evidence,
+            evidence: evidence.into(),
             also,
         },
     )
