@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use vigie_advisory::Advisories;
 use vigie_catalog::{ADVISORY_INDEX, CARRIED_ADVISORIES, Catalog, Measured};
-use vigie_model::{AdvisoryVerdict, Known, Observation};
+use vigie_model::{AdvisoryVerdict, Finding, Known, Observation};
 
+use crate::look::{About, Look, Memory};
 use crate::rules;
 use crate::texts::Texts;
 
@@ -22,6 +23,7 @@ pub struct Knowledge {
     /// The words.
     pub texts: Arc<Texts>,
     verdicts: Verdicts,
+    said: Arc<Memory>,
 }
 
 /// Verdicts by product and version: a network runs few of either, and ordering versions costs more than a look-up.
@@ -48,6 +50,7 @@ impl Knowledge {
             advisories: Arc::new(Advisories::of_build(ADVISORY_INDEX, CARRIED_ADVISORIES).expect("the embedded advisories load")),
             texts: Arc::new(Texts::embedded().expect("the embedded findings load")),
             verdicts: Verdicts::default(),
+            said: Arc::default(),
         }
     }
 
@@ -60,6 +63,7 @@ impl Knowledge {
             advisories,
             texts,
             verdicts: Verdicts::default(),
+            said: Arc::default(),
         }
     }
 
@@ -85,7 +89,25 @@ impl Knowledge {
     pub fn assess(&self, observation: &mut Observation) {
         let product = observation.identity.product.known().and_then(|id| self.catalog.product(id));
         observation.advisories = product.map_or_else(|| [].into(), |product| self.verdicts(&product.id, &observation.identity.version));
-        observation.findings = rules::findings(observation, product, &self.texts);
+        let look = Look::at(observation, product);
+        let said = match self.said.said_of(&look) {
+            Some(said) => said,
+            None => {
+                let said: Arc<[About]> = rules::claims(&look, &self.texts).into();
+                // A conversation that was had before shares its evidence, and is the kind that comes again.
+                if Arc::strong_count(&observation.identity.evidence) > 1 {
+                    self.said.keep(&look, &said);
+                }
+                said
+            }
+        };
+        let socket = observation.endpoint.socket().to_string();
+        let finding = |(about, claim): &About| Finding {
+            subject: about.as_ref().map_or_else(|| socket.clone(), |about| format!("{socket} {about}")),
+            accepted: None,
+            claim: Arc::clone(claim),
+        };
+        observation.findings = said.iter().map(finding).collect();
     }
 }
 

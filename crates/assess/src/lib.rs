@@ -4,6 +4,7 @@
 //! [`rules`]; its words and its places in the standards stand in `catalog/findings/<id>.yaml`.
 
 mod knowledge;
+mod look;
 mod rules;
 mod texts;
 

@@ -1,57 +1,47 @@
 //! The findings of a look from outside. One rule, one function.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use vigie_catalog::{Kind, Product, Route};
 use vigie_model::{
-    Activity, Confidence, Effect, EvidenceKind, Finding, Known, LeakKind, Model, Observation, Posture, PromptClass, Reach, Severity,
-    ToolRisk, Verdict,
+    Claim, Confidence, Effect, EvidenceKind, Known, LeakKind, Model, Posture, PromptClass, Reach, Severity, ToolRisk, Verdict,
 };
 
+use crate::look::{About, Look};
 use crate::texts::Texts;
 
-/// The findings of an observation, the worst first.
-pub(crate) fn findings(observation: &Observation, product: Option<&Product>, texts: &Texts) -> Vec<Finding> {
-    let look = Look { observation, product };
+/// What is claimed of what was seen, the worst first.
+pub(crate) fn claims(look: &Look<'_>, texts: &Texts) -> Vec<About> {
     let mut found: Vec<Draft> = Vec::new();
-    if let Some(product) = product {
-        found.extend(open_inference(&look, product));
-        found.extend(management_reachable(&look, product));
-        found.extend(empty_server_fillable(&look, product));
-        found.extend(models_readable(&look));
-        found.extend(system_prompt_readable(&look));
-        found.extend(leaks(&look));
-        found.extend(partial_key(&look));
-        found.extend(accounts(&look));
-        found.extend(open_application(&look, product));
-        found.extend(tools_without_authentication(&look));
-        found.extend(vulnerable_version(&look));
-        found.extend(plain_http(&look));
-        found.extend(uncensored_model(&look));
-        found.extend(paid_quota_exposed(&look));
+    if let Some(product) = look.product {
+        found.extend(open_inference(look, product));
+        found.extend(management_reachable(look, product));
+        found.extend(empty_server_fillable(look, product));
+        found.extend(models_readable(look));
+        found.extend(system_prompt_readable(look));
+        found.extend(leaks(look));
+        found.extend(partial_key(look));
+        found.extend(accounts(look));
+        found.extend(open_application(look, product));
+        found.extend(tools_without_authentication(look));
+        found.extend(vulnerable_version(look));
+        found.extend(plain_http(look));
+        found.extend(uncensored_model(look));
+        found.extend(paid_quota_exposed(look));
     }
-    found.extend(suspected_deception(&look));
-    let only_here = look.only_here();
-    if only_here && product.is_some() {
+    found.extend(suspected_deception(look));
+    if look.only_here() && look.product.is_some() {
         found.push(Draft::new("loopback-only", Confidence::High, EvidenceKind::Observed, String::new()));
     }
-    let socket = observation.endpoint.socket().to_string();
-    let mut findings: Vec<Finding> = found
-        .into_iter()
-        .filter_map(|draft| finish(draft, &look, &socket, texts, only_here))
-        .collect();
-    findings.sort_by(|a, b| {
+    let mut claims: Vec<About> = found.into_iter().filter_map(|draft| finish(draft, look, texts)).collect();
+    claims.sort_by(|(about, a), (other, b)| {
         b.severity
             .cmp(&a.severity)
             .then_with(|| a.id.cmp(&b.id))
-            .then_with(|| a.subject.cmp(&b.subject))
+            .then_with(|| about.cmp(other))
     });
-    findings
-}
-
-struct Look<'o> {
-    observation: &'o Observation,
-    product: Option<&'o Product>,
+    claims
 }
 
 /// A finding before its words are put to it.
@@ -84,41 +74,10 @@ impl Draft {
     }
 }
 
-impl Look<'_> {
-    fn posture(&self) -> Option<Posture> {
-        self.observation.exposure.posture.known().copied()
-    }
-
-    fn is_open(&self) -> bool {
-        self.posture() == Some(Posture::Open)
-    }
-
-    fn models(&self) -> &[Model] {
-        self.observation.exposure.models.known().map_or(&[], Vec::as_slice)
-    }
-
-    /// Seen on this machine, and bound to loopback: others cannot reach it.
-    fn only_here(&self) -> bool {
-        self.observation.listener.is_some() && self.observation.exposure.reach.known() == Some(&Reach::Loopback)
-    }
-
-    fn is_public(&self) -> bool {
-        self.observation.exposure.reach.known() == Some(&Reach::Public)
-    }
-
-    fn seen_at(&self) -> String {
-        self.observation
-            .exposure
-            .posture_from
-            .as_ref()
-            .map_or_else(String::new, |from| format!("{from} answered without credentials. "))
-    }
-}
-
-fn finish(draft: Draft, look: &Look<'_>, socket: &str, texts: &Texts, only_here: bool) -> Option<Finding> {
+fn finish(draft: Draft, look: &Look<'_>, texts: &Texts) -> Option<About> {
     let text = texts.get(draft.id)?;
     let mut severity = draft.severity.unwrap_or(text.severity);
-    if only_here {
+    if look.only_here() {
         // Bound to loopback is how it should be: information, not an alarm. A vulnerable version stays worth an upgrade.
         severity = severity.min(if draft.id == "vulnerable-version" {
             Severity::Low
@@ -127,32 +86,29 @@ fn finish(draft: Draft, look: &Look<'_>, socket: &str, texts: &Texts, only_here:
         });
     }
     let own = look.product.and_then(|product| product.remedies.get(draft.id));
-    let detail = draft.detail + &text.why;
-    Some(Finding {
+    let claim = Claim {
         id: draft.id.to_owned(),
         severity,
         confidence: draft.confidence,
         evidence: draft.evidence,
-        subject: draft.about.map_or_else(|| socket.to_owned(), |about| format!("{socket} {about}")),
         title: text.title.clone(),
-        detail,
+        detail: draft.detail + &text.why,
         remedy: own.unwrap_or(&text.remedy).clone(),
         standards: text.standards.clone(),
         advisories: draft.advisories,
-        accepted: None,
-    })
+    };
+    Some((draft.about, Arc::new(claim)))
 }
 
 fn open_inference(look: &Look<'_>, product: &Product) -> Option<Draft> {
     let serves = product.has_effect(Effect::Infer) && matches!(product.kind, Kind::Inference | Kind::Gateway);
-    let dormant = look.observation.exposure.activity.known() == Some(&Activity::Dormant);
-    let proved = look.observation.exposure.inference_proved == Some(true);
+    let dormant = look.is_dormant();
+    let proved = look.exposure.inference_proved == Some(true);
     if !serves || !(look.is_open() || proved) || (dormant && !proved) {
         return None;
     }
     let models = look.models().len();
     let tools = look
-        .observation
         .exposure
         .capabilities
         .known()
@@ -204,14 +160,14 @@ fn management_reachable(look: &Look<'_>, product: &Product) -> Option<Draft> {
 }
 
 fn empty_server_fillable(look: &Look<'_>, product: &Product) -> Option<Draft> {
-    let dormant = look.observation.exposure.activity.known() == Some(&Activity::Dormant);
+    let dormant = look.is_dormant();
     let fills = product.has_effect(Effect::Write) || product.has_effect(Effect::Load);
     (dormant && fills && look.is_open())
         .then(|| Draft::new("empty-server-fillable", Confidence::Medium, EvidenceKind::Inferred, look.seen_at()))
 }
 
 fn models_readable(look: &Look<'_>) -> Option<Draft> {
-    let behind_a_door = look.observation.exposure.leaks.iter().any(|leak| leak.what == LeakKind::Models);
+    let behind_a_door = look.exposure.leaks.iter().any(|leak| leak.what == LeakKind::Models);
     if !(behind_a_door || (look.is_open() && !look.models().is_empty())) {
         return None;
     }
@@ -244,12 +200,7 @@ fn system_prompt_readable(look: &Look<'_>) -> Option<Draft> {
         })
         .map(|model| model.name.as_str())
         .collect();
-    let leaked = look
-        .observation
-        .exposure
-        .leaks
-        .iter()
-        .any(|leak| leak.what == LeakKind::SystemPrompt);
+    let leaked = look.exposure.leaks.iter().any(|leak| leak.what == LeakKind::SystemPrompt);
     if own.is_empty() && !leaked {
         return None;
     }
@@ -269,7 +220,7 @@ fn system_prompt_readable(look: &Look<'_>) -> Option<Draft> {
 /// Findings that a leak is by itself.
 fn leaks(look: &Look<'_>) -> Vec<Draft> {
     let mut by_kind: BTreeMap<&'static str, Vec<&str>> = BTreeMap::new();
-    for leak in &look.observation.exposure.leaks {
+    for leak in &look.exposure.leaks {
         let id = match leak.what {
             LeakKind::Prompts => "prompts-readable",
             LeakKind::Settings => "settings-readable",
@@ -288,7 +239,7 @@ fn leaks(look: &Look<'_>) -> Vec<Draft> {
 
 fn partial_key(look: &Look<'_>) -> Option<Draft> {
     let door = matches!(look.posture(), Some(Posture::Key | Posture::Login | Posture::Forbidden));
-    let leaks = &look.observation.exposure.leaks;
+    let leaks = &look.exposure.leaks;
     (door && !leaks.is_empty()).then(|| {
         let requests: Vec<&str> = leaks.iter().map(|leak| leak.request.as_str()).collect();
         Draft::new(
@@ -318,7 +269,7 @@ fn open_application(look: &Look<'_>, product: &Product) -> Option<Draft> {
 }
 
 fn tools_without_authentication(look: &Look<'_>) -> Option<Draft> {
-    let tools = look.observation.exposure.tools.known()?;
+    let tools = look.exposure.tools.known()?;
     if tools.is_empty() {
         return None;
     }
@@ -359,7 +310,6 @@ fn tools_without_authentication(look: &Look<'_>) -> Option<Draft> {
 
 fn vulnerable_version(look: &Look<'_>) -> Option<Draft> {
     let affected: Vec<_> = look
-        .observation
         .advisories
         .iter()
         .filter(|advisory| advisory.verdict == Verdict::Affected)
@@ -380,7 +330,7 @@ fn vulnerable_version(look: &Look<'_>) -> Option<Draft> {
         .map(|advisory| advisory.confidence)
         .max()
         .unwrap_or(Confidence::Medium);
-    let version = look.observation.identity.version.known().map_or("?", String::as_str);
+    let version = look.version.known().map_or("?", String::as_str);
     let mut detail = format!("{} advisories apply to {version}", counted.len());
     if counted.len() == 1 {
         detail = format!("{} applies to {version}", counted[0].id);
@@ -395,13 +345,11 @@ fn vulnerable_version(look: &Look<'_>) -> Option<Draft> {
 }
 
 fn plain_http(look: &Look<'_>) -> Option<Draft> {
-    let endpoint = &look.observation.endpoint;
-    let beyond = match look.observation.exposure.reach.known() {
+    let beyond = match look.exposure.reach.known() {
         Some(reach) => *reach != Reach::Loopback,
-        None => !endpoint.address.is_loopback(),
+        None => !look.loopback,
     };
-    (beyond && endpoint.tls == Known::Known(false))
-        .then(|| Draft::new("plain-http", Confidence::High, EvidenceKind::Observed, String::new()))
+    (beyond && *look.tls == Known::Known(false)).then(|| Draft::new("plain-http", Confidence::High, EvidenceKind::Observed, String::new()))
 }
 
 fn uncensored_model(look: &Look<'_>) -> Vec<Draft> {
@@ -456,7 +404,7 @@ fn paid_quota_exposed(look: &Look<'_>) -> Option<Draft> {
 }
 
 fn suspected_deception(look: &Look<'_>) -> Option<Draft> {
-    let deception = &look.observation.deception;
+    let deception = look.deception;
     deception.is_suspect().then(|| {
         let tells: Vec<&str> = deception.tells.iter().map(|tell| tell.id.as_str()).collect();
         Draft::new(

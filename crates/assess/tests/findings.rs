@@ -353,3 +353,63 @@ fn a_prompt_of_ones_own_and_a_paid_model_are_said() {
     let quiet = judged(with_models(seen("ollama", "0.17.4", Posture::Open), vec![own, cloud]));
     assert!(!ids(&quiet).contains(&"system-prompt-readable") && !ids(&quiet).contains(&"paid-quota-exposed"));
 }
+
+#[test]
+fn what_is_remembered_says_the_same() {
+    let base = with_models(seen("ollama", "0.17.4", Posture::Open), vec![model("made-up:1b")]);
+    let change = |change: &dyn Fn(&mut Observation)| {
+        let mut changed = base.clone();
+        change(&mut changed);
+        changed
+    };
+    let of_model = |change: &dyn Fn(&mut Model)| {
+        let mut changed = model("made-up:1b");
+        change(&mut changed);
+        with_models(base.clone(), vec![changed])
+    };
+    // All share the base's evidence, as servers of one conversation do, and each differs in one thing that a rule looks at.
+    let kinds = [
+        base.clone(),
+        change(&|o| o.endpoint.address = "10.20.30.41".parse().expect("an address")),
+        change(&|o| o.endpoint.address = "127.0.0.2".parse().expect("an address")),
+        change(&|o| o.endpoint.tls = Known::Known(true)),
+        change(&|o| o.endpoint.tls = Known::unknown(Why::Refused)),
+        change(&|o| o.identity.product = Known::Known("vllm".to_owned())),
+        change(&|o| o.identity.product = Known::unknown(Why::NotAsked)),
+        change(&|o| o.identity.version = Known::Known("0.1.0".to_owned())),
+        change(&|o| o.exposure.posture = Known::Known(Posture::Key)),
+        change(&|o| o.exposure.posture_from = None),
+        change(&|o| o.exposure.reach = Known::Known(Reach::Public)),
+        change(&|o| o.exposure.inference_proved = Some(true)),
+        change(&|o| o.exposure.activity = Known::Known(Activity::Dormant)),
+        change(&|o| {
+            o.exposure.reach = Known::Known(Reach::Loopback);
+            o.listener = Some(Listener {
+                bound: Vec::new(),
+                answers_on: Vec::new(),
+                process: Known::unknown(Why::Refused),
+                pid: Known::unknown(Why::Refused),
+            });
+        }),
+        change(&|o| {
+            o.deception = Deception::from_tells(vec![Tell {
+                id: "made-up".to_owned(),
+                weight: 0.9,
+                seen: "made up".to_owned(),
+            }]);
+        }),
+        of_model(&|m| m.uncensored_by_name = Known::Known(true)),
+        of_model(&|m| m.remote = Known::Known(true)),
+    ];
+    let one = Knowledge::embedded();
+    for round in 0..3 {
+        for kind in &kinds {
+            let (mut remembered, mut fresh) = (kind.clone(), kind.clone());
+            one.assess(&mut remembered);
+            Knowledge::embedded().assess(&mut fresh);
+            assert_eq!(remembered, fresh, "round {round}");
+            let subject = fresh.endpoint.socket().to_string();
+            assert!(remembered.findings.iter().all(|finding| finding.subject.starts_with(&subject)));
+        }
+    }
+}

@@ -1,13 +1,14 @@
 //! `--format jsonl`: one record per line, exactly `vigie.observation/1`, as results come.
 
+use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
 use vigie_model::{
-    AdvisoryVerdict, Deception, Endpoint, Evidence, Exposure, Finding, Identity, Known, Listener, Network, Observation, ScopeRef, Source,
-    Timestamp,
+    AdvisoryVerdict, Claim, Deception, Endpoint, Evidence, Exposure, Finding, Identity, Known, Listener, Network, Observation, ScopeRef,
+    Source, Timestamp,
 };
 
 use crate::{Report, Summary, text};
@@ -19,6 +20,8 @@ pub struct Jsonl<W> {
     writer: W,
     verdicts: Written<AdvisoryVerdict>,
     evidence: Written<Evidence>,
+    claims: Claims,
+    line: Vec<u8>,
 }
 
 impl<W: Write> Jsonl<W> {
@@ -28,6 +31,8 @@ impl<W: Write> Jsonl<W> {
             writer,
             verdicts: Written::new(),
             evidence: Written::new(),
+            claims: Claims::default(),
+            line: Vec::new(),
         }
     }
 }
@@ -66,6 +71,50 @@ impl<T: Serialize> Written<T> {
     }
 }
 
+/// Claims that were written before: a finding's text before and after its subject.
+#[derive(Debug, Default)]
+struct Claims(VecDeque<(Arc<Claim>, Vec<u8>, Vec<u8>)>);
+
+/// A kind of server has a handful of findings.
+const MAX_CLAIMS: usize = 128;
+
+impl Claims {
+    fn write(&mut self, finding: &Finding, out: &mut Vec<u8>) -> io::Result<()> {
+        if Arc::strong_count(&finding.claim) == 1 || finding.accepted.is_some() {
+            return text::json(out, finding);
+        }
+        let known = self.0.iter().position(|(claim, _, _)| Arc::ptr_eq(claim, &finding.claim));
+        let at = match known {
+            Some(at) => at,
+            None => {
+                let empty = Finding {
+                    subject: String::new(),
+                    ..finding.clone()
+                };
+                let mut before = Vec::new();
+                text::json(&mut before, &empty)?;
+                // Quotes within a text are escaped, so this stands in one place only.
+                let key = br#","subject":""#;
+                let Some(found) = before.windows(key.len()).position(|part| part == key) else {
+                    return text::json(out, finding);
+                };
+                let after = before.split_off(found + key.len());
+                // The subject is written with its quotes.
+                before.pop();
+                let after = after.get(1..).unwrap_or_default().to_vec();
+                self.0.truncate(MAX_CLAIMS - 1);
+                self.0.push_front((Arc::clone(&finding.claim), before, after));
+                0
+            }
+        };
+        let (_, before, after) = &self.0[at];
+        out.extend_from_slice(before);
+        text::json(&mut *out, &finding.subject)?;
+        out.extend_from_slice(after);
+        Ok(())
+    }
+}
+
 /// A list, or the text that was made of it before.
 #[derive(Serialize)]
 #[serde(untagged)]
@@ -74,7 +123,7 @@ enum Said<'o, T> {
     List(&'o [T]),
 }
 
-/// An observation whose verdicts and evidence are text already; the same fields in the same order.
+/// An observation whose verdicts and evidence are text already, without its findings; the same fields in the same order.
 #[derive(Serialize)]
 struct Line<'o> {
     schema: &'o str,
@@ -90,7 +139,6 @@ struct Line<'o> {
     network: &'o Network,
     deception: &'o Deception,
     advisories: Said<'o, AdvisoryVerdict>,
-    findings: &'o [Finding],
 }
 
 #[derive(Serialize)]
@@ -108,7 +156,7 @@ impl<'o> Line<'o> {
         observation: &'o Observation,
         verdicts: &'o mut Written<AdvisoryVerdict>,
         evidence: &'o mut Written<Evidence>,
-    ) -> io::Result<Self> {
+    ) -> io::Result<(Self, &'o [Finding])> {
         // Every field is named: a new one does not compile until it has its place here.
         let Observation {
             schema,
@@ -139,7 +187,7 @@ impl<'o> Line<'o> {
             evidence: evidence.text(list)?,
             also,
         };
-        Ok(Self {
+        let line = Self {
             schema,
             seen,
             recorded,
@@ -152,8 +200,8 @@ impl<'o> Line<'o> {
             network,
             deception,
             advisories: verdicts.text(advisories)?,
-            findings,
-        })
+        };
+        Ok((line, findings))
     }
 }
 
@@ -163,9 +211,21 @@ impl<W: Write> Report for Jsonl<W> {
     }
 
     fn observation(&mut self, observation: &Observation) -> io::Result<()> {
-        let line = Line::of(observation, &mut self.verdicts, &mut self.evidence)?;
-        text::json(&mut self.writer, &line)?;
-        self.writer.write_all(b"\n")
+        let (line, findings) = Line::of(observation, &mut self.verdicts, &mut self.evidence)?;
+        let out = &mut self.line;
+        out.clear();
+        text::json(&mut *out, &line)?;
+        // The findings come last: the object is opened again for them.
+        out.pop();
+        out.extend_from_slice(br#","findings":["#);
+        for (place, finding) in findings.iter().enumerate() {
+            if place > 0 {
+                out.push(b',');
+            }
+            self.claims.write(finding, out)?;
+        }
+        out.extend_from_slice(b"]}\n");
+        self.writer.write_all(out)
     }
 
     fn pause(&mut self) -> io::Result<()> {

@@ -80,6 +80,31 @@ fn jsonl_is_exactly_the_records() {
 }
 
 #[test]
+fn jsonl_of_servers_that_say_the_same_is_exactly_the_records() {
+    // Shared evidence, verdicts and claims are written as the text that was made of them before; byte for byte as otherwise.
+    let mut all = samples::all();
+    let mut again = all.clone();
+    for (number, observation) in again.iter_mut().enumerate() {
+        for finding in &mut observation.findings {
+            finding.subject = format!("192.0.2.1:{number} \"quoted\" \u{202e}model");
+        }
+    }
+    all.append(&mut again);
+    let out = written(Format::Jsonl, &all, Options::default());
+    let alone: String = all
+        .iter()
+        .map(|observation| {
+            let text = serde_json::to_string(observation).expect("JSON");
+            let own: Observation = serde_json::from_str(&text).expect("a record that shares nothing");
+            written(Format::Jsonl, &[own], Options::default())
+        })
+        .collect();
+    assert_eq!(out, alone);
+    let read: Vec<Observation> = out.lines().map(|line| serde_json::from_str(line).expect("a record")).collect();
+    assert_eq!(read, all);
+}
+
+#[test]
 fn json_holds_exactly_the_records_and_the_summary() {
     let all = samples::all();
     let out = written(Format::Json, &all, Options::default());

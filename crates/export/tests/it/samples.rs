@@ -4,12 +4,13 @@
 //! and the verdicts follow the ranges of the published advisories named (the condition on one of them is made up).
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use vigie_export::{Counts, RuleKind, RuleText, Summary};
 use vigie_model::{
-    Activity, AdvisoryVerdict, Capability, Certificate, Confidence, Deception, Endpoint, Evidence, EvidenceKind, EvidenceWeight, Exposure,
-    Finding, Identity, Known, Leak, LeakKind, Listener, Model, Network, Observation, Posture, PromptClass, Reach, RunningModel, SCHEMA,
-    Severity, Source, SourceKind, Standard, Tell, TextPrint, Timestamp, Tool, ToolRisk, Verdict, Why, sha256,
+    Activity, AdvisoryVerdict, Capability, Certificate, Claim, Confidence, Deception, Endpoint, Evidence, EvidenceKind, EvidenceWeight,
+    Exposure, Finding, Identity, Known, Leak, LeakKind, Listener, Model, Network, Observation, Posture, PromptClass, Reach, RunningModel,
+    SCHEMA, Severity, Source, SourceKind, Standard, Tell, TextPrint, Timestamp, Tool, ToolRisk, Verdict, Why, sha256,
 };
 
 /// The whole set, in the order in which a scan might see it.
@@ -552,18 +553,21 @@ fn open_inference(subject: &str) -> Finding {
 }
 
 fn finding(id: &str, severity: Severity, subject: &str, title: &str) -> Finding {
-    Finding {
+    let claim = Claim {
         id: id.to_owned(),
         severity,
         confidence: Confidence::High,
         evidence: EvidenceKind::Observed,
-        subject: subject.to_owned(),
         title: title.to_owned(),
         detail: "The routes that the product's file names answered without credentials".to_owned(),
         remedy: "Bind it to loopback or ask for a key".to_owned(),
         standards: [].into(),
         advisories: [].into(),
+    };
+    Finding {
+        subject: subject.to_owned(),
         accepted: None,
+        claim: Arc::new(claim),
     }
 }
 
