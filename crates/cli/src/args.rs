@@ -32,6 +32,15 @@ pub(crate) enum Verb {
     Hosts(HostsArgs),
     /// Tell what is known of one address, with its history.
     Show(ShowArgs),
+    /// Ask the lake a question in SQL.
+    ///
+    /// The tables: observations, states, models, running, tools, evidence, scans; SHOW TABLES and DESCRIBE TABLE tell more.
+    /// NULL means unknown where a column has a _why beside it.
+    #[cfg(feature = "watch")]
+    Sql(SqlArgs),
+    /// The upkeep of the lake: its files, compaction, and forgetting.
+    #[cfg(feature = "watch")]
+    Lake(LakeArgs),
     /// What vigie knows of each product: list, explain, check, test, record.
     Catalog(CatalogArgs),
     /// Scope files: who authorised what. Write one, check one.
@@ -190,6 +199,93 @@ pub(crate) struct ShowArgs {
     /// Table or JSON.
     #[arg(short = 'F', long, default_value = "table")]
     pub(crate) format: TableOrJson,
+}
+
+#[cfg(feature = "watch")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AnswerForm {
+    /// For people; unknown is a question mark.
+    Table,
+    /// A JSON object per row and line; unknown is null.
+    Json,
+    /// Comma-separated values; unknown is empty.
+    Csv,
+    /// One Parquet file.
+    Parquet,
+}
+
+#[cfg(feature = "watch")]
+#[derive(Clone, Debug, Args)]
+pub(crate) struct SqlArgs {
+    /// The question; - or none: from standard input.
+    pub(crate) query: Option<String>,
+    /// Read the question from a file.
+    #[arg(short, long, value_name = "FILE", conflicts_with = "query")]
+    pub(crate) file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) lake: LakeDir,
+    /// The form of the answer.
+    #[arg(short = 'F', long, default_value = "table")]
+    pub(crate) format: AnswerForm,
+    /// Write the answer to a file, whole or not at all [default: standard output].
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// The memory that the question may use, in MiB; what needs more goes to temporary files.
+    #[arg(long, value_name = "MIB", default_value_t = 1536, value_parser = clap::value_parser!(u64).range(64..).map(|mib| mib as usize))]
+    pub(crate) memory: usize,
+}
+
+#[cfg(feature = "watch")]
+#[derive(Clone, Debug, Args)]
+pub(crate) struct LakeArgs {
+    #[command(subcommand)]
+    pub(crate) verb: LakeVerb,
+    #[command(flatten)]
+    pub(crate) lake: LakeDir,
+    /// Text or JSON.
+    #[arg(short = 'F', long, default_value = "table", global = true)]
+    pub(crate) format: TableOrJson,
+}
+
+#[cfg(feature = "watch")]
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum LakeVerb {
+    /// List the files that count, for engines without a Delta reader: table, bytes, path.
+    Files,
+    /// Put small files together and squeeze them harder; readers and writers notice nothing.
+    Compact,
+    /// Remove files that no longer count.
+    Vacuum {
+        /// Only those that have not counted for this long: 7d, 12h, 0d.
+        #[arg(long, value_name = "AGE", default_value = "7d", value_parser = age)]
+        older: chrono::TimeDelta,
+    },
+    /// Take out every observation of an address, or all before a date, with what only those pointed to.
+    Forget {
+        /// The addresses.
+        addresses: Vec<IpAddr>,
+        /// All that was seen before this day (UTC): YYYY-MM-DD.
+        #[arg(long, value_name = "DATE")]
+        before: Option<chrono::NaiveDate>,
+        /// Remove it from the files and the logs at once; older versions can no longer be read.
+        #[arg(long)]
+        now: bool,
+    },
+}
+
+/// Reads `7d`, `12h`, `30m`.
+#[cfg(feature = "watch")]
+fn age(text: &str) -> Result<chrono::TimeDelta, String> {
+    let wrong = || format!("{text:?} is no age: write a number and d, h or m, such as 7d");
+    let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(wrong)?;
+    let number: i64 = number.parse().map_err(|_| wrong())?;
+    let age = match unit {
+        "d" => chrono::TimeDelta::try_days(number),
+        "h" => chrono::TimeDelta::try_hours(number),
+        "m" => chrono::TimeDelta::try_minutes(number),
+        _ => None,
+    };
+    age.filter(|age| *age >= chrono::TimeDelta::zero()).ok_or_else(wrong)
 }
 
 #[derive(Clone, Debug, Args)]

@@ -71,24 +71,30 @@ pub(crate) fn written(result: std::io::Result<()>) -> Result<(), Failure> {
 
 /// Writes a file whole or not at all: beside it first, then in its place.
 pub(crate) fn write_whole(path: &std::path::Path, bytes: &[u8]) -> Result<(), Failure> {
-    let said = |error: std::io::Error| Failure::output(format!("cannot write {}: {error}", path.display()));
+    use std::io::Write as _;
+    write_through(path, |file| file.write_all(bytes).map_err(|error| cannot_write(path, &error)))
+}
+
+/// The same for what is too large to be held.
+pub(crate) fn write_through(path: &std::path::Path, write: impl FnOnce(&mut std::fs::File) -> Result<(), Failure>) -> Result<(), Failure> {
+    let said = |error: std::io::Error| cannot_write(path, &error);
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         std::fs::create_dir_all(folder).map_err(said)?;
     }
     let mut beside = path.as_os_str().to_owned();
     beside.push(format!(".{}.partial", std::process::id()));
     let beside = std::path::PathBuf::from(beside);
-    let write = || -> std::io::Result<()> {
-        use std::io::Write as _;
-        let mut file = std::fs::File::create(&beside)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        std::fs::rename(&beside, path)
-    };
-    write().map_err(|error| {
+    let done = std::fs::File::create(&beside).map_err(said).and_then(|mut file| {
+        write(&mut file)?;
+        file.sync_all().and_then(|()| std::fs::rename(&beside, path)).map_err(said)
+    });
+    done.inspect_err(|_| {
         let _ = std::fs::remove_file(&beside);
-        said(error)
     })
+}
+
+fn cannot_write(path: &std::path::Path, error: &std::io::Error) -> Failure {
+    Failure::output(format!("cannot write {}: {error}", path.display()))
 }
 
 /// Reads a text file, or says which and why not.

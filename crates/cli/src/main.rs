@@ -27,6 +27,10 @@ fn main() -> ExitCode {
         Verb::Advisory(args) => verbs::advisory::run(&args),
         Verb::Hosts(args) => verbs::hosts::run(&args),
         Verb::Show(args) => verbs::show::run(&args),
+        #[cfg(feature = "watch")]
+        Verb::Sql(args) => verbs::sql::run(&args),
+        #[cfg(feature = "watch")]
+        Verb::Lake(args) => verbs::lake::run(&args),
         Verb::Catalog(args) => verbs::catalog::run(args),
         Verb::Scope(args) => verbs::scope::run(args),
         #[cfg(feature = "demo")]

@@ -18,6 +18,8 @@ mod rows;
 mod schema;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "upkeep")]
+mod upkeep;
 mod write;
 
 use std::collections::BTreeMap;

@@ -50,6 +50,12 @@ impl Table {
         }
     }
 
+    /// Its columns, as this version writes them.
+    #[must_use]
+    pub fn schema(self) -> SchemaRef {
+        Arc::clone(&self.spec().schema)
+    }
+
     pub(crate) fn spec(self) -> &'static Spec {
         let all = &*SPECS;
         match self {

@@ -23,13 +23,13 @@ use crate::{Error, Lake, Table, load, unloaded};
 
 /// Every commit of vigie names this application, which makes two that race conflict: the second is told and looks
 /// again at what is already there.
-const APPLICATION: &str = "vigie.append";
+pub(crate) const APPLICATION: &str = "vigie.append";
 
 /// A checkpoint is written after this many commits: delta-rs' own default, which the tables do not change.
 const CHECKPOINT: u64 = 100;
 
 /// How often a commit is tried against other writers. Each attempt that fails means that another one succeeded.
-const ATTEMPTS: u32 = 200;
+pub(crate) const ATTEMPTS: u32 = 200;
 
 /// How many ids of each table are remembered. With more contents than this in a table, one that comes back after that
 /// many others may be stored a second time: readers take the first.
@@ -86,8 +86,7 @@ impl Lake {
             (endpoint.address, endpoint.port, one.key.seen)
         });
 
-        let mut states: Vec<(i64, &Prepared)> = prepared.iter().map(|one| (one.state, one)).collect();
-        first_of_each(&mut states);
+        let states = states_of(&prepared);
         let new = writer.missing(Table::States, &states).await?;
         // Each of these tables is asked for itself: a writer that was killed between two of them left the first.
         for (table, put) in OF_A_STATE {
@@ -96,14 +95,25 @@ impl Lake {
                 done.states = stored;
             }
         }
-        let mut running: Vec<(i64, &Prepared)> = prepared.iter().filter_map(|one| Some((one.running?, one))).collect();
-        first_of_each(&mut running);
+        let running = running_of(&prepared);
         writer
             .put_contents(Table::Running, &running, |one, batch| one.put_running(batch))
             .await?;
 
         done.observations = writer.put_observations(&mut prepared).await?;
         done.duplicates = batch.len() - done.observations;
+        // Contents that were there a moment ago may have been taken out with the last observation that pointed to them: the state
+        // itself goes last.
+        if writer.has_lost_files(Table::States).await? {
+            for (table, put) in OF_A_STATE {
+                writer.put_contents(table, &states_of(&prepared), put).await?;
+            }
+        }
+        if writer.has_lost_files(Table::Running).await? {
+            writer
+                .put_contents(Table::Running, &running_of(&prepared), |one, batch| one.put_running(batch))
+                .await?;
+        }
         Ok(done)
     }
 
@@ -214,7 +224,10 @@ impl Writer {
         }
         let mut files = files_of(&delta).map_err(|source| wrap_read(table, source))?;
         let current: HashSet<&str> = files.iter().map(|file| file.path.as_str()).collect();
-        known.files.retain(|path| current.contains(path.as_str()));
+        // Files go when they are put together, and when contents are taken out: then it is not known any more what is there.
+        if known.files.iter().any(|path| !current.contains(path.as_str())) {
+            *known = Ids::default();
+        }
         drop(current);
         files.retain(|file| !known.files.contains(&file.path));
         files.sort_by_key(|file| std::cmp::Reverse(file.modified));
@@ -234,6 +247,35 @@ impl Writer {
             known.files.insert(file.path);
         }
         Ok(wanted.iter().filter(|(id, _)| !known.ids.contains(id)).copied().collect())
+    }
+
+    /// Whether files that this process knows are gone from a table.
+    async fn has_lost_files(&mut self, table: Table) -> Result<bool, Error> {
+        if self.ids.get(&table).is_none_or(|known| known.files.is_empty()) {
+            return Ok(false);
+        }
+        let Some(delta) = self.refreshed(table).await?.cloned() else {
+            return Ok(true);
+        };
+        let files = files_of(&delta).map_err(|source| wrap_read(table, source))?;
+        let current: HashSet<&str> = files.iter().map(|file| file.path.as_str()).collect();
+        Ok(self
+            .ids
+            .get(&table)
+            .is_some_and(|known| known.files.iter().any(|path| !current.contains(path.as_str()))))
+    }
+
+    /// Appends rows that were taken out and are still pointed to.
+    #[cfg(feature = "upkeep")]
+    pub(crate) async fn put_back(&mut self, table: Table, rows: &RecordBatch) -> Result<(), Error> {
+        for attempt in 1..=ATTEMPTS {
+            self.refreshed(table).await?;
+            if self.try_commit(table, rows.clone()).await? {
+                return Ok(());
+            }
+            self.wait_turn(table, attempt).await?;
+        }
+        Err(Error::Busy { table, attempts: ATTEMPTS })
     }
 
     /// Stores the contents that the table does not hold yet; gives how many.
@@ -459,9 +501,19 @@ async fn grown(delta: DeltaTable, table: Table) -> Result<DeltaTable, DeltaTable
     delta.add_columns().with_fields(missing).await
 }
 
-fn first_of_each(contents: &mut Vec<(i64, &Prepared)>) {
+/// The states of these observations, each once.
+fn states_of<'p>(prepared: &'p [Prepared<'p>]) -> Vec<(i64, &'p Prepared<'p>)> {
+    first_of_each(prepared.iter().map(|one| (one.state, one)))
+}
+
+/// Their lists of running models, each once.
+fn running_of<'p>(prepared: &'p [Prepared<'p>]) -> Vec<(i64, &'p Prepared<'p>)> {
+    first_of_each(prepared.iter().filter_map(|one| Some((one.running?, one))))
+}
+
+fn first_of_each<'p>(contents: impl Iterator<Item = (i64, &'p Prepared<'p>)>) -> Vec<(i64, &'p Prepared<'p>)> {
     let mut met = HashSet::new();
-    contents.retain(|(id, _)| met.insert(*id));
+    contents.filter(|(id, _)| met.insert(*id)).collect()
 }
 
 fn built(table: Table, batch: Batch) -> Result<Option<RecordBatch>, Error> {
@@ -485,8 +537,19 @@ fn conformed(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, del
     RecordBatch::try_new(SchemaRef::clone(schema), columns)
 }
 
+/// What is appended is squeezed a little: it is read back soon, and put together with more.
 fn properties(table: Table) -> WriterProperties {
-    let level = ZstdLevel::try_new(1).unwrap_or_default();
+    with_level(table, 1)
+}
+
+/// What was put together stays.
+#[cfg(feature = "upkeep")]
+pub(crate) fn squeezed(table: Table) -> WriterProperties {
+    with_level(table, 12)
+}
+
+fn with_level(table: Table, level: i32) -> WriterProperties {
+    let level = ZstdLevel::try_new(level).unwrap_or_default();
     let mut properties = WriterProperties::builder().set_compression(Compression::ZSTD(level));
     if table == Table::Observations {
         // Instants hardly repeat; their differences are small.
@@ -503,7 +566,7 @@ fn properties(table: Table) -> WriterProperties {
     properties.build()
 }
 
-fn is_conflict(error: &DeltaTableError) -> bool {
+pub(crate) fn is_conflict(error: &DeltaTableError) -> bool {
     matches!(
         error,
         DeltaTableError::VersionAlreadyExists(_)

@@ -1,77 +1,24 @@
 //! A lake on disk: what it holds, what two writers and a killed one leave behind.
 
+mod common;
+
 use std::collections::{HashMap, HashSet};
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use chrono::DateTime;
 use vigie_lake::{Error, Filter, Lake, Scan, Table};
 use vigie_model::*;
+
+use common::{at, lake, observation};
 
 /// The environment variable by which this binary knows that it is a writer: `folder|writer|first batch`.
 const WRITER: &str = "VIGIE_LAKE_TEST_WRITER";
 
 /// Observations in each batch of a writer process.
 const IN_BATCH: u8 = 5;
-
-fn at(seconds: i64) -> Timestamp {
-    DateTime::from_timestamp(1_795_000_000 + seconds, 0).expect("a time")
-}
-
-fn observation(address: [u8; 4], seconds: i64, version: &str) -> Observation {
-    let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::from(address)), 11434);
-    let mut exposure = Exposure::unknown(Why::NotAsked);
-    exposure.posture = Known::Known(Posture::Open);
-    exposure.models = Known::Known(vec![
-        Model::named(format!("one-{version}"), Why::NotAsked),
-        Model::named("two", Why::TooOld),
-    ]);
-    exposure.running = Known::Known(Vec::new());
-    Observation {
-        schema: SCHEMA.to_owned(),
-        seen: at(seconds),
-        recorded: at(seconds + 1),
-        source: Source {
-            kind: SourceKind::Scan,
-            name: "vigie".to_owned(),
-            version: "0.1.0".to_owned(),
-            catalog: "sha256:00".to_owned(),
-            vantage: "loopback".to_owned(),
-            scan: Some("scan-1".to_owned()),
-        },
-        scope: Known::unknown(Why::NotAsked),
-        endpoint: Endpoint::at(address),
-        listener: None,
-        identity: Identity {
-            product: Known::Known("ollama".to_owned()),
-            version: Known::Known(version.to_owned()),
-            confidence: 0.99,
-            evidence: [Evidence {
-                product: "ollama".to_owned(),
-                rule: "root".to_owned(),
-                weight: EvidenceWeight::Unique,
-                request: "GET /".to_owned(),
-                seen: "Ollama is running".to_owned(),
-            }]
-            .into(),
-            also: Vec::new(),
-        },
-        exposure,
-        network: Network::unknown(Why::NotAsked),
-        deception: Deception::from_tells(Vec::new()),
-        advisories: [].into(),
-        findings: Vec::new(),
-    }
-}
-
-async fn lake() -> (tempfile::TempDir, Lake) {
-    let dir = tempfile::tempdir().expect("a folder");
-    let lake = Lake::open_or_create(dir.path()).await.expect("a lake");
-    (dir, lake)
-}
 
 #[tokio::test]
 async fn a_folder_without_a_lake_is_refused() {

@@ -8,11 +8,15 @@ pub(crate) mod demo;
 pub(crate) mod fleet;
 pub(crate) mod generate;
 pub(crate) mod hosts;
+#[cfg(feature = "watch")]
+pub(crate) mod lake;
 mod preview;
 mod record;
 pub(crate) mod scan;
 pub(crate) mod scope;
 pub(crate) mod show;
+#[cfg(feature = "watch")]
+pub(crate) mod sql;
 
 /// The columns to write in: the terminal's, or 100 where there is none.
 pub(crate) fn width() -> usize {

@@ -1,6 +1,8 @@
 //! The program as its users meet it: run for real, against simulated servers on loopback.
 
 mod fleet;
+#[cfg(feature = "watch")]
+mod lake;
 mod scan;
 mod words;
 

@@ -8,7 +8,7 @@ use vigie_fleet::{Fleet, Judge};
 use crate::fleet::{named, one_of_each, raise};
 use crate::{code, observations, stderr, stdout, text, vigie};
 
-const PORT: &str = "21434";
+pub(crate) const PORT: &str = "21434";
 
 #[test]
 fn every_planted_server_is_found_none_is_invented_and_nobody_is_harmed() {

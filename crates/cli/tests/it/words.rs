@@ -61,6 +61,8 @@ fn advisories_are_told_without_a_scan() {
 fn help_completions_and_man_pages_are_there() {
     for verb in [
         "scan",
+        "sql",
+        "lake",
         "advisory",
         "hosts",
         "show",

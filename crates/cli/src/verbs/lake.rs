@@ -1,0 +1,83 @@
+//! `vigie lake`: the upkeep of the lake.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use crate::args::{LakeArgs, LakeVerb, TableOrJson};
+use crate::failure::{Done, Failure, written};
+
+pub(crate) fn run(args: &LakeArgs) -> Done {
+    let (runtime, lake) = crate::lake::open(&args.lake)?;
+    let (text, value) = match &args.verb {
+        LakeVerb::Files => {
+            let files = runtime.block_on(lake.files()).map_err(Failure::output)?;
+            let total: u64 = files.iter().map(|file| file.bytes).sum();
+            let mut text = String::new();
+            for file in &files {
+                text.push_str(&format!("{}\t{}\t{}\n", file.table.name(), file.bytes, file.path.display()));
+            }
+            let list: Vec<_> = files
+                .iter()
+                .map(|file| json!({"table": file.table.name(), "bytes": file.bytes, "path": file.path}))
+                .collect();
+            (text, json!({"schema": "vigie.lake-files/1", "bytes": total, "files": list}))
+        }
+        LakeVerb::Compact => {
+            let done = runtime.block_on(lake.compact()).map_err(Failure::output)?;
+            let mut text = String::new();
+            let mut tables = serde_json::Map::new();
+            for (table, did) in &done {
+                text.push_str(&match did.removed {
+                    0 => format!("{}: nothing to put together\n", table.name()),
+                    _ => format!("{}: {} files put together into {}\n", table.name(), did.removed, did.added),
+                });
+                tables.insert(table.name().to_owned(), json!({"removed": did.removed, "added": did.added}));
+            }
+            text.push_str("The old files stay until vigie lake vacuum.\n");
+            (text, json!({"schema": "vigie.lake-compact/1", "tables": tables}))
+        }
+        LakeVerb::Vacuum { older } => {
+            let removed = runtime.block_on(lake.vacuum(*older)).map_err(Failure::output)?;
+            (
+                format!("{removed} files removed\n"),
+                json!({"schema": "vigie.lake-vacuum/1", "removed": removed}),
+            )
+        }
+        LakeVerb::Forget { addresses, before, now } => {
+            if addresses.is_empty() && before.is_none() {
+                return Err(Failure::usage("name what to forget: addresses, or --before DATE"));
+            }
+            let mut done = Vec::new();
+            for address in addresses {
+                done.push(runtime.block_on(lake.forget(*address)).map_err(Failure::output)?);
+            }
+            if let Some(before) = before {
+                let instant = before.and_time(chrono::NaiveTime::MIN).and_utc();
+                done.push(runtime.block_on(lake.forget_before(instant)).map_err(Failure::output)?);
+            }
+            let observations: u64 = done.iter().map(|one| one.observations).sum();
+            let states: u64 = done.iter().map(|one| one.states).sum();
+            let removed = if *now {
+                Some(runtime.block_on(lake.purge()).map_err(Failure::output)?)
+            } else {
+                None
+            };
+            let rest = match removed {
+                Some(removed) => format!("{removed} files removed; older versions can no longer be read"),
+                None => "still in files that no longer count: vigie lake forget --now, or vigie lake vacuum, removes them".to_owned(),
+            };
+            (
+                format!("{observations} observations and {states} states taken out; {rest}\n"),
+                json!({"schema": "vigie.lake-forget/1", "observations": observations, "states": states, "files_removed": removed}),
+            )
+        }
+    };
+    let mut out = anstream::stdout().lock();
+    match args.format {
+        TableOrJson::Table => written(out.write_all(text.as_bytes()))?,
+        TableOrJson::Json => written(writeln!(out, "{value:#}"))?,
+    }
+    Ok(ExitCode::SUCCESS)
+}

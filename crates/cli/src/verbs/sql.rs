@@ -1,0 +1,108 @@
+//! `vigie sql`: a question to the lake in SQL.
+
+use std::io::{BufWriter, IsTerminal as _, Read as _, Write};
+use std::process::ExitCode;
+
+use vigie_study::{Answer, Engine, Form, Limits};
+
+use crate::args::{AnswerForm, SqlArgs};
+use crate::failure::{Done, Failure, written};
+
+/// Rows that a table shows; the other forms write all.
+const MAX_ROWS: usize = 10_000;
+
+pub(crate) fn run(args: &SqlArgs) -> Done {
+    let sql = question(args)?;
+    let (runtime, lake) = crate::lake::open(&args.lake)?;
+    let limits = Limits {
+        memory: args.memory.saturating_mul(1024 * 1024),
+        ..Limits::default()
+    };
+    let asked = runtime.block_on(async {
+        let engine = Engine::open(&lake, limits).await?;
+        engine.ask(&sql).await
+    });
+    let answer = asked.map_err(Failure::usage)?;
+    let form = match args.format {
+        AnswerForm::Table => {
+            let mut out = anstream::stdout().lock();
+            let text = runtime.block_on(table(answer))?;
+            match &args.output {
+                Some(path) => crate::failure::write_whole(path, text.as_bytes())?,
+                None => written(out.write_all(text.as_bytes()))?,
+            }
+            return Ok(ExitCode::SUCCESS);
+        }
+        AnswerForm::Json => Form::Json,
+        AnswerForm::Csv => Form::Csv,
+        AnswerForm::Parquet => Form::Parquet,
+    };
+    match &args.output {
+        Some(path) => crate::failure::write_through(path, |file| {
+            runtime
+                .block_on(answer.write(form, BufWriter::new(file)))
+                .map(|_| ())
+                .map_err(Failure::output)
+        })?,
+        None if form == Form::Parquet && std::io::stdout().is_terminal() => {
+            return Err(Failure::usage("Parquet is not for a terminal: name a file with --output"));
+        }
+        None => match runtime.block_on(answer.write(form, BufWriter::new(std::io::stdout()))) {
+            Err(vigie_study::Error::Write(error)) => written(Err(error))?,
+            Err(error) => return Err(Failure::output(error)),
+            Ok(_) => {}
+        },
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The question: as given, from a file, or from standard input.
+fn question(args: &SqlArgs) -> Result<String, Failure> {
+    let text = match (&args.query, &args.file) {
+        (Some(query), None) if query != "-" => query.clone(),
+        (None, Some(file)) if file.as_os_str() != "-" => crate::failure::read(file)?,
+        (None, None) if std::io::stdin().is_terminal() => {
+            return Err(Failure::usage(
+                "no question: vigie sql \"SELECT product, count(*) FROM observations GROUP BY product\"; the tables: SHOW TABLES",
+            ));
+        }
+        _ => {
+            let mut text = String::new();
+            std::io::stdin()
+                .read_to_string(&mut text)
+                .map_err(|error| Failure::usage(format!("cannot read the question from standard input: {error}")))?;
+            text
+        }
+    };
+    if text.trim().is_empty() {
+        return Err(Failure::usage("the question is empty"));
+    }
+    Ok(text)
+}
+
+async fn table(mut answer: Answer) -> Result<String, Failure> {
+    let schema = answer.schema();
+    let head: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+    let (mut rows, mut total) = (Vec::new(), 0_usize);
+    while let Some(batch) = answer.next().await {
+        let batch = batch.map_err(Failure::usage)?;
+        total += batch.num_rows();
+        if rows.len() < MAX_ROWS {
+            let cells = vigie_study::cells(&batch).map_err(Failure::output)?;
+            rows.extend(cells.into_iter().take(MAX_ROWS - rows.len()).map(|row| {
+                row.into_iter()
+                    // What came from the network may act on a terminal.
+                    .map(|cell| cell.map_or_else(|| "?".to_owned(), |text| vigie_export::text::clean(&text, 80)))
+                    .collect::<Vec<String>>()
+            }));
+        }
+    }
+    let s = if total == 1 { "" } else { "s" };
+    let shown = if total > rows.len() {
+        format!("the first {} of {total} rows; all of them: --format csv", rows.len())
+    } else {
+        format!("{total} row{s}")
+    };
+    let grid = vigie_export::table::grid(&head, &rows, super::width());
+    Ok(format!("{grid}\n{shown}\n"))
+}

@@ -1,0 +1,320 @@
+//! What needs a query engine: tables for SQL, compaction, and taking out what must go.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::num::NonZeroU64;
+use std::sync::Arc;
+
+use datafusion::arrow::array::{AsArray as _, RecordBatch};
+use datafusion::arrow::datatypes::Int64Type;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::prelude::{Expr, SessionContext, col, lit};
+use deltalake_core::checkpoints::create_checkpoint;
+use deltalake_core::kernel::Transaction;
+use deltalake_core::kernel::transaction::CommitProperties;
+use deltalake_core::operations::vacuum::VacuumMode;
+use deltalake_core::{DeltaTable, DeltaTableError};
+use vigie_model::Timestamp;
+
+use crate::write::{APPLICATION, ATTEMPTS, is_conflict, squeezed};
+use crate::{Error, Lake, Table, load};
+
+/// Files that are smaller than this are put together, in bytes.
+const TARGET: NonZeroU64 = NonZeroU64::new(128 << 20).expect("not zero");
+
+/// What compaction did to a table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Compacted {
+    /// Files that were put together.
+    pub removed: u64,
+    /// Files that stand for them.
+    pub added: u64,
+}
+
+/// What was taken out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Forgotten {
+    /// Observations.
+    pub observations: u64,
+    /// States, with their models, tools and evidence, that only those observations pointed to.
+    pub states: u64,
+    /// Lists of running models that only those observations pointed to.
+    pub running: u64,
+}
+
+impl Lake {
+    /// The tables that are there, as they are now, for a DataFusion session.
+    ///
+    /// # Errors
+    ///
+    /// If a table cannot be opened.
+    pub async fn providers(&self, session: &dyn Session) -> Result<BTreeMap<Table, Arc<dyn TableProvider>>, Error> {
+        let mut providers: BTreeMap<Table, Arc<dyn TableProvider>> = BTreeMap::new();
+        for (table, delta) in self.tables().await? {
+            providers.insert(table, provider(table, &delta, session).await?);
+        }
+        Ok(providers)
+    }
+
+    /// Puts small files together and squeezes them harder. Readers and writers at the same time notice nothing; the old files stay
+    /// until [`Self::vacuum`].
+    ///
+    /// # Errors
+    ///
+    /// If a table cannot be read or written, or other writers won every time.
+    pub async fn compact(&self) -> Result<BTreeMap<Table, Compacted>, Error> {
+        let mut done = BTreeMap::new();
+        for table in Table::ALL {
+            for attempt in 1..=ATTEMPTS {
+                let Some(delta) = load(self.dir(), table).await? else { break };
+                let optimized = delta
+                    .optimize()
+                    .with_target_size(TARGET)
+                    .with_writer_properties(squeezed(table))
+                    .await;
+                match optimized {
+                    Ok((_, metrics)) => {
+                        let did = Compacted {
+                            removed: metrics.num_files_removed,
+                            added: metrics.num_files_added,
+                        };
+                        done.insert(table, did);
+                        break;
+                    }
+                    Err(error) if is_conflict(&error) && attempt < ATTEMPTS => {}
+                    Err(source) => return Err(write(table, source)),
+                }
+            }
+        }
+        Ok(done)
+    }
+
+    /// Removes files that no longer count from the disk, once they have not counted for `older` long; gives how many. Versions that
+    /// need them can no longer be read.
+    ///
+    /// # Errors
+    ///
+    /// If a table cannot be read or a file not removed.
+    pub async fn vacuum(&self, older: chrono::TimeDelta) -> Result<u64, Error> {
+        let mut removed = 0;
+        for (table, delta) in self.tables().await? {
+            let (_, metrics) = delta
+                .vacuum()
+                // What a writer has written and not committed yet is named nowhere, and this mode leaves it alone.
+                .with_mode(VacuumMode::Lite)
+                .with_retention_period(older)
+                .with_enforce_retention_duration(false)
+                .await
+                .map_err(|source| write(table, source))?;
+            removed += metrics.files_deleted.len() as u64;
+        }
+        Ok(removed)
+    }
+
+    /// Takes out every observation of an address, and what only those pointed to. It is gone from the tables at once, from the files
+    /// and the logs after [`Self::purge`].
+    ///
+    /// # Errors
+    ///
+    /// If a table cannot be read or written; what was taken out until then stays out, and it can be called again.
+    pub async fn forget(&self, address: IpAddr) -> Result<Forgotten, Error> {
+        self.take_out(col("address").eq(lit(address.to_string()))).await
+    }
+
+    /// Takes out every observation seen before an instant, and what only those pointed to.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::forget`].
+    pub async fn forget_before(&self, instant: Timestamp) -> Result<Forgotten, Error> {
+        let micros = datafusion::scalar::ScalarValue::TimestampMicrosecond(Some(instant.timestamp_micros()), Some("UTC".into()));
+        self.take_out(col("seen").lt(lit(micros))).await
+    }
+
+    /// Removes now, from disk, whatever does not count any more: files, and the entries of the logs, in which extremes of columns
+    /// stand. Older versions can no longer be read; whoever reads at that moment may fail and try again.
+    ///
+    /// # Errors
+    ///
+    /// If a table cannot be read or a file not removed.
+    pub async fn purge(&self) -> Result<u64, Error> {
+        let removed = self.vacuum(chrono::TimeDelta::zero()).await?;
+        for (table, delta) in self.tables().await? {
+            create_checkpoint(&delta, None).await.map_err(|source| write(table, source))?;
+            let newest = delta.version().unwrap_or_default();
+            self.drop_log_before(table, newest)?;
+        }
+        Ok(removed)
+    }
+
+    /// Removes the entries of a log that a checkpoint of that version stands for, and older checkpoints.
+    fn drop_log_before(&self, table: Table, version: u64) -> Result<(), Error> {
+        let log = self.dir().join(table.name()).join("_delta_log");
+        let disk = |path: &std::path::Path, source| Error::Disk {
+            path: path.to_owned(),
+            source,
+        };
+        for entry in std::fs::read_dir(&log).map_err(|source| disk(&log, source))? {
+            let path = entry.map_err(|source| disk(&log, source))?.path();
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            let of = name.split('.').next().and_then(|number| number.parse::<u64>().ok());
+            // The newest entry itself stays: it says that there is such a version.
+            if of.is_some_and(|of| of < version) {
+                std::fs::remove_file(&path).map_err(|source| disk(&path, source))?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn take_out(&self, which: Expr) -> Result<Forgotten, Error> {
+        let mut done = Forgotten::default();
+        let Some(before) = self.query().await? else { return Ok(done) };
+        let concerned = before
+            .table(Table::Observations.name())
+            .await
+            .map_err(asked)?
+            .filter(which.clone())
+            .map_err(asked)?;
+        let states = ids(&concerned, "state").await?;
+        let running = ids(&concerned, "running_state").await?;
+        done.observations = concerned.count().await.map_err(asked)? as u64;
+        if done.observations == 0 {
+            return Ok(done);
+        }
+        self.delete(Table::Observations, which).await?;
+        done.states = self
+            .delete_orphans("state", &states, &[Table::Models, Table::Tools, Table::Evidence, Table::States])
+            .await?;
+        done.running = self.delete_orphans("running_state", &running, &[Table::Running]).await?;
+        Ok(done)
+    }
+
+    /// Deletes contents that no observation points to any more. An append that met them meanwhile is met in turn: what it points to
+    /// is put back.
+    async fn delete_orphans(&self, column: &'static str, candidates: &[i64], tables: &[Table]) -> Result<u64, Error> {
+        let orphans = self.without_observation(column, candidates).await?;
+        if orphans.is_empty() {
+            return Ok(0);
+        }
+        let these = || col(column).in_list(orphans.iter().map(|id| lit(*id)).collect(), false);
+        let mut copies: Vec<(Table, Vec<RecordBatch>)> = Vec::new();
+        if let Some(context) = self.query().await? {
+            for table in tables {
+                if context.table_exist(table.name()).map_err(asked)? {
+                    let rows = context.table(table.name()).await.map_err(asked)?.filter(these()).map_err(asked)?;
+                    copies.push((*table, rows.collect().await.map_err(asked)?));
+                }
+            }
+        }
+        for (table, _) in &copies {
+            self.delete(*table, these()).await?;
+        }
+        let still: Vec<i64> = self.without_observation(column, &orphans).await?;
+        let back: Vec<i64> = orphans.iter().copied().filter(|id| !still.contains(id)).collect();
+        if !back.is_empty() {
+            let mut writer = self.writer.lock().await;
+            for (table, rows) in copies {
+                let context = SessionContext::new();
+                let rows = context
+                    .read_batches(rows)
+                    .and_then(|rows| rows.filter(col(column).in_list(back.iter().map(|id| lit(*id)).collect(), false)))
+                    .map_err(asked)?;
+                for batch in rows.collect().await.map_err(asked)? {
+                    writer.put_back(table, &batch).await?;
+                }
+            }
+        }
+        Ok((orphans.len() - back.len()) as u64)
+    }
+
+    /// Those of the contents that no observation points to.
+    async fn without_observation(&self, column: &str, candidates: &[i64]) -> Result<Vec<i64>, Error> {
+        if candidates.is_empty() {
+            return Ok(Vec::new());
+        }
+        let Some(context) = self.query().await? else {
+            return Ok(candidates.to_vec());
+        };
+        let pointing = context
+            .table(Table::Observations.name())
+            .await
+            .and_then(|rows| rows.filter(col(column).in_list(candidates.iter().map(|id| lit(*id)).collect(), false)))
+            .map_err(asked)?;
+        let held = ids(&pointing, column).await?;
+        Ok(candidates.iter().copied().filter(|id| !held.contains(id)).collect())
+    }
+
+    async fn delete(&self, table: Table, which: Expr) -> Result<(), Error> {
+        for attempt in 1..=ATTEMPTS {
+            let Some(delta) = load(self.dir(), table).await? else {
+                return Ok(());
+            };
+            // An append that races is told and looks again at what is there.
+            let properties = CommitProperties::default().with_application_transaction(Transaction::new(APPLICATION, 0));
+            let deleted = delta
+                .delete()
+                .with_predicate(which.clone())
+                .with_writer_properties(squeezed(table))
+                .with_commit_properties(properties)
+                .await;
+            match deleted {
+                Ok(_) => return Ok(()),
+                Err(error) if is_conflict(&error) && attempt < ATTEMPTS => {}
+                Err(source) => return Err(write(table, source)),
+            }
+        }
+        Err(Error::Busy { table, attempts: ATTEMPTS })
+    }
+
+    /// The tables under their names; `None`: there are no observations.
+    async fn query(&self) -> Result<Option<SessionContext>, Error> {
+        let context = SessionContext::new();
+        let tables = self.tables().await?;
+        if !tables.contains_key(&Table::Observations) {
+            return Ok(None);
+        }
+        for (table, delta) in tables {
+            let provider = provider(table, &delta, &context.state()).await?;
+            context.register_table(table.name(), provider).map_err(asked)?;
+        }
+        Ok(Some(context))
+    }
+}
+
+async fn provider(table: Table, delta: &DeltaTable, session: &dyn Session) -> Result<Arc<dyn TableProvider>, Error> {
+    let wrap = |source| Error::Read {
+        table,
+        source: Box::new(source),
+    };
+    delta.update_datafusion_session(session).map_err(wrap)?;
+    let provider = delta.table_provider().await.map_err(|error| wrap(error.into()))?;
+    Ok(provider)
+}
+
+/// The different values of a column of ids.
+async fn ids(rows: &datafusion::prelude::DataFrame, column: &str) -> Result<Vec<i64>, Error> {
+    let distinct = rows
+        .clone()
+        .select_columns(&[column])
+        .and_then(|rows| rows.distinct())
+        .map_err(asked)?;
+    let mut ids = Vec::new();
+    for batch in distinct.collect().await.map_err(asked)? {
+        ids.extend(batch.column(0).as_primitive::<Int64Type>().iter().flatten());
+    }
+    Ok(ids)
+}
+
+fn write(table: Table, source: DeltaTableError) -> Error {
+    Error::Write {
+        table,
+        source: Box::new(source),
+    }
+}
+
+fn asked(error: datafusion::error::DataFusionError) -> Error {
+    Error::Read {
+        table: Table::Observations,
+        source: Box::new(error.into()),
+    }
+}

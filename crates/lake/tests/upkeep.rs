@@ -1,0 +1,212 @@
+//! Compaction that no reader notices, and what is forgotten is gone.
+
+mod common;
+
+use std::collections::HashSet;
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use chrono::TimeDelta;
+use vigie_lake::{Filter, Lake, Table};
+use vigie_model::*;
+
+use common::{at, lake, observation};
+
+/// The bytes of every file below a folder, by path.
+fn every_file(dir: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut all = Vec::new();
+    for entry in std::fs::read_dir(dir).expect("the folder reads") {
+        let path = entry.expect("the entry reads").path();
+        if path.is_dir() {
+            all.extend(every_file(&path));
+        } else {
+            all.push((path.display().to_string(), std::fs::read(&path).expect("the file reads")));
+        }
+    }
+    all
+}
+
+fn holds(bytes: &[u8], text: &str) -> bool {
+    bytes.windows(text.len()).any(|part| part == text.as_bytes())
+}
+
+async fn whole(lake: &Lake, address: &str) -> Vec<Observation> {
+    lake.history(address.parse::<IpAddr>().expect("an address"))
+        .await
+        .expect("its history reads")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn compaction_changes_nothing_but_the_files() {
+    let (_dir, lake) = lake().await;
+    for round in 0..12 {
+        let batch: Vec<Observation> = (0..4)
+            .map(|host| observation([10, 0, 0, host], i64::from(round) * 60, &format!("0.1.{}", round % 3)))
+            .collect();
+        lake.append(&batch).await.expect("appended");
+    }
+    let before = lake.files().await.expect("listed");
+    let told = |hosts: Vec<vigie_lake::HostRow>| format!("{hosts:?}");
+    let hosts = told(lake.hosts(&Filter::default()).await.expect("read"));
+    let history = whole(&lake, "10.0.0.1").await;
+
+    let done = lake.compact().await.expect("compacted");
+    assert!(done[&Table::Observations].removed >= 12, "{done:?}");
+    let after = lake.files().await.expect("listed");
+    let of = |files: &[vigie_lake::LakeFile]| files.iter().filter(|file| file.table == Table::Observations).count();
+    assert!(of(&after) < of(&before), "{} files of {}", of(&after), of(&before));
+    assert_eq!(told(lake.hosts(&Filter::default()).await.expect("read")), hosts);
+    assert_eq!(whole(&lake, "10.0.0.1").await, history);
+
+    // Nothing that is known is stored twice afterwards, by this writer or by one that comes anew.
+    let again = observation([10, 0, 0, 1], 0, "0.1.0");
+    for lake in [&lake, &Lake::open(lake.dir()).await.expect("opened")] {
+        let done = lake.append(std::slice::from_ref(&again)).await.expect("appended");
+        assert_eq!((done.observations, done.states), (0, 0));
+    }
+
+    // The old files are there until a vacuum, and not afterwards.
+    assert_eq!(lake.vacuum(TimeDelta::days(7)).await.expect("vacuumed"), 0);
+    assert!(lake.vacuum(TimeDelta::zero()).await.expect("vacuumed") >= 12);
+    assert_eq!(whole(&lake, "10.0.0.1").await, history);
+    let files = lake.files().await.expect("listed");
+    let parquet = every_file(lake.dir())
+        .iter()
+        .filter(|(path, _)| path.ends_with(".parquet") && !path.contains("_delta_log"))
+        .count();
+    assert_eq!(parquet, files.len(), "nothing but what counts");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn writers_and_readers_go_on_while_files_are_put_together() {
+    let (_dir, lake) = lake().await;
+    let lake = Arc::new(lake);
+    lake.append(&[observation([10, 0, 1, 0], 0, "0.1.0")]).await.expect("appended");
+    let over = Arc::new(AtomicBool::new(false));
+    let upkeep = {
+        let (dir, over) = (lake.dir().to_owned(), Arc::clone(&over));
+        tokio::spawn(async move {
+            let other = Lake::open(dir).await.expect("opened");
+            let mut rounds = 0;
+            while !over.load(Ordering::Relaxed) && rounds < 200 {
+                other.compact().await.expect("compacted");
+                rounds += 1;
+            }
+            rounds
+        })
+    };
+    for round in 1..=40_u8 {
+        let done = lake
+            .append(&[observation([10, 0, 1, round], i64::from(round), &format!("0.{round}.0"))])
+            .await
+            .expect("appended");
+        assert_eq!(done.observations, 1);
+        let seen = lake.hosts(&Filter::default()).await.expect("read");
+        assert_eq!(seen.len(), usize::from(round) + 1, "what was acknowledged is there");
+    }
+    over.store(true, Ordering::Relaxed);
+    assert!(upkeep.await.expect("no panic") > 0);
+    for round in 1..=40_u8 {
+        let [only] = &whole(&lake, &format!("10.0.1.{round}")).await[..] else {
+            panic!("10.0.1.{round} was seen once");
+        };
+        assert_eq!(only.identity.version, Known::Known(format!("0.{round}.0")));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_forgotten_is_gone_from_the_files_too() {
+    let (_dir, lake) = lake().await;
+    let secret = "forget-me.example";
+    let mut gone: Vec<Observation> = (0..3).map(|day| observation([192, 0, 2, 77], day * 86_400, "0.1.0")).collect();
+    // One state is shared with others, two are its own.
+    for one in &mut gone[1..] {
+        one.exposure.models = Known::Known(vec![Model::named(format!("{secret}-{}", one.seen.timestamp()), Why::NotAsked)]);
+        one.exposure.running = Known::Known(vec![RunningModel {
+            name: secret.to_owned(),
+            size_bytes: Known::unknown(Why::NotAsked),
+            vram_bytes: Known::unknown(Why::NotAsked),
+            context_length: Known::unknown(Why::NotAsked),
+            expires: Known::unknown(Why::NotAsked),
+        }]);
+    }
+    let others = [
+        observation([192, 0, 2, 1], 0, "0.1.0"),
+        observation([192, 0, 2, 200], 86_400, "0.2.0"),
+    ];
+    lake.append(&gone).await.expect("appended");
+    lake.append(&others).await.expect("appended");
+    let before = (whole(&lake, "192.0.2.1").await, whole(&lake, "192.0.2.200").await);
+
+    let done = lake.forget("192.0.2.77".parse().expect("an address")).await.expect("forgotten");
+    assert_eq!((done.observations, done.states, done.running), (3, 2, 1));
+    assert!(whole(&lake, "192.0.2.77").await.is_empty());
+    let done = lake.forget("192.0.2.77".parse().expect("an address")).await.expect("forgotten");
+    assert_eq!(done.observations, 0, "twice is as good as once");
+
+    lake.purge().await.expect("purged");
+    for (path, bytes) in every_file(lake.dir()) {
+        assert!(!holds(&bytes, "192.0.2.77"), "the address stands in {path}");
+        assert!(!holds(&bytes, secret), "what it said stands in {path}");
+    }
+    let files: HashSet<_> = lake.files().await.expect("listed").into_iter().map(|file| file.path).collect();
+    for (path, _) in every_file(lake.dir())
+        .iter()
+        .filter(|(path, _)| path.ends_with(".parquet") && !path.contains("_delta_log"))
+    {
+        assert!(files.contains(Path::new(path)), "{path} does not count and is there");
+    }
+    for lake in [&lake, &Lake::open(lake.dir()).await.expect("opened")] {
+        assert_eq!((whole(lake, "192.0.2.1").await, whole(lake, "192.0.2.200").await), before);
+    }
+    // The lake goes on.
+    let back = lake.append(&gone).await.expect("appended");
+    assert_eq!((back.observations, back.states), (3, 2));
+    assert_eq!(whole(&lake, "192.0.2.77").await.len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_others_point_to_is_never_forgotten_with_it() {
+    // A writer meets the very contents that are taken out at that moment.
+    let (_dir, lake) = lake().await;
+    let lake = Arc::new(lake);
+    for round in 0..12_u8 {
+        let version = format!("0.9.{round}");
+        lake.append(&[observation([198, 51, 100, 1], i64::from(round), &version)])
+            .await
+            .expect("appended");
+        let forgetting = {
+            let dir = lake.dir().to_owned();
+            tokio::spawn(async move {
+                let other = Lake::open(dir).await.expect("opened");
+                other.forget("198.51.100.1".parse().expect("an address")).await.expect("forgotten");
+            })
+        };
+        // Somewhere within what forgetting takes.
+        tokio::time::sleep(std::time::Duration::from_millis(u64::from(round) * 7)).await;
+        lake.append(&[observation([198, 51, 100, 2], i64::from(round), &version)])
+            .await
+            .expect("appended");
+        forgetting.await.expect("no panic");
+        let history = whole(&lake, "198.51.100.2").await;
+        assert_eq!(history.len(), usize::from(round) + 1, "whole, and none of it missing");
+    }
+    assert!(whole(&lake, "198.51.100.1").await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn retention_takes_out_what_is_older() {
+    let (_dir, lake) = lake().await;
+    let day = 86_400;
+    let batch: Vec<Observation> = (0..10)
+        .map(|d| observation([203, 0, 113, 5], d * day, &format!("0.{d}.0")))
+        .collect();
+    lake.append(&batch).await.expect("appended");
+    let done = lake.forget_before(at(4 * day)).await.expect("forgotten");
+    assert_eq!((done.observations, done.states), (4, 4));
+    let left = whole(&lake, "203.0.113.5").await;
+    assert_eq!(left.len(), 6);
+    assert!(left.iter().all(|one| one.seen >= at(4 * day)));
+}

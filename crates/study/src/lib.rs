@@ -1,0 +1,36 @@
+//! Questions put to a lake: SQL over its tables, and how sure the answers are.
+//!
+//! [`Engine`] opens a lake's tables for DataFusion. A table that nobody has written to yet reads as empty, and a column that an
+//! older version did not write reads as NULL: unknown.
+
+mod answer;
+mod engine;
+
+pub use answer::{Answer, Form, cells};
+pub use engine::{Engine, Limits};
+
+use vigie_lake::Error as LakeError;
+
+/// Why a question could not be answered.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The lake could not be opened.
+    #[error(transparent)]
+    Lake(#[from] LakeError),
+    /// DataFusion could not answer.
+    #[error("{0}")]
+    Query(String),
+    /// The statement would change something.
+    #[error("{0}: a question reads; the lake is changed by vigie's own verbs")]
+    NotAQuestion(String),
+    /// The answer could not be written.
+    #[error("write the answer: {0}")]
+    Write(#[from] std::io::Error),
+}
+
+impl From<datafusion::error::DataFusionError> for Error {
+    fn from(error: datafusion::error::DataFusionError) -> Self {
+        // The innermost message says what is wrong; the layers around it say who passed it on.
+        Self::Query(error.find_root().to_string())
+    }
+}
