@@ -61,7 +61,7 @@ pub(crate) enum Verb {
 #[derive(Clone, Debug, Args)]
 pub(crate) struct LakeDir {
     /// The lake's folder [default: vigie/lake in the user's data folder].
-    #[arg(long, value_name = "DIR", env = "VIGIE_LAKE")]
+    #[arg(long, value_name = "DIR", env = "VIGIE_LAKE", global = true)]
     pub(crate) lake: Option<PathBuf>,
 }
 
