@@ -189,7 +189,9 @@ pub(crate) fn parse(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
             return Err("a certificate is no endpoint: only hosts are read".to_owned());
         }
         let around = [wrapped.result, wrapped.host_v1, wrapped.host, wrapped.resource];
-        let Some(inner) = around.into_iter().find(|raw| raw.is_some()) else { break };
+        let Some(inner) = around.into_iter().find(|raw| raw.is_some()) else {
+            break;
+        };
         host = inner.read().ok_or("it holds no host")?;
         wrapped = inner.read().ok_or("it holds no host")?;
     }
@@ -205,7 +207,11 @@ fn take(host: &Host<'_>, out: &mut Out<'_>) -> Result<(), String> {
     if services.is_empty() {
         return Err("it lists no services".to_owned());
     }
-    let count = host.service_count.whole().and_then(|count| usize::try_from(count).ok()).unwrap_or(0);
+    let count = host
+        .service_count
+        .whole()
+        .and_then(|count| usize::try_from(count).ok())
+        .unwrap_or(0);
     let mut tells: Vec<_> = many_services(count.max(services.len())).into_iter().collect();
     tells.extend(honeypot(host.labels));
     let updated = host.last_updated_at.text();
@@ -216,7 +222,11 @@ fn take(host: &Host<'_>, out: &mut Out<'_>) -> Result<(), String> {
             out.bad("one of its services is no object");
             continue;
         };
-        if service.transport_protocol.text().is_some_and(|transport| !transport.eq_ignore_ascii_case("tcp")) {
+        if service
+            .transport_protocol
+            .text()
+            .is_some_and(|transport| !transport.eq_ignore_ascii_case("tcp"))
+        {
             out.not_tcp();
             continue;
         }
@@ -224,7 +234,11 @@ fn take(host: &Host<'_>, out: &mut Out<'_>) -> Result<(), String> {
             out.bad("one of its services says no port");
             continue;
         };
-        let seen = service.scan_time.text().or_else(|| updated.clone()).and_then(|text| time::instant(&text));
+        let seen = service
+            .scan_time
+            .text()
+            .or_else(|| updated.clone())
+            .and_then(|text| time::instant(&text));
         let mut sight = Sight::at(address, port, seen, Carries::Replies);
         sight.asn = asn.and_then(|asn| u32::try_from(asn).ok());
         sight.country.clone_from(&country);
@@ -260,17 +274,30 @@ fn look(service: &Service<'_>, sight: &mut Sight, out: &Out<'_>) {
         }
     }
     if let Some(page) = service.http.read::<Page<'_>>() {
-        let uri = page.request.members().into_iter().find(|(name, _)| name == "uri").and_then(|(_, raw)| raw.word());
+        let uri = page
+            .request
+            .members()
+            .into_iter()
+            .find(|(name, _)| name == "uri")
+            .and_then(|(_, raw)| raw.word());
         schemes.extend(uri.and_then(|uri| Some(uri.split_once("://")?.0.to_ascii_lowercase())));
         let answered = page.response.read::<Page<'_>>();
-        sight.exchanges.extend(exchange(answered.as_ref().unwrap_or(&page), None, sight.seen));
+        sight
+            .exchanges
+            .extend(exchange(answered.as_ref().unwrap_or(&page), None, sight.seen));
     }
     if sight.exchanges.is_empty()
         && let Some(reply) = service.banner.text().and_then(|banner| http::parse(banner.as_bytes()))
     {
         sight.exchanges.push(http::get("/", reply, sight.seen.unwrap_or_default()));
     }
-    for software in service.software.each().into_iter().take(64).filter_map(|raw| raw.read::<Software<'_>>()) {
+    for software in service
+        .software
+        .each()
+        .into_iter()
+        .take(64)
+        .filter_map(|raw| raw.read::<Software<'_>>())
+    {
         for said in [software.product.word(), software.vendor.word()].into_iter().flatten() {
             sight.claims.push(Claim {
                 product: said.replace('_', " "),
@@ -290,16 +317,28 @@ fn look(service: &Service<'_>, sight: &mut Sight, out: &Out<'_>) {
 }
 
 fn exchange(page: &Page<'_>, path: Option<String>, seen: Option<Timestamp>) -> Option<Exchange> {
-    let status = page.status_code.whole().and_then(|status| u16::try_from(status).ok()).filter(|s| (100..600).contains(s))?;
+    let status = page
+        .status_code
+        .whole()
+        .and_then(|status| u16::try_from(status).ok())
+        .filter(|s| (100..600).contains(s))?;
     let mut reply = http::bare(status);
-    reply.version = page.protocol.word().filter(|text| text.starts_with("HTTP/") && text.len() <= 8).unwrap_or_default();
+    reply.version = page
+        .protocol
+        .word()
+        .filter(|text| text.starts_with("HTTP/") && text.len() <= 8)
+        .unwrap_or_default();
     for (name, values) in page.headers.members() {
         // `{"Server": {"headers": ["…"]}}`; in Search v2 `{"Server": ["…"], "_encoding": {…}}`.
         let listed = if values.is_list() {
             values.each()
         } else {
             let members = values.members();
-            members.iter().find(|(key, _)| key == "headers").map(|(_, raw)| raw.each()).unwrap_or_default()
+            members
+                .iter()
+                .find(|(key, _)| key == "headers")
+                .map(|(_, raw)| raw.each())
+                .unwrap_or_default()
         };
         for value in listed.iter().filter_map(|raw| raw.text()) {
             http::header(&mut reply, &name.replace('_', "-"), &value);
@@ -359,10 +398,24 @@ fn decoded(ollama: &Ollama<'_>, out: &Out<'_>) -> Decoded {
         })
         .collect();
     let empty = "an empty list stands for none and for not seen";
-    let none = |raw: Raw<'_>| if raw.is_list() { Known::<()>::unknown_because(Why::NotCarried, empty) } else { Known::unknown(Why::NotCarried) };
+    let none = |raw: Raw<'_>| {
+        if raw.is_list() {
+            Known::<()>::unknown_because(Why::NotCarried, empty)
+        } else {
+            Known::unknown(Why::NotCarried)
+        }
+    };
     Decoded {
-        models: if models.is_empty() { unit(none(ollama.models)) } else { Known::Known(models) },
-        running: if running.is_empty() { unit(none(ollama.running_models)) } else { Known::Known(running) },
+        models: if models.is_empty() {
+            unit(none(ollama.models))
+        } else {
+            Known::Known(models)
+        },
+        running: if running.is_empty() {
+            unit(none(ollama.running_models))
+        } else {
+            Known::Known(running)
+        },
         request: "GET /api/tags",
     }
 }
@@ -370,7 +423,9 @@ fn decoded(ollama: &Ollama<'_>, out: &Out<'_>) -> Decoded {
 /// The models of a list; one without a name cannot be told from another.
 fn listed(raw: Raw<'_>) -> Vec<(String, OllamaModel<'_>)> {
     let models = raw.each().into_iter().take(MAX_MODELS).filter_map(Raw::read::<OllamaModel<'_>>);
-    models.filter_map(|model| Some((model.name.word().or_else(|| model.model.word())?, model))).collect()
+    models
+        .filter_map(|model| Some((model.name.word().or_else(|| model.model.word())?, model)))
+        .collect()
 }
 
 fn unit<T>(unknown: Known<()>) -> Known<T> {
@@ -388,6 +443,9 @@ fn known<T>(value: Option<T>) -> Known<T> {
 fn honeypot(labels: Raw<'_>) -> Option<vigie_model::Tell> {
     let value = |raw: &Raw<'_>| raw.word().or_else(|| raw.read::<Label<'_>>()?.value.word());
     let labels = labels.each();
-    let label = labels.iter().filter_map(value).find(|label| label.to_ascii_lowercase().contains("honeypot"))?;
+    let label = labels
+        .iter()
+        .filter_map(value)
+        .find(|label| label.to_ascii_lowercase().contains("honeypot"))?;
     Some(tagged("source-tag-honeypot", format!("censys labels it {:?}", shorten(&label, 80))))
 }

@@ -152,9 +152,15 @@ fn of_lines(head: &[u8]) -> Option<Format> {
     if ["open ", "banner ", "closed "].iter().any(|word| first.starts_with(word)) && first.split(' ').count() >= 5 {
         return Some(Format::Masscan);
     }
-    let line = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'))?;
+    let line = text
+        .lines()
+        .map(str::trim)
+        .find(|line| !line.is_empty() && !line.starts_with('#'))?;
     if line.contains(',') {
-        let columns: Vec<String> = split_row(line.as_bytes()).iter().map(|cell| cell.trim().to_ascii_lowercase()).collect();
+        let columns: Vec<String> = split_row(line.as_bytes())
+            .iter()
+            .map(|cell| cell.trim().to_ascii_lowercase())
+            .collect();
         let has = |name: &str| columns.iter().any(|column| column == name);
         if has("ip") && has("port") {
             return Some(Format::Shadowserver);

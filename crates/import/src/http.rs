@@ -55,7 +55,12 @@ pub(crate) fn header(reply: &mut Reply, name: &str, value: &str) {
     if !token || reply.headers.len() >= MAX_HEADERS {
         return;
     }
-    let value: String = value.trim().chars().take(MAX_VALUE).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let value: String = value
+        .trim()
+        .chars()
+        .take(MAX_VALUE)
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
     reply.headers.push((name, value));
 }
 
@@ -80,7 +85,12 @@ pub(crate) fn parse(raw: &[u8]) -> Option<Reply> {
     let (line, mut rest) = split_line(rest);
     let line = String::from_utf8_lossy(line);
     let (version, status) = line.split_once(' ')?;
-    let status = status.trim_start().get(..3)?.parse().ok().filter(|status| (100..600).contains(status))?;
+    let status = status
+        .trim_start()
+        .get(..3)?
+        .parse()
+        .ok()
+        .filter(|status| (100..600).contains(status))?;
     let mut reply = bare(status);
     if version.len() <= 3 && version.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
         reply.version = format!("HTTP/{version}");

@@ -95,8 +95,17 @@ pub(crate) fn parse(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
     let seen = line.timestamp.text().and_then(|text| time::instant(&text));
     // `host` was the address up to 1.6 and is the name where `host_ip` stands beside it; `a` is what the name led to.
     let first = |list: Raw<'_>| list.each().first().and_then(|raw| raw.word());
-    let places = [line.host_ip.word(), line.host.word(), Some(host.to_owned()), first(line.a), first(line.aaaa)];
-    let found = places.into_iter().flatten().find(|text| text.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok());
+    let places = [
+        line.host_ip.word(),
+        line.host.word(),
+        Some(host.to_owned()),
+        first(line.a),
+        first(line.aaaa),
+    ];
+    let found = places
+        .into_iter()
+        .flatten()
+        .find(|text| text.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok());
     let address = address(found.as_deref().map(|text| text.trim_matches(['[', ']'])))?;
     let port = line.port.port().or(port).ok_or("it says no port")?;
     let mut sight = Sight::at(address, port, seen, Carries::Replies);
@@ -107,7 +116,11 @@ pub(crate) fn parse(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
         "http" => Known::Known(false),
         _ => sight.tls,
     };
-    let status = line.status_code.whole().and_then(|status| u16::try_from(status).ok()).filter(|s| (100..600).contains(s));
+    let status = line
+        .status_code
+        .whole()
+        .and_then(|status| u16::try_from(status).ok())
+        .filter(|s| (100..600).contains(s));
     if let Some(status) = status {
         let mut reply = line
             .raw_header
@@ -124,13 +137,20 @@ pub(crate) fn parse(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
             None => http::without_body(&mut reply, line.title.text().as_deref()),
         }
         let path = line.path.word().unwrap_or_else(|| path.to_owned());
-        let method = line.method.word().filter(|method| method.len() <= 16).unwrap_or_else(|| "GET".to_owned());
+        let method = line
+            .method
+            .word()
+            .filter(|method| method.len() <= 16)
+            .unwrap_or_else(|| "GET".to_owned());
         sight.exchanges.push(http::asked(&method, &path, reply, seen.unwrap_or_default()));
     }
     sight.claims = line.tech.each().iter().filter_map(|raw| raw.word()).take(64).map(tech).collect();
     sight.certificate = line.tls.read().and_then(|tls| certificate(&tls));
     if let Some(asn) = line.asn.read::<Asn<'_>>() {
-        sight.asn = asn.as_number.scalar().and_then(|text| text.trim().trim_start_matches("AS").parse().ok());
+        sight.asn = asn
+            .as_number
+            .scalar()
+            .and_then(|text| text.trim().trim_start_matches("AS").parse().ok());
         sight.country = asn.as_country.word();
     }
     out.sight(sight);

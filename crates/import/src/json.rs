@@ -42,7 +42,8 @@ impl<'a> Raw<'a> {
         if json.starts_with('"') {
             self.text().map(Cow::Owned)
         } else {
-            json.starts_with(|c: char| c == '-' || c.is_ascii_digit()).then_some(Cow::Borrowed(json))
+            json.starts_with(|c: char| c == '-' || c.is_ascii_digit())
+                .then_some(Cow::Borrowed(json))
         }
     }
 
@@ -165,7 +166,10 @@ mod tests {
     #[test]
     fn a_member_of_another_type_is_missing() {
         let two: Two<'_> = read(br#"{"a":{"x":[1]},"b":7,"c":{}}"#).expect("it is sound");
-        assert_eq!((two.a.text(), two.a.whole(), two.b.text(), two.b.whole()), (None, None, None, Some(7)));
+        assert_eq!(
+            (two.a.text(), two.a.whole(), two.b.text(), two.b.whole()),
+            (None, None, None, Some(7))
+        );
         assert_eq!(two.a.members().len(), 1);
         let two: Two<'_> = read(br#"{"a":"\ud800x","b":null}"#).expect("it is sound");
         assert_eq!(two.a.text().as_deref(), Some("\u{fffd}\u{fffd}\u{fffd}x"));

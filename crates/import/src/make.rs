@@ -167,7 +167,10 @@ impl Parser {
                     .filter(|code| code.len() == 2 && code.bytes().all(|byte| byte.is_ascii_alphabetic()))
                     .map_or(Known::unknown(Why::NotCarried), |code| Known::Known(code.to_ascii_uppercase())),
                 // AS 0 stands for none.
-                asn: sight.asn.filter(|asn| *asn > 0).map_or(Known::unknown(Why::NotCarried), Known::Known),
+                asn: sight
+                    .asn
+                    .filter(|asn| *asn > 0)
+                    .map_or(Known::unknown(Why::NotCarried), Known::Known),
                 class: Known::unknown(Why::NotCarried),
             },
             deception: deception(tells, sight.carries),
@@ -203,7 +206,11 @@ impl Parser {
     /// What the transcript says and what the source says, together. The transcript wins.
     fn weigh(&self, session: &mut Session, found: Conclusion, id: &str, claim: &Claim) -> Conclusion {
         let source = self.format.word();
-        let version = claim.version.as_ref().map(|version| format!(", version {version:?}")).unwrap_or_default();
+        let version = claim
+            .version
+            .as_ref()
+            .map(|version| format!(", version {version:?}"))
+            .unwrap_or_default();
         let said = Evidence {
             product: id.to_owned(),
             rule: CLAIM_RULE.to_owned(),
@@ -221,8 +228,10 @@ impl Parser {
             let mut kept = found;
             let against = session.against(id);
             if !kept.identity.product.is_known() {
-                kept.identity.product =
-                    Known::unknown_because(Why::NotCarried, format!("{source} says {id}, which the reply in its record rules out"));
+                kept.identity.product = Known::unknown_because(
+                    Why::NotCarried,
+                    format!("{source} says {id}, which the reply in its record rules out"),
+                );
             }
             (kept, against)
         };

@@ -101,7 +101,13 @@ fn of_json(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
 }
 
 fn of_xml(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
-    let version = out.head.run.iter().find(|(name, _)| name == "version").map(|(_, v)| v.clone()).unwrap_or_default();
+    let version = out
+        .head
+        .run
+        .iter()
+        .find(|(name, _)| name == "version")
+        .map(|(_, v)| v.clone())
+        .unwrap_or_default();
     let (mut at, mut host) = (None, None);
     let mut port: Option<Seen> = None;
     for tag in xml::tags(bytes) {

@@ -55,7 +55,10 @@ fn grepable(line: &str, out: &mut Out<'_>) -> Result<(), String> {
     }
     let Some(ports) = ports else {
         // A banner's line says neither protocol nor time; masscan reads banners over TCP, and its UDP probes have other names.
-        let udp = matches!(name.as_deref(), Some("dns-ver" | "snmp" | "nbtstat" | "ntp" | "zeroaccess" | "memcached" | "coap" | "isakmp"));
+        let udp = matches!(
+            name.as_deref(),
+            Some("dns-ver" | "snmp" | "nbtstat" | "ntp" | "zeroaccess" | "memcached" | "coap" | "isakmp")
+        );
         return take(
             Seen {
                 address,

@@ -10,10 +10,7 @@ use crate::out::{Out, address};
 use crate::{time, xml};
 
 /// The paths that nmap's probes ask for.
-const PROBES: [(&str, &str); 2] = [
-    ("GetRequest", "/"),
-    ("FourOhFourRequest", "/nice%20ports%2C/Tri%6Eity.txt%2ebak"),
-];
+const PROBES: [(&str, &str); 2] = [("GetRequest", "/"), ("FourOhFourRequest", "/nice%20ports%2C/Tri%6Eity.txt%2ebak")];
 
 /// What stands under one `<port>`.
 #[derive(Default)]
@@ -126,7 +123,12 @@ fn within(port: &mut Port, tag: &[u8], get: &dyn Fn(&str) -> Option<String>) {
 
 fn sight(port: &Port, mut sight: Sight, at: Option<Timestamp>) -> Sight {
     let scripts = port.headers.is_some() || port.title.is_some() || port.server.is_some();
-    if scripts || port.service.as_ref().is_some_and(|service| service.probed || !service.replies.is_empty()) {
+    if scripts
+        || port
+            .service
+            .as_ref()
+            .is_some_and(|service| service.probed || !service.replies.is_empty())
+    {
         sight.carries = Carries::Replies;
     }
     let asked = at.unwrap_or_default();

@@ -66,7 +66,9 @@ impl Out<'_> {
         self.given += 1;
         if self.given > MAX_ENDPOINTS {
             if self.given == MAX_ENDPOINTS + 1 {
-                self.bad(&format!("more than {MAX_ENDPOINTS} endpoints in one record; the others are left out"));
+                self.bad(&format!(
+                    "more than {MAX_ENDPOINTS} endpoints in one record; the others are left out"
+                ));
             }
             return;
         }

@@ -39,12 +39,18 @@ pub(crate) fn parse(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
         return Ok(());
     }
     let port = cell("port").ok_or("it says no port")?;
-    let port = port.parse::<u16>().ok().filter(|port| *port > 0).ok_or_else(|| format!("{port:?} is no port"))?;
+    let port = port
+        .parse::<u16>()
+        .ok()
+        .filter(|port| *port > 0)
+        .ok_or_else(|| format!("{port:?} is no port"))?;
     let seen = match cell("timestamp") {
         Some(text) => Some(time::instant(text).ok_or_else(|| format!("{text:?} is no time"))?),
         None => None,
     };
-    let status = cell("http_code").and_then(|text| text.parse::<u16>().ok()).filter(|status| (100..600).contains(status));
+    let status = cell("http_code")
+        .and_then(|text| text.parse::<u16>().ok())
+        .filter(|status| (100..600).contains(status));
     let carries = if status.is_some() { Carries::Replies } else { Carries::Port };
     let mut sight = Sight::at(address, port, seen, carries);
     sight.asn = cell("asn").and_then(|text| text.trim_start_matches("AS").parse().ok());
@@ -61,7 +67,9 @@ pub(crate) fn parse(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
         sight.tls = Known::Known(false);
     }
     if let Some(tag) = tags.iter().find(|tag| tag.eq_ignore_ascii_case("honeypot")) {
-        sight.tells.push(tagged("source-tag-honeypot", format!("shadowserver tags it {tag:?}")));
+        sight
+            .tells
+            .push(tagged("source-tag-honeypot", format!("shadowserver tags it {tag:?}")));
     }
     if let Some(status) = status {
         let mut reply: Reply = http::bare(status);

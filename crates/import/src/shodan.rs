@@ -126,10 +126,15 @@ fn banner(banner: &Banner<'_>, host: Option<&Banner<'_>>, tells: &[vigie_model::
         .and_then(|text| text.trim().trim_start_matches("AS").trim_start_matches("as").parse().ok());
     sight.country = or_host(|b| {
         let location = b.location.read::<Location<'_>>();
-        location.and_then(|location| location.country_code.word()).or_else(|| b.country_code.word())
+        location
+            .and_then(|location| location.country_code.word())
+            .or_else(|| b.country_code.word())
     });
     let crawl: Option<Crawl<'_>> = banner._shodan.read();
-    sight.vantage = crawl.as_ref().and_then(|crawl| crawl.region.word()).filter(|region| region.len() <= 64);
+    sight.vantage = crawl
+        .as_ref()
+        .and_then(|crawl| crawl.region.word())
+        .filter(|region| region.len() <= 64);
     sight.tells = tells.to_vec();
     if tells.iter().all(|tell| tell.id != "source-tag-honeypot") {
         sight.tells.extend(honeypot(banner.tags));
@@ -166,8 +171,13 @@ fn banner(banner: &Banner<'_>, host: Option<&Banner<'_>>, tells: &[vigie_model::
 /// The reply that the crawler got. `data` holds status line and headers, `http` the page.
 fn exchanges(page: Option<&Http<'_>>, data: &str, seen: Option<Timestamp>) -> Vec<Exchange> {
     let from_data = http::parse(data.as_bytes());
-    let status = page.and_then(|page| page.status.whole()).and_then(|status| u16::try_from(status).ok());
-    let Some(mut reply) = from_data.clone().or_else(|| status.filter(|s| (100..600).contains(s)).map(http::bare)) else {
+    let status = page
+        .and_then(|page| page.status.whole())
+        .and_then(|status| u16::try_from(status).ok());
+    let Some(mut reply) = from_data
+        .clone()
+        .or_else(|| status.filter(|s| (100..600).contains(s)).map(http::bare))
+    else {
         return Vec::new();
     };
     let mut path = "/".to_owned();
@@ -193,7 +203,10 @@ fn exchanges(page: Option<&Http<'_>>, data: &str, seen: Option<Timestamp>) -> Ve
         path = "/api/tags".to_owned();
     }
     let chain = redirected(&path, &mut reply, seen);
-    chain.into_iter().chain([http::get(&path, reply, seen.unwrap_or_default())]).collect()
+    chain
+        .into_iter()
+        .chain([http::get(&path, reply, seen.unwrap_or_default())])
+        .collect()
 }
 
 /// Whether a body is Ollama's list of models: each with name, digest and details.
@@ -236,6 +249,9 @@ fn redirected(path: &str, reply: &mut Reply, seen: Option<Timestamp>) -> Option<
 
 fn honeypot(tags: Raw<'_>) -> Option<vigie_model::Tell> {
     let tags = tags.each();
-    let tag = tags.iter().filter_map(|raw| raw.word()).find(|tag| tag.eq_ignore_ascii_case("honeypot"))?;
+    let tag = tags
+        .iter()
+        .filter_map(|raw| raw.word())
+        .find(|tag| tag.eq_ignore_ascii_case("honeypot"))?;
     Some(tagged("source-tag-honeypot", format!("shodan tags it {tag:?}")))
 }

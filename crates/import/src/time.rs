@@ -64,7 +64,15 @@ mod tests {
         ] {
             assert_eq!(either(text).map(|at| at.timestamp()), Some(1_793_517_693), "{text}");
         }
-        for text in ["", "0", "-1", "0001-01-01T00:00:00Z", "99999999999999", "yesterday", "2026-13-01 00:00:00"] {
+        for text in [
+            "",
+            "0",
+            "-1",
+            "0001-01-01T00:00:00Z",
+            "99999999999999",
+            "yesterday",
+            "2026-13-01 00:00:00",
+        ] {
             assert_eq!(either(text), None, "{text}");
         }
     }

@@ -32,7 +32,11 @@ pub(crate) fn parse(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
 }
 
 fn foreign(schema: &str) -> String {
-    let number = |schema: &str| schema.strip_prefix("vigie.observation/").and_then(|number| number.parse::<u64>().ok());
+    let number = |schema: &str| {
+        schema
+            .strip_prefix("vigie.observation/")
+            .and_then(|number| number.parse::<u64>().ok())
+    };
     match (number(schema), number(SCHEMA)) {
         (Some(theirs), Some(ours)) if theirs > ours => {
             format!("its schema is {schema:?}, which is newer than {SCHEMA:?}; a newer vigie reads it")

@@ -112,7 +112,10 @@ pub(crate) fn parse(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
             out.not_open();
             continue;
         }
-        let chain = outcome.as_ref().map(|outcome| outcome.redirect_response_chain.each()).unwrap_or_default();
+        let chain = outcome
+            .as_ref()
+            .map(|outcome| outcome.redirect_response_chain.each())
+            .unwrap_or_default();
         let mut replies: Vec<Response<'_>> = chain.into_iter().take(16).filter_map(Raw::read).collect();
         replies.extend(last);
         let asked: Option<Request<'_>> = replies.first().and_then(|reply| reply.request.read());
@@ -158,7 +161,9 @@ fn exchange(response: &Response<'_>, port: u16, seen: Option<Timestamp>) -> Opti
         let members = response.protocol.members();
         members.iter().find(|(name, _)| name == "name")?.1.word()
     });
-    reply.version = version.filter(|version| version.starts_with("HTTP/") && version.len() <= 8).unwrap_or_default();
+    reply.version = version
+        .filter(|version| version.starts_with("HTTP/") && version.len() <= 8)
+        .unwrap_or_default();
     for (key, values) in response.headers.members() {
         if key == "unknown" {
             for other in values.each() {
@@ -166,7 +171,9 @@ fn exchange(response: &Response<'_>, port: u16, seen: Option<Timestamp>) -> Opti
                 let find = |name: &str| members.iter().find(|(key, _)| key == name).map(|(_, raw)| *raw);
                 if let Some(name) = find("key").and_then(Raw::word) {
                     let all = find("value").unwrap_or_default().each();
-                    all.iter().filter_map(|raw| raw.text()).for_each(|value| http::header(&mut reply, &name.replace('_', "-"), &value));
+                    all.iter()
+                        .filter_map(|raw| raw.text())
+                        .for_each(|value| http::header(&mut reply, &name.replace('_', "-"), &value));
                 }
             }
             continue;
@@ -181,13 +188,23 @@ fn exchange(response: &Response<'_>, port: u16, seen: Option<Timestamp>) -> Opti
     http::set_body(&mut reply, body.as_bytes());
     let request: Option<Request<'_>> = response.request.read();
     let url: Option<Url<'_>> = request.as_ref().and_then(|request| request.url.read());
-    let there = url.as_ref().and_then(|url| url.host.word()).and_then(|host| host.rsplit_once(':')?.1.parse::<u16>().ok());
+    let there = url
+        .as_ref()
+        .and_then(|url| url.host.word())
+        .and_then(|host| host.rsplit_once(':')?.1.parse::<u16>().ok());
     if there.is_some_and(|there| there != port) {
         return None;
     }
     let path = url.and_then(|url| url.path.word()).unwrap_or_else(|| "/".to_owned());
-    let method = request.and_then(|request| request.method.word()).filter(|method| method.len() <= 16);
-    Some(http::asked(method.as_deref().unwrap_or("GET"), &path, reply, seen.unwrap_or_default()))
+    let method = request
+        .and_then(|request| request.method.word())
+        .filter(|method| method.len() <= 16);
+    Some(http::asked(
+        method.as_deref().unwrap_or("GET"),
+        &path,
+        reply,
+        seen.unwrap_or_default(),
+    ))
 }
 
 fn member<'a>(raw: Raw<'a>, key: &str) -> Option<Raw<'a>> {

@@ -70,7 +70,11 @@ pub(crate) fn parse(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
         out.not_open();
         return Ok(());
     }
-    if answer.classification.as_deref().is_some_and(|word| word.contains("udp") || word.contains("echo")) {
+    if answer
+        .classification
+        .as_deref()
+        .is_some_and(|word| word.contains("udp") || word.contains("echo"))
+    {
         out.not_tcp();
         return Ok(());
     }

@@ -305,9 +305,9 @@ impl Inside {
 
     /// Whether the array that begins here holds the records.
     fn leads(&self, paths: Paths) -> bool {
-        paths.iter().any(|path| {
-            path.len() == self.depth && path.iter().zip(&self.keys).all(|(want, have)| want.as_bytes() == have.as_slice())
-        })
+        paths
+            .iter()
+            .any(|path| path.len() == self.depth && path.iter().zip(&self.keys).all(|(want, have)| want.as_bytes() == have.as_slice()))
     }
 }
 
@@ -418,7 +418,10 @@ mod tests {
             assert_eq!(whole(text, MATCHES), two, "{text}");
         }
         assert_eq!(whole("{\n  \"a\":\n  [1]\n}\n", MATCHES), ["{\n  \"a\":\n  [1]\n}"]);
-        assert_eq!(whole("{\n \"matches\": [\n {\n \"a\": 1\n }\n ],\n \"total\": 1\n}\n", MATCHES), ["{\n \"a\": 1\n }"]);
+        assert_eq!(
+            whole("{\n \"matches\": [\n {\n \"a\": 1\n }\n ],\n \"total\": 1\n}\n", MATCHES),
+            ["{\n \"a\": 1\n }"]
+        );
         // `matches` that is no list, or is deeper, is a member as any other.
         assert_eq!(whole("{\"matches\":1}", MATCHES).len(), 1);
         assert_eq!(whole("{\"x\":{\"matches\":[1]}}", MATCHES).len(), 1);

@@ -4,7 +4,7 @@
 use std::io::Read;
 use std::sync::Arc;
 
-use super::{Framed, Head, Keep};
+use super::{Framed, Head, Keep, QUOTED};
 use crate::input::Input;
 use crate::xml::Tag;
 
@@ -52,16 +52,20 @@ impl MarkupFrames {
             let line = input.line();
             tag.clear();
             if !take_markup(input, &mut tag) {
+                if at.is_none() && tag.starts_with(b"<host") && !tag.starts_with(b"<hosth") && input.fill().is_empty() {
+                    at = Some(line);
+                    keep.push(tag.get(..QUOTED.min(tag.len())).unwrap_or_default());
+                }
                 continue;
             }
             let Some(read) = Tag::read(&tag) else { continue };
             match (read.name, read.closing) {
                 (b"nmaprun", false) => {
-                    let run = read.attributes().map(|(name, value)| (name.to_owned(), value.into_owned())).collect();
-                    *head = Arc::new(Head {
-                        columns: Vec::new(),
-                        run,
-                    });
+                    let run = read
+                        .attributes()
+                        .map(|(name, value)| (name.to_owned(), value.into_owned()))
+                        .collect();
+                    *head = Arc::new(Head { columns: Vec::new(), run });
                 }
                 (b"host", false) if !read.empty => {
                     if let Some(line_before) = at {
