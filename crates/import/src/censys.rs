@@ -161,8 +161,6 @@ struct OllamaModel<'a> {
 #[derive(Deserialize)]
 struct Software<'a> {
     #[serde(borrow, default)]
-    vendor: Raw<'a>,
-    #[serde(borrow, default)]
     product: Raw<'a>,
     #[serde(borrow, default)]
     version: Raw<'a>,
@@ -298,9 +296,9 @@ fn look(service: &Service<'_>, sight: &mut Sight, out: &Out<'_>) {
         .take(64)
         .filter_map(|raw| raw.read::<Software<'_>>())
     {
-        for said in [software.product.word(), software.vendor.word()].into_iter().flatten() {
+        if let Some(said) = software.product.word() {
             sight.claims.push(Claim {
-                product: said.replace('_', " "),
+                product: said,
                 version: software.version.word(),
                 place: "software",
             });

@@ -116,7 +116,7 @@ pub(crate) fn many_services(count: usize) -> Option<Tell> {
 
 impl Parser {
     /// The observation of what was seen, or what it lacks.
-    pub(crate) fn make(&self, sight: Sight) -> Result<Observation, String> {
+    pub(crate) fn make(&self, mut sight: Sight) -> Result<Observation, String> {
         let options = &self.options;
         let seen = sight
             .seen
@@ -130,7 +130,7 @@ impl Parser {
             tls: sight.tls.clone(),
             certificate: sight.certificate.clone(),
         };
-        let (mut identity, mut exposure, mut tells) = self.conclude(&sight);
+        let (mut identity, mut exposure, mut tells) = self.conclude(&mut sight);
         if let Some(decoded) = &sight.decoded
             && identity.product.known().map(String::as_str) == Some("ollama")
         {
@@ -179,7 +179,7 @@ impl Parser {
         })
     }
 
-    fn conclude(&self, sight: &Sight) -> (Identity, Exposure, Vec<Tell>) {
+    fn conclude(&self, sight: &mut Sight) -> (Identity, Exposure, Vec<Tell>) {
         let claim = sight.claims.iter().find_map(|claim| Some((self.product(&claim.product)?, claim)));
         if sight.exchanges.is_empty() && claim.is_none() {
             let why = match sight.carries {
@@ -192,7 +192,7 @@ impl Parser {
             IpAddr::V4(address) => address.to_string(),
             IpAddr::V6(address) => format!("[{address}]"),
         });
-        let exchanges = sight.exchanges.iter().cloned();
+        let exchanges = std::mem::take(&mut sight.exchanges);
         let authority = format!("{host}:{}", sight.port);
         let mut session = Session::from_transcript(Arc::clone(&self.options.catalog), sight.port, authority, exchanges);
         let measured = &self.options.measured;

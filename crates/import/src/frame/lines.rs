@@ -65,7 +65,7 @@ const MAX_ROW_LINES: usize = 64;
 #[derive(Default)]
 pub(crate) struct CsvFrames {
     headed: bool,
-    waiting: VecDeque<(u64, Vec<u8>)>,
+    waiting: VecDeque<(Framed, Vec<u8>)>,
 }
 
 impl CsvFrames {
@@ -106,14 +106,14 @@ impl CsvFrames {
         }
         let first = out.len();
         // The lines that follow are kept until the quote is closed; if it never is, they are rows of their own.
-        let mut taken: Vec<(u64, Vec<u8>)> = Vec::new();
+        let mut taken: Vec<(Framed, Vec<u8>)> = Vec::new();
         while taken.len() < MAX_ROW_LINES && out.len() - start < most {
             let mut next = Vec::new();
             let Some(more) = self.line(input, &mut next, most) else { break };
             let broken = more.fault.is_some();
             out.push(b'\n');
             out.extend_from_slice(&next);
-            taken.push((more.line, next));
+            taken.push((more, next));
             if broken {
                 break;
             }
@@ -132,9 +132,9 @@ impl CsvFrames {
     }
 
     fn line<R: Read>(&mut self, input: &mut Input<R>, out: &mut Vec<u8>, most: usize) -> Option<Framed> {
-        if let Some((line, bytes)) = self.waiting.pop_front() {
+        if let Some((framed, bytes)) = self.waiting.pop_front() {
             out.extend_from_slice(&bytes);
-            return Some(Framed { line, fault: None });
+            return Some(framed);
         }
         LineFrames.next(input, out, most)
     }
@@ -172,6 +172,39 @@ pub(crate) fn split_row(row: &[u8]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_quote_that_nothing_closes_costs_its_own_row_only() {
+        let text = "ip,port\n1,\"a\n2,b\n3,\"c\nd\"\n";
+        let mut input = Input::new(text.as_bytes()).expect("a slice reads");
+        let (mut frames, mut head) = (CsvFrames::default(), Arc::default());
+        let (mut all, mut out) = (Vec::new(), Vec::new());
+        while let Some(framed) = frames.next(&mut input, &mut out, &mut head, 1_000) {
+            let text = String::from_utf8_lossy(&out).into_owned();
+            all.push((framed.line, framed.fault.is_none(), text));
+            out.clear();
+        }
+        // The first quote is closed by the one of row 3, whose own then opens.
+        assert_eq!(head.columns, ["ip", "port"]);
+        assert_eq!(all.last(), Some(&(5, false, "d\"".to_owned())));
+        assert_eq!(all.len(), 2, "{all:?}");
+        let one = "ip,port\n1,\"a\n2,b\n";
+        let mut input = Input::new(one.as_bytes()).expect("a slice reads");
+        let mut frames = CsvFrames::default();
+        out.clear();
+        assert!(
+            frames
+                .next(&mut input, &mut out, &mut head, 1_000)
+                .is_some_and(|framed| framed.fault.is_some())
+        );
+        out.clear();
+        assert!(
+            frames
+                .next(&mut input, &mut out, &mut head, 1_000)
+                .is_some_and(|framed| framed.fault.is_none())
+        );
+        assert_eq!(out, b"2,b");
+    }
 
     #[test]
     fn rows_are_split() {
