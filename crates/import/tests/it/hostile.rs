@@ -250,8 +250,6 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 192, ..ProptestConfig::default() })]
-
     #[test]
     fn no_bytes_cause_a_panic_or_a_hang(bytes in bytes()) {
         let mut given = options();
