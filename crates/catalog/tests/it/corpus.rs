@@ -218,7 +218,10 @@ fn a_transcript_says_what_the_conversation_said() {
         let replay = fixture.replay(&catalog, &measured);
         // What was not answered, others would not hand over; and what is answered on a stream has no path of its own.
         let foreign = |exchange: &vigie_model::Exchange| {
-            let kind = exchange.reply.as_ref().map(|reply| reply.header("content-type").unwrap_or_default());
+            let kind = exchange
+                .reply
+                .as_ref()
+                .map(|reply| reply.header("content-type").unwrap_or_default());
             kind.is_none_or(|kind| kind.starts_with("text/event-stream") && exchange.request.method == "GET")
         };
         if replay.exchanges.iter().any(foreign) {
