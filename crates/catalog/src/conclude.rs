@@ -33,7 +33,7 @@ impl Session {
             Some(known) => Conclusion::clone(&known),
             None => {
                 self.read_up();
-                let conclusion = self.draw();
+                let conclusion = self.draw(&self.named());
                 if let Some(turn) = &self.turn {
                     let _ = turn.conclusion.set(Arc::new(conclusion.clone()));
                 }
@@ -47,9 +47,35 @@ impl Session {
         conclusion
     }
 
-    /// What the record says; the confidence is that of the evidence alone.
-    fn draw(&self) -> Conclusion {
-        let named = self.named();
+    /// Draws the conclusion where someone else says which product it is, and gives the confidence of the evidence alone.
+    ///
+    /// `None`: the transcript names another product, or rules this one out, or the catalogue does not have it.
+    #[must_use]
+    pub fn conclude_as(&mut self, product: &str) -> Option<Conclusion> {
+        self.read_up();
+        let number = self.catalog.number(product)?;
+        let said = self.catalog.nth(number);
+        let another = self.named().iter().any(|named| *named != number && !said.emulates.contains(named));
+        (!another && self.against(product).is_empty()).then(|| self.draw(&[number]))
+    }
+
+    /// The evidence that rules a product out, whether or not anything speaks for it.
+    #[must_use]
+    pub fn against(&self, product: &str) -> Vec<Evidence> {
+        let Some(product) = self.catalog.product(product) else {
+            return Vec::new();
+        };
+        let ruling_out = product.evidence.iter().filter(|e| e.weight == EvidenceWeight::Contradicts);
+        ruling_out
+            .filter_map(|evidence| {
+                let view = evidence.look.find(&self.record).filter(|_| evidence.guards.pass(&self.record))?;
+                Some(told(product, &evidence.id, evidence.weight, &evidence.why, view))
+            })
+            .collect()
+    }
+
+    /// What the record says of the products that are named; the confidence is that of the evidence alone.
+    fn draw(&self, named: &[u32]) -> Conclusion {
         let winner = named.first().map(|number| self.catalog.nth(*number));
         let seen = &self.record;
         let spoke_http = seen.views.iter().any(|view| view.reply().is_some());
@@ -57,7 +83,7 @@ impl Session {
         let (version, mut exposure) = match winner {
             Some(product) => {
                 let version = read::version(product, seen);
-                let exposure = self.exposure(product, &version);
+                let exposure = self.exposure(product, &version, named);
                 (version, exposure)
             }
             None => (Known::unknown(Why::NotAsked), Exposure::unknown(Why::NotAsked)),
@@ -114,7 +140,7 @@ impl Session {
         }
     }
 
-    fn exposure(&self, product: &Product, version: &Known<String>) -> Exposure {
+    fn exposure(&self, product: &Product, version: &Known<String>, named: &[u32]) -> Exposure {
         let seen = &self.record;
         let models = read::models(&self.catalog, product, seen, version);
         let activity = match (&models, product.kind) {
@@ -136,8 +162,7 @@ impl Session {
                 })
             })
             .collect();
-        let tools = self
-            .named()
+        let tools = named
             .iter()
             .map(|number| read::tools(&self.catalog, self.catalog.nth(*number), seen))
             .reduce(|first, second| if first.is_known() { first } else { second })

@@ -94,6 +94,9 @@ enum Target {
     Proof,
 }
 
+/// The number of a request that no file of the catalogue makes.
+const NO_REQUEST: SigId = SigId::MAX;
+
 /// The most redirects followed in a row.
 const MAX_REDIRECTS: u8 = 2;
 
@@ -192,6 +195,51 @@ impl Session {
             names: None,
             turn,
             unread: Vec::new(),
+        }
+    }
+
+    /// A conversation that another tool had: what stands in these exchanges was asked, and nothing else was.
+    ///
+    /// A request that no file of the catalogue makes is looked at by the rules that look at any exchange. Nothing more is asked.
+    #[must_use]
+    pub fn from_transcript(
+        catalog: Arc<Catalog>,
+        port: u16,
+        authority: impl Into<String>,
+        exchanges: impl IntoIterator<Item = Exchange>,
+    ) -> Self {
+        let mut session = Self::new(catalog, port, authority, Limits::default());
+        // Another tool's choice of requests leads nowhere that a conversation of ours would come by.
+        session.turn = None;
+        session.over = true;
+        for exchange in exchanges {
+            let request = &exchange.request;
+            let redirected = session
+                .pending
+                .take()
+                .filter(|ask| ask.request.method == request.method && ask.request.path == request.path);
+            let ask = redirected.unwrap_or_else(|| session.overheard(request));
+            session.asked.insert(ask.sig);
+            session.read(&ask, exchange);
+        }
+        session
+    }
+
+    /// The request as if it had been asked here.
+    fn overheard(&self, request: &RequestLine) -> Ask {
+        let signature = crate::catalog::Signature {
+            method: request.method.clone(),
+            path: request.path.clone(),
+            body: (!request.body.is_empty()).then(|| request.body.clone()),
+        };
+        Ask {
+            request: request.clone(),
+            reply: ReplyEnd::default(),
+            session: None,
+            known: None,
+            prove: false,
+            sig: self.catalog.sig_ids.get(&signature).copied().unwrap_or(NO_REQUEST),
+            target: Target::Plain { follow: true },
         }
     }
 

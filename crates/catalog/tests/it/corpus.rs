@@ -208,3 +208,73 @@ fn every_recorded_request_was_harmless() {
         }
     }
 }
+
+/// The conversations of every fixture, as another tool would hand them over: nothing more is asked, and the same is said.
+#[test]
+fn a_transcript_says_what_the_conversation_said() {
+    let (catalog, measured) = (Catalog::embedded(), Measured::default());
+    let mut compared = 0;
+    for fixture in crate::read_fixtures() {
+        let replay = fixture.replay(&catalog, &measured);
+        // What was not answered, others would not hand over; and what is answered on a stream has no path of its own.
+        let foreign = |exchange: &vigie_model::Exchange| {
+            let kind = exchange
+                .reply
+                .as_ref()
+                .map(|reply| reply.header("content-type").unwrap_or_default());
+            kind.is_none_or(|kind| kind.starts_with("text/event-stream") && exchange.request.method == "GET")
+        };
+        if replay.exchanges.iter().any(foreign) {
+            continue;
+        }
+        compared += 1;
+        let authority = format!("127.0.0.1:{}", fixture.head.port);
+        let mut session = Session::from_transcript(std::sync::Arc::clone(&catalog), fixture.head.port, authority, replay.exchanges);
+        let conclusion = session.conclude(&|product| measured.confidence(product));
+        let (was, is) = (&replay.conclusion, &conclusion);
+        assert_eq!(is.identity.product, was.identity.product, "{}", fixture.name);
+        assert_eq!(is.identity.version, was.identity.version, "{}", fixture.name);
+        assert_eq!(is.exposure.posture, was.exposure.posture, "{}", fixture.name);
+        assert!(session.next_ask().is_none());
+    }
+    assert!(compared > 100, "{compared}");
+}
+
+#[test]
+fn what_a_transcript_lacks_was_not_asked_and_another_word_helps_only_where_nothing_speaks_against_it() {
+    use vigie_model::{Exchange, Known, Reply, RequestLine, Timestamp, Why};
+    let get = |path: &str, status: u16, kind: &str, body: &str| Exchange {
+        request: RequestLine {
+            method: "GET".into(),
+            path: path.into(),
+            headers: vec![],
+            body: String::new(),
+        },
+        at: Timestamp::UNIX_EPOCH,
+        micros: 0,
+        reply: Some(Reply {
+            status,
+            version: "HTTP/1.1".into(),
+            headers: vec![("content-type".into(), kind.into())],
+            body: body.as_bytes().to_vec(),
+            truncated: false,
+        }),
+        failure: None,
+    };
+    let of = |exchanges: Vec<Exchange>| Session::from_transcript(Catalog::embedded(), 11434, "192.0.2.1:11434", exchanges);
+    let banner = || get("/", 200, "text/plain; charset=utf-8", "Ollama is running");
+    let mut session = of(vec![banner()]);
+    let alone = session.conclude(&|_| 1.0);
+    assert!(!alone.identity.product.is_known());
+    let told = session.conclude_as("ollama").expect("nothing speaks against it");
+    assert_eq!(told.identity.product, Known::Known("ollama".to_owned()));
+    assert_eq!(told.exposure.models.why(), Some(Why::NotAsked));
+    assert_eq!(told.identity.version.why(), Some(Why::NotAsked));
+    assert!(session.conclude_as("no-such-product").is_none());
+    let mut against = of(vec![
+        banner(),
+        get("/vigie-no-such-page", 404, "application/json", "{\"detail\":\"Not Found\"}"),
+    ]);
+    assert!(against.conclude_as("ollama").is_none());
+    assert!(against.against("ollama").iter().any(|evidence| evidence.rule == "fastapi"));
+}

@@ -1,0 +1,82 @@
+//! A record that could not be taken, and why.
+
+use std::fmt;
+
+/// The most characters of a bad record that are quoted.
+const MAX_QUOTE: usize = 120;
+
+/// The most characters of a reason.
+const MAX_REASON: usize = 300;
+
+/// A record that gave no observation, or not all of its own. Texts are bounded and safe on a terminal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bad {
+    /// The line it begins on, from 1, of the unpacked text.
+    pub line: u64,
+    /// Its number among the records, from 1.
+    pub record: u64,
+    /// Why, a fragment that reads well after "not taken: ".
+    pub reason: String,
+    /// Its beginning; control characters, bytes that are no text and what would turn the reading direction are escapes.
+    pub quote: String,
+}
+
+impl Bad {
+    pub(crate) fn new(line: u64, record: u64, reason: &str, bytes: &[u8]) -> Self {
+        Self {
+            line,
+            record,
+            reason: escape(reason, MAX_REASON),
+            quote: quote(bytes),
+        }
+    }
+}
+
+impl fmt::Display for Bad {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {} (record {}): {}: {}", self.line, self.record, self.reason, self.quote)
+    }
+}
+
+/// The beginning of some bytes, as a text that no terminal acts upon.
+pub(crate) fn quote(bytes: &[u8]) -> String {
+    // A character has four bytes at most.
+    let cut = &bytes[..bytes.len().min(4 * MAX_QUOTE)];
+    let text = String::from_utf8_lossy(cut);
+    let mut out = escape(text.trim_end_matches(['\r', '\n']), MAX_QUOTE);
+    if cut.len() < bytes.len() && !out.ends_with('…') {
+        out.push('…');
+    }
+    out
+}
+
+fn escape(text: &str, most: usize) -> String {
+    let mut out = String::new();
+    for (number, character) in text.chars().enumerate() {
+        if number >= most {
+            out.push('…');
+            break;
+        }
+        match character {
+            '"' | '\'' | '\\' => out.push(character),
+            // Also escapes what is invisible or turns the reading direction.
+            other => out.extend(other.escape_debug()),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotes_are_bounded_and_harmless() {
+        let text = quote(b"\x1b[31mred\x00\xff\n");
+        assert_eq!(text, "\\u{1b}[31mred\\0\u{fffd}");
+        assert_eq!(quote("\u{202e}abc".as_bytes()), "\\u{202e}abc");
+        let long = quote(&[b'a'; 10_000]);
+        assert_eq!(long.chars().count(), MAX_QUOTE + 1);
+        assert!(long.ends_with('…'));
+    }
+}

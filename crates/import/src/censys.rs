@@ -1,0 +1,449 @@
+//! Censys: hosts of the Platform (search replies, single assets, lines) and of the older Search v2 (search replies, host views).
+//! One reader serves both: their names for the same thing differ, and none is used for two things.
+
+use serde::Deserialize;
+use vigie_model::{Exchange, Known, Model, RunningModel, Timestamp, Why};
+
+use crate::frame::Paths;
+use crate::http;
+use crate::json::{self, Raw};
+use crate::make::{Carries, Claim, Decoded, Sight, many_services, shorten, tagged};
+use crate::out::{Out, address};
+use crate::time;
+
+/// Where a reply's hosts are.
+pub(crate) const PATHS: Paths = &[&["result", "hits"], &["hits"]];
+
+/// The most models of one server.
+const MAX_MODELS: usize = 2_000;
+
+#[derive(Deserialize)]
+struct Wrapped<'a> {
+    #[serde(borrow, default)]
+    host_v1: Raw<'a>,
+    #[serde(borrow, default)]
+    webproperty_v1: Raw<'a>,
+    #[serde(borrow, default)]
+    certificate_v1: Raw<'a>,
+    #[serde(borrow, default)]
+    host: Raw<'a>,
+    #[serde(borrow, default)]
+    resource: Raw<'a>,
+    #[serde(borrow, default)]
+    result: Raw<'a>,
+    #[serde(borrow, default)]
+    ip: Raw<'a>,
+}
+
+#[derive(Deserialize)]
+struct Host<'a> {
+    #[serde(borrow, default)]
+    ip: Raw<'a>,
+    #[serde(borrow, default)]
+    services: Raw<'a>,
+    #[serde(borrow, default)]
+    matched_services: Raw<'a>,
+    #[serde(borrow, default)]
+    service_count: Raw<'a>,
+    #[serde(borrow, default)]
+    labels: Raw<'a>,
+    #[serde(borrow, default)]
+    autonomous_system: Raw<'a>,
+    #[serde(borrow, default)]
+    location: Raw<'a>,
+    #[serde(borrow, default)]
+    last_updated_at: Raw<'a>,
+}
+
+#[derive(Deserialize)]
+struct System<'a> {
+    #[serde(borrow, default)]
+    asn: Raw<'a>,
+}
+
+#[derive(Deserialize)]
+struct Place<'a> {
+    #[serde(borrow, default)]
+    country_code: Raw<'a>,
+}
+
+#[derive(Deserialize)]
+struct Service<'a> {
+    #[serde(borrow, default)]
+    port: Raw<'a>,
+    #[serde(borrow, default)]
+    transport_protocol: Raw<'a>,
+    #[serde(borrow, default, alias = "observed_at")]
+    scan_time: Raw<'a>,
+    #[serde(borrow, default)]
+    banner: Raw<'a>,
+    #[serde(borrow, default)]
+    software: Raw<'a>,
+    #[serde(borrow, default)]
+    endpoints: Raw<'a>,
+    #[serde(borrow, default)]
+    http: Raw<'a>,
+    #[serde(borrow, default)]
+    tls: Raw<'a>,
+    #[serde(borrow, default)]
+    cert: Raw<'a>,
+    #[serde(borrow, default)]
+    certificate: Raw<'a>,
+    #[serde(borrow, default)]
+    labels: Raw<'a>,
+    #[serde(borrow, default)]
+    extended_service_name: Raw<'a>,
+}
+
+#[derive(Deserialize)]
+struct Endpoint<'a> {
+    #[serde(borrow, default)]
+    path: Raw<'a>,
+    #[serde(borrow, default)]
+    http: Raw<'a>,
+    #[serde(borrow, default)]
+    banner: Raw<'a>,
+    #[serde(borrow, default)]
+    ollama: Raw<'a>,
+}
+
+#[derive(Deserialize)]
+struct Page<'a> {
+    #[serde(borrow, default)]
+    status_code: Raw<'a>,
+    #[serde(borrow, default)]
+    protocol: Raw<'a>,
+    #[serde(borrow, default)]
+    headers: Raw<'a>,
+    #[serde(borrow, default)]
+    body: Raw<'a>,
+    #[serde(borrow, default)]
+    body_size: Raw<'a>,
+    #[serde(borrow, default)]
+    html_title: Raw<'a>,
+    #[serde(borrow, default)]
+    uri: Raw<'a>,
+    /// Search v2 has the reply one level deeper.
+    #[serde(borrow, default)]
+    response: Raw<'a>,
+    #[serde(borrow, default)]
+    request: Raw<'a>,
+}
+
+#[derive(Deserialize)]
+struct Ollama<'a> {
+    #[serde(borrow, default)]
+    version: Raw<'a>,
+    #[serde(borrow, default)]
+    models: Raw<'a>,
+    #[serde(borrow, default)]
+    running_models: Raw<'a>,
+}
+
+#[derive(Deserialize)]
+struct OllamaModel<'a> {
+    #[serde(borrow, default)]
+    name: Raw<'a>,
+    #[serde(borrow, default)]
+    model: Raw<'a>,
+    #[serde(borrow, default)]
+    family: Raw<'a>,
+    #[serde(borrow, default)]
+    digest: Raw<'a>,
+    #[serde(borrow, default)]
+    size: Raw<'a>,
+    #[serde(borrow, default)]
+    size_vram: Raw<'a>,
+    #[serde(borrow, default)]
+    expires_at: Raw<'a>,
+}
+
+#[derive(Deserialize)]
+struct Software<'a> {
+    #[serde(borrow, default)]
+    product: Raw<'a>,
+    #[serde(borrow, default)]
+    version: Raw<'a>,
+}
+
+#[derive(Deserialize)]
+struct Label<'a> {
+    #[serde(borrow, default)]
+    value: Raw<'a>,
+}
+
+pub(crate) fn parse(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
+    let mut wrapped: Wrapped<'_> = json::read(bytes)?;
+    let mut host: Host<'_> = json::read(bytes)?;
+    // A reply, an asset in it, its resource: each may stand around a host.
+    for _ in 0..4 {
+        if wrapped.ip.is_some() {
+            return take(&host, out);
+        }
+        if wrapped.webproperty_v1.is_some() {
+            return Err("a web property has a name and no address: only hosts are read".to_owned());
+        }
+        if wrapped.certificate_v1.is_some() {
+            return Err("a certificate is no endpoint: only hosts are read".to_owned());
+        }
+        let around = [wrapped.result, wrapped.host_v1, wrapped.host, wrapped.resource];
+        let Some(inner) = around.into_iter().find(|raw| raw.is_some()) else {
+            break;
+        };
+        host = inner.read().ok_or("it holds no host")?;
+        wrapped = inner.read().ok_or("it holds no host")?;
+    }
+    Err("it says no address".to_owned())
+}
+
+fn take(host: &Host<'_>, out: &mut Out<'_>) -> Result<(), String> {
+    let address = address(host.ip.word().as_deref())?;
+    let mut services = host.services.each();
+    if services.is_empty() {
+        services = host.matched_services.each();
+    }
+    if services.is_empty() {
+        return Err("it lists no services".to_owned());
+    }
+    let count = host
+        .service_count
+        .whole()
+        .and_then(|count| usize::try_from(count).ok())
+        .unwrap_or(0);
+    let mut tells: Vec<_> = many_services(count.max(services.len())).into_iter().collect();
+    tells.extend(honeypot(host.labels));
+    let updated = host.last_updated_at.text();
+    let asn = host.autonomous_system.read::<System<'_>>().and_then(|system| system.asn.whole());
+    let country = host.location.read::<Place<'_>>().and_then(|place| place.country_code.word());
+    for raw in services {
+        let Some(service) = raw.read::<Service<'_>>() else {
+            out.bad("one of its services is no object");
+            continue;
+        };
+        if service
+            .transport_protocol
+            .text()
+            .is_some_and(|transport| !transport.eq_ignore_ascii_case("tcp"))
+        {
+            out.not_tcp();
+            continue;
+        }
+        let Some(port) = service.port.port() else {
+            out.bad("one of its services says no port");
+            continue;
+        };
+        let seen = service
+            .scan_time
+            .text()
+            .or_else(|| updated.clone())
+            .and_then(|text| time::instant(&text));
+        let mut sight = Sight::at(address, port, seen, Carries::Replies);
+        sight.asn = asn.and_then(|asn| u32::try_from(asn).ok());
+        sight.country.clone_from(&country);
+        sight.tells.clone_from(&tells);
+        if tells.iter().all(|tell| tell.id != "source-tag-honeypot") {
+            sight.tells.extend(honeypot(service.labels));
+        }
+        look(&service, &mut sight, out);
+        out.sight(sight);
+    }
+    Ok(())
+}
+
+/// Takes what a service's endpoints say.
+fn look(service: &Service<'_>, sight: &mut Sight, out: &Out<'_>) {
+    let mut schemes = Vec::new();
+    let endpoints: Vec<Endpoint<'_>> = service.endpoints.each().into_iter().take(64).filter_map(Raw::read).collect();
+    for endpoint in &endpoints {
+        if let Some(page) = endpoint.http.read::<Page<'_>>() {
+            schemes.extend(page.uri.word().and_then(|uri| Some(uri.split_once("://")?.0.to_ascii_lowercase())));
+            sight.exchanges.extend(exchange(&page, endpoint.path.word(), sight.seen));
+        } else if let Some(reply) = endpoint.banner.text().and_then(|banner| http::parse(banner.as_bytes())) {
+            let path = endpoint.path.word().unwrap_or_else(|| "/".to_owned());
+            sight.exchanges.push(http::get(&path, reply, sight.seen.unwrap_or_default()));
+        }
+        if let Some(ollama) = endpoint.ollama.read::<Ollama<'_>>() {
+            sight.claims.push(Claim {
+                product: "ollama".to_owned(),
+                version: ollama.version.word(),
+                place: "endpoint",
+            });
+            sight.decoded = Some(decoded(&ollama, out));
+        }
+    }
+    if let Some(page) = service.http.read::<Page<'_>>() {
+        let uri = page
+            .request
+            .members()
+            .into_iter()
+            .find(|(name, _)| name == "uri")
+            .and_then(|(_, raw)| raw.word());
+        schemes.extend(uri.and_then(|uri| Some(uri.split_once("://")?.0.to_ascii_lowercase())));
+        let answered = page.response.read::<Page<'_>>();
+        sight
+            .exchanges
+            .extend(exchange(answered.as_ref().unwrap_or(&page), None, sight.seen));
+    }
+    if sight.exchanges.is_empty()
+        && let Some(reply) = service.banner.text().and_then(|banner| http::parse(banner.as_bytes()))
+    {
+        sight.exchanges.push(http::get("/", reply, sight.seen.unwrap_or_default()));
+    }
+    for software in service
+        .software
+        .each()
+        .into_iter()
+        .take(64)
+        .filter_map(|raw| raw.read::<Software<'_>>())
+    {
+        if let Some(said) = software.product.word() {
+            sight.claims.push(Claim {
+                product: said,
+                version: software.version.word(),
+                place: "software",
+            });
+        }
+    }
+    let secured = [service.tls, service.cert, service.certificate].iter().any(|raw| raw.is_some())
+        || service.extended_service_name.text().is_some_and(|name| name == "HTTPS")
+        || schemes.iter().any(|scheme| scheme == "https");
+    if secured {
+        sight.tls = Known::Known(true);
+    } else if schemes.iter().any(|scheme| scheme == "http") {
+        sight.tls = Known::Known(false);
+    }
+}
+
+fn exchange(page: &Page<'_>, path: Option<String>, seen: Option<Timestamp>) -> Option<Exchange> {
+    let status = page
+        .status_code
+        .whole()
+        .and_then(|status| u16::try_from(status).ok())
+        .filter(|s| (100..600).contains(s))?;
+    let mut reply = http::bare(status);
+    reply.version = page
+        .protocol
+        .word()
+        .filter(|text| text.starts_with("HTTP/") && text.len() <= 8)
+        .unwrap_or_default();
+    for (name, values) in page.headers.members() {
+        // `{"Server": {"headers": ["…"]}}`; in Search v2 `{"Server": ["…"], "_encoding": {…}}`.
+        let listed = if values.is_list() {
+            values.each()
+        } else {
+            let members = values.members();
+            members
+                .iter()
+                .find(|(key, _)| key == "headers")
+                .map(|(_, raw)| raw.each())
+                .unwrap_or_default()
+        };
+        for value in listed.iter().filter_map(|raw| raw.text()) {
+            http::header(&mut reply, &name.replace('_', "-"), &value);
+        }
+    }
+    let size = page.body_size.whole();
+    match page.body.text() {
+        Some(body) if !body.is_empty() || size == Some(0) => {
+            http::set_body(&mut reply, body.as_bytes());
+            reply.truncated |= size.is_some_and(|size| size > body.len() as u64);
+        }
+        _ => http::without_body(&mut reply, page.html_title.text().as_deref()),
+    }
+    let of_uri = || {
+        let uri = page.uri.word()?;
+        let (_, rest) = uri.split_once("://")?;
+        Some(rest.find('/').map_or("/", |at| &rest[at..]).to_owned())
+    };
+    let path = path.or_else(of_uri).unwrap_or_else(|| "/".to_owned());
+    Some(http::get(&path, reply, seen.unwrap_or_default()))
+}
+
+/// Ollama's lists, as Censys decoded them. An empty list stands for none and for not seen alike, so it is unknown.
+fn decoded(ollama: &Ollama<'_>, out: &Out<'_>) -> Decoded {
+    let markers = out.parser.options.catalog.markers();
+    let running = listed(ollama.running_models);
+    let text = |raw: Raw<'_>| known(raw.word().map(|text| shorten(&text, 512)));
+    // A size of 0 stands for none said.
+    let size = |raw: Raw<'_>| known(raw.whole().filter(|size| *size > 0));
+    let models: Vec<Model> = listed(ollama.models)
+        .into_iter()
+        .map(|(name, raw)| {
+            let name = shorten(&name, 512);
+            Model {
+                digest: known(raw.digest.word().map(|text| shorten(text.trim_start_matches("sha256:"), 128))),
+                family: text(raw.family),
+                size_bytes: size(raw.size),
+                loaded: if running.is_empty() {
+                    Known::unknown(Why::NotCarried)
+                } else {
+                    Known::Known(running.iter().any(|(loaded, _)| *loaded == name))
+                },
+                uncensored_by_name: Known::Known(markers.uncensored_name(&name)),
+                ..Model::named(name, Why::NotCarried)
+            }
+        })
+        .collect();
+    let running: Vec<RunningModel> = running
+        .into_iter()
+        .map(|(name, raw)| RunningModel {
+            name: shorten(&name, 512),
+            size_bytes: size(raw.size),
+            // 0 is a model that runs on the processor alone.
+            vram_bytes: known(raw.size_vram.whole()),
+            context_length: Known::unknown(Why::NotCarried),
+            expires: known(raw.expires_at.text().and_then(|text| time::instant(&text))),
+        })
+        .collect();
+    let empty = "an empty list stands for none and for not seen";
+    let none = |raw: Raw<'_>| {
+        if raw.is_list() {
+            Known::<()>::unknown_because(Why::NotCarried, empty)
+        } else {
+            Known::unknown(Why::NotCarried)
+        }
+    };
+    Decoded {
+        models: if models.is_empty() {
+            unit(none(ollama.models))
+        } else {
+            Known::Known(models)
+        },
+        running: if running.is_empty() {
+            unit(none(ollama.running_models))
+        } else {
+            Known::Known(running)
+        },
+        request: "GET /api/tags",
+    }
+}
+
+/// The models of a list; one without a name cannot be told from another.
+fn listed(raw: Raw<'_>) -> Vec<(String, OllamaModel<'_>)> {
+    let models = raw.each().into_iter().take(MAX_MODELS).filter_map(Raw::read::<OllamaModel<'_>>);
+    models
+        .filter_map(|model| Some((model.name.word().or_else(|| model.model.word())?, model)))
+        .collect()
+}
+
+fn unit<T>(unknown: Known<()>) -> Known<T> {
+    match unknown {
+        Known::Unknown(unknown) => Known::Unknown(unknown),
+        Known::Known(()) => Known::unknown(Why::NotCarried),
+    }
+}
+
+fn known<T>(value: Option<T>) -> Known<T> {
+    value.map_or(Known::unknown(Why::NotCarried), Known::Known)
+}
+
+/// Labels are `{"value": "honeypot"}`; in Search v2 texts.
+fn honeypot(labels: Raw<'_>) -> Option<vigie_model::Tell> {
+    let value = |raw: &Raw<'_>| raw.word().or_else(|| raw.read::<Label<'_>>()?.value.word());
+    let labels = labels.each();
+    let label = labels
+        .iter()
+        .filter_map(value)
+        .find(|label| label.to_ascii_lowercase().contains("honeypot"))?;
+    Some(tagged("source-tag-honeypot", format!("censys labels it {:?}", shorten(&label, 80))))
+}

@@ -1,0 +1,185 @@
+//! Which tool wrote a text.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
+
+use crate::frame::{first_keys, split_row};
+
+/// A tool whose records are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Format {
+    /// Shodan: `shodan download`, replies of its search and its host view, banners.
+    Shodan,
+    /// Censys: search replies, single assets, lines of hosts; of the Platform and of Search v2.
+    Censys,
+    /// zmap: addresses, CSV, JSON lines.
+    Zmap,
+    /// zgrab2: JSON lines.
+    Zgrab2,
+    /// masscan: `-oJ`, `-oL`, `-oX`, `-oG`.
+    Masscan,
+    /// nmap: `-oX`.
+    Nmap,
+    /// naabu: `host:port`, JSON lines.
+    Naabu,
+    /// httpx of ProjectDiscovery: JSON lines.
+    Httpx,
+    /// Shadowserver's reports: CSV.
+    Shadowserver,
+    /// vigie's own JSON lines.
+    Vigie,
+}
+
+impl Format {
+    /// Every format.
+    pub const ALL: [Self; 10] = [
+        Self::Shodan,
+        Self::Censys,
+        Self::Zmap,
+        Self::Zgrab2,
+        Self::Masscan,
+        Self::Nmap,
+        Self::Naabu,
+        Self::Httpx,
+        Self::Shadowserver,
+        Self::Vigie,
+    ];
+
+    /// Its word, on the command line and as the source's name in the record.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Shodan => "shodan",
+            Self::Censys => "censys",
+            Self::Zmap => "zmap",
+            Self::Zgrab2 => "zgrab2",
+            Self::Masscan => "masscan",
+            Self::Nmap => "nmap",
+            Self::Naabu => "naabu",
+            Self::Httpx => "httpx",
+            Self::Shadowserver => "shadowserver",
+            Self::Vigie => "vigie",
+        }
+    }
+
+    pub(crate) fn words() -> String {
+        Self::ALL.map(Self::word).join(", ")
+    }
+
+    /// Recognises a format from the first bytes of a text (unpacked); the file's name decides only where they leave it open.
+    #[must_use]
+    pub fn recognise(head: &[u8], file_name: Option<&str>) -> Option<Self> {
+        let head = head.strip_prefix(&[0xef, 0xbb, 0xbf]).unwrap_or(head);
+        match head.iter().copied().find(|byte| !byte.is_ascii_whitespace())? {
+            b'{' | b'[' => of_json(head).or_else(|| of_lines(head)),
+            b'<' => of_markup(head),
+            _ => of_lines(head),
+        }
+        .or_else(|| of_name(file_name?))
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+impl FromStr for Format {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|format| format.word() == word)
+            .ok_or_else(|| format!("{word:?} is no format; known are {}", Self::words()))
+    }
+}
+
+fn contains(head: &[u8], what: &str) -> bool {
+    memchr::memmem::find(head, what.as_bytes()).is_some()
+}
+
+fn of_json(head: &[u8]) -> Option<Format> {
+    let keys = first_keys(head);
+    let at = |depth: usize, name: &str| keys.iter().any(|(d, key)| *d == depth && key == name);
+    let top = |name: &str| at(1, name);
+    if top("schema") && contains(head, "vigie.observation/") {
+        Some(Format::Vigie)
+    } else if top("matches") || top("_shodan") || top("ip_str") || at(2, "_shodan") {
+        Some(Format::Shodan)
+    } else if top("host_v1")
+        || (top("result") && (at(2, "hits") || at(2, "resource") || at(2, "services")))
+        || (top("ip") && (top("services") || top("service_count") || top("autonomous_system")))
+        || at(2, "host_v1")
+    {
+        Some(Format::Censys)
+    } else if top("saddr") {
+        Some(Format::Zmap)
+    } else if top("data") && (top("ip") || top("domain")) {
+        Some(Format::Zgrab2)
+    } else if top("ip") && top("ports") {
+        Some(Format::Masscan)
+    } else if top("url") && (top("input") || top("status_code") || top("scheme")) {
+        Some(Format::Httpx)
+    } else if top("port") && (top("ip") || top("host")) {
+        Some(Format::Naabu)
+    } else if contains(head, "finished: 1") {
+        // masscan 1.0 wrote this as its last element, and nothing else if it found nothing.
+        Some(Format::Masscan)
+    } else {
+        None
+    }
+}
+
+fn of_markup(head: &[u8]) -> Option<Format> {
+    let start = memchr::memmem::find(head, b"<nmaprun")?;
+    let tag = head[start..].split(|byte| *byte == b'>').next()?;
+    Some(if contains(tag, "scanner=\"masscan\"") {
+        Format::Masscan
+    } else {
+        Format::Nmap
+    })
+}
+
+fn of_lines(head: &[u8]) -> Option<Format> {
+    let text = String::from_utf8_lossy(&head[..head.len().min(64 * 1024)]);
+    let first = text.lines().map(str::trim).find(|line| !line.is_empty())?;
+    if first.starts_with("#masscan") || first.starts_with("# Masscan") || first.starts_with("Timestamp: ") {
+        return Some(Format::Masscan);
+    }
+    if ["open ", "banner ", "closed "].iter().any(|word| first.starts_with(word)) && first.split(' ').count() >= 5 {
+        return Some(Format::Masscan);
+    }
+    let line = text
+        .lines()
+        .map(str::trim)
+        .find(|line| !line.is_empty() && !line.starts_with('#'))?;
+    if line.contains(',') {
+        let columns: Vec<String> = split_row(line.as_bytes())
+            .iter()
+            .map(|cell| cell.trim().to_ascii_lowercase())
+            .collect();
+        let has = |name: &str| columns.iter().any(|column| column == name);
+        if has("ip") && has("port") {
+            return Some(Format::Shadowserver);
+        }
+        return has("saddr").then_some(Format::Zmap);
+    }
+    if line == "saddr" || line.parse::<IpAddr>().is_ok() {
+        return Some(Format::Zmap);
+    }
+    let is_pair = line.parse::<SocketAddr>().is_ok() || crate::naabu::pair(line).is_some();
+    is_pair.then_some(Format::Naabu)
+}
+
+/// Where the bytes say nothing: a file that is empty or begins with a comment.
+fn of_name(name: &str) -> Option<Format> {
+    let name = name.rsplit(['/', '\\']).next().unwrap_or(name).to_ascii_lowercase();
+    let dated = name.len() > 11 && name.is_char_boundary(10) && name[..10].bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+    if dated && name.contains(".csv") {
+        return Some(Format::Shadowserver);
+    }
+    Format::ALL.into_iter().find(|format| name.contains(format.word()))
+}

@@ -1,0 +1,447 @@
+//! JSON values: a line each, the elements of an array, the elements of an array inside an object. Nothing recurses, so depth
+//! costs nothing; whether a value is sound is the parser's to say.
+
+use std::io::Read;
+
+use super::{Framed, Keep};
+use crate::input::{CHUNK, Input};
+
+/// The keys that lead from an object to the array whose elements are the records.
+pub(crate) type Paths = &'static [&'static [&'static str]];
+
+/// The longest key that is remembered.
+const KEY: usize = 16;
+
+/// Keys are remembered down to this depth of a value.
+const DEPTHS: usize = 2;
+
+/// Finds JSON values.
+pub(crate) struct JsonFrames {
+    paths: Paths,
+    /// Whether a line's end ends a value, whole or not.
+    by_line: bool,
+    /// Closing brackets of what stands around the records.
+    shell: Vec<u8>,
+    /// Passing over what follows the records inside an object.
+    rest: bool,
+    /// Passing over what cannot be read until a line that begins a value.
+    lost: bool,
+}
+
+/// Where in a value the scan stands.
+#[derive(Default)]
+struct Inside {
+    depth: usize,
+    in_string: bool,
+    escaped: bool,
+    last: Vec<u8>,
+    keys: [Vec<u8>; DEPTHS],
+}
+
+/// What a step of the scan met.
+enum Met {
+    /// Nothing yet.
+    On,
+    /// The value's end, with this byte.
+    End,
+    /// An array of records: so many containers stand around it.
+    Records(usize),
+    /// A line's end inside the value.
+    LineEnd,
+}
+
+impl JsonFrames {
+    /// `head` is what the text begins with: it shows whether values stand on lines of their own.
+    pub(crate) fn new(head: &[u8], paths: Paths) -> Self {
+        Self {
+            paths,
+            by_line: is_by_line(head),
+            shell: Vec::new(),
+            rest: false,
+            lost: false,
+        }
+    }
+
+    pub(crate) fn next<R: Read>(&mut self, input: &mut Input<R>, out: &mut Vec<u8>, most: usize) -> Option<Framed> {
+        loop {
+            if self.lost && !self.find_line(input) {
+                return fault_of(input);
+            }
+            if self.rest && !self.pass_rest(input) {
+                return fault_of(input);
+            }
+            let Some(first) = self.between(input) else {
+                return fault_of(input);
+            };
+            let line = input.line();
+            let mut keep = Keep::new(out, most);
+            if !matches!(first, b'{' | b'[' | b'"') {
+                self.scalar(input, &mut keep);
+                return Some(Framed {
+                    line,
+                    fault: Some(keep.too_long().unwrap_or_else(|| "no JSON object".to_owned())),
+                });
+            }
+            let mut inside = Inside::default();
+            let fault = loop {
+                let chunk = input.fill();
+                if chunk.is_empty() {
+                    break Some(input.take_fault().unwrap_or_else(|| "the file ends inside this record".to_owned()));
+                }
+                let (used, met) = inside.scan(chunk, self.paths, self.by_line);
+                keep.push(&chunk[..used]);
+                input.consume(used);
+                match met {
+                    Met::On => {}
+                    Met::End => break keep.too_long(),
+                    Met::Records(objects) => {
+                        keep.clear();
+                        self.shell.extend(std::iter::repeat_n(b'}', objects));
+                        self.shell.push(b']');
+                        break None;
+                    }
+                    Met::LineEnd => {
+                        self.lost = !self.by_line;
+                        if self.by_line {
+                            // An array around the lines goes on; an object's line is over.
+                            let array = self.shell.first() == Some(&b']');
+                            self.shell.clear();
+                            if array {
+                                self.shell.push(b']');
+                            }
+                        }
+                        break Some("the line ends inside this record".to_owned());
+                    }
+                }
+            };
+            if fault.is_none() && keep.is_empty() {
+                continue;
+            }
+            return Some(Framed { line, fault });
+        }
+    }
+
+    /// Passes over what stands between values; gives the first byte of the next one without taking it.
+    fn between<R: Read>(&mut self, input: &mut Input<R>) -> Option<u8> {
+        loop {
+            let chunk = input.fill();
+            let first = *chunk.first()?;
+            match first {
+                b' ' | b'\t' | b'\r' | b'\n' | b',' => {
+                    let blank = chunk
+                        .iter()
+                        .take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b','))
+                        .count();
+                    input.consume(blank);
+                }
+                b'[' if self.shell.is_empty() => {
+                    self.shell.push(b']');
+                    input.consume(1);
+                }
+                b']' | b'}' => {
+                    if self.shell.last() == Some(&first) {
+                        self.shell.pop();
+                        self.rest = self.shell.last() == Some(&b'}');
+                    }
+                    input.consume(1);
+                    if self.rest && !self.pass_rest(input) {
+                        return None;
+                    }
+                }
+                // The end of a stream of text, as some tools put it.
+                0x1e | 0 => input.consume(1),
+                _ => return Some(first),
+            }
+        }
+    }
+
+    /// Passes over the members that follow the records, up to the end of the object around them.
+    fn pass_rest<R: Read>(&mut self, input: &mut Input<R>) -> bool {
+        while self.rest {
+            let mut inside = Inside {
+                depth: 1,
+                ..Inside::default()
+            };
+            loop {
+                let chunk = input.fill();
+                if chunk.is_empty() {
+                    return false;
+                }
+                let (used, met) = inside.scan(chunk, &[], self.by_line);
+                input.consume(used);
+                match met {
+                    Met::On | Met::Records(_) => {}
+                    Met::End => break,
+                    Met::LineEnd => {
+                        self.shell.clear();
+                        self.rest = false;
+                        return true;
+                    }
+                }
+            }
+            self.shell.pop();
+            self.rest = self.shell.last() == Some(&b'}');
+        }
+        true
+    }
+
+    /// Takes a word or a number, which is no record.
+    fn scalar<R: Read>(&mut self, input: &mut Input<R>, keep: &mut Keep<'_>) {
+        loop {
+            let chunk = input.fill();
+            let used = chunk
+                .iter()
+                .position(|byte| matches!(byte, b',' | b'\n' | b'{' | b'}' | b']'))
+                .unwrap_or(chunk.len());
+            keep.push(&chunk[..used]);
+            let over = used < chunk.len() || chunk.is_empty();
+            input.consume(used);
+            if over {
+                return;
+            }
+        }
+    }
+
+    /// Goes to the next line that begins with `{`; false: there is none.
+    fn find_line<R: Read>(&mut self, input: &mut Input<R>) -> bool {
+        loop {
+            let chunk = input.fill();
+            if chunk.is_empty() {
+                return false;
+            }
+            let blank = chunk
+                .iter()
+                .take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b','))
+                .count();
+            if blank > 0 {
+                input.consume(blank);
+                continue;
+            }
+            if chunk.first() == Some(&b'{') {
+                self.lost = false;
+                return true;
+            }
+            let to = memchr::memchr(b'\n', chunk).map_or(chunk.len(), |at| at + 1);
+            input.consume(to);
+        }
+    }
+}
+
+fn fault_of<R: Read>(input: &mut Input<R>) -> Option<Framed> {
+    let fault = input.take_fault()?;
+    Some(Framed {
+        line: input.line(),
+        fault: Some(fault),
+    })
+}
+
+impl Inside {
+    /// Goes on through some bytes; says how many were used and what the last of them was.
+    fn scan(&mut self, chunk: &[u8], paths: Paths, by_line: bool) -> (usize, Met) {
+        let mut at = 0;
+        while let Some(&byte) = chunk.get(at) {
+            if self.in_string {
+                if self.escaped {
+                    self.escaped = false;
+                    at += 1;
+                    continue;
+                }
+                let rest = &chunk[at..];
+                let run = memchr::memchr3(b'"', b'\\', b'\n', rest).unwrap_or(rest.len());
+                let room = KEY.saturating_add(1).saturating_sub(self.last.len());
+                self.last.extend_from_slice(&rest[..run.min(room)]);
+                at += run;
+                match chunk.get(at) {
+                    Some(b'"') => {
+                        self.in_string = false;
+                        at += 1;
+                        if self.depth == 0 {
+                            return (at, Met::End);
+                        }
+                    }
+                    Some(b'\\') => {
+                        self.escaped = true;
+                        // No key that is looked for has an escape.
+                        self.last.push(b'\\');
+                        at += 1;
+                    }
+                    // JSON has no line's end in a string: the text is broken here.
+                    Some(_) => return (at, Met::LineEnd),
+                    None => {}
+                }
+                self.last.truncate(KEY + 1);
+                continue;
+            }
+            match byte {
+                b'"' => {
+                    self.in_string = true;
+                    self.last.clear();
+                }
+                b':' => {
+                    if let Some(key) = self.depth.checked_sub(1).and_then(|depth| self.keys.get_mut(depth)) {
+                        key.clone_from(&self.last);
+                    }
+                }
+                b'[' if self.leads(paths) => return (at + 1, Met::Records(self.depth)),
+                b'{' | b'[' => {
+                    self.depth += 1;
+                    if let Some(key) = self.depth.checked_sub(1).and_then(|depth| self.keys.get_mut(depth)) {
+                        key.clear();
+                    }
+                }
+                b'}' | b']' => {
+                    self.depth = self.depth.saturating_sub(1);
+                    if self.depth == 0 {
+                        return (at + 1, Met::End);
+                    }
+                }
+                b'\n' if by_line => return (at, Met::LineEnd),
+                _ => {}
+            }
+            at += 1;
+        }
+        (at, Met::On)
+    }
+
+    /// Whether the array that begins here holds the records.
+    fn leads(&self, paths: Paths) -> bool {
+        paths
+            .iter()
+            .any(|path| path.len() == self.depth && path.iter().zip(&self.keys).all(|(want, have)| want.as_bytes() == have.as_slice()))
+    }
+}
+
+/// Whether values stand on lines of their own, as far as the first of them tells.
+fn is_by_line(head: &[u8]) -> bool {
+    let start = head
+        .iter()
+        .position(|byte| !matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b'[' | b','))
+        .unwrap_or(0);
+    let rest = &head[start..];
+    let Some(end) = memchr::memchr(b'\n', rest) else {
+        return true;
+    };
+    let line = rest[..end].trim_ascii_end();
+    let mut inside = Inside::default();
+    if matches!(inside.scan(line, &[], false), (_, Met::End)) {
+        return true;
+    }
+    // A value that goes on after the line says so by how the line ends.
+    !matches!(line.last(), Some(b'{' | b'[' | b',' | b':'))
+}
+
+/// The keys of the first value in a text, with their depth from 1, as far as the text goes.
+pub(crate) fn first_keys(head: &[u8]) -> Vec<(usize, String)> {
+    let head = &head[..head.len().min(CHUNK)];
+    let mut keys = Vec::new();
+    let (mut depth, mut objects) = (0_usize, 0_usize);
+    let mut at = 0;
+    while let Some(&byte) = head.get(at) {
+        match byte {
+            b'"' => {
+                let start = at + 1;
+                at = start;
+                while let Some(&inner) = head.get(at) {
+                    match inner {
+                        b'\\' => at += 1,
+                        b'"' => break,
+                        _ => {}
+                    }
+                    at += 1;
+                }
+                let text = head.get(start..at).unwrap_or_default();
+                let after = head.get(at + 1..).unwrap_or_default();
+                let colon = after.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b':');
+                if colon && text.len() <= 64 && keys.len() < 2_000 {
+                    keys.push((objects, String::from_utf8_lossy(text).into_owned()));
+                }
+            }
+            b'{' => {
+                depth += 1;
+                objects += 1;
+            }
+            b'[' => depth += 1,
+            b'}' => {
+                depth = depth.saturating_sub(1);
+                objects = objects.saturating_sub(1);
+                if objects == 0 {
+                    return keys;
+                }
+            }
+            b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        at += 1;
+    }
+    keys
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frames(text: &str, paths: Paths) -> Vec<(u64, Result<String, String>)> {
+        let mut input = Input::new(text.as_bytes()).expect("a slice reads");
+        let mut frames = JsonFrames::new(input.head(), paths);
+        let mut all = Vec::new();
+        let mut out = Vec::new();
+        while let Some(framed) = frames.next(&mut input, &mut out, 1_000) {
+            let text = String::from_utf8_lossy(&out).into_owned();
+            all.push((framed.line, framed.fault.map_or(Ok(text), Err)));
+            out.clear();
+        }
+        all
+    }
+
+    fn whole(text: &str, paths: Paths) -> Vec<String> {
+        frames(text, paths)
+            .into_iter()
+            .map(|(_, r)| r.unwrap_or_else(|e| format!("bad: {e}")))
+            .collect()
+    }
+
+    const MATCHES: Paths = &[&["matches"], &["result", "hits"]];
+
+    #[test]
+    fn lines_arrays_and_replies() {
+        let two = [r#"{"a":1}"#, r#"{"b":"}"}"#];
+        for text in [
+            "{\"a\":1}\n{\"b\":\"}\"}\n",
+            "[{\"a\":1},{\"b\":\"}\"}]",
+            "[\n{\"a\":1}\n,\n{\"b\":\"}\"}\n]\n",
+            "[\n{\"a\":1},\n{\"b\":\"}\"},\n]",
+            "{\"total\":2,\"matches\":[{\"a\":1},{\"b\":\"}\"}],\"facets\":{\"x\":[{\"y\":1}]}}",
+            "{\"code\":200,\"result\":{\"query\":\"x\",\"hits\":[{\"a\":1},{\"b\":\"}\"}],\"links\":{\"next\":\"\"}},\"z\":{}}\n",
+            "{\"matches\":[{\"a\":1}]}\n{\"matches\":[{\"b\":\"}\"}]}\n",
+            "\n\n{\"a\":1}{\"b\":\"}\"}",
+        ] {
+            assert_eq!(whole(text, MATCHES), two, "{text}");
+        }
+        assert_eq!(whole("{\n  \"a\":\n  [1]\n}\n", MATCHES), ["{\n  \"a\":\n  [1]\n}"]);
+        assert_eq!(
+            whole("{\n \"matches\": [\n {\n \"a\": 1\n }\n ],\n \"total\": 1\n}\n", MATCHES),
+            ["{\n \"a\": 1\n }"]
+        );
+        // `matches` that is no list, or is deeper, is a member as any other.
+        assert_eq!(whole("{\"matches\":1}", MATCHES).len(), 1);
+        assert_eq!(whole("{\"x\":{\"matches\":[1]}}", MATCHES).len(), 1);
+        assert!(whole("", MATCHES).is_empty() && whole("[]", MATCHES).is_empty());
+    }
+
+    #[test]
+    fn what_is_broken_costs_itself_only() {
+        let bad = frames("{\"a\":1}\n{\"b\":\n{\"c\":\"x\n7\n{\"d\":1}\n", MATCHES);
+        let told: Vec<(u64, bool)> = bad.iter().map(|(line, r)| (*line, r.is_ok())).collect();
+        assert_eq!(told, [(1, true), (2, false), (3, false), (4, false), (5, true)]);
+        let cut = frames("{\"matches\":[{\"a\":1},{\"b\":", MATCHES);
+        assert_eq!(cut.len(), 2);
+        assert!(cut[1].1.is_err());
+        let array = whole("[\n{\"a\":1},\n{\"b\":\"\n{\"c\":1}\n]", MATCHES);
+        assert_eq!(array, ["{\"a\":1}", "bad: the line ends inside this record", "{\"c\":1}"]);
+        let pretty = whole("[\n {\n \"a\": \"x\n },\n {\n \"b\": 1\n }\n]", MATCHES);
+        assert_eq!(pretty, ["bad: the line ends inside this record", "{\n \"b\": 1\n }"]);
+        let long = frames(&format!("{{\"a\":\"{}\"}}\n{{\"b\":1}}", "x".repeat(2_000)), MATCHES);
+        assert_eq!(long[0].1, Err("longer than 1000 bytes".to_owned()));
+        assert!(long[1].1.is_ok());
+    }
+}

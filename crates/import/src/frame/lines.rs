@@ -1,0 +1,215 @@
+//! Lines, and the rows of a CSV.
+
+use std::collections::VecDeque;
+use std::io::Read;
+use std::sync::Arc;
+
+use super::{Framed, Head, Keep};
+use crate::input::Input;
+
+/// A line each; blank ones are passed over.
+#[derive(Default)]
+pub(crate) struct LineFrames;
+
+impl LineFrames {
+    pub(crate) fn next<R: Read>(&mut self, input: &mut Input<R>, out: &mut Vec<u8>, most: usize) -> Option<Framed> {
+        loop {
+            let mut keep = Keep::new(out, most);
+            let (line, more, fault) = read_line(input, &mut keep);
+            if let Some(fault) = fault {
+                return Some(Framed { line, fault: Some(fault) });
+            }
+            if keep.bytes().trim_ascii().is_empty() && !keep.over {
+                keep.clear();
+                if more {
+                    continue;
+                }
+                return None;
+            }
+            return Some(Framed {
+                line,
+                fault: keep.too_long(),
+            });
+        }
+    }
+}
+
+/// Reads a line without its end; says where it stands, whether more may follow, and why it broke off.
+fn read_line<R: Read>(input: &mut Input<R>, keep: &mut Keep<'_>) -> (u64, bool, Option<String>) {
+    let line = input.line();
+    loop {
+        let chunk = input.fill();
+        if chunk.is_empty() {
+            return (line, false, input.take_fault());
+        }
+        match memchr::memchr(b'\n', chunk) {
+            Some(at) => {
+                let text = &chunk[..at];
+                keep.push(text.strip_suffix(b"\r").unwrap_or(text));
+                input.consume(at + 1);
+                return (line, true, None);
+            }
+            None => {
+                keep.push(chunk);
+                let bytes = chunk.len();
+                input.consume(bytes);
+            }
+        }
+    }
+}
+
+/// The most lines that one row may run over. A quote that nothing closes must not swallow the rest of the file.
+const MAX_ROW_LINES: usize = 64;
+
+/// Rows after a header; a quoted cell may run over several lines.
+#[derive(Default)]
+pub(crate) struct CsvFrames {
+    headed: bool,
+    waiting: VecDeque<(Framed, Vec<u8>)>,
+}
+
+impl CsvFrames {
+    pub(crate) fn next<R: Read>(&mut self, input: &mut Input<R>, out: &mut Vec<u8>, head: &mut Arc<Head>, most: usize) -> Option<Framed> {
+        loop {
+            let start = out.len();
+            let framed = self.row(input, out, most)?;
+            if framed.fault.is_some() {
+                return Some(framed);
+            }
+            let row = out.get(start..).unwrap_or_default();
+            // A file that was put together of several has a header for each.
+            let named: Vec<String> = if self.headed && !row.to_ascii_lowercase().starts_with(first_column(head).as_bytes()) {
+                return Some(framed);
+            } else {
+                split_row(row).iter().map(|cell| cell.trim().to_ascii_lowercase()).collect()
+            };
+            if self.headed && named.len() != head.columns.len() {
+                return Some(framed);
+            }
+            if self.headed && named.iter().any(|name| name.parse::<std::net::IpAddr>().is_ok()) {
+                return Some(framed);
+            }
+            *head = Arc::new(Head {
+                columns: named,
+                run: Vec::new(),
+            });
+            self.headed = true;
+            out.truncate(start);
+        }
+    }
+
+    fn row<R: Read>(&mut self, input: &mut Input<R>, out: &mut Vec<u8>, most: usize) -> Option<Framed> {
+        let start = out.len();
+        let framed = self.line(input, out, most)?;
+        if framed.fault.is_some() || !open_quote(out.get(start..).unwrap_or_default()) {
+            return Some(framed);
+        }
+        let first = out.len();
+        // The lines that follow are kept until the quote is closed; if it never is, they are rows of their own.
+        let mut taken: Vec<(Framed, Vec<u8>)> = Vec::new();
+        while taken.len() < MAX_ROW_LINES && out.len() - start < most {
+            let mut next = Vec::new();
+            let Some(more) = self.line(input, &mut next, most) else { break };
+            let broken = more.fault.is_some();
+            out.push(b'\n');
+            out.extend_from_slice(&next);
+            taken.push((more, next));
+            if broken {
+                break;
+            }
+            if !open_quote(out.get(start..).unwrap_or_default()) {
+                return Some(framed);
+            }
+        }
+        out.truncate(first);
+        for line in taken.into_iter().rev() {
+            self.waiting.push_front(line);
+        }
+        Some(Framed {
+            line: framed.line,
+            fault: Some("a quote in this row is never closed".to_owned()),
+        })
+    }
+
+    fn line<R: Read>(&mut self, input: &mut Input<R>, out: &mut Vec<u8>, most: usize) -> Option<Framed> {
+        if let Some((framed, bytes)) = self.waiting.pop_front() {
+            out.extend_from_slice(&bytes);
+            return Some(framed);
+        }
+        LineFrames.next(input, out, most)
+    }
+}
+
+fn first_column(head: &Head) -> &str {
+    head.columns.first().map_or("\u{0}", String::as_str)
+}
+
+fn open_quote(row: &[u8]) -> bool {
+    memchr::memchr_iter(b'"', row).count() % 2 == 1
+}
+
+/// The cells of a row: RFC 4180, a doubled quote inside quotes is one.
+pub(crate) fn split_row(row: &[u8]) -> Vec<String> {
+    let mut cells = Vec::new();
+    let mut cell: Vec<u8> = Vec::new();
+    let mut quoted = false;
+    let mut bytes = row.iter().copied().peekable();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' if quoted && bytes.peek() == Some(&b'"') => {
+                bytes.next();
+                cell.push(b'"');
+            }
+            b'"' if quoted || cell.is_empty() => quoted = !quoted,
+            b',' if !quoted => cells.push(String::from_utf8_lossy(&std::mem::take(&mut cell)).into_owned()),
+            other => cell.push(other),
+        }
+    }
+    cells.push(String::from_utf8_lossy(&cell).into_owned());
+    cells
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quote_that_nothing_closes_costs_its_own_row_only() {
+        let text = "ip,port\n1,\"a\n2,b\n3,\"c\nd\"\n";
+        let mut input = Input::new(text.as_bytes()).expect("a slice reads");
+        let (mut frames, mut head) = (CsvFrames::default(), Arc::default());
+        let (mut all, mut out) = (Vec::new(), Vec::new());
+        while let Some(framed) = frames.next(&mut input, &mut out, &mut head, 1_000) {
+            let text = String::from_utf8_lossy(&out).into_owned();
+            all.push((framed.line, framed.fault.is_none(), text));
+            out.clear();
+        }
+        // The first quote is closed by the one of row 3, whose own then opens.
+        assert_eq!(head.columns, ["ip", "port"]);
+        assert_eq!(all.last(), Some(&(5, false, "d\"".to_owned())));
+        assert_eq!(all.len(), 2, "{all:?}");
+        let one = "ip,port\n1,\"a\n2,b\n";
+        let mut input = Input::new(one.as_bytes()).expect("a slice reads");
+        let mut frames = CsvFrames::default();
+        out.clear();
+        assert!(
+            frames
+                .next(&mut input, &mut out, &mut head, 1_000)
+                .is_some_and(|framed| framed.fault.is_some())
+        );
+        out.clear();
+        assert!(
+            frames
+                .next(&mut input, &mut out, &mut head, 1_000)
+                .is_some_and(|framed| framed.fault.is_none())
+        );
+        assert_eq!(out, b"2,b");
+    }
+
+    #[test]
+    fn rows_are_split() {
+        assert_eq!(split_row(br#"a,"b,""c""",,d"#), ["a", "b,\"c\"", "", "d"]);
+        assert_eq!(split_row(b""), [""]);
+        assert_eq!(split_row(br#"a"b,c"#), ["a\"b", "c"]);
+    }
+}

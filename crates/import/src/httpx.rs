@@ -1,0 +1,224 @@
+//! httpx of ProjectDiscovery: JSON lines. Status, headers and title always; headers and body whole only with `-irr`.
+
+use serde::Deserialize;
+use vigie_model::{Certificate, Known};
+
+use crate::http;
+use crate::json::{self, Raw};
+use crate::make::{Carries, Claim, Sight};
+use crate::naabu::name;
+use crate::out::{Out, address};
+use crate::time;
+
+#[derive(Deserialize)]
+struct Line<'a> {
+    #[serde(borrow, default)]
+    timestamp: Raw<'a>,
+    #[serde(borrow, default)]
+    url: Raw<'a>,
+    #[serde(borrow, default)]
+    port: Raw<'a>,
+    #[serde(borrow, default)]
+    host: Raw<'a>,
+    #[serde(borrow, default)]
+    host_ip: Raw<'a>,
+    #[serde(borrow, default)]
+    a: Raw<'a>,
+    #[serde(borrow, default)]
+    aaaa: Raw<'a>,
+    #[serde(borrow, default)]
+    scheme: Raw<'a>,
+    #[serde(borrow, default)]
+    method: Raw<'a>,
+    #[serde(borrow, default)]
+    path: Raw<'a>,
+    #[serde(borrow, default)]
+    status_code: Raw<'a>,
+    #[serde(borrow, default)]
+    title: Raw<'a>,
+    #[serde(borrow, default)]
+    webserver: Raw<'a>,
+    #[serde(borrow, default)]
+    content_type: Raw<'a>,
+    #[serde(borrow, default)]
+    location: Raw<'a>,
+    #[serde(borrow, default)]
+    raw_header: Raw<'a>,
+    #[serde(borrow, default)]
+    header: Raw<'a>,
+    #[serde(borrow, default)]
+    body: Raw<'a>,
+    #[serde(borrow, default)]
+    tech: Raw<'a>,
+    #[serde(borrow, default)]
+    failed: Raw<'a>,
+    #[serde(borrow, default, alias = "tls-grab")]
+    tls: Raw<'a>,
+    #[serde(borrow, default)]
+    asn: Raw<'a>,
+}
+
+#[derive(Deserialize)]
+struct Tls<'a> {
+    #[serde(borrow, default)]
+    subject_dn: Raw<'a>,
+    #[serde(borrow, default)]
+    issuer_dn: Raw<'a>,
+    #[serde(borrow, default)]
+    subject_an: Raw<'a>,
+    #[serde(borrow, default)]
+    not_before: Raw<'a>,
+    #[serde(borrow, default)]
+    not_after: Raw<'a>,
+    #[serde(borrow, default)]
+    self_signed: Raw<'a>,
+    #[serde(borrow, default)]
+    fingerprint_hash: Raw<'a>,
+}
+
+#[derive(Deserialize)]
+struct Asn<'a> {
+    #[serde(borrow, default)]
+    as_number: Raw<'a>,
+    #[serde(borrow, default)]
+    as_country: Raw<'a>,
+}
+
+pub(crate) fn parse(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
+    let line: Line<'_> = json::read(bytes)?;
+    if line.failed.flag() == Some(true) {
+        out.not_open();
+        return Ok(());
+    }
+    let url = line.url.word().ok_or("it says no url")?;
+    let (scheme, host, port, path) = split_url(&url).ok_or("its url is none of HTTP")?;
+    let seen = line.timestamp.text().and_then(|text| time::instant(&text));
+    // `host` was the address up to 1.6 and is the name where `host_ip` stands beside it; `a` is what the name led to.
+    let first = |list: Raw<'_>| list.each().first().and_then(|raw| raw.word());
+    let places = [
+        line.host_ip.word(),
+        line.host.word(),
+        Some(host.to_owned()),
+        first(line.a),
+        first(line.aaaa),
+    ];
+    let found = places
+        .into_iter()
+        .flatten()
+        .find(|text| text.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok());
+    let address = address(found.as_deref().map(|text| text.trim_matches(['[', ']'])))?;
+    let port = line.port.port().or(port).ok_or("it says no port")?;
+    let mut sight = Sight::at(address, port, seen, Carries::Replies);
+    sight.name = name(Some(host.to_owned()));
+    let scheme = line.scheme.word().unwrap_or_else(|| scheme.to_owned());
+    sight.tls = match scheme.as_str() {
+        "https" => Known::Known(true),
+        "http" => Known::Known(false),
+        _ => sight.tls,
+    };
+    let status = line
+        .status_code
+        .whole()
+        .and_then(|status| u16::try_from(status).ok())
+        .filter(|s| (100..600).contains(s));
+    if let Some(status) = status {
+        let mut reply = line
+            .raw_header
+            .text()
+            .and_then(|raw| http::parse(raw.as_bytes()))
+            .filter(|reply| reply.status == status)
+            .unwrap_or_else(|| http::bare(status));
+        if reply.headers.is_empty() {
+            headers(&line, &mut reply);
+        }
+        reply.truncated = false;
+        match line.body.text() {
+            Some(body) => http::set_body(&mut reply, body.as_bytes()),
+            None => http::without_body(&mut reply, line.title.text().as_deref()),
+        }
+        let path = line.path.word().unwrap_or_else(|| path.to_owned());
+        let method = line
+            .method
+            .word()
+            .filter(|method| method.len() <= 16)
+            .unwrap_or_else(|| "GET".to_owned());
+        sight.exchanges.push(http::asked(&method, &path, reply, seen.unwrap_or_default()));
+    }
+    sight.claims = line.tech.each().iter().filter_map(|raw| raw.word()).take(64).map(tech).collect();
+    sight.certificate = line.tls.read().and_then(|tls| certificate(&tls));
+    if let Some(asn) = line.asn.read::<Asn<'_>>() {
+        sight.asn = asn
+            .as_number
+            .scalar()
+            .and_then(|text| text.trim().trim_start_matches("AS").parse().ok());
+        sight.country = asn.as_country.word();
+    }
+    out.sight(sight);
+    Ok(())
+}
+
+/// The headers of a line without the raw ones: its own map, whose names have `_` for `-`, else what it lists by itself.
+fn headers(line: &Line<'_>, reply: &mut vigie_model::Reply) {
+    for (key, value) in line.header.members() {
+        if let Some(value) = value.text() {
+            http::header(reply, &key.replace('_', "-"), &value);
+        }
+    }
+    for (key, value) in [
+        ("content-type", line.content_type),
+        ("server", line.webserver),
+        ("location", line.location),
+    ] {
+        if let Some(value) = value.word().filter(|_| reply.header(key).is_none()) {
+            http::header(reply, key, &value);
+        }
+    }
+}
+
+/// A technology that httpx detected, `Name` or `Name:version`.
+fn tech(text: String) -> Claim {
+    let (product, version) = match text.split_once(':') {
+        Some((product, version)) => (product.to_owned(), Some(version.to_owned())),
+        None => (text, None),
+    };
+    Claim {
+        product,
+        version,
+        place: "tech",
+    }
+}
+
+fn certificate(tls: &Tls<'_>) -> Option<Certificate> {
+    let members = tls.fingerprint_hash.members();
+    let sha256 = members.iter().find(|(name, _)| name == "sha256")?.1.word()?;
+    let instant = |raw: Raw<'_>| raw.text().and_then(|text| time::instant(&text));
+    (sha256.len() == 64).then_some(())?;
+    Some(Certificate {
+        sha256: format!("sha256:{}", sha256.to_ascii_lowercase()),
+        subject: tls.subject_dn.word()?,
+        issuer: tls.issuer_dn.word()?,
+        names: tls.subject_an.each().iter().filter_map(|raw| raw.word()).take(1_000).collect(),
+        not_before: instant(tls.not_before),
+        not_after: instant(tls.not_after),
+        // Left out where it is not so.
+        self_signed: tls.self_signed.flag().unwrap_or(false),
+    })
+}
+
+/// Scheme, host, port and path of a URL.
+fn split_url(url: &str) -> Option<(&str, &str, Option<u16>, &str)> {
+    let (scheme, rest) = url.split_once("://")?;
+    let standard = match scheme {
+        "http" => 80,
+        "https" => 443,
+        _ => return None,
+    };
+    let cut = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(cut);
+    let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => (host, port.parse().ok().filter(|port| *port > 0)),
+        _ => (authority, Some(standard)),
+    };
+    Some((scheme, host, port, if path.is_empty() { "/" } else { path }))
+}

@@ -1,0 +1,336 @@
+//! The two halves of an import: one reads records, the other understands them.
+
+use std::collections::{HashMap, VecDeque};
+use std::io::{self, Read};
+use std::sync::Arc;
+
+use vigie_catalog::{Catalog, Measured};
+use vigie_model::{Observation, Timestamp};
+
+use crate::bad::Bad;
+use crate::format::Format;
+use crate::frame::{CsvFrames, Frames, Head, JsonFrames, LineFrames, MarkupFrames};
+use crate::input::Input;
+use crate::make::fold;
+use crate::out::{Out, Parsed, PassedOver};
+
+/// The longest record, in bytes. A longer one is told as bad and passed over.
+pub const MAX_RECORD: usize = 16 << 20;
+
+/// Bytes after which a batch is handed on.
+const BATCH: usize = 256 * 1024;
+
+/// What the caller knows.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// By which records are identified.
+    pub catalog: Arc<Catalog>,
+    /// What the fixtures measured of it.
+    pub measured: Arc<Measured>,
+    /// When the import is made.
+    pub recorded: Timestamp,
+    /// The time of records that say none (a file's, say); without it they are bad.
+    pub seen: Option<Timestamp>,
+    /// From where it was seen; without it, what the source says.
+    pub vantage: Option<String>,
+    /// The port of records that are an address alone (zmap's default output); without it they are bad.
+    pub default_port: Option<u16>,
+    /// Passes over what nothing recognised; [`PassedOver`] counts it.
+    pub recognised_only: bool,
+    /// The file's name, which helps to recognise its format.
+    pub file_name: Option<String>,
+    /// The longest record in bytes, at most [`MAX_RECORD`].
+    pub max_record: usize,
+}
+
+impl Options {
+    /// With nothing but what each import needs.
+    #[must_use]
+    pub fn new(catalog: Arc<Catalog>, measured: Arc<Measured>, recorded: Timestamp) -> Self {
+        Self {
+            catalog,
+            measured,
+            recorded,
+            seen: None,
+            vantage: None,
+            default_port: None,
+            recognised_only: false,
+            file_name: None,
+            max_record: MAX_RECORD,
+        }
+    }
+}
+
+/// Why nothing can be imported.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// The first bytes could not be read.
+    #[error("cannot read the first bytes: {0}")]
+    Read(#[from] io::Error),
+    /// No format was given, and the first bytes look like none.
+    #[error("not recognised as the output of a tool that vigie reads; name its format ({words}); it begins with {begins}", words = Format::words())]
+    NotRecognised {
+        /// Its beginning, escaped.
+        begins: String,
+    },
+}
+
+/// Records, some at a time: their bytes in one piece of memory that is used again.
+#[derive(Debug, Default)]
+pub struct Batch {
+    bytes: Vec<u8>,
+    records: Vec<Span>,
+}
+
+#[derive(Debug)]
+struct Span {
+    start: usize,
+    end: usize,
+    line: u64,
+    record: u64,
+    fault: Option<String>,
+    /// A file that was put together of several has several.
+    head: Arc<Head>,
+}
+
+impl Batch {
+    /// How many records it holds.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Whether it holds none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.records.clear();
+        // One long record must not hold its memory for good.
+        if self.bytes.capacity() > 4 * BATCH {
+            self.bytes.shrink_to(2 * BATCH);
+        }
+    }
+}
+
+/// Reads records; knows nothing of their meaning.
+pub struct Records<R: Read> {
+    input: Input<R>,
+    frames: Frames,
+    head: Arc<Head>,
+    most: usize,
+    count: u64,
+    over: bool,
+}
+
+impl<R: Read> Records<R> {
+    /// Fills a batch with the next records; false: there are none.
+    pub fn fill(&mut self, batch: &mut Batch) -> bool {
+        batch.clear();
+        while !self.over && batch.bytes.len() < BATCH && batch.records.len() < 4_096 {
+            let start = batch.bytes.len();
+            let Some(framed) = self.frames.next(&mut self.input, &mut batch.bytes, &mut self.head, self.most) else {
+                self.over = true;
+                break;
+            };
+            self.count += 1;
+            batch.records.push(Span {
+                start,
+                end: batch.bytes.len(),
+                line: framed.line,
+                record: self.count,
+                fault: framed.fault,
+                head: Arc::clone(&self.head),
+            });
+        }
+        !batch.is_empty()
+    }
+}
+
+/// Understands records. Threads may share it.
+#[derive(Clone, Debug)]
+pub struct Parser {
+    pub(crate) format: Format,
+    pub(crate) options: Options,
+    /// Products by their folded names.
+    pub(crate) names: Arc<HashMap<String, String>>,
+}
+
+impl Parser {
+    fn new(format: Format, options: Options) -> Self {
+        let mut names = HashMap::new();
+        for product in options.catalog.products() {
+            for name in [&product.name, &product.id] {
+                names.entry(fold(name)).or_insert_with(|| product.id.clone());
+            }
+        }
+        names.remove("");
+        Self {
+            format,
+            options,
+            names: Arc::new(names),
+        }
+    }
+
+    /// The format that is read.
+    #[must_use]
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    pub(crate) fn recognised_only(&self) -> bool {
+        self.options.recognised_only
+    }
+
+    /// Adds what a batch's records gave, in their order.
+    pub fn parse(&self, batch: &Batch, parsed: &mut Parsed) {
+        for span in &batch.records {
+            let bytes = batch.bytes.get(span.start..span.end).unwrap_or_default();
+            self.parse_one(bytes, &span.head, (span.line, span.record), span.fault.as_deref(), parsed);
+        }
+    }
+
+    /// Adds what one line of vigie's own JSON gave, or one record of a format that needs no header.
+    pub fn parse_record(&self, bytes: &[u8], line: u64, parsed: &mut Parsed) {
+        self.parse_one(bytes, &Head::default(), (line, line), None, parsed);
+    }
+
+    fn parse_one(&self, bytes: &[u8], head: &Head, (line, record): (u64, u64), fault: Option<&str>, parsed: &mut Parsed) {
+        let mut out = Out {
+            parser: self,
+            head,
+            parsed,
+            line,
+            record,
+            bytes,
+            given: 0,
+        };
+        if let Some(fault) = fault {
+            out.bad(fault);
+            return;
+        }
+        let told = match self.format {
+            Format::Shodan => crate::shodan::parse(bytes, &mut out),
+            Format::Censys => crate::censys::parse(bytes, &mut out),
+            Format::Zmap => crate::zmap::parse(bytes, &mut out),
+            Format::Zgrab2 => crate::zgrab2::parse(bytes, &mut out),
+            Format::Masscan => crate::masscan::parse(bytes, &mut out),
+            Format::Nmap => crate::nmap::parse(bytes, &mut out),
+            Format::Naabu => crate::naabu::parse(bytes, &mut out),
+            Format::Httpx => crate::httpx::parse(bytes, &mut out),
+            Format::Shadowserver => crate::shadowserver::parse(bytes, &mut out),
+            Format::Vigie => crate::vigie::parse(bytes, &mut out),
+        };
+        if let Err(reason) = told {
+            out.bad(&reason);
+        }
+    }
+}
+
+/// Reads a file or a pipe and gives an observation, or a bad record, at a time.
+pub struct Importer<R: Read> {
+    records: Records<R>,
+    parser: Parser,
+    batch: Batch,
+    parsed: Parsed,
+    ready: VecDeque<Result<Observation, Bad>>,
+    passed_over: PassedOver,
+}
+
+impl<R: Read> Importer<R> {
+    /// Reads the first bytes and, where no format is given, recognises it from them.
+    ///
+    /// # Errors
+    ///
+    /// The first bytes cannot be read, or are of no format that is known.
+    pub fn new(reader: R, format: Option<Format>, options: Options) -> Result<Self, ImportError> {
+        let input = Input::new(reader)?;
+        let found = format.or_else(|| Format::recognise(input.head(), options.file_name.as_deref()));
+        let Some(format) = found else {
+            return Err(ImportError::NotRecognised {
+                begins: crate::bad::quote(input.head().split(|byte| *byte == b'\n').next().unwrap_or_default()),
+            });
+        };
+        let frames = frames(format, input.head());
+        let most = options.max_record.clamp(1, MAX_RECORD);
+        Ok(Self {
+            records: Records {
+                input,
+                frames,
+                head: Arc::default(),
+                most,
+                count: 0,
+                over: false,
+            },
+            parser: Parser::new(format, options),
+            batch: Batch::default(),
+            parsed: Parsed::default(),
+            ready: VecDeque::new(),
+            passed_over: PassedOver::default(),
+        })
+    }
+
+    /// The format that is read.
+    #[must_use]
+    pub fn format(&self) -> Format {
+        self.parser.format
+    }
+
+    /// Records met so far, bad ones too.
+    #[must_use]
+    pub fn records(&self) -> u64 {
+        self.records.count
+    }
+
+    /// What was passed over so far.
+    #[must_use]
+    pub fn passed_over(&self) -> PassedOver {
+        self.passed_over
+    }
+
+    /// Its two halves: one thread fills batches, others parse them.
+    #[must_use]
+    pub fn split(self) -> (Records<R>, Parser) {
+        (self.records, self.parser)
+    }
+}
+
+impl<R: Read> Iterator for Importer<R> {
+    type Item = Result<Observation, Bad>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(item) = self.ready.pop_front() {
+                return Some(item);
+            }
+            if !self.records.fill(&mut self.batch) {
+                return None;
+            }
+            self.parser.parse(&self.batch, &mut self.parsed);
+            self.passed_over.add(self.parsed.passed_over);
+            self.ready.extend(self.parsed.items.drain(..));
+            self.parsed.clear();
+        }
+    }
+}
+
+/// How the records of a format are found in a text that begins so.
+fn frames(format: Format, head: &[u8]) -> Frames {
+    let first = head.iter().copied().find(|byte| !byte.is_ascii_whitespace());
+    let json = matches!(first, Some(b'{' | b'['));
+    match format {
+        Format::Vigie => Frames::Lines(LineFrames),
+        Format::Shodan => Frames::Json(JsonFrames::new(head, crate::shodan::PATHS)),
+        Format::Censys => Frames::Json(JsonFrames::new(head, crate::censys::PATHS)),
+        Format::Zgrab2 | Format::Httpx => Frames::Json(JsonFrames::new(head, &[])),
+        Format::Nmap => Frames::Markup(MarkupFrames::default()),
+        Format::Shadowserver => Frames::Csv(CsvFrames::default()),
+        _ if json => Frames::Json(JsonFrames::new(head, &[])),
+        Format::Masscan if first == Some(b'<') => Frames::Markup(MarkupFrames::default()),
+        Format::Zmap if crate::zmap::has_header(head) => Frames::Csv(CsvFrames::default()),
+        Format::Zmap | Format::Naabu | Format::Masscan => Frames::Lines(LineFrames),
+    }
+}

@@ -1,0 +1,183 @@
+//! JSON whose shape nobody vouches for: a member of another type than expected is as good as missing, and only that member.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{self, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+/// A member as it stands in the text, read when asked.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Raw<'a>(#[serde(borrow)] Option<&'a RawValue>);
+
+impl<'a> Raw<'a> {
+    fn json(self) -> Option<&'a str> {
+        self.0.map(RawValue::get)
+    }
+
+    /// Whether anything but `null` stands there.
+    pub(crate) fn is_some(self) -> bool {
+        self.0.is_some()
+    }
+
+    /// A text; half a surrogate pair, as binary banners have it, is replaced.
+    pub(crate) fn text(self) -> Option<String> {
+        let json = self.json()?;
+        json.starts_with('"').then_some(())?;
+        serde_json::from_str::<Lossy>(json).ok().map(|lossy| lossy.0)
+    }
+
+    /// A text that is not blank, without the blanks around it.
+    pub(crate) fn word(self) -> Option<String> {
+        let text = self.text()?;
+        let trimmed = text.trim();
+        (!trimmed.is_empty()).then(|| trimmed.to_owned())
+    }
+
+    /// A text, or a number as it is written.
+    pub(crate) fn scalar(self) -> Option<Cow<'a, str>> {
+        let json = self.json()?;
+        if json.starts_with('"') {
+            self.text().map(Cow::Owned)
+        } else {
+            json.starts_with(|c: char| c == '-' || c.is_ascii_digit())
+                .then_some(Cow::Borrowed(json))
+        }
+    }
+
+    /// A whole number, or a text of one.
+    pub(crate) fn whole(self) -> Option<u64> {
+        self.scalar()?.trim().parse().ok()
+    }
+
+    /// A whole number that fits; zero counts as one that does not.
+    pub(crate) fn port(self) -> Option<u16> {
+        self.whole().and_then(|number| u16::try_from(number).ok()).filter(|port| *port > 0)
+    }
+
+    /// A truth value.
+    pub(crate) fn flag(self) -> Option<bool> {
+        match self.json()? {
+            "true" => Some(true),
+            "false" => Some(false),
+            _ => None,
+        }
+    }
+
+    /// Whether it is an array.
+    pub(crate) fn is_list(self) -> bool {
+        self.json().is_some_and(|json| json.starts_with('['))
+    }
+
+    /// A structure; `None` where it is none.
+    pub(crate) fn read<T: Deserialize<'a>>(self) -> Option<T> {
+        serde_json::from_str(self.json()?).ok()
+    }
+
+    /// The elements of an array; of anything else, none.
+    pub(crate) fn each(self) -> Vec<Raw<'a>> {
+        self.read::<Vec<Raw<'a>>>().unwrap_or_default()
+    }
+
+    /// The members of an object; of anything else, none.
+    pub(crate) fn members(self) -> Vec<(String, Raw<'a>)> {
+        self.read::<Members<'a>>().map(|members| members.0).unwrap_or_default()
+    }
+}
+
+/// Reads a record, or says what is wrong with it.
+pub(crate) fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, String> {
+    let text = std::str::from_utf8(bytes).map_err(|error| format!("no UTF-8 from byte {} on", error.valid_up_to()))?;
+    serde_json::from_str(text).map_err(|error| {
+        // Its own words name the line within the record, which is not the line in the file.
+        let error = error.to_string();
+        format!("no sound record: {}", error.split(" at line ").next().unwrap_or_default())
+    })
+}
+
+/// A string whose lone surrogates are replaced.
+struct Lossy(String);
+
+impl<'de> Deserialize<'de> for Lossy {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Bytes;
+
+        impl Visitor<'_> for Bytes {
+            type Value = Lossy;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Self::Value, E> {
+                Ok(Lossy(String::from_utf8_lossy(bytes).into_owned()))
+            }
+        }
+
+        deserializer.deserialize_bytes(Bytes)
+    }
+}
+
+/// An object's members in order, twice where they stand twice.
+struct Members<'a>(Vec<(String, Raw<'a>)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct All<'a>(std::marker::PhantomData<&'a ()>);
+
+        impl<'de: 'a, 'a> Visitor<'de> for All<'a> {
+            type Value = Members<'a>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut all = Vec::new();
+                while let Some((key, value)) = map.next_entry::<Cow<'de, str>, Raw<'de>>()? {
+                    all.push((key.into_owned(), value));
+                }
+                Ok(Members(all))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<Self::Value, A::Error> {
+                Err(de::Error::custom("an array"))
+            }
+        }
+
+        deserializer.deserialize_map(All(std::marker::PhantomData))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Deserialize)]
+    struct Two<'a> {
+        #[serde(borrow, default)]
+        a: Raw<'a>,
+        #[serde(borrow, default)]
+        b: Raw<'a>,
+    }
+
+    #[test]
+    fn a_member_of_another_type_is_missing() {
+        let two: Two<'_> = read(br#"{"a":{"x":[1]},"b":7,"c":{}}"#).expect("it is sound");
+        assert_eq!(
+            (two.a.text(), two.a.whole(), two.b.text(), two.b.whole()),
+            (None, None, None, Some(7))
+        );
+        assert_eq!(two.a.members().len(), 1);
+        let two: Two<'_> = read(br#"{"a":"\ud800x","b":null}"#).expect("it is sound");
+        assert_eq!(two.a.text().as_deref(), Some("\u{fffd}\u{fffd}\u{fffd}x"));
+        assert!(!two.b.is_some());
+        for number in ["-1", "1.5", "1e400", "70000", "0", "99999999999999999999999"] {
+            let text = format!("{{\"a\":{number}}}");
+            let two: Two<'_> = read(text.as_bytes()).expect("it is sound");
+            assert_eq!(two.a.port(), None, "{number}");
+        }
+    }
+}

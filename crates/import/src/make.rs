@@ -1,0 +1,344 @@
+//! From what a source saw to an observation: the catalogue says what it is, and what nobody saw stays unknown.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use vigie_catalog::{Conclusion, Session};
+use vigie_model::{
+    Activity, Certificate, Deception, Endpoint, Evidence, EvidenceWeight, Exchange, Exposure, Identity, Known, Model, Network, Observation,
+    Posture, RunningModel, SCHEMA, Source, SourceKind, Tell, Timestamp, Transport, Why,
+};
+
+use crate::importer::Parser;
+
+/// The highest confidence in a product that only the source names. Surveys that asked again found 50 % (LiteLLM, by title) to
+/// 66 % (Ollama, 16,473 of 25,092) of such hits to be what the search engine said; this stands between.
+pub const CLAIM_CONFIDENCE: f64 = 0.6;
+
+/// From more services than this on one host, it is likely a honeypot: the rule that Censys uses for Ollama hosts.
+pub const MANY_SERVICES: usize = 45;
+
+/// The rule that evidence from a source's own word is told under.
+const CLAIM_RULE: &str = "said-by-source";
+
+/// How much of a source can be in its records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Carries {
+    /// That a port answered, and no reply.
+    Port,
+    /// Replies, or parts of them.
+    Replies,
+}
+
+/// One endpoint as a source saw it.
+#[derive(Debug)]
+pub(crate) struct Sight {
+    pub(crate) address: IpAddr,
+    pub(crate) port: u16,
+    pub(crate) name: Option<String>,
+    pub(crate) seen: Option<Timestamp>,
+    pub(crate) tls: Known<bool>,
+    pub(crate) certificate: Option<Certificate>,
+    /// What was asked and answered.
+    pub(crate) exchanges: Vec<Exchange>,
+    /// What the source says it is; the first that the catalogue has counts.
+    pub(crate) claims: Vec<Claim>,
+    /// A model server's lists, decoded by the source.
+    pub(crate) decoded: Option<Decoded>,
+    pub(crate) country: Option<String>,
+    pub(crate) asn: Option<u32>,
+    pub(crate) tells: Vec<Tell>,
+    pub(crate) vantage: Option<String>,
+    /// The tool's version, empty if it says none.
+    pub(crate) version: String,
+    pub(crate) carries: Carries,
+}
+
+impl Sight {
+    /// An endpoint of which nothing else is known yet.
+    pub(crate) fn at(address: IpAddr, port: u16, seen: Option<Timestamp>, carries: Carries) -> Self {
+        Self {
+            address,
+            port,
+            name: None,
+            seen,
+            tls: Known::unknown(Why::NotCarried),
+            certificate: None,
+            exchanges: Vec::new(),
+            claims: Vec::new(),
+            decoded: None,
+            country: None,
+            asn: None,
+            tells: Vec::new(),
+            vantage: None,
+            version: String::new(),
+            carries,
+        }
+    }
+}
+
+/// What a source says an endpoint is.
+#[derive(Clone, Debug)]
+pub(crate) struct Claim {
+    /// The product in the source's words.
+    pub(crate) product: String,
+    pub(crate) version: Option<String>,
+    /// Where in the record it stands.
+    pub(crate) place: &'static str,
+}
+
+/// The lists of a model server, as a source decoded them.
+#[derive(Clone, Debug)]
+pub(crate) struct Decoded {
+    pub(crate) models: Known<Vec<Model>>,
+    pub(crate) running: Known<Vec<RunningModel>>,
+    /// The request whose reply the list of models is.
+    pub(crate) request: &'static str,
+}
+
+/// The tell of a source's own tag or label.
+pub(crate) fn tagged(id: &str, text: String) -> Tell {
+    Tell {
+        id: id.to_owned(),
+        weight: 0.8,
+        seen: text,
+    }
+}
+
+/// The tell of a host with very many services, where the source lists them all.
+pub(crate) fn many_services(count: usize) -> Option<Tell> {
+    (count > MANY_SERVICES).then(|| Tell {
+        id: "many-services".to_owned(),
+        weight: 0.6,
+        seen: format!("{count} services on one host, more than {MANY_SERVICES}"),
+    })
+}
+
+impl Parser {
+    /// The observation of what was seen, or what it lacks.
+    pub(crate) fn make(&self, mut sight: Sight) -> Result<Observation, String> {
+        let options = &self.options;
+        let seen = sight
+            .seen
+            .or(options.seen)
+            .ok_or("it says no time, and none was given for the whole file")?;
+        let endpoint = Endpoint {
+            address: sight.address,
+            port: sight.port,
+            transport: Transport::Tcp,
+            name: sight.name.clone(),
+            tls: sight.tls.clone(),
+            certificate: sight.certificate.clone(),
+        };
+        let (mut identity, mut exposure, mut tells) = self.conclude(&mut sight);
+        if let Some(decoded) = &sight.decoded
+            && identity.product.known().map(String::as_str) == Some("ollama")
+        {
+            decoded.fill(&mut exposure);
+        }
+        settle(&mut exposure, sight.carries);
+        if let Known::Unknown(unknown) = &mut identity.version
+            && unknown.why == Why::NotAsked
+            && sight.carries == Carries::Port
+        {
+            unknown.why = Why::NotCarried;
+        }
+        tells.extend(sight.tells);
+        Ok(Observation {
+            schema: SCHEMA.to_owned(),
+            seen,
+            recorded: options.recorded,
+            source: Source {
+                kind: SourceKind::Import,
+                name: self.format.word().to_owned(),
+                version: sight.version,
+                catalog: options.catalog.hash().to_owned(),
+                vantage: options.vantage.clone().or(sight.vantage).unwrap_or_default(),
+                scan: None,
+            },
+            scope: Known::unknown(Why::NotCarried),
+            endpoint,
+            listener: None,
+            identity,
+            exposure,
+            network: Network {
+                country: sight
+                    .country
+                    .filter(|code| code.len() == 2 && code.bytes().all(|byte| byte.is_ascii_alphabetic()))
+                    .map_or(Known::unknown(Why::NotCarried), |code| Known::Known(code.to_ascii_uppercase())),
+                // AS 0 stands for none.
+                asn: sight
+                    .asn
+                    .filter(|asn| *asn > 0)
+                    .map_or(Known::unknown(Why::NotCarried), Known::Known),
+                class: Known::unknown(Why::NotCarried),
+            },
+            deception: deception(tells, sight.carries),
+            advisories: Arc::from([]),
+            findings: Vec::new(),
+        })
+    }
+
+    fn conclude(&self, sight: &mut Sight) -> (Identity, Exposure, Vec<Tell>) {
+        let claim = sight.claims.iter().find_map(|claim| Some((self.product(&claim.product)?, claim)));
+        if sight.exchanges.is_empty() && claim.is_none() {
+            let why = match sight.carries {
+                Carries::Port => Known::unknown(Why::NotCarried),
+                Carries::Replies => Known::unknown_because(Why::NotCarried, "the record holds no HTTP reply"),
+            };
+            return (nothing(why), Exposure::unknown(Why::NotAsked), Vec::new());
+        }
+        let host = sight.name.clone().unwrap_or_else(|| match sight.address {
+            IpAddr::V4(address) => address.to_string(),
+            IpAddr::V6(address) => format!("[{address}]"),
+        });
+        let exchanges = std::mem::take(&mut sight.exchanges);
+        let authority = format!("{host}:{}", sight.port);
+        let mut session = Session::from_transcript(Arc::clone(&self.options.catalog), sight.port, authority, exchanges);
+        let measured = &self.options.measured;
+        let mut conclusion = session.conclude(&|product| measured.confidence(product));
+        if let Some((id, claim)) = claim {
+            conclusion = self.weigh(&mut session, conclusion, id, claim);
+        }
+        (conclusion.identity, conclusion.exposure, conclusion.deception.tells)
+    }
+
+    /// What the transcript says and what the source says, together. The transcript wins.
+    fn weigh(&self, session: &mut Session, found: Conclusion, id: &str, claim: &Claim) -> Conclusion {
+        let source = self.format.word();
+        let version = claim
+            .version
+            .as_ref()
+            .map(|version| format!(", version {version:?}"))
+            .unwrap_or_default();
+        let said = Evidence {
+            product: id.to_owned(),
+            rule: CLAIM_RULE.to_owned(),
+            weight: EvidenceWeight::Strong,
+            request: format!("{source} record"),
+            seen: shorten(&format!("{source} says {} {:?}{version}", claim.place, claim.product), 200),
+        };
+        let agrees = found.identity.product.known().map(String::as_str) == Some(id);
+        let (mut conclusion, against) = if agrees {
+            (found, Vec::new())
+        } else if let Some(mut claimed) = session.conclude_as(id) {
+            claimed.identity.confidence = CLAIM_CONFIDENCE.min(self.options.measured.confidence(id));
+            (claimed, Vec::new())
+        } else {
+            let mut kept = found;
+            let against = session.against(id);
+            if !kept.identity.product.is_known() {
+                kept.identity.product = Known::unknown_because(
+                    Why::NotCarried,
+                    format!("{source} says {id}, which the reply in its record rules out"),
+                );
+            }
+            (kept, against)
+        };
+        let identity = &mut conclusion.identity;
+        let mut evidence = identity.evidence.to_vec();
+        for piece in against {
+            if !evidence.iter().any(|have| have.product == piece.product && have.rule == piece.rule) {
+                evidence.push(piece);
+            }
+        }
+        evidence.push(said);
+        identity.evidence = evidence.into();
+        if identity.product.known().map(String::as_str) == Some(id)
+            && !identity.version.is_known()
+            && let Some(version) = &claim.version
+        {
+            identity.version = Known::Known(shorten(version, 100));
+        }
+        conclusion
+    }
+
+    /// The product of the catalogue that goes by this name.
+    fn product(&self, said: &str) -> Option<&str> {
+        self.names.get(&fold(said)).map(String::as_str)
+    }
+}
+
+/// A product's name without case, blanks and marks: `Open WebUI` and `open-webui` are one.
+pub(crate) fn fold(name: &str) -> String {
+    let letters = name.chars().filter(char::is_ascii_alphanumeric);
+    letters.take(64).map(|c| c.to_ascii_lowercase()).collect()
+}
+
+fn nothing(product: Known<String>) -> Identity {
+    let why = product.why().unwrap_or(Why::NotCarried);
+    Identity {
+        product,
+        version: Known::unknown(why),
+        confidence: 0.0,
+        evidence: Arc::from([]),
+        also: Vec::new(),
+    }
+}
+
+impl Decoded {
+    /// Gives what the transcript does not.
+    fn fill(&self, exposure: &mut Exposure) {
+        if !exposure.models.is_known() && self.models.is_known() {
+            let some = self.models.known().is_some_and(|models| !models.is_empty());
+            exposure.models = self.models.clone();
+            exposure.activity = Known::Known(if some { Activity::Active } else { Activity::Dormant });
+            if !exposure.posture.is_known() {
+                // The list is the reply to a request without a key.
+                exposure.posture = Known::Known(Posture::Open);
+                exposure.posture_from = Some(self.request.to_owned());
+            }
+        }
+        if !exposure.running.is_known() {
+            exposure.running = self.running.clone();
+        }
+    }
+}
+
+/// Says of what stayed unknown whether the source could have told it.
+fn settle(exposure: &mut Exposure, carries: Carries) {
+    // Who can reach a socket is told on its own machine.
+    exposure.reach = Known::unknown(Why::NotCarried);
+    // No source asks for these: they take a request for each model, or a conversation of several steps.
+    not_carried(&mut exposure.capabilities);
+    not_carried(&mut exposure.tools);
+    if let Known::Known(models) = &mut exposure.models {
+        for model in models {
+            not_carried(&mut model.capabilities);
+            not_carried(&mut model.context_length);
+            not_carried(&mut model.template);
+            not_carried(&mut model.system_prompt);
+            not_carried(&mut model.uncensored_by_prompt);
+        }
+    }
+    if carries == Carries::Port {
+        not_carried(&mut exposure.posture);
+        not_carried(&mut exposure.activity);
+        not_carried(&mut exposure.models);
+        not_carried(&mut exposure.running);
+    }
+}
+
+fn not_carried<T>(value: &mut Known<T>) {
+    if let Known::Unknown(unknown) = value
+        && unknown.why == Why::NotAsked
+    {
+        unknown.why = Why::NotCarried;
+    }
+}
+
+/// A record without a tell is no record without deception: one page was looked at, or none.
+fn deception(tells: Vec<Tell>, carries: Carries) -> Deception {
+    match (tells.is_empty(), carries) {
+        (false, _) => Deception::from_tells(tells),
+        (true, Carries::Replies) => Deception {
+            score: Known::unknown_because(Why::NotAsked, "no tell in the record, and little was asked"),
+            tells: Vec::new(),
+        },
+        (true, Carries::Port) => Deception::unknown(Why::NotCarried),
+    }
+}
+
+pub(crate) fn shorten(text: &str, most: usize) -> String {
+    text.chars().take(most).collect()
+}

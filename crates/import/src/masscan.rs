@@ -1,0 +1,181 @@
+//! masscan: `-oJ` and `-oX` here, `-oL` and `-oG` beside. It says that a port answered a SYN; with `--banners` also the first bytes
+//! of what it says, in a record of their own.
+
+use serde::Deserialize;
+use vigie_model::{Known, Timestamp};
+
+use crate::http;
+use crate::json::{self, Raw};
+use crate::make::{Carries, Sight};
+use crate::out::{Out, address};
+use crate::{masscan_text, time, xml};
+
+#[derive(Deserialize)]
+struct Line<'a> {
+    #[serde(borrow, default)]
+    ip: Raw<'a>,
+    #[serde(borrow, default)]
+    timestamp: Raw<'a>,
+    #[serde(borrow, default)]
+    ports: Raw<'a>,
+}
+
+#[derive(Deserialize)]
+struct Port<'a> {
+    #[serde(borrow, default)]
+    port: Raw<'a>,
+    #[serde(borrow, default)]
+    proto: Raw<'a>,
+    #[serde(borrow, default)]
+    status: Raw<'a>,
+    #[serde(borrow, default)]
+    service: Raw<'a>,
+}
+
+#[derive(Deserialize)]
+struct Service<'a> {
+    #[serde(borrow, default)]
+    name: Raw<'a>,
+    #[serde(borrow, default)]
+    banner: Raw<'a>,
+}
+
+/// What one line says of one port.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    pub(crate) address: Option<String>,
+    pub(crate) port: Option<u16>,
+    pub(crate) protocol: String,
+    pub(crate) status: Option<String>,
+    pub(crate) at: Option<Timestamp>,
+    /// masscan's name of the protocol and the bytes, unescaped.
+    pub(crate) banner: Option<(String, Vec<u8>)>,
+    pub(crate) version: String,
+}
+
+pub(crate) fn parse(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
+    match bytes.trim_ascii_start().first() {
+        Some(b'{') => of_json(bytes, out),
+        Some(b'<') => of_xml(bytes, out),
+        _ => masscan_text::parse(&String::from_utf8_lossy(bytes), out),
+    }
+}
+
+fn of_json(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
+    // 1.0 wrote this, which is no JSON, as its last element.
+    let ending: Vec<u8> = bytes.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    if ending == b"{finished:1}" {
+        return Ok(());
+    }
+    let line: Line<'_> = json::read(bytes)?;
+    let at = line.timestamp.scalar().and_then(|text| time::either(&text));
+    let ports = line.ports.each();
+    if ports.is_empty() {
+        return Err("it lists no ports".to_owned());
+    }
+    for raw in ports {
+        let Some(port) = raw.read::<Port<'_>>() else {
+            out.bad("one of its ports is no object");
+            continue;
+        };
+        let banner = port.service.read::<Service<'_>>().and_then(|service| {
+            let text = service.banner.text()?;
+            // Characters stand for bytes: `\u00e9` is one byte of the banner.
+            let bytes = text.chars().map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?')).collect();
+            Some((service.name.text()?, bytes))
+        });
+        take(
+            Seen {
+                address: line.ip.word(),
+                port: port.port.port(),
+                protocol: port.proto.text().unwrap_or_default(),
+                status: port.status.text(),
+                at,
+                banner,
+                version: String::new(),
+            },
+            out,
+        )?;
+    }
+    Ok(())
+}
+
+fn of_xml(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
+    let version = out
+        .head
+        .run
+        .iter()
+        .find(|(name, _)| name == "version")
+        .map(|(_, v)| v.clone())
+        .unwrap_or_default();
+    let (mut at, mut host) = (None, None);
+    let mut port: Option<Seen> = None;
+    for tag in xml::tags(bytes) {
+        match (tag.name, tag.closing) {
+            (b"host", false) => at = tag.get("endtime").and_then(|text| time::either(&text)),
+            (b"address", false) => host = tag.get("addr").map(|text| text.into_owned()),
+            (b"port", false) => {
+                port = Some(Seen {
+                    address: host.clone(),
+                    port: tag.get("portid").and_then(|text| text.parse().ok()).filter(|port| *port > 0),
+                    protocol: tag.get("protocol").unwrap_or_default().into_owned(),
+                    at,
+                    version: version.clone(),
+                    ..Seen::default()
+                });
+            }
+            (b"state", false) => {
+                if let Some(port) = &mut port {
+                    port.status = tag.get("state").map(|text| text.into_owned());
+                }
+            }
+            (b"service", false) => {
+                if let (Some(port), Some(name), Some(banner)) = (&mut port, tag.get("name"), tag.get("banner")) {
+                    port.banner = Some((name.into_owned(), http::unescape(banner.as_bytes())));
+                }
+            }
+            (b"port", true) => {
+                if let Some(port) = port.take() {
+                    take(port, out)?;
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Takes a port.
+pub(crate) fn take(seen: Seen, out: &mut Out<'_>) -> Result<(), String> {
+    let address = address(seen.address.as_deref())?;
+    let port = seen.port.ok_or("it says no port")?;
+    if !seen.protocol.eq_ignore_ascii_case("tcp") {
+        out.not_tcp();
+        return Ok(());
+    }
+    if seen.status.as_deref().is_some_and(|status| status != "open") {
+        out.not_open();
+        return Ok(());
+    }
+    let carries = if seen.banner.is_some() { Carries::Replies } else { Carries::Port };
+    let mut sight = Sight::at(address, port, seen.at, carries);
+    sight.version = seen.version;
+    if let Some((protocol, bytes)) = seen.banner {
+        let reply = match protocol.as_str() {
+            "http" | "html" => http::parse(&bytes).map(|mut reply| {
+                // A banner is what came in the first moments, and masscan keeps a part of it.
+                reply.truncated = true;
+                reply
+            }),
+            _ => None,
+        };
+        if matches!(protocol.as_str(), "ssl" | "X509" | "X509CA") {
+            sight.tls = Known::Known(true);
+        }
+        if let Some(reply) = reply {
+            sight.exchanges.push(http::get("/", reply, seen.at.unwrap_or_default()));
+        }
+    }
+    out.sight(sight);
+    Ok(())
+}

@@ -1,0 +1,108 @@
+//! What a record gave.
+
+use std::net::IpAddr;
+
+use vigie_model::Observation;
+
+use crate::bad::Bad;
+use crate::frame::Head;
+use crate::importer::Parser;
+use crate::make::Sight;
+
+/// The most endpoints of one record: each port of a host.
+const MAX_ENDPOINTS: usize = 65_536;
+
+/// What some records gave, in their order.
+#[derive(Debug, Default)]
+pub struct Parsed {
+    /// An observation, or why there is none.
+    pub items: Vec<Result<Observation, Bad>>,
+    /// What is no observation and no fault either.
+    pub passed_over: PassedOver,
+}
+
+impl Parsed {
+    /// Empties it and keeps its room.
+    pub fn clear(&mut self) {
+        self.items.clear();
+        self.passed_over = PassedOver::default();
+    }
+}
+
+/// What was passed over, counted: nothing is filtered silently.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PassedOver {
+    /// Ports that did not answer (closed, filtered), and probes that got no reply.
+    pub not_open: u64,
+    /// UDP, SCTP and ICMP: the record has endpoints of TCP only.
+    pub not_tcp: u64,
+    /// Endpoints that nothing recognised, where the caller wants recognised ones only.
+    pub not_recognised: u64,
+}
+
+impl PassedOver {
+    /// Adds what another part passed over.
+    pub fn add(&mut self, other: Self) {
+        self.not_open += other.not_open;
+        self.not_tcp += other.not_tcp;
+        self.not_recognised += other.not_recognised;
+    }
+}
+
+/// Where a format puts what one record gives.
+pub(crate) struct Out<'p> {
+    pub(crate) parser: &'p Parser,
+    pub(crate) head: &'p Head,
+    pub(crate) parsed: &'p mut Parsed,
+    pub(crate) line: u64,
+    pub(crate) record: u64,
+    pub(crate) bytes: &'p [u8],
+    pub(crate) given: usize,
+}
+
+impl Out<'_> {
+    /// Takes an endpoint.
+    pub(crate) fn sight(&mut self, sight: Sight) {
+        self.given += 1;
+        if self.given > MAX_ENDPOINTS {
+            if self.given == MAX_ENDPOINTS + 1 {
+                self.bad(&format!(
+                    "more than {MAX_ENDPOINTS} endpoints in one record; the others are left out"
+                ));
+            }
+            return;
+        }
+        match self.parser.make(sight) {
+            Ok(observation) => self.observation(observation),
+            Err(reason) => self.bad(&reason),
+        }
+    }
+
+    /// Takes an observation as it is.
+    pub(crate) fn observation(&mut self, observation: Observation) {
+        if self.parser.recognised_only() && !observation.identity.product.is_known() {
+            self.parsed.passed_over.not_recognised += 1;
+        } else {
+            self.parsed.items.push(Ok(observation));
+        }
+    }
+
+    /// Tells a fault of this record.
+    pub(crate) fn bad(&mut self, reason: &str) {
+        self.parsed.items.push(Err(Bad::new(self.line, self.record, reason, self.bytes)));
+    }
+
+    pub(crate) fn not_open(&mut self) {
+        self.parsed.passed_over.not_open += 1;
+    }
+
+    pub(crate) fn not_tcp(&mut self) {
+        self.parsed.passed_over.not_tcp += 1;
+    }
+}
+
+/// An address as text, or what is wrong with it.
+pub(crate) fn address(text: Option<&str>) -> Result<IpAddr, String> {
+    let text = text.ok_or("it says no address")?.trim();
+    text.parse().map_err(|_| format!("{text:?} is no address"))
+}

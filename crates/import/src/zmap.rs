@@ -1,0 +1,116 @@
+//! zmap: addresses alone (its default), CSV with a header, JSON lines. It says that a port answered a SYN, and nothing more.
+
+use serde::Deserialize;
+use vigie_model::Timestamp;
+
+use crate::frame::split_row;
+use crate::json::{self, Raw};
+use crate::make::{Carries, Sight};
+use crate::out::{Out, address};
+use crate::time;
+
+#[derive(Deserialize)]
+struct Line<'a> {
+    #[serde(borrow, default)]
+    saddr: Raw<'a>,
+    #[serde(borrow, default)]
+    sport: Raw<'a>,
+    #[serde(borrow, default)]
+    classification: Raw<'a>,
+    #[serde(borrow, default)]
+    success: Raw<'a>,
+    #[serde(borrow, default, rename = "timestamp-ts", alias = "timestamp_ts")]
+    seconds: Raw<'a>,
+    #[serde(borrow, default, rename = "timestamp-str", alias = "timestamp_str")]
+    text: Raw<'a>,
+}
+
+/// What one answer says.
+#[derive(Default)]
+struct Answer {
+    address: Option<String>,
+    port: Option<String>,
+    classification: Option<String>,
+    success: Option<String>,
+    seen: Option<Timestamp>,
+}
+
+/// Whether the text begins with the names of columns.
+pub(crate) fn has_header(head: &[u8]) -> bool {
+    let first = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    split_row(first).iter().any(|cell| cell.trim() == "saddr")
+}
+
+pub(crate) fn parse(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
+    let answer = if bytes.trim_ascii_start().starts_with(b"{") {
+        let line: Line<'_> = json::read(bytes)?;
+        let owned = |raw: Raw<'_>| raw.scalar().map(|text| text.into_owned());
+        Answer {
+            address: owned(line.saddr),
+            port: owned(line.sport),
+            classification: owned(line.classification),
+            success: owned(line.success).or_else(|| line.success.flag().map(|flag| u8::from(flag).to_string())),
+            seen: owned(line.seconds)
+                .or_else(|| owned(line.text))
+                .and_then(|text| time::either(&text)),
+        }
+    } else if out.head.columns.is_empty() {
+        let text = String::from_utf8_lossy(bytes);
+        if text.trim_start().starts_with('#') {
+            return Ok(());
+        }
+        Answer {
+            address: Some(text.into_owned()),
+            ..Answer::default()
+        }
+    } else {
+        row(&split_row(bytes), &out.head.columns)?
+    };
+    if answer.success.as_deref().is_some_and(|text| text.trim() == "0") {
+        out.not_open();
+        return Ok(());
+    }
+    if answer
+        .classification
+        .as_deref()
+        .is_some_and(|word| word.contains("udp") || word.contains("echo"))
+    {
+        out.not_tcp();
+        return Ok(());
+    }
+    let address = address(answer.address.as_deref())?;
+    let port = match answer.port {
+        Some(text) => text
+            .trim()
+            .parse::<u16>()
+            .ok()
+            .filter(|port| *port > 0)
+            .ok_or_else(|| format!("{text:?} is no port"))?,
+        None => out
+            .parser
+            .options
+            .default_port
+            .ok_or("an address without a port: say which port was scanned")?,
+    };
+    out.sight(Sight::at(address, port, answer.seen, Carries::Port));
+    Ok(())
+}
+
+fn row(cells: &[String], columns: &[String]) -> Result<Answer, String> {
+    if cells.len() != columns.len() {
+        return Err(format!("{} cells under {} columns", cells.len(), columns.len()));
+    }
+    let cell = |names: &[&str]| {
+        let at = columns.iter().position(|column| names.contains(&column.as_str()))?;
+        cells.get(at).filter(|cell| !cell.trim().is_empty()).cloned()
+    };
+    Ok(Answer {
+        address: cell(&["saddr"]),
+        port: cell(&["sport"]),
+        classification: cell(&["classification"]),
+        success: cell(&["success"]),
+        seen: cell(&["timestamp-ts", "timestamp_ts"])
+            .or_else(|| cell(&["timestamp-str", "timestamp_str"]))
+            .and_then(|text| time::either(&text)),
+    })
+}
