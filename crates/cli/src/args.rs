@@ -32,6 +32,12 @@ pub(crate) enum Verb {
     Hosts(HostsArgs),
     /// Tell what is known of one address, with its history.
     Show(ShowArgs),
+    /// Bring what other tools saw into the lake.
+    ///
+    /// Shodan, Censys, zmap, zgrab2, masscan, nmap, naabu, httpx, Shadowserver CSV, and vigie's own JSON lines; gzip and zstd too.
+    /// It sends nothing. What a source does not carry is unknown, and importing the same file twice adds nothing.
+    #[cfg(feature = "watch")]
+    Import(ImportArgs),
     /// Ask the lake a question in SQL.
     ///
     /// The tables: observations, states, models, running, tools, evidence, scans; SHOW TABLES and DESCRIBE TABLE tell more.
@@ -199,6 +205,42 @@ pub(crate) struct ShowArgs {
     /// Table or JSON.
     #[arg(short = 'F', long, default_value = "table")]
     pub(crate) format: TableOrJson,
+}
+
+#[cfg(feature = "watch")]
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// Files; - or none: standard input.
+    pub(crate) files: Vec<PathBuf>,
+    /// Whose records they are [default: recognised from how they begin].
+    #[arg(long, value_name = "FORMAT", value_parser = crate::verbs::import::format())]
+    pub(crate) from: Option<vigie_import::Format>,
+    #[command(flatten)]
+    pub(crate) lake: LakeDir,
+    /// The time of records that say none: 2026-11-22T08:00:00Z, a day, or "file" for the file's own time.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) seen: Option<crate::verbs::import::SeenAt>,
+    /// From where it was seen [default: what the source says].
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) vantage: Option<String>,
+    /// The port of records that are an address alone, as zmap's are.
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) port: Option<u16>,
+    /// Leave out what nothing recognised; it is counted.
+    #[arg(long)]
+    pub(crate) recognised_only: bool,
+    /// Where bad records are told, each with its line and the reason; made if there is one.
+    #[arg(long, value_name = "FILE", default_value = "vigie-import-errors.jsonl")]
+    pub(crate) errors: PathBuf,
+    /// Use this catalogue in place of the embedded one.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) catalog: Option<PathBuf>,
+    /// What is told at the end: table or JSON.
+    #[arg(short = 'F', long, default_value = "table")]
+    pub(crate) format: TableOrJson,
+    /// No progress.
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
 }
 
 #[cfg(feature = "watch")]

@@ -95,6 +95,14 @@ impl Writer {
             .map_err(|error| Failure::output(format!("cannot keep the scan in the lake: {error}")))
     }
 
+    /// Commits a batch at once.
+    #[cfg(feature = "watch")]
+    pub(crate) fn append(&mut self, batch: &[Observation]) -> Result<vigie_lake::Committed, Failure> {
+        self.runtime
+            .block_on(self.lake.append(batch))
+            .map_err(|error| Failure::output(format!("cannot commit {} observations to the lake: {error}", batch.len())))
+    }
+
     /// Takes one; commits if it is time, and gives the indices that are safe now.
     pub(crate) fn take(&mut self, index: u64, observation: Observation) -> Result<Vec<u64>, Failure> {
         self.waiting.push((index, observation));

@@ -28,6 +28,8 @@ fn main() -> ExitCode {
         Verb::Hosts(args) => verbs::hosts::run(&args),
         Verb::Show(args) => verbs::show::run(&args),
         #[cfg(feature = "watch")]
+        Verb::Import(args) => verbs::import::run(&args),
+        #[cfg(feature = "watch")]
         Verb::Sql(args) => verbs::sql::run(&args),
         #[cfg(feature = "watch")]
         Verb::Lake(args) => verbs::lake::run(&args),

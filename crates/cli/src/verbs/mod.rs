@@ -9,6 +9,8 @@ pub(crate) mod fleet;
 pub(crate) mod generate;
 pub(crate) mod hosts;
 #[cfg(feature = "watch")]
+pub(crate) mod import;
+#[cfg(feature = "watch")]
 pub(crate) mod lake;
 mod preview;
 mod record;
@@ -23,6 +25,22 @@ pub(crate) fn width() -> usize {
     terminal_size::terminal_size()
         .map_or(100, |(width, _)| usize::from(width.0))
         .clamp(40, 200)
+}
+
+/// Sets the flag at the first interrupt and ends the program at the second.
+#[cfg(feature = "watch")]
+pub(crate) fn on_interrupt(stop: &std::sync::Arc<std::sync::atomic::AtomicBool>) -> Result<(), crate::failure::Failure> {
+    let (runtime, stop) = (runtime()?, std::sync::Arc::clone(stop));
+    std::thread::spawn(move || {
+        runtime.block_on(async {
+            while tokio::signal::ctrl_c().await.is_ok() {
+                if stop.swap(true, std::sync::atomic::Ordering::Relaxed) {
+                    std::process::exit(i32::from(crate::failure::exit::INTERRUPTED));
+                }
+            }
+        });
+    });
+    Ok(())
 }
 
 /// A runtime on the thread that asks for it.

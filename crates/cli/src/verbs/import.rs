@@ -1,0 +1,439 @@
+//! `vigie import`: other tools' records into the lake.
+
+use std::fs::File;
+use std::io::{BufWriter, IsTerminal as _, Read, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+use vigie_assess::Knowledge;
+use vigie_import::{Bad, Batch, Format, Importer, Options, Parsed, Parser, PassedOver, Records};
+use vigie_model::{Observation, Timestamp};
+
+use crate::args::{ImportArgs, TableOrJson};
+use crate::failure::{Done, Failure, exit, written};
+use crate::lake::Writer;
+
+/// Observations that are committed together. Large, so that the check for duplicates reads a day's files seldom.
+const BATCH: usize = 20_000;
+
+/// What a file gave.
+#[derive(Debug, Default, Serialize)]
+struct Told {
+    file: String,
+    format: Option<&'static str>,
+    /// Why it was not read to its end, or not at all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failed: Option<String>,
+    observations: u64,
+    added: u64,
+    duplicates: u64,
+    bad: u64,
+    not_open: u64,
+    not_tcp: u64,
+    not_recognised: u64,
+}
+
+#[derive(Serialize)]
+struct Report<'t> {
+    schema: &'static str,
+    files: &'t [Told],
+    errors: Option<&'t Path>,
+    interrupted: bool,
+}
+
+/// A bad record as the error file keeps it.
+#[derive(Serialize)]
+struct BadLine<'b> {
+    file: &'b str,
+    line: u64,
+    record: u64,
+    reason: &'b str,
+    quote: &'b str,
+}
+
+pub(crate) fn run(args: &ImportArgs) -> Done {
+    let knowledge = crate::knowledge::knowledge(args.catalog.as_deref())?;
+    let mut writer = Writer::open(&crate::lake::folder(&args.lake)?)?;
+    let mut errors = Errors::new(&args.errors);
+    let stop = Arc::new(AtomicBool::new(false));
+    crate::verbs::on_interrupt(&stop)?;
+    let files: Vec<PathBuf> = if args.files.is_empty() {
+        vec![PathBuf::from("-")]
+    } else {
+        args.files.clone()
+    };
+    let mut told = Vec::new();
+    for file in &files {
+        let mut one = Told {
+            file: file.display().to_string(),
+            ..Told::default()
+        };
+        if let Err(failure) = one.read(file, args, &knowledge, &mut writer, &mut errors, &stop) {
+            match failure {
+                Trouble::File(reason) => {
+                    anstream::eprintln!("vigie: {}: {reason}", file.display());
+                    one.failed = Some(reason);
+                }
+                Trouble::Own(failure) => return Err(failure),
+            }
+        }
+        told.push(one);
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+    }
+    let kept = errors.close()?;
+    let interrupted = stop.load(Ordering::Relaxed);
+    let mut out = anstream::stdout().lock();
+    match args.format {
+        TableOrJson::Json => {
+            let report = Report {
+                schema: "vigie.import/1",
+                files: &told,
+                errors: kept.as_deref(),
+                interrupted,
+            };
+            let text = serde_json::to_string_pretty(&report).map_err(Failure::output)?;
+            written(writeln!(out, "{text}"))?;
+        }
+        TableOrJson::Table => {
+            let rows: Vec<Vec<String>> = told.iter().map(Told::row).collect();
+            let head = ["file", "format", "new", "duplicates", "bad", "passed over"];
+            written(writeln!(out, "{}", vigie_export::table::grid(&head, &rows, super::width())))?;
+            if let Some(kept) = &kept {
+                written(writeln!(out, "Bad records, each with its line and the reason: {}", kept.display()))?;
+            }
+        }
+    }
+    if interrupted {
+        anstream::eprintln!("vigie: interrupted; what was committed stays, and importing the same files again adds the rest");
+        return Ok(ExitCode::from(exit::INTERRUPTED));
+    }
+    // Bad records end nothing; a file that could not be read, or gave nothing but faults, is not as it should be.
+    let useless = told
+        .iter()
+        .any(|one| one.failed.is_some() || (one.bad > 0 && one.observations == 0));
+    Ok(if useless { ExitCode::from(exit::USAGE) } else { ExitCode::SUCCESS })
+}
+
+/// Whose fault it is.
+enum Trouble {
+    /// The file's: the others are still read.
+    File(String),
+    /// Ours.
+    Own(Failure),
+}
+
+impl Told {
+    fn read(
+        &mut self,
+        file: &Path,
+        args: &ImportArgs,
+        knowledge: &Knowledge,
+        writer: &mut Writer,
+        errors: &mut Errors,
+        stop: &AtomicBool,
+    ) -> Result<(), Trouble> {
+        let refused = |error: std::io::Error| Trouble::File(format!("cannot be read: {error}"));
+        let piped = file.as_os_str() == "-";
+        let mut options = Options::new(Arc::clone(&knowledge.catalog), Arc::clone(&knowledge.measured), chrono::Utc::now());
+        options.vantage.clone_from(&args.vantage);
+        options.default_port = args.port;
+        options.recognised_only = args.recognised_only;
+        let read = Arc::new(AtomicU64::new(0));
+        let mut total = None;
+        let reader: Box<dyn Read + Send> = if piped {
+            Box::new(std::io::stdin())
+        } else {
+            let open = File::open(file).map_err(refused)?;
+            let about = open.metadata().map_err(refused)?;
+            if about.is_dir() {
+                return Err(Trouble::File("is a folder; name the files in it".to_owned()));
+            }
+            total = about.is_file().then_some(about.len());
+            options.file_name = file.file_name().map(|name| name.to_string_lossy().into_owned());
+            if args.seen == Some(SeenAt::File) {
+                options.seen = about.modified().ok().map(Timestamp::from);
+            }
+            Box::new(open)
+        };
+        if let Some(SeenAt::Instant(instant)) = args.seen {
+            options.seen = Some(instant);
+        }
+        let counting = Counting {
+            inner: reader,
+            read: Arc::clone(&read),
+        };
+        let importer = Importer::new(counting, args.from, options).map_err(|error| Trouble::File(error.to_string()))?;
+        self.format = Some(importer.format().word());
+        let (records, parser) = importer.split();
+        let progress = Shown::new(total, args.quiet, &self.file);
+        self.pour(records, &parser, writer, errors, stop, &progress, &read)
+            .map_err(Trouble::Own)?;
+        progress.done();
+        Ok(())
+    }
+
+    /// One thread reads, others parse, this one writes.
+    #[expect(clippy::too_many_arguments, reason = "the two ends of a pipe and what watches it")]
+    fn pour<R: Read + Send>(
+        &mut self,
+        records: Records<R>,
+        parser: &Parser,
+        writer: &mut Writer,
+        errors: &mut Errors,
+        stop: &AtomicBool,
+        progress: &Shown,
+        read: &AtomicU64,
+    ) -> Result<(), Failure> {
+        let parsers = std::thread::available_parallelism().map_or(1, usize::from).saturating_sub(1).max(1);
+        std::thread::scope(|scope| {
+            let (full, batches) = sync_channel::<Batch>(2 * parsers);
+            let (parsed, results) = sync_channel::<Parsed>(2 * parsers);
+            scope.spawn(move || fill(records, &full, stop));
+            let batches = Arc::new(Mutex::new(batches));
+            for _ in 0..parsers {
+                let (batches, parsed) = (Arc::clone(&batches), parsed.clone());
+                scope.spawn(move || understand(&batches, parser, &parsed));
+            }
+            // What is left of the channels belongs to the threads: when they end, so does the loop, and the other way round.
+            drop((parsed, batches));
+            let mut waiting: Vec<Observation> = Vec::new();
+            let mut passed_over = PassedOver::default();
+            for result in results {
+                passed_over.add(result.passed_over);
+                for item in result.items {
+                    match item {
+                        Ok(observation) => waiting.push(observation),
+                        Err(bad) => {
+                            self.bad += 1;
+                            errors.keep(&self.file, &bad)?;
+                        }
+                    }
+                }
+                if waiting.len() >= BATCH {
+                    self.commit(&mut waiting, writer)?;
+                }
+                progress.update(read.load(Ordering::Relaxed), self);
+            }
+            self.commit(&mut waiting, writer)?;
+            self.not_open = passed_over.not_open;
+            self.not_tcp = passed_over.not_tcp;
+            self.not_recognised = passed_over.not_recognised;
+            Ok(())
+        })
+    }
+
+    fn commit(&mut self, waiting: &mut Vec<Observation>, writer: &mut Writer) -> Result<(), Failure> {
+        let done = writer.append(waiting)?;
+        self.observations += waiting.len() as u64;
+        self.added += done.observations as u64;
+        self.duplicates += done.duplicates as u64;
+        waiting.clear();
+        Ok(())
+    }
+
+    fn row(&self) -> Vec<String> {
+        let passed: Vec<String> = [
+            (self.not_open, "not open"),
+            (self.not_tcp, "not TCP"),
+            (self.not_recognised, "not recognised"),
+        ]
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
+        vec![
+            vigie_export::text::clean(&self.file, 60),
+            match (&self.format, &self.failed) {
+                (_, Some(_)) => "failed".to_owned(),
+                (format, None) => format.unwrap_or("?").to_owned(),
+            },
+            self.added.to_string(),
+            self.duplicates.to_string(),
+            self.bad.to_string(),
+            passed.join(", "),
+        ]
+    }
+}
+
+fn fill<R: Read>(mut records: Records<R>, full: &SyncSender<Batch>, stop: &AtomicBool) {
+    loop {
+        let mut batch = Batch::default();
+        if stop.load(Ordering::Relaxed) || !records.fill(&mut batch) || full.send(batch).is_err() {
+            return;
+        }
+    }
+}
+
+fn understand(batches: &Mutex<Receiver<Batch>>, parser: &Parser, parsed: &SyncSender<Parsed>) {
+    loop {
+        let batch = batches.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(batch) = batch else { return };
+        let mut one = Parsed::default();
+        parser.parse(&batch, &mut one);
+        if parsed.send(one).is_err() {
+            return;
+        }
+    }
+}
+
+/// When records without a time of their own were seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SeenAt {
+    /// When their file was last written.
+    File,
+    /// Then.
+    Instant(Timestamp),
+}
+
+impl std::str::FromStr for SeenAt {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "file" {
+            return Ok(Self::File);
+        }
+        let day = || {
+            text.parse::<chrono::NaiveDate>()
+                .ok()
+                .map(|day| day.and_time(chrono::NaiveTime::MIN).and_utc())
+        };
+        text.parse::<Timestamp>()
+            .ok()
+            .or_else(day)
+            .map(Self::Instant)
+            .ok_or_else(|| format!("{text:?} is no time: write 2026-11-22T08:00:00Z, 2026-11-22, or \"file\" for the file's own time"))
+    }
+}
+
+/// The error file: made with the first bad record, in its place when all is done.
+struct Errors {
+    path: PathBuf,
+    file: Option<(PathBuf, BufWriter<File>)>,
+}
+
+impl Errors {
+    fn new(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            file: None,
+        }
+    }
+
+    fn keep(&mut self, file: &str, bad: &Bad) -> Result<(), Failure> {
+        let (_, out) = match &mut self.file {
+            Some(open) => open,
+            none => {
+                let mut beside = self.path.as_os_str().to_owned();
+                beside.push(format!(".{}.partial", std::process::id()));
+                let beside = PathBuf::from(beside);
+                let open = File::create(&beside).map_err(|error| cannot_write(&beside, &error))?;
+                none.insert((beside, BufWriter::new(open)))
+            }
+        };
+        let line = BadLine {
+            file,
+            line: bad.line,
+            record: bad.record,
+            reason: &bad.reason,
+            quote: &bad.quote,
+        };
+        serde_json::to_writer(&mut *out, &line)
+            .map_err(std::io::Error::from)
+            .and_then(|()| out.write_all(b"\n"))
+            .map_err(|error| cannot_write(&self.path, &error))
+    }
+
+    /// Puts the file in its place; `None`: nothing was bad.
+    fn close(self) -> Result<Option<PathBuf>, Failure> {
+        let Some((beside, mut out)) = self.file else { return Ok(None) };
+        out.flush()
+            .and_then(|()| std::fs::rename(&beside, &self.path))
+            .map_err(|error| cannot_write(&self.path, &error))?;
+        Ok(Some(self.path))
+    }
+}
+
+fn cannot_write(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::output(format!("cannot write {}: {error}; name another file with --errors", path.display()))
+}
+
+/// Counts what was read of a file, packed as it lies there.
+struct Counting<R> {
+    inner: R,
+    read: Arc<AtomicU64>,
+}
+
+impl<R: Read> Read for Counting<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.read.fetch_add(count as u64, Ordering::Relaxed);
+        Ok(count)
+    }
+}
+
+/// Progress: a bar on a terminal, a line each ten seconds elsewhere.
+enum Shown {
+    Bar(ProgressBar),
+    Lines(Mutex<Instant>, String),
+    Nothing,
+}
+
+impl Shown {
+    fn new(total: Option<u64>, quiet: bool, file: &str) -> Self {
+        if quiet {
+            return Self::Nothing;
+        }
+        let file = vigie_export::text::clean(file, 40);
+        if !std::io::stderr().is_terminal() {
+            return Self::Lines(Mutex::new(Instant::now()), file);
+        }
+        let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr_with_hz(8));
+        let template = match total {
+            Some(_) => "{prefix} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec}, {eta} left · {msg}",
+            None => "{prefix} {bytes} {bytes_per_sec} · {msg}",
+        };
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style.progress_chars("=> "));
+        }
+        bar.set_prefix(file);
+        Self::Bar(bar)
+    }
+
+    fn update(&self, read: u64, told: &Told) {
+        let counts = || format!("{} new, {} duplicates, {} bad", told.added, told.duplicates, told.bad);
+        match self {
+            Self::Bar(bar) => {
+                bar.set_position(read);
+                bar.set_message(counts());
+            }
+            Self::Lines(last, file) => {
+                let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+                if last.elapsed() >= Duration::from_secs(10) {
+                    *last = Instant::now();
+                    eprintln!("vigie: {file}: {read} bytes read, {}", counts());
+                }
+            }
+            Self::Nothing => {}
+        }
+    }
+
+    fn done(&self) {
+        if let Self::Bar(bar) = self {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// The words of `--from`.
+pub(crate) fn format() -> impl clap::builder::TypedValueParser<Value = Format> {
+    use clap::builder::TypedValueParser as _;
+    clap::builder::PossibleValuesParser::new(Format::ALL.map(Format::word)).try_map(|word| word.parse::<Format>())
+}
