@@ -229,7 +229,18 @@ fn observation() -> impl Strategy<Value = Observation> {
                 pid,
             }
         });
-    let network = (known(text()), known(any::<u32>()), known(text())).prop_map(|(country, asn, class)| Network { country, asn, class });
+    let network = (
+        (known(text()), known(text()), known(any::<u32>())),
+        (known(text()), known(text()), known(text())),
+    )
+        .prop_map(|(a, b)| Network {
+            country: a.0,
+            city: a.1,
+            asn: a.2,
+            organisation: b.0,
+            class: b.1,
+            tier: b.2,
+        });
     let tell = (text(), 0.0..=1.0, text()).prop_map(|(id, weight, seen)| Tell { id, weight, seen });
     let deception = (known(0.0..=1.0), vec(tell, 0..3)).prop_map(|(score, tells)| Deception { score, tells });
     (
