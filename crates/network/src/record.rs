@@ -210,9 +210,11 @@ impl<'de> Deserialize<'de> for Said<'de> {
 
 impl<'d> Top<'d> {
     fn said(self) -> Said<'d> {
-        // Beside `name`, IPinfo's `country` is where an organisation is registered (its ASN and Company files), not where the
-        // address stands; and `country` as a name stands beside `country_code`.
-        let flat_country = self.country.text.filter(|_| self.name.is_none());
+        // Beside `name`, flat `country` and `city` are the registered address of an organisation (IPinfo's ASN, Company and WHOIS
+        // files), not where the address stands. `country` as a name stands beside `country_code`.
+        let is_registered = self.name.is_some() && self.country_code.is_none();
+        let flat_country = self.country.text.filter(|_| !is_registered);
+        let flat_city = self.city.text.filter(|_| !is_registered);
         // Of IPinfo's Company file, `name` and `type` are the company's; the AS has keys of its own there.
         let of_the_as = self.as_name.is_none() && self.as_type.is_none();
         let has_number = self.asn.text.is_some() || self.asn.number.is_some();
@@ -229,7 +231,7 @@ impl<'d> Top<'d> {
                 .into_iter()
                 .flatten()
                 .find(|code| is_country(code)),
-            city: self.city.english.or(self.city.text),
+            city: self.city.english.or(flat_city),
             asn,
             organisation: self.organisation.or(self.as_name.flatten()).or(named).or(self.traits.organisation),
             word: self.as_type.flatten().or(typed),

@@ -180,6 +180,13 @@ write(
     ],
 )
 
+# IPinfo WHOIS: the postal address of whom a range is registered to, and no place.
+write(
+    "ipinfo-whois.mmdb",
+    "ipinfo generic_whois_rwhois.mmdb",
+    [([TEST_NET_1], {"city": "Sandton", "country": "ZA", "id": "NET-EXAMPLE", "name": "EXAMPLE", "street": "1 Example Street"})],
+)
+
 # A layout that nobody here knows, and a file without a record.
 write("unknown.mmdb", "GeoIP2-Connection-Type", [([TEST_NET_1], {"connection_type": "Cable/DSL", "is_satellite": False})])
 write("empty.mmdb", "GeoLite2-ASN", [])

@@ -140,6 +140,10 @@ fn unknown_layouts_are_named() {
     );
     assert!(text.contains("connection_type, is_satellite"), "{text}");
 
+    // The postal address of whom a range is registered to is no place.
+    let error = vigie_network::Places::open(&[data("ipinfo-whois.mmdb")]).expect_err("no layout of places");
+    assert!(error.to_string().contains("city, country, id, name, street"), "{error}");
+
     let error = vigie_network::Places::open(&[data("empty.mmdb")]).expect_err("a file without records");
     assert!(error.to_string().contains("(none)"), "{error}");
     let error = vigie_network::Places::open(&[data("make.py")]).expect_err("no MMDB file");

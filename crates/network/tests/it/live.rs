@@ -74,10 +74,14 @@ fn the_embedded_numbers_are_registered_under_their_names() {
         return;
     };
     let mut names: HashMap<u32, Vec<String>> = HashMap::new();
+    let mut addresses: HashMap<u32, u64> = HashMap::new();
     for file in [list.clone(), PathBuf::from(list.to_string_lossy().replace("ipv4", "ipv6"))] {
         let mut reader = csv::ReaderBuilder::new().has_headers(false).from_path(file).expect("a list");
         for row in reader.records().map(|row| row.expect("a row")) {
             let (number, name) = (row[2].parse().expect("a number"), row[3].to_owned());
+            if let (Ok(first), Ok(last)) = (row[0].parse::<Ipv4Addr>(), row[1].parse::<Ipv4Addr>()) {
+                *addresses.entry(number).or_default() += u64::from(last.to_bits() - first.to_bits()) + 1;
+            }
             let known = names.entry(number).or_default();
             if !known.contains(&name) {
                 known.push(name);
@@ -94,18 +98,27 @@ fn the_embedded_numbers_are_registered_under_their_names() {
 
     // How much of the list the mapping attributes: a figure for the documentation, and a floor.
     let enricher = Enricher::new(Places::default(), Classes::embedded().clone());
-    let mut classes: HashMap<(String, String), usize> = HashMap::new();
+    let mut classes: HashMap<(String, String), (usize, u64)> = HashMap::new();
     for (number, name) in &names {
         let mut network = Network::unknown(Why::NotAsked);
         network.asn = vigie_model::Known::Known(*number);
         network.organisation = vigie_model::Known::Known(name[0].clone());
         enricher.enrich(crate::at(crate::AS112), &mut network);
         let pair = (network.class.into_known(), network.tier.into_known());
-        *classes.entry((pair.0.expect("a class"), pair.1.expect("a tier"))).or_default() += 1;
+        let counted = classes.entry((pair.0.expect("a class"), pair.1.expect("a tier"))).or_default();
+        counted.0 += 1;
+        counted.1 += addresses.get(number).copied().unwrap_or_default();
     }
     let mut classes: Vec<_> = classes.into_iter().collect();
-    classes.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    for ((class, tier), count) in classes {
-        println!("{count:6} {class} / {tier}");
+    classes.sort_by_key(|(_, (_, addresses))| std::cmp::Reverse(*addresses));
+    let all: u64 = addresses.values().sum();
+    let mut open = 0;
+    for ((class, tier), (systems, addresses)) in classes {
+        println!(
+            "{class} / {tier}: {systems} systems, {:.1} % of IPv4 addresses",
+            addresses as f64 * 100.0 / all as f64
+        );
+        open += if class == "unattributed" { addresses } else { 0 };
     }
+    assert!(open * 2 < all, "more than half of the addresses are unattributed");
 }
