@@ -104,6 +104,7 @@ pub struct Database {
     reader: Reader<Vec<u8>>,
     fields: BTreeSet<Field>,
     built: Option<Timestamp>,
+    absent: String,
 }
 
 impl fmt::Debug for Database {
@@ -189,9 +190,13 @@ impl Database {
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
         Ok(Self {
             path: path.to_owned(),
-            name,
             reader,
             fields: sample.fields,
+            absent: match built {
+                Some(built) => format!("not in {name}, built {}", built.date_naive()),
+                None => format!("not in {name}"),
+            },
+            name,
             built,
         })
     }
@@ -232,6 +237,12 @@ impl Database {
             return Ok(None);
         }
         self.reader.lookup(address)?.decode()
+    }
+
+    /// What to say of an address that it does not hold: `not in asn.mmdb, built 2026-09-21`.
+    #[must_use]
+    pub fn absent(&self) -> &str {
+        &self.absent
     }
 
     /// The reader, to measure against.

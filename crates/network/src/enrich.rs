@@ -8,7 +8,7 @@ use vigie_model::{Known, Network, Why};
 use vigie_scope::stands_nowhere;
 
 use crate::classes::{AsType, Classes, Tier};
-use crate::database::{Database, Field};
+use crate::database::Field;
 use crate::places::{Place, Places, Told};
 
 /// How many autonomous systems are remembered: more than there are, and a bound where a source invents numbers.
@@ -111,7 +111,7 @@ impl Enricher {
         let teller = self.places.teller(field)?;
         Some(match place.broken {
             Some(broken) => Known::unknown_because(Why::Unparsable, format!("a broken record in {}", broken.name())),
-            None => Known::unknown_because(Why::NotCarried, not_in(teller)),
+            None => Known::unknown_because(Why::NotCarried, teller.absent()),
         })
     }
 
@@ -155,13 +155,6 @@ fn fill_with<T>(into: &mut Known<T>, told: Option<T>, why: impl FnOnce() -> Opti
     }
     if let Some(told) = told.map(Known::Known).or_else(why) {
         *into = told;
-    }
-}
-
-fn not_in(database: &Database) -> String {
-    match database.built() {
-        Some(built) => format!("not in {}, built {}", database.name(), built.date_naive()),
-        None => format!("not in {}", database.name()),
     }
 }
 

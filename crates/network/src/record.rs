@@ -9,7 +9,7 @@
 
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 /// The most characters that are taken of a name: longer ones are no names.
 const NAME: usize = 200;
@@ -35,38 +35,41 @@ impl Said<'_> {
     }
 }
 
-/// A value of any type, of which the parts that may count are kept.
+/// A value of any type, of which the part that may count is kept.
 #[derive(Clone, Copy, Debug, Default)]
 struct Node<'d> {
     text: Option<&'d str>,
     number: Option<u64>,
     is_map: bool,
-    iso_code: Option<&'d str>,
-    english: Option<&'d str>,
-    asn: Option<u64>,
+    /// Of `traits`, beside the number.
     organisation: Option<&'d str>,
 }
 
-impl<'de> Deserialize<'de> for Node<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(NodeVisitor { depth: 0 })
+/// What is read of a value that is a map: the rest is passed over, which costs next to nothing where it is a pointer, as the
+/// names in ten languages are.
+#[derive(Clone, Copy)]
+enum Read {
+    /// Nothing: a text or a number counts, a map does not.
+    Plain,
+    /// `iso_code`, as the text.
+    Iso,
+    /// `names.en`, as the text.
+    Names,
+    /// `en`, as the text.
+    English,
+    /// The AS among the traits, as number and organisation.
+    Traits,
+}
+
+impl<'de> DeserializeSeed<'de> for Read {
+    type Value = Node<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
     }
 }
 
-/// A value inside of a node; deeper ones do not count.
-struct Inner<'d>(Node<'d>);
-
-impl<'de> Deserialize<'de> for Inner<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(NodeVisitor { depth: 1 }).map(Self)
-    }
-}
-
-struct NodeVisitor {
-    depth: u8,
-}
-
-impl<'de> Visitor<'de> for NodeVisitor {
+impl<'de> Visitor<'de> for Read {
     type Value = Node<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -125,29 +128,17 @@ impl<'de> Visitor<'de> for NodeVisitor {
             ..Node::default()
         };
         while let Some(key) = map.next_key::<&str>()? {
-            match (self.depth, key) {
-                (0, "iso_code") => node.iso_code = map.next_value::<Inner<'_>>()?.0.text,
-                (0, "names") => node.english = map.next_value::<Inner<'_>>()?.0.english,
-                (0, "autonomous_system_number") => node.asn = map.next_value::<Inner<'_>>()?.0.number,
-                (0, "autonomous_system_organization") => node.organisation = map.next_value::<Inner<'_>>()?.0.text,
-                // Of names, one level down; deserialize_any reads a text as a text.
-                (1, "en") => node.english = map.next_value::<Text<'_>>()?.0,
+            match (self, key) {
+                (Self::Iso, "iso_code") | (Self::English, "en") => node.text = map.next_value_seed(Self::Plain)?.text,
+                (Self::Names, "names") => node.text = map.next_value_seed(Self::English)?.text,
+                (Self::Traits, "autonomous_system_number") => node.number = map.next_value_seed(Self::Plain)?.number,
+                (Self::Traits, "autonomous_system_organization") => node.organisation = map.next_value_seed(Self::Plain)?.text,
                 _ => {
                     map.next_value::<IgnoredAny>()?;
                 }
             }
         }
         Ok(node)
-    }
-}
-
-/// A text, or nothing of what is none.
-struct Text<'d>(Option<&'d str>);
-
-impl<'de> Deserialize<'de> for Text<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // Two levels down nothing but a text counts, so that a hostile record costs no more than its first levels.
-        deserializer.deserialize_any(NodeVisitor { depth: 2 }).map(|node| Self(node.text))
     }
 }
 
@@ -183,19 +174,20 @@ impl<'de> Deserialize<'de> for Said<'de> {
                 let mut top = Top::default();
                 while let Some(key) = map.next_key::<&str>()? {
                     match key {
-                        "country" => top.country = map.next_value()?,
-                        "country_code" => top.country_code = map.next_value::<Node<'_>>()?.text,
-                        "registered_country" | "continent" => top.registered |= map.next_value::<Node<'_>>()?.is_map,
-                        "city" => top.city = map.next_value()?,
-                        "autonomous_system_number" => top.number = map.next_value()?,
-                        "autonomous_system_organization" => top.organisation = map.next_value::<Node<'_>>()?.text,
-                        "traits" => top.traits = map.next_value()?,
-                        "asn" => top.asn = map.next_value()?,
-                        "as_name" => top.as_name = Some(map.next_value::<Node<'_>>()?.text),
-                        "as_type" => top.as_type = Some(map.next_value::<Node<'_>>()?.text),
-                        "name" => top.name = Some(map.next_value::<Node<'_>>()?.text),
-                        "type" => top.kind = map.next_value::<Node<'_>>()?.text,
+                        "country" => top.country = map.next_value_seed(Read::Iso)?,
+                        "country_code" => top.country_code = map.next_value_seed(Read::Plain)?.text,
+                        "city" => top.city = map.next_value_seed(Read::Names)?,
+                        "autonomous_system_number" => top.number = map.next_value_seed(Read::Plain)?,
+                        "autonomous_system_organization" => top.organisation = map.next_value_seed(Read::Plain)?.text,
+                        "traits" => top.traits = map.next_value_seed(Read::Traits)?,
+                        "asn" => top.asn = map.next_value_seed(Read::Plain)?,
+                        "as_name" => top.as_name = Some(map.next_value_seed(Read::Plain)?.text),
+                        "as_type" => top.as_type = Some(map.next_value_seed(Read::Plain)?.text),
+                        "name" => top.name = Some(map.next_value_seed(Read::Plain)?.text),
+                        "type" => top.kind = map.next_value_seed(Read::Plain)?.text,
                         _ => {
+                            // The mark of the nested layout, and never a place: it is passed over.
+                            top.registered |= key == "registered_country";
                             map.next_value::<IgnoredAny>()?;
                         }
                     }
@@ -213,25 +205,19 @@ impl<'d> Top<'d> {
         // Beside `name`, flat `country` and `city` are the registered address of an organisation (IPinfo's ASN, Company and WHOIS
         // files), not where the address stands. `country` as a name stands beside `country_code`.
         let is_registered = self.name.is_some() && self.country_code.is_none();
-        let flat_country = self.country.text.filter(|_| !is_registered);
-        let flat_city = self.city.text.filter(|_| !is_registered);
+        let place = |node: Node<'d>| node.text.filter(|_| node.is_map || !is_registered);
         // Of IPinfo's Company file, `name` and `type` are the company's; the AS has keys of its own there.
         let of_the_as = self.as_name.is_none() && self.as_type.is_none();
         let has_number = self.asn.text.is_some() || self.asn.number.is_some();
         let named = self.name.flatten().filter(|_| of_the_as && has_number);
         let typed = self.kind.filter(|_| of_the_as && has_number);
-        let asn = number(self.number).or_else(|| number(self.asn)).or_else(|| {
-            self.traits
-                .asn
-                .and_then(|number| u32::try_from(number).ok())
-                .filter(|number| *number > 0)
-        });
+        let asn = number(self.number).or_else(|| number(self.asn)).or_else(|| number(self.traits));
         Said {
-            country: [self.country_code, self.country.iso_code, flat_country]
+            country: [self.country_code, place(self.country)]
                 .into_iter()
                 .flatten()
                 .find(|code| is_country(code)),
-            city: self.city.english.or(flat_city),
+            city: place(self.city),
             asn,
             organisation: self.organisation.or(self.as_name.flatten()).or(named).or(self.traits.organisation),
             word: self.as_type.flatten().or(typed),
