@@ -46,7 +46,7 @@ fn real_databases_are_read() {
         match Database::open(&path) {
             Ok(database) => {
                 opened += 1;
-                println!("read: {database}");
+                eprintln!("read: {database}");
                 let country = database.fields().contains(&Field::Country);
                 let places = Places::of(vec![database]);
                 let mut told = 0;
@@ -61,8 +61,8 @@ fn real_databases_are_read() {
                 let ipv6_alone = path.to_string_lossy().contains("ipv6");
                 assert!(!(whole && country && !ipv6_alone) || told > 100_000, "{}: {told}", path.display());
             }
-            Err(error @ Error::Layout { .. }) => println!("not known: {error}"),
-            Err(error) => println!("refused: {error}"),
+            Err(error @ Error::Layout { .. }) => eprintln!("not known: {error}"),
+            Err(error) => eprintln!("refused: {error}"),
         }
     }
     assert!(opened > 0, "none was read");
@@ -114,7 +114,7 @@ fn the_embedded_numbers_are_registered_under_their_names() {
     let all: u64 = addresses.values().sum();
     let mut open = 0;
     for ((class, tier), (systems, addresses)) in classes {
-        println!(
+        eprintln!(
             "{class} / {tier}: {systems} systems, {:.1} % of IPv4 addresses",
             addresses as f64 * 100.0 / all as f64
         );
