@@ -92,6 +92,12 @@ pub const COLUMNS: &[Column] = &[
     ("findings_accepted", |o| {
         finding_ids(o.findings.iter().filter(|finding| finding.accepted.is_some()))
     }),
+    ("city", |o| value(&o.network.city)),
+    ("city_why", |o| why(&o.network.city)),
+    ("organisation", |o| value(&o.network.organisation)),
+    ("organisation_why", |o| why(&o.network.organisation)),
+    ("network_tier", |o| value(&o.network.tier)),
+    ("network_tier_why", |o| why(&o.network.tier)),
 ];
 
 /// CSV as RFC 4180 has it, with a header.

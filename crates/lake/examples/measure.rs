@@ -147,7 +147,7 @@ fn seen(host: u32, round: u32) -> Observation {
         network: Network {
             country: Known::Known(pick(&["US", "CN", "DE", "FR", "KR", "IN"], of_host >> 24).to_owned()),
             asn: Known::Known(u32::try_from(of_host % 4032).unwrap_or(0)),
-            class: Known::unknown(Why::NotAsked),
+            ..Network::unknown(Why::NotAsked)
         },
         deception: Deception::from_tells(Vec::new()),
         advisories: [].into(),

@@ -127,6 +127,15 @@ const HOST_COLUMNS: &[&str] = &[
     "class",
     "class_why",
     "class_detail",
+    "city",
+    "city_why",
+    "city_detail",
+    "organisation",
+    "organisation_why",
+    "organisation_detail",
+    "tier",
+    "tier_why",
+    "tier_detail",
 ];
 
 impl Lake {

@@ -204,6 +204,9 @@ impl<'a> Prepared<'a> {
             batch.text(None);
             batch.text(None);
         }
+        batch.known_text(&network.city);
+        batch.known_text(&network.organisation);
+        batch.known_text(&network.tier);
         batch.end_row();
     }
 
@@ -632,6 +635,9 @@ pub(crate) fn network(rows: &Rows, row: usize) -> Network {
         country: rows.known_text("country", row),
         asn: known_u32(rows, "asn", row),
         class: rows.known_text("class", row),
+        city: rows.known_text("city", row),
+        organisation: rows.known_text("organisation", row),
+        tier: rows.known_text("tier", row),
     }
 }
 

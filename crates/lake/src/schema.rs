@@ -216,7 +216,9 @@ static SPECS: LazyLock<Specs> = LazyLock::new(|| {
                 .known(Text, &["class"])
                 .plain(Text, &["listener_bound", "listener_answers_on"])
                 .known(Text, &["listener_process"])
-                .known(Long, &["listener_pid"]),
+                .known(Long, &["listener_pid"])
+                // Later columns stand last, as they do in a table that grew.
+                .known(Text, &["city", "organisation", "tier"]),
         ),
         states: Spec::new(
             "What an endpoint said, once per content; observations.state leads here.",

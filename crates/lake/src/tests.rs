@@ -13,8 +13,9 @@ use proptest::test_runner::{Config, TestRunner};
 use vigie_model::*;
 
 use crate::record::Prepared;
+use crate::rows::Batch;
 use crate::write::OF_A_STATE;
-use crate::{Committed, Filter, Lake};
+use crate::{Committed, Filter, Lake, Table};
 
 fn text() -> impl Strategy<Value = String> {
     prop_oneof!["[a-z0-9.:-]{0,10}", "\\PC{0,8}", Just("a,b\"c\n\\".to_owned())]
@@ -229,7 +230,18 @@ fn observation() -> impl Strategy<Value = Observation> {
                 pid,
             }
         });
-    let network = (known(text()), known(any::<u32>()), known(text())).prop_map(|(country, asn, class)| Network { country, asn, class });
+    let network = (
+        (known(text()), known(text()), known(any::<u32>())),
+        (known(text()), known(text()), known(text())),
+    )
+        .prop_map(|(a, b)| Network {
+            country: a.0,
+            city: a.1,
+            asn: a.2,
+            organisation: b.0,
+            class: b.1,
+            tier: b.2,
+        });
     let tell = (text(), 0.0..=1.0, text()).prop_map(|(id, weight, seen)| Tell { id, weight, seen });
     let deception = (known(0.0..=1.0), vec(tell, 0..3)).prop_map(|(score, tells)| Deception { score, tells });
     (
@@ -345,4 +357,60 @@ async fn what_a_dead_writer_left_is_completed() {
         let files = lake.files().await.expect("listed").len();
         assert_eq!(files, OF_A_STATE.len() + 1 + with_running, "nothing twice");
     }
+}
+
+/// A table of the first version has no columns for city, organisation and tier: they read as not carried, and the first write adds them.
+#[tokio::test]
+async fn networks_of_the_first_tables_stay_readable() {
+    use deltalake_core::operations::create::CreateBuilder;
+    use deltalake_core::writer::{DeltaWriter as _, RecordBatchWriter};
+
+    let later = |name: &str| ["city", "organisation", "tier"].iter().any(|column| name.starts_with(column));
+    let spec = Table::Observations.spec();
+    let tree = observation().new_tree(&mut TestRunner::deterministic()).expect("an observation");
+    let mut old = tree.current();
+    old.network = Network {
+        country: Known::Known("DE".to_owned()),
+        city: Known::Known("Neuss".to_owned()),
+        asn: Known::Known(64_500),
+        organisation: Known::Known("Example Hosting".to_owned()),
+        class: Known::Known("hosting".to_owned()),
+        tier: Known::Known("cloud-vps".to_owned()),
+    };
+    let dir = tempfile::tempdir().expect("a folder");
+    let lake = Lake::open_or_create(dir.path()).await.expect("a lake");
+    lake.append(std::slice::from_ref(&old)).await.expect("appended");
+    drop(lake);
+
+    // The observations once more, as the first version wrote them.
+    let folder = dir.path().join(Table::Observations.name());
+    std::fs::remove_dir_all(&folder).expect("removed");
+    let fields: Vec<_> = spec.delta_fields().into_iter().filter(|field| !later(field.name())).collect();
+    assert_eq!(fields.len() + 9, spec.columns.len());
+    let mut table = CreateBuilder::new()
+        .with_location(folder.to_string_lossy())
+        .with_columns(fields)
+        .with_partition_columns(spec.partition)
+        .await
+        .expect("created");
+    let mut batch = Batch::new(Table::Observations);
+    Prepared::new(&old).expect("described").put_observation(&mut batch);
+    let kept: Vec<usize> = (0..spec.columns.len()).filter(|at| !later(&spec.columns[*at].0)).collect();
+    let batch = batch.finish().expect("built").expect("a row").project(&kept).expect("narrowed");
+    let mut writer = RecordBatchWriter::for_table(&table).expect("a writer");
+    writer.write(batch).await.expect("written");
+    writer.flush_and_commit(&mut table).await.expect("committed");
+
+    let lake = Lake::open_or_create(dir.path()).await.expect("a lake");
+    let mut new = old.clone();
+    new.seen += chrono::TimeDelta::seconds(1);
+    for later in [&mut old.network.city, &mut old.network.organisation, &mut old.network.tier] {
+        *later = Known::unknown(Why::NotCarried);
+    }
+    let address = old.endpoint.address;
+    assert_eq!(lake.history(address).await.expect("read"), [old.clone()]);
+    assert_eq!(lake.hosts(&Filter::default()).await.expect("read")[0].network, old.network);
+    lake.append(std::slice::from_ref(&new)).await.expect("appended");
+    assert_eq!(lake.history(address).await.expect("read"), [new.clone(), old]);
+    assert_eq!(lake.hosts(&Filter::default()).await.expect("read")[0].network, new.network);
 }

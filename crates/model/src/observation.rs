@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AdvisoryVerdict, Deception, Endpoint, Exposure, Finding, Identity, Known, Timestamp};
+use crate::{AdvisoryVerdict, Deception, Endpoint, Exposure, Finding, Identity, Known, Timestamp, Why};
 
 /// The record's schema; it counts up when a field changes its meaning.
 pub const SCHEMA: &str = "vigie.observation/1";
@@ -45,24 +45,42 @@ pub struct Source {
 pub type ScopeRef = Known<String>;
 
 /// Where the address stands in the network.
+///
+/// `city`, `organisation` and `tier` came after the first records: where their key is missing they are unknown, as not carried.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Network {
     /// ISO 3166-1 alpha-2.
     pub country: Known<String>,
+    /// The city, in English where the source has it so.
+    #[serde(default = "not_carried")]
+    pub city: Known<String>,
     /// Autonomous system number.
     pub asn: Known<u32>,
-    /// The network's class.
+    /// The name under which the autonomous system is registered.
+    #[serde(default = "not_carried")]
+    pub organisation: Known<String>,
+    /// The view by type of autonomous system: `hosting`, `education` …; `unattributed` is a class of its own.
     pub class: Known<String>,
+    /// The view by tier of infrastructure: `hyperscaler`, `cloud-vps` …; `unattributed` is a class of its own.
+    #[serde(default = "not_carried")]
+    pub tier: Known<String>,
+}
+
+fn not_carried() -> Known<String> {
+    Known::unknown(Why::NotCarried)
 }
 
 impl Network {
     /// Nothing is known, for that reason.
     #[must_use]
-    pub fn unknown(why: crate::Why) -> Self {
+    pub fn unknown(why: Why) -> Self {
         Self {
             country: Known::unknown(why),
+            city: Known::unknown(why),
             asn: Known::unknown(why),
+            organisation: Known::unknown(why),
             class: Known::unknown(why),
+            tier: Known::unknown(why),
         }
     }
 }
@@ -110,4 +128,34 @@ pub struct Observation {
     pub advisories: std::sync::Arc<[AdvisoryVerdict]>,
     /// What to act on, the worst first.
     pub findings: Vec<Finding>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_of_the_first_records_stays_readable() {
+        let old = r#"{"country": {"known": "DE"}, "asn": {"known": 64500}, "class": {"unknown": "not-asked"}}"#;
+        let network: Network = serde_json::from_str(old).expect("a record of the first form");
+        assert_eq!(network.country, Known::Known("DE".to_owned()));
+        assert_eq!(network.asn, Known::Known(64_500));
+        assert_eq!(network.class, Known::unknown(Why::NotAsked));
+        for later in [&network.city, &network.organisation, &network.tier] {
+            assert_eq!(*later, Known::unknown(Why::NotCarried));
+        }
+    }
+
+    #[test]
+    fn a_network_is_read_as_it_was_written() {
+        let mut network = Network::unknown(Why::NotAsked);
+        let text = serde_json::to_string(&network).expect("written");
+        assert_eq!(serde_json::from_str::<Network>(&text).expect("read"), network);
+        assert_eq!(text.matches("not-asked").count(), 6, "every part: {text}");
+        network.city = Known::Known("Neuss".to_owned());
+        network.organisation = Known::Known("Example Network".to_owned());
+        network.tier = Known::Known("unattributed".to_owned());
+        let text = serde_json::to_string(&network).expect("written");
+        assert_eq!(serde_json::from_str::<Network>(&text).expect("read"), network);
+    }
 }

@@ -109,6 +109,15 @@ pub(crate) fn carried(key: u128) -> Option<u128> {
     Some(key_of(IpAddr::from(((bits & 0xffff_ffff) as u32).to_be_bytes())))
 }
 
+/// Why an address stands nowhere in the public network (what its range is for, and the RFC that says so): loopback,
+/// private, documentation, reserved. `None`: it is somebody's, and databases may know whose.
+#[must_use]
+pub fn stands_nowhere(address: IpAddr) -> Option<(&'static str, &'static str)> {
+    let key = key_of(address);
+    let special = special(carried(key).unwrap_or(key))?;
+    Some((special.what, special.rfc))
+}
+
 /// Whether the address is loopback.
 pub(crate) fn is_loopback(key: u128) -> bool {
     address_of(key).is_loopback()
@@ -177,5 +186,26 @@ mod tests {
         assert_eq!(of("64:ff9b::a00:1").as_deref(), Some("10.0.0.1"));
         assert_eq!(of("2002:c0a8:0101::1").as_deref(), Some("192.168.1.1"));
         assert_eq!(of("2a00::1"), None);
+    }
+
+    #[test]
+    fn what_stands_nowhere() {
+        let nowhere = |text: &str| stands_nowhere(text.parse().expect("an address")).map(|(_, rfc)| rfc);
+        for (address, expected) in [
+            ("127.0.0.1", Some("RFC 1122")),
+            ("::ffff:127.0.0.1", Some("RFC 1122")),
+            ("10.1.2.3", Some("RFC 1918")),
+            ("100.64.0.1", Some("RFC 6598")),
+            ("192.0.2.1", Some("RFC 5737")),
+            ("2001:db8::1", Some("RFC 3849")),
+            ("fd00::1", Some("RFC 4193")),
+            // What carries an address stands where that one does.
+            ("2002:0a01:0203::1", Some("RFC 1918")),
+            ("2002:c01f:c401::1", None),
+            ("192.31.196.1", None),
+            ("2620:4f:8000::1", None),
+        ] {
+            assert_eq!(nowhere(address), expected, "{address}");
+        }
     }
 }

@@ -114,8 +114,11 @@ pub(crate) fn ollama_open() -> Observation {
     }];
     seen.network = Network {
         country: Known::Known("DE".to_owned()),
+        city: Known::Known("Neuss".to_owned()),
         asn: Known::Known(64_500),
+        organisation: Known::Known("Example Hosting".to_owned()),
         class: Known::Known("hosting".to_owned()),
+        tier: Known::Known("cloud-vps".to_owned()),
     };
     seen.advisories = [
         verdict("CVE-2026-7482", Verdict::Affected, Severity::Critical, Some("0.17.1")),

@@ -1,0 +1,149 @@
+//! Records.
+
+use vigie_model::{Known, Network, Why};
+use vigie_network::{Classes, Enricher, Places};
+
+use crate::{AS112, at, database, places};
+
+fn enriched(names: &[&str], address: &str, mut network: Network) -> Network {
+    Enricher::new(places(names), Classes::embedded().clone()).enrich(at(address), &mut network);
+    network
+}
+
+fn known(text: &str) -> Known<String> {
+    Known::Known(text.to_owned())
+}
+
+#[test]
+fn what_is_unknown_is_filled_in() {
+    let network = enriched(&["nested-city.mmdb", "asn.mmdb"], AS112, Network::unknown(Why::NotAsked));
+    assert_eq!(
+        network,
+        Network {
+            country: known("DE"),
+            city: known("Neuss"),
+            asn: Known::Known(64_496),
+            organisation: known("Example University"),
+            class: known("education"),
+            tier: known("academic"),
+        }
+    );
+    let text = serde_json::to_string(&network).expect("written");
+    assert_eq!(serde_json::from_str::<Network>(&text).expect("read"), network);
+}
+
+#[test]
+fn what_a_source_said_stays() {
+    let mut said = Network::unknown(Why::NotCarried);
+    said.country = known("CH");
+    said.asn = Known::Known(64_510);
+    let network = enriched(&["nested-city.mmdb", "asn.mmdb"], AS112, said.clone());
+    assert_eq!(network.country, known("CH"));
+    assert_eq!(network.asn, Known::Known(64_510));
+    // Neuss is not in CH, and the file's name is of another AS.
+    assert_eq!(network.city.why(), Some(Why::NotCarried));
+    assert_eq!(network.organisation.why(), Some(Why::NotCarried));
+    assert_eq!(network.class, known("unattributed"));
+
+    // The class is told of what a source said, without any file.
+    said.asn = Known::Known(24_940);
+    let network = enriched(&[], AS112, said.clone());
+    assert_eq!((network.class, network.tier), (known("hosting"), known("cloud-vps")));
+    said.class = known("its own word");
+    let network = enriched(&[], AS112, said);
+    assert_eq!((network.class, network.tier), (known("its own word"), known("cloud-vps")));
+}
+
+#[test]
+fn unattributed_is_not_unknown() {
+    // An AS that nothing maps.
+    let mut said = Network::unknown(Why::NotAsked);
+    said.asn = Known::Known(64_511);
+    let network = enriched(&["nested-city.mmdb"], AS112, said);
+    assert_eq!((network.class, network.tier), (known("unattributed"), known("unattributed")));
+    // A name that contradicts itself.
+    let network = enriched(&["asn.mmdb"], "2620:4f:8000::1", Network::unknown(Why::NotAsked));
+    assert_eq!(network.organisation, known("Example Telecom University"));
+    assert_eq!((network.class, network.tier), (known("unattributed"), known("unattributed")));
+    // No AS: the file was asked and does not hold it.
+    let network = enriched(&["asn.mmdb"], "9.9.9.9", Network::unknown(Why::NotAsked));
+    assert_eq!(
+        network.asn,
+        Known::unknown_because(Why::NotCarried, "not in asn.mmdb, built 2026-09-21")
+    );
+    assert_eq!(
+        network.class,
+        Known::unknown_because(Why::NotCarried, "no autonomous system is known")
+    );
+    // No file that could tell: nobody was asked.
+    assert_eq!(network.country, Known::unknown(Why::NotAsked));
+    let network = enriched(&["nested-city.mmdb"], "9.9.9.9", Network::unknown(Why::NotAsked));
+    assert_eq!(network.class, Known::unknown(Why::NotAsked));
+}
+
+#[test]
+fn what_stands_nowhere_is_not_looked_up() {
+    // 192.0.2.0/24 is in the file.
+    for address in [
+        "192.0.2.1",
+        "127.0.0.1",
+        "10.1.2.3",
+        "::1",
+        "fe80::1",
+        "2001:db8::1",
+        "::ffff:10.0.0.1",
+    ] {
+        let network = enriched(&["nested-city.mmdb", "asn.mmdb"], address, Network::unknown(Why::NotAsked));
+        for part in [
+            &network.country,
+            &network.city,
+            &network.organisation,
+            &network.class,
+            &network.tier,
+        ] {
+            assert_eq!(part.why(), Some(Why::NotCarried), "{address}");
+        }
+        assert_eq!(network.asn.why(), Some(Why::NotCarried), "{address}");
+    }
+    let network = enriched(&[], "192.0.2.1", Network::unknown(Why::NotAsked));
+    assert_eq!(
+        network.country,
+        Known::unknown_because(Why::NotCarried, "documentation (RFC 5737): nobody's in the public network")
+    );
+}
+
+#[test]
+fn the_databases_word_counts_and_one_as_may_change_its_name() {
+    let network = enriched(&["ipinfo-core.mmdb"], AS112, Network::unknown(Why::NotAsked));
+    assert_eq!((network.class, network.tier), (known("hosting"), known("cloud-vps")));
+
+    // What is remembered of an AS is of the name that it had.
+    let enricher = Enricher::new(Places::default(), Classes::embedded().clone());
+    for (name, class) in [
+        ("Example University", "education"),
+        ("Example Works", "unattributed"),
+        ("Example University", "education"),
+    ] {
+        let mut network = Network::unknown(Why::NotAsked);
+        network.asn = Known::Known(64_496);
+        network.organisation = known(name);
+        enricher.enrich(at(AS112), &mut network);
+        assert_eq!(network.class, known(class), "{name}");
+    }
+}
+
+#[test]
+fn it_is_shared_among_threads() {
+    let enricher = Enricher::new(Places::of(vec![database("asn.mmdb")]), Classes::embedded().clone());
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..100 {
+                    let mut network = Network::unknown(Why::NotAsked);
+                    enricher.enrich(at(AS112), &mut network);
+                    assert_eq!(network.class, known("education"));
+                }
+            });
+        }
+    });
+}

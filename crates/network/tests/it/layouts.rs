@@ -1,0 +1,155 @@
+//! Each layout, and several files.
+
+use vigie_network::{Error, Field, Place};
+
+use crate::{ONE, at, data, database, places};
+
+/// Country, city, AS number, organisation, and the file's word for the type.
+type Plain<'p> = (Option<&'p str>, Option<&'p str>, Option<u32>, Option<&'p str>, Option<&'p str>);
+
+fn plain<'p>(place: &Place<'p>) -> Plain<'p> {
+    (
+        place.country.map(|told| told.value),
+        place.city.map(|told| told.value),
+        place.asn.map(|told| told.value),
+        place.organisation.map(|told| told.value),
+        place.as_type.map(|told| told.value),
+    )
+}
+
+#[test]
+fn each_layout_is_read() {
+    let cases: [(&str, Plain<'_>); 9] = [
+        ("nested-city.mmdb", (Some("DE"), Some("Neuss"), None, None, None)),
+        ("asn.mmdb", (None, None, Some(64_496), Some("Example University"), None)),
+        ("traits.mmdb", (Some("DE"), None, Some(64_499), Some("Example Net"), None)),
+        ("flat-country-4.mmdb", (Some("NL"), None, None, None, None)),
+        ("flat-city.mmdb", (Some("NL"), Some("Utrecht"), None, None, None)),
+        (
+            "ipinfo-core.mmdb",
+            (Some("FR"), Some("Lyon"), Some(64_500), Some("Example Networks"), Some("hosting")),
+        ),
+        (
+            "ipinfo-country-asn.mmdb",
+            (Some("JP"), None, Some(64_501), Some("Example Access"), None),
+        ),
+        // Where an AS or a company is registered is not where an address stands.
+        ("ipinfo-asn.mmdb", (None, None, Some(64_502), Some("Example Mobile"), Some("isp"))),
+        // The company's name and type are not those of the AS.
+        (
+            "ipinfo-company.mmdb",
+            (None, None, Some(64_503), Some("Example Carrier"), Some("isp")),
+        ),
+    ];
+    for (name, expected) in cases {
+        let places = places(&[name]);
+        assert_eq!(plain(&places.place(at(ONE))), expected, "{name}");
+        let fields = places.databases()[0].fields();
+        let told = [
+            (Field::Country, expected.0.is_some()),
+            (Field::City, expected.1.is_some()),
+            (Field::Asn, expected.2.is_some()),
+            (Field::Organisation, expected.3.is_some()),
+            (Field::AsType, expected.4.is_some()),
+        ];
+        for (field, told) in told {
+            assert_eq!(fields.contains(&field), told, "{name} {field:?}");
+        }
+    }
+}
+
+#[test]
+fn what_is_no_value_is_none() {
+    // A registered country alone.
+    assert_eq!(
+        plain(&places(&["nested-city.mmdb"]).place(at("198.51.100.1"))),
+        (None, None, None, None, None)
+    );
+    // ZZ.
+    assert_eq!(
+        places(&["flat-country-4.mmdb"]).place(at("198.51.100.1")).country.map(|c| c.value),
+        None
+    );
+    // Empty texts.
+    let place = places(&["ipinfo-core.mmdb"]);
+    assert_eq!(plain(&place.place(at("198.51.100.1"))), (Some("CN"), None, None, None, None));
+    // A number without a name.
+    let place = places(&["asn.mmdb"]);
+    assert_eq!(plain(&place.place(at("198.51.100.1"))), (None, None, Some(64_497), None, None));
+    // Not in the file.
+    assert_eq!(plain(&place.place(at("100.64.0.1"))), (None, None, None, None, None));
+}
+
+#[test]
+fn both_families_are_looked_up() {
+    let files = places(&["asn.mmdb", "flat-country-4.mmdb"]);
+    for address in ["192.0.2.1", "::ffff:192.0.2.1"] {
+        let place = files.place(at(address));
+        assert_eq!(place.asn.map(|asn| asn.value), Some(64_496), "{address}");
+        assert_eq!(place.country.map(|country| country.value), Some("NL"), "{address}");
+    }
+    // An IPv6 address is not in a file of IPv4, and that is no breakage.
+    let place = files.place(at("2001:db8::1"));
+    assert_eq!(place.asn.map(|asn| asn.value), Some(64_496));
+    assert!(place.country.is_none() && place.broken.is_none());
+}
+
+#[test]
+fn the_first_file_that_knows_tells() {
+    let files = places(&["flat-country-4.mmdb", "nested-city.mmdb", "ipinfo-core.mmdb", "asn.mmdb"]);
+    let place = files.place(at(ONE));
+    let country = place.country.expect("a country");
+    assert_eq!((country.value, country.by.name()), ("NL", "flat-country-4.mmdb"));
+    assert_eq!(country.by.built().map(|built| built.timestamp()), Some(1_790_000_000));
+    // Neuss is not in NL, nor is Lyon.
+    assert!(place.city.is_none());
+    let asn = place.asn.expect("a number");
+    assert_eq!((asn.value, asn.by.name()), (64_500, "ipinfo-core.mmdb"));
+    assert_eq!(place.organisation.map(|told| told.value), Some("Example Networks"));
+
+    let files = places(&["asn.mmdb", "ipinfo-core.mmdb", "flat-city.mmdb"]);
+    let place = files.place(at(ONE));
+    assert_eq!(plain(&place).2, Some(64_496));
+    // The name and the type are those of the number that was taken, not of another file's AS.
+    assert_eq!((plain(&place).3, plain(&place).4), (Some("Example University"), None));
+    assert_eq!((plain(&place).0, plain(&place).1), (Some("FR"), Some("Lyon")));
+    assert_eq!(files.teller(Field::City).map(|by| by.name()), Some("ipinfo-core.mmdb"));
+    assert!(places(&["asn.mmdb"]).teller(Field::City).is_none());
+}
+
+#[test]
+fn a_file_says_what_it_is() {
+    assert_eq!(
+        database("asn.mmdb").to_string(),
+        "asn.mmdb (\"GeoLite2-ASN\", built 2026-09-21): AS number, organisation"
+    );
+}
+
+#[test]
+fn unknown_layouts_are_named() {
+    let error = vigie_network::Places::open(&[data("unknown.mmdb")]).expect_err("a layout that is not known");
+    let Error::Layout { database_type, keys, .. } = &error else {
+        panic!("another error: {error}")
+    };
+    assert_eq!(database_type, "GeoIP2-Connection-Type");
+    assert_eq!(*keys, ["connection_type", "is_satellite"]);
+    let text = error.to_string();
+    assert!(
+        text.contains("unknown.mmdb: the layout of \"GeoIP2-Connection-Type\" is not known"),
+        "{text}"
+    );
+    assert!(text.contains("connection_type, is_satellite"), "{text}");
+
+    // The postal address of whom a range is registered to is no place.
+    let error = vigie_network::Places::open(&[data("ipinfo-whois.mmdb")]).expect_err("no layout of places");
+    assert!(error.to_string().contains("city, country, id, name, street"), "{error}");
+
+    let error = vigie_network::Places::open(&[data("empty.mmdb")]).expect_err("a file without records");
+    assert!(error.to_string().contains("(none)"), "{error}");
+    let error = vigie_network::Places::open(&[data("make.py")]).expect_err("no MMDB file");
+    assert!(matches!(error, Error::Broken { .. }), "{error}");
+    let error = vigie_network::Places::open(&[data("absent.mmdb")]).expect_err("no file");
+    assert!(matches!(error, Error::Read { .. }), "{error}");
+    let error = vigie_network::Places::open(&[data("")]).expect_err("a folder");
+    assert!(matches!(error, Error::Refused { .. }), "{error}");
+}

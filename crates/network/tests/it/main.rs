@@ -1,0 +1,34 @@
+//! The room of networks, from outside: fixtures of every layout, the mapping, enriched records, hostile files, real data.
+
+mod classes;
+mod enrich;
+mod hostile;
+mod layouts;
+mod live;
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use vigie_network::{Database, Places};
+
+/// Of TEST-NET-1, in every fixture.
+const ONE: &str = "192.0.2.7";
+/// Of the AS112 project: nobody's, and looked up.
+const AS112: &str = "192.31.196.1";
+
+fn data(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
+}
+
+fn places(names: &[&str]) -> Places {
+    let paths: Vec<PathBuf> = names.iter().map(|name| data(name)).collect();
+    Places::open(&paths).expect("fixtures that are read")
+}
+
+fn at(text: &str) -> IpAddr {
+    text.parse().expect("an address")
+}
+
+fn database(name: &str) -> Database {
+    Database::open(&data(name)).expect("a fixture that is read")
+}
