@@ -131,6 +131,9 @@ pub(crate) struct ScanArgs {
     /// Keep what was said with each endpoint, one JSON file each.
     #[arg(long, value_name = "DIR")]
     pub(crate) transcripts: Option<PathBuf>,
+    #[cfg(feature = "watch")]
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
     /// Keep the text of system prompts and templates, not only hash and class.
     #[arg(long)]
     pub(crate) keep_prompts: bool,
@@ -207,6 +210,18 @@ pub(crate) struct ShowArgs {
     pub(crate) format: TableOrJson,
 }
 
+/// Where addresses stand.
+#[cfg(feature = "watch")]
+#[derive(Clone, Debug, Args)]
+pub(crate) struct NetworkArgs {
+    /// An MMDB file that says where addresses stand: country, city or AS; may be given several times, the first that knows tells.
+    #[arg(long, value_name = "FILE.mmdb")]
+    pub(crate) geo: Vec<PathBuf>,
+    /// The mapping from networks to their classes [default: the embedded one].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) classes: Option<PathBuf>,
+}
+
 #[cfg(feature = "watch")]
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ImportArgs {
@@ -226,6 +241,8 @@ pub(crate) struct ImportArgs {
     /// The port of records that are an address alone, as zmap's are.
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) port: Option<u16>,
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
     /// Leave out what nothing recognised; it is counted.
     #[arg(long)]
     pub(crate) recognised_only: bool,

@@ -4,6 +4,8 @@ mod args;
 mod failure;
 mod knowledge;
 mod lake;
+#[cfg(feature = "watch")]
+mod network;
 mod progress;
 mod resume;
 mod targets;

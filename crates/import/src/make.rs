@@ -171,7 +171,7 @@ impl Parser {
                     .asn
                     .filter(|asn| *asn > 0)
                     .map_or(Known::unknown(Why::NotCarried), Known::Known),
-                class: Known::unknown(Why::NotCarried),
+                ..Network::unknown(Why::NotCarried)
             },
             deception: deception(tells, sight.carries),
             advisories: Arc::from([]),

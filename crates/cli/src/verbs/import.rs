@@ -14,6 +14,7 @@ use serde::Serialize;
 use vigie_assess::Knowledge;
 use vigie_import::{Bad, Batch, Format, Importer, Options, Parsed, Parser, PassedOver, Records};
 use vigie_model::{Observation, Timestamp};
+use vigie_network::Enricher;
 
 use crate::args::{ImportArgs, TableOrJson};
 use crate::failure::{Done, Failure, exit, written};
@@ -59,6 +60,7 @@ struct BadLine<'b> {
 
 pub(crate) fn run(args: &ImportArgs) -> Done {
     let knowledge = crate::knowledge::knowledge(args.catalog.as_deref())?;
+    let enricher = crate::network::enricher(&args.network)?;
     let mut writer = Writer::open(&crate::lake::folder(&args.lake)?)?;
     let mut errors = Errors::new(&args.errors);
     let stop = Arc::new(AtomicBool::new(false));
@@ -74,7 +76,7 @@ pub(crate) fn run(args: &ImportArgs) -> Done {
             file: file.display().to_string(),
             ..Told::default()
         };
-        if let Err(failure) = one.read(file, args, &knowledge, &mut writer, &mut errors, &stop) {
+        if let Err(failure) = one.read(file, args, (&knowledge, &enricher), &mut writer, &mut errors, &stop) {
             match failure {
                 Trouble::File(reason) => {
                     anstream::eprintln!("vigie: {}: {reason}", file.display());
@@ -135,7 +137,7 @@ impl Told {
         &mut self,
         file: &Path,
         args: &ImportArgs,
-        knowledge: &Knowledge,
+        (knowledge, enricher): (&Knowledge, &Enricher),
         writer: &mut Writer,
         errors: &mut Errors,
         stop: &AtomicBool,
@@ -174,7 +176,7 @@ impl Told {
         self.format = Some(importer.format().word());
         let (records, parser) = importer.split();
         let progress = Shown::new(total, args.quiet, &self.file);
-        self.pour(records, &parser, writer, errors, stop, &progress, &read)
+        self.pour(records, (&parser, enricher), writer, errors, stop, &progress, &read)
             .map_err(Trouble::Own)?;
         progress.done();
         Ok(())
@@ -185,7 +187,7 @@ impl Told {
     fn pour<R: Read + Send>(
         &mut self,
         records: Records<R>,
-        parser: &Parser,
+        (parser, enricher): (&Parser, &Enricher),
         writer: &mut Writer,
         errors: &mut Errors,
         stop: &AtomicBool,
@@ -200,7 +202,7 @@ impl Told {
             let batches = Arc::new(Mutex::new(batches));
             for _ in 0..parsers {
                 let (batches, parsed) = (Arc::clone(&batches), parsed.clone());
-                scope.spawn(move || understand(&batches, parser, &parsed));
+                scope.spawn(move || understand(&batches, parser, enricher, &parsed));
             }
             // What is left of the channels belongs to the threads: when they end, so does the loop, and the other way round.
             drop((parsed, batches));
@@ -272,12 +274,15 @@ fn fill<R: Read>(mut records: Records<R>, full: &SyncSender<Batch>, stop: &Atomi
     }
 }
 
-fn understand(batches: &Mutex<Receiver<Batch>>, parser: &Parser, parsed: &SyncSender<Parsed>) {
+fn understand(batches: &Mutex<Receiver<Batch>>, parser: &Parser, enricher: &Enricher, parsed: &SyncSender<Parsed>) {
     loop {
         let batch = batches.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(batch) = batch else { return };
         let mut one = Parsed::default();
         parser.parse(&batch, &mut one);
+        for observation in one.items.iter_mut().flatten() {
+            enricher.enrich(observation.endpoint.address, &mut observation.network);
+        }
         if parsed.send(one).is_err() {
             return;
         }

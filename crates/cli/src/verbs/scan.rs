@@ -170,6 +170,8 @@ struct Run {
     worst: Option<Severity>,
     kept: Vec<Observation>,
     listeners: HashMap<std::net::SocketAddr, Listener>,
+    #[cfg(feature = "watch")]
+    enricher: Option<Arc<vigie_network::Enricher>>,
 }
 
 impl Run {
@@ -192,6 +194,12 @@ impl Run {
                     .map_err(|errors| crate::knowledge::said(&format!("baseline {}", path.display()), &errors))?,
             ),
         };
+        // A scan knows no AS of its own, so there is nothing to say without a file.
+        #[cfg(feature = "watch")]
+        let enricher = match args.network.geo.is_empty() {
+            true => None,
+            false => Some(Arc::new(crate::network::enricher(&args.network)?)),
+        };
         files.extend(args.output.iter().map(|path| (args.format, path.clone())));
         let now = chrono::Utc::now();
         let id = format!("{}-{:08x}", now.format("%Y%m%dT%H%M%SZ"), fresh_seed() as u32);
@@ -211,6 +219,8 @@ impl Run {
             worst: None,
             kept: Vec::new(),
             listeners: HashMap::new(),
+            #[cfg(feature = "watch")]
+            enricher,
         })
     }
 
@@ -434,6 +444,8 @@ impl Run {
     /// Who can reach an endpoint: told by its listening socket on this machine, else by the address it was reached at.
     fn dress(&self) -> Dress {
         let listeners = self.listeners.clone();
+        #[cfg(feature = "watch")]
+        let enricher = self.enricher.clone();
         Dress(Arc::new(move |observation: &mut Observation| {
             let endpoint = &observation.endpoint;
             if let Some(listener) = listeners.get(&endpoint.socket()) {
@@ -441,6 +453,10 @@ impl Run {
                 observation.listener = Some(listener.to_model());
             } else {
                 observation.exposure.reach = reach(endpoint.address);
+            }
+            #[cfg(feature = "watch")]
+            if let Some(enricher) = &enricher {
+                enricher.enrich(observation.endpoint.address, &mut observation.network);
             }
         }))
     }

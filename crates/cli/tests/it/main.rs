@@ -2,6 +2,8 @@
 
 mod fleet;
 #[cfg(feature = "watch")]
+mod import;
+#[cfg(feature = "watch")]
 mod lake;
 mod scan;
 mod words;

@@ -61,6 +61,7 @@ fn advisories_are_told_without_a_scan() {
 fn help_completions_and_man_pages_are_there() {
     for verb in [
         "scan",
+        "import",
         "sql",
         "lake",
         "advisory",
