@@ -108,3 +108,55 @@ pub(crate) fn leads(memory: &Memory, reply: Option<&Reply>) -> Option<u64> {
         })
         .and_then(|reply| memory.hash(reply))
 }
+
+#[cfg(test)]
+mod tests {
+    use vigie_model::{Exchange, Reply};
+
+    use super::*;
+    use crate::{Catalog, Session};
+
+    /// A conversation in which every request gets this body.
+    fn talk(catalog: &Arc<Catalog>, body: &str) {
+        let mut session = Session::new(Arc::clone(catalog), 11_434, "127.0.0.1:11434", Limits::default());
+        while let Some(ask) = session.next_ask() {
+            let exchange = Exchange {
+                request: ask.request.clone(),
+                at: vigie_model::Timestamp::UNIX_EPOCH,
+                micros: 1,
+                reply: Some(Reply {
+                    status: 200,
+                    version: "HTTP/1.1".to_owned(),
+                    headers: vec![("content-type".to_owned(), "text/plain".to_owned())],
+                    body: body.as_bytes().to_vec(),
+                    truncated: false,
+                }),
+                failure: None,
+            };
+            session.answer(&ask, exchange);
+        }
+        session.conclude(&|_| 0.5);
+    }
+
+    #[test]
+    fn a_network_that_invents_replies_fills_no_memory() {
+        let catalog = Arc::new(Catalog::load(&crate::embedded_files(), None).expect("the catalogue loads"));
+        let bytes = || catalog.dialogues.begun.lock().expect("not poisoned").bytes;
+        let (mut most, mut dropped) = (0, 0);
+        for number in 0..400 {
+            let body = format!("{number:08} ").repeat(900);
+            let before = bytes();
+            // What was said once is not remembered.
+            for _ in 0..3 {
+                talk(&catalog, &body);
+            }
+            let after = bytes();
+            most = most.max(after);
+            dropped += usize::from(after < before);
+        }
+        // A conversation under way may still lead on from where the bound was passed.
+        assert!(most > MAX_BYTES / 2, "{most}: nothing was remembered, so nothing was tested");
+        assert!(most <= MAX_BYTES + 16 * (MAX_BODY + TURN), "{most}");
+        assert!(dropped > 0, "it never began anew");
+    }
+}

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::hash::BuildHasher as _;
 use std::sync::{Mutex, PoisonError};
 
-use foldhash::quality::RandomState;
+use ahash::RandomState;
 use vigie_model::Effect;
 
 /// The most that are remembered.

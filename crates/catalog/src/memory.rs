@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher as _, Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use foldhash::quality::RandomState;
+use ahash::RandomState;
 use serde_json::Value;
 use vigie_model::Reply;
 

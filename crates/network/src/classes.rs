@@ -188,7 +188,7 @@ pub(crate) struct Entry {
 /// A mapping file, checked and compiled.
 #[derive(Clone, Debug, Default)]
 pub struct Classes {
-    pub(crate) numbers: HashMap<u32, Entry, foldhash::fast::RandomState>,
+    pub(crate) numbers: HashMap<u32, Entry, ahash::RandomState>,
     pub(crate) words: HashMap<String, Entry>,
     pub(crate) names: Vec<Entry>,
     pub(crate) patterns: RegexSet,

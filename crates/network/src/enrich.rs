@@ -20,7 +20,7 @@ pub struct Enricher {
     places: Places,
     classes: Classes,
     /// By AS: what it was attributed by, and to what. Names rarely change, addresses do.
-    remembered: RwLock<HashMap<u32, Remembered, foldhash::fast::RandomState>>,
+    remembered: RwLock<HashMap<u32, Remembered, ahash::RandomState>>,
 }
 
 #[derive(Debug)]

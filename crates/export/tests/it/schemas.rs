@@ -3,7 +3,7 @@
 //! The published ones are open, because a later version may add keys. Here a closed copy is used as well, so that a
 //! field that the model has and the schema lacks is noticed.
 
-use jsonschema::{Registry, Validator};
+use boon::{Compiler, Draft, SchemaIndex, UrlLoader};
 use serde_json::{Value, json};
 use vigie_export::{Format, Options};
 use vigie_model::{Known, Observation, Why};
@@ -41,8 +41,9 @@ fn close(schema: &mut Value) {
 }
 
 struct Schemas {
-    observation: Validator,
-    report: Validator,
+    compiled: boon::Schemas,
+    observation: SchemaIndex,
+    report: SchemaIndex,
 }
 
 impl Schemas {
@@ -52,30 +53,44 @@ impl Schemas {
             close(&mut observation);
             close(&mut report);
         }
-        let registry = Registry::new()
-            .add("urn:vigie:schema:observation-1", &observation)
-            .expect("the schema is a resource")
-            .prepare()
-            .expect("nothing is fetched");
-        let build = |schema: &Value| {
-            jsonschema::draft202012::options()
-                .with_registry(&registry)
-                .build(schema)
-                .expect("the schema is valid")
+        // A compiler checks each schema against draft 2020-12, which it holds; it has nothing that could fetch.
+        let mut compiler = Compiler::new();
+        compiler.set_default_draft(Draft::V2020_12);
+        compiler.use_loader(Box::new(Nothing));
+        let mut compiled = boon::Schemas::new();
+        let mut compile = |url: &str, schema: Value| {
+            compiler.add_resource(url, schema).expect("the schema is a resource");
+            compiler
+                .compile(url, &mut compiled)
+                .unwrap_or_else(|error| panic!("{url}: {error:#}"))
         };
+        let observation = compile("urn:vigie:schema:observation-1", observation);
+        let report = compile("urn:vigie:schema:report-1", report);
         Self {
-            observation: build(&observation),
-            report: build(&report),
+            compiled,
+            observation,
+            report,
+        }
+    }
+
+    fn is_valid(&self, schema: SchemaIndex, value: &Value) -> bool {
+        self.compiled.validate(value, schema).is_ok()
+    }
+
+    fn assert_valid(&self, schema: SchemaIndex, value: &Value, what: &str) {
+        if let Err(error) = self.compiled.validate(value, schema) {
+            panic!("{what}: {error:#}");
         }
     }
 }
 
-fn assert_valid(validator: &Validator, value: &Value, what: &str) {
-    let errors: Vec<String> = validator
-        .iter_errors(value)
-        .map(|error| format!("{}: {error}", error.instance_path()))
-        .collect();
-    assert!(errors.is_empty(), "{what}: {errors:#?}");
+/// Whatever a schema asks for that is not there.
+struct Nothing;
+
+impl UrlLoader for Nothing {
+    fn load(&self, url: &str) -> Result<Value, Box<dyn std::error::Error>> {
+        Err(format!("{url} is asked for and not there").into())
+    }
 }
 
 fn record(observation: &Observation) -> Value {
@@ -84,9 +99,19 @@ fn record(observation: &Observation) -> Value {
 
 #[test]
 fn schemas_are_valid_draft_2020_12() {
-    for schema in [observation_schema(), report_schema()] {
-        assert!(jsonschema::draft202012::meta::is_valid(&schema));
+    // Compiling checks them against the draft's own schema.
+    for closed in [false, true] {
+        Schemas::new(closed);
     }
+    let mut wrong = observation_schema();
+    wrong["type"] = json!("objekt");
+    let mut compiler = Compiler::new();
+    compiler.set_default_draft(Draft::V2020_12);
+    compiler.add_resource("urn:wrong", wrong).expect("it is a resource");
+    assert!(
+        compiler.compile("urn:wrong", &mut boon::Schemas::new()).is_err(),
+        "a schema that is none is told"
+    );
 }
 
 #[test]
@@ -95,16 +120,16 @@ fn every_sample_is_accepted() {
         let schemas = Schemas::new(closed);
         let out = written(Format::Jsonl, &samples::all(), Options::default());
         for line in out.lines() {
-            assert_valid(&schemas.observation, &read(line), line);
+            schemas.assert_valid(schemas.observation, &read(line), line);
         }
         let out = written(Format::Json, &samples::all(), Options::default());
-        assert_valid(&schemas.report, &read(&out), "report");
+        schemas.assert_valid(schemas.report, &read(&out), "report");
         let mut bare = vigie_export::Summary::new("vigie", "0.1.0");
         bare.complete = false;
         bare.notes = vec!["a note".to_owned()];
         let document = json!({"schema": "vigie.report/1", "observations": [],
             "summary": serde_json::to_value(bare).expect("a summary is JSON")});
-        assert_valid(&schemas.report, &document, "bare");
+        schemas.assert_valid(schemas.report, &document, "bare");
     }
 }
 
@@ -124,7 +149,7 @@ fn every_code_of_the_unknown_is_accepted() {
         seen.exposure = vigie_model::Exposure::unknown(why);
         seen.identity.product = Known::unknown_because(why, "a detail");
         seen.scope = Known::unknown(why);
-        assert_valid(&schemas.observation, &record(&seen), why.code());
+        schemas.assert_valid(schemas.observation, &record(&seen), why.code());
     }
 }
 
@@ -212,15 +237,15 @@ fn every_word_is_accepted() {
         for word in words {
             let mut value = base.clone();
             *value.pointer_mut(pointer).expect(pointer) = word;
-            assert_valid(&schemas.observation, &value, pointer);
+            schemas.assert_valid(schemas.observation, &value, pointer);
         }
         let mut value = base.clone();
         *value.pointer_mut(pointer).expect(pointer) = json!("no-such-word");
-        assert!(!schemas.observation.is_valid(&value), "{pointer}");
+        assert!(!schemas.is_valid(schemas.observation, &value), "{pointer}");
     }
     for reach in [Reach::Loopback, Reach::Private, Reach::Public] {
         seen.exposure.reach = Known::Known(reach);
-        assert_valid(&schemas.observation, &record(&seen), "reach");
+        schemas.assert_valid(schemas.observation, &record(&seen), "reach");
     }
 }
 
@@ -228,7 +253,7 @@ fn every_word_is_accepted() {
 fn wrong_records_are_refused() {
     let schemas = Schemas::new(false);
     let base = record(&samples::ollama_open());
-    assert_valid(&schemas.observation, &base, "the base itself");
+    schemas.assert_valid(schemas.observation, &base, "the base itself");
     for (pointer, wrong) in [
         ("/schema", json!("vigie.observation/2")),
         ("/seen", json!("yesterday")),
@@ -258,15 +283,15 @@ fn wrong_records_are_refused() {
     ] {
         let mut value = base.clone();
         *value.pointer_mut(pointer).expect(pointer) = wrong.clone();
-        assert!(!schemas.observation.is_valid(&value), "{pointer}: {wrong}");
+        assert!(!schemas.is_valid(schemas.observation, &value), "{pointer}: {wrong}");
     }
     for key in base.as_object().expect("a record is an object").keys() {
         let mut value = base.clone();
         value.as_object_mut().expect("a record is an object").remove(key);
-        assert!(!schemas.observation.is_valid(&value), "without {key}");
+        assert!(!schemas.is_valid(schemas.observation, &value), "without {key}");
     }
     let report = json!({"schema": "vigie.report/1", "observations": [{}], "summary": {}});
-    assert!(!schemas.report.is_valid(&report));
+    assert!(!schemas.is_valid(schemas.report, &report));
 }
 
 /// The reader and the schema agree on what no record may hold.
@@ -276,6 +301,6 @@ fn a_later_version_may_add_keys() {
     let mut value = record(&samples::ollama_open());
     value["new_key"] = json!(1);
     value["endpoint"]["new_key"] = json!({});
-    assert_valid(&schemas.observation, &value, "new keys");
+    schemas.assert_valid(schemas.observation, &value, "new keys");
     assert!(serde_json::from_value::<Observation>(value).is_ok());
 }
