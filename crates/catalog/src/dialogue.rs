@@ -135,7 +135,7 @@ mod tests {
             };
             session.answer(&ask, exchange);
         }
-        session.conclude(&|_| 0.5);
+        drop(session.conclude(&|_| 0.5));
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! Requests that were judged before and may be sent: what is asked of a thousand servers is judged once, word for word.
 
 use std::collections::HashMap;
-use std::hash::BuildHasher as _;
 use std::sync::{Mutex, PoisonError};
 
 use ahash::RandomState;
