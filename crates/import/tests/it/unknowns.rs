@@ -28,7 +28,7 @@ fn unknowns(name: &str, number: usize) -> Vec<String> {
 }
 
 /// A port that answered, and nothing more.
-const PORT_ONLY: [&str; 15] = [
+const PORT_ONLY: [&str; 18] = [
     "deception.score not-carried",
     "endpoint.tls not-carried",
     "exposure.activity not-carried",
@@ -41,8 +41,11 @@ const PORT_ONLY: [&str; 15] = [
     "identity.product not-carried",
     "identity.version not-carried",
     "network.asn not-carried",
+    "network.city not-carried",
     "network.class not-carried",
     "network.country not-carried",
+    "network.organisation not-carried",
+    "network.tier not-carried",
     "scope not-carried",
 ];
 
@@ -78,8 +81,11 @@ fn a_page_tells_what_it_tells() {
         "identity.product not-carried",
         "identity.version not-asked",
         "network.asn not-carried",
+        "network.city not-carried",
         "network.class not-carried",
         "network.country not-carried",
+        "network.organisation not-carried",
+        "network.tier not-carried",
         "scope not-carried",
     ];
     for (name, number) in [("zgrab2/root.jsonl", 0), ("httpx/irr.jsonl", 1), ("nmap/services.xml", 2)] {
@@ -98,7 +104,10 @@ fn search_engines_know_the_network_and_no_capabilities() {
         "exposure.reach not-carried",
         "exposure.running not-asked",
         "exposure.tools not-carried",
+        "network.city not-carried",
         "network.class not-carried",
+        "network.organisation not-carried",
+        "network.tier not-carried",
         "scope not-carried",
     ];
     assert_eq!(unknowns("shodan/download.jsonl", 0), shodan);
@@ -107,7 +116,10 @@ fn search_engines_know_the_network_and_no_capabilities() {
         "exposure.capabilities not-carried",
         "exposure.reach not-carried",
         "exposure.tools not-carried",
+        "network.city not-carried",
         "network.class not-carried",
+        "network.organisation not-carried",
+        "network.tier not-carried",
         "scope not-carried",
     ];
     assert_eq!(unknowns("censys/asset.json", 0), censys);
