@@ -42,10 +42,10 @@ pub(crate) enum Verb {
     ///
     /// The tables: observations, states, models, running, tools, evidence, scans; SHOW TABLES and DESCRIBE TABLE tell more.
     /// NULL means unknown where a column has a _why beside it.
-    #[cfg(feature = "watch")]
+    #[cfg(feature = "study")]
     Sql(SqlArgs),
     /// The upkeep of the lake: its files, compaction, and forgetting.
-    #[cfg(feature = "watch")]
+    #[cfg(feature = "study")]
     Lake(LakeArgs),
     /// What vigie knows of each product: list, explain, check, test, record.
     Catalog(CatalogArgs),
@@ -260,7 +260,7 @@ pub(crate) struct ImportArgs {
     pub(crate) quiet: bool,
 }
 
-#[cfg(feature = "watch")]
+#[cfg(feature = "study")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum AnswerForm {
     /// For people; unknown is a question mark.
@@ -273,7 +273,7 @@ pub(crate) enum AnswerForm {
     Parquet,
 }
 
-#[cfg(feature = "watch")]
+#[cfg(feature = "study")]
 #[derive(Clone, Debug, Args)]
 pub(crate) struct SqlArgs {
     /// The question; - or none: from standard input.
@@ -294,7 +294,7 @@ pub(crate) struct SqlArgs {
     pub(crate) memory: usize,
 }
 
-#[cfg(feature = "watch")]
+#[cfg(feature = "study")]
 #[derive(Clone, Debug, Args)]
 pub(crate) struct LakeArgs {
     #[command(subcommand)]
@@ -306,7 +306,7 @@ pub(crate) struct LakeArgs {
     pub(crate) format: TableOrJson,
 }
 
-#[cfg(feature = "watch")]
+#[cfg(feature = "study")]
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum LakeVerb {
     /// List the files that count, for engines without a Delta reader: table, bytes, path.
@@ -333,7 +333,7 @@ pub(crate) enum LakeVerb {
 }
 
 /// Reads `7d`, `12h`, `30m`.
-#[cfg(feature = "watch")]
+#[cfg(feature = "study")]
 fn age(text: &str) -> Result<chrono::TimeDelta, String> {
     let wrong = || format!("{text:?} is no age: write a number and d, h or m, such as 7d");
     let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(wrong)?;

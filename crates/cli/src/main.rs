@@ -31,9 +31,9 @@ fn main() -> ExitCode {
         Verb::Show(args) => verbs::show::run(&args),
         #[cfg(feature = "watch")]
         Verb::Import(args) => verbs::import::run(&args),
-        #[cfg(feature = "watch")]
+        #[cfg(feature = "study")]
         Verb::Sql(args) => verbs::sql::run(&args),
-        #[cfg(feature = "watch")]
+        #[cfg(feature = "study")]
         Verb::Lake(args) => verbs::lake::run(&args),
         Verb::Catalog(args) => verbs::catalog::run(args),
         Verb::Scope(args) => verbs::scope::run(args),

@@ -10,14 +10,14 @@ pub(crate) mod generate;
 pub(crate) mod hosts;
 #[cfg(feature = "watch")]
 pub(crate) mod import;
-#[cfg(feature = "watch")]
+#[cfg(feature = "study")]
 pub(crate) mod lake;
 mod preview;
 mod record;
 pub(crate) mod scan;
 pub(crate) mod scope;
 pub(crate) mod show;
-#[cfg(feature = "watch")]
+#[cfg(feature = "study")]
 pub(crate) mod sql;
 
 /// The columns to write in: the terminal's, or 100 where there is none.

@@ -1,9 +1,9 @@
 //! The program as its users meet it: run for real, against simulated servers on loopback.
 
 mod fleet;
-#[cfg(feature = "watch")]
+#[cfg(feature = "study")]
 mod import;
-#[cfg(feature = "watch")]
+#[cfg(feature = "study")]
 mod lake;
 mod scan;
 mod words;

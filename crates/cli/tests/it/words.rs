@@ -62,7 +62,9 @@ fn help_completions_and_man_pages_are_there() {
     for verb in [
         "scan",
         "import",
+        #[cfg(feature = "study")]
         "sql",
+        #[cfg(feature = "study")]
         "lake",
         "advisory",
         "hosts",

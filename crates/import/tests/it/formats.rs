@@ -1,6 +1,6 @@
 //! Each format's files say what stands in them.
 
-use vigie_import::{CLAIM_CONFIDENCE, Format, Importer, key};
+use vigie_import::{CLAIM_CONFIDENCE, Format, Importer};
 use vigie_model::{Activity, EvidenceWeight, Known, Posture, SourceKind};
 
 use crate::{at, data, good, import, import_with, options, product, whole_address};
@@ -470,22 +470,4 @@ fn what_nothing_recognised_may_be_passed_over_and_is_counted() {
     assert_eq!(importer.by_ref().filter(Result::is_ok).count(), 1);
     let passed = importer.passed_over();
     assert_eq!((passed.not_recognised, passed.not_tcp), (4, 1));
-}
-
-#[test]
-fn keys_tell_duplicates_and_stay_the_same() {
-    let all = good("shodan/download.jsonl");
-    let again = good("shodan/search.json");
-    assert_eq!(key(&all[0]), key(&again[0]));
-    assert_ne!(key(&all[0]), key(&all[1]));
-    // This number must never change: callers keep keys.
-    assert_eq!(format!("{:032x}", key(&all[0])), "e2ca5134401ce3cd9b1753fcf149b5e9");
-    let mut other = all[0].clone();
-    other.recorded = at("2030-01-01T00:00:00Z");
-    assert_eq!(key(&other), key(&all[0]));
-    other.endpoint.name = Some(String::new());
-    assert_ne!(key(&other), key(&all[0]));
-    let mut moved = all[0].clone();
-    moved.source.vantage.clear();
-    assert_ne!(key(&moved), key(&all[0]), "a look from elsewhere is another look");
 }
