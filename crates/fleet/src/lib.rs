@@ -6,6 +6,7 @@
 //! and a [`Judge`] says which of it no scan may send.
 
 mod answer;
+mod census;
 mod decoy;
 mod error;
 mod fault;
@@ -18,6 +19,7 @@ mod recorder;
 mod recording;
 mod serve;
 
+pub use census::{Census, Planted};
 pub use decoy::Honeypot;
 pub use error::FleetError;
 pub use fault::Fault;

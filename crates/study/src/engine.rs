@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::array::{AsArray as _, Int64Array};
+use datafusion::arrow::datatypes::{DataType, Int64Type, SchemaRef};
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::MemTable;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::SessionStateBuilder;
-use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::logical_expr::{ColumnarValue, Expr, LogicalPlan, ScalarUDF, Volatility, create_udf};
 use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext, cast, lit};
 use datafusion::scalar::ScalarValue;
 use vigie_lake::{Lake, Table};
@@ -68,6 +69,7 @@ impl Engine {
             .with_default_features()
             .build();
         let context = SessionContext::new_with_state(state);
+        context.register_udf(bit_count());
         let mut written = lake.providers(&context.state()).await?;
         for table in Table::ALL {
             let wanted = table.schema();
@@ -105,6 +107,19 @@ impl Engine {
         Ok(Answer::new(frame.execute_stream().await?))
     }
 
+    /// Another session with the same limits and no tables.
+    #[must_use]
+    pub(crate) fn bare(&self) -> SessionContext {
+        let state = SessionStateBuilder::new()
+            .with_config(self.context.copied_config())
+            .with_runtime_env(self.context.runtime_env())
+            .with_default_features()
+            .build();
+        let context = SessionContext::new_with_state(state);
+        context.register_udf(bit_count());
+        context
+    }
+
     /// DataFusion's own context, for what SQL alone does not do.
     #[must_use]
     pub fn context(&self) -> &SessionContext {
@@ -136,4 +151,26 @@ fn grown(context: &SessionContext, provider: Arc<dyn TableProvider>, wanted: &Sc
         )
         .collect();
     Ok(context.read_table(provider)?.select(columns)?.into_view())
+}
+
+/// How many bits of a number are set: other engines have it under this name, DataFusion does not.
+fn bit_count() -> ScalarUDF {
+    create_udf(
+        "bit_count",
+        vec![DataType::Int64],
+        DataType::Int64,
+        Volatility::Immutable,
+        Arc::new(|arguments: &[ColumnarValue]| {
+            let arrays = ColumnarValue::values_to_arrays(arguments)?;
+            let counted: Int64Array = match arrays.first() {
+                Some(array) => array
+                    .as_primitive::<Int64Type>()
+                    .iter()
+                    .map(|bits| bits.map(|bits| i64::from(bits.count_ones())))
+                    .collect(),
+                None => Int64Array::new_null(0),
+            };
+            Ok(ColumnarValue::Array(Arc::new(counted)))
+        }),
+    )
 }

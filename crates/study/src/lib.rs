@@ -3,11 +3,26 @@
 //! [`Engine`] opens a lake's tables for DataFusion. A table that nobody has written to yet reads as empty, and a column that an
 //! older version did not write reads as NULL: unknown.
 
+//!
+//! A [`Study`] makes the tables that its questions share ([`prelude`]) and answers [`Question`]s, each a file of words and SQL; shares
+//! come with their [`interval`].
+
 mod answer;
 mod engine;
+pub mod interval;
+mod options;
+pub mod prelude;
+mod question;
+mod rows;
+mod statistics;
+mod study;
 
 pub use answer::{Answer, Form, cells};
 pub use engine::{Engine, Limits};
+pub use options::Options;
+pub use question::{Chart, Lang, Question, Share, Text};
+pub use rows::Rows;
+pub use study::{Answered, Entry, Study};
 
 use vigie_lake::Error as LakeError;
 

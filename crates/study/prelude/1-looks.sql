@@ -1,0 +1,15 @@
+-- What was seen, put together: a row per endpoint, source, what it said, and block of 62 days.
+-- `days` has a bit for each day of the block on which it was seen; days are counted from 1970-01-01.
+SELECT
+  address, port, transport, coalesce(name, '') AS name, source_kind, source_name, state,
+  CAST(floor(day / 62) AS BIGINT) AS block,
+  bit_or(CAST(1 AS BIGINT) << (day % 62)) AS days,
+  count(*) AS observations,
+  min(seen) AS first_seen,
+  max(seen) AS last_seen,
+  max(country) AS country, max(asn) AS asn, max(organisation) AS organisation, max(class) AS class, max(tier) AS tier,
+  count(running) AS running_told,
+  count(CASE WHEN running > 0 THEN 1 END) AS serving,
+  sum(running) AS running_models
+FROM (SELECT *, CAST(date_part('epoch', date) AS BIGINT) / 86400 AS day FROM sightings) AS sightings
+GROUP BY address, port, transport, coalesce(name, ''), source_kind, source_name, state, CAST(floor(day / 62) AS BIGINT)

@@ -1,0 +1,16 @@
+-- title: Active and dormant
+-- title.fr: Actifs et dormants
+-- unit: hosts
+-- definition: Active: an endpoint has a model to serve; dormant: it has none, and may still be made to host one. Unknown: no source told.
+-- definition.fr: Actif : un point d'accès a un modèle à servir ; dormant : il n'en a aucun, et peut encore en recevoir. Inconnu : aucune source ne l'a dit.
+-- why: Talos found models ready on 214 of 1,139 servers.
+-- why.fr: Talos a trouvé des modèles prêts sur 214 serveurs parmi 1 139.
+-- share: share = hosts / known
+-- chart: bars activity share
+
+SELECT count(active) AS denominator, count(*) - count(active) AS unknown FROM hosts;
+
+SELECT 'active' AS activity, count(CASE WHEN active THEN 1 END) AS hosts, count(active) AS known, count(*) - count(active) AS unknown FROM hosts
+UNION ALL
+SELECT 'dormant' AS activity, count(CASE WHEN NOT active THEN 1 END) AS hosts, count(NOT active) AS known, count(*) - count(NOT active) AS unknown FROM hosts
+ORDER BY hosts DESC

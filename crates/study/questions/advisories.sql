@@ -1,0 +1,14 @@
+-- title: Published vulnerabilities
+-- title.fr: Vulnérabilités publiées
+-- unit: hosts
+-- definition: Each advisory held against the last version told of each endpoint of its product, with the catalogue of the day. affected, not-affected and unknown are counted apart: no version, or one that cannot be ordered, is unknown. The share is of the product's hosts for which there is an answer. any: hosts affected by at least one.
+-- definition.fr: Chaque avis confronté à la dernière version dite de chaque point d'accès de son produit, avec le catalogue du jour. affected, not-affected et unknown sont comptés à part : sans version, ou si elle ne s'ordonne pas, c'est inconnu. La part est celle des hôtes du produit ayant une réponse. any : hôtes touchés par au moins un avis.
+-- why: Which patch would close most doors.
+-- why.fr: Quel correctif fermerait le plus de portes.
+-- statistic: advisories
+-- share: share = hosts / known
+-- chart: bars advisory share
+
+SELECT count(version) AS denominator, count(*) - count(version) AS unknown FROM endpoints;
+
+SELECT host, product, version, count(*) AS endpoints FROM endpoints GROUP BY host, product, version ORDER BY host, product, version

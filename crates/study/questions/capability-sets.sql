@@ -1,0 +1,22 @@
+-- title: Exact sets of capabilities
+-- title.fr: Ensembles exacts de capacités
+-- unit: hosts
+-- definition: The set of what a host's models can do together, of the hosts of which every word is known.
+-- definition.fr: L'ensemble de ce que savent faire les modèles d'un hôte, pour les hôtes dont chaque mot est connu.
+-- why: Chat with tools and nothing else was the most common published set.
+-- why.fr: La conversation avec outils, sans plus, était l'ensemble publié le plus courant.
+-- share: share = hosts / known
+-- chart: bars capabilities share
+
+SELECT count(CASE WHEN completion IS NOT NULL AND embedding IS NOT NULL AND insertion IS NOT NULL AND thinking IS NOT NULL AND tools IS NOT NULL AND vision IS NOT NULL THEN 1 END) AS denominator, count(CASE WHEN completion IS NOT NULL AND embedding IS NOT NULL AND insertion IS NOT NULL AND thinking IS NOT NULL AND tools IS NOT NULL AND vision IS NOT NULL THEN NULL ELSE 1 END) AS unknown FROM hosts;
+
+WITH labelled AS (
+  SELECT CASE WHEN NOT completion AND NOT embedding AND NOT insertion AND NOT thinking AND NOT tools AND NOT vision THEN 'none'
+      ELSE substr(CASE WHEN completion THEN '+completion' ELSE '' END || CASE WHEN embedding THEN '+embedding' ELSE '' END || CASE WHEN insertion THEN '+insert' ELSE '' END
+        || CASE WHEN thinking THEN '+thinking' ELSE '' END || CASE WHEN tools THEN '+tools' ELSE '' END || CASE WHEN vision THEN '+vision' ELSE '' END, 2) END AS capabilities
+  FROM hosts WHERE completion IS NOT NULL AND embedding IS NOT NULL AND insertion IS NOT NULL AND thinking IS NOT NULL AND tools IS NOT NULL AND vision IS NOT NULL
+)
+SELECT l.capabilities, count(*) AS hosts, max(w.known) AS known, max(w.n) - max(w.known) AS unknown
+FROM labelled AS l CROSS JOIN (SELECT (SELECT count(*) FROM labelled) AS known, count(*) AS n FROM hosts) AS w
+GROUP BY l.capabilities
+ORDER BY hosts DESC, capabilities

@@ -1,0 +1,43 @@
+-- title: What listings are worth
+-- title.fr: Ce que valent les listes
+-- unit: endpoints
+-- definition: Endpoints that an import listed as a product, held against the last scan after the listing: confirmed, it is that product; refuted, it is another or none that is known. unknown: no scan answered after the listing.
+-- definition.fr: Points d'accès qu'un import listait comme un produit, confrontés au dernier scan après la liste : confirmed, c'est ce produit ; refuted, c'en est un autre ou aucun de connu. unknown : aucun scan n'a eu de réponse après.
+-- why: Elsewhere half of what a search engine listed was not what it said.
+-- why.fr: Ailleurs, la moitié de ce que listait un moteur n'était pas ce qu'il disait.
+-- share: share = confirmed / checked
+-- chart: bars source share
+
+SELECT count(CASE WHEN scanned THEN 1 END) AS denominator, count(CASE WHEN scanned THEN NULL ELSE 1 END) AS unknown
+FROM (
+  SELECT l.endpoint, bool_or(p.last_seen > l.listed) AS scanned
+  FROM (SELECT endpoint, min(first_seen) AS listed FROM presence WHERE source_kind = 'import' GROUP BY endpoint) AS l
+  LEFT JOIN presence AS p ON p.endpoint = l.endpoint AND p.source_kind = 'scan' GROUP BY l.endpoint
+) AS c;
+
+WITH listed AS (
+  SELECT p.endpoint, p.source_name AS source, s.product, min(p.first_seen) AS listed
+  FROM presence AS p JOIN said AS s ON s.state = p.state
+  WHERE p.source_kind = 'import' AND s.product IS NOT NULL
+  GROUP BY p.endpoint, p.source_name, s.product
+),
+scans AS (
+  SELECT p.endpoint, p.last_seen, max(s.product) AS product
+  FROM presence AS p JOIN said AS s ON s.state = p.state
+  WHERE p.source_kind = 'scan' GROUP BY p.endpoint, p.last_seen
+),
+last_scan AS (
+  SELECT l.endpoint, l.source, l.product, max(c.last_seen) AS at
+  FROM listed AS l JOIN scans AS c ON c.endpoint = l.endpoint AND c.last_seen > l.listed
+  GROUP BY l.endpoint, l.source, l.product
+)
+SELECT l.source, l.product,
+  count(CASE WHEN c.product = l.product THEN 1 END) AS confirmed,
+  count(a.at) - count(CASE WHEN c.product = l.product THEN 1 END) AS refuted,
+  count(a.at) AS checked,
+  count(*) - count(a.at) AS unknown
+FROM listed AS l
+LEFT JOIN last_scan AS a ON a.endpoint = l.endpoint AND a.source = l.source AND a.product = l.product
+LEFT JOIN scans AS c ON c.endpoint = a.endpoint AND c.last_seen = a.at
+GROUP BY l.source, l.product
+ORDER BY l.source, l.product

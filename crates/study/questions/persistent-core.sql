@@ -1,0 +1,37 @@
+-- title: The persistent core
+-- title.fr: Le noyau persistant
+-- unit: hosts
+-- definition: Hosts seen more often than a threshold: by observations, by different days, and by the share of the window's days. Uptime is the days on which a host was seen, of those from its first to its last. Running models: of the observations that told.
+-- definition.fr: Hôtes vus plus souvent qu'un seuil : en observations, en jours différents, en part des jours de la fenêtre. La présence est la part des jours, du premier au dernier, où l'hôte a été vu. Modèles en mémoire : dans les observations qui le disent.
+-- why: The published core of about 23,000 hosts is, almost surely, the hosts with more than 100 observations; no definition was published.
+-- why.fr: Le noyau publié d'environ 23 000 hôtes est, presque sûrement, celui des hôtes de plus de 100 observations ; aucune définition n'a été publiée.
+-- share: share = hosts / known
+-- ratio: observations_share = observations / observations_known (_yy _xy _xx _n)
+-- chart: bars definition share observations_share
+
+SELECT count(*) AS denominator, CAST(0 AS BIGINT) AS unknown FROM hosts;
+
+WITH whole AS (
+  SELECT count(*) AS n, CAST(sum(observations) AS BIGINT) AS x, CAST(sum(observations * observations) AS DOUBLE) AS xx,
+    max(last_day) - min(first_day) + 1 AS days FROM hosts
+)
+SELECT 'observations' AS definition, CAST({core_observations} AS DOUBLE) AS threshold, count(h.host) AS hosts, max(w.n) AS known, CAST(0 AS BIGINT) AS unknown,
+  CAST(coalesce(sum(h.observations), 0) AS BIGINT) AS observations, max(w.x) AS observations_known,
+  avg(CAST(h.days AS DOUBLE) / (h.last_day - h.first_day + 1)) AS mean_uptime,
+  CAST(sum(h.running_models) AS DOUBLE) / sum(h.running_told) AS mean_running,
+  CAST(coalesce(sum(h.observations * h.observations), 0) AS DOUBLE) AS _yy, CAST(coalesce(sum(h.observations * h.observations), 0) AS DOUBLE) AS _xy, max(w.xx) AS _xx, max(w.n) AS _n
+FROM whole AS w LEFT JOIN hosts AS h ON h.observations > {core_observations}
+UNION ALL
+SELECT 'days' AS definition, CAST({core_days} AS DOUBLE) AS threshold, count(h.host) AS hosts, max(w.n) AS known, CAST(0 AS BIGINT) AS unknown,
+  CAST(coalesce(sum(h.observations), 0) AS BIGINT) AS observations, max(w.x) AS observations_known,
+  avg(CAST(h.days AS DOUBLE) / (h.last_day - h.first_day + 1)) AS mean_uptime,
+  CAST(sum(h.running_models) AS DOUBLE) / sum(h.running_told) AS mean_running,
+  CAST(coalesce(sum(h.observations * h.observations), 0) AS DOUBLE) AS _yy, CAST(coalesce(sum(h.observations * h.observations), 0) AS DOUBLE) AS _xy, max(w.xx) AS _xx, max(w.n) AS _n
+FROM whole AS w LEFT JOIN hosts AS h ON h.days > {core_days}
+UNION ALL
+SELECT 'share-of-window' AS definition, CAST({core_share} AS DOUBLE) AS threshold, count(h.host) AS hosts, max(w.n) AS known, CAST(0 AS BIGINT) AS unknown,
+  CAST(coalesce(sum(h.observations), 0) AS BIGINT) AS observations, max(w.x) AS observations_known,
+  avg(CAST(h.days AS DOUBLE) / (h.last_day - h.first_day + 1)) AS mean_uptime,
+  CAST(sum(h.running_models) AS DOUBLE) / sum(h.running_told) AS mean_running,
+  CAST(coalesce(sum(h.observations * h.observations), 0) AS DOUBLE) AS _yy, CAST(coalesce(sum(h.observations * h.observations), 0) AS DOUBLE) AS _xy, max(w.xx) AS _xx, max(w.n) AS _n
+FROM whole AS w LEFT JOIN hosts AS h ON h.days >= {core_share} * w.days

@@ -1,0 +1,16 @@
+-- title: Products
+-- title.fr: Produits
+-- unit: hosts
+-- definition: The product of each endpoint as last told. A host may have several. Observations are those of the product's endpoints.
+-- definition.fr: Le produit de chaque point d'accès, tel que dit en dernier. Un hôte peut en avoir plusieurs. Les observations sont celles des points d'accès du produit.
+-- why: What to look for, and whose makers to tell.
+-- why.fr: Quoi chercher, et quels éditeurs prévenir.
+-- share: share = hosts / known
+-- chart: bars product share
+
+SELECT count(*) AS denominator, CAST(0 AS BIGINT) AS unknown FROM hosts;
+
+SELECT e.product, count(DISTINCT e.host) AS hosts, max(w.n) AS known, CAST(0 AS BIGINT) AS unknown, count(*) AS endpoints, CAST(sum(e.observations) AS BIGINT) AS observations
+FROM endpoints AS e CROSS JOIN (SELECT count(*) AS n FROM hosts) AS w
+GROUP BY e.product
+ORDER BY hosts DESC, product

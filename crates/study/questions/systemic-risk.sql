@@ -1,0 +1,22 @@
+-- title: What one flaw would touch
+-- title.fr: Ce qu'une faille toucherait
+-- unit: hosts
+-- definition: For each component (family, quantisation, file format, product with version): the share of hosts, networks and countries that have it. cover: the components taken one after the other, each time the one that reaches most hosts not reached yet, until half of the hosts with any component are reached; where the largest ones cannot do it in fewer, the number is proved the smallest.
+-- definition.fr: Pour chaque composant (famille, quantification, format de fichier, product et version) : la part des hôtes, réseaux et pays qui l'ont. cover : les composants pris l'un après l'autre, chaque fois celui qui atteint le plus d'hôtes nouveaux, jusqu'à la moitié des hôtes ; quand les plus grands ne peuvent faire moins, le nombre est prouvé minimal.
+-- why: Hundreds of thousands of servers run the same few parts: one flaw away from falling together.
+-- why.fr: Des centaines de milliers de serveurs tournent avec les mêmes pièces : une faille les ferait tomber ensemble.
+-- statistic: systemic
+-- share: share = hosts / known
+-- chart: bars component share
+
+SELECT count(*) AS denominator, CAST(0 AS BIGINT) AS unknown FROM hosts;
+
+SELECT DISTINCT c.kind, c.component, c.host, h.asn, h.country
+FROM (
+  SELECT 'family' AS kind, family AS component, host FROM shelves WHERE family IS NOT NULL
+  UNION ALL SELECT 'quantisation' AS kind, quantisation AS component, host FROM shelves WHERE quantisation IS NOT NULL
+  UNION ALL SELECT 'format' AS kind, format AS component, host FROM shelves WHERE format IS NOT NULL
+  UNION ALL SELECT 'version' AS kind, product || ' ' || version AS component, host FROM endpoints WHERE version IS NOT NULL
+) AS c
+JOIN hosts AS h ON h.host = c.host
+ORDER BY c.kind, c.component, c.host

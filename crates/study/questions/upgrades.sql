@@ -1,0 +1,29 @@
+-- title: Upgrades in place
+-- title.fr: Mises à jour sur place
+-- unit: endpoints
+-- definition: Endpoints that told one version and later another, of the same product, both in that product's own order of versions. The denominator is the endpoints of which a version was told on two different days.
+-- definition.fr: Points d'accès ayant dit une version puis une autre, du même produit, dans l'ordre des versions de ce produit. Le dénominateur : ceux dont une version a été dite deux jours différents.
+-- why: Another study found that 0.43 to 2.90 % of exposed hosts upgrade in place over a year.
+-- why.fr: Une autre étude trouve que 0,43 à 2,90 % des hôtes exposés se mettent à jour sur place en un an.
+-- statistic: upgrades
+-- chart: bars change share
+
+SELECT count(CASE WHEN told > 1 THEN 1 END) AS denominator, count(CASE WHEN told <= 1 THEN 1 END) AS unknown
+FROM (
+  SELECT e.endpoint, coalesce(sum(d.days), 0) AS told FROM endpoints AS e
+  LEFT JOIN (
+    SELECT p.endpoint, bit_count(bit_or(p.days)) AS days FROM presence AS p JOIN said AS s ON s.state = p.state AND s.version IS NOT NULL GROUP BY p.endpoint, p.block
+  ) AS d ON d.endpoint = e.endpoint
+  GROUP BY e.endpoint
+) AS t;
+
+WITH told AS (
+  SELECT p.endpoint, s.product, s.version, min(p.first_seen) AS first_seen, max(p.last_seen) AS last_seen
+  FROM presence AS p JOIN said AS s ON s.state = p.state
+  WHERE s.version IS NOT NULL AND s.product IS NOT NULL
+  GROUP BY p.endpoint, s.product, s.version
+),
+changed AS (SELECT endpoint FROM told GROUP BY endpoint HAVING count(*) > 1)
+SELECT t.endpoint, t.product, t.version, t.first_seen
+FROM told AS t JOIN changed AS c ON c.endpoint = t.endpoint
+ORDER BY t.endpoint, t.first_seen, t.version

@@ -1,0 +1,157 @@
+//! How sure a share is: intervals of 95 %.
+
+/// The 97.5 % point of the standard normal distribution.
+const Z: f64 = 1.959_963_984_540_054;
+
+/// Lower and upper bound.
+pub type Interval = (f64, f64);
+
+/// Wilson's score interval (E. B. Wilson, 1927) of `part` of `whole` that were drawn independently.
+#[must_use]
+pub fn wilson(part: f64, whole: f64) -> Option<Interval> {
+    if whole <= 0.0 || !(0.0..=whole).contains(&part) {
+        return None;
+    }
+    Some(score(part / whole, whole))
+}
+
+fn score(p: f64, n: f64) -> Interval {
+    let z2 = Z * Z;
+    let middle = (p + z2 / (2.0 * n)) / (1.0 + z2 / n);
+    let half = Z / (1.0 + z2 / n) * (p * (1.0 - p) / n + z2 / (4.0 * n * n)).sqrt();
+    ((middle - half).max(0.0), (middle + half).min(1.0))
+}
+
+/// What is needed of a ratio of two sums over hosts: of y, of which x is the whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Sums {
+    /// Sum of y.
+    pub y: f64,
+    /// Sum of x.
+    pub x: f64,
+    /// Sum of y².
+    pub yy: f64,
+    /// Sum of xy.
+    pub xy: f64,
+    /// Sum of x².
+    pub xx: f64,
+    /// Number of hosts.
+    pub n: f64,
+}
+
+impl Sums {
+    /// The standard error of y/x when hosts are drawn, by linearisation of the ratio (Cochran, Sampling Techniques, 1977, 6.4): what a
+    /// bootstrap over hosts comes to.
+    #[must_use]
+    pub fn standard_error(&self) -> Option<f64> {
+        if self.n < 2.0 || self.x <= 0.0 {
+            return None;
+        }
+        let p = self.y / self.x;
+        let residuals = (self.yy - 2.0 * p * self.xy + p * p * self.xx).max(0.0);
+        Some((residuals * self.n / (self.n - 1.0)).sqrt() / self.x)
+    }
+
+    /// Wilson's interval with the number of independent draws that have the same standard error (Korn and Graubard, 1998): it stays
+    /// within 0 and 1 and is not symmetric near them.
+    #[must_use]
+    pub fn interval(&self) -> Option<Interval> {
+        let p = self.y / self.x;
+        if !(0.0..=1.0).contains(&p) {
+            return None;
+        }
+        let error = self.standard_error()?;
+        let draws = if error > 0.0 && p > 0.0 && p < 1.0 {
+            (p * (1.0 - p) / (error * error)).min(self.n)
+        } else {
+            // Nothing varies: as many as there are hosts, weighted unevenly as they are (Kish).
+            self.x * self.x / self.xx.max(f64::MIN_POSITIVE)
+        };
+        Some(score(p, draws))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn near(a: f64, b: f64, within: f64) {
+        assert!((a - b).abs() <= within, "{a} against {b}");
+    }
+
+    #[test]
+    fn wilson_is_as_tabled() {
+        // Newcombe, Statistics in Medicine 17 (1998), table I, method 3.
+        for (part, whole, low, high) in [
+            (81.0, 263.0, 0.2553, 0.3662),
+            (15.0, 148.0, 0.0624, 0.1605),
+            (0.0, 20.0, 0.0, 0.1611),
+            (1.0, 29.0, 0.0061, 0.1718),
+        ] {
+            let (l, h) = wilson(part, whole).expect("an interval");
+            near(l, low, 0.00006);
+            near(h, high, 0.00006);
+        }
+        assert_eq!(wilson(0.0, 0.0), None);
+        assert_eq!(wilson(3.0, 2.0), None);
+    }
+
+    #[test]
+    fn a_ratio_of_single_draws_is_a_share() {
+        let sums = Sums {
+            y: 81.0,
+            x: 263.0,
+            yy: 81.0,
+            xy: 81.0,
+            xx: 263.0,
+            n: 263.0,
+        };
+        let (low, high) = sums.interval().expect("an interval");
+        let (l, h) = wilson(81.0, 263.0).expect("an interval");
+        near(low, l, 0.001);
+        near(high, h, 0.001);
+    }
+
+    #[test]
+    fn linearisation_is_what_resampling_hosts_gives() {
+        // Hosts with very uneven numbers of observations, as they are.
+        let mut state = 7_u64;
+        let mut next = move || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as f64 / f64::from(1_u32 << 31)
+        };
+        let hosts: Vec<(f64, f64)> = (0..2000)
+            .map(|_| {
+                let x = (1.0 / (next() + 0.004)).floor().max(1.0);
+                let y = if next() < 0.3 { x } else { (x * 0.1).floor() };
+                (x, y)
+            })
+            .collect();
+        let sums = hosts.iter().fold(Sums::default(), |s, (x, y)| Sums {
+            y: s.y + y,
+            x: s.x + x,
+            yy: s.yy + y * y,
+            xy: s.xy + x * y,
+            xx: s.xx + x * x,
+            n: s.n + 1.0,
+        });
+        let mut shares: Vec<f64> = (0..2000)
+            .map(|_| {
+                let (mut x, mut y) = (0.0, 0.0);
+                for _ in 0..hosts.len() {
+                    let host = hosts[((next() * hosts.len() as f64) as usize).min(hosts.len() - 1)];
+                    x += host.0;
+                    y += host.1;
+                }
+                y / x
+            })
+            .collect();
+        shares.sort_by(f64::total_cmp);
+        let mean = shares.iter().sum::<f64>() / shares.len() as f64;
+        let spread = (shares.iter().map(|share| (share - mean).powi(2)).sum::<f64>() / shares.len() as f64).sqrt();
+        near(sums.standard_error().expect("an error") / spread, 1.0, 0.08);
+        let (low, high) = sums.interval().expect("an interval");
+        near(low, shares[50], spread * 0.4);
+        near(high, shares[1949], spread * 0.4);
+    }
+}

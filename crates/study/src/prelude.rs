@@ -1,0 +1,149 @@
+//! The tables that the questions stand on, made once from the lake's: SQL of its own, in the order of its files.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Int64Array, RecordBatch, StringArray};
+use datafusion::arrow::datatypes::{DataType, Field, Schema};
+use datafusion::datasource::MemTable;
+use datafusion::prelude::SessionContext;
+use include_dir::{Dir, include_dir};
+
+use crate::statistics::Longs;
+use crate::{Engine, Error, Options};
+
+static FILES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/prelude");
+
+/// A table of the prelude and the SQL that makes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// The table's name.
+    pub table: String,
+    /// Its SQL, with the options put in.
+    pub sql: String,
+}
+
+/// Every table in the order in which they are made. `months` follows `presence` and is made without SQL.
+#[must_use]
+pub fn steps(options: &Options) -> Vec<Step> {
+    let mut files: Vec<_> = FILES.files().collect();
+    files.sort_by_key(|file| file.path());
+    files
+        .into_iter()
+        .filter_map(|file| {
+            let stem = file.path().file_stem()?.to_str()?;
+            let (_, table) = stem.split_once('-')?;
+            Some(Step {
+                table: table.to_owned(),
+                sql: options.fill(file.contents_utf8()?),
+            })
+        })
+        .collect()
+}
+
+/// The tables that hosts can be left out of, and those that say nothing of single hosts.
+const OF_HOSTS: [&str; 4] = ["hosts", "endpoints", "presence", "shelves"];
+const SHARED: [&str; 4] = ["models", "said", "months", "unrecognised"];
+
+/// The tables of the questions.
+pub(crate) struct Prelude {
+    /// With every host.
+    pub(crate) all: SessionContext,
+    /// Without the suspects; `None`: there are none.
+    pub(crate) without_suspects: Option<SessionContext>,
+    /// Days from 1970 of the first and the last day seen.
+    pub(crate) window: (i64, i64),
+}
+
+impl Prelude {
+    /// Makes them. `told` hears the name of each table before it is made.
+    pub(crate) async fn make(engine: &Engine, options: &Options, told: &mut dyn FnMut(&str)) -> Result<Self, Error> {
+        let context = engine.context().clone();
+        for step in steps(options) {
+            told(&step.table);
+            if step.table == "sightings" {
+                // A view: it is read once.
+                let view = context.sql(&step.sql).await?.into_view();
+                context.register_table(step.table.as_str(), view)?;
+                continue;
+            }
+            keep(&context, &context, &step.table, &step.sql).await?;
+        }
+        let window = context
+            .sql("SELECT min(first_day) AS first_day, max(last_day) AS last_day, count(CASE WHEN suspect THEN 1 END) AS suspects FROM hosts")
+            .await?
+            .collect()
+            .await?;
+        let one = |name: &str| -> Result<Option<i64>, Error> {
+            match window.first() {
+                Some(batch) if batch.num_rows() > 0 => Ok(Longs::of(batch, name)?.get(0)),
+                _ => Ok(None),
+            }
+        };
+        let days = (one("first_day")?.unwrap_or(0), one("last_day")?.unwrap_or(0));
+        context.register_table("months", Arc::new(months(days)?))?;
+        let without_suspects = if one("suspects")?.unwrap_or(0) > 0 {
+            told("without suspects");
+            let other = engine.bare();
+            for table in OF_HOSTS {
+                let sql = match table {
+                    "hosts" => "SELECT * FROM hosts WHERE suspect IS NOT TRUE".to_owned(),
+                    table => format!("SELECT t.* FROM {table} AS t JOIN hosts AS h ON h.host = t.host WHERE h.suspect IS NOT TRUE"),
+                };
+                keep(&context, &other, table, &sql).await?;
+            }
+            for table in SHARED {
+                other.register_table(table, context.table_provider(table).await?)?;
+            }
+            Some(other)
+        } else {
+            None
+        };
+        Ok(Self {
+            all: context,
+            without_suspects,
+            window: days,
+        })
+    }
+}
+
+/// Answers in one session and keeps the rows as a table of another.
+async fn keep(from: &SessionContext, to: &SessionContext, table: &str, sql: &str) -> Result<(), Error> {
+    let frame = from.sql(sql).await?;
+    let schema = Arc::new(frame.schema().as_arrow().clone());
+    let parts = frame.collect_partitioned().await?;
+    // What the plan promises never to be NULL is not promised by rows of another session.
+    let schema = parts.iter().flatten().next().map_or(schema, RecordBatch::schema);
+    to.register_table(table, Arc::new(MemTable::try_new(schema, parts)?))?;
+    Ok(())
+}
+
+/// A row per calendar month and block of days of a window: the bits of the block that lie in the month.
+fn months((first, last): (i64, i64)) -> Result<MemTable, Error> {
+    const BLOCK: i64 = crate::statistics::BLOCK;
+    let mut rows: Vec<(String, i64, i64)> = Vec::new();
+    // A window of more than a thousand years is a clock gone wrong, and is drawn without months.
+    for day in first..=last.min(first + 366_000) {
+        let Some(date) = chrono::DateTime::from_timestamp(day * 86_400, 0) else { continue };
+        let month = date.format("%Y-%m").to_string();
+        let (block, bit) = (day.div_euclid(BLOCK), 1_i64 << day.rem_euclid(BLOCK));
+        match rows.last_mut() {
+            Some((name, of, mask)) if *name == month && *of == block => *mask |= bit,
+            _ => rows.push((month, block, bit)),
+        }
+    }
+    let schema = Arc::new(Schema::new(vec![
+        Field::new("month", DataType::Utf8, true),
+        Field::new("block", DataType::Int64, true),
+        Field::new("mask", DataType::Int64, true),
+    ]));
+    let batch = RecordBatch::try_new(
+        Arc::clone(&schema),
+        vec![
+            Arc::new(rows.iter().map(|(month, _, _)| Some(month.as_str())).collect::<StringArray>()),
+            Arc::new(rows.iter().map(|(_, block, _)| *block).collect::<Int64Array>()),
+            Arc::new(rows.iter().map(|(_, _, mask)| *mask).collect::<Int64Array>()),
+        ],
+    )
+    .map_err(|error| Error::Query(error.to_string()))?;
+    Ok(MemTable::try_new(schema, vec![vec![batch]])?)
+}

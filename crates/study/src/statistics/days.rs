@@ -1,0 +1,159 @@
+//! Churn and gaps: from the days on which each host was seen, a bit for each.
+
+use std::collections::BTreeMap;
+
+use datafusion::arrow::array::RecordBatch;
+use serde_json::{Value, json};
+
+use super::Longs;
+use crate::Error;
+use crate::interval::{Sums, wilson};
+use crate::rows::Rows;
+
+/// Days of a block, as in the prelude.
+pub(crate) const BLOCK: i64 = 62;
+
+/// Calls back with the days of each host, ascending. The rows are sorted by host and block.
+fn each_host(batches: &[RecordBatch], mut tell: impl FnMut(&[i64])) -> Result<(), Error> {
+    let (mut host_now, mut days) = (None, Vec::new());
+    for batch in batches {
+        let (host, block, bits) = (Longs::of(batch, "host")?, Longs::of(batch, "block")?, Longs::of(batch, "days")?);
+        for row in 0..batch.num_rows() {
+            let (Some(host), Some(block), Some(bits)) = (host.get(row), block.get(row), bits.get(row)) else { continue };
+            if host_now != Some(host) {
+                if !days.is_empty() {
+                    tell(&days);
+                }
+                days.clear();
+                host_now = Some(host);
+            }
+            days.extend((0..BLOCK).filter(|bit| bits >> bit & 1 == 1).map(|bit| block * BLOCK + bit));
+        }
+    }
+    if !days.is_empty() {
+        tell(&days);
+    }
+    Ok(())
+}
+
+/// The days between one appearance and the next.
+pub(super) fn gaps(batches: &[RecordBatch]) -> Result<Rows, Error> {
+    const NAMES: [&str; 5] = ["1", "2-3", "4-7", "8-30", ">30"];
+    let mut sums = [Sums::default(); 5];
+    let (mut all, mut squares, mut hosts, mut lengths) = (0.0, 0.0, 0.0, BTreeMap::<i64, u64>::new());
+    each_host(batches, |days| {
+        let mut counts = [0.0; 5];
+        for pair in days.windows(2) {
+            let gap = pair[1] - pair[0];
+            *lengths.entry(gap).or_default() += 1;
+            let at = match gap {
+                ..=1 => 0,
+                2..=3 => 1,
+                4..=7 => 2,
+                8..=30 => 3,
+                _ => 4,
+            };
+            counts[at] += 1.0;
+        }
+        let x: f64 = counts.iter().sum();
+        if x > 0.0 {
+            all += x;
+            squares += x * x;
+            hosts += 1.0;
+            for (sums, y) in sums.iter_mut().zip(counts) {
+                sums.y += y;
+                sums.yy += y * y;
+                sums.xy += x * y;
+            }
+        }
+    })?;
+    let median = middle(&lengths);
+    let mut rows = Rows::with(&["days", "gaps", "share", "share_low", "share_high", "median_of_all"]);
+    for (name, sums) in NAMES.into_iter().zip(sums) {
+        if all <= 0.0 || sums.y <= 0.0 {
+            continue;
+        }
+        let sums = Sums {
+            x: all,
+            xx: squares,
+            n: hosts,
+            ..sums
+        };
+        let (low, high) = sums.interval().map_or((Value::Null, Value::Null), |(low, high)| (json!(low), json!(high)));
+        rows.rows
+            .push(vec![json!(name), json!(sums.y as i64), json!(sums.y / all), low, high, json!(median)]);
+    }
+    Ok(rows)
+}
+
+fn middle(counts: &BTreeMap<i64, u64>) -> Option<i64> {
+    let half = counts.values().sum::<u64>().div_ceil(2);
+    let mut met = 0;
+    counts.iter().find_map(|(value, count)| {
+        met += count;
+        (met >= half && half > 0).then_some(*value)
+    })
+}
+
+/// Who came, stayed, went and returned, by week of the window.
+pub(super) fn churn(batches: &[RecordBatch], (first, last): (i64, i64)) -> Result<Rows, Error> {
+    #[derive(Clone, Copy, Default)]
+    struct Week {
+        hosts: i64,
+        new: i64,
+        returned: i64,
+        stayed: i64,
+        left: i64,
+    }
+    let count = usize::try_from((last - first).max(0) / 7 + 1).unwrap_or(1);
+    let mut weeks = vec![Week::default(); count];
+    each_host(batches, |days| {
+        let mut before: Option<usize> = None;
+        for day in days {
+            let Ok(week) = usize::try_from((day - first).max(0) / 7) else { continue };
+            if before == Some(week) || week >= count {
+                continue;
+            }
+            weeks[week].hosts += 1;
+            match before {
+                None => weeks[week].new += 1,
+                Some(last) if last + 1 == week => weeks[week].stayed += 1,
+                Some(_) => weeks[week].returned += 1,
+            }
+            if let Some(last) = before
+                && last + 1 < week
+            {
+                weeks[last + 1].left += 1;
+            }
+            before = Some(week);
+        }
+        if let Some(last) = before
+            && last + 1 < count
+        {
+            weeks[last + 1].left += 1;
+        }
+    })?;
+    let mut rows = Rows::with(&["week", "hosts", "new", "returned", "stayed", "left", "known", "share", "share_low", "share_high"]);
+    for (at, week) in weeks.iter().enumerate() {
+        let known = week.stayed + week.left;
+        let (share, low, high) = match (at, wilson(week.stayed as f64, known as f64)) {
+            (1.., Some((low, high))) => (json!(week.stayed as f64 / known as f64), json!(low), json!(high)),
+            _ => (Value::Null, Value::Null, Value::Null),
+        };
+        // Of the first week it is not known who was there before.
+        let told = |count: i64| if at == 0 { Value::Null } else { json!(count) };
+        rows.rows.push(vec![
+            json!(at),
+            json!(week.hosts),
+            json!(week.new),
+            told(week.returned),
+            told(week.stayed),
+            told(week.left),
+            told(known),
+            share,
+            low,
+            high,
+        ]);
+    }
+    Ok(rows)
+}

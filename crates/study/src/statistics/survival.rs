@@ -1,0 +1,98 @@
+//! Kaplan and Meier's estimate (1958) with Greenwood's variance, its interval on the scale of log(-log S) (Kalbfleisch and Prentice).
+
+use std::collections::BTreeMap;
+
+use datafusion::arrow::array::RecordBatch;
+use serde_json::{Value, json};
+
+use super::{Flags, Longs};
+use crate::Error;
+use crate::rows::Rows;
+
+/// After how many days the curve is told; between them it is drawn through.
+const TOLD: [i64; 12] = [1, 2, 3, 7, 14, 30, 60, 90, 120, 180, 240, 300];
+
+pub(super) fn survival(batches: &[RecordBatch]) -> Result<Rows, Error> {
+    // By days lived: how many went then, how many were last seen then and may still be there.
+    let mut lives: BTreeMap<i64, (f64, f64)> = BTreeMap::new();
+    for batch in batches {
+        let (lived, gone, hosts) = (Longs::of(batch, "lived")?, Flags::of(batch, "gone")?, Longs::of(batch, "hosts")?);
+        for row in 0..batch.num_rows() {
+            if let (Some(lived), Some(gone), Some(hosts)) = (lived.get(row), gone.get(row), hosts.get(row)) {
+                let entry = lives.entry(lived).or_default();
+                if gone {
+                    entry.0 += hosts as f64;
+                } else {
+                    entry.1 += hosts as f64;
+                }
+            }
+        }
+    }
+    let mut rows = Rows::with(&["days", "share", "share_low", "share_high", "at_risk", "gone"]);
+    let longest = lives.keys().next_back().copied().unwrap_or(-1);
+    for days in TOLD.into_iter().filter(|days| *days <= longest + 1) {
+        let mut at_risk: f64 = lives.values().map(|(gone, censored)| gone + censored).sum();
+        let (mut share, mut greenwood, mut all_gone) = (1.0, 0.0, 0.0);
+        for (gone, censored) in lives.range(..days).map(|(_, ends)| *ends) {
+            if at_risk > 0.0 {
+                share *= 1.0 - gone / at_risk;
+            }
+            if at_risk > gone {
+                greenwood += gone / (at_risk * (at_risk - gone));
+            }
+            at_risk -= gone + censored;
+            all_gone += gone;
+        }
+        let (low, high) = interval(share, greenwood);
+        rows.rows.push(vec![json!(days), json!(share), low, high, json!(at_risk as i64), json!(all_gone as i64)]);
+    }
+    Ok(rows)
+}
+
+fn interval(share: f64, greenwood: f64) -> (Value, Value) {
+    if share <= 0.0 || share >= 1.0 {
+        return (Value::Null, Value::Null);
+    }
+    let error = greenwood.sqrt() / share.ln().abs();
+    let bound = |z: f64| json!(share.powf((z * error).exp()));
+    (bound(1.959_963_984_540_054), bound(-1.959_963_984_540_054))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use datafusion::arrow::array::{BooleanArray, Int64Array};
+    use datafusion::arrow::datatypes::{DataType, Field, Schema};
+
+    use super::*;
+
+    #[test]
+    fn it_is_the_textbook_estimate() {
+        // Of ten: one goes on day 1, one is last seen on day 2, two go on day 6, the rest are last seen on day 9.
+        let schema = Schema::new(vec![
+            Field::new("lived", DataType::Int64, false),
+            Field::new("gone", DataType::Boolean, false),
+            Field::new("hosts", DataType::Int64, false),
+        ]);
+        let batch = RecordBatch::try_new(
+            Arc::new(schema),
+            vec![
+                Arc::new(Int64Array::from(vec![1, 2, 6, 9])),
+                Arc::new(BooleanArray::from(vec![true, false, true, false])),
+                Arc::new(Int64Array::from(vec![1, 1, 2, 6])),
+            ],
+        )
+        .expect("a batch");
+        let rows = survival(&[batch]).expect("rows");
+        let at = |days: i64| rows.rows.iter().find(|row| row[0] == days).expect("a row").clone();
+        assert_eq!(at(1)[1], 1.0);
+        assert_eq!(at(2)[1], 0.9);
+        // 0.9 times (1 - 2/8).
+        assert!((at(7)[1].as_f64().expect("a share") - 0.675).abs() < 1e-12);
+        assert_eq!(at(7)[4], 6, "at risk");
+        // exp(±1.96 · sqrt(1/90 + 2/48) / |ln 0.675|): worked out by hand.
+        assert!((at(7)[2].as_f64().expect("low") - 0.2913).abs() < 0.0005, "{:?}", at(7));
+        assert!((at(7)[3].as_f64().expect("high") - 0.8817).abs() < 0.0005, "{:?}", at(7));
+    }
+}

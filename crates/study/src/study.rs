@@ -1,0 +1,167 @@
+//! A study: the questions asked of a lake, their shares and how sure they are.
+
+use serde::Serialize;
+use serde_json::Value;
+use vigie_assess::Knowledge;
+use vigie_lake::Lake;
+
+use crate::interval::{Sums, wilson};
+use crate::prelude::Prelude;
+use crate::question::{Question, Share};
+use crate::rows::Rows;
+use crate::statistics::{Given, Longs, compute};
+use crate::{Engine, Error, Limits, Options};
+
+/// A question's answer.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Answered {
+    /// Of how many it is known: hosts, unless the question's unit says otherwise.
+    pub denominator: i64,
+    /// Of how many it is not.
+    pub unknown: i64,
+    /// The rows. `share` has its 95 % interval in `share_low` and `share_high`, and so has every other share.
+    pub rows: Rows,
+}
+
+/// A question with its answers.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// The question.
+    pub question: &'static Question,
+    /// The SQL of the denominator and of the rows, with the options put in.
+    pub sql: (String, String),
+    /// With every host.
+    pub all: Answered,
+    /// Without the suspects; `None`: there are none.
+    pub without_suspects: Option<Answered>,
+    /// Seconds that it took.
+    pub seconds: f64,
+}
+
+/// A lake made ready for questions.
+pub struct Study<'a> {
+    knowledge: &'a Knowledge,
+    options: Options,
+    prelude: Prelude,
+}
+
+impl std::fmt::Debug for Study<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Study").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+impl<'a> Study<'a> {
+    /// Opens a lake as it is now and makes the tables that the questions share. `told` hears what is being made.
+    ///
+    /// # Errors
+    ///
+    /// A lake that cannot be read.
+    pub async fn open(lake: &Lake, knowledge: &'a Knowledge, options: Options, limits: Limits, told: &mut dyn FnMut(&str)) -> Result<Self, Error> {
+        let engine = Engine::open(lake, limits).await?;
+        let prelude = Prelude::make(&engine, &options, told).await?;
+        Ok(Self {
+            knowledge,
+            options,
+            prelude,
+        })
+    }
+
+    /// Days from 1970 of the first and the last day that anything was seen.
+    #[must_use]
+    pub fn window(&self) -> (i64, i64) {
+        self.prelude.window
+    }
+
+    /// The options.
+    #[must_use]
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// DataFusion's session with the tables of the prelude, for measurements.
+    #[must_use]
+    pub fn context(&self) -> &datafusion::prelude::SessionContext {
+        &self.prelude.all
+    }
+
+    /// Answers one question.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be answered: the SQL is ours, so the lake or the memory is at fault.
+    pub async fn answer(&self, question: &'static Question) -> Result<Entry, Error> {
+        let begun = std::time::Instant::now();
+        let sql = (self.options.fill(&question.whole), self.options.fill(&question.rows));
+        let all = self.ask(&self.prelude.all, question, &sql).await?;
+        let without_suspects = match &self.prelude.without_suspects {
+            Some(context) => Some(self.ask(context, question, &sql).await?),
+            None => None,
+        };
+        Ok(Entry {
+            question,
+            sql,
+            all,
+            without_suspects,
+            seconds: begun.elapsed().as_secs_f64(),
+        })
+    }
+
+    async fn ask(&self, context: &datafusion::prelude::SessionContext, question: &Question, sql: &(String, String)) -> Result<Answered, Error> {
+        let whole = context.sql(&sql.0).await?.collect().await?;
+        let count = |name: &str| -> Result<i64, Error> {
+            match whole.iter().find(|batch| batch.num_rows() > 0) {
+                Some(batch) => Ok(Longs::of(batch, name)?.get(0).unwrap_or(0)),
+                None => Ok(0),
+            }
+        };
+        let (denominator, unknown) = (count("denominator")?, count("unknown")?);
+        let batches = context.sql(&sql.1).await?.collect().await?;
+        let mut rows = match &question.statistic {
+            None => Rows::read(&batches)?,
+            Some(name) => {
+                let given = Given {
+                    knowledge: self.knowledge,
+                    denominator,
+                    window: self.prelude.window,
+                };
+                compute(name, &batches, &given)?
+            }
+        };
+        for share in &question.shares {
+            add_share(&mut rows, share);
+        }
+        rows.drop_hidden();
+        Ok(Answered { denominator, unknown, rows })
+    }
+}
+
+/// Adds a share and its interval behind its numerator's denominator, or the last of its counts.
+fn add_share(rows: &mut Rows, share: &Share) {
+    let names = [share.name.clone(), format!("{}_low", share.name), format!("{}_high", share.name)];
+    rows.insert(&share.whole.clone(), &names, |rows, row| {
+        let (Some(part), Some(whole)) = (rows.number(row, &share.part), rows.number(row, &share.whole)) else {
+            return vec![Value::Null; 3];
+        };
+        if whole <= 0.0 {
+            return vec![Value::Null; 3];
+        }
+        let interval = match &share.sums {
+            None => wilson(part, whole),
+            Some([yy, xy, xx, n]) => {
+                let sum = |name: &String| rows.number(row, name).unwrap_or(0.0);
+                Sums {
+                    y: part,
+                    x: whole,
+                    yy: sum(yy),
+                    xy: sum(xy),
+                    xx: sum(xx),
+                    n: sum(n),
+                }
+                .interval()
+            }
+        };
+        let bound = |pick: fn((f64, f64)) -> f64| interval.map_or(Value::Null, |interval| pick(interval).into());
+        vec![(part / whole).into(), bound(|(low, _)| low), bound(|(_, high)| high)]
+    });
+}

@@ -1,0 +1,77 @@
+//! A population whose truth is known: the study finds every planted figure.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use vigie_assess::Knowledge;
+use vigie_fleet::{Census, Planted};
+use vigie_lake::Lake;
+use vigie_study::{Answered, Limits, Options, Question, Study};
+
+/// A population in a new lake.
+async fn planted(seed: u64, scale: f64) -> (tempfile::TempDir, Lake, Census) {
+    let census = Census::plan(seed, scale);
+    let dir = tempfile::tempdir().expect("a folder");
+    let lake = Lake::open_or_create(dir.path().join("lake")).await.expect("a lake");
+    // A week at a time: fewer commits, the same lake.
+    for week in (0..census.days()).collect::<Vec<_>>().chunks(7) {
+        let batch: Vec<_> = week.iter().flat_map(|day| census.day(*day)).collect();
+        let done = lake.append(&batch).await.expect("appended");
+        assert_eq!(done.observations, batch.len());
+    }
+    (dir, lake, census)
+}
+
+/// What stands where a planted figure should; `None`: there is no such row or column.
+fn found<'a>(answers: &'a BTreeMap<&str, Answered>, figure: &Planted) -> Option<Value> {
+    let answer = answers.get(figure.question)?;
+    match figure.field.as_str() {
+        "denominator" => return Some(answer.denominator.into()),
+        "unknown" if figure.row.is_empty() => return Some(answer.unknown.into()),
+        _ => {}
+    }
+    let rows = &answer.rows;
+    let row = rows.rows.iter().find(|row| {
+        figure
+            .row
+            .iter()
+            .all(|(name, value)| rows.column(name).is_some_and(|at| row[at] == *value))
+    })?;
+    Some(row[rows.column(&figure.field)?].clone())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_planted_figure_is_found() {
+    let (_dir, lake, census) = planted(7, 0.01).await;
+    let knowledge = Knowledge::embedded();
+    let study = Study::open(&lake, &knowledge, Options::default(), Limits::default(), &mut |_| {})
+        .await
+        .expect("opened");
+    let mut answers: BTreeMap<&str, Answered> = BTreeMap::new();
+    for question in Question::all() {
+        let entry = study.answer(question).await.unwrap_or_else(|error| panic!("{}: {error}", question.id));
+        let without = entry.without_suspects.expect("some hosts are suspects");
+        assert!(without.denominator <= entry.all.denominator, "{}", question.id);
+        answers.insert(&question.id, entry.all);
+    }
+    let truth = census.truth();
+    assert!(truth.len() > 400, "{} figures", truth.len());
+    let mut wrong = Vec::new();
+    for figure in &truth {
+        let found = found(&answers, figure);
+        let same = match (&found, &figure.value) {
+            // Sums of floats depend on their order in the last bits.
+            (Some(Value::Number(a)), Value::Number(b)) => {
+                let (a, b) = (a.as_f64().expect("a number"), b.as_f64().expect("a number"));
+                (a - b).abs() <= 1e-12 * b.abs().max(1.0)
+            }
+            (found, value) => found.as_ref() == Some(value),
+        };
+        // A row that is not there is a count of none.
+        let none = found.is_none() && figure.value == 0;
+        if !same && !none {
+            wrong.push(format!("{} {:?} {}: planted {}, found {found:?}", figure.question, figure.row, figure.field, figure.value));
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {} figures:\n{}", wrong.len(), truth.len(), wrong.join("\n"));
+}
