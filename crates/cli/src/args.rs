@@ -44,6 +44,11 @@ pub(crate) enum Verb {
     /// NULL means unknown where a column has a _why beside it.
     #[cfg(feature = "study")]
     Sql(SqlArgs),
+    /// Answer the study's questions: how many, where, what they can do, what one flaw would touch.
+    ///
+    /// Without ids: every question. With --out it writes the document: one HTML file, Markdown, JSON, and a CSV file per table.
+    #[cfg(feature = "study")]
+    Study(Box<StudyArgs>),
     /// The upkeep of the lake: its files, compaction, and forgetting.
     #[cfg(feature = "study")]
     Lake(LakeArgs),
@@ -57,6 +62,11 @@ pub(crate) enum Verb {
     /// Raise simulated servers on loopback until interrupted.
     #[cfg(feature = "demo")]
     Fleet(FleetArgs),
+    /// Write a simulated population of hosts over months into a lake, to try a study on.
+    ///
+    /// Its shares follow the published ones, its addresses are nobody's, and what a study must find is known.
+    #[cfg(feature = "demo")]
+    Population(PopulationArgs),
     /// Print a completion script for a shell.
     Completions(CompletionsArgs),
     /// Write the man pages into a folder.
@@ -296,6 +306,96 @@ pub(crate) struct SqlArgs {
 
 #[cfg(feature = "study")]
 #[derive(Clone, Debug, Args)]
+pub(crate) struct StudyArgs {
+    /// The questions, by id; none: all of them. --list names them.
+    pub(crate) questions: Vec<String>,
+    #[command(flatten)]
+    pub(crate) lake: LakeDir,
+    /// List the questions and end.
+    #[arg(long)]
+    pub(crate) list: bool,
+    /// Write the document into this folder: study.html, study.md, study.json, tables/*.csv.
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// The form on standard output, where no document is written.
+    #[arg(short = 'F', long, default_value = "table")]
+    pub(crate) format: TableOrJson,
+    /// The language of the document and of the tables.
+    #[arg(long, default_value = "en")]
+    pub(crate) lang: LangArg,
+    /// Put published figures beside this lake's.
+    #[arg(long, value_name = "WHAT")]
+    pub(crate) compare: Option<CompareArg>,
+    /// With --compare: what was planted, as vigie population --truth wrote it.
+    #[arg(long, value_name = "FILE", requires = "compare")]
+    pub(crate) planted: Option<PathBuf>,
+    /// Only observations from this day on (UTC).
+    #[arg(long, value_name = "DATE")]
+    pub(crate) since: Option<chrono::NaiveDate>,
+    /// Only observations up to this day, itself included (UTC).
+    #[arg(long, value_name = "DATE")]
+    pub(crate) until: Option<chrono::NaiveDate>,
+    /// Only endpoints of this product; may be given more than once.
+    #[arg(long = "product", value_name = "ID")]
+    pub(crate) products: Vec<String>,
+    /// Only what this source saw (vigie, shodan …); may be given more than once.
+    #[arg(long = "source", value_name = "NAME")]
+    pub(crate) sources: Vec<String>,
+    /// The persistent core by observations: more than this.
+    #[arg(long, value_name = "N", default_value_t = 100, help_heading = "Definitions")]
+    pub(crate) core_observations: u32,
+    /// The persistent core by days: seen on more than this.
+    #[arg(long, value_name = "N", default_value_t = 100, help_heading = "Definitions")]
+    pub(crate) core_days: u32,
+    /// The persistent core by share: seen on at least this share of the window's days.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.5, value_parser = share, help_heading = "Definitions")]
+    pub(crate) core_share: f64,
+    /// Days without a sign after which a host counts as gone.
+    #[arg(long, value_name = "DAYS", default_value_t = 14, help_heading = "Definitions")]
+    pub(crate) grace: u32,
+    /// Hosts that a prompt must be on to be a standard one.
+    #[arg(long, value_name = "N", default_value_t = 5, help_heading = "Definitions")]
+    pub(crate) standard_hosts: u32,
+    /// Say nothing on the way.
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+    /// The catalogue's folder [default: the embedded one].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) catalog: Option<PathBuf>,
+    /// The memory that the questions may use, in MiB; what needs more goes to temporary files.
+    #[arg(long, value_name = "MIB", default_value_t = 1536, value_parser = clap::value_parser!(u64).range(64..).map(|mib| mib as usize))]
+    pub(crate) memory: usize,
+}
+
+/// A share from 0 to 1.
+#[cfg(feature = "study")]
+fn share(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
+        _ => Err("a share is a number from 0 to 1".to_owned()),
+    }
+}
+
+/// A language.
+#[cfg(feature = "study")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LangArg {
+    /// English.
+    En,
+    /// French.
+    Fr,
+}
+
+/// What to compare with.
+#[cfg(feature = "study")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CompareArg {
+    /// What SentinelLABS with Censys, Cisco Talos and others published.
+    Published,
+}
+
+#[cfg(feature = "study")]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct LakeArgs {
     #[command(subcommand)]
     pub(crate) verb: LakeVerb,
@@ -479,6 +579,28 @@ pub(crate) struct FleetArgs {
     /// How many servers.
     #[arg(long, default_value_t = 60)]
     pub(crate) count: usize,
+}
+
+#[cfg(feature = "demo")]
+#[derive(Clone, Debug, Args)]
+pub(crate) struct PopulationArgs {
+    #[command(flatten)]
+    pub(crate) lake: LakeDir,
+    /// The seed that the hosts are drawn from.
+    #[arg(long, default_value_t = 2026)]
+    pub(crate) seed: u64,
+    /// Of 175,108 hosts and 7.23 million observations, this share.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.01)]
+    pub(crate) scale: f64,
+    /// Write what a study of it must find (vigie.planted/1).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) truth: Option<PathBuf>,
+    /// Write the observations to standard output as JSON lines, and no lake.
+    #[arg(long)]
+    pub(crate) jsonl: bool,
+    /// Say nothing on the way.
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
 }
 
 #[derive(Clone, Debug, Args)]

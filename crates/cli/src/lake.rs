@@ -38,9 +38,9 @@ pub(crate) fn data_folder() -> Option<PathBuf> {
 }
 
 /// A runtime for the lake's own work. On one of a single thread delta-rs starts a thread with a runtime of its own for each table.
-fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+fn runtime(threads: usize) -> Result<tokio::runtime::Runtime, Failure> {
     tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
+        .worker_threads(threads)
         .enable_all()
         // Files are read and written on these; more would only wait for the same disk.
         .max_blocking_threads(4)
@@ -50,8 +50,18 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 
 /// Opens a lake that must be there.
 pub(crate) fn open(args: &LakeDir) -> Result<(tokio::runtime::Runtime, Lake), Failure> {
+    open_with(args, 1)
+}
+
+/// The same, for questions: on every core.
+#[cfg(feature = "study")]
+pub(crate) fn open_for_questions(args: &LakeDir) -> Result<(tokio::runtime::Runtime, Lake), Failure> {
+    open_with(args, std::thread::available_parallelism().map_or(1, usize::from))
+}
+
+fn open_with(args: &LakeDir, threads: usize) -> Result<(tokio::runtime::Runtime, Lake), Failure> {
     let dir = folder(args)?;
-    let runtime = runtime()?;
+    let runtime = runtime(threads)?;
     if !dir.exists() {
         return Err(Failure::usage(format!(
             "there is no lake at {} yet; a scan makes one: vigie scan",
@@ -74,7 +84,7 @@ pub(crate) struct Writer {
 
 impl Writer {
     pub(crate) fn open(dir: &Path) -> Result<Self, Failure> {
-        let runtime = runtime()?;
+        let runtime = runtime(1)?;
         let lake = runtime.block_on(Lake::open_or_create(dir)).map_err(|error| {
             Failure::output(format!(
                 "cannot open the lake at {}: {error}; use another folder (--lake DIR) or none (--no-lake)",

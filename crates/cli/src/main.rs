@@ -34,6 +34,8 @@ fn main() -> ExitCode {
         #[cfg(feature = "study")]
         Verb::Sql(args) => verbs::sql::run(&args),
         #[cfg(feature = "study")]
+        Verb::Study(args) => verbs::study::run(&args),
+        #[cfg(feature = "study")]
         Verb::Lake(args) => verbs::lake::run(&args),
         Verb::Catalog(args) => verbs::catalog::run(args),
         Verb::Scope(args) => verbs::scope::run(args),
@@ -41,6 +43,8 @@ fn main() -> ExitCode {
         Verb::Demo(args) => verbs::demo::run(&args),
         #[cfg(feature = "demo")]
         Verb::Fleet(args) => verbs::fleet::run(&args),
+        #[cfg(feature = "demo")]
+        Verb::Population(args) => verbs::population::run(&args),
         Verb::Completions(args) => verbs::generate::completions(&args),
         Verb::Man(args) => verbs::generate::man(&args),
     };

@@ -19,4 +19,3 @@ UNION ALL
 SELECT 'country' AS dimension, country AS category, count(*) AS hosts FROM hosts WHERE country IS NOT NULL GROUP BY country
 UNION ALL
 SELECT 'network' AS dimension, CAST(asn AS VARCHAR) AS category, count(*) AS hosts FROM hosts WHERE asn IS NOT NULL GROUP BY asn
-ORDER BY dimension, hosts DESC, category

@@ -19,4 +19,3 @@ FROM (
   UNION ALL SELECT 'version' AS kind, product || ' ' || version AS component, host FROM endpoints WHERE version IS NOT NULL
 ) AS c
 JOIN hosts AS h ON h.host = c.host
-ORDER BY c.kind, c.component, c.host

@@ -117,7 +117,9 @@ mod tests {
         // Hosts with very uneven numbers of observations, as they are.
         let mut state = 7_u64;
         let mut next = move || {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             (state >> 33) as f64 / f64::from(1_u32 << 31)
         };
         let hosts: Vec<(f64, f64)> = (0..2000)

@@ -8,11 +8,14 @@
 //! come with their [`interval`].
 
 mod answer;
+pub mod document;
 mod engine;
 pub mod interval;
 mod options;
 pub mod prelude;
+pub mod published;
 mod question;
+mod report;
 mod rows;
 mod statistics;
 mod study;
@@ -21,6 +24,7 @@ pub use answer::{Answer, Form, cells};
 pub use engine::{Engine, Limits};
 pub use options::Options;
 pub use question::{Chart, Lang, Question, Share, Text};
+pub use report::{Made, Report, SCHEMA};
 pub use rows::Rows;
 pub use study::{Answered, Entry, Study};
 

@@ -3,7 +3,7 @@
 use chrono::NaiveDate;
 
 /// The definitions that can be chosen, and what counts.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct Options {
     /// The persistent core by observations: more than this.
     pub core_observations: u32,
@@ -89,7 +89,10 @@ mod tests {
             products: vec!["a' OR 'b' = 'b".to_owned()],
             ..Options::default()
         };
-        assert_eq!(options.fill("WHERE TRUE{products}"), "WHERE TRUE AND t.product IN ('a'' OR ''b'' = ''b')");
+        assert_eq!(
+            options.fill("WHERE TRUE{products}"),
+            "WHERE TRUE AND t.product IN ('a'' OR ''b'' = ''b')"
+        );
         assert_eq!(Options::default().fill("{core_share} {window}|"), "0.5 |");
     }
 }

@@ -52,6 +52,8 @@ pub(crate) struct Prelude {
     pub(crate) without_suspects: Option<SessionContext>,
     /// Days from 1970 of the first and the last day seen.
     pub(crate) window: (i64, i64),
+    /// What is missing from the lake, and so from the answers.
+    pub(crate) unread: Vec<String>,
 }
 
 impl Prelude {
@@ -69,7 +71,9 @@ impl Prelude {
             keep(&context, &context, &step.table, &step.sql).await?;
         }
         let window = context
-            .sql("SELECT min(first_day) AS first_day, max(last_day) AS last_day, count(CASE WHEN suspect THEN 1 END) AS suspects FROM hosts")
+            .sql(
+                "SELECT min(first_day) AS first_day, max(last_day) AS last_day, count(CASE WHEN suspect THEN 1 END) AS suspects FROM hosts",
+            )
             .await?
             .collect()
             .await?;
@@ -98,12 +102,30 @@ impl Prelude {
         } else {
             None
         };
+        let unread = unread(&context).await?;
         Ok(Self {
+            unread,
             all: context,
             without_suspects,
             window: days,
         })
     }
+}
+
+/// Observations whose state the lake does not hold: they are counted, and what they said is unknown.
+async fn unread(context: &SessionContext) -> Result<Vec<String>, Error> {
+    let sql = "SELECT count(*) AS looks, CAST(sum(l.observations) AS BIGINT) AS observations \
+               FROM looks AS l LEFT JOIN said AS s ON s.state = l.state WHERE s.state IS NULL";
+    let batches = context.sql(sql).await?.collect().await?;
+    let Some(batch) = batches.iter().find(|batch| batch.num_rows() > 0) else {
+        return Ok(Vec::new());
+    };
+    Ok(match Longs::of(batch, "observations")?.get(0) {
+        Some(lost) if lost > 0 => vec![format!(
+            "{lost} observations point to a state that the lake does not hold: what they said is unknown"
+        )],
+        _ => Vec::new(),
+    })
 }
 
 /// Answers in one session and keeps the rows as a table of another.
@@ -123,7 +145,9 @@ fn months((first, last): (i64, i64)) -> Result<MemTable, Error> {
     let mut rows: Vec<(String, i64, i64)> = Vec::new();
     // A window of more than a thousand years is a clock gone wrong, and is drawn without months.
     for day in first..=last.min(first + 366_000) {
-        let Some(date) = chrono::DateTime::from_timestamp(day * 86_400, 0) else { continue };
+        let Some(date) = chrono::DateTime::from_timestamp(day * 86_400, 0) else {
+            continue;
+        };
         let month = date.format("%Y-%m").to_string();
         let (block, bit) = (day.div_euclid(BLOCK), 1_i64 << day.rem_euclid(BLOCK));
         match rows.last_mut() {

@@ -15,7 +15,12 @@ static ALL: LazyLock<Vec<Question>> = LazyLock::new(|| {
             Question::parse(id, file.contents_utf8()?).ok()
         })
         .collect();
-    all.sort_by_key(|question| (ORDER.iter().position(|id| *id == question.id).unwrap_or(usize::MAX), question.id.clone()));
+    all.sort_by_key(|question| {
+        (
+            ORDER.iter().position(|id| *id == question.id).unwrap_or(usize::MAX),
+            question.id.clone(),
+        )
+    });
     all
 });
 
@@ -83,6 +88,15 @@ impl Text {
         match lang {
             Lang::En => &self.en,
             Lang::Fr => &self.fr,
+        }
+    }
+
+    /// Both changed alike.
+    #[must_use]
+    pub fn map(&self, change: impl Fn(&str) -> String) -> Self {
+        Self {
+            en: change(&self.en),
+            fr: change(&self.fr),
         }
     }
 }
@@ -188,7 +202,9 @@ impl Question {
         rows.trim().trim_end_matches(';').clone_into(&mut question.rows);
         for text in [&question.title, &question.definition, &question.why] {
             if text.en.is_empty() || text.fr.is_empty() {
-                return Err(format!("{id}: title, definition and why are wanted, in English and with .fr in French"));
+                return Err(format!(
+                    "{id}: title, definition and why are wanted, in English and with .fr in French"
+                ));
             }
         }
         if question.unit.is_empty() || question.rows.is_empty() {

@@ -7,7 +7,7 @@ use vigie_lake::Lake;
 
 use crate::interval::{Sums, wilson};
 use crate::prelude::Prelude;
-use crate::question::{Question, Share};
+use crate::question::{Question, Share, Text};
 use crate::rows::Rows;
 use crate::statistics::{Given, Longs, compute};
 use crate::{Engine, Error, Limits, Options};
@@ -28,6 +28,8 @@ pub struct Answered {
 pub struct Entry {
     /// The question.
     pub question: &'static Question,
+    /// Its definition, with the options put in.
+    pub definition: Text,
     /// The SQL of the denominator and of the rows, with the options put in.
     pub sql: (String, String),
     /// With every host.
@@ -57,7 +59,13 @@ impl<'a> Study<'a> {
     /// # Errors
     ///
     /// A lake that cannot be read.
-    pub async fn open(lake: &Lake, knowledge: &'a Knowledge, options: Options, limits: Limits, told: &mut dyn FnMut(&str)) -> Result<Self, Error> {
+    pub async fn open(
+        lake: &Lake,
+        knowledge: &'a Knowledge,
+        options: Options,
+        limits: Limits,
+        told: &mut dyn FnMut(&str),
+    ) -> Result<Self, Error> {
         let engine = Engine::open(lake, limits).await?;
         let prelude = Prelude::make(&engine, &options, told).await?;
         Ok(Self {
@@ -71,6 +79,29 @@ impl<'a> Study<'a> {
     #[must_use]
     pub fn window(&self) -> (i64, i64) {
         self.prelude.window
+    }
+
+    /// What could not be read, and is not in the answers: one line each.
+    #[must_use]
+    pub fn unread(&self) -> &[String] {
+        &self.prelude.unread
+    }
+
+    /// Hosts, and how many of them are suspects.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be counted.
+    pub async fn hosts(&self) -> Result<(i64, i64), Error> {
+        let sql = "SELECT count(*) AS hosts, count(CASE WHEN suspect THEN 1 END) AS suspects FROM hosts";
+        let batches = self.prelude.all.sql(sql).await?.collect().await?;
+        match batches.iter().find(|batch| batch.num_rows() > 0) {
+            Some(batch) => Ok((
+                Longs::of(batch, "hosts")?.get(0).unwrap_or(0),
+                Longs::of(batch, "suspects")?.get(0).unwrap_or(0),
+            )),
+            None => Ok((0, 0)),
+        }
     }
 
     /// The options.
@@ -100,6 +131,7 @@ impl<'a> Study<'a> {
         };
         Ok(Entry {
             question,
+            definition: question.definition.map(|text| self.options.fill(text)),
             sql,
             all,
             without_suspects,
@@ -107,7 +139,12 @@ impl<'a> Study<'a> {
         })
     }
 
-    async fn ask(&self, context: &datafusion::prelude::SessionContext, question: &Question, sql: &(String, String)) -> Result<Answered, Error> {
+    async fn ask(
+        &self,
+        context: &datafusion::prelude::SessionContext,
+        question: &Question,
+        sql: &(String, String),
+    ) -> Result<Answered, Error> {
         let whole = context.sql(&sql.0).await?.collect().await?;
         let count = |name: &str| -> Result<i64, Error> {
             match whole.iter().find(|batch| batch.num_rows() > 0) {
@@ -123,6 +160,7 @@ impl<'a> Study<'a> {
                 let given = Given {
                     knowledge: self.knowledge,
                     denominator,
+                    unknown,
                     window: self.prelude.window,
                 };
                 compute(name, &batches, &given)?
@@ -132,7 +170,11 @@ impl<'a> Study<'a> {
             add_share(&mut rows, share);
         }
         rows.drop_hidden();
-        Ok(Answered { denominator, unknown, rows })
+        Ok(Answered {
+            denominator,
+            unknown,
+            rows,
+        })
     }
 }
 

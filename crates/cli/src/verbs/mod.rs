@@ -12,6 +12,8 @@ pub(crate) mod hosts;
 pub(crate) mod import;
 #[cfg(feature = "study")]
 pub(crate) mod lake;
+#[cfg(feature = "demo")]
+pub(crate) mod population;
 mod preview;
 mod record;
 pub(crate) mod scan;
@@ -19,6 +21,8 @@ pub(crate) mod scope;
 pub(crate) mod show;
 #[cfg(feature = "study")]
 pub(crate) mod sql;
+#[cfg(feature = "study")]
+pub(crate) mod study;
 
 /// The columns to write in: the terminal's, or 100 where there is none.
 pub(crate) fn width() -> usize {

@@ -13,7 +13,7 @@ const MAX_ROWS: usize = 10_000;
 
 pub(crate) fn run(args: &SqlArgs) -> Done {
     let sql = question(args)?;
-    let (runtime, lake) = crate::lake::open(&args.lake)?;
+    let (runtime, lake) = crate::lake::open_for_questions(&args.lake)?;
     let limits = Limits {
         memory: args.memory.saturating_mul(1024 * 1024),
         ..Limits::default()

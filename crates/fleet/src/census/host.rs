@@ -71,6 +71,8 @@ pub(super) struct Host {
     pub(super) listed: Option<bool>,
     /// Every second look is at another endpoint of it.
     pub(super) second: bool,
+    /// It is an earlier host under a new address, and its models say so.
+    pub(super) moved: bool,
 }
 
 impl Host {

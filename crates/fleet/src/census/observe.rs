@@ -11,7 +11,7 @@ use vigie_model::{
 };
 
 use super::host::{Host, PlantedModel, Prompt};
-use super::marginals::{FIRST_DAY, Kind};
+use super::marginals::FIRST_DAY;
 use super::quota::Dice;
 
 /// The instant at which the window begins.
@@ -60,7 +60,11 @@ pub(super) fn observe(at: usize, host: &Host, look: usize) -> Observation {
     Observation {
         schema: SCHEMA.to_owned(),
         seen,
-        recorded: if listing { seen + TimeDelta::hours(12) } else { seen + TimeDelta::seconds(1) },
+        recorded: if listing {
+            seen + TimeDelta::hours(12)
+        } else {
+            seen + TimeDelta::seconds(1)
+        },
         source: Source {
             kind: if listing { SourceKind::Import } else { SourceKind::Scan },
             name: if listing { "shodan" } else { "vigie" }.to_owned(),
@@ -71,7 +75,11 @@ pub(super) fn observe(at: usize, host: &Host, look: usize) -> Observation {
         },
         scope: Known::unknown(if listing { Why::NotCarried } else { Why::NotAsked }),
         endpoint: Endpoint {
-            tls: if listing { Known::unknown(Why::NotCarried) } else { Known::Known(false) },
+            tls: if listing {
+                Known::unknown(Why::NotCarried)
+            } else {
+                Known::Known(false)
+            },
             ..Endpoint::at(SocketAddr::new(IpAddr::V4(host.address), port))
         },
         listener: None,
@@ -125,7 +133,11 @@ fn exposure(host: &Host, look: usize, listing: bool, second: bool) -> Exposure {
         (false, true) => Some(Posture::Login),
         (false, false) => host.posture.map(posture),
     };
-    let models = if listing || second { None } else { host.said_at(look).models.as_ref() };
+    let models = if listing || second {
+        None
+    } else {
+        host.said_at(look).models.as_ref()
+    };
     let serving = usize::from(host.serving);
     Exposure {
         posture: posture.map_or_else(|| Known::unknown(why), Known::Known),
@@ -153,7 +165,12 @@ fn exposure(host: &Host, look: usize, listing: bool, second: bool) -> Exposure {
         capabilities: match models {
             None => Known::unknown(why),
             Some(models) => {
-                let mut all: Vec<&str> = models.iter().filter_map(|model| model.capabilities.as_ref()).flatten().copied().collect();
+                let mut all: Vec<&str> = models
+                    .iter()
+                    .filter_map(|model| model.capabilities.as_ref())
+                    .flatten()
+                    .copied()
+                    .collect();
                 all.sort_unstable();
                 all.dedup();
                 if all.is_empty() && !models.is_empty() {
@@ -192,7 +209,11 @@ fn model(planted: &PlantedModel) -> Model {
             None => Known::unknown(Why::TooOld),
             Some(words) => Known::Known(words.iter().map(|word| Capability::new(word)).collect()),
         },
-        capabilities_untold: if planted.thinking_untold { vec![Capability::new("thinking")] } else { Vec::new() },
+        capabilities_untold: if planted.thinking_untold {
+            vec![Capability::new("thinking")]
+        } else {
+            Vec::new()
+        },
         remote: Known::Known(planted.remote),
         remote_host: Known::unknown(Why::NotCarried),
         loaded: Known::unknown(Why::NotCarried),

@@ -53,6 +53,7 @@ pub(super) fn hosts(seed: u64, scale: f64) -> Vec<Host> {
             suspect: false,
             listed: None,
             second: false,
+            moved: false,
         })
         .collect();
     say(seed, scale, &mut hosts);
@@ -64,6 +65,7 @@ pub(super) fn hosts(seed: u64, scale: f64) -> Vec<Host> {
         let plain = |host: &Host| host.kind == Kind::Told && host.listed.is_none() && !host.second && !host.shows_uncensored_prompt();
         if plain(&from) && plain(to) {
             let last = from.said_at(from.days.len().saturating_sub(1)).clone();
+            to.moved = last.models.as_ref().is_some_and(|models| !models.is_empty());
             to.said = vec![Said { from: 0, ..last }];
         }
     }
@@ -306,7 +308,11 @@ fn say(seed: u64, scale: f64, hosts: &mut [Host]) {
             remote: remote[nth],
         }
         .filled(&mut models_dice, pairs[nth].0);
-        host.serving = if serving[nth] { 1 + (models.len() > 1 && nth % 5 != 0) as u8 } else { 0 };
+        host.serving = if serving[nth] {
+            1 + (models.len() > 1 && nth % 5 != 0) as u8
+        } else {
+            0
+        };
         host.said = vec![Said {
             from: 0,
             version: Some(version),
@@ -458,7 +464,9 @@ fn mark(seed: u64, hosts: &mut [Host]) {
         let host = &mut hosts[at];
         let half = host.days.len() / 2;
         let said = host.said[0].clone();
-        let new = said.version.is_some_and(|version| NEW_VERSIONS.iter().any(|(known, _)| *known == version));
+        let new = said
+            .version
+            .is_some_and(|version| NEW_VERSIONS.iter().any(|(known, _)| *known == version));
         if upgrades > 0 && new {
             upgrades -= 1;
             host.said.push(Said {
@@ -474,10 +482,7 @@ fn mark(seed: u64, hosts: &mut [Host]) {
             // Half-way it gets the last of its models: what it has in the end is what was dealt.
             let fewer = models[..models.len() - 1].to_vec();
             host.said[0].models = Some(fewer);
-            host.said.push(Said {
-                from: half,
-                ..said
-            });
+            host.said.push(Said { from: half, ..said });
         }
     }
 }

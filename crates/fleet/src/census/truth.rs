@@ -58,7 +58,10 @@ impl Tally {
 
 /// Every planted figure.
 pub(super) fn figures(hosts: &[Host]) -> Vec<Planted> {
-    let mut sheet = Sheet { hosts, figures: Vec::new() };
+    let mut sheet = Sheet {
+        hosts,
+        figures: Vec::new(),
+    };
     sheet.totals();
     sheet.buckets();
     sheet.core();
@@ -75,7 +78,11 @@ pub(super) fn figures(hosts: &[Host]) -> Vec<Planted> {
 }
 
 fn ratio(part: usize, whole: usize) -> Value {
-    if whole == 0 { Value::Null } else { json!(part as f64 / whole as f64) }
+    if whole == 0 {
+        Value::Null
+    } else {
+        json!(part as f64 / whole as f64)
+    }
 }
 
 fn row<const N: usize>(pairs: [(&str, Value); N]) -> Map<String, Value> {
@@ -150,7 +157,12 @@ impl Sheet<'_> {
     fn buckets(&mut self) {
         let all = self.observations();
         for (name, least, most) in [("1", 1, 1), ("2-10", 2, 10), ("11-100", 11, 100), (">100", 101, usize::MAX)] {
-            let members: Vec<usize> = self.hosts.iter().map(|host| host.days.len()).filter(|n| (least..=most).contains(n)).collect();
+            let members: Vec<usize> = self
+                .hosts
+                .iter()
+                .map(|host| host.days.len())
+                .filter(|n| (least..=most).contains(n))
+                .collect();
             let seen: usize = members.iter().sum();
             let row = row([("bucket", json!(name))]);
             self.put("observation-buckets", row.clone(), "hosts", json!(members.len()));
@@ -262,7 +274,10 @@ impl Sheet<'_> {
             let tally = Tally::of(hosts, |host| host.country.map(|here| here == country));
             self.share("countries", row([("country", json!(country))]), tally);
         }
-        for (view, of) in [("as-type", (|host| host.class) as fn(&Host) -> &'static str), ("tier", |host| host.tier)] {
+        for (view, of) in [
+            ("as-type", (|host| host.class) as fn(&Host) -> &'static str),
+            ("tier", |host| host.tier),
+        ] {
             let classes: BTreeSet<_> = hosts.iter().map(of).collect();
             for class in classes {
                 let tally = Tally::of(hosts, |host| host.country.map(|_| of(host) == class));
@@ -278,7 +293,12 @@ impl Sheet<'_> {
         }
         let hhi: f64 = by.values().map(|count| (count / placed).powi(2)).sum();
         self.put("concentration", row([("dimension", json!("country"))]), "hhi", json!(hhi));
-        self.put("concentration", row([("dimension", json!("country"))]), "categories", json!(by.len()));
+        self.put(
+            "concentration",
+            row([("dimension", json!("country"))]),
+            "categories",
+            json!(by.len()),
+        );
     }
 
     fn products(&mut self) {
@@ -288,11 +308,19 @@ impl Sheet<'_> {
         let first = |host: &Host| host.product_at(host.days.len() - 1);
         for (product, tell) in [
             ("ollama", Tally::of(hosts, |host| Some(first(host) == "ollama"))),
-            ("openai-compatible", Tally::of(hosts, |host| Some(first(host) == "openai-compatible"))),
+            (
+                "openai-compatible",
+                Tally::of(hosts, |host| Some(first(host) == "openai-compatible")),
+            ),
             ("open-webui", Tally::of(hosts, |host| Some(second(host)))),
         ] {
             self.put("products", row([("product", json!(product))]), "hosts", json!(tell.yes));
-            self.put("products", row([("product", json!(product))]), "share", ratio(tell.yes, hosts.len()));
+            self.put(
+                "products",
+                row([("product", json!(product))]),
+                "share",
+                ratio(tell.yes, hosts.len()),
+            );
         }
         let upgraded = hosts
             .iter()
@@ -336,7 +364,12 @@ impl Sheet<'_> {
             let tally = Tally::of(hosts, |host| any_model(host, |model| model.quantisation == word));
             let row = row([("view", json!("quantisation")), ("quantisation", json!(word))]);
             self.share("quantisation", row.clone(), tally);
-            let here = hosts.iter().filter_map(models).flatten().filter(|model| model.quantisation == word).count();
+            let here = hosts
+                .iter()
+                .filter_map(models)
+                .flatten()
+                .filter(|model| model.quantisation == word)
+                .count();
             self.put("quantisation", row.clone(), "models", json!(here));
             self.put("quantisation", row, "models_share", ratio(here, copies));
         }
@@ -345,7 +378,12 @@ impl Sheet<'_> {
             ("16-bit", &["F16", "BF16"]),
             ("8-bit", &["Q8_0"]),
         ] {
-            let here = hosts.iter().filter_map(models).flatten().filter(|model| words.contains(&model.quantisation)).count();
+            let here = hosts
+                .iter()
+                .filter_map(models)
+                .flatten()
+                .filter(|model| words.contains(&model.quantisation))
+                .count();
             let row = row([("view", json!("bits")), ("quantisation", json!(bits))]);
             self.put("quantisation", row.clone(), "models", json!(here));
             self.put("quantisation", row, "models_share", ratio(here, copies));
@@ -360,8 +398,12 @@ impl Sheet<'_> {
         let hosts = self.hosts;
         let words: BTreeSet<&str> = hosts.iter().filter_map(models).flatten().map(|model| model.family).collect();
         // Looks that listed the models.
-        let told = |host: &Host, look: usize| -> bool { !host.is_listing(look) && !host.is_second(look) && host.said_at(look).models.is_some() };
-        let looks: usize = hosts.iter().map(|host| (0..host.days.len()).filter(|look| told(host, *look)).count()).sum();
+        let told =
+            |host: &Host, look: usize| -> bool { !host.is_listing(look) && !host.is_second(look) && host.said_at(look).models.is_some() };
+        let looks: usize = hosts
+            .iter()
+            .map(|host| (0..host.days.len()).filter(|look| told(host, *look)).count())
+            .sum();
         for word in words {
             let tally = Tally::of(hosts, |host| any_model(host, |model| model.family == word));
             let row = row([("family", json!(word))]);
@@ -369,7 +411,11 @@ impl Sheet<'_> {
             let has = |said: &Said| said.models.iter().flatten().any(|model| model.family == word);
             let seen: usize = hosts
                 .iter()
-                .map(|host| (0..host.days.len()).filter(|look| told(host, *look) && has(host.said_at(*look))).count())
+                .map(|host| {
+                    (0..host.days.len())
+                        .filter(|look| told(host, *look) && has(host.said_at(*look)))
+                        .count()
+                })
                 .sum();
             // A host is seen once a day, so its days are its looks.
             self.put("families", row.clone(), "observations", json!(seen));
@@ -377,9 +423,14 @@ impl Sheet<'_> {
             self.put("families", row.clone(), "host_days", json!(seen));
             self.put("families", row, "host_days_share", ratio(seen, looks));
         }
-        let several = |host: &Host| -> Option<BTreeSet<&str>> { models(host).map(|models| models.iter().map(|model| model.family).collect()) };
+        let several =
+            |host: &Host| -> Option<BTreeSet<&str>> { models(host).map(|models| models.iter().map(|model| model.family).collect()) };
         let multi = hosts.iter().filter_map(several).filter(|set| set.len() > 1).count();
-        let both = hosts.iter().filter_map(several).filter(|set| set.contains("llama") && set.contains("qwen2")).count();
+        let both = hosts
+            .iter()
+            .filter_map(several)
+            .filter(|set| set.contains("llama") && set.contains("qwen2"))
+            .count();
         let row = row([("family", json!("llama")), ("other", json!("qwen2"))]);
         self.put("family-pairs", row.clone(), "hosts", json!(both));
         self.put("family-pairs", row, "share", ratio(both, multi));
@@ -388,7 +439,11 @@ impl Sheet<'_> {
     fn capabilities(&mut self) {
         let hosts = self.hosts;
         for word in ["completion", "tools", "vision", "thinking", "embedding"] {
-            self.share("capabilities", row([("capability", json!(word))]), Tally::of(hosts, |host| can(host, word)));
+            self.share(
+                "capabilities",
+                row([("capability", json!(word))]),
+                Tally::of(hosts, |host| can(host, word)),
+            );
         }
         let set = |host: &Host| -> Option<String> {
             let mut has = Vec::new();
@@ -501,6 +556,8 @@ impl Sheet<'_> {
         let looked = |host: &Host| (0..host.days.len()).any(|look| !host.is_listing(look));
         let tally = Tally::of(hosts, |host| looked(host).then_some(host.suspect));
         self.share("deception", row([("what", json!("suspect"))]), tally);
+        let machines = hosts.len() - hosts.iter().filter(|host| host.moved).count();
+        self.put("identity", row([("counted", json!("identities"))]), "count", json!(machines));
         // Listed, then looked at again at the same endpoint.
         let mut counts = [0_usize; 3];
         for host in hosts {

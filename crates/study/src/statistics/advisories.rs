@@ -53,9 +53,15 @@ pub(super) fn advisories(batches: &[RecordBatch], given: &Given<'_>) -> Result<R
     };
     let mut products: BTreeSet<String> = BTreeSet::new();
     for batch in batches {
-        let (host, product, version) = (Longs::of(batch, "host")?, Texts::of(batch, "product")?, Texts::of(batch, "version")?);
+        let (host, product, version) = (
+            Longs::of(batch, "host")?,
+            Texts::of(batch, "product")?,
+            Texts::of(batch, "version")?,
+        );
         for row in 0..batch.num_rows() {
-            let (Some(host), Some(product)) = (host.get(row), product.get(row)) else { continue };
+            let (Some(host), Some(product)) = (host.get(row), product.get(row)) else {
+                continue;
+            };
             if host_now != Some(host) {
                 close(&mut of_host, &mut counts);
                 host_now = Some(host);

@@ -43,8 +43,12 @@ pub(super) fn concentration(batches: &[RecordBatch]) -> Result<Rows, Error> {
             json!(measured.total as i64),
             json!(measured.hhi),
             measured.unbiased.map_or(Value::Null, |(value, _)| json!(value)),
-            measured.unbiased.map_or(Value::Null, |(value, error)| json!((value - error).max(0.0))),
-            measured.unbiased.map_or(Value::Null, |(value, error)| json!((value + error).min(1.0))),
+            measured
+                .unbiased
+                .map_or(Value::Null, |(value, error)| json!((value - error).max(0.0))),
+            measured
+                .unbiased
+                .map_or(Value::Null, |(value, error)| json!((value + error).min(1.0))),
             json!(measured.gini),
             json!(measured.entropy),
             json!(measured.entropy.exp2()),
@@ -86,7 +90,11 @@ impl Measured {
             total,
             hhi,
             unbiased,
-            gini: if total > 0.0 { (2.0 * ranked / (n * total) - (n + 1.0) / n).max(0.0) } else { 0.0 },
+            gini: if total > 0.0 {
+                (2.0 * ranked / (n * total) - (n + 1.0) / n).max(0.0)
+            } else {
+                0.0
+            },
             entropy: -shares().filter(|share| *share > 0.0).map(|share| share * share.log2()).sum::<f64>(),
         }
     }

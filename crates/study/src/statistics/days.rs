@@ -19,7 +19,9 @@ fn each_host(batches: &[RecordBatch], mut tell: impl FnMut(&[i64])) -> Result<()
     for batch in batches {
         let (host, block, bits) = (Longs::of(batch, "host")?, Longs::of(batch, "block")?, Longs::of(batch, "days")?);
         for row in 0..batch.num_rows() {
-            let (Some(host), Some(block), Some(bits)) = (host.get(row), block.get(row), bits.get(row)) else { continue };
+            let (Some(host), Some(block), Some(bits)) = (host.get(row), block.get(row), bits.get(row)) else {
+                continue;
+            };
             if host_now != Some(host) {
                 if !days.is_empty() {
                     tell(&days);
@@ -79,9 +81,17 @@ pub(super) fn gaps(batches: &[RecordBatch]) -> Result<Rows, Error> {
             n: hosts,
             ..sums
         };
-        let (low, high) = sums.interval().map_or((Value::Null, Value::Null), |(low, high)| (json!(low), json!(high)));
-        rows.rows
-            .push(vec![json!(name), json!(sums.y as i64), json!(sums.y / all), low, high, json!(median)]);
+        let (low, high) = sums
+            .interval()
+            .map_or((Value::Null, Value::Null), |(low, high)| (json!(low), json!(high)));
+        rows.rows.push(vec![
+            json!(name),
+            json!(sums.y as i64),
+            json!(sums.y / all),
+            low,
+            high,
+            json!(median),
+        ]);
     }
     Ok(rows)
 }
@@ -110,7 +120,9 @@ pub(super) fn churn(batches: &[RecordBatch], (first, last): (i64, i64)) -> Resul
     each_host(batches, |days| {
         let mut before: Option<usize> = None;
         for day in days {
-            let Ok(week) = usize::try_from((day - first).max(0) / 7) else { continue };
+            let Ok(week) = usize::try_from((day - first).max(0) / 7) else {
+                continue;
+            };
             if before == Some(week) || week >= count {
                 continue;
             }
@@ -133,7 +145,18 @@ pub(super) fn churn(batches: &[RecordBatch], (first, last): (i64, i64)) -> Resul
             weeks[last + 1].left += 1;
         }
     })?;
-    let mut rows = Rows::with(&["week", "hosts", "new", "returned", "stayed", "left", "known", "share", "share_low", "share_high"]);
+    let mut rows = Rows::with(&[
+        "week",
+        "hosts",
+        "new",
+        "returned",
+        "stayed",
+        "left",
+        "known",
+        "share",
+        "share_low",
+        "share_high",
+    ]);
     for (at, week) in weeks.iter().enumerate() {
         let known = week.stayed + week.left;
         let (share, low, high) = match (at, wilson(week.stayed as f64, known as f64)) {

@@ -3,24 +3,27 @@
 mod advisories;
 mod concentration;
 mod days;
+mod identity;
 mod survival;
 mod systemic;
 mod upgrades;
 
-pub(crate) use days::BLOCK;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray as _, RecordBatch};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Int64Type};
+pub(crate) use days::BLOCK;
 use vigie_assess::Knowledge;
 
-use crate::rows::Rows;
 use crate::Error;
+use crate::rows::Rows;
 
 /// What a statistic may ask beside the rows.
 pub(crate) struct Given<'a> {
     pub(crate) knowledge: &'a Knowledge,
     /// The question's denominator.
     pub(crate) denominator: i64,
+    /// What is unknown of it.
+    pub(crate) unknown: i64,
     /// Days from 1970 of the window's first and last day.
     pub(crate) window: (i64, i64),
 }
@@ -31,6 +34,7 @@ pub(crate) fn compute(name: &str, batches: &[RecordBatch], given: &Given<'_>) ->
         "survival" => survival::survival(batches),
         "churn" => days::churn(batches, given.window),
         "gaps" => days::gaps(batches),
+        "identity" => identity::identity(batches, given),
         "upgrades" => upgrades::upgrades(batches, given),
         "advisories" => advisories::advisories(batches, given),
         "concentration" => concentration::concentration(batches),

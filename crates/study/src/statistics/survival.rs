@@ -44,7 +44,14 @@ pub(super) fn survival(batches: &[RecordBatch]) -> Result<Rows, Error> {
             all_gone += gone;
         }
         let (low, high) = interval(share, greenwood);
-        rows.rows.push(vec![json!(days), json!(share), low, high, json!(at_risk as i64), json!(all_gone as i64)]);
+        rows.rows.push(vec![
+            json!(days),
+            json!(share),
+            low,
+            high,
+            json!(at_risk as i64),
+            json!(all_gone as i64),
+        ]);
     }
     Ok(rows)
 }

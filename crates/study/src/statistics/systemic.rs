@@ -28,8 +28,10 @@ pub(super) fn systemic(batches: &[RecordBatch], given: &Given<'_>) -> Result<Row
         let (kind, component) = (Texts::of(batch, "kind")?, Texts::of(batch, "component")?);
         let (host, asn, country) = (Longs::of(batch, "host")?, Longs::of(batch, "asn")?, Texts::of(batch, "country")?);
         for row in 0..batch.num_rows() {
-            let (Some(kind), Some(component), Some(host)) = (kind.get(row), component.get(row), host.get(row)) else { continue };
-            // The rows are sorted: both are almost always there already.
+            let (Some(kind), Some(component), Some(host)) = (kind.get(row), component.get(row), host.get(row)) else {
+                continue;
+            };
+            // Looked up before they are copied: both are almost always there already.
             if !kinds.contains_key(kind) {
                 kinds.insert(kind.to_owned(), BTreeMap::new());
             }
@@ -76,7 +78,13 @@ pub(super) fn systemic(batches: &[RecordBatch], given: &Given<'_>) -> Result<Row
             if at >= TOLD && step.is_none() {
                 continue;
             }
-            let share = |part: usize, whole: usize| if whole == 0 { Value::Null } else { json!(part as f64 / whole as f64) };
+            let share = |part: usize, whole: usize| {
+                if whole == 0 {
+                    Value::Null
+                } else {
+                    json!(part as f64 / whole as f64)
+                }
+            };
             rows.rows.push(vec![
                 json!(kind),
                 json!(name),
@@ -88,7 +96,8 @@ pub(super) fn systemic(batches: &[RecordBatch], given: &Given<'_>) -> Result<Row
                 json!(component.countries.len()),
                 share(component.countries.len(), all_countries.len()),
                 step.map_or(Value::Null, |step| json!(step + 1)),
-                step.and_then(|step| cover.steps.get(step)).map_or(Value::Null, |(_, reached)| share(*reached, whole.len())),
+                step.and_then(|step| cover.steps.get(step))
+                    .map_or(Value::Null, |(_, reached)| share(*reached, whole.len())),
                 step.map_or(Value::Null, |_| json!(cover.proved)),
             ]);
         }

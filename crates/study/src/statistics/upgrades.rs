@@ -25,7 +25,10 @@ pub(super) fn upgrades(batches: &[RecordBatch], given: &Given<'_>) -> Result<Row
         );
         for row in 0..batch.num_rows() {
             if let (Some(endpoint), Some(product), Some(version)) = (endpoint.get(row), product.get(row), version.get(row)) {
-                endpoints.entry(endpoint).or_default().push((product.to_owned(), version.to_owned()));
+                endpoints
+                    .entry(endpoint)
+                    .or_default()
+                    .push((product.to_owned(), version.to_owned()));
             }
         }
     }

@@ -1,0 +1,64 @@
+//! `vigie population`: a simulated population in a lake, with what a study must find.
+
+use std::io::{BufWriter, Write as _};
+use std::process::ExitCode;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+use vigie_fleet::Census;
+
+use crate::args::PopulationArgs;
+use crate::failure::{Done, Failure, written};
+
+/// Days that are committed together: fewer files than a day at a time, and memory for as many only.
+const DAYS: usize = 7;
+
+pub(crate) fn run(args: &PopulationArgs) -> Done {
+    if !(args.scale > 0.0 && args.scale <= 10.0) {
+        return Err(Failure::usage("--scale is a share above 0, and at most 10"));
+    }
+    let census = Census::plan(args.seed, args.scale);
+    if args.jsonl {
+        let mut out = BufWriter::new(std::io::stdout().lock());
+        for observation in (0..census.days()).flat_map(|day| census.day(day)) {
+            let line = serde_json::to_string(&observation).map_err(Failure::output)?;
+            match writeln!(out, "{line}") {
+                Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return Ok(ExitCode::SUCCESS),
+                other => written(other)?,
+            }
+        }
+        written(out.flush())?;
+    } else {
+        let dir = crate::lake::folder(&args.lake)?;
+        let mut lake = crate::lake::Writer::open(&dir)?;
+        let bar = if args.quiet {
+            ProgressBar::hidden()
+        } else {
+            ProgressBar::new(census.observations() as u64)
+        };
+        if let Ok(style) = ProgressStyle::with_template("{elapsed_precise} [{bar:30}] {human_pos}/{human_len} observations, {eta} left") {
+            bar.set_style(style.progress_chars("=> "));
+        }
+        let mut added = 0;
+        for first in (0..census.days()).step_by(DAYS) {
+            let batch: Vec<_> = (first..census.days().min(first + DAYS)).flat_map(|day| census.day(day)).collect();
+            added += lake.append(&batch)?.observations;
+            bar.inc(batch.len() as u64);
+        }
+        bar.finish_and_clear();
+        if !args.quiet {
+            eprintln!(
+                "vigie: {} hosts, {added} observations over {} days in the lake {}",
+                census.hosts(),
+                census.days(),
+                dir.display()
+            );
+        }
+    }
+    if let Some(path) = &args.truth {
+        let truth = json!({"schema": "vigie.planted/1", "seed": args.seed, "scale": args.scale, "figures": census.truth()});
+        let text = serde_json::to_string_pretty(&truth).map_err(Failure::output)?;
+        crate::failure::write_whole(path, text.as_bytes())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,222 @@
+//! `vigie study`: the questions, their answers, and the document.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+use vigie_study::document::{cells, comparison, files};
+use vigie_study::published::{Compared, Published, compare};
+use vigie_study::{Lang, Limits, Made, Options, Question, Report, Study};
+
+use crate::args::{LangArg, StudyArgs, TableOrJson};
+use crate::failure::{Done, Failure, read, write_whole, written};
+
+/// Rows of an answer that a terminal shows.
+const MAX_ROWS: usize = 40;
+
+pub(crate) fn run(args: &StudyArgs) -> Done {
+    let lang = match args.lang {
+        LangArg::En => Lang::En,
+        LangArg::Fr => Lang::Fr,
+    };
+    let mut out = anstream::stdout().lock();
+    if args.list {
+        return list(&mut out, args.format, lang);
+    }
+    let planted = args.planted.as_deref().map(planted).transpose()?;
+    let questions = chosen(args)?;
+    let report = report(args, &questions)?;
+    let compared = match args.compare {
+        None => Vec::new(),
+        Some(_) => compare(&report, lang, &|figure| find_planted(planted.as_ref()?, figure)),
+    };
+    for line in &report.unread {
+        eprintln!("vigie: {line}");
+    }
+    if let Some(dir) = &args.out {
+        for file in files(&report, &compared, lang).map_err(Failure::output)? {
+            write_whole(&dir.join(&file.name), file.text.as_bytes())?;
+        }
+        if !args.quiet {
+            eprintln!(
+                "vigie: {} questions answered; open {}",
+                report.entries.len(),
+                dir.join("study.html").display()
+            );
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    match args.format {
+        TableOrJson::Json => {
+            let mut value = serde_json::to_value(&report).map_err(Failure::output)?;
+            if args.compare.is_some() {
+                value["compared"] = serde_json::to_value(&compared).map_err(Failure::output)?;
+            }
+            written(writeln!(out, "{value:#}"))?;
+        }
+        TableOrJson::Table if args.compare.is_some() && args.questions.is_empty() => {
+            written(out.write_all(beside(&compared, lang).as_bytes()))?;
+        }
+        TableOrJson::Table => written(out.write_all(text(&report, lang).as_bytes()))?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The published figures as a Markdown table, which reads well on a terminal and goes into a document as it is.
+fn beside(compared: &[Compared], lang: Lang) -> String {
+    comparison(compared, lang)
+}
+
+fn list(out: &mut impl std::io::Write, format: TableOrJson, lang: Lang) -> Done {
+    match format {
+        TableOrJson::Json => {
+            let all: Vec<Value> = Question::all()
+                .iter()
+                .map(|question| json!({"id": question.id, "title": question.title.get(lang), "unit": question.unit, "definition": question.definition.get(lang), "why": question.why.get(lang)}))
+                .collect();
+            let value = json!({"schema": "vigie.questions/1", "questions": all});
+            written(writeln!(out, "{value:#}"))?;
+        }
+        TableOrJson::Table => {
+            let rows: Vec<Vec<String>> = Question::all()
+                .iter()
+                .map(|question| vec![question.id.clone(), question.title.get(lang).to_owned()])
+                .collect();
+            written(writeln!(
+                out,
+                "{}",
+                vigie_export::table::grid(&["id", "question"], &rows, super::width())
+            ))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The questions that were named, or all. A comparison alone needs those that were published.
+fn chosen(args: &StudyArgs) -> Result<Vec<&'static Question>, Failure> {
+    if args.questions.is_empty() {
+        let compared_only = args.compare.is_some() && args.out.is_none();
+        let wanted = |question: &&'static Question| !compared_only || Published::all().iter().any(|figure| figure.question == question.id);
+        return Ok(Question::all().iter().filter(wanted).collect());
+    }
+    args.questions
+        .iter()
+        .map(|id| Question::get(id).ok_or_else(|| Failure::usage(format!("{id:?} is no question; vigie study --list names them all"))))
+        .collect()
+}
+
+fn report(args: &StudyArgs, questions: &[&'static Question]) -> Result<Report, Failure> {
+    let knowledge = crate::knowledge::knowledge(args.catalog.as_deref())?;
+    for product in &args.products {
+        if knowledge.catalog.product(product).is_none() {
+            return Err(Failure::usage(format!(
+                "{product:?} is no product of the catalogue; vigie catalog list names them all"
+            )));
+        }
+    }
+    let (runtime, lake) = crate::lake::open_for_questions(&args.lake)?;
+    let options = Options {
+        core_observations: args.core_observations,
+        core_days: args.core_days,
+        core_share: args.core_share,
+        grace: args.grace,
+        standard_hosts: args.standard_hosts,
+        since: args.since,
+        until: args.until,
+        products: args.products.clone(),
+        sources: args.sources.clone(),
+    };
+    let limits = Limits {
+        memory: args.memory.saturating_mul(1024 * 1024),
+        ..Limits::default()
+    };
+    let made = Made {
+        vigie: env!("CARGO_PKG_VERSION").to_owned(),
+        at: chrono::Utc::now(),
+        lake: lake.dir().display().to_string(),
+        catalog: knowledge.catalog.hash().to_owned(),
+        advisories: knowledge.advisories.date().to_string(),
+    };
+    let bar = if args.quiet {
+        ProgressBar::hidden()
+    } else {
+        ProgressBar::new_spinner()
+    };
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed_precise} {msg}") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(std::time::Duration::from_millis(120));
+    let made = runtime.block_on(async {
+        let study = Study::open(&lake, &knowledge, options, limits, &mut |table| {
+            bar.set_message(format!("reading the lake: {table}"));
+        })
+        .await?;
+        let mut nth = 0;
+        Report::make(&study, questions, made, &mut |id| {
+            nth += 1;
+            bar.set_message(format!("question {nth} of {}: {id}", questions.len()));
+        })
+        .await
+    });
+    bar.finish_and_clear();
+    made.map_err(|error| Failure::output(format!("cannot study the lake {}: {error}", lake.dir().display())))
+}
+
+/// The answers for a terminal.
+fn text(report: &Report, lang: Lang) -> String {
+    let mut out = String::new();
+    for entry in &report.entries {
+        let question = entry.question;
+        out.push_str(&format!("{} ({})\n", question.title.get(lang), question.id));
+        out.push_str(&format!(
+            "known of {} {}, unknown of {}\n",
+            entry.all.denominator, question.unit, entry.all.unknown
+        ));
+        let cells = cells(&entry.all, lang);
+        let head: Vec<&str> = cells.head.iter().map(String::as_str).collect();
+        let rows: Vec<Vec<String>> = cells
+            .rows
+            .iter()
+            .take(MAX_ROWS)
+            .map(|row| row.iter().map(|(text, _)| vigie_export::text::clean(text, 60)).collect())
+            .collect();
+        if rows.is_empty() {
+            out.push_str("nothing to tell\n");
+        } else {
+            out.push_str(&vigie_export::table::grid(&head, &rows, super::width()));
+        }
+        if cells.rows.len() > MAX_ROWS {
+            out.push_str(&format!("{} more rows: --format json or --out DIR\n", cells.rows.len() - MAX_ROWS));
+        }
+        out.push('\n');
+    }
+    out
+}
+
+/// What was planted, as `vigie population --truth` wrote it.
+fn planted(path: &std::path::Path) -> Result<Vec<Value>, Failure> {
+    let wrong = |what: &str| Failure::usage(format!("{}: {what}; vigie population --truth writes such a file", path.display()));
+    let value: Value = serde_json::from_str(&read(path)?).map_err(|error| wrong(&error.to_string()))?;
+    match (value["schema"].as_str(), value["figures"].as_array()) {
+        (Some("vigie.planted/1"), Some(figures)) => Ok(figures.clone()),
+        _ => Err(wrong("no planted figures (vigie.planted/1)")),
+    }
+}
+
+fn find_planted(figures: &[Value], wanted: &Published) -> Option<f64> {
+    figures
+        .iter()
+        .find(|figure| {
+            figure["question"] == wanted.question.as_str()
+                && figure["field"] == wanted.field.as_str()
+                && figure["row"].as_object().is_some_and(|row| {
+                    row.len() == wanted.row.len()
+                        && wanted
+                            .row
+                            .iter()
+                            .all(|(name, value)| row.get(name).is_some_and(|here| here == value.as_str()))
+                })
+        })
+        .and_then(|figure| figure["value"].as_f64())
+}

@@ -1,0 +1,25 @@
+-- title: Addresses and machines
+-- title.fr: Adresses et machines
+-- unit: hosts
+-- definition: An estimate of how many machines stand behind the addresses. Two addresses share a mark if they showed the same certificate, or listed the same models with the same digests and dates of change. Of those that share one, as many are different machines as were there at once at the most; the others are an earlier machine again. Copies of one image that were never there at once are taken for one machine; a machine whose models changed with its address is taken for two.
+-- definition.fr: Une estimation du nombre de machines derrière les adresses. Deux adresses partagent une marque si elles ont montré le même certificat, ou listé les mêmes modèles avec mêmes empreintes et dates de changement. Parmi celles qui en partagent une, il y a autant de machines que d'adresses présentes à la fois au plus ; les autres sont une machine revenue. Des copies d'une image jamais présentes ensemble passent pour une machine ; une machine dont les modèles ont changé avec l'adresse passe pour deux.
+-- why: Home connections change their address: one household can be many unique hosts.
+-- why.fr: Les lignes résidentielles changent d'adresse : un foyer peut faire plusieurs hôtes uniques.
+-- statistic: identity
+-- chart: none
+
+SELECT count(DISTINCT m.host) AS denominator, count(DISTINCT h.host) - count(DISTINCT m.host) AS unknown
+FROM hosts AS h LEFT JOIN (
+  SELECT host FROM shelves GROUP BY host HAVING count(modified) = count(*) AND count(digest) = count(*)
+  UNION ALL SELECT p.host FROM presence AS p JOIN said AS s ON s.state = p.state WHERE s.certificate IS NOT NULL
+) AS m ON m.host = h.host;
+
+SELECT m.host, h.first_day, h.last_day, m.kind, m.mark
+FROM (
+  SELECT host, 'models' AS kind, string_agg(digest || '@' || CAST(modified AS VARCHAR), ',' ORDER BY digest, modified) AS mark
+  FROM shelves GROUP BY host HAVING count(modified) = count(*) AND count(digest) = count(*)
+  UNION ALL
+  SELECT DISTINCT p.host, 'certificate' AS kind, s.certificate AS mark
+  FROM presence AS p JOIN said AS s ON s.state = p.state WHERE s.certificate IS NOT NULL
+) AS m
+JOIN hosts AS h ON h.host = m.host

@@ -1,0 +1,54 @@
+//! A table as CSV (RFC 4180): unknown is empty.
+
+use serde_json::Value;
+
+use crate::Rows;
+
+pub(super) fn table(rows: &Rows) -> String {
+    let mut out = String::new();
+    line(&mut out, rows.columns.iter().map(|name| field(name)));
+    for row in &rows.rows {
+        line(
+            &mut out,
+            row.iter().map(|value| match value {
+                Value::Null => String::new(),
+                Value::String(text) => field(text),
+                other => other.to_string(),
+            }),
+        );
+    }
+    out
+}
+
+fn line(out: &mut String, fields: impl Iterator<Item = String>) {
+    out.push_str(&fields.collect::<Vec<_>>().join(","));
+    out.push_str("\r\n");
+}
+
+/// Quoted where it must be. A text that a spreadsheet would take for a formula is told to be text.
+fn field(text: &str) -> String {
+    let text = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+        format!("'{text}")
+    } else {
+        text.to_owned()
+    };
+    if text.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_stranger_named_is_no_formula() {
+        let rows = Rows {
+            columns: vec!["name".into(), "hosts".into()],
+            rows: vec![vec!["=cmd|'x'".into(), 1.into()], vec!["a,\"b\"".into(), Value::Null]],
+        };
+        assert_eq!(table(&rows), "name,hosts\r\n'=cmd|'x',1\r\n\"a,\"\"b\"\"\",\r\n");
+    }
+}

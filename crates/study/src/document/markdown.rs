@@ -1,0 +1,175 @@
+//! The document as Markdown.
+
+use super::text::{cells, decimal, limits, percent, whole, word};
+use crate::published::Compared;
+use crate::study::Answered;
+use crate::{Lang, Report};
+
+/// Rows of a table that stand in the document; the CSV file has all.
+pub(super) const SHOWN: usize = 60;
+
+pub(super) fn page(report: &Report, compared: &[Compared], lang: Lang) -> String {
+    let mut out = format!("# {}\n\n{}\n\n", word("title", lang), made(report, lang));
+    if report.hosts.1 > 0 {
+        out.push_str(&format!("{}\n\n", word("suspects are in", lang)));
+    }
+    if !report.unread.is_empty() {
+        out.push_str(&format!("## {}\n\n", word("unread", lang)));
+        for line in &report.unread {
+            out.push_str(&format!("- {}\n", plain(line)));
+        }
+        out.push('\n');
+    }
+    if !compared.is_empty() {
+        out.push_str(&format!("## {}\n\n{}\n", word("compared", lang), comparison(compared, lang)));
+    }
+    for entry in &report.entries {
+        let question = entry.question;
+        out.push_str(&format!(
+            "## {}\n\n**{}**: {}\n\n**{}**: {}\n\n{}\n\n{}",
+            question.title.get(lang),
+            word("definition", lang),
+            entry.definition.get(lang),
+            word("why", lang),
+            question.why.get(lang),
+            known(&entry.all, &question.unit, lang),
+            table(&entry.all, lang),
+        ));
+        if let Some(without) = &entry.without_suspects {
+            out.push_str(&format!(
+                "\n### {}\n\n{}\n\n{}",
+                word("without suspects", lang),
+                known(without, &question.unit, lang),
+                table(without, lang)
+            ));
+        }
+        out.push_str(&format!("\n```sql\n{};\n\n{};\n```\n\n", entry.sql.0, entry.sql.1));
+    }
+    out.push_str(&format!("## {}\n\n", word("limits", lang)));
+    for line in limits(lang) {
+        out.push_str(&format!("- {line}\n"));
+    }
+    out
+}
+
+/// When, with what and from what.
+pub(super) fn made(report: &Report, lang: Lang) -> String {
+    let window = match report.window {
+        Some((first, last)) => format!("{} {first} {} {last}.", word("window", lang), word("to", lang)),
+        None => word("nothing", lang).to_owned(),
+    };
+    format!(
+        "{} {}, {} {}, {} {}; {} {}. {window}",
+        word("made", lang),
+        report.made.at.format("%Y-%m-%d %H:%M UTC"),
+        word("by", lang),
+        report.made.vigie,
+        word("lake", lang),
+        report.made.lake,
+        word("advisories of", lang),
+        report.made.advisories,
+    )
+}
+
+/// The denominator and what is unknown of it.
+pub(super) fn known(answer: &Answered, unit: &str, lang: Lang) -> String {
+    let all = answer.denominator + answer.unknown;
+    let share = if all > 0 {
+        format!(" ({})", percent(answer.unknown as f64 / all as f64, lang))
+    } else {
+        String::new()
+    };
+    format!(
+        "{} {} {}, {} {}{share}.",
+        word("known of", lang),
+        whole(answer.denominator, lang),
+        word(unit, lang),
+        word("unknown of", lang),
+        whole(answer.unknown, lang),
+    )
+}
+
+fn table(answer: &Answered, lang: Lang) -> String {
+    let cells = cells(answer, lang);
+    if cells.rows.is_empty() {
+        return format!("{}\n", word("no rows", lang));
+    }
+    let mut out = row(cells.head.iter().map(String::as_str));
+    out.push_str(&row(cells.rows[0]
+        .iter()
+        .map(|(_, number)| if number.is_some() { "---:" } else { "---" })));
+    for line in cells.rows.iter().take(SHOWN) {
+        out.push_str(&row(line.iter().map(|(text, _)| text.as_str())));
+    }
+    if cells.rows.len() > SHOWN {
+        out.push_str(&format!(
+            "\n{} {}\n",
+            whole((cells.rows.len() - SHOWN) as i64, lang),
+            word("more rows", lang)
+        ));
+    }
+    out
+}
+
+fn row<'a>(cells: impl Iterator<Item = &'a str>) -> String {
+    let cells: Vec<String> = cells.map(plain).collect();
+    format!("| {} |\n", cells.join(" | "))
+}
+
+/// A stranger's text within a table: no markup, no new line.
+fn plain(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '|' | '\\' | '`' | '*' | '_' | '<' | '>' | '[' | ']' | '!' => {
+                out.push('\\');
+                out.push(character);
+            }
+            c if c.is_control() => out.push(' '),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// The published figures beside a lake's as a Markdown table.
+#[must_use]
+pub fn comparison(compared: &[Compared], lang: Lang) -> String {
+    let figure = |value: f64, share: bool| if share { percent(value, lang) } else { count(value, lang) };
+    let planted = compared.iter().any(|one| one.planted.is_some());
+    let mut head = vec![word("figure", lang), word("published", lang)];
+    if planted {
+        head.push(word("planted", lang));
+    }
+    head.extend([word("here", lang), word("without suspects", lang), word("source", lang)]);
+    let mut out = row(head.iter().copied());
+    out.push_str(&row(head.iter().map(|_| "---")));
+    for one in compared {
+        let mut published = figure(one.published, one.share);
+        if !one.note.is_empty() {
+            published.push_str(&format!(" ({})", one.note));
+        }
+        let mut here = one.here.map_or_else(|| "?".to_owned(), |value| figure(value, one.share));
+        if let (Some(low), Some(high)) = (one.low, one.high) {
+            here.push_str(&format!(" ({} – {})", figure(low, one.share), figure(high, one.share)));
+        }
+        let mut line = vec![one.what.clone(), published];
+        if planted {
+            line.push(one.planted.map_or_else(|| "?".to_owned(), |value| figure(value, one.share)));
+        }
+        let without = one
+            .without_suspects
+            .map_or_else(|| "?".to_owned(), |value| figure(value, one.share));
+        line.extend([here, without, one.source.clone()]);
+        out.push_str(&row(line.iter().map(String::as_str)));
+    }
+    out
+}
+
+fn count(value: f64, lang: Lang) -> String {
+    if value.fract() == 0.0 {
+        whole(value as i64, lang)
+    } else {
+        decimal(value, 2, lang)
+    }
+}

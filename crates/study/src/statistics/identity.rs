@@ -1,0 +1,132 @@
+//! One machine under several addresses: an estimate.
+//!
+//! Hosts that show the same certificate, or the same models with the same digests and dates of change, may be one machine whose
+//! address changed, or copies of one image. Copies are there at the same time, a machine that moves is not: of a group of hosts that
+//! share such a mark, as many are different machines as were there at once at the most.
+
+use std::collections::{BTreeMap, HashMap};
+
+use datafusion::arrow::array::RecordBatch;
+use serde_json::{Value, json};
+
+use super::{Given, Longs, Texts};
+use crate::Error;
+use crate::rows::Rows;
+
+/// The first and the last day on which a host was seen.
+type Stay = (i64, i64);
+
+pub(super) fn identity(batches: &[RecordBatch], given: &Given<'_>) -> Result<Rows, Error> {
+    let mut stays: BTreeMap<i64, Stay> = BTreeMap::new();
+    let mut groups = Groups::default();
+    let mut marks: HashMap<(String, String), i64> = HashMap::new();
+    let mut links: BTreeMap<String, i64> = BTreeMap::new();
+    for batch in batches {
+        let (host, first, last) = (
+            Longs::of(batch, "host")?,
+            Longs::of(batch, "first_day")?,
+            Longs::of(batch, "last_day")?,
+        );
+        let (kind, mark) = (Texts::of(batch, "kind")?, Texts::of(batch, "mark")?);
+        for row in 0..batch.num_rows() {
+            let (Some(host), Some(first), Some(last)) = (host.get(row), first.get(row), last.get(row)) else {
+                continue;
+            };
+            let (Some(kind), Some(mark)) = (kind.get(row), mark.get(row)) else {
+                continue;
+            };
+            stays.insert(host, (first, last));
+            match marks.entry((kind.to_owned(), mark.to_owned())) {
+                std::collections::hash_map::Entry::Occupied(other) => {
+                    *links.entry(kind.to_owned()).or_default() += 1;
+                    groups.join(*other.get(), host);
+                }
+                std::collections::hash_map::Entry::Vacant(place) => {
+                    place.insert(host);
+                }
+            }
+        }
+    }
+    let mut together: HashMap<i64, Vec<Stay>> = HashMap::new();
+    for (host, stay) in &stays {
+        together.entry(groups.root(*host)).or_default().push(*stay);
+    }
+    let marked = stays.len() as i64;
+    let machines: i64 = together.values().map(|stays| at_once(stays)).sum();
+    let addresses = given.denominator + given.unknown;
+    let mut rows = Rows::with(&["counted", "count", "note"]);
+    let mut put = |counted: &str, count: i64, note: Value| rows.rows.push(vec![json!(counted), json!(count), note]);
+    put("addresses", addresses, Value::Null);
+    put(
+        "identities",
+        addresses - marked + machines,
+        json!("an estimate, and where nothing marks a host each address counts"),
+    );
+    put("addresses with a mark", marked, Value::Null);
+    put("addresses that are an earlier machine again", marked - machines, Value::Null);
+    for (kind, count) in links {
+        put(&format!("addresses that share a mark: {kind}"), count, Value::Null);
+    }
+    Ok(rows)
+}
+
+/// How many of these were there at once, at the most. Stays that touch on a day overlap.
+fn at_once(stays: &[Stay]) -> i64 {
+    let mut events: Vec<(i64, i64)> = stays.iter().flat_map(|(first, last)| [(*first, 1), (last + 1, -1)]).collect();
+    // Who leaves before a day has left when others come on it.
+    events.sort_unstable();
+    let (mut now, mut most) = (0, 0);
+    for (_, change) in events {
+        now += change;
+        most = most.max(now);
+    }
+    most
+}
+
+/// Sets of hosts that are joined (union-find with path halving).
+#[derive(Default)]
+struct Groups(HashMap<i64, i64>);
+
+impl Groups {
+    fn root(&mut self, mut host: i64) -> i64 {
+        loop {
+            let up = *self.0.get(&host).unwrap_or(&host);
+            if up == host {
+                return host;
+            }
+            let above = *self.0.get(&up).unwrap_or(&up);
+            self.0.insert(host, above);
+            host = above;
+        }
+    }
+
+    fn join(&mut self, a: i64, b: i64) {
+        let (a, b) = (self.root(a), self.root(b));
+        if a != b {
+            self.0.insert(a.max(b), a.min(b));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_there_at_once_is_not_one() {
+        assert_eq!(at_once(&[(0, 10), (11, 20), (21, 30)]), 1, "one machine, three addresses");
+        assert_eq!(at_once(&[(0, 10), (0, 10), (0, 10)]), 3, "three copies of an image");
+        assert_eq!(at_once(&[(0, 10), (10, 20)]), 2, "seen on the same day");
+        assert_eq!(at_once(&[]), 0);
+    }
+
+    #[test]
+    fn marks_join_over_several_hosts() {
+        let mut groups = Groups::default();
+        groups.join(1, 2);
+        groups.join(3, 4);
+        groups.join(2, 4);
+        assert_eq!(groups.root(3), 1);
+        assert_eq!(groups.root(5), 5);
+    }
+}
