@@ -14,14 +14,16 @@ SELECT count(models) AS denominator, count(*) - count(models) AS unknown FROM ho
 
 WITH shelf AS (SELECT host, family AS family, count(*) AS models FROM shelves GROUP BY host, family),
 doubt AS (SELECT DISTINCT host FROM shelf WHERE family IS NULL),
+told AS (SELECT host, CAST(sum(models) AS BIGINT) AS models FROM shelf WHERE family IS NOT NULL GROUP BY host),
 counts AS (
-  SELECT s.family, count(*) AS hosts, count(d.host) AS doubted, CAST(sum(s.models) AS BIGINT) AS models
-  FROM shelf AS s LEFT JOIN doubt AS d ON d.host = s.host
+  SELECT s.family, count(*) AS hosts, count(d.host) AS doubted, CAST(sum(s.models) AS BIGINT) AS models,
+    CAST(sum(s.models * s.models) AS DOUBLE) AS yy, CAST(sum(s.models * t.models) AS DOUBLE) AS xy
+  FROM shelf AS s JOIN told AS t ON t.host = s.host LEFT JOIN doubt AS d ON d.host = s.host
   WHERE s.family IS NOT NULL GROUP BY s.family
 ),
 whole AS (
   SELECT count(models) AS listed, count(*) - count(models) AS silent, (SELECT count(*) FROM doubt) AS doubts,
-    (SELECT CAST(coalesce(sum(models), 0) AS BIGINT) FROM shelf WHERE family IS NOT NULL) AS models
+    (SELECT CAST(coalesce(sum(models), 0) AS BIGINT) FROM told) AS models, (SELECT CAST(sum(models * models) AS DOUBLE) FROM told) AS xx, (SELECT count(*) FROM told) AS n
   FROM hosts
 ),
 of_state AS (SELECT DISTINCT state, family FROM models WHERE family IS NOT NULL),

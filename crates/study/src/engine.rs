@@ -110,14 +110,7 @@ impl Engine {
     /// Another session with the same limits and no tables.
     #[must_use]
     pub(crate) fn bare(&self) -> SessionContext {
-        let state = SessionStateBuilder::new()
-            .with_config(self.context.copied_config())
-            .with_runtime_env(self.context.runtime_env())
-            .with_default_features()
-            .build();
-        let context = SessionContext::new_with_state(state);
-        context.register_udf(bit_count());
-        context
+        beside(&self.context)
     }
 
     /// DataFusion's own context, for what SQL alone does not do.
@@ -151,6 +144,18 @@ fn grown(context: &SessionContext, provider: Arc<dyn TableProvider>, wanted: &Sc
         )
         .collect();
     Ok(context.read_table(provider)?.select(columns)?.into_view())
+}
+
+/// A session with the limits of another and no tables.
+pub(crate) fn beside(context: &SessionContext) -> SessionContext {
+    let state = SessionStateBuilder::new()
+        .with_config(context.copied_config())
+        .with_runtime_env(context.runtime_env())
+        .with_default_features()
+        .build();
+    let beside = SessionContext::new_with_state(state);
+    beside.register_udf(bit_count());
+    beside
 }
 
 /// How many bits of a number are set: other engines have it under this name, DataFusion does not.

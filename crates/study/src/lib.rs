@@ -8,6 +8,7 @@
 //! come with their [`interval`].
 
 mod answer;
+pub mod coverage;
 pub mod document;
 mod engine;
 pub mod interval;

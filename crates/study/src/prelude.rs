@@ -87,18 +87,7 @@ impl Prelude {
         context.register_table("months", Arc::new(months(days)?))?;
         let without_suspects = if one("suspects")?.unwrap_or(0) > 0 {
             told("without suspects");
-            let other = engine.bare();
-            for table in OF_HOSTS {
-                let sql = match table {
-                    "hosts" => "SELECT * FROM hosts WHERE suspect IS NOT TRUE".to_owned(),
-                    table => format!("SELECT t.* FROM {table} AS t JOIN hosts AS h ON h.host = t.host WHERE h.suspect IS NOT TRUE"),
-                };
-                keep(&context, &other, table, &sql).await?;
-            }
-            for table in SHARED {
-                other.register_table(table, context.table_provider(table).await?)?;
-            }
-            Some(other)
+            Some(some_hosts(&context, engine.bare(), "h.suspect IS NOT TRUE").await?)
         } else {
             None
         };
@@ -126,6 +115,21 @@ async fn unread(context: &SessionContext) -> Result<Vec<String>, Error> {
         )],
         _ => Vec::new(),
     })
+}
+
+/// The tables with some of the hosts only, in another session.
+pub(crate) async fn some_hosts(from: &SessionContext, to: SessionContext, which: &str) -> Result<SessionContext, Error> {
+    for table in OF_HOSTS {
+        let sql = match table {
+            "hosts" => format!("SELECT h.* FROM hosts AS h WHERE {which}"),
+            table => format!("SELECT t.* FROM {table} AS t JOIN hosts AS h ON h.host = t.host WHERE {which}"),
+        };
+        keep(from, &to, table, &sql).await?;
+    }
+    for table in SHARED {
+        to.register_table(table, from.table_provider(table).await?)?;
+    }
+    Ok(to)
 }
 
 /// Answers in one session and keeps the rows as a table of another.

@@ -1,12 +1,16 @@
 //! A study: the questions asked of a lake, their shares and how sure they are.
 
+use std::sync::Arc;
+
+use datafusion::arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use serde::Serialize;
 use serde_json::Value;
 use vigie_assess::Knowledge;
 use vigie_lake::Lake;
 
+use crate::engine::beside;
 use crate::interval::{Sums, wilson};
-use crate::prelude::Prelude;
+use crate::prelude::{Prelude, some_hosts};
 use crate::question::{Question, Share, Text};
 use crate::rows::Rows;
 use crate::statistics::{Given, Longs, compute};
@@ -114,6 +118,31 @@ impl<'a> Study<'a> {
     #[must_use]
     pub fn context(&self) -> &datafusion::prelude::SessionContext {
         &self.prelude.all
+    }
+
+    /// The same study of some of its hosts, by their numbers: to see how far figures move from one sample to the next.
+    ///
+    /// # Errors
+    ///
+    /// If the tables cannot be made.
+    pub async fn among(&self, hosts: &[i64]) -> Result<Self, Error> {
+        let drawn: Int64Array = hosts.iter().copied().collect();
+        let batch =
+            RecordBatch::try_from_iter([("number", Arc::new(drawn) as ArrayRef)]).map_err(|error| Error::Query(error.to_string()))?;
+        let from = &self.prelude.all;
+        from.deregister_table("drawn")?;
+        from.register_batch("drawn", batch)?;
+        let all = some_hosts(from, beside(from), "h.host IN (SELECT number FROM drawn)").await?;
+        Ok(Self {
+            knowledge: self.knowledge,
+            options: self.options.clone(),
+            prelude: Prelude {
+                all,
+                without_suspects: None,
+                window: self.prelude.window,
+                unread: Vec::new(),
+            },
+        })
     }
 
     /// Answers one question.

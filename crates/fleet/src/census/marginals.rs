@@ -46,7 +46,7 @@ pub(super) const TOP_COUNTRIES: [(&str, f64); 10] = [
 /// The rest of the 130 countries (P: how many), of which 15.5 % of the hosts are.
 pub(super) const OTHER_COUNTRIES: &str = "JP CA AU NL IT ES PL SE FI NO DK CH AT BE CZ PT IE RO HU GR BG UA TR IL SA AE IR IQ EG MA DZ TN ZA NG KE GH ET TZ UG \
 CM CI SN MX AR CL CO PE VE EC UY PY BO CR PA GT DO CU HN SV NI JM TT TH VN ID MY PH HK TW PK BD LK NP KZ UZ GE AM AZ MN KH LA MM BN NZ LT LV EE SK SI HR RS \
-BA MK AL MD BY LU MT CY IS QA KW BH OM JO LB SY YE PS AO MZ ZM ZW BW NA MU MG RW SD LY RE";
+BA MK AL MD BY LU MT CY IS QA KW BH OM JO LB SY YE PS AO MZ ZM ZW BW NA MU MG RW SD LY";
 /// Their share.
 pub(super) const OTHER_SHARE: f64 = 15.5;
 
@@ -109,7 +109,7 @@ pub(super) const PARAMETERS: [(&[&str], f64); 7] = [
 pub(super) const Q4_K_M: f64 = 0.48;
 /// What the other models of a host with one are quantised to, and those of a host without; weights. P: 72 % of all are 4-bit, 19 %
 /// 16-bit.
-pub(super) const BESIDE_Q4_K_M: [(&str, f64); 5] = [("Q4_K_M", 60.0), ("Q4_0", 22.0), ("F16", 14.0), ("Q8_0", 3.0), ("Q5_K_M", 1.0)];
+pub(super) const BESIDE_Q4_K_M: [(&str, f64); 5] = [("Q4_K_M", 58.0), ("Q4_0", 21.0), ("F16", 15.0), ("Q8_0", 4.0), ("Q5_K_M", 2.0)];
 /// See [`BESIDE_Q4_K_M`].
 pub(super) const WITHOUT_Q4_K_M: [(&str, f64); 6] = [
     ("Q4_0", 52.0),

@@ -32,7 +32,7 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("known of", "Known of", "Connu pour"),
     ("unknown of", "unknown of", "inconnu pour"),
     ("with every host", "With every host", "Avec tous les hôtes"),
-    ("without suspects", "Without suspects", "Sans les suspects"),
+    ("without suspects", "without suspects", "sans les suspects"),
     ("no rows", "Nothing to tell.", "Rien à dire."),
     ("more rows", "more rows in the CSV file", "lignes de plus dans le fichier CSV"),
     ("unread", "What could not be read", "Ce qui n'a pu être lu"),

@@ -1,0 +1,190 @@
+//! How often an interval holds what it says: samples are drawn from a lake, and their intervals held against the whole lake's figures.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::interval::wilson;
+use crate::{Answered, Error, Question, Study};
+
+/// How often the interval of one share held the share of all hosts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Covered {
+    /// The question's id.
+    pub question: &'static str,
+    /// The row's words.
+    pub row: String,
+    /// The share's column.
+    pub share: String,
+    /// The share of all hosts.
+    pub truth: f64,
+    /// How many of the hosts that count are expected in a sample's numerator.
+    pub expected: f64,
+    /// Samples that had an interval.
+    pub samples: u32,
+    /// Those whose interval held the truth.
+    pub held: u32,
+}
+
+impl Covered {
+    /// The share of samples whose interval held the truth.
+    #[must_use]
+    pub fn coverage(&self) -> f64 {
+        f64::from(self.held) / f64::from(self.samples.max(1))
+    }
+}
+
+/// A share's place: the question, the row's words, the column.
+type Place = (&'static str, String, String);
+
+/// Draws samples of hosts without replacement and holds each interval against the figure of all of them. Only shares of which at least
+/// `least` hosts are expected in a sample are followed. `told` hears the number of each sample.
+///
+/// # Errors
+///
+/// If a question cannot be answered.
+pub async fn coverage(
+    study: &Study<'_>,
+    questions: &[&'static Question],
+    samples: u32,
+    share: f64,
+    least: f64,
+    told: &mut dyn FnMut(u32),
+) -> Result<Vec<Covered>, Error> {
+    let mut followed: BTreeMap<Place, Covered> = BTreeMap::new();
+    for question in questions {
+        let answer = study.answer(question).await?.all;
+        for (row, name, value) in shares(question, &answer) {
+            // Of a ratio over observations it is the hosts that are drawn.
+            let part = answer
+                .rows
+                .number(row, "hosts")
+                .or_else(|| answer.rows.number(row, numerator(question, &name)));
+            let expected = part.unwrap_or(0.0) * share;
+            if expected >= least {
+                let place = (question.id.as_str(), words(&answer, row), name.clone());
+                followed.insert(
+                    place.clone(),
+                    Covered {
+                        question: place.0,
+                        row: place.1,
+                        share: name,
+                        truth: value,
+                        expected,
+                        samples: 0,
+                        held: 0,
+                    },
+                );
+            }
+        }
+    }
+    let (hosts, _) = study.hosts().await?;
+    let drawn_each = ((hosts as f64 * share).round() as usize).max(1);
+    for sample in 0..samples {
+        told(sample);
+        let some = study.among(&draw(hosts, drawn_each, u64::from(sample) + 1)).await?;
+        for question in questions {
+            let answer = some.answer(question).await?.all;
+            let found: BTreeMap<(String, String), (f64, f64)> = shares(question, &answer)
+                .filter_map(|(row, name, _)| {
+                    let bound = |end: &str| answer.rows.number(row, &format!("{name}_{end}"));
+                    let interval = (bound("low")?, bound("high")?);
+                    Some(((words(&answer, row), name), interval))
+                })
+                .collect();
+            for covered in followed.values_mut().filter(|covered| covered.question == question.id) {
+                let interval = match found.get(&(covered.row.clone(), covered.share.clone())) {
+                    Some(interval) => Some(*interval),
+                    // No such row: none of those that are known.
+                    None => wilson(0.0, answer.denominator as f64),
+                };
+                if let Some((low, high)) = interval {
+                    covered.samples += 1;
+                    covered.held += u32::from(low <= covered.truth && covered.truth <= high);
+                }
+            }
+        }
+    }
+    Ok(followed.into_values().collect())
+}
+
+/// The rows that have a share with an interval.
+fn shares<'a>(question: &'a Question, answer: &'a Answered) -> impl Iterator<Item = (&'a Vec<Value>, String, f64)> {
+    let mut names: Vec<String> = question.shares.iter().map(|share| share.name.clone()).collect();
+    if names.is_empty() && question.statistic.is_some() {
+        names.push("share".to_owned());
+    }
+    answer.rows.rows.iter().flat_map(move |row| {
+        names
+            .clone()
+            .into_iter()
+            .filter_map(|name| Some((row, name.clone(), answer.rows.number(row, &name)?)))
+            .collect::<Vec<_>>()
+    })
+}
+
+fn numerator<'a>(question: &'a Question, name: &str) -> &'a str {
+    question
+        .shares
+        .iter()
+        .find(|share| share.name == name)
+        .map_or("gaps", |share| &share.part)
+}
+
+/// What a row is about: its words, and the numbers that are labels.
+fn words(answer: &Answered, row: &[Value]) -> String {
+    let labels = ["days", "week", "score", "threshold"];
+    let parts: Vec<String> = answer
+        .rows
+        .columns
+        .iter()
+        .zip(row)
+        .filter_map(|(name, value)| match value {
+            Value::String(text) => Some(text.clone()),
+            Value::Number(number) if labels.contains(&name.as_str()) => Some(number.to_string()),
+            _ => None,
+        })
+        .collect();
+    parts.join(" / ")
+}
+
+/// Different numbers from 1 to `hosts` (Floyd's method), by a seed.
+fn draw(hosts: i64, count: usize, seed: u64) -> Vec<i64> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mut below = |limit: i64| -> i64 {
+        // SplitMix64.
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        i64::try_from((u128::from(z ^ (z >> 31)) * limit.unsigned_abs() as u128) >> 64).unwrap_or(0)
+    };
+    let count = i64::try_from(count).unwrap_or(hosts).min(hosts);
+    let mut chosen = std::collections::BTreeSet::new();
+    for top in (hosts - count + 1)..=hosts {
+        let one = below(top) + 1;
+        if !chosen.insert(one) {
+            chosen.insert(top);
+        }
+    }
+    chosen.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_has_different_hosts_and_all_have_their_turn() {
+        let mut times = [0; 21];
+        for seed in 0..2000 {
+            let drawn = draw(20, 5, seed);
+            assert_eq!(drawn.len(), 5);
+            for host in drawn {
+                times[usize::try_from(host).expect("a number")] += 1;
+            }
+        }
+        assert_eq!(times[0], 0);
+        assert!(times[1..].iter().all(|times| (400..600).contains(times)), "{times:?}");
+    }
+}
