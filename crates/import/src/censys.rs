@@ -59,12 +59,20 @@ struct Host<'a> {
 struct System<'a> {
     #[serde(borrow, default)]
     asn: Raw<'a>,
+    #[serde(borrow, default)]
+    organization: Raw<'a>,
+    #[serde(borrow, default)]
+    description: Raw<'a>,
+    #[serde(borrow, default)]
+    name: Raw<'a>,
 }
 
 #[derive(Deserialize)]
 struct Place<'a> {
     #[serde(borrow, default)]
     country_code: Raw<'a>,
+    #[serde(borrow, default)]
+    city: Raw<'a>,
 }
 
 #[derive(Deserialize)]
@@ -213,8 +221,15 @@ fn take(host: &Host<'_>, out: &mut Out<'_>) -> Result<(), String> {
     let mut tells: Vec<_> = many_services(count.max(services.len())).into_iter().collect();
     tells.extend(honeypot(host.labels));
     let updated = host.last_updated_at.text();
-    let asn = host.autonomous_system.read::<System<'_>>().and_then(|system| system.asn.whole());
-    let country = host.location.read::<Place<'_>>().and_then(|place| place.country_code.word());
+    let system = host.autonomous_system.read::<System<'_>>();
+    let asn = system.as_ref().and_then(|system| system.asn.whole());
+    let organisation = system.and_then(|system| {
+        let named = system.organization.word().or_else(|| system.description.word());
+        named.or_else(|| system.name.word())
+    });
+    let place = host.location.read::<Place<'_>>();
+    let country = place.as_ref().and_then(|place| place.country_code.word());
+    let city = place.and_then(|place| place.city.word());
     for raw in services {
         let Some(service) = raw.read::<Service<'_>>() else {
             out.bad("one of its services is no object");
@@ -240,6 +255,8 @@ fn take(host: &Host<'_>, out: &mut Out<'_>) -> Result<(), String> {
         let mut sight = Sight::at(address, port, seen, Carries::Replies);
         sight.asn = asn.and_then(|asn| u32::try_from(asn).ok());
         sight.country.clone_from(&country);
+        sight.city.clone_from(&city);
+        sight.organisation.clone_from(&organisation);
         sight.tells.clone_from(&tells);
         if tells.iter().all(|tell| tell.id != "source-tag-honeypot") {
             sight.tells.extend(honeypot(service.labels));

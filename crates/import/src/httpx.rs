@@ -82,6 +82,8 @@ struct Asn<'a> {
     as_number: Raw<'a>,
     #[serde(borrow, default)]
     as_country: Raw<'a>,
+    #[serde(borrow, default)]
+    as_name: Raw<'a>,
 }
 
 pub(crate) fn parse(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
@@ -152,6 +154,7 @@ pub(crate) fn parse(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
             .scalar()
             .and_then(|text| text.trim().trim_start_matches("AS").parse().ok());
         sight.country = asn.as_country.word();
+        sight.organisation = asn.as_name.word();
     }
     out.sight(sight);
     Ok(())

@@ -47,6 +47,9 @@ pub(crate) struct Sight {
     pub(crate) decoded: Option<Decoded>,
     pub(crate) country: Option<String>,
     pub(crate) asn: Option<u32>,
+    pub(crate) city: Option<String>,
+    /// Under which name the autonomous system is registered.
+    pub(crate) organisation: Option<String>,
     pub(crate) tells: Vec<Tell>,
     pub(crate) vantage: Option<String>,
     /// The tool's version, empty if it says none.
@@ -69,12 +72,21 @@ impl Sight {
             decoded: None,
             country: None,
             asn: None,
+            city: None,
+            organisation: None,
             tells: Vec::new(),
             vantage: None,
             version: String::new(),
             carries,
         }
     }
+}
+
+/// A name of a place or a company: not empty, and no longer than those are.
+fn short_name(text: Option<String>) -> Known<String> {
+    let name = text.map(|text| text.trim().to_owned());
+    name.filter(|name| !name.is_empty() && name.chars().count() <= 128)
+        .map_or(Known::unknown(Why::NotCarried), Known::Known)
 }
 
 /// What a source says an endpoint is.
@@ -171,6 +183,8 @@ impl Parser {
                     .asn
                     .filter(|asn| *asn > 0)
                     .map_or(Known::unknown(Why::NotCarried), Known::Known),
+                city: short_name(sight.city),
+                organisation: short_name(sight.organisation),
                 ..Network::unknown(Why::NotCarried)
             },
             deception: deception(tells, sight.carries),

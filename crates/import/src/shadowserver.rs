@@ -55,6 +55,7 @@ pub(crate) fn parse(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
     let mut sight = Sight::at(address, port, seen, carries);
     sight.asn = cell("asn").and_then(|text| text.trim_start_matches("AS").parse().ok());
     sight.country = cell("geo").map(str::to_owned);
+    sight.city = cell("city").map(str::to_owned);
     // `hostname` is what a reverse look-up says, unless the source of the name says that it was asked for.
     if matches!(cell("hostname_source"), Some("sni" | "host" | "url")) {
         sight.name = name(cell("hostname").map(str::to_owned));

@@ -43,6 +43,12 @@ struct Banner<'a> {
     #[serde(borrow, default)]
     country_code: Raw<'a>,
     #[serde(borrow, default)]
+    city: Raw<'a>,
+    #[serde(borrow, default)]
+    isp: Raw<'a>,
+    #[serde(borrow, default)]
+    org: Raw<'a>,
+    #[serde(borrow, default)]
     http: Raw<'a>,
     #[serde(borrow, default)]
     ssl: Raw<'a>,
@@ -58,6 +64,8 @@ struct Banner<'a> {
 struct Location<'a> {
     #[serde(borrow, default)]
     country_code: Raw<'a>,
+    #[serde(borrow, default)]
+    city: Raw<'a>,
 }
 
 #[derive(Deserialize)]
@@ -130,6 +138,12 @@ fn banner(banner: &Banner<'_>, host: Option<&Banner<'_>>, tells: &[vigie_model::
             .and_then(|location| location.country_code.word())
             .or_else(|| b.country_code.word())
     });
+    sight.city = or_host(|b| {
+        let location = b.location.read::<Location<'_>>();
+        location.and_then(|location| location.city.word()).or_else(|| b.city.word())
+    });
+    // The one who announces the range, rather than its customer.
+    sight.organisation = or_host(|b| b.isp.word().or_else(|| b.org.word()));
     let crawl: Option<Crawl<'_>> = banner._shodan.read();
     sight.vantage = crawl
         .as_ref()

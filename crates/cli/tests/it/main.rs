@@ -6,6 +6,8 @@ mod import;
 #[cfg(feature = "study")]
 mod lake;
 mod scan;
+#[cfg(feature = "study")]
+mod study;
 mod words;
 
 use std::path::Path;

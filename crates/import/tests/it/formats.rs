@@ -71,6 +71,8 @@ fn shodan_lines() {
     assert_eq!(first.source.catalog, options().catalog.hash());
     assert_eq!(first.source.vantage, "eu");
     assert_eq!(first.network.country, Known::Known("DE".to_owned()));
+    assert_eq!(first.network.city, Known::Known("Berlin".to_owned()));
+    assert_eq!(first.network.organisation, Known::Known("Example".to_owned()));
     assert_eq!(first.network.asn, Known::Known(64_500));
     // The banner alone names no product by the rules; the source's word does, and no surer than it is.
     assert_eq!(product(first), Some("ollama"));
@@ -131,6 +133,7 @@ fn shodan_replies_are_the_lines() {
     assert_eq!(host[1].seen, at("2026-11-02T00:00:00.000001Z"), "the host's own time");
     assert_eq!(host[1].network.asn, Known::Known(64_500));
     assert_eq!(host[1].network.country, Known::Known("DE".to_owned()));
+    assert_eq!(host[1].network.city, Known::Known("Berlin".to_owned()));
 }
 
 #[test]

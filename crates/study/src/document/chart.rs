@@ -162,7 +162,13 @@ fn line(label: &str, values: &[String], rows: &Rows, title: &str, lang: Lang) ->
         ));
     }
     let every = rows.rows.len().div_ceil(12);
+    let mut written = f64::NEG_INFINITY;
     for (nth, row) in rows.rows.iter().enumerate().step_by(every) {
+        // Labels of near points would stand on each other.
+        if x(places[nth]) - written < 40.0 {
+            continue;
+        }
+        written = x(places[nth]);
         out.push_str(&format!(
             "<text class=\"m\" x=\"{:.1}\" y=\"{:.0}\">{}</text>",
             x(places[nth]),

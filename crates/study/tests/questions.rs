@@ -1,0 +1,27 @@
+//! The book's page of questions is what the questions' files say.
+
+use vigie_study::{Lang, Options, Question};
+
+#[test]
+fn the_book_lists_every_question() {
+    let options = Options::default();
+    let mut page = String::from(
+        "# The questions\n\nEach is a file of words and SQL in `crates/study/questions`; to add one, add a file. This page is made of them: \
+         `UPDATE=1 cargo test -p vigie-study --test questions` writes it.\n",
+    );
+    for question in Question::all() {
+        page.push_str(&format!(
+            "\n## {}\n\n**{}.** {}\n\n*Why:* {}\n\nCounted: {}.\n",
+            question.id,
+            question.title.get(Lang::En),
+            options.fill(question.definition.get(Lang::En)),
+            question.why.get(Lang::En),
+            question.unit
+        ));
+    }
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/src/questions.md");
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(path, &page).expect("written");
+    }
+    assert_eq!(std::fs::read_to_string(path).expect("the page"), page, "UPDATE=1 writes it anew");
+}
