@@ -419,6 +419,12 @@ pub(crate) enum LakeVerb {
         #[arg(long, value_name = "AGE", default_value = "7d", value_parser = age)]
         older: chrono::TimeDelta,
     },
+    /// Take out the texts of prompts and templates that --keep-prompts kept; their hashes stay.
+    Redact {
+        /// Remove them from the disk too, with whatever else does not count any more.
+        #[arg(long)]
+        now: bool,
+    },
     /// Take out every observation of an address, or all before a date, with what only those pointed to.
     Forget {
         /// The addresses.

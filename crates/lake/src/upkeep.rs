@@ -131,6 +131,34 @@ impl Lake {
         self.take_out(col("seen").lt(lit(micros))).await
     }
 
+    /// Takes out the texts of prompts and templates that `--keep-prompts` kept; their hashes and classes stay. Gives how many models had
+    /// one. As with [`Self::forget`], the texts are in no file after [`Self::purge`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::forget`].
+    pub async fn redact(&self) -> Result<u64, Error> {
+        let table = Table::Models;
+        for attempt in 1..=ATTEMPTS {
+            let Some(delta) = load(self.dir(), table).await? else { return Ok(0) };
+            let nothing = || lit(datafusion::scalar::ScalarValue::Utf8(None));
+            let updated = delta
+                .update()
+                .with_predicate(col("system_prompt_text").is_not_null().or(col("template_text").is_not_null()))
+                .with_update("system_prompt_text", nothing())
+                .with_update("template_text", nothing())
+                .with_writer_properties(squeezed(table))
+                .with_commit_properties(as_an_append())
+                .await;
+            match updated {
+                Ok((_, metrics)) => return Ok(metrics.num_updated_rows as u64),
+                Err(error) if is_conflict(&error) && attempt < ATTEMPTS => {}
+                Err(source) => return Err(write(table, source)),
+            }
+        }
+        Err(Error::Busy { table, attempts: ATTEMPTS })
+    }
+
     /// Removes now, from disk, whatever does not count any more: files, and the entries of the logs, in which extremes of columns
     /// stand. Older versions can no longer be read; whoever reads at that moment may fail and try again.
     ///
@@ -249,13 +277,11 @@ impl Lake {
             let Some(delta) = load(self.dir(), table).await? else {
                 return Ok(());
             };
-            // An append that races is told and looks again at what is there.
-            let properties = CommitProperties::default().with_application_transaction(Transaction::new(APPLICATION, 0));
             let deleted = delta
                 .delete()
                 .with_predicate(which.clone())
                 .with_writer_properties(squeezed(table))
-                .with_commit_properties(properties)
+                .with_commit_properties(as_an_append())
                 .await;
             match deleted {
                 Ok(_) => return Ok(()),
@@ -279,6 +305,11 @@ impl Lake {
         }
         Ok(Some(context))
     }
+}
+
+/// An append that races is told, and looks again at what is there.
+fn as_an_append() -> CommitProperties {
+    CommitProperties::default().with_application_transaction(Transaction::new(APPLICATION, 0))
 }
 
 async fn provider(table: Table, delta: &DeltaTable, session: &dyn Session) -> Result<Arc<dyn TableProvider>, Error> {

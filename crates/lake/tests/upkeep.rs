@@ -210,3 +210,33 @@ async fn retention_takes_out_what_is_older() {
     assert_eq!(left.len(), 6);
     assert!(left.iter().all(|one| one.seen >= at(4 * day)));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_redacted_leaves_its_hash_and_nothing_else() {
+    let (_dir, lake) = lake().await;
+    // Long and without repeats, so that no encoding splits it.
+    let secret = "you-are-the-quartermaster-of-vexley-7421";
+    let print = |text: Option<&str>| TextPrint {
+        sha256: "sha256:11".to_owned(),
+        characters: 40,
+        class: PromptClass::Custom,
+        text: text.map(str::to_owned),
+    };
+    let mut kept = observation([192, 0, 2, 1], 0, "0.1.0");
+    let mut model = Model::named("with-a-prompt", Why::NotAsked);
+    model.system_prompt = Known::Known(print(Some(secret)));
+    kept.exposure.models = Known::Known(vec![model]);
+    lake.append(&[kept.clone(), observation([192, 0, 2, 2], 0, "0.2.0")]).await.expect("appended");
+    let other = whole(&lake, "192.0.2.2").await;
+
+    assert_eq!(lake.redact().await.expect("redacted"), 1);
+    assert_eq!(lake.redact().await.expect("redacted"), 0, "twice is as good as once");
+    lake.purge().await.expect("purged");
+    for (path, bytes) in every_file(lake.dir()) {
+        assert!(!holds(&bytes, secret), "the text stands in {path}");
+    }
+    let read = &whole(&lake, "192.0.2.1").await[0];
+    let models = read.exposure.models.known().expect("its models");
+    assert_eq!(models[0].system_prompt, Known::Known(print(None)));
+    assert_eq!(whole(&lake, "192.0.2.2").await, other);
+}

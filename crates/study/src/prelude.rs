@@ -14,7 +14,7 @@ use crate::{Engine, Error, Options};
 static FILES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/prelude");
 
 /// A table of the prelude and the SQL that makes it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Step {
     /// The table's name.
     pub table: String,

@@ -4,6 +4,7 @@ use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 use vigie_model::Timestamp;
 
+use crate::prelude::{Step, steps};
 use crate::study::{Answered, Entry};
 use crate::{Error, Options, Question, Study};
 
@@ -36,6 +37,8 @@ pub struct Report {
     pub window: Option<(chrono::NaiveDate, chrono::NaiveDate)>,
     /// Hosts, and how many of them are suspects.
     pub hosts: (i64, i64),
+    /// The tables that the questions stand on, and how each is made.
+    pub prelude: Vec<Step>,
     /// What could not be read, and is not in the figures.
     pub unread: Vec<String>,
     /// The answers, in the questions' order.
@@ -62,6 +65,7 @@ impl Report {
             options: study.options().clone(),
             window: if hosts.0 > 0 { day(first).zip(day(last)) } else { None },
             hosts,
+            prelude: steps(study.options()),
             unread: study.unread().to_vec(),
             entries,
         })
@@ -97,6 +101,7 @@ impl Serialize for Report {
             },
         )?;
         map.serialize_entry("unread", &self.unread)?;
+        map.serialize_entry("prelude", &self.prelude)?;
         map.serialize_entry("questions", &Questions(&self.entries))?;
         map.end()
     }

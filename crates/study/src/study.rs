@@ -40,7 +40,7 @@ pub struct Entry {
     pub all: Answered,
     /// Without the suspects; `None`: there are none.
     pub without_suspects: Option<Answered>,
-    /// Seconds that it took.
+    /// Seconds that the answer with every host took.
     pub seconds: f64,
 }
 
@@ -154,6 +154,7 @@ impl<'a> Study<'a> {
         let begun = std::time::Instant::now();
         let sql = (self.options.fill(&question.whole), self.options.fill(&question.rows));
         let all = self.ask(&self.prelude.all, question, &sql).await?;
+        let seconds = begun.elapsed().as_secs_f64();
         let without_suspects = match &self.prelude.without_suspects {
             Some(context) => Some(self.ask(context, question, &sql).await?),
             None => None,
@@ -164,7 +165,7 @@ impl<'a> Study<'a> {
             sql,
             all,
             without_suspects,
-            seconds: begun.elapsed().as_secs_f64(),
+            seconds,
         })
     }
 

@@ -45,6 +45,14 @@ pub(crate) fn run(args: &LakeArgs) -> Done {
                 json!({"schema": "vigie.lake-vacuum/1", "removed": removed}),
             )
         }
+        LakeVerb::Redact { now } => {
+            let models = runtime.block_on(lake.redact()).map_err(Failure::output)?;
+            let (removed, rest) = purge(&runtime, &lake, *now, "vigie lake redact --now")?;
+            (
+                format!("the texts of {models} models taken out; {rest}\n"),
+                json!({"schema": "vigie.lake-redact/1", "models": models, "files_removed": removed}),
+            )
+        }
         LakeVerb::Forget { addresses, before, now } => {
             if addresses.is_empty() && before.is_none() {
                 return Err(Failure::usage("name what to forget: addresses, or --before DATE"));
@@ -59,15 +67,7 @@ pub(crate) fn run(args: &LakeArgs) -> Done {
             }
             let observations: u64 = done.iter().map(|one| one.observations).sum();
             let states: u64 = done.iter().map(|one| one.states).sum();
-            let removed = if *now {
-                Some(runtime.block_on(lake.purge()).map_err(Failure::output)?)
-            } else {
-                None
-            };
-            let rest = match removed {
-                Some(removed) => format!("{removed} files removed; older versions can no longer be read"),
-                None => "still in files that no longer count: vigie lake forget --now, or vigie lake vacuum, removes them".to_owned(),
-            };
+            let (removed, rest) = purge(&runtime, &lake, *now, "vigie lake forget --now")?;
             (
                 format!("{observations} observations and {states} states taken out; {rest}\n"),
                 json!({"schema": "vigie.lake-forget/1", "observations": observations, "states": states, "files_removed": removed}),
@@ -80,4 +80,18 @@ pub(crate) fn run(args: &LakeArgs) -> Done {
         TableOrJson::Json => written(writeln!(out, "{value:#}"))?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Removes what was taken out from the disk too, if that is asked for; gives how many files went, and what to say.
+fn purge(
+    runtime: &tokio::runtime::Runtime,
+    lake: &vigie_lake::Lake,
+    now: bool,
+    how: &str,
+) -> Result<(Option<u64>, String), Failure> {
+    if !now {
+        return Ok((None, format!("still in files that no longer count: {how}, or vigie lake vacuum, removes them")));
+    }
+    let removed = runtime.block_on(lake.purge()).map_err(Failure::output)?;
+    Ok((Some(removed), format!("{removed} files removed; older versions can no longer be read")))
 }

@@ -50,6 +50,19 @@ pub(super) fn page(report: &Report, compared: &[Compared], lang: Lang) -> String
     for entry in &report.entries {
         section(&mut out, entry, lang);
     }
+    out.push_str(&format!(
+        "<section id=\"tables\"><h2>{}</h2><p>{}</p>",
+        escape(word("tables", lang)),
+        escape(word("about tables", lang))
+    ));
+    for step in &report.prelude {
+        out.push_str(&format!(
+            "<details><summary>{}</summary><pre><code>{}</code></pre></details>\n",
+            escape(&step.table),
+            escape(&step.sql)
+        ));
+    }
+    out.push_str("</section>\n");
     out.push_str(&format!("<section id=\"limits\"><h2>{}</h2><ul>", escape(word("limits", lang))));
     for line in limits(lang) {
         out.push_str(&format!("<li>{}</li>", escape(line)));
@@ -72,6 +85,7 @@ fn contents(out: &mut String, report: &Report, compared: &[Compared], lang: Lang
             escape(entry.question.title.get(lang))
         ));
     }
+    out.push_str(&format!("<li><a href=\"#tables\">{}</a></li>", escape(word("tables", lang))));
     out.push_str(&format!(
         "<li><a href=\"#limits\">{}</a></li></ol></nav>\n",
         escape(word("limits", lang))

@@ -45,6 +45,10 @@ pub(super) fn page(report: &Report, compared: &[Compared], lang: Lang) -> String
         }
         out.push_str(&format!("\n```sql\n{};\n\n{};\n```\n\n", entry.sql.0, entry.sql.1));
     }
+    out.push_str(&format!("## {}\n\n{}\n\n", word("tables", lang), word("about tables", lang)));
+    for step in &report.prelude {
+        out.push_str(&format!("### {}\n\n```sql\n{}```\n\n", step.table, step.sql));
+    }
     out.push_str(&format!("## {}\n\n", word("limits", lang)));
     for line in limits(lang) {
         out.push_str(&format!("- {line}\n"));

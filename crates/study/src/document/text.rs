@@ -47,6 +47,12 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("planted", "planted", "semé"),
     ("here", "this lake", "ce lac"),
     ("note", "note", "note"),
+    ("tables", "The tables that the questions stand on", "Les tables sur lesquelles reposent les questions"),
+    (
+        "about tables",
+        "Each is made once, in this order, from the tables of the lake; months has a row per calendar month and block of 62 days, with the bits of its days.",
+        "Chacune est faite une fois, dans cet ordre, à partir des tables du lac ; months a une ligne par mois et bloc de 62 jours, avec les bits de ses jours.",
+    ),
     ("limits", "What these figures cannot say", "Ce que ces chiffres ne peuvent dire"),
     ("summary", "The main figures", "Les chiffres principaux"),
     (

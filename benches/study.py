@@ -1,0 +1,101 @@
+#!/usr/bin/env python3
+"""The study at the published study's own size, beside DuckDB on the same files in the same run.
+
+  benches/study.py --vigie target/release/vigie [--scale 1] [--lake DIR]
+
+Writes the population (unless the lake is there), puts its files together, makes the document, and then gives DuckDB the same SQL:
+the tables of the prelude, then each question. Needs the Python package duckdb.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+
+def run(words):
+    """Runs a command; gives its seconds and its peak of memory in MiB."""
+    begun = time.monotonic()
+    child = subprocess.Popen(words)
+    _, status, usage = os.wait4(child.pid, 0)
+    if status:
+        sys.exit(f"{words[0]} {words[1]} failed")
+    return time.monotonic() - begun, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+
+
+def size(lake):
+    return sum(path.stat().st_size for path in Path(lake).rglob("*") if path.is_file())
+
+
+def beside_duckdb(vigie, lake, report, runs):
+    import duckdb
+
+    listed = json.loads(
+        subprocess.run([vigie, "lake", "files", "--lake", lake, "--format", "json"], check=True, capture_output=True, text=True).stdout
+    )["files"]
+    connection = duckdb.connect(config={"threads": 2, "memory_limit": "1536MB"})
+    for table in {one["table"] for one in listed}:
+        files = [one["path"] for one in listed if one["table"] == table]
+        connection.execute(f"CREATE VIEW {table} AS SELECT * FROM read_parquet({files!r}, hive_partitioning = true, union_by_name = true)")
+    begun = time.monotonic()
+    for step in report["prelude"]:
+        kind = "VIEW" if step["table"] == "sightings" else "TABLE"
+        connection.execute(f"CREATE {kind} {step['table']} AS {step['sql']}")
+    prelude = time.monotonic() - begun
+    # The only table that is made without SQL.
+    connection.execute(
+        """CREATE TABLE months AS
+        SELECT strftime(TIMESTAMP '1970-01-01' + to_days(CAST(day AS INTEGER)), '%Y-%m') AS month, day // 62 AS block,
+          bit_or(CAST(1 AS BIGINT) << (day % 62)) AS mask
+        FROM (SELECT unnest(generate_series(min(first_day), max(last_day))) AS day FROM hosts) GROUP BY ALL"""
+    )
+    rows = []
+    for name, question in report["questions"].items():
+        times = []
+        for _ in range(runs):
+            begun = time.monotonic()
+            connection.execute(question["sql"]["denominator"]).fetchall()
+            connection.execute(question["sql"]["rows"]).fetchall()
+            times.append(time.monotonic() - begun)
+        rows.append((name, question["seconds"], min(times)))
+    return prelude, rows
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--vigie", default="target/release/vigie")
+    parser.add_argument("--scale", default="1")
+    parser.add_argument("--lake", help="a lake that was written already")
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--duckdb", action=argparse.BooleanOptionalAction, default=True)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        lake, truth = arguments.lake or f"{folder}/lake", f"{folder}/truth.json"
+        if not Path(lake).exists():
+            wall, cpu, peak = run([arguments.vigie, "population", "--scale", arguments.scale, "--lake", lake, "--truth", truth])
+            print(f"written: {wall:.1f} s, {cpu:.1f} s of CPU, peak {peak:.0f} MiB")
+            for verb in [["compact"], ["vacuum", "--older", "0d"]]:
+                wall, _, peak = run([arguments.vigie, "lake", *verb, "--lake", lake])
+                print(f"{verb[0]}: {wall:.1f} s, peak {peak:.0f} MiB")
+        wall, cpu, peak = run([arguments.vigie, "study", "--quiet", "--lake", lake, "--out", f"{folder}/out"])
+        report = json.loads(Path(f"{folder}/out/study.json").read_text())
+        total = report["questions"]["totals"]["rows"][0]["observations"]
+        asked = sum(question["seconds"] for question in report["questions"].values())
+        print(f"study: {total} observations, all questions and the document in {wall:.1f} s (bound 30), {cpu:.1f} s of CPU, "
+              f"peak {peak:.0f} MiB (bound 2,048); of these {asked:.1f} s in questions, once each")
+        print(f"lake: {size(lake)} bytes, {size(lake) / total:.1f} per observation (bound 40)")
+        if arguments.duckdb:
+            prelude, rows = beside_duckdb(arguments.vigie, lake, report, arguments.runs)
+            print(f"DuckDB: the tables in {prelude:.1f} s")
+            print("| question | vigie s | DuckDB s | ratio |\n| --- | ---: | ---: | ---: |")
+            for name, own, other in rows:
+                print(f"| {name} | {own:.3f} | {other:.3f} | {own / other:.2f}{' *' if own > 2 * other else ''} |")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
