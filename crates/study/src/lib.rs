@@ -20,6 +20,7 @@ mod report;
 mod rows;
 mod statistics;
 mod study;
+mod unreadable;
 
 pub use answer::{Answer, Form, cells};
 pub use engine::{Engine, Limits};

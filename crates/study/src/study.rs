@@ -71,7 +71,10 @@ impl<'a> Study<'a> {
         told: &mut dyn FnMut(&str),
     ) -> Result<Self, Error> {
         let engine = Engine::open(lake, limits).await?;
-        let prelude = Prelude::make(&engine, &options, told).await?;
+        told("files");
+        let unreadable = engine.pass_over_unreadable(lake).await?;
+        let mut prelude = Prelude::make(&engine, &options, told).await?;
+        prelude.unread.splice(0..0, unreadable);
         Ok(Self {
             knowledge,
             options,

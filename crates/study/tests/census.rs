@@ -41,6 +41,36 @@ fn found(answers: &BTreeMap<&str, Answered>, figure: &Planted) -> Option<Value> 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_read_is_listed_and_the_rest_is_studied() {
+    let (_dir, lake, census) = planted(3, 0.001).await;
+    let observations: Vec<_> = lake
+        .files()
+        .await
+        .expect("listed")
+        .into_iter()
+        .filter(|file| file.table == vigie_lake::Table::Observations)
+        .collect();
+    // One file is gone, another is cut short.
+    std::fs::remove_file(&observations[3].path).expect("removed");
+    let half = std::fs::read(&observations[9].path).expect("read");
+    std::fs::write(&observations[9].path, &half[..half.len() / 2]).expect("written");
+
+    let knowledge = Knowledge::embedded();
+    let study = Study::open(&lake, &knowledge, Options::default(), Limits::default(), &mut |_| {})
+        .await
+        .expect("opened");
+    assert_eq!(study.unread().len(), 2, "{:?}", study.unread());
+    for (line, file) in study.unread().iter().zip([&observations[3], &observations[9]]) {
+        assert!(line.contains(&file.path.display().to_string()), "{line}");
+    }
+    let totals = study.answer(Question::get("totals").expect("a question")).await.expect("answered").all.rows;
+    let row = &totals.rows[0];
+    assert_eq!(totals.number(row, "days"), Some((census.days() - 2) as f64));
+    let seen = totals.number(row, "observations").expect("a number");
+    assert!(seen < census.observations() as f64 && seen > 0.9 * census.observations() as f64, "{seen}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_planted_figure_is_found() {
     let (_dir, lake, census) = planted(7, 0.01).await;
     let knowledge = Knowledge::embedded();
