@@ -1,5 +1,9 @@
 //! The program as its users meet it: run for real, against simulated servers on loopback.
 
+#[cfg(feature = "watch")]
+mod discover;
+#[cfg(feature = "watch")]
+mod emulated;
 mod fleet;
 #[cfg(feature = "study")]
 mod import;

@@ -1,0 +1,81 @@
+//! `--confirm`: the ordinary scan of what was found, within the scope.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use vigie_scope::{OwnAddresses, Scope};
+
+use super::told::Confirmed;
+use crate::args::{AskArgs, Cli, TableOrJson, Verb};
+use crate::failure::{Done, Failure};
+
+/// Reasons that are told; the others are counted.
+const REASONS: usize = 5;
+
+/// The scope, read before a credit is spent.
+pub(super) fn scope(args: &AskArgs) -> Result<Option<Scope>, Failure> {
+    if !args.confirm {
+        return Ok(None);
+    }
+    let own = OwnAddresses::new(crate::targets::own_addresses());
+    crate::targets::scope(args.scope.as_deref(), &args.opt_out, &own).map(Some)
+}
+
+/// Which of the endpoints may be asked.
+pub(super) fn allowed(found: &BTreeSet<SocketAddr>, scope: &Scope) -> (Vec<SocketAddr>, Confirmed) {
+    let now = chrono::Utc::now();
+    let mut asked = Vec::new();
+    let mut reasons: BTreeMap<String, u64> = BTreeMap::new();
+    for endpoint in found {
+        match scope.permits(endpoint.ip(), endpoint.port(), now) {
+            Ok(_) => asked.push(*endpoint),
+            Err(refusal) => *reasons.entry(refusal.to_string()).or_default() += 1,
+        }
+    }
+    let left: u64 = reasons.values().sum();
+    let told = reasons.len();
+    let mut reasons: Vec<String> = reasons.into_keys().take(REASONS).collect();
+    if told > REASONS {
+        reasons.push(format!("and {} more like these", told - REASONS));
+    }
+    let confirmed = Confirmed {
+        found: found.len() as u64,
+        asked: asked.len() as u64,
+        left,
+        reasons,
+    };
+    (asked, confirmed)
+}
+
+/// Scans them. The words are those that a user would write, so that nothing is different from a scan.
+pub(super) fn run(args: &AskArgs, endpoints: &[SocketAddr]) -> Done {
+    if endpoints.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let text = |path: &PathBuf| path.as_os_str().to_owned();
+    let mut words: Vec<std::ffi::OsString> = ["vigie", "scan"].map(Into::into).to_vec();
+    let mut option = |name: &str, value: Option<std::ffi::OsString>| {
+        if let Some(value) = value {
+            words.extend([name.into(), value]);
+        }
+    };
+    option("--scope", args.scope.as_ref().map(text));
+    option("--lake", args.lake.lake.as_ref().map(text));
+    option("--catalog", args.catalog.as_ref().map(text));
+    option("--classes", args.network.classes.as_ref().map(text));
+    args.opt_out.iter().for_each(|path| option("--opt-out", Some(text(path))));
+    args.network.geo.iter().for_each(|path| option("--geo", Some(text(path))));
+    words.extend(args.quiet.then(|| "--quiet".into()));
+    words.push("--".into());
+    words.extend(endpoints.iter().map(|endpoint| endpoint.to_string().into()));
+    let Verb::Scan(scan) = Cli::try_parse_from(words).map_err(Failure::usage)?.verb else {
+        return Err(Failure::scan("the command line of the confirming scan did not parse as a scan"));
+    };
+    match args.format {
+        TableOrJson::Table => crate::verbs::scan::run(*scan),
+        TableOrJson::Json => crate::verbs::scan::run_silently(*scan),
+    }
+}
