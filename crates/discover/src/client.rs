@@ -73,7 +73,12 @@ impl Client {
         let stream = match tokio::time::timeout(CONNECT, connecting).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => return Err(Lost::Before(format!("cannot connect to {at}: {error}"))),
-            Err(_) => return Err(Lost::Before(format!("cannot connect to {at}: no answer in {} s", CONNECT.as_secs()))),
+            Err(_) => {
+                return Err(Lost::Before(format!(
+                    "cannot connect to {at}: no answer in {} s",
+                    CONNECT.as_secs()
+                )));
+            }
         };
         let Some(tls) = &self.tls else {
             return self.over(stream, ask).await;
@@ -136,7 +141,10 @@ impl Client {
 
     async fn read(&self, reply: http::Response<Incoming>) -> Result<Answer, Lost> {
         let status = reply.status().as_u16();
-        let retry_after = reply.headers().get(header::RETRY_AFTER).and_then(|value| wait(value.to_str().ok()?));
+        let retry_after = reply
+            .headers()
+            .get(header::RETRY_AFTER)
+            .and_then(|value| wait(value.to_str().ok()?));
         let mut incoming = reply.into_body();
         let expected = incoming.size_hint().exact();
         let mut body = Vec::new();

@@ -152,7 +152,9 @@ impl Discovery {
         if self.speak.balance().is_none() {
             return Ok(None);
         }
-        let told = self.ask(0, |speak| speak.balance(), |speak, body| Ok(speak.read_balance(body))).await;
+        let told = self
+            .ask(0, |speak| speak.balance(), |speak, body| Ok(speak.read_balance(body)))
+            .await;
         match told {
             Ok((left, _)) => {
                 if let Some(left) = left {
@@ -181,7 +183,10 @@ impl Discovery {
             self.state.queries[query].parts.push(Part::new(text, Vec::new(), None));
         }
         loop {
-            let open = self.state.queries[query].parts.iter().position(|part| part.standing == Standing::Open);
+            let open = self.state.queries[query]
+                .parts
+                .iter()
+                .position(|part| part.standing == Standing::Open);
             let Some(part) = open else {
                 self.state.queries[query].done = true;
                 return Ok(Step::Done(query));

@@ -204,7 +204,10 @@ mod tests {
             "/v3/global/search/query?organization_id=11111111-2222-3333-4444-555555555555"
         );
         let body: Value = serde_json::from_str(&ask.body.expect("a body")).expect("JSON");
-        assert_eq!(body, json!({"query": "host.services.port=11434", "page_size": 100, "page_token": "next"}));
+        assert_eq!(
+            body,
+            json!({"query": "host.services.port=11434", "page_size": 100, "page_token": "next"})
+        );
     }
 
     #[test]

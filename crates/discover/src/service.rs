@@ -220,7 +220,7 @@ pub(crate) fn whole(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| {
         let number = value.as_f64()?;
         // A total is far below 2^53, where every whole number is a float of its own.
-        (number >= 0.0 && number < 9e15).then_some(number as u64)
+        (0.0..9e15).contains(&number).then_some(number as u64)
     })
 }
 

@@ -207,7 +207,13 @@ mod tests {
     fn facets_give_only_what_can_stand_in_a_query() {
         let body = br#"{"matches": [], "total": 30, "facets": {"country": [{"value": "DE", "count": 20}, {"value": "", "count": 5}, {"value": "X Y", "count": 5}]}}"#;
         let count = shodan().read_count(body, Some(Field::Country)).expect("a count");
-        assert_eq!(count, CountSaid { total: 30, values: vec![("DE".to_owned(), 20)] });
+        assert_eq!(
+            count,
+            CountSaid {
+                total: 30,
+                values: vec![("DE".to_owned(), 20)]
+            }
+        );
         let body = br#"{"matches": [], "total": 30, "facets": {"port": [{"value": 8080, "count": 20}, {"value": "443", "count": 5}, {"value": 70000, "count": 5}]}}"#;
         let count = shodan().read_count(body, Some(Field::Port)).expect("a count");
         assert_eq!(count.values, [("8080".to_owned(), 20), ("443".to_owned(), 5)]);

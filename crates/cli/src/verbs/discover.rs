@@ -47,7 +47,11 @@ pub(crate) fn run(args: &DiscoverArgs) -> Done {
         Some(path) => State::read(&read(path)?, kind).map_err(|error| Failure::usage(format!("{} {error}", path.display())))?,
         None => {
             let queries = queries(kind, ask, &knowledge.catalog)?;
-            let id = format!("{}-{:08x}", chrono::Utc::now().format("%Y%m%dT%H%M%SZ"), crate::verbs::scan::fresh_seed() as u32);
+            let id = format!(
+                "{}-{:08x}",
+                chrono::Utc::now().format("%Y%m%dT%H%M%SZ"),
+                crate::verbs::scan::fresh_seed() as u32
+            );
             State::new(&id, kind, queries)
         }
     };
@@ -144,7 +148,10 @@ fn queries(kind: ServiceKind, args: &AskArgs, catalog: &Catalog) -> Result<Vec<(
     if all.is_empty() {
         return Err(Failure::usage(match kind {
             ServiceKind::CensysLegacy => "nothing to ask: give --query TEXT".to_owned(),
-            _ => format!("nothing to ask: give --product ID or --query TEXT. Products with queries: {}", known()),
+            _ => format!(
+                "nothing to ask: give --product ID or --query TEXT. Products with queries: {}",
+                known()
+            ),
         }));
     }
     Ok(all)
@@ -241,7 +248,8 @@ impl Run<'_> {
             .map(|observation| observation.endpoint.socket())
             .collect();
         self.discovery.found().extend(found);
-        self.intake.take(&format!("{}: {}, page {page}", self.kind.word(), reply.text), parsed)?;
+        self.intake
+            .take(&format!("{}: {}, page {page}", self.kind.word(), reply.text), parsed)?;
         if self.intake.waiting() >= BATCH || self.last.elapsed() >= EVERY {
             self.keep(reply.query)?;
         }

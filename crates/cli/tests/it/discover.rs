@@ -122,10 +122,19 @@ fn what_shodan_knows_comes_in_pages_and_is_what_an_import_reads() {
     let running = known(&[("DE", 11434, 150), ("FR", 8080, 100)]);
     let user = User::new();
     let raw = user.path("raw");
-    let told = user.told("shodan", &running, &["--query", "product:Ollama", "--raw", text(&raw), "--budget", "3"]);
+    let told = user.told(
+        "shodan",
+        &running,
+        &["--query", "product:Ollama", "--raw", text(&raw), "--budget", "3"],
+    );
     let one = &told["queries"][0];
     assert_eq!(
-        (number(&one["total"]), number(&one["records"]), number(&one["added"]), number(&one["missed"])),
+        (
+            number(&one["total"]),
+            number(&one["records"]),
+            number(&one["added"]),
+            number(&one["missed"])
+        ),
         (250, 250, 250, 0),
         "{told:#}"
     );
@@ -156,7 +165,14 @@ fn what_shodan_knows_comes_in_pages_and_is_what_an_import_reads() {
     words.extend(files.iter().map(|file| text(file)));
     let output = vigie(&words);
     let again: Value = serde_json::from_str(&stdout(&output)).expect("JSON");
-    let sum = |name: &str| -> u64 { again["files"].as_array().expect("a list").iter().map(|file| number(&file[name])).sum() };
+    let sum = |name: &str| -> u64 {
+        again["files"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(|file| number(&file[name]))
+            .sum()
+    };
     assert_eq!((sum("added"), sum("duplicates")), (0, 250), "{again:#}");
 }
 
@@ -212,7 +228,10 @@ fn the_budget_is_never_exceeded_and_a_later_run_goes_on() {
     let user = User::new();
     let told = user.told("shodan", &running, &["--query", "product:Ollama", "--budget", "3"]);
     assert_eq!(running.service().charged, 3, "page 1, and page 2 twice for nothing");
-    assert_eq!((told["complete"].as_bool(), number(&told["queries"][0]["records"])), (Some(false), 100));
+    assert_eq!(
+        (told["complete"].as_bool(), number(&told["queries"][0]["records"])),
+        (Some(false), 100)
+    );
     assert_eq!(told["stopped"], "the budget is used up");
     let mut before = 3;
     for budget in [0, 1, 4, 100] {
@@ -260,7 +279,11 @@ fn faults_of_the_service_lose_nothing() {
     assert_eq!(number(&told["credits"]["spent"]), running.service().charged);
     let seen = running.service().seen.clone();
     let slow = seen.iter().position(|seen| seen.status == 429).expect("it was too fast once");
-    assert!(gaps(&seen)[slow] >= Duration::from_millis(990), "Retry-After is kept to: {:?}", gaps(&seen)[slow]);
+    assert!(
+        gaps(&seen)[slow] >= Duration::from_millis(990),
+        "Retry-After is kept to: {:?}",
+        gaps(&seen)[slow]
+    );
 }
 
 #[test]
@@ -270,12 +293,21 @@ fn a_service_that_stays_broken_is_given_up_and_gone_on_with_later() {
     let user = User::new();
     let output = user.run("shodan", &running, &["--query", "product:Ollama", "--budget", "20"]);
     assert_eq!(code(&output), 3, "{}", stderr(&output));
-    assert!(stderr(&output).contains("it answers 500") && stderr(&output).contains("--resume"), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("it answers 500") && stderr(&output).contains("--resume"),
+        "{}",
+        stderr(&output)
+    );
     assert_eq!(user.hosts(), 100, "what came is kept");
     let told = user.told("shodan", &running, &["--resume", text(&user.state())]);
     assert_eq!(told["complete"], true);
     assert_eq!(user.hosts(), 250);
-    let firsts = running.service().seen.iter().filter(|seen| seen.pairs.get("page").is_some_and(|page| page == "1")).count();
+    let firsts = running
+        .service()
+        .seen
+        .iter()
+        .filter(|seen| seen.pairs.get("page").is_some_and(|page| page == "1"))
+        .count();
     assert_eq!(firsts, 1, "the first page is not had twice");
 }
 
@@ -348,9 +380,19 @@ fn a_reply_that_repeats_the_key_does_not_spread_it() {
 
 #[test]
 fn what_lies_past_the_cap_is_had_by_country_and_port_and_the_rest_is_said() {
-    let running = known(&[("DE", 11434, 150), ("FR", 11434, 190), ("US", 11434, 130), ("US", 8080, 120), ("US", 443, 240)]);
+    let running = known(&[
+        ("DE", 11434, 150),
+        ("FR", 11434, 190),
+        ("US", 11434, 130),
+        ("US", 8080, 120),
+        ("US", 443, 240),
+    ]);
     let user = User::new();
-    let told = user.told("shodan", &running, &["--query", "product:Ollama", "--pages", "2", "--budget", "100"]);
+    let told = user.told(
+        "shodan",
+        &running,
+        &["--query", "product:Ollama", "--pages", "2", "--budget", "100"],
+    );
     let one = &told["queries"][0];
     assert_eq!((number(&one["total"]), number(&one["missed"])), (830, 40), "{told:#}");
     assert_eq!(user.hosts(), 790);
@@ -364,12 +406,25 @@ fn what_lies_past_the_cap_is_had_by_country_and_port_and_the_rest_is_said() {
         .filter(|seen| seen.path == SEARCH)
         .map(|seen| seen.pairs["query"].clone())
         .collect();
-    assert!(asked.iter().all(|query| query != "product:Ollama"), "what is split is not paged: {asked:?}");
+    assert!(
+        asked.iter().all(|query| query != "product:Ollama"),
+        "what is split is not paged: {asked:?}"
+    );
     assert_eq!(asked.len(), 2 * 2 + 2 + 2 + 2);
     // A query that names a country is not split by another one.
-    let told = User::new().told("shodan", &running, &["--query", "product:Ollama country:US", "--pages", "2", "--budget", "100"]);
+    let told = User::new().told(
+        "shodan",
+        &running,
+        &["--query", "product:Ollama country:US", "--pages", "2", "--budget", "100"],
+    );
     assert_eq!(number(&told["queries"][0]["missed"]), 40, "{told:#}");
-    assert!(running.service().seen.iter().all(|seen| seen.pairs.get("query").is_none_or(|query| query.matches("country:").count() < 2)));
+    assert!(
+        running
+            .service()
+            .seen
+            .iter()
+            .all(|seen| seen.pairs.get("query").is_none_or(|query| query.matches("country:").count() < 2))
+    );
 }
 
 #[test]
@@ -394,7 +449,11 @@ fn a_total_that_changes_ends_and_is_said() {
         ..Service::default()
     });
     let user = User::new();
-    let told = user.told("shodan", &growing, &["--query", "product:Ollama country:DE port:11434", "--pages", "5", "--budget", "50"]);
+    let told = user.told(
+        "shodan",
+        &growing,
+        &["--query", "product:Ollama country:DE port:11434", "--pages", "5", "--budget", "50"],
+    );
     let one = &told["queries"][0];
     assert_eq!((number(&one["records"]), growing.count(SEARCH)), (500, 5), "{told:#}");
     assert_eq!(number(&one["missed"]), 6_500);
@@ -430,7 +489,10 @@ fn a_query_that_is_none_is_said_and_the_others_are_asked() {
         let output = user.run(service, &running, &["--query", wrong, "--query", right, "--format", "json"]);
         assert_eq!(code(&output), 2, "{}", stderr(&output));
         let told = report(&output);
-        assert!(told["queries"][0]["refused"].as_str().is_some_and(|word| word.contains("nonsense")), "{told:#}");
+        assert!(
+            told["queries"][0]["refused"].as_str().is_some_and(|word| word.contains("nonsense")),
+            "{told:#}"
+        );
         assert_eq!(number(&told["queries"][1]["added"]), 5);
         assert_eq!(user.hosts(), 5);
     }
@@ -444,8 +506,23 @@ fn the_platform_is_paged_by_token_and_split_by_aggregate() {
         ..Service::default()
     });
     let user = User::new();
-    let told = user.told("censys", &running, &["--query", "host.services.endpoints.ollama.version: *", "--budget", "200", "--cost", "5"]);
-    assert_eq!((number(&told["queries"][0]["total"]), number(&told["queries"][0]["missed"])), (670, 0), "{told:#}");
+    let told = user.told(
+        "censys",
+        &running,
+        &[
+            "--query",
+            "host.services.endpoints.ollama.version: *",
+            "--budget",
+            "200",
+            "--cost",
+            "5",
+        ],
+    );
+    assert_eq!(
+        (number(&told["queries"][0]["total"]), number(&told["queries"][0]["missed"])),
+        (670, 0),
+        "{told:#}"
+    );
     assert_eq!((running.count(QUERY), running.count(AGGREGATE)), (7, 0));
     assert_eq!((number(&told["credits"]["spent"]), running.service().charged), (35, 35));
     assert_eq!(user.hosts(), 670);
@@ -453,14 +530,24 @@ fn the_platform_is_paged_by_token_and_split_by_aggregate() {
     let told = user.told(
         "censys",
         &running,
-        &["--query", "host.services.endpoints.ollama.version: *", "--pages", "2", "--budget", "200", "--cost", "5"],
+        &[
+            "--query",
+            "host.services.endpoints.ollama.version: *",
+            "--pages",
+            "2",
+            "--budget",
+            "200",
+            "--cost",
+            "5",
+        ],
     );
     assert_eq!(number(&told["queries"][0]["missed"]), 0, "{told:#}");
     assert_eq!(running.count(AGGREGATE), 2, "by country, and the one that is too large by port");
     assert_eq!(number(&told["credits"]["spent"]) + 35, running.service().charged);
     let bodies: Vec<Value> = running.service().seen.iter().map(|seen| seen.body.clone()).collect();
     assert!(
-        bodies.iter().any(|body| body["query"] == "((host.services.endpoints.ollama.version: *) and host.location.country_code=\"US\") and host.services.port=443"),
+        bodies.iter().any(|body| body["query"]
+            == "((host.services.endpoints.ollama.version: *) and host.location.country_code=\"US\") and host.services.port=443"),
         "{bodies:#?}"
     );
     // The default assumes the dearest plan.
@@ -476,9 +563,17 @@ fn the_platform_is_paged_by_token_and_split_by_aggregate() {
 fn a_token_that_the_service_forgot_is_done_without() {
     let running = known(&[("DE", 11434, 350)]);
     let user = User::new();
-    user.told("censys", &running, &["--query", "host.services.port=11434", "--cost", "1", "--budget", "2"]);
+    user.told(
+        "censys",
+        &running,
+        &["--query", "host.services.port=11434", "--cost", "1", "--budget", "2"],
+    );
     running.service().life += 1;
-    let told = user.told("censys", &running, &["--resume", text(&user.state()), "--cost", "1", "--budget", "10"]);
+    let told = user.told(
+        "censys",
+        &running,
+        &["--resume", text(&user.state()), "--cost", "1", "--budget", "10"],
+    );
     assert_eq!(told["complete"], true);
     assert!(told["queries"][0]["notes"].to_string().contains("read anew"), "{told:#}");
     assert_eq!(user.hosts(), 350);
@@ -491,8 +586,16 @@ fn search_v2_is_paged_by_cursor() {
     let file = user.path("key");
     std::fs::write(&file, format!("{KEY}:{SECRET}\n")).expect("written");
     for more in [&["--key-file", text(&file)][..], &[]] {
-        let told = user.told("censys", &running, &[&["--legacy", "--query", "services.port: 11434"], more].concat());
-        assert_eq!((told["service"].as_str(), number(&told["queries"][0]["records"])), (Some("censys-legacy"), 250), "{told:#}");
+        let told = user.told(
+            "censys",
+            &running,
+            &[&["--legacy", "--query", "services.port: 11434"], more].concat(),
+        );
+        assert_eq!(
+            (told["service"].as_str(), number(&told["queries"][0]["records"])),
+            (Some("censys-legacy"), 250),
+            "{told:#}"
+        );
         assert_eq!(number(&told["credits"]["spent"]), 3);
     }
     assert_eq!(user.hosts(), 250);
@@ -502,13 +605,6 @@ fn search_v2_is_paged_by_cursor() {
 fn one_request_a_second_unless_told_otherwise() {
     let running = known(&[("DE", 11434, 150)]);
     let user = User::new();
-    let output = user
-        .command("shodan", &running, &["--query", "product:Ollama"])
-        .args(["--rate", "1"])
-        .output()
-        .expect("it starts");
-    // A word that is given twice is refused, so the default is asked for by leaving it out.
-    assert_eq!(code(&output), 2);
     let output = Command::new(env!("CARGO_BIN_EXE_vigie"))
         .args(["discover", "shodan", "--url", &running.url, "--query", "product:Ollama", "--lake"])
         .arg(user.path("lake"))
@@ -519,7 +615,11 @@ fn one_request_a_second_unless_told_otherwise() {
     assert_eq!(code(&output), 0, "{}", stderr(&output));
     let seen = running.service().seen.clone();
     assert_eq!(seen.len(), 4, "the account, the count, two pages");
-    assert!(gaps(&seen).iter().all(|gap| *gap >= Duration::from_millis(950)), "{:?}", gaps(&seen));
+    assert!(
+        gaps(&seen).iter().all(|gap| *gap >= Duration::from_millis(950)),
+        "{:?}",
+        gaps(&seen)
+    );
 }
 
 #[test]
@@ -558,9 +658,17 @@ fn what_was_found_is_confirmed_within_the_scope_and_the_rest_is_left() {
         .as_array()
         .expect("a list")
         .iter()
-        .map(|seen| (seen["source"]["kind"].as_str().unwrap_or_default(), seen["identity"]["product"]["known"].as_str()))
+        .map(|seen| {
+            (
+                seen["source"]["kind"].as_str().unwrap_or_default(),
+                seen["identity"]["product"]["known"].as_str(),
+            )
+        })
         .collect();
-    assert!(kinds.contains(&("import", Some("ollama"))) && kinds.contains(&("scan", Some("llama-cpp"))), "{kinds:?}");
+    assert!(
+        kinds.contains(&("import", Some("ollama"))) && kinds.contains(&("scan", Some("llama-cpp"))),
+        "{kinds:?}"
+    );
 
     // A scope narrows it, and is read before a credit is spent.
     let scope = user.path("scope.toml");
@@ -570,11 +678,23 @@ fn what_was_found_is_confirmed_within_the_scope_and_the_rest_is_left() {
     )
     .expect("written");
     recorder.clear();
-    let told = user.told("shodan", &running, &["--query", "product:Ollama", "--confirm", "--scope", text(&scope), "--quiet"]);
-    assert_eq!((number(&told["confirm"]["asked"]), number(&told["confirm"]["left"])), (1, 4), "{told:#}");
+    let told = user.told(
+        "shodan",
+        &running,
+        &["--query", "product:Ollama", "--confirm", "--scope", text(&scope), "--quiet"],
+    );
+    assert_eq!(
+        (number(&told["confirm"]["asked"]), number(&told["confirm"]["left"])),
+        (1, 4),
+        "{told:#}"
+    );
     assert!(recorder.seen().iter().all(|seen| seen.address.ip().to_string() == "127.91.9.1"));
     let before = running.service().seen.len();
-    let output = user.run("shodan", &running, &["--query", "product:Ollama", "--confirm", "--scope", "/nonexistent"]);
+    let output = user.run(
+        "shodan",
+        &running,
+        &["--query", "product:Ollama", "--confirm", "--scope", "/nonexistent"],
+    );
     assert_eq!((code(&output), running.service().seen.len()), (2, before));
 }
 
@@ -585,9 +705,13 @@ fn an_interrupt_keeps_what_came_and_says_how_to_go_on() {
     let user = User::new();
     let mut command = user.command("shodan", &running, &["--query", "product:Ollama", "--budget", "30"]);
     // Slow enough to be met in the middle.
-    let words: Vec<_> = command.get_args().map(|word| if word == "100" { "5".into() } else { word.to_owned() }).collect();
+    let words: Vec<_> = command
+        .get_args()
+        .map(|word| if word == "100" { "5".into() } else { word.to_owned() })
+        .collect();
     let mut slow = Command::new(env!("CARGO_BIN_EXE_vigie"));
-    slow.args(words).envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    slow.args(words)
+        .envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
     command = slow;
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
     for _ in 0..1_200 {
@@ -607,7 +731,10 @@ fn an_interrupt_keeps_what_came_and_says_how_to_go_on() {
     let told = user.told("shodan", &running, &["--resume", text(&user.state()), "--budget", "30"]);
     assert_eq!(told["complete"], true);
     assert_eq!(user.hosts(), 2_000);
-    assert!(running.service().charged <= 20 + 1, "at most the page on its way was had twice: {charged}");
+    assert!(
+        running.service().charged <= 20 + 1,
+        "at most the page on its way was had twice: {charged}"
+    );
 }
 
 #[test]
@@ -634,7 +761,11 @@ fn words_that_are_wrong_are_said_before_anything_is_sent() {
         .output()
         .expect("it starts");
     assert_eq!(code(&output), 2);
-    assert!(stderr(&output).contains("set SHODAN_API_KEY") && stderr(&output).contains("--key-file"), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("set SHODAN_API_KEY") && stderr(&output).contains("--key-file"),
+        "{}",
+        stderr(&output)
+    );
     // A state of one service is none of another.
     user.told("shodan", &running, &["--query", "x y", "--budget", "0"]);
     let output = user.run("censys", &running, &["--resume", text(&user.state())]);

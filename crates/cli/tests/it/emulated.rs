@@ -265,12 +265,20 @@ impl Service {
         let value = |name: &str| seen.pairs.get(name).map(String::as_str).unwrap_or_default();
         if self.expired || value("key") != KEY {
             // What its door says, in HTML.
-            return (401, None, Sent::whole("<html><head><title>401 Unauthorized</title></head><body></body></html>".to_owned()));
+            return (
+                401,
+                None,
+                Sent::whole("<html><head><title>401 Unauthorized</title></head><body></body></html>".to_owned()),
+            );
         }
         if seen.path == "/api-info" {
             let left = self.credits.saturating_sub(self.charged);
             let fault = self.fault(&seen.path, 0);
-            return self.spoilt(fault, 0, &json!({"plan": "dev", "query_credits": left, "scan_credits": 0, "https": true, "unlocked": true}));
+            return self.spoilt(
+                fault,
+                0,
+                &json!({"plan": "dev", "query_credits": left, "scan_credits": 0, "https": true, "unlocked": true}),
+            );
         }
         let query = value("query").to_owned();
         if query.contains("nonsense:") {
@@ -286,7 +294,10 @@ impl Service {
             for facet in value("facets").split(',').filter(|facet| !facet.is_empty()) {
                 let (name, most) = facet.split_once(':').unwrap_or((facet, "10"));
                 let counted = counted(&fitting, name, most.parse().unwrap_or(10));
-                let list = counted.into_iter().map(|(value, count)| json!({"value": value, "count": count})).collect();
+                let list = counted
+                    .into_iter()
+                    .map(|(value, count)| json!({"value": value, "count": count}))
+                    .collect();
                 facets.insert(name.to_owned(), Value::Array(list));
             }
             let fault = self.fault(&seen.path, 0);
@@ -331,7 +342,10 @@ impl Service {
         }
         let query = seen.body["query"].as_str().unwrap_or_default();
         if query.contains("nonsense") {
-            return plain(422, &json!({"title": "Unprocessable Entity", "status": 422, "detail": "unknown field nonsense"}));
+            return plain(
+                422,
+                &json!({"title": "Unprocessable Entity", "status": 422, "detail": "unknown field nonsense"}),
+            );
         }
         if self.charged + self.cost > self.credits {
             return plain(
@@ -389,7 +403,12 @@ impl Service {
             "" => 1,
             cursor => match self.page_of(cursor) {
                 Some(page) => page,
-                None => return plain(422, &json!({"code": 422, "status": "Unprocessable Entity", "error": "Invalid cursor"})),
+                None => {
+                    return plain(
+                        422,
+                        &json!({"code": 422, "status": "Unprocessable Entity", "error": "Invalid cursor"}),
+                    );
+                }
             },
         };
         let hits: Vec<Value> = self.slice(&fitting, page).iter().map(old_host).collect();
@@ -417,7 +436,11 @@ fn between(text: &str, before: &str, after: char) -> Option<String> {
 fn counted(records: &[Record], by: &str, most: usize) -> Vec<(Value, usize)> {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for record in records {
-        let value = if by == "country" { record.country.to_owned() } else { record.port.to_string() };
+        let value = if by == "country" {
+            record.country.to_owned()
+        } else {
+            record.port.to_string()
+        };
         *counts.entry(value).or_default() += 1;
     }
     let mut counts: Vec<(String, usize)> = counts.into_iter().collect();

@@ -18,7 +18,9 @@ pub(super) fn service(kind: ServiceKind, args: &DiscoverService, key_file: Optio
     };
     let place = |name: &str| key_file.map_or_else(|| name.to_owned(), |path| path.display().to_string());
     let one = |name: &str| -> Result<Secret, Failure> {
-        let text = text.clone().or_else(|| std::env::var(name).ok().filter(|text| !text.trim().is_empty()));
+        let text = text
+            .clone()
+            .or_else(|| std::env::var(name).ok().filter(|text| !text.trim().is_empty()));
         let text = text.ok_or_else(|| Failure::usage(missing(kind)))?;
         Secret::new(&text).map_err(|error| Failure::usage(format!("the key in {} {error}", place(name))))
     };
@@ -26,7 +28,10 @@ pub(super) fn service(kind: ServiceKind, args: &DiscoverService, key_file: Optio
         (ServiceKind::Shodan, _) => Ok(Service::shodan(one("SHODAN_API_KEY")?)),
         (ServiceKind::Censys, DiscoverService::Censys(censys)) => {
             let organization = censys.organization.clone().filter(|id| !id.is_empty());
-            if organization.as_ref().is_some_and(|id| !id.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')) {
+            if organization
+                .as_ref()
+                .is_some_and(|id| !id.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-'))
+            {
                 return Err(Failure::usage(
                     "--organization is a UUID such as 11111111-2222-3333-4444-555555555555; it stands after org= in the Platform's address bar",
                 ));

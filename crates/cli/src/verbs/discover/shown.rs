@@ -51,11 +51,18 @@ impl Shown {
 fn line(discovery: &Discovery, budget: u64) -> String {
     let state = discovery.state();
     let all = state.queries.len();
-    let number = state.queries.iter().take_while(|query| query.done).count().min(all.saturating_sub(1));
+    let number = state
+        .queries
+        .iter()
+        .take_while(|query| query.done)
+        .count()
+        .min(all.saturating_sub(1));
     let mut line = format!("query {} of {all}", number + 1);
     if let Some(query) = state.queries.get(number) {
         let parts = query.parts.iter().filter(|part| part.standing != Standing::Split);
-        let (done, count) = parts.fold((0, 0), |(done, count), part| (done + u32::from(part.standing == Standing::Done), count + 1));
+        let (done, count) = parts.fold((0, 0), |(done, count), part| {
+            (done + u32::from(part.standing == Standing::Done), count + 1)
+        });
         if count > 1 {
             line.push_str(&format!(", part {} of {count}", done + 1));
         }

@@ -135,7 +135,10 @@ impl Report {
                 text.push_str(&format!("Note: {}\n", clean(note, 400)));
             }
         }
-        text.push_str(&format!("Credits: {} of {}, as counted beforehand.", self.credits.spent, self.credits.budget));
+        text.push_str(&format!(
+            "Credits: {} of {}, as counted beforehand.",
+            self.credits.spent, self.credits.budget
+        ));
         if let Some(account) = self.credits.account {
             text.push_str(&format!(" The account had {account}."));
         }
