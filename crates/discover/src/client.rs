@@ -191,7 +191,67 @@ fn wait(value: &str) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+    use tokio::io::AsyncReadExt as _;
+
     use super::*;
+
+    /// A certificate for 127.0.0.1 that signs itself, and its key: made for this test with openssl, and good for nothing else.
+    const CERTIFICATE: &str = "MIIBrDCCAVKgAwIBAgIUA1SAxY8zIPdLpYCXbehJjvx6ZdowCgYIKoZIzj0EAwIwIjEgMB4GA1UEAwwXbm9ib2R5IHZvdWNoZXMg\
+        Zm9yIHRoaXMwIBcNMjYxMTIyMTQyNjI4WhgPMjEyNjEwMjkxNDI2MjhaMCIxIDAeBgNVBAMMF25vYm9keSB2b3VjaGVzIGZvciB0\
+        aGlzMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEEt+KZ0/+/V5dq/O/sPjDEtLqC+7DE9yWEFDyzxEcmpfx4QzyDOF/+L/pcXpo\
+        a9AJO9aAhn2+DdDg0s/7RDPEfKNkMGIwHQYDVR0OBBYEFA8M8S8APrpcLj/NpKO98hw9WITWMB8GA1UdIwQYMBaAFA8M8S8APrpc\
+        Lj/NpKO98hw9WITWMA8GA1UdEwEB/wQFMAMBAf8wDwYDVR0RBAgwBocEfwAAATAKBggqhkjOPQQDAgNIADBFAiEA4pl4c7jVhEBM\
+        EniLZGFY/uMKnaz2rTCJgrvNzcsbJNACIBrcN28j2QzJJjyKvsqPiBz372YfCXCBbfF86prKk4Wx";
+    const CERTIFICATE_KEY: &str = "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgRBtFaPEMpE5CXbehftN42nXiCSOkU/qs2g5XKQ8XgdChRANCAAQS\
+        34pnT/79Xl2r87+w+MMS0uoL7sMT3JYQUPLPERyal/HhDPIM4X/4v+lxemhr0Ak71oCGfb4N0ODSz/tEM8R8";
+
+    #[test]
+    fn a_server_that_nobody_vouches_for_gets_no_key() {
+        let der = |text: &str| STANDARD.decode(text).expect("Base64");
+        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(der(CERTIFICATE_KEY)));
+        let config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("the usual versions")
+            .with_no_client_auth()
+            .with_single_cert(vec![CertificateDer::from(der(CERTIFICATE))], key)
+            .expect("the key is the certificate's");
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+            let url = format!("https://{}", listener.local_addr().expect("an address"));
+            let heard = Arc::new(Mutex::new(Vec::new()));
+            let hearing = Arc::clone(&heard);
+            tokio::spawn(async move {
+                let (stream, _) = listener.accept().await.expect("a connection");
+                if let Ok(mut stream) = tokio_rustls::TlsAcceptor::from(Arc::new(config)).accept(stream).await {
+                    let mut all = Vec::new();
+                    let _ = stream.read_to_end(&mut all).await;
+                    hearing.lock().expect("whole").extend(all);
+                }
+            });
+            let client = Client::new(url.parse().expect("a URL"), "vigie", Vec::new()).expect("a client");
+            let ask = Ask {
+                method: Method::GET,
+                target: "/?key=secret".to_owned(),
+                authorization: None,
+                body: None,
+            };
+            let lost = client.send(ask).await.expect_err("it is not trusted");
+            assert!(
+                matches!(&lost, Lost::Before(why) if why.contains("certificate") && !why.contains("secret")),
+                "{lost:?}"
+            );
+            assert!(heard.lock().expect("whole").is_empty());
+        });
+    }
 
     #[test]
     fn a_wait_is_seconds_or_a_date() {

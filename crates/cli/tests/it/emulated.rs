@@ -233,7 +233,7 @@ impl Service {
     fn spoilt(&mut self, fault: Option<Fault>, cost: u64, body: &Value) -> Reply {
         let mut text = body.to_string();
         if self.repeats_the_key {
-            text.insert_str(1, &format!("\"asked\":\"/x?key={KEY} {SECRET}\","));
+            text.insert_str(1, &format!("\"asked\":\"/x?key={KEY}\","));
         }
         let charged = !matches!(fault, Some(Fault::Slow(_)));
         self.charged += if charged { cost } else { 0 };
