@@ -12,7 +12,7 @@ use clap_complete::Shell;
 use vigie_export::Format;
 
 #[cfg(feature = "watch")]
-pub(crate) use discover::{AskArgs, CensysArgs, DiscoverArgs, DiscoverService};
+pub(crate) use discover::{AskArgs, DiscoverArgs, DiscoverService};
 
 /// Find, watch and lock down the self-hosted AI servers you answer for.
 #[derive(Debug, Parser)]

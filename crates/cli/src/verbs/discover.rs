@@ -29,7 +29,7 @@ use crate::intake::{Counts, Intake};
 use crate::lake::Writer;
 
 /// What came is committed, and the state written, at least this often.
-const EVERY: Duration = Duration::from_secs(20);
+const EVERY: Duration = Duration::from_secs(10);
 /// And whenever this many observations wait.
 const BATCH: usize = 2_000;
 
@@ -372,6 +372,9 @@ fn ended(stop: &Stop, kind: ServiceKind, path: &Path, account: Option<u64>) -> D
         }
         Stop::Key(_) => "make a new key, or see whether it was copied whole",
         Stop::Credits(_) => "wait until they are renewed, or buy some",
+        Stop::Plan(_) if kind == ServiceKind::Censys => {
+            "searching by API needs a paid plan, and its organization's id in --organization or CENSYS_ORGANIZATION_ID"
+        }
         Stop::Plan(_) => "see what the plan holds; searching with filters and paging needs a paid one",
         Stop::Wait(_) => "try again then",
         Stop::Unreachable(_) => "try again later",

@@ -674,7 +674,7 @@ fn what_was_found_is_confirmed_within_the_scope_and_the_rest_is_left() {
     let scope = user.path("scope.toml");
     std::fs::write(
         &scope,
-        "schema = \"vigie.scope/1\"\nowner = \"Test\"\ncontact = \"mailto:test@example.net\"\nexpires = 2099-01-01\n[[range]]\ncidr = \"127.91.9.1/32\"\n",
+        "schema = \"vigie.scope/1\"\nowner = \"Test\"\ncontact = \"mailto:test@example.net\"\nexpires = 2099-01-01\n[[range]]\ncidr = \"10.0.0.0/24\"\n[[exclude]]\ncidr = \"127.91.9.2\"\nreason = \"not this one\"\ndate = 2026-01-01\n",
     )
     .expect("written");
     recorder.clear();

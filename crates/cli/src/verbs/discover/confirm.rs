@@ -79,3 +79,21 @@ pub(super) fn run(args: &AskArgs, endpoints: &[SocketAddr]) -> Done {
         TableOrJson::Json => crate::verbs::scan::run_silently(*scan),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_scope_does_not_allow_is_counted_and_left() {
+        let found: BTreeSet<SocketAddr> = ["127.0.0.1:11434", "10.0.0.1:11434", "8.0.0.0:11434", "192.0.2.1:11434"]
+            .iter()
+            .map(|text| text.parse().expect("an endpoint"))
+            .collect();
+        let (asked, told) = allowed(&found, &Scope::without_file(&OwnAddresses::default()));
+        let asked: Vec<String> = asked.iter().map(ToString::to_string).collect();
+        assert_eq!(asked, ["10.0.0.1:11434", "127.0.0.1:11434"]);
+        assert_eq!((told.found, told.asked, told.left, told.reasons.len()), (4, 2, 2, 2));
+        assert!(told.reasons.iter().any(|reason| reason.contains("scope")), "{:?}", told.reasons);
+    }
+}
