@@ -235,7 +235,14 @@ impl Discovery {
         let (said, body) = match asked {
             Ok(told) => told,
             Err(Failed::Query(word)) => {
-                self.refused(at, word);
+                let part = self.part(at);
+                if part.pages == 0 {
+                    self.refused(at, word);
+                } else {
+                    // What came stays; it is not to be split.
+                    part.by.extend(by);
+                    part.say(&format!("the service does not count it ({word})"));
+                }
                 return Ok(None);
             }
             Err(Failed::Spent(word)) => return Err(Stop::Unreachable(word)),
@@ -335,7 +342,7 @@ impl Discovery {
                 part.say(&format!("page {} does not come ({word})", place.page));
                 Ok(None)
             }
-            Err(Failed::Spent(word)) => Err(Stop::Unreachable(word)),
+            Err(Failed::Spent(word)) => Err(Stop::Unreachable(format!("page {} of {}: {word}", place.page, part.query))),
             Err(Failed::Stop(stop)) => Err(stop),
         }
     }
@@ -348,20 +355,22 @@ impl Discovery {
         part.pages += 1;
         part.got += said.records;
         let ended = match &said.next {
-            Next::Nothing => true,
-            // A token that comes again would lead round in a circle.
-            Next::Token(token) if said.records == 0 || part.token.as_ref() == Some(token) => true,
-            Next::Token(token) => {
+            Next::Token(token) if said.records > 0 && part.token.as_ref() != Some(token) => {
                 part.token = Some(token.clone());
                 false
             }
-            Next::Number if u64::from(part.pages) * PAGE >= said.total => true,
-            Next::Number if said.records == 0 => {
-                // The total says that there is more, and no page gives it.
+            // No token, or one that would lead round in a circle.
+            Next::Nothing | Next::Token(_) if said.records >= PAGE && part.got < said.total => {
+                // The total says that there is more, and it gives no page of it: plans have limits of their own.
                 part.capped = true;
                 false
             }
-            Next::Number => false,
+            Next::Nothing | Next::Token(_) => true,
+            Next::Number if u64::from(part.pages) * PAGE >= said.total => true,
+            Next::Number => {
+                part.capped |= said.records == 0;
+                false
+            }
         };
         if ended {
             self.end(at);

@@ -377,7 +377,7 @@ fn ended(stop: &Stop, kind: ServiceKind, path: &Path, account: Option<u64>) -> D
         }
         Stop::Plan(_) => "see what the plan holds; searching with filters and paging needs a paid one",
         Stop::Wait(_) => "try again then",
-        Stop::Unreachable(_) => "try again later",
+        Stop::Unreachable(_) => "try again later; if it is always the same page, give fewer --pages",
     };
     Err(Failure::scan(format!("{}: {stop}; {advice}; then {again}", kind.word())))
 }

@@ -2,8 +2,6 @@
 
 #[cfg(feature = "watch")]
 mod discover;
-#[cfg(feature = "watch")]
-mod emulated;
 mod fleet;
 #[cfg(feature = "study")]
 mod import;

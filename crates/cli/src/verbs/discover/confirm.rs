@@ -1,19 +1,17 @@
 //! `--confirm`: the ordinary scan of what was found, within the scope.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::mem::Discriminant;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use vigie_scope::{OwnAddresses, Scope};
+use vigie_scope::{OwnAddresses, Refusal, Scope};
 
 use super::told::Confirmed;
 use crate::args::{AskArgs, Cli, TableOrJson, Verb};
 use crate::failure::{Done, Failure};
-
-/// Reasons that are told; the others are counted.
-const REASONS: usize = 5;
 
 /// The scope, read before a credit is spent.
 pub(super) fn scope(args: &AskArgs) -> Result<Option<Scope>, Failure> {
@@ -28,19 +26,25 @@ pub(super) fn scope(args: &AskArgs) -> Result<Option<Scope>, Failure> {
 pub(super) fn allowed(found: &BTreeSet<SocketAddr>, scope: &Scope) -> (Vec<SocketAddr>, Confirmed) {
     let now = chrono::Utc::now();
     let mut asked = Vec::new();
-    let mut reasons: BTreeMap<String, u64> = BTreeMap::new();
+    // Each kind of refusal once, with the first that it was met with.
+    let mut kinds: Vec<(Discriminant<Refusal>, String, u64)> = Vec::new();
     for endpoint in found {
         match scope.permits(endpoint.ip(), endpoint.port(), now) {
             Ok(_) => asked.push(*endpoint),
-            Err(refusal) => *reasons.entry(refusal.to_string()).or_default() += 1,
+            Err(refusal) => {
+                let kind = std::mem::discriminant(&refusal);
+                match kinds.iter_mut().find(|(other, _, _)| *other == kind) {
+                    Some((_, _, count)) => *count += 1,
+                    None => kinds.push((kind, refusal.to_string(), 1)),
+                }
+            }
         }
     }
-    let left: u64 = reasons.values().sum();
-    let told = reasons.len();
-    let mut reasons: Vec<String> = reasons.into_keys().take(REASONS).collect();
-    if told > REASONS {
-        reasons.push(format!("and {} more like these", told - REASONS));
-    }
+    let left = kinds.iter().map(|(_, _, count)| count).sum();
+    let reasons = kinds
+        .into_iter()
+        .map(|(_, first, count)| if count == 1 { first } else { format!("{first} ({count} such)") })
+        .collect();
     let confirmed = Confirmed {
         found: found.len() as u64,
         asked: asked.len() as u64,

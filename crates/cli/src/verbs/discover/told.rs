@@ -66,7 +66,7 @@ pub(super) struct Confirmed {
     pub(super) asked: u64,
     /// Not allowed by the scope.
     pub(super) left: u64,
-    /// Why, each reason once.
+    /// Why, each kind of reason once.
     pub(super) reasons: Vec<String>,
 }
 
@@ -124,7 +124,7 @@ impl Report {
             return written(writeln!(out, "{text}"));
         }
         let rows: Vec<Vec<String>> = self.queries.iter().map(Told::row).collect();
-        let head = ["query", "", "in all", "read", "new", "duplicates", "not reached"];
+        let head = ["query", "status", "in all", "read", "new", "duplicates", "not reached"];
         let mut text = vigie_export::table::grid(&head, &rows, crate::verbs::width());
         text.push('\n');
         for told in &self.queries {
