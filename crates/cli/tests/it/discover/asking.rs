@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::emulated::{KEY, gaps};
+use super::emulated::{KEY, SECRET, gaps};
 use super::{COUNT, SEARCH, User, known, number, report};
 use crate::{code, stderr, stdout, text, vigie};
 

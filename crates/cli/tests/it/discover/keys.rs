@@ -1,6 +1,6 @@
 //! Keys: taken, not taken, shown nowhere.
 
-use super::emulated::{Fault, Service, raise, records};
+use super::emulated::{Fault, KEY, Service, raise, records};
 use super::{User, known};
 use crate::{code, stderr, text};
 
