@@ -48,6 +48,9 @@ pub(crate) struct AskArgs {
     /// Ask this, in the service's own language; may be given several times.
     #[arg(long, value_name = "TEXT")]
     pub(crate) query: Vec<String>,
+    /// Ask each query only of this, in the service's own language: your own networks, say, as net:198.51.100.0/24.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) only: Option<String>,
     /// The credits that this run may spend; never more [default: 10; of the Censys Platform 40].
     #[arg(long, value_name = "CREDITS")]
     pub(crate) budget: Option<u64>,
@@ -67,7 +70,7 @@ pub(crate) struct AskArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) raw: Option<PathBuf>,
     /// Go on with an earlier run.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["product", "query"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["product", "query", "only"])]
     pub(crate) resume: Option<PathBuf>,
     /// Ask here in place of the service itself: https, or http on loopback.
     #[arg(long, value_name = "URL")]

@@ -138,12 +138,15 @@ fn queries(kind: ServiceKind, args: &AskArgs, catalog: &Catalog) -> Result<Vec<(
             )));
         }
     }
-    for query in &args.query {
-        let query = query.trim();
-        if query.is_empty() || query.chars().any(char::is_control) {
-            return Err(Failure::usage("--query: a query is one line, and not empty"));
+    let line = |option: &str, text: &str| -> Result<String, Failure> {
+        let text = text.trim();
+        if text.is_empty() || text.chars().any(char::is_control) {
+            return Err(Failure::usage(format!("{option}: a query is one line, and not empty")));
         }
-        all.push((query.to_owned(), None));
+        Ok(text.to_owned())
+    };
+    for query in &args.query {
+        all.push((line("--query", query)?, None));
     }
     if all.is_empty() {
         return Err(Failure::usage(match kind {
@@ -153,6 +156,15 @@ fn queries(kind: ServiceKind, args: &AskArgs, catalog: &Catalog) -> Result<Vec<(
                 known()
             ),
         }));
+    }
+    if let Some(only) = &args.only {
+        let only = line("--only", only)?;
+        for (query, _) in &mut all {
+            *query = match kind {
+                ServiceKind::Shodan => format!("{query} {only}"),
+                ServiceKind::Censys | ServiceKind::CensysLegacy => format!("({query}) and ({only})"),
+            };
+        }
     }
     Ok(all)
 }

@@ -93,6 +93,14 @@ fn queries_come_from_the_catalogue_and_from_the_command_line_each_once() {
         ]
     );
     assert_eq!(number(&told["queries"][1]["duplicates"]), 5, "{told:#}");
+    // Of one's own networks alone.
+    let told = user.told("shodan", &running, &["--product", "vllm", "--only", "net:198.51.100.0/24"]);
+    assert_eq!(told["queries"][0]["query"], "\"vLLM\" net:198.51.100.0/24");
+    let told = user.told("censys", &running, &["--product", "vllm", "--only", "host.ip: 198.51.100.0/24"]);
+    assert_eq!(
+        told["queries"][0]["query"],
+        "(host.services.banner: \"vLLM\") and (host.ip: 198.51.100.0/24)"
+    );
 }
 
 #[test]
