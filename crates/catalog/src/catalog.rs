@@ -159,6 +159,10 @@ pub struct Product {
     pub since: BTreeMap<String, String>,
     /// Fixtures that look alike.
     pub neighbours: Vec<String>,
+    /// What Shodan is asked for it.
+    pub shodan: Vec<String>,
+    /// What the Censys Platform is asked for it.
+    pub censys: Vec<String>,
     /// Named only if nothing else is.
     pub last_resort: bool,
     /// Routes by effect.

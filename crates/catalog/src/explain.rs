@@ -96,6 +96,12 @@ impl Catalog {
                 product.packages.join(", ")
             }
         ));
+        for (service, queries) in [("Shodan", &product.shodan), ("Censys", &product.censys)] {
+            if !queries.is_empty() {
+                let all: Vec<String> = queries.iter().map(|query| format!("`{query}`")).collect();
+                out.push_str(&format!("- {service} is asked for: {}\n", all.join(", ")));
+            }
+        }
         out.push_str("\n## Evidence\n\n");
         for evidence in &product.evidence {
             let weight = format!("{:?}", evidence.weight).to_lowercase();

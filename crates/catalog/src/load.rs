@@ -29,6 +29,10 @@ const MAX_NODES: usize = 20_000;
 const MAX_RULES: usize = 400;
 /// The most product files in a catalogue.
 const MAX_PRODUCTS: usize = 5_000;
+/// The most queries of a product for one service.
+const MAX_QUERIES: usize = 20;
+/// The longest of them, in characters.
+const MAX_QUERY: usize = 1_000;
 /// The most evidence rules without a literal in a whole catalogue: they are tried on every reply.
 const MAX_UNINDEXED: usize = 64;
 
@@ -379,6 +383,8 @@ impl Loader {
                     );
                 }
             }
+            self.check_queries(&p.file, &p.rule.discover.shodan);
+            self.check_queries(&p.file, &p.rule.discover.censys);
             for tell in &p.rule.tells {
                 if !(0.0..=1.0).contains(&tell.weight) {
                     self.say(
@@ -388,6 +394,32 @@ impl Loader {
                     );
                 }
             }
+        }
+    }
+
+    fn check_queries(&mut self, file: &str, queries: &[Spanned<String>]) {
+        if queries.len() > MAX_QUERIES {
+            self.say_of_file(
+                file,
+                format!("discover has {} queries; a service gets at most {MAX_QUERIES}", queries.len()),
+            );
+        }
+        let mut seen = BTreeSet::new();
+        for query in queries {
+            let text = query.value.as_str();
+            let quotes = text.matches('"').count() - text.matches("\\\"").count();
+            let wrong = if text.is_empty() || text.trim() != text || text.chars().any(char::is_control) {
+                "a query is one line without white space at its ends"
+            } else if text.chars().count() > MAX_QUERY {
+                "a query is shorter than 1,001 characters"
+            } else if quotes % 2 == 1 {
+                "a quote is not closed"
+            } else if !seen.insert(text) {
+                "stands twice"
+            } else {
+                continue;
+            };
+            self.say(file, query.defined, format!("{text:?}: {wrong}"));
         }
     }
 
@@ -897,6 +929,8 @@ impl Scope<'_> {
             tells,
             prove,
             remedies: rule.remedies.clone(),
+            shodan: rule.discover.shodan.iter().map(|query| query.value.clone()).collect(),
+            censys: rule.discover.censys.iter().map(|query| query.value.clone()).collect(),
         }
     }
 }

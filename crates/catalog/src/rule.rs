@@ -82,6 +82,9 @@ pub struct ProductFile {
     /// Fixtures that look alike and are not it.
     #[serde(default)]
     pub neighbours: Vec<String>,
+    /// Queries for services that scan the Internet themselves.
+    #[serde(default)]
+    pub discover: DiscoverRule,
     /// The last resort: named only if nothing else is.
     #[serde(default)]
     pub last_resort: bool,
@@ -130,6 +133,18 @@ pub struct ProductFile {
     /// Remedies by finding.
     #[serde(default)]
     pub remedies: BTreeMap<String, String>,
+}
+
+/// Queries for services that scan the Internet themselves, each in the service's own language.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DiscoverRule {
+    /// Shodan's.
+    #[serde(default)]
+    pub shodan: Vec<Spanned<String>>,
+    /// The Censys Platform's.
+    #[serde(default)]
+    pub censys: Vec<Spanned<String>>,
 }
 
 /// When a request is sent.

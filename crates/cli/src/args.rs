@@ -1,5 +1,8 @@
 //! The command line.
 
+#[cfg(feature = "watch")]
+mod discover;
+
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -7,6 +10,9 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use vigie_export::Format;
+
+#[cfg(feature = "watch")]
+pub(crate) use discover::{AskArgs, DiscoverArgs, DiscoverService};
 
 /// Find, watch and lock down the self-hosted AI servers you answer for.
 #[derive(Debug, Parser)]
@@ -38,6 +44,11 @@ pub(crate) enum Verb {
     /// It sends nothing. What a source does not carry is unknown, and importing the same file twice adds nothing.
     #[cfg(feature = "watch")]
     Import(ImportArgs),
+    /// Ask Shodan or Censys what they saw, within a budget of credits, and bring it into the lake.
+    ///
+    /// Nothing is sent but to the service. --confirm then scans what was found, within your scope.
+    #[cfg(feature = "watch")]
+    Discover(DiscoverArgs),
     /// Ask the lake a question in SQL.
     ///
     /// The tables: observations, states, models, running, tools, evidence, scans; SHOW TABLES and DESCRIBE TABLE tell more.

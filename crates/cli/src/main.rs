@@ -2,6 +2,8 @@
 
 mod args;
 mod failure;
+#[cfg(feature = "watch")]
+mod intake;
 mod knowledge;
 mod lake;
 #[cfg(feature = "watch")]
@@ -31,6 +33,8 @@ fn main() -> ExitCode {
         Verb::Show(args) => verbs::show::run(&args),
         #[cfg(feature = "watch")]
         Verb::Import(args) => verbs::import::run(&args),
+        #[cfg(feature = "watch")]
+        Verb::Discover(args) => verbs::discover::run(&args),
         #[cfg(feature = "study")]
         Verb::Sql(args) => verbs::sql::run(&args),
         #[cfg(feature = "study")]

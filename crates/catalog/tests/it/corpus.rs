@@ -86,6 +86,7 @@ fn the_build_carries_what_the_yaml_says() {
     // Every route, and a request for each, until its product is known and afterwards.
     for (a, b) in yaml.products().iter().zip(built.products()) {
         assert_eq!(a.id, b.id);
+        assert_eq!((&a.shodan, &a.censys), (&b.shodan, &b.censys), "{}", a.id);
         assert_eq!(
             format!("{:?}", a.routes.by_effect()),
             format!("{:?}", b.routes.by_effect()),

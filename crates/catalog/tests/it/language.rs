@@ -76,6 +76,10 @@ fn each_mistake_is_told_at_its_line() {
             "no field",
         ),
         ("remedies:\n  no-such-finding: do\n", 0, "no finding"),
+        ("discover:\n  zoomeye: [app]\n", 7, "zoomeye"),
+        ("discover:\n  shodan: ['product:x ']\n", 7, "white space"),
+        ("discover:\n  shodan:\n    - 'http.title:\"x'\n", 8, "not closed"),
+        ("discover:\n  censys:\n    - a\n    - a\n", 9, "twice"),
     ];
     for (mistake, line, word) in cases {
         let told = errors(&format!("{HEAD}{mistake}{IDENTIFY}"));

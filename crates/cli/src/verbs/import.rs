@@ -1,7 +1,7 @@
 //! `vigie import`: other tools' records into the lake.
 
 use std::fs::File;
-use std::io::{BufWriter, IsTerminal as _, Read, Write as _};
+use std::io::{IsTerminal as _, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,16 +12,14 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use vigie_assess::Knowledge;
-use vigie_import::{Bad, Batch, Format, Importer, Options, Parsed, Parser, PassedOver, Records};
-use vigie_model::{Observation, Timestamp};
+use vigie_import::{Batch, Format, Importer, Options, Parsed, Parser, Records};
+use vigie_model::Timestamp;
 use vigie_network::Enricher;
 
 use crate::args::{ImportArgs, TableOrJson};
 use crate::failure::{Done, Failure, exit, written};
+use crate::intake::{Counts, Intake};
 use crate::lake::Writer;
-
-/// Observations that are committed together. Large, so that the check for duplicates reads a day's files seldom.
-const BATCH: usize = 20_000;
 
 /// What a file gave.
 #[derive(Debug, Default, Serialize)]
@@ -48,21 +46,10 @@ struct Report<'t> {
     interrupted: bool,
 }
 
-/// A bad record as the error file keeps it.
-#[derive(Serialize)]
-struct BadLine<'b> {
-    file: &'b str,
-    line: u64,
-    record: u64,
-    reason: &'b str,
-    quote: &'b str,
-}
-
 pub(crate) fn run(args: &ImportArgs) -> Done {
     let knowledge = crate::knowledge::knowledge(args.catalog.as_deref())?;
     let enricher = crate::network::enricher(&args.network)?;
-    let mut writer = Writer::open(&crate::lake::folder(&args.lake)?)?;
-    let mut errors = Errors::new(&args.errors);
+    let mut intake = Intake::new(Writer::open(&crate::lake::folder(&args.lake)?)?, &args.errors);
     let stop = Arc::new(AtomicBool::new(false));
     crate::verbs::on_interrupt(&stop)?;
     let files: Vec<PathBuf> = if args.files.is_empty() {
@@ -76,7 +63,7 @@ pub(crate) fn run(args: &ImportArgs) -> Done {
             file: file.display().to_string(),
             ..Told::default()
         };
-        if let Err(failure) = one.read(file, args, (&knowledge, &enricher), &mut writer, &mut errors, &stop) {
+        if let Err(failure) = one.read(file, args, (&knowledge, &enricher), &mut intake, &stop) {
             match failure {
                 Trouble::File(reason) => {
                     anstream::eprintln!("vigie: {}: {reason}", file.display());
@@ -90,7 +77,7 @@ pub(crate) fn run(args: &ImportArgs) -> Done {
             break;
         }
     }
-    let kept = errors.close()?;
+    let kept = intake.close()?;
     let interrupted = stop.load(Ordering::Relaxed);
     let mut out = anstream::stdout().lock();
     match args.format {
@@ -138,8 +125,7 @@ impl Told {
         file: &Path,
         args: &ImportArgs,
         (knowledge, enricher): (&Knowledge, &Enricher),
-        writer: &mut Writer,
-        errors: &mut Errors,
+        intake: &mut Intake,
         stop: &AtomicBool,
     ) -> Result<(), Trouble> {
         let refused = |error: std::io::Error| Trouble::File(format!("cannot be read: {error}"));
@@ -176,20 +162,20 @@ impl Told {
         self.format = Some(importer.format().word());
         let (records, parser) = importer.split();
         let progress = Shown::new(total, args.quiet, &self.file);
-        self.pour(records, (&parser, enricher), writer, errors, stop, &progress, &read)
+        intake.start_anew();
+        self.pour(records, (&parser, enricher), intake, stop, &progress, &read)
             .map_err(Trouble::Own)?;
+        self.count(intake.counts());
         progress.done();
         Ok(())
     }
 
     /// One thread reads, others parse, this one writes.
-    #[expect(clippy::too_many_arguments, reason = "the two ends of a pipe and what watches it")]
     fn pour<R: Read + Send>(
-        &mut self,
+        &self,
         records: Records<R>,
         (parser, enricher): (&Parser, &Enricher),
-        writer: &mut Writer,
-        errors: &mut Errors,
+        intake: &mut Intake,
         stop: &AtomicBool,
         progress: &Shown,
         read: &AtomicU64,
@@ -206,51 +192,37 @@ impl Told {
             }
             // What is left of the channels belongs to the threads: when they end, so does the loop, and the other way round.
             drop((parsed, batches));
-            let mut waiting: Vec<Observation> = Vec::new();
-            let mut passed_over = PassedOver::default();
             for result in results {
-                passed_over.add(result.passed_over);
-                for item in result.items {
-                    match item {
-                        Ok(observation) => waiting.push(observation),
-                        Err(bad) => {
-                            self.bad += 1;
-                            errors.keep(&self.file, &bad)?;
-                        }
-                    }
-                }
-                if waiting.len() >= BATCH {
-                    self.commit(&mut waiting, writer)?;
-                }
-                progress.update(read.load(Ordering::Relaxed), self);
+                intake.take(&self.file, result)?;
+                progress.update(read.load(Ordering::Relaxed), intake.counts());
             }
-            self.commit(&mut waiting, writer)?;
-            self.not_open = passed_over.not_open;
-            self.not_tcp = passed_over.not_tcp;
-            self.not_recognised = passed_over.not_recognised;
-            Ok(())
+            intake.commit()
         })
     }
 
-    fn commit(&mut self, waiting: &mut Vec<Observation>, writer: &mut Writer) -> Result<(), Failure> {
-        let done = writer.append(waiting)?;
-        self.observations += waiting.len() as u64;
-        self.added += done.observations as u64;
-        self.duplicates += done.duplicates as u64;
-        waiting.clear();
-        Ok(())
+    fn count(&mut self, counts: Counts) {
+        self.observations = counts.observations;
+        self.added = counts.added;
+        self.duplicates = counts.duplicates;
+        self.bad = counts.bad;
+        self.not_open = counts.not_open;
+        self.not_tcp = counts.not_tcp;
+        self.not_recognised = counts.not_recognised;
+    }
+
+    fn counts(&self) -> Counts {
+        Counts {
+            observations: self.observations,
+            added: self.added,
+            duplicates: self.duplicates,
+            bad: self.bad,
+            not_open: self.not_open,
+            not_tcp: self.not_tcp,
+            not_recognised: self.not_recognised,
+        }
     }
 
     fn row(&self) -> Vec<String> {
-        let passed: Vec<String> = [
-            (self.not_open, "not open"),
-            (self.not_tcp, "not TCP"),
-            (self.not_recognised, "not recognised"),
-        ]
-        .into_iter()
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, what)| format!("{count} {what}"))
-        .collect();
         vec![
             vigie_export::text::clean(&self.file, 60),
             match (&self.format, &self.failed) {
@@ -260,7 +232,7 @@ impl Told {
             self.added.to_string(),
             self.duplicates.to_string(),
             self.bad.to_string(),
-            passed.join(", "),
+            self.counts().passed_over(),
         ]
     }
 }
@@ -318,58 +290,6 @@ impl std::str::FromStr for SeenAt {
     }
 }
 
-/// The error file: made with the first bad record, in its place when all is done.
-struct Errors {
-    path: PathBuf,
-    file: Option<(PathBuf, BufWriter<File>)>,
-}
-
-impl Errors {
-    fn new(path: &Path) -> Self {
-        Self {
-            path: path.to_owned(),
-            file: None,
-        }
-    }
-
-    fn keep(&mut self, file: &str, bad: &Bad) -> Result<(), Failure> {
-        let (_, out) = match &mut self.file {
-            Some(open) => open,
-            none => {
-                let mut beside = self.path.as_os_str().to_owned();
-                beside.push(format!(".{}.partial", std::process::id()));
-                let beside = PathBuf::from(beside);
-                let open = File::create(&beside).map_err(|error| cannot_write(&beside, &error))?;
-                none.insert((beside, BufWriter::new(open)))
-            }
-        };
-        let line = BadLine {
-            file,
-            line: bad.line,
-            record: bad.record,
-            reason: &bad.reason,
-            quote: &bad.quote,
-        };
-        serde_json::to_writer(&mut *out, &line)
-            .map_err(std::io::Error::from)
-            .and_then(|()| out.write_all(b"\n"))
-            .map_err(|error| cannot_write(&self.path, &error))
-    }
-
-    /// Puts the file in its place; `None`: nothing was bad.
-    fn close(self) -> Result<Option<PathBuf>, Failure> {
-        let Some((beside, mut out)) = self.file else { return Ok(None) };
-        out.flush()
-            .and_then(|()| std::fs::rename(&beside, &self.path))
-            .map_err(|error| cannot_write(&self.path, &error))?;
-        Ok(Some(self.path))
-    }
-}
-
-fn cannot_write(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::output(format!("cannot write {}: {error}; name another file with --errors", path.display()))
-}
-
 /// Counts what was read of a file, packed as it lies there.
 struct Counting<R> {
     inner: R,
@@ -412,8 +332,8 @@ impl Shown {
         Self::Bar(bar)
     }
 
-    fn update(&self, read: u64, told: &Told) {
-        let counts = || format!("{} new, {} duplicates, {} bad", told.added, told.duplicates, told.bad);
+    fn update(&self, read: u64, so_far: Counts) {
+        let counts = || format!("{} new, {} duplicates, {} bad", so_far.added, so_far.duplicates, so_far.bad);
         match self {
             Self::Bar(bar) => {
                 bar.set_position(read);

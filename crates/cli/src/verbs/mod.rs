@@ -4,6 +4,8 @@ pub(crate) mod advisory;
 pub(crate) mod catalog;
 #[cfg(feature = "demo")]
 pub(crate) mod demo;
+#[cfg(feature = "watch")]
+pub(crate) mod discover;
 #[cfg(feature = "demo")]
 pub(crate) mod fleet;
 pub(crate) mod generate;

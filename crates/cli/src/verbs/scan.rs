@@ -38,8 +38,18 @@ pub(crate) fn run(args: ScanArgs) -> Done {
     run_also(args, Vec::new())
 }
 
+/// A scan that says nothing on standard output: its results are in the lake.
+#[cfg(feature = "watch")]
+pub(crate) fn run_silently(args: ScanArgs) -> Done {
+    run_so(args, Vec::new(), true)
+}
+
 /// A scan that also writes its results to files, whole or not at all, each in its format.
-pub(crate) fn run_also(mut args: ScanArgs, also: Vec<(Format, PathBuf)>) -> Done {
+pub(crate) fn run_also(args: ScanArgs, also: Vec<(Format, PathBuf)>) -> Done {
+    run_so(args, also, false)
+}
+
+fn run_so(mut args: ScanArgs, also: Vec<(Format, PathBuf)>, silent: bool) -> Done {
     let resume = args.resume.clone().map(|path| Resume::read(&path)).transpose()?;
     if let Some(resume) = &resume {
         resume.put_into(&mut args);
@@ -77,7 +87,9 @@ pub(crate) fn run_also(mut args: ScanArgs, also: Vec<(Format, PathBuf)>) -> Done
     if args.notice {
         return super::preview::notice(&targets, &ports, &scope, &knowledge, &addresses, args.prove);
     }
-    Run::new(args, also, knowledge, scope, targets, ports, seed, shard, notes)?.go(job)
+    let mut run = Run::new(args, also, knowledge, scope, targets, ports, seed, shard, notes)?;
+    run.silent = silent;
+    run.go(job)
 }
 
 /// What there is to do.
@@ -143,7 +155,7 @@ fn planned(
 }
 
 /// A seed that nobody chose: the keys that the standard library draws for its hash maps.
-fn fresh_seed() -> u64 {
+pub(crate) fn fresh_seed() -> u64 {
     use std::hash::{BuildHasher as _, Hasher as _};
     std::hash::RandomState::new().build_hasher().finish()
 }
@@ -157,6 +169,8 @@ struct Run {
     args: ScanArgs,
     /// Files, each with its format.
     files: Vec<(Format, PathBuf)>,
+    /// Whether nothing goes to standard output.
+    silent: bool,
     knowledge: Knowledge,
     scope: Arc<Scope>,
     targets: Targets,
@@ -206,6 +220,7 @@ impl Run {
         Ok(Self {
             args,
             files,
+            silent: false,
             knowledge,
             scope,
             targets,
@@ -461,7 +476,7 @@ impl Run {
         }))
     }
 
-    /// One report for standard output (unless a file was named for it) and one per file.
+    /// One report for standard output (unless a file was named for it, or nobody wants one) and one per file.
     fn reports(&self) -> Result<Vec<Box<dyn Report + Send>>, Failure> {
         let rules: Vec<RuleText> = self
             .knowledge
@@ -489,7 +504,7 @@ impl Run {
         // Reports flush where a reader waits; between, what they write in small pieces is gathered. Only the table has colours.
         let gathered = |writer: Box<dyn Write + Send>| BufWriter::with_capacity(1 << 16, writer);
         let mut reports = Vec::new();
-        if self.args.output.is_none() {
+        if self.args.output.is_none() && !self.silent {
             let format = self.args.format;
             let stdout: Box<dyn Write + Send> = match format {
                 Format::Table => Box::new(anstream::AutoStream::auto(std::io::stdout())),

@@ -1,5 +1,7 @@
 //! The program as its users meet it: run for real, against simulated servers on loopback.
 
+#[cfg(feature = "watch")]
+mod discover;
 mod fleet;
 #[cfg(feature = "study")]
 mod import;

@@ -1,0 +1,412 @@
+//! `vigie discover`: what Shodan and Censys saw, within a budget, into the lake.
+
+mod confirm;
+mod keys;
+mod shown;
+mod told;
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use vigie_assess::Knowledge;
+use vigie_catalog::Catalog;
+use vigie_discover::{Base, Discovery, Options, Reply, ReplyKind, ServiceKind, State, Step, Stop};
+use vigie_import::{Format, Importer, Parsed};
+use vigie_model::Observation;
+use vigie_network::Enricher;
+
+use self::shown::Shown;
+use self::told::{Credits, Report, Told};
+use crate::args::{AskArgs, DiscoverArgs, DiscoverService};
+use crate::failure::{Done, Failure, exit, read, write_whole, written};
+use crate::intake::{Counts, Intake};
+use crate::lake::Writer;
+
+/// What came is committed, and the state written, at least this often.
+const EVERY: Duration = Duration::from_secs(10);
+/// And whenever this many observations wait.
+const BATCH: usize = 2_000;
+
+pub(crate) fn run(args: &DiscoverArgs) -> Done {
+    let (kind, ask, cost) = match &args.service {
+        DiscoverService::Shodan(ask) => (ServiceKind::Shodan, ask.as_ref(), None),
+        DiscoverService::Censys(censys) if censys.legacy => (ServiceKind::CensysLegacy, &censys.ask, censys.cost),
+        DiscoverService::Censys(censys) => (ServiceKind::Censys, &censys.ask, censys.cost),
+    };
+    let cost = cost.unwrap_or_else(|| kind.cost());
+    let budget = ask.budget.unwrap_or_else(|| kind.budget());
+    let pages = ask.pages.unwrap_or_else(|| kind.pages());
+    let knowledge = crate::knowledge::knowledge(ask.catalog.as_deref())?;
+    let state = match &ask.resume {
+        Some(path) => State::read(&read(path)?, kind).map_err(|error| Failure::usage(format!("{} {error}", path.display())))?,
+        None => {
+            let queries = queries(kind, ask, &knowledge.catalog)?;
+            let id = format!(
+                "{}-{:08x}",
+                chrono::Utc::now().format("%Y%m%dT%H%M%SZ"),
+                crate::verbs::scan::fresh_seed() as u32
+            );
+            State::new(&id, kind, queries)
+        }
+    };
+    if ask.dry_run {
+        return dry_run(&state, budget, cost, pages);
+    }
+    let base: Base = ask
+        .url
+        .as_deref()
+        .unwrap_or(kind.url())
+        .parse()
+        .map_err(|error| Failure::usage(format!("--url {error}")))?;
+    let service = keys::service(kind, &args.service, ask.key_file.as_deref())?;
+    let scope = confirm::scope(ask)?;
+    let enricher = crate::network::enricher(&ask.network)?;
+    let stop = Arc::new(AtomicBool::new(false));
+    crate::verbs::on_interrupt(&stop)?;
+    let options = Options {
+        budget,
+        cost,
+        pages,
+        interval: ask.rate,
+        agent: format!("vigie/{}", env!("CARGO_PKG_VERSION")),
+        stop,
+    };
+    let path = ask.resume.clone().unwrap_or_else(|| state_path(&state));
+    let intake = Intake::new(Writer::open(&crate::lake::folder(&ask.lake)?)?, &ask.errors);
+    let discovery = Discovery::new(service, base, options, state).map_err(Failure::scan)?;
+    let mut run = Run {
+        args: ask,
+        kind,
+        budget,
+        knowledge: &knowledge,
+        enricher,
+        intake,
+        discovery,
+        path,
+        ports: knowledge.catalog.ports(),
+        counts: BTreeMap::new(),
+        last: Instant::now(),
+        account: None,
+    };
+    let stopped = run.go()?;
+    run.finish(stopped, scope)
+}
+
+/// The queries: of the products that were named, then those that were given.
+fn queries(kind: ServiceKind, args: &AskArgs, catalog: &Catalog) -> Result<Vec<(String, Option<String>)>, Failure> {
+    let of = |product: &vigie_catalog::Product| match kind {
+        ServiceKind::Shodan => product.shodan.clone(),
+        ServiceKind::Censys => product.censys.clone(),
+        ServiceKind::CensysLegacy => Vec::new(),
+    };
+    let known = || {
+        let ids: Vec<&str> = catalog
+            .products()
+            .iter()
+            .filter(|product| !of(product).is_empty())
+            .map(|product| product.id.as_str())
+            .collect();
+        ids.join(", ")
+    };
+    let mut all = Vec::new();
+    for id in &args.product {
+        let products: Vec<&vigie_catalog::Product> = match id.as_str() {
+            "all" => catalog.products().iter().collect(),
+            id => vec![catalog.product(id).ok_or_else(|| {
+                Failure::usage(format!(
+                    "{id:?} is no product of the catalogue; with queries for {} are {}",
+                    kind.word(),
+                    known()
+                ))
+            })?],
+        };
+        let before = all.len();
+        for product in products {
+            all.extend(of(product).into_iter().map(|query| (query, Some(product.id.clone()))));
+        }
+        if all.len() == before {
+            return Err(Failure::usage(format!(
+                "the catalogue has no query for {id} at {}; give one with --query, or name one of {}",
+                kind.word(),
+                known()
+            )));
+        }
+    }
+    let line = |option: &str, text: &str| -> Result<String, Failure> {
+        let text = text.trim();
+        if text.is_empty() || text.chars().any(char::is_control) {
+            return Err(Failure::usage(format!("{option}: a query is one line, and not empty")));
+        }
+        Ok(text.to_owned())
+    };
+    for query in &args.query {
+        all.push((line("--query", query)?, None));
+    }
+    if all.is_empty() {
+        return Err(Failure::usage(match kind {
+            ServiceKind::CensysLegacy => "nothing to ask: give --query TEXT".to_owned(),
+            _ => format!(
+                "nothing to ask: give --product ID or --query TEXT. Products with queries: {}",
+                known()
+            ),
+        }));
+    }
+    if let Some(only) = &args.only {
+        let only = line("--only", only)?;
+        for (query, _) in &mut all {
+            *query = match kind {
+                ServiceKind::Shodan => format!("{query} {only}"),
+                ServiceKind::Censys | ServiceKind::CensysLegacy => format!("({query}) and ({only})"),
+            };
+        }
+    }
+    Ok(all)
+}
+
+/// Each query and what it can cost. Nobody is asked, so nobody knows how many pages there are.
+fn dry_run(state: &State, budget: u64, cost: u64, pages: u32) -> Done {
+    let mut text = String::new();
+    let bound = u64::from(pages).saturating_mul(cost);
+    for query in &state.queries {
+        let product = query.product.as_deref().map(|id| format!(" ({id})")).unwrap_or_default();
+        text.push_str(&format!("{}{product}\n", query.query));
+        text.push_str(&format!(
+            "  at most {bound} credits for {pages} pages; beyond them it is split by country and port, which costs more\n"
+        ));
+    }
+    text.push_str(&format!(
+        "{} queries, {cost} a page, and never more than {budget} credits in all (--budget). Nothing was sent.\n",
+        state.queries.len()
+    ));
+    written(anstream::stdout().lock().write_all(text.as_bytes()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn state_path(state: &State) -> PathBuf {
+    let folder = crate::lake::data_folder().map_or_else(|| PathBuf::from("."), |data| data.join("resume"));
+    folder.join(format!("discover-{}-{}.json", state.service.word(), state.id))
+}
+
+struct Run<'a> {
+    args: &'a AskArgs,
+    kind: ServiceKind,
+    budget: u64,
+    knowledge: &'a Knowledge,
+    enricher: Enricher,
+    intake: Intake,
+    discovery: Discovery,
+    /// The state's file.
+    path: PathBuf,
+    /// The catalogue's default ports, in order.
+    ports: Vec<u16>,
+    /// By query.
+    counts: BTreeMap<usize, Counts>,
+    /// When the last commit was.
+    last: Instant,
+    account: Option<u64>,
+}
+
+impl Run<'_> {
+    /// Asks until nothing is left or something stops it; says what.
+    fn go(&mut self) -> Result<Option<Stop>, Failure> {
+        self.save()?;
+        let runtime = super::runtime()?;
+        match runtime.block_on(self.discovery.balance()) {
+            Ok(account) => self.account = account,
+            Err(stop) => return Ok(Some(stop)),
+        }
+        let mut shown = Shown::new(self.args.quiet);
+        let stopped = loop {
+            shown.update(&self.discovery, self.budget);
+            match runtime.block_on(self.discovery.step()) {
+                Ok(Step::Reply(reply)) => self.take(&reply)?,
+                Ok(Step::Done(query)) => {
+                    self.keep(query)?;
+                    self.intake.start_anew();
+                }
+                Ok(Step::End) => break None,
+                Err(stop) => break Some(stop),
+            }
+        };
+        if let Some(query) = self.discovery.state().queries.iter().position(|query| !query.done) {
+            self.keep(query)?;
+        }
+        shown.end();
+        Ok(stopped)
+    }
+
+    /// Takes a reply: to its file if that is wanted, and its records towards the lake.
+    fn take(&mut self, reply: &Reply) -> Result<(), Failure> {
+        let name = file_name(self.discovery.state(), reply);
+        if let Some(dir) = &self.args.raw {
+            write_whole(&dir.join(&name), &reply.body)?;
+        }
+        let ReplyKind::Page(page) = reply.kind else { return Ok(()) };
+        let mut parsed = self.understand(&reply.body);
+        for observation in parsed.items.iter_mut().flatten() {
+            self.enricher.enrich(observation.endpoint.address, &mut observation.network);
+        }
+        let found: Vec<SocketAddr> = parsed
+            .items
+            .iter()
+            .flatten()
+            .filter(|observation| self.is_candidate(observation))
+            .map(|observation| observation.endpoint.socket())
+            .collect();
+        self.discovery.found().extend(found);
+        self.intake
+            .take(&format!("{}: {}, page {page}", self.kind.word(), reply.text), parsed)?;
+        if self.intake.waiting() >= BATCH || self.last.elapsed() >= EVERY {
+            self.keep(reply.query)?;
+        }
+        Ok(())
+    }
+
+    /// The records of a page, as an import of the same reply would read them.
+    fn understand(&self, body: &[u8]) -> Parsed {
+        let format = match self.kind {
+            ServiceKind::Shodan => Format::Shodan,
+            ServiceKind::Censys | ServiceKind::CensysLegacy => Format::Censys,
+        };
+        let mut options = vigie_import::Options::new(
+            Arc::clone(&self.knowledge.catalog),
+            Arc::clone(&self.knowledge.measured),
+            chrono::Utc::now(),
+        );
+        options.recognised_only = self.args.recognised_only;
+        // Bytes in memory always read.
+        let Ok(mut importer) = Importer::new(body, Some(format), options) else {
+            return Parsed::default();
+        };
+        let items = importer.by_ref().collect();
+        Parsed {
+            items,
+            passed_over: importer.passed_over(),
+        }
+    }
+
+    /// Whether it is worth confirming. Shodan gives the services that fit a query; Censys gives every service of a host that has one.
+    fn is_candidate(&self, observation: &Observation) -> bool {
+        self.kind == ServiceKind::Shodan
+            || observation.identity.product.is_known()
+            || self.ports.binary_search(&observation.endpoint.port).is_ok()
+    }
+
+    /// Commits what waits, then writes the state: what it calls done is in the lake.
+    fn keep(&mut self, query: usize) -> Result<(), Failure> {
+        self.last = Instant::now();
+        self.intake.commit()?;
+        self.counts.insert(query, self.intake.counts());
+        self.save()
+    }
+
+    fn save(&self) -> Result<(), Failure> {
+        write_whole(&self.path, self.discovery.state().write().as_bytes())
+    }
+
+    /// Says what there is to say, and confirms if that is wanted.
+    fn finish(self, stopped: Option<Stop>, scope: Option<vigie_scope::Scope>) -> Done {
+        let state = self.discovery.state();
+        let complete = state.is_done();
+        let kept = self.intake.close()?;
+        let goes_on = matches!(stopped, None | Some(Stop::Budget));
+        let (endpoints, confirmed) = match scope.filter(|_| goes_on) {
+            Some(scope) => {
+                let (endpoints, confirmed) = confirm::allowed(&state.found, &scope);
+                (endpoints, Some(confirmed))
+            }
+            None => (Vec::new(), None),
+        };
+        let queries = state.queries.iter().enumerate();
+        let report = Report {
+            schema: "vigie.discover/1",
+            service: self.kind.word(),
+            queries: queries
+                .map(|(number, query)| Told::new(query, self.counts.get(&number).copied().unwrap_or_default()))
+                .collect(),
+            credits: Credits {
+                spent: self.discovery.spent(),
+                budget: self.budget,
+                account: self.account,
+            },
+            complete,
+            stopped: stopped.as_ref().map(ToString::to_string),
+            resume: (!complete).then(|| self.path.clone()),
+            errors: kept,
+            confirm: confirmed,
+        };
+        report.print(self.args.format)?;
+        if complete {
+            // Nothing is left to go on with.
+            let _ = std::fs::remove_file(&self.path);
+        }
+        let code = match stopped {
+            None => ExitCode::SUCCESS,
+            Some(stop) => ended(&stop, self.kind, &self.path, self.account)?,
+        };
+        if goes_on && self.args.confirm {
+            let confirmed = confirm::run(self.args, &endpoints)?;
+            if confirmed != ExitCode::SUCCESS {
+                return Ok(confirmed);
+            }
+        }
+        let refused = report.queries.iter().any(Told::is_refused);
+        Ok(if refused { ExitCode::from(exit::USAGE) } else { code })
+    }
+}
+
+/// What to do next, and the exit code.
+fn ended(stop: &Stop, kind: ServiceKind, path: &Path, account: Option<u64>) -> Done {
+    let service = match kind {
+        ServiceKind::Shodan => "shodan",
+        ServiceKind::Censys => "censys",
+        ServiceKind::CensysLegacy => "censys --legacy",
+    };
+    let again = format!("go on with: vigie discover {service} --resume {}", path.display());
+    let advice = match stop {
+        Stop::Interrupted => {
+            anstream::eprintln!("vigie: interrupted; what came is kept; {again}");
+            return Ok(ExitCode::from(exit::INTERRUPTED));
+        }
+        Stop::Budget => {
+            let why = match account {
+                Some(account) => format!("the budget, or the account's {account} credits, would be exceeded"),
+                None => "the budget would be exceeded".to_owned(),
+            };
+            anstream::eprintln!("vigie: {why} by the next request; {again} --budget CREDITS");
+            return Ok(ExitCode::SUCCESS);
+        }
+        Stop::Key(_) => "make a new key, or see whether it was copied whole",
+        Stop::Credits(_) => "wait until they are renewed, or buy some",
+        Stop::Plan(_) if kind == ServiceKind::Censys => {
+            "searching by API needs a paid plan, and its organization's id in --organization or CENSYS_ORGANIZATION_ID"
+        }
+        Stop::Plan(_) => "see what the plan holds; searching with filters and paging needs a paid one",
+        Stop::Wait(_) => "try again then",
+        Stop::Unreachable(_) => "try again later; if it is always the same page, give fewer --pages",
+    };
+    Err(Failure::scan(format!("{}: {stop}; {advice}; then {again}", kind.word())))
+}
+
+/// A reply's file: the same page of the same query has the same name. The key is no part of it.
+fn file_name(state: &State, reply: &Reply) -> String {
+    let slug: String = reply
+        .text
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' })
+        .take(40)
+        .collect();
+    let hash = vigie_model::sha256(reply.text.as_bytes());
+    let hash = hash.rsplit(':').next().unwrap_or_default().get(..8).unwrap_or_default().to_owned();
+    let kind = match reply.kind {
+        ReplyKind::Page(page) => format!("page-{page:05}"),
+        ReplyKind::Count => "count".to_owned(),
+    };
+    format!("{}-{}-{slug}-{hash}-{kind}.json", state.service.word(), state.id)
+}

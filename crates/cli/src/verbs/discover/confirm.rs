@@ -1,0 +1,103 @@
+//! `--confirm`: the ordinary scan of what was found, within the scope.
+
+use std::collections::BTreeSet;
+use std::mem::Discriminant;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use vigie_scope::{OwnAddresses, Refusal, Scope};
+
+use super::told::Confirmed;
+use crate::args::{AskArgs, Cli, TableOrJson, Verb};
+use crate::failure::{Done, Failure};
+
+/// The scope, read before a credit is spent.
+pub(super) fn scope(args: &AskArgs) -> Result<Option<Scope>, Failure> {
+    if !args.confirm {
+        return Ok(None);
+    }
+    let own = OwnAddresses::new(crate::targets::own_addresses());
+    crate::targets::scope(args.scope.as_deref(), &args.opt_out, &own).map(Some)
+}
+
+/// Which of the endpoints may be asked.
+pub(super) fn allowed(found: &BTreeSet<SocketAddr>, scope: &Scope) -> (Vec<SocketAddr>, Confirmed) {
+    let now = chrono::Utc::now();
+    let mut asked = Vec::new();
+    // Each kind of refusal once, with the first that it was met with.
+    let mut kinds: Vec<(Discriminant<Refusal>, String, u64)> = Vec::new();
+    for endpoint in found {
+        match scope.permits(endpoint.ip(), endpoint.port(), now) {
+            Ok(_) => asked.push(*endpoint),
+            Err(refusal) => {
+                let kind = std::mem::discriminant(&refusal);
+                match kinds.iter_mut().find(|(other, _, _)| *other == kind) {
+                    Some((_, _, count)) => *count += 1,
+                    None => kinds.push((kind, refusal.to_string(), 1)),
+                }
+            }
+        }
+    }
+    let left = kinds.iter().map(|(_, _, count)| count).sum();
+    let reasons = kinds
+        .into_iter()
+        .map(|(_, first, count)| if count == 1 { first } else { format!("{first} ({count} such)") })
+        .collect();
+    let confirmed = Confirmed {
+        found: found.len() as u64,
+        asked: asked.len() as u64,
+        left,
+        reasons,
+    };
+    (asked, confirmed)
+}
+
+/// Scans them. The words are those that a user would write, so that nothing is different from a scan.
+pub(super) fn run(args: &AskArgs, endpoints: &[SocketAddr]) -> Done {
+    if endpoints.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let text = |path: &PathBuf| path.as_os_str().to_owned();
+    let mut words: Vec<std::ffi::OsString> = ["vigie", "scan"].map(Into::into).to_vec();
+    let mut option = |name: &str, value: Option<std::ffi::OsString>| {
+        if let Some(value) = value {
+            words.extend([name.into(), value]);
+        }
+    };
+    option("--scope", args.scope.as_ref().map(text));
+    option("--lake", args.lake.lake.as_ref().map(text));
+    option("--catalog", args.catalog.as_ref().map(text));
+    option("--classes", args.network.classes.as_ref().map(text));
+    args.opt_out.iter().for_each(|path| option("--opt-out", Some(text(path))));
+    args.network.geo.iter().for_each(|path| option("--geo", Some(text(path))));
+    words.extend(args.quiet.then(|| "--quiet".into()));
+    words.push("--".into());
+    words.extend(endpoints.iter().map(|endpoint| endpoint.to_string().into()));
+    let Verb::Scan(scan) = Cli::try_parse_from(words).map_err(Failure::usage)?.verb else {
+        return Err(Failure::scan("the command line of the confirming scan did not parse as a scan"));
+    };
+    match args.format {
+        TableOrJson::Table => crate::verbs::scan::run(*scan),
+        TableOrJson::Json => crate::verbs::scan::run_silently(*scan),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_scope_does_not_allow_is_counted_and_left() {
+        let found: BTreeSet<SocketAddr> = ["127.0.0.1:11434", "10.0.0.1:11434", "8.0.0.0:11434", "192.0.2.1:11434"]
+            .iter()
+            .map(|text| text.parse().expect("an endpoint"))
+            .collect();
+        let (asked, told) = allowed(&found, &Scope::without_file(&OwnAddresses::default()));
+        let asked: Vec<String> = asked.iter().map(ToString::to_string).collect();
+        assert_eq!(asked, ["10.0.0.1:11434", "127.0.0.1:11434"]);
+        assert_eq!((told.found, told.asked, told.left, told.reasons.len()), (4, 2, 2, 2));
+        assert!(told.reasons.iter().any(|reason| reason.contains("scope")), "{:?}", told.reasons);
+    }
+}

@@ -1,0 +1,122 @@
+//! Where a service is: its base URL, and how texts stand in URLs.
+
+use std::net::IpAddr;
+
+use http::Uri;
+
+/// The base URL of a service. Plain HTTP only to this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Base {
+    pub(crate) tls: bool,
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    /// What stands before each path, without a slash at its end.
+    pub(crate) prefix: String,
+}
+
+/// Why a text is no base URL.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BaseError {
+    /// It does not read.
+    #[error("is no URL: write https://HOST or https://HOST/PREFIX")]
+    NoUrl,
+    /// It is not encrypted.
+    #[error("would carry the key in clear: plain http is for loopback only")]
+    Plain,
+    /// It holds what a base URL has no use for.
+    #[error("holds a user, a query or a fragment; a key is read from the environment or a file")]
+    More,
+}
+
+impl std::str::FromStr for Base {
+    type Err = BaseError;
+
+    fn from_str(text: &str) -> Result<Self, BaseError> {
+        let uri: Uri = text.trim().parse().map_err(|_| BaseError::NoUrl)?;
+        let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
+            return Err(BaseError::NoUrl);
+        };
+        if authority.as_str().contains('@') || uri.query().is_some() || text.contains('#') {
+            return Err(BaseError::More);
+        }
+        let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
+        let tls = match scheme {
+            "https" => true,
+            // A name may be resolved elsewhere; an address cannot.
+            "http" if host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback()) => false,
+            "http" => return Err(BaseError::Plain),
+            _ => return Err(BaseError::NoUrl),
+        };
+        Ok(Self {
+            tls,
+            port: authority.port_u16().unwrap_or(if tls { 443 } else { 80 }),
+            host,
+            prefix: uri.path().trim_end_matches('/').to_owned(),
+        })
+    }
+}
+
+impl Base {
+    /// The `Host` header.
+    pub(crate) fn authority(&self) -> String {
+        let host = if self.host.contains(':') {
+            format!("[{}]", self.host)
+        } else {
+            self.host.clone()
+        };
+        match (self.tls, self.port) {
+            (true, 443) | (false, 80) => host,
+            (_, port) => format!("{host}:{port}"),
+        }
+    }
+}
+
+/// A text as a value in a URL's query.
+pub(crate) fn encode(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
+/// A URL's query of these pairs.
+pub(crate) fn query(pairs: &[(&str, &str)]) -> String {
+    let pairs: Vec<String> = pairs.iter().map(|(name, value)| format!("{name}={}", encode(value))).collect();
+    pairs.join("&")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_http_is_for_loopback() {
+        let read = |text: &str| text.parse::<Base>();
+        let base = read("https://search.example.net/api/").expect("a URL");
+        assert_eq!((base.tls, base.port, base.prefix.as_str()), (true, 443, "/api"));
+        assert_eq!(base.authority(), "search.example.net");
+        assert_eq!(read("http://127.0.0.1:8080").expect("loopback").authority(), "127.0.0.1:8080");
+        assert_eq!(read("http://[::1]:8080/x").expect("loopback").authority(), "[::1]:8080");
+        assert_eq!(read("http://192.0.2.1"), Err(BaseError::Plain));
+        assert_eq!(read("http://localhost"), Err(BaseError::Plain));
+        for wrong in ["", "search.example.net", "ftp://192.0.2.1", "https://"] {
+            assert_eq!(read(wrong), Err(BaseError::NoUrl), "{wrong:?}");
+        }
+        for more in ["https://user:pass@example.net", "https://example.net/?key=x"] {
+            assert_eq!(read(more), Err(BaseError::More), "{more:?}");
+        }
+    }
+
+    #[test]
+    fn values_are_encoded() {
+        assert_eq!(
+            query(&[("query", "http.title:\"A&B\" é"), ("page", "2")]),
+            "query=http.title%3A%22A%26B%22%20%C3%A9&page=2"
+        );
+    }
+}

@@ -1,0 +1,192 @@
+//! Censys Search v2: `/v2/hosts/search` and `/v2/hosts/aggregate`, with an API id and its secret.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::Method;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::base;
+use crate::client::Ask;
+use crate::fault::{Fault, Stop, said};
+use crate::platform::Bucket;
+use crate::secret::Secret;
+use crate::service::{At, CountSaid, Field, Next, PageSaid, Records, Speak, names, read, usual, values, whole};
+
+pub(crate) struct Legacy {
+    pub(crate) id: Secret,
+    pub(crate) secret: Secret,
+}
+
+#[derive(Deserialize)]
+struct Enveloped<T> {
+    result: Option<T>,
+}
+
+#[derive(Deserialize)]
+struct Found<'a> {
+    #[serde(borrow, default)]
+    hits: Records<'a>,
+    #[serde(default)]
+    total: Value,
+    #[serde(default)]
+    links: Links,
+}
+
+#[derive(Default, Deserialize)]
+struct Links {
+    #[serde(default)]
+    next: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Aggregate {
+    #[serde(default)]
+    total: Value,
+    #[serde(default)]
+    buckets: Option<Vec<Bucket>>,
+}
+
+#[derive(Default, Deserialize)]
+struct Problem {
+    #[serde(default)]
+    error: Option<String>,
+    #[serde(default)]
+    status: Option<String>,
+}
+
+impl Legacy {
+    fn get(&self, path: &str, pairs: &[(&str, &str)]) -> Ask {
+        let pair = format!("{}:{}", self.id.expose(), self.secret.expose());
+        Ask {
+            method: Method::GET,
+            target: format!("{path}?{}", base::query(pairs)),
+            authorization: Some(format!("Basic {}", STANDARD.encode(pair))),
+            body: None,
+        }
+    }
+
+    fn field(field: Field) -> &'static str {
+        match field {
+            Field::Country => "location.country_code",
+            Field::Port => "services.port",
+        }
+    }
+}
+
+fn result<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Fault> {
+    read::<Enveloped<T>>(body)?
+        .result
+        .ok_or_else(|| Fault::Again("the reply has no result".to_owned()))
+}
+
+fn total(value: &Value) -> Result<u64, Fault> {
+    whole(value).ok_or_else(|| Fault::Again("the reply has no total".to_owned()))
+}
+
+impl Speak for Legacy {
+    fn page(&self, query: &str, at: &At) -> Ask {
+        let mut pairs = vec![("q", query), ("per_page", "100"), ("virtual_hosts", "EXCLUDE")];
+        pairs.extend(at.token.as_deref().map(|cursor| ("cursor", cursor)));
+        self.get("/v2/hosts/search", &pairs)
+    }
+
+    fn count(&self, query: &str, by: Option<Field>) -> Ask {
+        let field = by.unwrap_or(Field::Country);
+        let most = field.most().to_string();
+        self.get(
+            "/v2/hosts/aggregate",
+            &[("q", query), ("field", Self::field(field)), ("num_buckets", &most)],
+        )
+    }
+
+    fn balance(&self) -> Option<Ask> {
+        None
+    }
+
+    fn read_page(&self, body: &[u8]) -> Result<PageSaid, Fault> {
+        let found: Found<'_> = result(body)?;
+        Ok(PageSaid {
+            total: total(&found.total)?,
+            records: found.hits.map_or(0, |hits| hits.len() as u64),
+            next: found
+                .links
+                .next
+                .filter(|cursor| !cursor.is_empty())
+                .map_or(Next::Nothing, Next::Token),
+        })
+    }
+
+    fn read_count(&self, body: &[u8], by: Option<Field>) -> Result<CountSaid, Fault> {
+        let aggregate: Aggregate = result(body)?;
+        let buckets = aggregate.buckets.unwrap_or_default();
+        Ok(CountSaid {
+            total: total(&aggregate.total)?,
+            values: by.map_or_else(Vec::new, |field| {
+                values(field, buckets.iter().map(|bucket| (&bucket.key, &bucket.count)))
+            }),
+        })
+    }
+
+    fn read_balance(&self, _body: &[u8]) -> Option<u64> {
+        None
+    }
+
+    fn refusal(&self, status: u16, body: &[u8]) -> Fault {
+        let problem: Problem = serde_json::from_slice(body).unwrap_or_default();
+        let word = problem.error.or(problem.status).unwrap_or_default();
+        let quota = word.to_ascii_lowercase().contains("quota");
+        match status {
+            402 | 403 | 429 if quota => Fault::Stop(Stop::Credits(said(&word))),
+            // What it says of an id and a secret that it does not know.
+            403 if word.to_ascii_lowercase().contains("unauthorized") => Fault::Stop(Stop::Key(said(&word))),
+            _ => usual(status, &word),
+        }
+    }
+
+    fn narrow(&self, query: &str, by: Field, value: &str) -> String {
+        format!("({query}) and {}: {value}", Self::field(by))
+    }
+
+    fn names(&self, query: &str, field: Field) -> bool {
+        names(query, field)
+    }
+
+    fn counts_free(&self) -> bool {
+        false
+    }
+
+    fn secrets(&self) -> Vec<Secret> {
+        vec![self.secret.clone(), self.id.clone()]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_cursors_and_refusals() {
+        let legacy = Legacy {
+            id: Secret::new("11111111-2222").expect("an id"),
+            secret: Secret::new("abcdefgh").expect("a secret"),
+        };
+        let at = At {
+            page: 2,
+            token: Some("a=b".to_owned()),
+        };
+        let ask = legacy.page("services.port: 11434", &at);
+        assert_eq!(
+            ask.target,
+            "/v2/hosts/search?q=services.port%3A%2011434&per_page=100&virtual_hosts=EXCLUDE&cursor=a%3Db"
+        );
+        assert_eq!(ask.authorization.as_deref(), Some("Basic MTExMTExMTEtMjIyMjphYmNkZWZnaA=="));
+        let page = br#"{"code":200,"status":"OK","result":{"query":"","total":2,"hits":[{"ip":"192.0.2.1"},{"ip":"192.0.2.2"}],"links":{"prev":"","next":"abc"}}}"#;
+        let said = legacy.read_page(page).expect("a page");
+        assert_eq!((said.total, said.records, said.next), (2, 2, Next::Token("abc".to_owned())));
+        let wrong = br#"{"code":401,"status":"Unauthorized","error":"You must authenticate with a valid API ID and secret."}"#;
+        assert!(matches!(legacy.refusal(401, wrong), Fault::Stop(Stop::Key(_))));
+        let quota = br#"{"code":403,"status":"Forbidden","error":"quota exceeded"}"#;
+        assert!(matches!(legacy.refusal(403, quota), Fault::Stop(Stop::Credits(_))));
+    }
+}

@@ -1,0 +1,232 @@
+//! The Censys Platform's API v3: `/v3/global/search/query` and `/v3/global/search/aggregate`, with a personal access token.
+
+use http::Method;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::base;
+use crate::client::Ask;
+use crate::fault::{Fault, Stop, said};
+use crate::secret::Secret;
+use crate::service::{At, CountSaid, Field, Next, PAGE, PageSaid, Records, Speak, names, read, usual, values, whole};
+
+pub(crate) struct Platform {
+    pub(crate) token: Secret,
+    pub(crate) organization: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Enveloped<T> {
+    result: Option<T>,
+}
+
+#[derive(Deserialize)]
+struct Found<'a> {
+    #[serde(borrow, default)]
+    hits: Records<'a>,
+    #[serde(default)]
+    total_hits: Value,
+    #[serde(default)]
+    next_page_token: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Aggregate {
+    #[serde(default)]
+    total_count: Value,
+    #[serde(default)]
+    buckets: Option<Vec<Bucket>>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Bucket {
+    #[serde(default)]
+    pub(crate) key: Value,
+    #[serde(default)]
+    pub(crate) count: Value,
+}
+
+/// RFC 9457, or what the service's door says of a token.
+#[derive(Default, Deserialize)]
+struct Problem {
+    #[serde(default)]
+    title: Option<String>,
+    #[serde(default)]
+    detail: Option<String>,
+    #[serde(default)]
+    error: Option<Inner>,
+}
+
+#[derive(Deserialize)]
+struct Inner {
+    #[serde(default)]
+    message: Option<String>,
+    #[serde(default)]
+    reason: Option<String>,
+}
+
+impl Platform {
+    fn post(&self, path: &str, body: &Value) -> Ask {
+        let organization = self
+            .organization
+            .as_ref()
+            .map(|id| format!("?{}", base::query(&[("organization_id", id)])))
+            .unwrap_or_default();
+        Ask {
+            method: Method::POST,
+            target: format!("{path}{organization}"),
+            authorization: Some(format!("Bearer {}", self.token.expose())),
+            body: Some(body.to_string()),
+        }
+    }
+
+    fn field(field: Field) -> &'static str {
+        match field {
+            Field::Country => "host.location.country_code",
+            Field::Port => "host.services.port",
+        }
+    }
+}
+
+fn result<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Fault> {
+    read::<Enveloped<T>>(body)?
+        .result
+        .ok_or_else(|| Fault::Again("the reply has no result".to_owned()))
+}
+
+fn total(value: &Value) -> Result<u64, Fault> {
+    whole(value).ok_or_else(|| Fault::Again("the reply has no total".to_owned()))
+}
+
+impl Speak for Platform {
+    fn page(&self, query: &str, at: &At) -> Ask {
+        let mut body = json!({"query": query, "page_size": PAGE});
+        if let (Some(token), Some(body)) = (&at.token, body.as_object_mut()) {
+            body.insert("page_token".to_owned(), token.as_str().into());
+        }
+        self.post("/v3/global/search/query", &body)
+    }
+
+    fn count(&self, query: &str, by: Option<Field>) -> Ask {
+        let field = by.unwrap_or(Field::Country);
+        let body = json!({
+            "query": query,
+            "field": Self::field(field),
+            "number_of_buckets": field.most(),
+            // Of a host's ports, those that the query is about.
+            "filter_by_query": true,
+        });
+        self.post("/v3/global/search/aggregate", &body)
+    }
+
+    fn balance(&self) -> Option<Ask> {
+        None
+    }
+
+    fn read_page(&self, body: &[u8]) -> Result<PageSaid, Fault> {
+        let found: Found<'_> = result(body)?;
+        Ok(PageSaid {
+            total: total(&found.total_hits)?,
+            records: found.hits.map_or(0, |hits| hits.len() as u64),
+            next: found
+                .next_page_token
+                .filter(|token| !token.is_empty())
+                .map_or(Next::Nothing, Next::Token),
+        })
+    }
+
+    fn read_count(&self, body: &[u8], by: Option<Field>) -> Result<CountSaid, Fault> {
+        let aggregate: Aggregate = result(body)?;
+        let buckets = aggregate.buckets.unwrap_or_default();
+        Ok(CountSaid {
+            total: total(&aggregate.total_count)?,
+            values: by.map_or_else(Vec::new, |field| {
+                values(field, buckets.iter().map(|bucket| (&bucket.key, &bucket.count)))
+            }),
+        })
+    }
+
+    fn read_balance(&self, _body: &[u8]) -> Option<u64> {
+        None
+    }
+
+    fn refusal(&self, status: u16, body: &[u8]) -> Fault {
+        let problem: Problem = serde_json::from_slice(body).unwrap_or_default();
+        let inner = problem.error.and_then(|error| error.message.or(error.reason));
+        let word = problem.detail.or(inner).or(problem.title).unwrap_or_default();
+        let lower = word.to_ascii_lowercase();
+        match status {
+            402 | 403 if lower.contains("credit") => Fault::Stop(Stop::Credits(said(&word))),
+            _ => usual(status, &word),
+        }
+    }
+
+    fn narrow(&self, query: &str, by: Field, value: &str) -> String {
+        match by {
+            Field::Country => format!("({query}) and {}=\"{value}\"", Self::field(by)),
+            Field::Port => format!("({query}) and {}={value}", Self::field(by)),
+        }
+    }
+
+    fn names(&self, query: &str, field: Field) -> bool {
+        names(query, field)
+    }
+
+    fn counts_free(&self) -> bool {
+        false
+    }
+
+    fn secrets(&self) -> Vec<Secret> {
+        vec![self.token.clone()]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn platform() -> Platform {
+        Platform {
+            token: Secret::new("censys_0123456789").expect("a key"),
+            organization: Some("11111111-2222-3333-4444-555555555555".to_owned()),
+        }
+    }
+
+    #[test]
+    fn the_token_stands_in_no_url_and_the_organisation_does() {
+        let at = At {
+            page: 2,
+            token: Some("next".to_owned()),
+        };
+        let ask = platform().page("host.services.port=11434", &at);
+        assert_eq!(
+            ask.target,
+            "/v3/global/search/query?organization_id=11111111-2222-3333-4444-555555555555"
+        );
+        let body: Value = serde_json::from_str(&ask.body.expect("a body")).expect("JSON");
+        assert_eq!(
+            body,
+            json!({"query": "host.services.port=11434", "page_size": 100, "page_token": "next"})
+        );
+    }
+
+    #[test]
+    fn replies_and_refusals() {
+        let page = br#"{"result":{"hits":[{"host_v1":{"resource":{"ip":"192.0.2.1"}}}],"total_hits":1234.0,"next_page_token":"abc","previous_page_token":"","query_duration_millis":3}}"#;
+        let said = platform().read_page(page).expect("a page");
+        assert_eq!((said.total, said.records, said.next), (1_234, 1, Next::Token("abc".to_owned())));
+        let last = br#"{"result":{"hits":null,"total_hits":0,"next_page_token":""}}"#;
+        assert_eq!(platform().read_page(last).expect("a page").next, Next::Nothing);
+        let count = br#"{"result":{"buckets":[{"key":"DE","count":7},{"key":"zz","count":1}],"total_count":9,"other_count":1}}"#;
+        assert_eq!(
+            platform().read_count(count, Some(Field::Country)).expect("a count").values,
+            [("DE".to_owned(), 7)]
+        );
+        let token = br#"{"error":{"code":401,"status":"Unauthorized","message":"Access credentials are invalid"}}"#;
+        assert!(matches!(platform().refusal(401, token), Fault::Stop(Stop::Key(word)) if word.contains("invalid")));
+        let credits = br#"{"title":"Forbidden","status":403,"detail":"Insufficient credits to perform this action."}"#;
+        assert!(matches!(platform().refusal(403, credits), Fault::Stop(Stop::Credits(_))));
+        let query = br#"{"title":"Unprocessable Entity","status":422,"detail":"invalid query"}"#;
+        assert_eq!(platform().refusal(422, query), Fault::Query("invalid query".to_owned()));
+    }
+}

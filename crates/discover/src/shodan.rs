@@ -1,0 +1,221 @@
+//! Shodan's REST API: `/shodan/host/search`, `/shodan/host/count`, `/api-info`. The key is a part of the URL.
+
+use std::collections::BTreeMap;
+
+use http::Method;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::base;
+use crate::client::Ask;
+use crate::fault::{Fault, Stop, said};
+use crate::secret::Secret;
+use crate::service::{At, CountSaid, Field, Next, PageSaid, Records, Speak, outside_quotes, read, usual, values, whole};
+
+pub(crate) struct Shodan {
+    pub(crate) key: Secret,
+}
+
+#[derive(Deserialize)]
+struct Reply<'a> {
+    #[serde(borrow, default)]
+    matches: Records<'a>,
+    #[serde(default)]
+    total: Option<Value>,
+    #[serde(default)]
+    facets: BTreeMap<String, Vec<Facet>>,
+    #[serde(default)]
+    error: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Facet {
+    #[serde(default)]
+    value: Value,
+    #[serde(default)]
+    count: Value,
+}
+
+#[derive(Deserialize)]
+struct Problem {
+    error: String,
+}
+
+#[derive(Deserialize)]
+struct Account {
+    query_credits: i64,
+}
+
+impl Shodan {
+    fn get(&self, path: &str, pairs: &[(&str, &str)]) -> Ask {
+        let mut all = vec![("key", self.key.expose())];
+        all.extend(pairs);
+        Ask {
+            method: Method::GET,
+            target: format!("{path}?{}", base::query(&all)),
+            authorization: None,
+            body: None,
+        }
+    }
+
+    fn reply<'a>(&self, body: &'a [u8]) -> Result<(Reply<'a>, u64), Fault> {
+        let reply: Reply<'_> = read(body)?;
+        if let Some(error) = &reply.error {
+            // Such as "The search request timed out or your query was invalid.", with the status 200.
+            return Err(if error.contains("timed out") {
+                Fault::Again(said(error))
+            } else {
+                of_account(error).unwrap_or_else(|| Fault::Query(said(error)))
+            });
+        }
+        let total = reply
+            .total
+            .as_ref()
+            .and_then(whole)
+            .ok_or_else(|| Fault::Again("the reply has no total".to_owned()))?;
+        Ok((reply, total))
+    }
+}
+
+impl Speak for Shodan {
+    fn page(&self, query: &str, at: &At) -> Ask {
+        let page = at.page.to_string();
+        // Minified banners lack the page, by which a server is recognised.
+        self.get("/shodan/host/search", &[("query", query), ("page", &page), ("minify", "false")])
+    }
+
+    fn count(&self, query: &str, by: Option<Field>) -> Ask {
+        match by {
+            None => self.get("/shodan/host/count", &[("query", query)]),
+            Some(field) => {
+                let facet = format!("{}:{}", field.word(), field.most());
+                self.get("/shodan/host/count", &[("query", query), ("facets", &facet)])
+            }
+        }
+    }
+
+    fn balance(&self) -> Option<Ask> {
+        Some(self.get("/api-info", &[]))
+    }
+
+    fn read_page(&self, body: &[u8]) -> Result<PageSaid, Fault> {
+        let (reply, total) = self.reply(body)?;
+        let matches = reply.matches.ok_or_else(|| Fault::Again("the reply has no matches".to_owned()))?;
+        Ok(PageSaid {
+            total,
+            records: matches.len() as u64,
+            next: Next::Number,
+        })
+    }
+
+    fn read_count(&self, body: &[u8], by: Option<Field>) -> Result<CountSaid, Fault> {
+        let (reply, total) = self.reply(body)?;
+        let values = by.map_or_else(Vec::new, |field| {
+            let facets = reply.facets.get(field.word()).map_or(&[][..], Vec::as_slice);
+            values(field, facets.iter().map(|facet| (&facet.value, &facet.count)))
+        });
+        Ok(CountSaid { total, values })
+    }
+
+    fn read_balance(&self, body: &[u8]) -> Option<u64> {
+        // Below zero: as many as one likes.
+        let account: Account = serde_json::from_slice(body).ok()?;
+        u64::try_from(account.query_credits).ok()
+    }
+
+    fn refusal(&self, status: u16, body: &[u8]) -> Fault {
+        // A key that is not taken gives a page; spent credits give the same status with a word.
+        match serde_json::from_slice::<Problem>(body) {
+            Ok(problem) => match of_account(&problem.error) {
+                Some(fault) if (400..500).contains(&status) && status != 429 => fault,
+                _ => usual(status, &problem.error),
+            },
+            Err(_) if status == 401 => Fault::Stop(Stop::Key("it is wrong, or no longer valid".to_owned())),
+            Err(_) if status == 403 => Fault::Stop(Stop::Plan("access denied; searching needs a membership".to_owned())),
+            Err(_) => usual(status, ""),
+        }
+    }
+
+    fn narrow(&self, query: &str, by: Field, value: &str) -> String {
+        format!("{query} {}:{value}", by.word())
+    }
+
+    fn names(&self, query: &str, field: Field) -> bool {
+        outside_quotes(query).split_whitespace().any(|word| {
+            let word = word.trim_start_matches('-');
+            word.strip_prefix(field.word()).is_some_and(|rest| rest.starts_with(':'))
+        })
+    }
+
+    fn counts_free(&self) -> bool {
+        true
+    }
+
+    fn secrets(&self) -> Vec<Secret> {
+        vec![self.key.clone()]
+    }
+}
+
+/// What is told of the account and not of the query.
+fn of_account(error: &str) -> Option<Fault> {
+    let has = |word: &str| error.to_ascii_lowercase().contains(word);
+    if has("query credits") {
+        Some(Fault::Stop(Stop::Credits(said(error))))
+    } else if has("api key") {
+        Some(Fault::Stop(Stop::Key(said(error))))
+    } else if has("upgrade") || has("membership") {
+        Some(Fault::Stop(Stop::Plan(said(error))))
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shodan() -> Shodan {
+        Shodan {
+            key: Secret::new("0123456789abcdef").expect("a key"),
+        }
+    }
+
+    #[test]
+    fn what_a_401_means_stands_in_its_body() {
+        let credits = br#"{"error": "Insufficient query credits, please upgrade your API plan or wait for the monthly limit to reset"}"#;
+        assert!(matches!(shodan().refusal(401, credits), Fault::Stop(Stop::Credits(_))));
+        let page = b"<html><head><title>401 Unauthorized</title></head></html>";
+        assert!(matches!(shodan().refusal(401, page), Fault::Stop(Stop::Key(_))));
+        let plan = br#"{"error": "Please upgrade your API plan to use filters or paging."}"#;
+        assert!(matches!(shodan().refusal(401, plan), Fault::Stop(Stop::Plan(_))));
+        let slow = br#"{"error": "Request rate limit reached (1 request/ second). Please wait a second before trying again and slow down your API calls."}"#;
+        assert_eq!(shodan().refusal(429, slow), Fault::Slow);
+        let late = br#"{"error": "The search request timed out or your query was invalid."}"#;
+        assert!(matches!(shodan().read_page(late), Err(Fault::Again(_))));
+        assert!(matches!(shodan().refusal(500, late), Fault::Again(_)));
+        assert!(matches!(shodan().read_page(b"{\"matches\": [{\"ip_str\""), Err(Fault::Again(_))));
+    }
+
+    #[test]
+    fn filters_are_seen_outside_of_quotes_only() {
+        let names = |query: &str| shodan().names(query, Field::Port);
+        assert!(names("product:Ollama port:11434") && names("ollama -port:443"));
+        assert!(!names("http.html:\"port:1\"") && !names("http.transport:tcp") && !names("support:1"));
+    }
+
+    #[test]
+    fn facets_give_only_what_can_stand_in_a_query() {
+        let body = br#"{"matches": [], "total": 30, "facets": {"country": [{"value": "DE", "count": 20}, {"value": "", "count": 5}, {"value": "X Y", "count": 5}]}}"#;
+        let count = shodan().read_count(body, Some(Field::Country)).expect("a count");
+        assert_eq!(
+            count,
+            CountSaid {
+                total: 30,
+                values: vec![("DE".to_owned(), 20)]
+            }
+        );
+        let body = br#"{"matches": [], "total": 30, "facets": {"port": [{"value": 8080, "count": 20}, {"value": "443", "count": 5}, {"value": 70000, "count": 5}]}}"#;
+        let count = shodan().read_count(body, Some(Field::Port)).expect("a count");
+        assert_eq!(count.values, [("8080".to_owned(), 20), ("443".to_owned(), 5)]);
+    }
+}
