@@ -140,7 +140,9 @@ impl Lake {
     pub async fn redact(&self) -> Result<u64, Error> {
         let table = Table::Models;
         for attempt in 1..=ATTEMPTS {
-            let Some(delta) = load(self.dir(), table).await? else { return Ok(0) };
+            let Some(delta) = load(self.dir(), table).await? else {
+                return Ok(0);
+            };
             let nothing = || lit(datafusion::scalar::ScalarValue::Utf8(None));
             let updated = delta
                 .update()

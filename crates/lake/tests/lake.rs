@@ -335,8 +335,14 @@ async fn a_killed_writer_loses_nothing() {
     // How long a batch takes here, so that kills fall into one whatever the machine.
     let mut takes = Duration::from_millis(50);
     // As many kills as were asked for; else as a slow machine allows, forty on a fast one.
-    let asked: Option<u32> = std::env::var("VIGIE_KILLS").ok().map(|text| text.parse().expect("a number of kills"));
-    let go_on = |kills: u32| asked.map_or(kills < 40 && (kills < 8 || started.elapsed() < Duration::from_secs(20)), |asked| kills < asked);
+    let asked: Option<u32> = std::env::var("VIGIE_KILLS")
+        .ok()
+        .map(|text| text.parse().expect("a number of kills"));
+    let go_on = |kills: u32| {
+        asked.map_or(kills < 40 && (kills < 8 || started.elapsed() < Duration::from_secs(20)), |asked| {
+            kills < asked
+        })
+    };
     while go_on(kills) {
         let mut child = writer(dir.path(), 1, next, u16::MAX);
         let mut out = BufReader::new(child.stdout.take().expect("piped"));

@@ -226,7 +226,9 @@ async fn what_is_redacted_leaves_its_hash_and_nothing_else() {
     let mut model = Model::named("with-a-prompt", Why::NotAsked);
     model.system_prompt = Known::Known(print(Some(secret)));
     kept.exposure.models = Known::Known(vec![model]);
-    lake.append(&[kept.clone(), observation([192, 0, 2, 2], 0, "0.2.0")]).await.expect("appended");
+    lake.append(&[kept.clone(), observation([192, 0, 2, 2], 0, "0.2.0")])
+        .await
+        .expect("appended");
     let other = whole(&lake, "192.0.2.2").await;
 
     assert_eq!(lake.redact().await.expect("redacted"), 1);

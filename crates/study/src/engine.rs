@@ -121,7 +121,11 @@ impl Engine {
 }
 
 /// A table with the columns that its writer did not know yet, as NULL, and in the order of today.
-pub(crate) fn grown(context: &SessionContext, provider: Arc<dyn TableProvider>, wanted: &SchemaRef) -> Result<Arc<dyn TableProvider>, Error> {
+pub(crate) fn grown(
+    context: &SessionContext,
+    provider: Arc<dyn TableProvider>,
+    wanted: &SchemaRef,
+) -> Result<Arc<dyn TableProvider>, Error> {
     let has = provider.schema();
     let lacks = wanted.fields().iter().any(|field| has.column_with_name(field.name()).is_none());
     if !lacks {

@@ -63,11 +63,19 @@ async fn what_cannot_be_read_is_listed_and_the_rest_is_studied() {
     for (line, file) in study.unread().iter().zip([&observations[3], &observations[9]]) {
         assert!(line.contains(&file.path.display().to_string()), "{line}");
     }
-    let totals = study.answer(Question::get("totals").expect("a question")).await.expect("answered").all.rows;
+    let totals = study
+        .answer(Question::get("totals").expect("a question"))
+        .await
+        .expect("answered")
+        .all
+        .rows;
     let row = &totals.rows[0];
     assert_eq!(totals.number(row, "days"), Some((census.days() - 2) as f64));
     let seen = totals.number(row, "observations").expect("a number");
-    assert!(seen < census.observations() as f64 && seen > 0.9 * census.observations() as f64, "{seen}");
+    assert!(
+        seen < census.observations() as f64 && seen > 0.9 * census.observations() as f64,
+        "{seen}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -83,15 +83,16 @@ pub(crate) fn run(args: &LakeArgs) -> Done {
 }
 
 /// Removes what was taken out from the disk too, if that is asked for; gives how many files went, and what to say.
-fn purge(
-    runtime: &tokio::runtime::Runtime,
-    lake: &vigie_lake::Lake,
-    now: bool,
-    how: &str,
-) -> Result<(Option<u64>, String), Failure> {
+fn purge(runtime: &tokio::runtime::Runtime, lake: &vigie_lake::Lake, now: bool, how: &str) -> Result<(Option<u64>, String), Failure> {
     if !now {
-        return Ok((None, format!("still in files that no longer count: {how}, or vigie lake vacuum, removes them")));
+        return Ok((
+            None,
+            format!("still in files that no longer count: {how}, or vigie lake vacuum, removes them"),
+        ));
     }
     let removed = runtime.block_on(lake.purge()).map_err(Failure::output)?;
-    Ok((Some(removed), format!("{removed} files removed; older versions can no longer be read")))
+    Ok((
+        Some(removed),
+        format!("{removed} files removed; older versions can no longer be read"),
+    ))
 }

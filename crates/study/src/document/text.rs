@@ -47,7 +47,11 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("planted", "planted", "semé"),
     ("here", "this lake", "ce lac"),
     ("note", "note", "note"),
-    ("tables", "The tables that the questions stand on", "Les tables sur lesquelles reposent les questions"),
+    (
+        "tables",
+        "The tables that the questions stand on",
+        "Les tables sur lesquelles reposent les questions",
+    ),
     (
         "about tables",
         "Each is made once, in this order, from the tables of the lake; months has a row per calendar month and block of 62 days, with the bits of its days.",
