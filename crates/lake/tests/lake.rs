@@ -207,12 +207,18 @@ async fn scans_are_kept_from_their_start() {
         swept: None,
         open: None,
         observed: None,
+        covers: Known::Known("11434,8080 at 127.0.0.0/29".to_owned()),
+        missed: Known::Known(Vec::new()),
+        watch: None,
     };
     lake.record_scan(&scan, at(0)).await.expect("kept");
     assert_eq!(lake.scans().await.expect("read"), [scan.clone()]);
     let interrupted = Scan {
         id: "scan-0".to_owned(),
         started: at(-60),
+        covers: Known::unknown_because(Why::NotCarried, "the rest of another scan"),
+        missed: Known::Known(vec!["127.0.0.1:8080".parse().expect("an address")]),
+        watch: Some("0123456789abcdef".to_owned()),
         ..scan.clone()
     };
     lake.record_scan(&interrupted, at(-60)).await.expect("kept");
