@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 use vigie_model::{EndpointKey, SourceKind, Timestamp};
-use vigie_scope::{Coverage, CoverageError};
+use vigie_scope::Coverage;
 
 /// What became of an endpoint between two instants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -128,12 +128,10 @@ pub struct Case<'c> {
 }
 
 impl Looks {
-    /// Sorts the scans by what they looked at. Shards of one scan are a look when all of them have ended.
-    ///
-    /// # Errors
-    ///
-    /// A coverage that does not read.
-    pub fn new(looks: impl IntoIterator<Item = EndedScan>) -> Result<Self, CoverageError> {
+    /// Sorts the scans by what they looked at. Shards of one scan are a look when all of them have ended. A coverage that does not
+    /// read, because a later version wrote it, proves nothing.
+    #[must_use]
+    pub fn new(looks: impl IntoIterator<Item = EndedScan>) -> Self {
         let mut groups: BTreeMap<(String, String), Vec<Proof>> = BTreeMap::new();
         let mut parts: BTreeMap<(String, String, u64, u32), Vec<(u32, Proof)>> = BTreeMap::new();
         for look in looks {
@@ -155,15 +153,15 @@ impl Looks {
             let whole = together(parts, of);
             groups.entry((vantage, covers)).or_default().extend(whole);
         }
-        let groups = groups.into_iter().map(|((vantage, covers), mut looks)| {
+        let groups = groups.into_iter().filter_map(|((vantage, covers), mut looks)| {
             looks.sort_by(|a, b| b.started.cmp(&a.started).then_with(|| a.scan.cmp(&b.scan)));
-            Ok(Group {
+            Some(Group {
                 vantage,
-                coverage: covers.parse()?,
+                coverage: covers.parse().ok()?,
                 looks,
             })
         });
-        Ok(Self(groups.collect::<Result<_, CoverageError>>()?))
+        Self(groups.collect())
     }
 
     /// The latest started of the looks from there that had this endpoint among what they looked at and ended at or before `by`.

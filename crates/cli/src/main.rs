@@ -1,15 +1,23 @@
 //! The `vigie` program: one file per verb under `verbs`.
 
 mod args;
+#[cfg(feature = "watch")]
+mod changes;
 mod failure;
+mod interrupts;
 mod knowledge;
 mod lake;
+mod looked;
 #[cfg(feature = "watch")]
 mod network;
 mod progress;
 mod resume;
 mod targets;
 mod verbs;
+#[cfg(feature = "watch")]
+mod watch;
+#[cfg(feature = "watch")]
+mod when;
 mod work;
 
 use std::process::ExitCode;
@@ -31,6 +39,10 @@ fn main() -> ExitCode {
         Verb::Show(args) => verbs::show::run(&args),
         #[cfg(feature = "watch")]
         Verb::Import(args) => verbs::import::run(&args),
+        #[cfg(feature = "watch")]
+        Verb::Diff(args) => verbs::diff::run(&args),
+        #[cfg(feature = "watch")]
+        Verb::Watch(args) => verbs::watch::run(&args),
         #[cfg(feature = "study")]
         Verb::Sql(args) => verbs::sql::run(&args),
         #[cfg(feature = "study")]

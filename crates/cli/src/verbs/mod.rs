@@ -4,6 +4,8 @@ pub(crate) mod advisory;
 pub(crate) mod catalog;
 #[cfg(feature = "demo")]
 pub(crate) mod demo;
+#[cfg(feature = "watch")]
+pub(crate) mod diff;
 #[cfg(feature = "demo")]
 pub(crate) mod fleet;
 pub(crate) mod generate;
@@ -19,6 +21,8 @@ pub(crate) mod scope;
 pub(crate) mod show;
 #[cfg(feature = "study")]
 pub(crate) mod sql;
+#[cfg(feature = "watch")]
+pub(crate) mod watch;
 
 /// The columns to write in: the terminal's, or 100 where there is none.
 pub(crate) fn width() -> usize {
