@@ -144,9 +144,9 @@ impl Watch<'_> {
             let now = chrono::Utc::now();
             // A clock that went back while it waited.
             due = due.min(schedule.due(Some(now), now));
-            let until = match self.closed_until()? {
-                Some(opens) if due <= now => opens,
-                _ => due,
+            let until = match due <= now {
+                true => self.closed_until()?.unwrap_or(due),
+                false => due,
             };
             if until <= now {
                 let lost = schedule.lost(last, now);

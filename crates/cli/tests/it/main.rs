@@ -1,11 +1,17 @@
 //! The program as its users meet it: run for real, against simulated servers on loopback.
 
+#[cfg(feature = "watch")]
+mod diff;
 mod fleet;
 #[cfg(feature = "study")]
 mod import;
 #[cfg(feature = "study")]
 mod lake;
 mod scan;
+#[cfg(feature = "watch")]
+mod schemas;
+#[cfg(all(feature = "watch", unix))]
+mod watch;
 mod words;
 
 use std::path::Path;
