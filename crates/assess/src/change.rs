@@ -317,7 +317,12 @@ impl List {
         let Some((old, new)) = self.told("version", &before.identity.version, &after.identity.version) else {
             return;
         };
-        let order = after.identity.product.known().and_then(|id| catalog.product(id)).map(|p| p.versions);
+        let order = after
+            .identity
+            .product
+            .known()
+            .and_then(|id| catalog.product(id))
+            .map(|p| p.versions);
         let read = |text: &str| order.and_then(|order| Version::parse(order, text).ok());
         let (id, severity) = match read(&old).zip(read(&new)).map(|(old, new)| new.cmp(&old)) {
             Some(Ordering::Greater) => (ChangeId::Upgraded, Severity::Info),

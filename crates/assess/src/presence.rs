@@ -143,10 +143,7 @@ impl Looks {
             };
             match look.shard {
                 None => groups.entry((look.vantage, look.covers)).or_default().push(proof),
-                Some((seed, index, of)) => parts
-                    .entry((look.vantage, look.covers, seed, of))
-                    .or_default()
-                    .push((index, proof)),
+                Some((seed, index, of)) => parts.entry((look.vantage, look.covers, seed, of)).or_default().push((index, proof)),
             }
         }
         for ((vantage, covers, _, of), parts) in parts {

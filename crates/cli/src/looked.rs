@@ -116,7 +116,11 @@ mod tests {
             ("192.168.1.5", 65535, true),
             ("192.168.1.6", 11434, false),
         ] {
-            assert_eq!(coverage.holds(address.parse().expect("an address"), port, None), held, "{address} {port}");
+            assert_eq!(
+                coverage.holds(address.parse().expect("an address"), port, None),
+                held,
+                "{address} {port}"
+            );
         }
         let narrow = this_machine(&[own], Some(&Ports::new([22])), &[22]);
         assert!(narrow.holds(own, 22, None) && !narrow.holds(own, 80, None));
@@ -131,10 +135,7 @@ mod tests {
         missed.add(place("10.0.0.2:80"));
         missed.add(place("10.0.0.1:80"));
         missed.add(place("10.0.0.2:80"));
-        assert_eq!(
-            missed.kept(0),
-            Known::Known(vec![place("10.0.0.1:80"), place("10.0.0.2:80")])
-        );
+        assert_eq!(missed.kept(0), Known::Known(vec![place("10.0.0.1:80"), place("10.0.0.2:80")]));
         assert!(!Missed::default().kept(1).is_known());
         let mut everywhere = Missed::default();
         everywhere.add(place("0.0.0.0:0"));

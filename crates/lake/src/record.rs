@@ -7,8 +7,8 @@ use serde::de::IntoDeserializer as _;
 use serde::de::value::{Error as WordError, StrDeserializer};
 use serde::{Deserialize, Serialize};
 use vigie_model::{
-    Activity, Capability, Certificate, Deception, Endpoint, EndpointKey, Evidence, Exposure, Identity, Known, Leak, Listener, Model, Network,
-    Observation, Posture, Reach, RunningModel, ScopeRef, Source, Tell, TextPrint, Timestamp, Tool, Transport, Why,
+    Activity, Capability, Certificate, Deception, Endpoint, EndpointKey, Evidence, Exposure, Identity, Known, Leak, Listener, Model,
+    Network, Observation, Posture, Reach, RunningModel, ScopeRef, Source, Tell, TextPrint, Timestamp, Tool, Transport, Why,
 };
 
 use crate::rows::{Batch, Rows};

@@ -42,13 +42,18 @@ impl Coverage {
         let mut named: BTreeMap<String, Vec<(Span, Arc<Ports>)>> = BTreeMap::new();
         for target in targets.entries() {
             let What::Name(name) = &target.what else { continue };
-            let ports = target.port.map_or_else(|| Arc::clone(&default), |port| Arc::new(Ports::new([port])));
+            let ports = target
+                .port
+                .map_or_else(|| Arc::clone(&default), |port| Arc::new(Ports::new([port])));
             let places = targets.resolved(name).iter().map(|a| (Span::address(*a), Arc::clone(&ports)));
             named.entry(name.clone()).or_default().extend(places);
         }
         Self {
             direct: direct.pairs(ports).and(pairs),
-            named: named.into_iter().map(|(name, wanted)| (name, Pairs::union(wanted).and(pairs))).collect(),
+            named: named
+                .into_iter()
+                .map(|(name, wanted)| (name, Pairs::union(wanted).and(pairs)))
+                .collect(),
         }
     }
 
@@ -168,7 +173,11 @@ mod tests {
             ("10.0.0.1", 80, Some("other.example"), false),
             ("10.0.0.1", 80, Some("no.example"), false),
         ] {
-            assert_eq!(coverage.holds(address(place), port, name), held, "{place}:{port} {name:?} of {coverage}");
+            assert_eq!(
+                coverage.holds(address(place), port, name),
+                held,
+                "{place}:{port} {name:?} of {coverage}"
+            );
         }
         assert_eq!(coverage.to_string().parse(), Ok(coverage));
     }

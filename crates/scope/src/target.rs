@@ -473,10 +473,7 @@ impl Pairs {
         let mut both = Vec::new();
         let (mut one, mut two) = (self.segments.iter().peekable(), other.segments.iter().peekable());
         while let (Some(a), Some(b)) = (one.peek(), two.peek()) {
-            let (first, last) = (
-                a.span.first_key().max(b.span.first_key()),
-                a.span.last_key().min(b.span.last_key()),
-            );
+            let (first, last) = (a.span.first_key().max(b.span.first_key()), a.span.last_key().min(b.span.last_key()));
             if first <= last {
                 let ports = if Arc::ptr_eq(&a.ports, &b.ports) {
                     Arc::clone(&a.ports)

@@ -129,7 +129,11 @@ fn posture_has_a_direction() {
         (Posture::Key, Posture::Signup, "high lost-authentication - key signup"),
         (Posture::Signup, Posture::Open, "high lost-authentication - signup open"),
         (Posture::Open, Posture::Key, "info gained-authentication - open key"),
-        (Posture::FirstAdmin, Posture::Login, "info gained-authentication - first-admin login"),
+        (
+            Posture::FirstAdmin,
+            Posture::Login,
+            "info gained-authentication - first-admin login",
+        ),
         (Posture::Key, Posture::Login, "low posture-changed - key login"),
         (Posture::Open, Posture::FirstAdmin, "low posture-changed - open first-admin"),
     ] {
@@ -181,7 +185,10 @@ fn models_come_change_and_go() {
     );
     // A digest that one look does not tell is no other digest.
     once(|o| models(o)[0].digest = Known::unknown(Why::NotCarried), &[]);
-    once(|o| models(o).clear(), &["info removed-model llama3:8b - -", "info removed-model qwen3:4b - -"]);
+    once(
+        |o| models(o).clear(),
+        &["info removed-model llama3:8b - -", "info removed-model qwen3:4b - -"],
+    );
 }
 
 #[test]
@@ -352,7 +359,11 @@ fn unknown_is_never_a_change() {
     let mut silent = look();
     silent.exposure = Exposure::unknown(Why::Refused);
     silent.identity.version = Known::unknown(Why::Refused);
-    assert!(changes(&look(), &silent, &Catalog::embedded()).iter().all(|change| !change.is_change()));
+    assert!(
+        changes(&look(), &silent, &Catalog::embedded())
+            .iter()
+            .all(|change| !change.is_change())
+    );
 }
 
 #[test]

@@ -50,7 +50,9 @@ fn case<'c>(key: &'c EndpointKey, before: Option<i64>, after: Option<i64>) -> Ca
 #[track_caller]
 fn judged(scans: Vec<EndedScan>, case: &Case<'_>) -> Option<(Presence, Option<String>)> {
     let looks = Looks::new(scans);
-    looks.judge(case).map(|(presence, look)| (presence, look.map(|look| look.scan.clone())))
+    looks
+        .judge(case)
+        .map(|(presence, look)| (presence, look.map(|look| look.scan.clone())))
 }
 
 fn gone(scan: &str) -> Option<(Presence, Option<String>)> {
@@ -70,7 +72,10 @@ fn only_what_was_looked_for_is_gone() {
         gone("c")
     );
     // It had gone before the first instant: nothing happened between the two.
-    assert_eq!(judged(vec![scan("a", 5), scan("b", 8), scan("c", 15)], &case(&here, Some(5), None)), None);
+    assert_eq!(
+        judged(vec![scan("a", 5), scan("b", 8), scan("c", 15)], &case(&here, Some(5), None)),
+        None
+    );
 }
 
 #[test]
@@ -82,7 +87,11 @@ fn a_scan_that_looked_elsewhere_proves_nothing() {
     assert_eq!(case_of("10.0.0.1:80", None), gone("b"));
     assert_eq!(case_of("10.0.1.1:80", None), NOT_LOOKED_AT, "another network");
     assert_eq!(case_of("10.0.0.1:81", None), NOT_LOOKED_AT, "another port");
-    assert_eq!(case_of("10.0.0.1:80", Some("host.example")), NOT_LOOKED_AT, "by a name that was not asked for there");
+    assert_eq!(
+        case_of("10.0.0.1:80", Some("host.example")),
+        NOT_LOOKED_AT,
+        "by a name that was not asked for there"
+    );
     assert_eq!(case_of("10.0.0.7:80", Some("host.example")), gone("b"));
 
     let here = key("10.0.0.1:80", None);
@@ -109,7 +118,10 @@ fn a_scan_that_could_not_look_proves_nothing() {
 fn a_scan_that_ran_when_it_was_seen_or_ended_too_late_proves_nothing() {
     let here = key("10.0.0.1:80", None);
     // Two scans at a time: the one that saw it is right.
-    assert_eq!(judged(vec![scan("b", 12)], &case(&here, Some(5), Some(13))), Some((Presence::Stayed, None)));
+    assert_eq!(
+        judged(vec![scan("b", 12)], &case(&here, Some(5), Some(13))),
+        Some((Presence::Stayed, None))
+    );
     assert_eq!(judged(vec![scan("b", 20)], &case(&here, Some(5), None)), NOT_LOOKED_AT);
 }
 
@@ -151,7 +163,16 @@ fn shards_prove_something_together() {
     assert_eq!(judged(all.clone(), &case(&here, Some(5), None)), gone("3"));
     // It was seen after the first of them had looked: which of them had it to look at is not known.
     assert_eq!(judged(all, &case(&here, None, Some(12))), Some((Presence::FirstSeen, None)));
-    let again = [two, vec![shard("3", 13, 7, 3), shard("1b", 15, 7, 1), shard("2b", 16, 7, 2), shard("3b", 17, 7, 3)]].concat();
+    let again = [
+        two,
+        vec![
+            shard("3", 13, 7, 3),
+            shard("1b", 15, 7, 1),
+            shard("2b", 16, 7, 2),
+            shard("3b", 17, 7, 3),
+        ],
+    ]
+    .concat();
     assert_eq!(judged(again, &case(&here, Some(5), Some(14))), gone("3b"));
 }
 

@@ -126,8 +126,11 @@ pub(crate) fn between(
     if let Some(within) = within {
         all.retain(|last| within.holds(&last.lineage));
     }
-    let later: HashSet<(SourceKind, Arc<str>, Arc<str>)> =
-        all.iter().filter(|last| last.after.is_some()).map(|last| origin(&last.lineage)).collect();
+    let later: HashSet<(SourceKind, Arc<str>, Arc<str>)> = all
+        .iter()
+        .filter(|last| last.after.is_some())
+        .map(|last| origin(&last.lineage))
+        .collect();
 
     let mut diff = Diff {
         schema: SCHEMA,
@@ -165,10 +168,16 @@ pub(crate) fn between(
         }
     }
     for some in stayed.chunks(AT_ONCE) {
-        let states = some.iter().flat_map(|last| [&last.before, &last.after]).flatten().map(|look| look.state);
+        let states = some
+            .iter()
+            .flat_map(|last| [&last.before, &last.after])
+            .flatten()
+            .map(|look| look.state);
         let said = runtime.block_on(lake.said(states)).map_err(read)?;
         for last in some {
-            let (Some(before), Some(after)) = (&last.before, &last.after) else { continue };
+            let (Some(before), Some(after)) = (&last.before, &last.after) else {
+                continue;
+            };
             let then = said.observation(&last.lineage, before).map_err(read)?;
             let now = said.observation(&last.lineage, after).map_err(read)?;
             let changes = vigie_assess::changes(&then, &now, catalog);

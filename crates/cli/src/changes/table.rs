@@ -28,7 +28,11 @@ pub(crate) fn lines(diff: &Diff, verbose: bool, width: usize) -> String {
     if changed.is_empty() {
         out.push_str("Nothing changed.\n");
     } else {
-        out.push_str(&vigie_export::table::grid(&["severity", "endpoint", "what changed"], &changed, width));
+        out.push_str(&vigie_export::table::grid(
+            &["severity", "endpoint", "what changed"],
+            &changed,
+            width,
+        ));
     }
     if !told.is_empty() {
         for row in &mut told {
@@ -37,7 +41,11 @@ pub(crate) fn lines(diff: &Diff, verbose: bool, width: usize) -> String {
         out.push_str("\nNot a change: one look tells what the other does not.\n");
         out.push_str(&vigie_export::table::grid(&["endpoint", "what is told"], &told, width));
     }
-    if diff.endpoints.iter().any(|entry| entry.catalog_changed && !entry.changes.is_empty()) {
+    if diff
+        .endpoints
+        .iter()
+        .any(|entry| entry.catalog_changed && !entry.changes.is_empty())
+    {
         out.push_str("\nvigie's catalogue changed between some of these looks: what they say may differ for that reason.\n");
     }
     out.push('\n');
@@ -109,7 +117,10 @@ fn told(look: &Seen) -> String {
         Known::Known(product) => clean(product, 40),
         Known::Unknown(_) => return "not recognised".to_owned(),
     };
-    let version = look.version.known().map_or("version unknown".to_owned(), |version| clean(version, 30));
+    let version = look
+        .version
+        .known()
+        .map_or("version unknown".to_owned(), |version| clean(version, 30));
     let posture = look.posture.known().map_or("posture unknown".to_owned(), ToString::to_string);
     format!("{product} {version}, {posture}")
 }
@@ -133,7 +144,11 @@ fn changes(entry: &Entry) -> Vec<(String, bool, String)> {
                 listed.push(format!("and {more} more"));
             }
             let title = title(first.id);
-            let text = if listed.is_empty() { title.to_owned() } else { format!("{title}: {}", listed.join(", ")) };
+            let text = if listed.is_empty() {
+                title.to_owned()
+            } else {
+                format!("{title}: {}", listed.join(", "))
+            };
             (first.severity.to_string(), first.is_change(), text)
         })
         .collect()

@@ -5,8 +5,8 @@ use std::io::{BufWriter, Write};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::mpsc::TryRecvError;
 use std::sync::Arc;
+use std::sync::mpsc::TryRecvError;
 use std::time::{Duration, Instant};
 
 use vigie_assess::Knowledge;
@@ -103,7 +103,10 @@ fn begin(mut args: ScanArgs, also: Vec<(Format, PathBuf)>, watch: Option<String>
     let mut notes: Vec<String> = targets.notes().iter().map(|note| note.text.clone()).collect();
     let (job, coverage) = if local {
         let only = args.ports.is_some().then_some(&ports);
-        (this_machine(&scope, only, &mut notes)?, looked::this_machine(&addresses, only, &OTHER_PROTOCOLS))
+        (
+            this_machine(&scope, only, &mut notes)?,
+            looked::this_machine(&addresses, only, &OTHER_PROTOCOLS),
+        )
     } else {
         if !args.dry_run && !args.notice {
             notes.extend(crate::targets::resolve(&mut targets, &scope));

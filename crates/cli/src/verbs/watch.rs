@@ -231,7 +231,9 @@ impl Watch<'_> {
                     None if previous.is_none() => text.push_str("The first round: there is nothing to hold it against.\n"),
                     None => {}
                 }
-                notes.iter().for_each(|note| text.push_str(&format!("note: {}\n", vigie_export::text::clean(note, 400))));
+                notes
+                    .iter()
+                    .for_each(|note| text.push_str(&format!("note: {}\n", vigie_export::text::clean(note, 400))));
                 writeln!(out, "{text}")
             }
         };

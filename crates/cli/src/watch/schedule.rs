@@ -74,7 +74,10 @@ mod tests {
         // The machine slept: the round is due, and once it has begun the next is an interval later.
         assert_eq!(schedule.due(last, at("21:00:00")), at("08:00:00"), "in the past: at once");
         assert_eq!(schedule.lost(last, at("21:00:00")), 2);
-        assert_eq!(schedule.due(Some(at("21:00:00")), at("21:03:00")), at("21:00:00") + TimeDelta::hours(6));
+        assert_eq!(
+            schedule.due(Some(at("21:00:00")), at("21:03:00")),
+            at("21:00:00") + TimeDelta::hours(6)
+        );
     }
 
     #[test]

@@ -84,15 +84,33 @@ fn what_appears_goes_and_changes_is_told() {
     assert_said(&changed, "127.91.20.5", "appeared", &[]);
     assert!(!said(&changed).contains_key("127.91.20.6"), "it did not change: {changed:#}");
     let counts = &changed["counts"];
-    for (what, count) in [("appeared", 1), ("gone", 1), ("changed", 3), ("unchanged", 1), ("not_looked_at", 0), ("first_seen", 0)] {
+    for (what, count) in [
+        ("appeared", 1),
+        ("gone", 1),
+        ("changed", 3),
+        ("unchanged", 1),
+        ("not_looked_at", 0),
+        ("first_seen", 0),
+    ] {
         assert_eq!(counts[what], count, "{what}: {counts}");
     }
     let worst = &changed["endpoints"][0];
-    assert_eq!((worst["address"].as_str(), worst["severity"].as_str()), (Some("127.91.20.3"), Some("high")), "{worst:#}");
+    assert_eq!(
+        (worst["address"].as_str(), worst["severity"].as_str()),
+        (Some("127.91.20.3"), Some("high")),
+        "{worst:#}"
+    );
     assert_eq!(worst["changes"][0]["before"]["known"], "key");
     assert_eq!(worst["changes"][0]["after"]["known"], "open");
-    let gone = changed["endpoints"].as_array().expect("a list").iter().find(|e| e["presence"] == "gone");
-    assert!(gone.is_some_and(|gone| gone["not_found_by"]["scan"].is_string() && gone["after"].is_null()), "{gone:?}");
+    let gone = changed["endpoints"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .find(|e| e["presence"] == "gone");
+    assert!(
+        gone.is_some_and(|gone| gone["not_found_by"]["scan"].is_string() && gone["after"].is_null()),
+        "{gone:?}"
+    );
 
     // For people, and with the exit codes of a scan.
     let table = |more: &[&str]| vigie(&[&["diff", &before, &after, "--lake", text(&lake)], more].concat());
@@ -174,11 +192,18 @@ fn an_interrupted_scan_and_another_vantage_prove_nothing() {
     let fleet = raise_at(22, &[(2, OPEN)]);
 
     // The same scan once more, as a lake has it that was interrupted.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
     runtime.block_on(async {
         let open = Lake::open(&lake).await.expect("a lake");
         let mut scan = open.scans().await.expect("read").remove(0);
-        assert_eq!(scan.covers.known().map(String::as_str), Some("21434 at 127.91.22.1-127.91.22.2"), "{scan:?}");
+        assert_eq!(
+            scan.covers.known().map(String::as_str),
+            Some("21434 at 127.91.22.1-127.91.22.2"),
+            "{scan:?}"
+        );
         assert_eq!(scan.missed.known().map(Vec::len), Some(0));
         scan.id = "interrupted".to_owned();
         scan.started = chrono::Utc::now();
@@ -229,7 +254,12 @@ fn an_import_is_held_against_imports_of_its_source_only() {
         )
     };
     let file = dir.path().join("download.json");
-    let lines = [line("8.0.0.0", 1, "0.9.0"), line("8.0.0.1", 1, "0.9.0"), line("8.0.0.0", 8, "0.12.3"), line("8.0.0.2", 8, "0.9.0")];
+    let lines = [
+        line("8.0.0.0", 1, "0.9.0"),
+        line("8.0.0.1", 1, "0.9.0"),
+        line("8.0.0.0", 8, "0.12.3"),
+        line("8.0.0.2", 8, "0.9.0"),
+    ];
     std::fs::write(&file, lines.join("\n")).expect("written");
     let output = vigie(&["import", text(&file), "--lake", text(&lake), "--quiet"]);
     assert_eq!(code(&output), 0, "{}", stderr(&output));
@@ -242,7 +272,10 @@ fn an_import_is_held_against_imports_of_its_source_only() {
     let later = diff(&lake, "2026-11-09", "2026-11-10");
     assert_eq!(later["counts"]["not_looked_at"], 3, "nothing was imported since: {later:#}");
     let shown = stdout(&vigie(&["diff", "2026-11-05", "2026-11-10", "--lake", text(&lake), "--verbose"]));
-    assert!(shown.contains("not in the later import") && shown.contains("upgraded: 0.9.0 → 0.12.3"), "{shown}");
+    assert!(
+        shown.contains("not in the later import") && shown.contains("upgraded: 0.9.0 → 0.12.3"),
+        "{shown}"
+    );
 }
 
 #[test]
@@ -269,7 +302,13 @@ fn wrong_words_are_said() {
     assert_eq!(code(&nowhere), 2, "no lake: {}", stderr(&nowhere));
     let _fleet = raise_at(24, &[(1, NEW)]);
     scan(&lake, "127.91.24.1", &[]);
-    for words in [&["now", "7d"][..], &["7d", "7d"], &["yesterday"], &["2026-11-31"], &["7d", "--fail-on-change=bad"]] {
+    for words in [
+        &["now", "7d"][..],
+        &["7d", "7d"],
+        &["yesterday"],
+        &["2026-11-31"],
+        &["7d", "--fail-on-change=bad"],
+    ] {
         let output = vigie(&[&["diff"], words, &["--lake", text(&lake)]].concat());
         assert_eq!(code(&output), 2, "{words:?}: {}", stdout(&output));
         assert!(stderr(&output).contains("error:"), "{}", stderr(&output));

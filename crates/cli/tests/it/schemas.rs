@@ -27,7 +27,11 @@ impl Published {
             compiler.add_resource(&url, schema).expect("the schema is a resource");
         }
         let mut compiled = Schemas::new();
-        let mut compile = |url| compiler.compile(url, &mut compiled).unwrap_or_else(|error| panic!("{url}: {error:#}"));
+        let mut compile = |url| {
+            compiler
+                .compile(url, &mut compiled)
+                .unwrap_or_else(|error| panic!("{url}: {error:#}"))
+        };
         let (diff, watch) = (compile("urn:vigie:schema:diff-1"), compile("urn:vigie:schema:watch-1"));
         Self { compiled, diff, watch }
     }
