@@ -234,9 +234,9 @@ fn a_round_that_was_killed_is_none() {
     let (_dir, lake) = lake();
     let _fleet = raise_at(43, &[(1, NEW)]);
     // Many ports, so that the round lasts.
-    let long = ["127.91.43.0/24", "--ports", "21300-21434", "--every", "1h", "--quiet"];
+    let long = ["127.91.43.0/24", "--ports", "20000-21434", "--every", "1h", "--quiet"];
     let watch = Watch::start(&lake, &long);
-    let kept = lake.join("scans/_delta_log/00000000000000000001.json");
+    let kept = lake.join("scans/_delta_log/00000000000000000000.json");
     let begun = Instant::now();
     while !kept.exists() && begun.elapsed() < PATIENCE {
         std::thread::sleep(Duration::from_millis(10));
@@ -286,7 +286,7 @@ fn an_interrupt_ends_the_round_in_flight() {
     let (dir, lake) = lake();
     let _fleet = raise_at(45, &[(1, NEW)]);
     let watch = Watch::start(&lake, &["127.91.45.0/24", "--ports", "20000-21434", "--every", "1h", "--quiet"]);
-    let kept = lake.join("scans/_delta_log/00000000000000000001.json");
+    let kept = lake.join("scans/_delta_log/00000000000000000000.json");
     let begun = Instant::now();
     while !kept.exists() && begun.elapsed() < PATIENCE {
         std::thread::sleep(Duration::from_millis(10));
