@@ -65,25 +65,36 @@ impl Missed {
     }
 }
 
-/// Notices when the process was stopped or the machine slept.
+/// Notices when the process was stopped or the machine slept: turns that come often come late then.
 pub(crate) struct Pauses {
     begun: (Instant, SystemTime),
+    last: Instant,
     longest: Duration,
 }
 
 impl Pauses {
     pub(crate) fn new() -> Self {
+        let now = Instant::now();
         Self {
-            begun: (Instant::now(), SystemTime::now()),
+            begun: (now, SystemTime::now()),
+            last: now,
             longest: Duration::ZERO,
         }
     }
 
-    /// Sleeps, and looks how long it took.
-    pub(crate) fn sleep(&mut self, time: Duration) {
-        let begun = Instant::now();
-        std::thread::sleep(time);
-        self.longest = self.longest.max(begun.elapsed().saturating_sub(time));
+    /// A turn comes.
+    pub(crate) fn turn(&mut self) {
+        let now = Instant::now();
+        self.longest = self.longest.max(now - self.last);
+        self.last = now;
+    }
+
+    /// Does what may take long by itself: the scan goes on meanwhile.
+    pub(crate) fn apart<T>(&mut self, work: impl FnOnce() -> T) -> T {
+        self.turn();
+        let done = work();
+        self.last = Instant::now();
+        done
     }
 
     /// The longest pause, if there was one.
@@ -127,6 +138,23 @@ mod tests {
         let text = kept(&coverage, false);
         assert_eq!(text.known().map(|text| text.parse()), Some(Ok(coverage.clone())));
         assert!(!kept(&coverage, true).is_known());
+    }
+
+    #[test]
+    fn a_pause_is_noticed_and_work_is_none() {
+        let mut pauses = Pauses::new();
+        pauses.turn();
+        assert_eq!(pauses.told(), None);
+        let long = PAUSE + Duration::from_secs(4);
+        let Some(earlier) = pauses.last.checked_sub(long) else { return };
+        pauses.last = earlier;
+        // Work begins at once and is done at once; what was late was the turn before it.
+        pauses.apart(|| ());
+        assert_eq!(pauses.told().as_deref(), Some("the scan was paused for 7 seconds"));
+        let mut busy = Pauses::new();
+        busy.apart(|| std::thread::sleep(Duration::from_millis(30)));
+        busy.turn();
+        assert!(busy.longest < Duration::from_millis(30), "{:?}", busy.longest);
     }
 
     #[test]

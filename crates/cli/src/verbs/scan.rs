@@ -343,12 +343,13 @@ impl Run {
         let mut missed = Missed::default();
         let mut pauses = Pauses::new();
         let interrupted = loop {
+            pauses.turn();
             let event = match events.try_recv() {
                 Err(TryRecvError::Empty) => {
                     // Nothing more is at hand: readers see what there is.
                     shown.aside(|| reports.iter_mut().try_for_each(|report| written(report.pause())))?;
                     // To be woken by each event would cost more than the events: what comes meanwhile is taken together.
-                    pauses.sleep(GATHERED);
+                    std::thread::sleep(GATHERED);
                     None
                 }
                 Err(TryRecvError::Disconnected) => break true,
@@ -366,8 +367,8 @@ impl Run {
                         keep(dir, &transcript)?;
                     }
                     match &mut lake {
-                        Some(lake) => lake
-                            .take(index, *observation)?
+                        Some(lake) => pauses
+                            .apart(|| lake.take(index, *observation))?
                             .into_iter()
                             .for_each(|index| handle.acknowledge(index)),
                         None => handle.acknowledge(index),
@@ -385,7 +386,8 @@ impl Run {
                 None => {}
             }
             if let Some(lake) = &mut lake {
-                lake.tick()?.into_iter().for_each(|index| handle.acknowledge(index));
+                let safe = pauses.apart(|| lake.tick())?;
+                safe.into_iter().for_each(|index| handle.acknowledge(index));
             }
             shown.update(&handle.progress, self.counts.findings.total());
         };

@@ -104,7 +104,9 @@ impl Watch<'_> {
             match self.round() {
                 Ok(ended) if ended.interrupted => return Ok(ended.code),
                 Ok(ended) => {
-                    self.tell(&ended, &before)?;
+                    if let Err(failure) = self.tell(&ended, &before) {
+                        anstream::eprintln!("vigie: round {} cannot be told: {failure}", ended.scan.id);
+                    }
                 }
                 // What was asked is no longer right: to go on would be to watch nothing and say nothing.
                 Err(failure) if failure.is_usage() => return Err(failure),
@@ -150,8 +152,10 @@ impl Watch<'_> {
             };
             if until <= now {
                 let lost = schedule.lost(last, now);
-                if lost > 0 {
-                    self.say(&format!("{lost} rounds were missed; this one makes up for them"));
+                match lost {
+                    0 => {}
+                    1 => self.say("a round was missed; this one makes up for it"),
+                    _ => self.say(&format!("{lost} rounds were missed; this one makes up for them")),
                 }
                 return Ok(false);
             }

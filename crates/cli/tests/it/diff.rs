@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 use vigie_lake::Lake;
 
-use crate::fleet::raise_at;
+use crate::fleet::{raise_at, raise_on};
 use crate::scan::PORT;
 use crate::schemas::Published;
 use crate::{code, stderr, stdout, text, vigie};
@@ -276,6 +276,28 @@ fn an_import_is_held_against_imports_of_its_source_only() {
         shown.contains("not in the later import") && shown.contains("upgraded: 0.9.0 → 0.12.3"),
         "{shown}"
     );
+}
+
+#[test]
+fn on_this_machine_what_does_not_listen_any_more_is_gone() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let lake = dir.path().join("lake");
+    // One listening process is one server at a port, however many addresses it has there: each has a port of its own.
+    let words = ["scan", "--ports", "21531-21533", "--quiet", "--lake", text(&lake)];
+    let look = || {
+        let output = vigie(&words);
+        assert_eq!(code(&output), 0, "{}", stderr(&output));
+        now()
+    };
+    let fleet = (raise_on(25, 21_531, &[(1, NEW)]), raise_on(25, 21_532, &[(2, OPEN)]));
+    let before = look();
+    drop(fleet);
+    let _fleet = (raise_on(25, 21_532, &[(2, KEY)]), raise_on(25, 21_533, &[(3, NEW)]));
+    let after = look();
+    let changed = diff(&lake, &before, &after);
+    assert_said(&changed, "127.91.25.1", "gone", &[]);
+    assert_said(&changed, "127.91.25.2", "stayed", &["gained-authentication"]);
+    assert_said(&changed, "127.91.25.3", "appeared", &[]);
 }
 
 #[test]

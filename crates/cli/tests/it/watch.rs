@@ -104,6 +104,20 @@ fn at(round: &Value, address: &str) -> Option<(String, Vec<String>)> {
     Some((endpoint["presence"].as_str()?.to_owned(), ids.map(str::to_owned).collect()))
 }
 
+/// The scans that a lake has, the latest first.
+fn scans(lake: &Path) -> Vec<vigie_lake::Scan> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(async {
+        match vigie_lake::Lake::open(lake).await {
+            Ok(lake) => lake.scans().await.unwrap_or_default(),
+            Err(_) => Vec::new(),
+        }
+    })
+}
+
 fn lake() -> (tempfile::TempDir, PathBuf) {
     let dir = tempfile::tempdir().expect("a folder");
     let lake = dir.path().join("lake");
@@ -292,12 +306,48 @@ fn an_interrupt_ends_the_round_in_flight() {
         std::thread::sleep(Duration::from_millis(10));
     }
     watch.signal("-INT");
+    let done = watch.rounds.recv_timeout(PATIENCE);
     let (status, said) = watch.end();
     assert_eq!(status, Some(130), "{said}");
+    if done.is_err() {
+        // Otherwise the machine is fast, and the round was done before the signal came.
+        let kept = scans(&lake);
+        assert!(kept.len() == 1 && kept[0].finished.is_none(), "{kept:?}");
+    }
     assert!(
         !dir.path().join("lake/vigie/resume").exists(),
         "the next round begins anew: nothing is left to resume"
     );
+}
+
+#[test]
+fn a_round_that_was_paused_proves_no_absence() {
+    let (_dir, lake) = lake();
+    let fleet = raise_at(47, &[(1, NEW)]);
+    let words = ["127.91.47.0/24", "--ports", "20000-21434", "--quiet"];
+    round_of(&once(&lake, &words));
+    fleet.stop();
+    let watch = Watch::start(&lake, &[&["--once"], &words[..]].concat());
+    let begun = Instant::now();
+    while scans(&lake).len() < 2 && begun.elapsed() < PATIENCE {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    watch.signal("-STOP");
+    std::thread::sleep(Duration::from_secs(5));
+    watch.signal("-CONT");
+    let round = watch.round();
+    let kept = scans(&lake).remove(0);
+    assert_eq!(Some(kept.id.as_str()), round["scan"].as_str());
+    if kept.covers.is_known() {
+        // The machine is fast: the round was done before the signal came.
+        return;
+    }
+    assert_eq!(round["diff"]["counts"]["gone"], 0, "{round:#}");
+    assert_eq!(round["diff"]["counts"]["not_looked_at"], 1);
+    assert!(round["notes"].to_string().contains("paused for"), "{round:#}");
+    // The next one is not in doubt.
+    let next = round_of(&once(&lake, &words));
+    assert_eq!(next["diff"]["counts"]["gone"], 1, "{next:#}");
 }
 
 #[test]
