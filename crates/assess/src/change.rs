@@ -168,7 +168,7 @@ impl Change {
 ///
 /// Not compared: what changes without anyone's doing (models in memory, when a certificate ends), and what vigie thinks of it (how
 /// sure it is, advisories, findings). Of another product nothing is compared that hangs on the product: its version, models,
-/// capabilities, tools and what is readable.
+/// capabilities, tools and what is readable. Of what looks like a deception, no change is above low but that it does.
 #[must_use]
 pub fn changes(before: &Observation, after: &Observation, catalog: &Catalog) -> Vec<Change> {
     let mut list = List::default();
@@ -189,6 +189,11 @@ pub fn changes(before: &Observation, after: &Observation, catalog: &Catalog) -> 
         list.leaks(was, is);
     }
     let mut changes = list.0;
+    if after.deception.is_suspect() {
+        // What is put up to be found says what it likes: that it looks so now is what matters.
+        let others = changes.iter_mut().filter(|change| change.id != ChangeId::BecameSuspect);
+        others.for_each(|change| change.severity = change.severity.min(Severity::Low));
+    }
     changes.sort_by(|a, b| {
         (b.severity.cmp(&a.severity))
             .then(a.id.cmp(&b.id))

@@ -43,6 +43,8 @@ pub struct Look {
     pub version: Known<String>,
     /// What a stranger meets.
     pub posture: Known<Posture>,
+    /// How likely it is a deception, from 0 to 1.
+    pub deception: Known<f64>,
 }
 
 /// The last looks of a lineage.
@@ -84,6 +86,8 @@ const COLUMNS: &[&str] = &[
     "version_why",
     "posture",
     "posture_why",
+    "deception",
+    "deception_why",
 ];
 
 impl Lake {
@@ -234,6 +238,7 @@ impl Last {
             product: rows.known_text("product", row),
             version: rows.known_text("version", row),
             posture: known_word(rows, "posture", row),
+            deception: rows.known("deception", row, Rows::real),
         };
         let (before, after) = self.found.entry(lineage).or_default();
         *(if is_before { before } else { after }) = Some(look);

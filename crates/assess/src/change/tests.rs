@@ -319,6 +319,13 @@ fn suspicion_has_a_direction() {
     }]);
     assert_eq!(said(&look(), &suspect), ["medium became-suspect - 0 0.6"]);
     assert_eq!(said(&suspect, &look()), ["info no-longer-suspect - 0.6 0"]);
+    let mut louder = suspect.clone();
+    louder.exposure.posture = Known::Known(Posture::Open);
+    assert_eq!(said(&suspect, &louder), ["low lost-authentication - key open"]);
+    assert_eq!(
+        said(&look(), &louder),
+        ["medium became-suspect - 0 0.6", "low lost-authentication - key open"]
+    );
     let mut untold = look();
     untold.deception = Deception::unknown(Why::NotAsked);
     assert_eq!(said(&untold, &suspect), ["info now-told deception ?not-asked 0.6"]);

@@ -11,7 +11,7 @@ use serde::Serialize;
 use vigie_assess::{Case, Change, ChangeId, EndedScan, Looks, Presence, Proof};
 use vigie_catalog::Catalog;
 use vigie_lake::{Lake, LastLooks, Lineage, Look, Scan};
-use vigie_model::{Known, Posture, Severity, SourceKind, Timestamp, Transport};
+use vigie_model::{Known, Posture, SUSPECT_FROM, Severity, SourceKind, Timestamp, Transport};
 use vigie_scope::Coverage;
 
 use crate::args::FailOn;
@@ -88,6 +88,8 @@ struct Seen {
     product: Known<String>,
     version: Known<String>,
     posture: Known<Posture>,
+    /// Whether it looks like a honeypot or an emulator; unknown does not.
+    suspect: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -231,6 +233,7 @@ impl Entry {
             product: look.product.clone(),
             version: look.version.clone(),
             posture: look.posture.clone(),
+            suspect: is_suspect(look),
         };
         let Lineage {
             key,
@@ -285,7 +288,8 @@ type Place<'e> = (IpAddr, u16, Option<&'e str>, &'e str, &'e str);
 /// How much it matters that an endpoint came or went.
 fn weight(presence: Presence, look: Option<&Look>) -> Severity {
     let open = look.is_some_and(|look| matches!(look.posture.known(), Some(Posture::Open | Posture::FirstAdmin)));
-    let recognised = look.is_some_and(|look| look.product.is_known());
+    // What is put up to be found is counted, and alarms nobody.
+    let recognised = look.is_some_and(|look| look.product.is_known() && !is_suspect(look));
     match presence {
         Presence::Appeared | Presence::FirstSeen | Presence::CameAndWent => match (recognised, open) {
             (false, _) => Severity::Low,
@@ -295,6 +299,10 @@ fn weight(presence: Presence, look: Option<&Look>) -> Severity {
         Presence::Gone => Severity::Low,
         Presence::Stayed | Presence::NotLookedAt | Presence::NotInImport => Severity::Info,
     }
+}
+
+fn is_suspect(look: &Look) -> bool {
+    look.deception.known().is_some_and(|score| *score >= SUSPECT_FROM)
 }
 
 fn origin(lineage: &Lineage) -> (SourceKind, Arc<str>, Arc<str>) {

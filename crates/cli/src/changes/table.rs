@@ -98,14 +98,14 @@ fn presence(entry: &Entry) -> String {
         look.map(|look| look.seen.format("%Y-%m-%d %H:%M").to_string()).unwrap_or_default()
     };
     let by = || match &entry.not_found_by {
-        Some(look) => format!("looked for in vain at {}", look.started.format("%Y-%m-%d %H:%M")),
+        Some(look) => format!("not found {}", look.started.format("%Y-%m-%d %H:%M")),
         None => String::new(),
     };
     match entry.presence {
         Presence::Appeared => format!("appeared: {}", is()),
         Presence::FirstSeen => format!("seen for the first time, where nobody had looked: {}", is()),
-        Presence::Gone => format!("gone: {}, last seen {}, {}", is(), last(), by()),
-        Presence::CameAndWent => format!("came and went: {}, last seen {}, {}", is(), last(), by()),
+        Presence::Gone => format!("gone: {}; last seen {}, {}", is(), last(), by()),
+        Presence::CameAndWent => format!("came and went: {}; last seen {}, {}", is(), last(), by()),
         Presence::NotLookedAt => format!("not looked at since {}: {}", last(), is()),
         Presence::NotInImport => format!("not in the later import, last in one of {}: {}", last(), is()),
         Presence::Stayed => String::new(),
@@ -122,7 +122,8 @@ fn told(look: &Seen) -> String {
         .known()
         .map_or("version unknown".to_owned(), |version| clean(version, 30));
     let posture = look.posture.known().map_or("posture unknown".to_owned(), ToString::to_string);
-    format!("{product} {version}, {posture}")
+    let suspect = if look.suspect { ", looks like a deception" } else { "" };
+    format!("{product} {version}, {posture}{suspect}")
 }
 
 /// The changes of an endpoint, those of one kind and severity in one line: severity, whether it is a change, what.

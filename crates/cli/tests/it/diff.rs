@@ -122,7 +122,7 @@ fn what_appears_goes_and_changes_is_told() {
         "upgraded: 0.12.6 → 0.17.4",
         "new model: ",
         "appeared: ollama 0.17.4, open",
-        "gone: ollama 0.17.4, open, last seen",
+        "gone: ollama 0.17.4, open; last seen",
         "1 appeared, 1 gone, 3 changed, 1 unchanged",
     ] {
         assert!(shown.contains(words), "{words}: {shown}");

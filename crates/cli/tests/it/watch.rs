@@ -324,7 +324,7 @@ fn an_interrupt_ends_the_round_in_flight() {
 fn a_round_that_was_paused_proves_no_absence() {
     let (_dir, lake) = lake();
     let fleet = raise_at(47, &[(1, NEW)]);
-    let words = ["127.91.47.0/24", "--ports", "20000-21434", "--quiet"];
+    let words = ["127.91.47.0/24", "--ports", "20900-21434", "--quiet"];
     round_of(&once(&lake, &words));
     fleet.stop();
     let watch = Watch::start(&lake, &[&["--once"], &words[..]].concat());
