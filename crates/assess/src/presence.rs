@@ -106,6 +106,9 @@ pub struct Proof {
     missed: BTreeSet<SocketAddr>,
 }
 
+/// A shard's number, and its look.
+type Part = (u32, Proof);
+
 /// An endpoint's last looks, and what else bears on whether it was there.
 #[derive(Clone, Copy, Debug)]
 pub struct Case<'c> {
@@ -133,7 +136,8 @@ impl Looks {
     #[must_use]
     pub fn new(looks: impl IntoIterator<Item = EndedScan>) -> Self {
         let mut groups: BTreeMap<(String, String), Vec<Proof>> = BTreeMap::new();
-        let mut parts: BTreeMap<(String, String, u64, u32), Vec<(u32, Proof)>> = BTreeMap::new();
+        // By vantage, coverage, seed and how many there are.
+        let mut parts: BTreeMap<(String, String, u64, u32), Vec<Part>> = BTreeMap::new();
         for look in looks {
             let proof = Proof {
                 scan: look.scan,
@@ -207,7 +211,7 @@ impl Looks {
 }
 
 /// Shards as looks over the whole: each time one ends and all the others have, with the latest of each.
-fn together(mut parts: Vec<(u32, Proof)>, of: u32) -> Vec<Proof> {
+fn together(mut parts: Vec<Part>, of: u32) -> Vec<Proof> {
     parts.sort_by_key(|(_, part)| part.finished);
     let mut latest: BTreeMap<u32, Proof> = BTreeMap::new();
     let mut whole = Vec::new();

@@ -437,7 +437,10 @@ fn the_units_are_sound() {
     let Ok(output) = Command::new("systemd-analyze").arg("verify").args(&units).output() else {
         return;
     };
-    assert!(output.status.success() && output.stderr.is_empty(), "{}", stderr(&output));
+    // It may have something to say of the machine's other units.
+    let said = stderr(&output);
+    let of_ours = said.lines().filter(|line| line.contains("vigie-watch")).count();
+    assert!(output.status.success() && of_ours == 0, "{said}");
 
     // Its words are words that vigie takes.
     let unit = std::fs::read_to_string(folder.join("vigie-watch.service")).expect("it is there");
