@@ -27,7 +27,6 @@ enum Idle {
     /// Nothing was begun: the program ends.
     End,
     /// A watch waits: it is told.
-    #[cfg_attr(not(feature = "watch"), expect(dead_code, reason = "only a watch waits"))]
     Tell,
 }
 
