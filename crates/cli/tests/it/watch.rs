@@ -67,6 +67,14 @@ impl Watch {
     }
 }
 
+/// A test that fails leaves no watch behind.
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 fn command(lake: &Path, words: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vigie"));
     command
@@ -248,7 +256,7 @@ fn a_round_that_was_killed_is_none() {
     let (_dir, lake) = lake();
     let _fleet = raise_at(43, &[(1, NEW)]);
     // Many ports, so that the round lasts.
-    let long = ["127.91.43.0/24", "--ports", "20000-21434", "--every", "1h", "--quiet"];
+    let long = ["127.91.43.0/24", "--ports", "20700-21434", "--every", "1h", "--quiet"];
     let watch = Watch::start(&lake, &long);
     let kept = lake.join("scans/_delta_log/00000000000000000000.json");
     let begun = Instant::now();
