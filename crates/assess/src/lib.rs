@@ -1,12 +1,16 @@
-//! What follows from what was seen: advisories held against the version, and findings. No I/O.
+//! What follows from what was seen: advisories held against the version, findings, and what changed since. No I/O.
 //!
 //! Findings are computed with the catalogue and the advisories of the day, never stored as truth. One rule, one function, in
 //! [`rules`]; its words and its places in the standards stand in `catalog/findings/<id>.yaml`.
 
+mod change;
 mod knowledge;
 mod look;
+mod presence;
 mod rules;
 mod texts;
 
+pub use change::{Change, ChangeId, changes};
 pub use knowledge::Knowledge;
+pub use presence::{Case, EndedScan, Looks, Presence, Proof};
 pub use texts::{FindingText, Texts};

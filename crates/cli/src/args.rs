@@ -10,6 +10,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use vigie_export::Format;
+use vigie_model::Severity;
 
 #[cfg(feature = "watch")]
 pub(crate) use discover::{AskArgs, DiscoverArgs, DiscoverService};
@@ -49,6 +50,18 @@ pub(crate) enum Verb {
     /// Nothing is sent but to the service. --confirm then scans what was found, within your scope.
     #[cfg(feature = "watch")]
     Discover(DiscoverArgs),
+    /// Say what changed between two instants, as far as the lake knows.
+    ///
+    /// Appeared, gone and changed: authentication, models, capabilities, tools, versions. Only what was looked for and did not answer
+    /// is gone; what one look does not tell did not change. It sends nothing.
+    #[cfg(feature = "watch")]
+    Diff(DiffArgs),
+    /// Scan on a schedule, and say after each round what changed.
+    ///
+    /// Without targets: the ranges of the scope file, else this machine. After a pause it makes one round, not those that were missed. Two
+    /// watches of the same in one lake do not run at a time.
+    #[cfg(feature = "watch")]
+    Watch(Box<WatchArgs>),
     /// Ask the lake a question in SQL.
     ///
     /// The tables: observations, states, models, running, tools, evidence, scans; SHOW TABLES and DESCRIBE TABLE tell more.
@@ -187,6 +200,20 @@ pub(crate) enum FailOn {
     Critical,
 }
 
+impl FailOn {
+    /// The severity from which on it fails; `None`: it never does.
+    pub(crate) fn severity(self) -> Option<Severity> {
+        match self {
+            Self::Never => None,
+            Self::Info => Some(Severity::Info),
+            Self::Low => Some(Severity::Low),
+            Self::Medium => Some(Severity::Medium),
+            Self::High => Some(Severity::High),
+            Self::Critical => Some(Severity::Critical),
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum TableOrJson {
     Table,
@@ -279,6 +306,90 @@ pub(crate) struct ImportArgs {
     /// No progress.
     #[arg(short, long)]
     pub(crate) quiet: bool,
+}
+
+#[cfg(feature = "watch")]
+#[derive(Clone, Debug, Args)]
+pub(crate) struct DiffArgs {
+    /// From when: a day (its start, UTC), an instant (2026-11-22T08:00:00Z), or an age (7d, 12h, 30m).
+    pub(crate) since: crate::when::When,
+    /// Until when.
+    #[arg(default_value = "now")]
+    pub(crate) until: crate::when::When,
+    #[command(flatten)]
+    pub(crate) lake: LakeDir,
+    /// Table or JSON.
+    #[arg(short = 'F', long, default_value = "table")]
+    pub(crate) format: TableOrJson,
+    /// Exit with 1 if anything changed, or anything at or above a severity.
+    #[arg(long, value_name = "SEVERITY", num_args = 0..=1, default_missing_value = "info", default_value = "never", require_equals = true)]
+    pub(crate) fail_on_change: FailOn,
+    /// List also what was not looked at, and what is in an earlier import and not in a later one.
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+}
+
+/// How a watch tells its rounds.
+#[cfg(feature = "watch")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RoundFormat {
+    /// A block for each round.
+    Table,
+    /// A JSON object per round and line.
+    Jsonl,
+}
+
+#[cfg(feature = "watch")]
+#[derive(Clone, Debug, Args)]
+pub(crate) struct WatchArgs {
+    /// Addresses, CIDR, ranges (A-B), host names, host:port or URLs [default: the scope file's ranges, else this machine].
+    pub(crate) targets: Vec<String>,
+    /// Read targets from a file, one per line; it is read again for each round.
+    #[arg(short = 'f', long = "targets", value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Ports: numbers, ranges, lists, or "all" [default: the catalogue's].
+    #[arg(short, long, value_name = "LIST")]
+    pub(crate) ports: Option<String>,
+    /// The scope file: who authorised what. Public addresses need one. It is read again for each round.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) scope: Option<PathBuf>,
+    /// A list of those who opted out; may be given several times.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) opt_out: Vec<PathBuf>,
+    /// From the start of one round to the start of the next: 6h, 1d, 30m.
+    #[arg(long, value_name = "TIME", value_parser = crate::when::interval, required_unless_present = "once")]
+    pub(crate) every: Option<chrono::TimeDelta>,
+    /// Wait up to this much longer before each round, at random.
+    #[arg(long, value_name = "TIME", value_parser = crate::when::age, requires = "every")]
+    pub(crate) jitter: Option<chrono::TimeDelta>,
+    /// One round, and no waiting: for a timer. With --every, only if one is due.
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// With --once: exit with 1 if anything changed, or anything at or above a severity.
+    #[arg(long, value_name = "SEVERITY", num_args = 0..=1, default_missing_value = "info", default_value = "never", require_equals = true, requires = "once")]
+    pub(crate) fail_on_change: FailOn,
+    /// How rounds are told.
+    #[arg(short = 'F', long, default_value = "table")]
+    pub(crate) format: RoundFormat,
+    #[command(flatten)]
+    pub(crate) lake: LakeDir,
+    /// Use this catalogue in place of the embedded one.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) catalog: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
+    /// Keep the text of system prompts and templates, not only hash and class.
+    #[arg(long)]
+    pub(crate) keep_prompts: bool,
+    /// List also what could not be looked at.
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+    /// No progress.
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+    /// The longest wait for one reply, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=120))]
+    pub(crate) timeout: u64,
 }
 
 #[cfg(feature = "study")]
@@ -427,7 +538,7 @@ pub(crate) enum LakeVerb {
     /// Remove files that no longer count.
     Vacuum {
         /// Only those that have not counted for this long: 7d, 12h, 0d.
-        #[arg(long, value_name = "AGE", default_value = "7d", value_parser = age)]
+        #[arg(long, value_name = "AGE", default_value = "7d", value_parser = crate::when::age)]
         older: chrono::TimeDelta,
     },
     /// Take out the texts of prompts and templates that --keep-prompts kept; their hashes stay.
@@ -447,21 +558,6 @@ pub(crate) enum LakeVerb {
         #[arg(long)]
         now: bool,
     },
-}
-
-/// Reads `7d`, `12h`, `30m`.
-#[cfg(feature = "study")]
-fn age(text: &str) -> Result<chrono::TimeDelta, String> {
-    let wrong = || format!("{text:?} is no age: write a number and d, h or m, such as 7d");
-    let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(wrong)?;
-    let number: i64 = number.parse().map_err(|_| wrong())?;
-    let age = match unit {
-        "d" => chrono::TimeDelta::try_days(number),
-        "h" => chrono::TimeDelta::try_hours(number),
-        "m" => chrono::TimeDelta::try_minutes(number),
-        _ => None,
-    };
-    age.filter(|age| *age >= chrono::TimeDelta::zero()).ok_or_else(wrong)
 }
 
 #[derive(Clone, Debug, Args)]

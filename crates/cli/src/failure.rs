@@ -46,6 +46,12 @@ impl Failure {
         }
     }
 
+    /// Whether what was asked is wrong, and not what it was asked of.
+    #[cfg(feature = "watch")]
+    pub(crate) fn is_usage(&self) -> bool {
+        self.code == exit::USAGE
+    }
+
     pub(crate) fn code(&self) -> ExitCode {
         ExitCode::from(self.code)
     }

@@ -74,6 +74,16 @@ fn open_with(args: &LakeDir, threads: usize) -> Result<(tokio::runtime::Runtime,
     Ok((runtime, lake))
 }
 
+/// Opens a lake for reading, or the folder that becomes one.
+#[cfg(feature = "watch")]
+pub(crate) fn open_or_create(dir: &Path) -> Result<(tokio::runtime::Runtime, Lake), Failure> {
+    let runtime = runtime(1)?;
+    let lake = runtime
+        .block_on(Lake::open_or_create(dir))
+        .map_err(|error| Failure::output(format!("cannot open the lake at {}: {error}", dir.display())))?;
+    Ok((runtime, lake))
+}
+
 /// Takes observations and commits them in batches, whole or not at all.
 pub(crate) struct Writer {
     runtime: tokio::runtime::Runtime,

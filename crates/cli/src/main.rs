@@ -1,17 +1,25 @@
 //! The `vigie` program: one file per verb under `verbs`.
 
 mod args;
+#[cfg(feature = "watch")]
+mod changes;
 mod failure;
 #[cfg(feature = "watch")]
 mod intake;
+mod interrupts;
 mod knowledge;
 mod lake;
+mod looked;
 #[cfg(feature = "watch")]
 mod network;
 mod progress;
 mod resume;
 mod targets;
 mod verbs;
+#[cfg(feature = "watch")]
+mod watch;
+#[cfg(feature = "watch")]
+mod when;
 mod work;
 
 use std::process::ExitCode;
@@ -35,6 +43,10 @@ fn main() -> ExitCode {
         Verb::Import(args) => verbs::import::run(&args),
         #[cfg(feature = "watch")]
         Verb::Discover(args) => verbs::discover::run(&args),
+        #[cfg(feature = "watch")]
+        Verb::Diff(args) => verbs::diff::run(&args),
+        #[cfg(feature = "watch")]
+        Verb::Watch(args) => verbs::watch::run(&args),
         #[cfg(feature = "study")]
         Verb::Sql(args) => verbs::sql::run(&args),
         #[cfg(feature = "study")]

@@ -78,7 +78,11 @@ pub(crate) fn sentence(text: &str) -> String {
 
 /// Writes a value as JSON on one line. Characters of [`is_unsafe`] are written as `\u` escapes, so that the line is
 /// safe on a terminal and still the same value.
-pub(crate) fn json<W: io::Write, T: Serialize + ?Sized>(writer: W, value: &T) -> io::Result<()> {
+///
+/// # Errors
+///
+/// What the writer says.
+pub fn json<W: io::Write, T: Serialize + ?Sized>(writer: W, value: &T) -> io::Result<()> {
     value
         .serialize(&mut serde_json::Serializer::with_formatter(writer, Escaping))
         .map_err(io::Error::from)

@@ -12,6 +12,7 @@
 //! Writers take turns: each commit carries the same application transaction, so of two that raced one is told, reads
 //! what the other wrote and tries again with what is still missing. Thus nothing is stored twice and nothing is lost.
 
+mod last;
 mod read;
 mod record;
 mod rows;
@@ -27,6 +28,7 @@ use std::path::{Path, PathBuf};
 
 use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableError, ensure_table_uri};
 
+pub use last::{LastLooks, Lineage, Look, Said};
 pub use read::{Filter, HostRow, LakeFile};
 pub use record::Scan;
 pub use schema::Table;

@@ -339,7 +339,7 @@ fn take(hosts: &mut HashMap<EndpointKey, (HostRow, Timestamp)>, rows: &Rows, row
 type ReadRows = fn(&mut Contents, &Rows);
 
 /// What these states and lists say.
-async fn contents(tables: &BTreeMap<Table, DeltaTable>, states: HashSet<i64>, running: HashSet<i64>) -> Result<Contents, Error> {
+pub(crate) async fn contents(tables: &BTreeMap<Table, DeltaTable>, states: HashSet<i64>, running: HashSet<i64>) -> Result<Contents, Error> {
     let mut contents = Contents::default();
     let (states, running) = (Arc::new(states), Arc::new(running));
     // The states come first: what belongs to none of them is passed over.

@@ -1,14 +1,14 @@
 //! An observation as rows, and back. Nothing is lost but verdicts and findings, which are computed anew.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use serde::de::IntoDeserializer as _;
 use serde::de::value::{Error as WordError, StrDeserializer};
 use serde::{Deserialize, Serialize};
 use vigie_model::{
-    Activity, Capability, Certificate, Deception, Endpoint, Evidence, Exposure, Identity, Known, Leak, Listener, Model, Network,
-    Observation, Posture, Reach, RunningModel, ScopeRef, Source, Tell, TextPrint, Timestamp, Tool, Transport, Why,
+    Activity, Capability, Certificate, Deception, Endpoint, EndpointKey, Evidence, Exposure, Identity, Known, Leak, Listener, Model,
+    Network, Observation, Posture, Reach, RunningModel, ScopeRef, Source, Tell, TextPrint, Timestamp, Tool, Transport, Why,
 };
 
 use crate::rows::{Batch, Rows};
@@ -554,6 +554,20 @@ impl Contents {
         }
     }
 
+    /// What a state says of an endpoint, without what was seen beside it: the models in memory, the network.
+    pub(crate) fn of_state(&self, id: i64, key: &EndpointKey) -> Option<(Endpoint, Identity, Exposure, Deception)> {
+        let state = self.states.get(&id)?;
+        let endpoint = Endpoint {
+            address: key.address,
+            port: key.port,
+            transport: key.transport,
+            name: key.name.clone(),
+            tls: state.tls.clone(),
+            certificate: state.certificate.clone(),
+        };
+        Some((endpoint, state.identity.clone(), state.exposure.clone(), state.deception.clone()))
+    }
+
     /// A row of the table of observations with what its state says; `Err` names what the lake does not hold.
     pub(crate) fn observation(&self, rows: &Rows, row: usize) -> Result<Observation, &'static str> {
         let id = rows.long("state", row).ok_or("a state's id")?;
@@ -730,6 +744,13 @@ pub struct Scan {
     pub open: Option<u64>,
     /// The observations it made.
     pub observed: Option<u64>,
+    /// What it set out to look at, all shards together, as `vigie-scope` writes a coverage. Unknown for a scan that only went on
+    /// with another one's rest, and for one that was kept before this was.
+    pub covers: Known<String>,
+    /// Of that, what it could not look at after all: this machine had no way to try, or the scope's hours were over.
+    pub missed: Known<Vec<SocketAddr>>,
+    /// The watch whose round it was.
+    pub watch: Option<String>,
 }
 
 impl Scan {
@@ -755,6 +776,9 @@ impl Scan {
         batch.long(count(self.swept));
         batch.long(count(self.open));
         batch.long(count(self.observed));
+        batch.known_text(&self.covers);
+        batch.known(&self.missed, put_list);
+        batch.text(self.watch.as_deref());
         batch.end_row();
     }
 
@@ -778,6 +802,9 @@ impl Scan {
             swept: count("swept"),
             open: count("open"),
             observed: count("observed"),
+            covers: rows.known_text("covers", row),
+            missed: rows.known("missed", row, list),
+            watch: rows.text("watch", row).map(str::to_owned),
         })
     }
 }

@@ -313,7 +313,9 @@ static SPECS: LazyLock<Specs> = LazyLock::new(|| {
                 .plain(Text, &["vantage", "targets", "ports"])
                 .plain(Int, &["shard", "shards"])
                 .plain(Time, &["started", "finished"])
-                .plain(Long, &["planned", "swept", "open", "observed"]),
+                .plain(Long, &["planned", "swept", "open", "observed"])
+                .known(Text, &["covers", "missed"])
+                .plain(Text, &["watch"]),
         ),
     }
 });

@@ -207,12 +207,18 @@ async fn scans_are_kept_from_their_start() {
         swept: None,
         open: None,
         observed: None,
+        covers: Known::Known("11434,8080 at 127.0.0.0/29".to_owned()),
+        missed: Known::Known(Vec::new()),
+        watch: None,
     };
     lake.record_scan(&scan, at(0)).await.expect("kept");
     assert_eq!(lake.scans().await.expect("read"), [scan.clone()]);
     let interrupted = Scan {
         id: "scan-0".to_owned(),
         started: at(-60),
+        covers: Known::unknown_because(Why::NotCarried, "the rest of another scan"),
+        missed: Known::Known(vec!["127.0.0.1:8080".parse().expect("an address")]),
+        watch: Some("0123456789abcdef".to_owned()),
         ..scan.clone()
     };
     lake.record_scan(&interrupted, at(-60)).await.expect("kept");
@@ -220,6 +226,66 @@ async fn scans_are_kept_from_their_start() {
     (scan.swept, scan.open, scan.observed) = (Some(512), Some(3), Some(0));
     lake.record_scan(&scan, at(9)).await.expect("kept");
     assert_eq!(lake.scans().await.expect("read"), [scan, interrupted]);
+}
+
+#[tokio::test]
+async fn the_last_looks_at_two_instants_are_told_by_source_and_vantage() {
+    let (_dir, lake) = lake().await;
+    let mut elsewhere = observation([10, 0, 0, 1], 15, "0.3.0");
+    elsewhere.source.vantage = "elsewhere".to_owned();
+    let mut import = observation([10, 0, 0, 1], 15, "0.3.0");
+    import.source.kind = SourceKind::Import;
+    import.source.name = "shodan".to_owned();
+    let all = [
+        observation([10, 0, 0, 1], 0, "0.1.0"),
+        observation([10, 0, 0, 1], 10, "0.2.0"),
+        observation([10, 0, 0, 1], 11, "0.3.0"),
+        observation([10, 0, 0, 1], 20, "0.4.0"),
+        observation([10, 0, 0, 1], 21, "0.5.0"),
+        observation([10, 0, 0, 2], 5, "0.1.0"),
+        elsewhere,
+        import,
+    ];
+    // In two commits, the later first: the order on disk is not that of time.
+    lake.append(&all[3..]).await.expect("appended");
+    lake.append(&all[..3]).await.expect("appended");
+
+    let last = lake.last_looks(at(10), at(20)).await.expect("read");
+    let told: Vec<_> = last
+        .iter()
+        .map(|last| {
+            let version = |look: &Option<vigie_lake::Look>| look.as_ref().and_then(|look| look.version.known().cloned());
+            let lineage = &last.lineage;
+            let who = format!("{} {} {}", lineage.key.address, lineage.source, lineage.vantage);
+            (who, version(&last.before), version(&last.after))
+        })
+        .collect();
+    let some = |version: &str| Some(version.to_owned());
+    assert_eq!(
+        told,
+        [
+            ("10.0.0.1 vigie elsewhere".to_owned(), None, some("0.3.0")),
+            ("10.0.0.1 vigie loopback".to_owned(), some("0.2.0"), some("0.4.0")),
+            ("10.0.0.1 shodan loopback".to_owned(), None, some("0.3.0")),
+            ("10.0.0.2 vigie loopback".to_owned(), some("0.1.0"), None),
+        ]
+    );
+
+    // In full, they say what was appended, but for what does not belong to a state.
+    let looks = &last[1];
+    let (before, after) = (looks.before.as_ref().expect("a look"), looks.after.as_ref().expect("a look"));
+    let said = lake.said([before.state, after.state]).await.expect("read");
+    let full = said.observation(&looks.lineage, after).expect("it is there");
+    assert_eq!(
+        (full.seen, &full.identity, &full.endpoint),
+        (at(20), &all[3].identity, &all[3].endpoint)
+    );
+    assert_eq!(full.exposure.models, all[3].exposure.models);
+    assert_eq!(full.exposure.running, Known::unknown(Why::NotCarried), "unknown here, not none");
+    assert_eq!(full.source.scan.as_deref(), Some("scan-1"));
+    let none = lake.said([]).await.expect("read");
+    assert!(matches!(none.observation(&looks.lineage, after), Err(Error::Broken { .. })));
+    assert!(lake.last_looks(at(-9), at(-5)).await.expect("read").is_empty());
 }
 
 #[tokio::test]

@@ -175,6 +175,12 @@ impl Handle {
         lock(&self.state).probing.remove(&index);
     }
 
+    /// How many open ones the caller has not acknowledged: after the end, those whose probe told nothing.
+    #[must_use]
+    pub fn unacknowledged(&self) -> usize {
+        lock(&self.state).probing.len()
+    }
+
     /// Where the scan stands: the first index not begun, and those begun and not acknowledged.
     #[must_use]
     pub fn standing(&self) -> (u64, Vec<u64>) {

@@ -20,6 +20,7 @@
 //! ```
 
 mod budget;
+mod coverage;
 mod file;
 pub mod notice;
 mod opt_out;
@@ -32,6 +33,7 @@ mod target;
 mod window;
 
 pub use budget::{Budget, EndpointBudget, Limits, Pace, Take};
+pub use coverage::{Coverage, CoverageError};
 pub use file::{Exclude, Problem, RangeEntry, SCHEMA, ScopeErrors, ScopeFile, Subject};
 pub use opt_out::{OptOut, OptOutErrors, OptOutList};
 pub use permit::{Clipped, MissingOptOut, OwnAddresses, Permit, Reason, Refusal, Refusals, Scope, Skipped};

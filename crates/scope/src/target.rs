@@ -467,6 +467,31 @@ impl Pairs {
         self.segments.is_empty()
     }
 
+    /// The pairs that are in both.
+    #[must_use]
+    pub fn and(&self, other: &Self) -> Self {
+        let mut both = Vec::new();
+        let (mut one, mut two) = (self.segments.iter().peekable(), other.segments.iter().peekable());
+        while let (Some(a), Some(b)) = (one.peek(), two.peek()) {
+            let (first, last) = (a.span.first_key().max(b.span.first_key()), a.span.last_key().min(b.span.last_key()));
+            if first <= last {
+                let ports = if Arc::ptr_eq(&a.ports, &b.ports) {
+                    Arc::clone(&a.ports)
+                } else {
+                    Arc::new(a.ports.and(&b.ports))
+                };
+                both.push((Span::keys(first, last), ports));
+            }
+            // The one that ends first meets nothing more.
+            if a.span.last_key() <= b.span.last_key() {
+                one.next();
+            } else {
+                two.next();
+            }
+        }
+        Self::union(both)
+    }
+
     /// Whether the pair is in it.
     #[must_use]
     pub fn contains(&self, address: IpAddr, port: u16) -> bool {

@@ -37,7 +37,9 @@ impl Engine {
             let context = self.context();
             let mut whole: Option<DataFrame> = None;
             for path in sound {
-                let mut rows = context.read_parquet(path.to_string_lossy().into_owned(), ParquetReadOptions::default()).await?;
+                let mut rows = context
+                    .read_parquet(path.to_string_lossy().into_owned(), ParquetReadOptions::default())
+                    .await?;
                 if table == Table::Observations {
                     rows = rows.with_column("date", lit(ScalarValue::Date32(day_of(&path))))?;
                 }

@@ -5,6 +5,8 @@ pub(crate) mod catalog;
 #[cfg(feature = "demo")]
 pub(crate) mod demo;
 #[cfg(feature = "watch")]
+pub(crate) mod diff;
+#[cfg(feature = "watch")]
 pub(crate) mod discover;
 #[cfg(feature = "demo")]
 pub(crate) mod fleet;
@@ -25,6 +27,8 @@ pub(crate) mod show;
 pub(crate) mod sql;
 #[cfg(feature = "study")]
 pub(crate) mod study;
+#[cfg(feature = "watch")]
+pub(crate) mod watch;
 
 /// The columns to write in: the terminal's, or 100 where there is none.
 pub(crate) fn width() -> usize {

@@ -5,8 +5,8 @@ use std::io::{BufWriter, Write};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::sync::mpsc::TryRecvError;
-use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use vigie_assess::Knowledge;
@@ -16,11 +16,13 @@ use vigie_lake::Scan;
 use vigie_model::{Known, Observation, Reach, Severity, Source, SourceKind, Transcript, Why};
 use vigie_scan::sweep::SweepOptions;
 use vigie_scan::{Dress, Engine, EngineOptions, Event, Handle, ProbeOptions, Work};
-use vigie_scope::{Budget, OwnAddresses, Plan, Ports, Scope, Shard, Targets};
+use vigie_scope::{Budget, Coverage, OwnAddresses, Plan, Ports, Scope, Shard, Targets};
 
-use crate::args::{FailOn, ScanArgs};
+use crate::args::ScanArgs;
 use crate::failure::{Done, Failure, exit, read, write_whole, written};
+use crate::interrupts::Interrupts;
 use crate::lake::Writer;
+use crate::looked::{self, Missed, Pauses};
 use crate::progress::Shown;
 use crate::resume::{RESUME_SCHEMA, Resume};
 use crate::work::{Local, Planned};
@@ -41,15 +43,53 @@ pub(crate) fn run(args: ScanArgs) -> Done {
 /// A scan that says nothing on standard output: its results are in the lake.
 #[cfg(feature = "watch")]
 pub(crate) fn run_silently(args: ScanArgs) -> Done {
-    run_so(args, Vec::new(), true)
+    match begin(args, Vec::new(), None)? {
+        Begun::Told(code) => Ok(code),
+        Begun::Ready(mut run, job) => {
+            run.silent = true;
+            Ok(run.go(job, &Interrupts::of_a_scan())?.code)
+        }
+    }
 }
 
 /// A scan that also writes its results to files, whole or not at all, each in its format.
 pub(crate) fn run_also(args: ScanArgs, also: Vec<(Format, PathBuf)>) -> Done {
-    run_so(args, also, false)
+    match begin(args, also, None)? {
+        Begun::Told(code) => Ok(code),
+        Begun::Ready(run, job) => Ok(run.go(job, &Interrupts::of_a_scan())?.code),
+    }
 }
 
-fn run_so(mut args: ScanArgs, also: Vec<(Format, PathBuf)>, silent: bool) -> Done {
+/// One round of a watch: a scan that prints nothing on standard output and leaves nothing to resume.
+#[cfg(feature = "watch")]
+pub(crate) fn round(args: ScanArgs, watch: &str, interrupts: &Interrupts) -> Result<Ended, Failure> {
+    match begin(args, Vec::new(), Some(watch.to_owned()))? {
+        Begun::Told(_) => Err(Failure::usage("a watch scans: it cannot only tell what it would do")),
+        Begun::Ready(run, job) => run.go(job, interrupts),
+    }
+}
+
+/// What a command line came to.
+enum Begun {
+    /// It only asked what a scan would do.
+    Told(ExitCode),
+    /// A scan that can go.
+    Ready(Box<Run>, Job),
+}
+
+/// A scan that went to its end or was interrupted.
+#[cfg_attr(not(feature = "watch"), expect(dead_code, reason = "a scan by itself needs its code only"))]
+pub(crate) struct Ended {
+    pub(crate) code: ExitCode,
+    /// As the lake keeps it.
+    pub(crate) scan: Scan,
+    /// What it set out to look at.
+    pub(crate) coverage: Coverage,
+    pub(crate) notes: Vec<String>,
+    pub(crate) interrupted: bool,
+}
+
+fn begin(mut args: ScanArgs, also: Vec<(Format, PathBuf)>, watch: Option<String>) -> Result<Begun, Failure> {
     let resume = args.resume.clone().map(|path| Resume::read(&path)).transpose()?;
     if let Some(resume) = &resume {
         resume.put_into(&mut args);
@@ -73,23 +113,30 @@ fn run_so(mut args: ScanArgs, also: Vec<(Format, PathBuf)>, silent: bool) -> Don
     };
 
     let mut notes: Vec<String> = targets.notes().iter().map(|note| note.text.clone()).collect();
-    let job = if local {
-        this_machine(&scope, args.ports.is_some().then_some(&ports), &mut notes)?
+    let (job, coverage) = if local {
+        let only = args.ports.is_some().then_some(&ports);
+        (
+            this_machine(&scope, only, &mut notes)?,
+            looked::this_machine(&addresses, only, &OTHER_PROTOCOLS),
+        )
     } else {
         if !args.dry_run && !args.notice {
             notes.extend(crate::targets::resolve(&mut targets, &scope));
         }
-        planned(&targets, &ports, &scope, seed, shard, resume.as_ref(), &mut notes)?
+        let planned = planned(&targets, &ports, &scope, seed, shard, resume.as_ref(), &mut notes)?;
+        let coverage = Coverage::new(planned.plan.pairs(), &targets, &ports);
+        (Job::Planned(planned), coverage)
     };
     if args.dry_run {
-        return super::preview::dry_run(&job, &targets, &scope, &knowledge);
+        return super::preview::dry_run(&job, &targets, &scope, &knowledge).map(Begun::Told);
     }
     if args.notice {
-        return super::preview::notice(&targets, &ports, &scope, &knowledge, &addresses, args.prove);
+        return super::preview::notice(&targets, &ports, &scope, &knowledge, &addresses, args.prove).map(Begun::Told);
     }
     let mut run = Run::new(args, also, knowledge, scope, targets, ports, seed, shard, notes)?;
-    run.silent = silent;
-    run.go(job)
+    run.coverage = coverage;
+    run.watch = watch;
+    Ok(Begun::Ready(Box::new(run), job))
 }
 
 /// What there is to do.
@@ -132,7 +179,7 @@ fn planned(
     shard: Shard,
     resume: Option<&Resume>,
     notes: &mut Vec<String>,
-) -> Result<Job, Failure> {
+) -> Result<Box<Planned>, Failure> {
     let clipped = scope.clip(targets, ports).map_err(Failure::usage)?;
     notes.extend(clipped.skipped.iter().map(|skipped| skipped.why.to_string()));
     let plan = Plan::over(seed, clipped.pairs, shard).map_err(Failure::usage)?;
@@ -144,14 +191,14 @@ fn planned(
         ),
     };
     let total = plan.shard_len();
-    Ok(Job::Planned(Box::new(Planned {
+    Ok(Box::new(Planned {
         visits: targets.visits(ports),
         scope: Arc::clone(scope),
         indices,
         begun,
         total,
         plan,
-    })))
+    }))
 }
 
 /// A seed that nobody chose: the keys that the standard library draws for its hash maps.
@@ -178,6 +225,10 @@ struct Run {
     seed: u64,
     shard: Shard,
     id: String,
+    /// What it sets out to look at.
+    coverage: Coverage,
+    /// The watch whose round it is.
+    watch: Option<String>,
     notes: Vec<String>,
     baseline: Option<vigie_export::baseline::Baseline>,
     counts: Counts,
@@ -228,6 +279,8 @@ impl Run {
             seed,
             shard,
             id,
+            coverage: Coverage::default(),
+            watch: None,
             notes,
             baseline,
             counts: Counts::default(),
@@ -239,8 +292,7 @@ impl Run {
         })
     }
 
-    fn go(mut self, job: Job) -> Done {
-        let interrupts = listen_for_interrupts();
+    fn go(mut self, job: Job, interrupts: &Interrupts) -> Result<Ended, Failure> {
         let started = chrono::Utc::now();
         let begun = Instant::now();
         let vantage = self.vantage(&job);
@@ -286,6 +338,9 @@ impl Run {
             swept: None,
             open: None,
             observed: None,
+            covers: looked::kept(&self.coverage, self.args.resume.is_some()),
+            missed: Known::unknown(Why::NotAsked),
+            watch: self.watch.clone(),
         };
         if let Some(lake) = &mut lake {
             lake.scan(&scan)?;
@@ -294,14 +349,16 @@ impl Run {
         let engine = Engine::new(self.knowledge.clone(), self.options(vantage));
         let budget = Budget::new(self.scope.limits(), self.scope.own().clone());
         let (handle, events) = engine.start(work, budget);
-        // Set once, here.
-        let _ = interrupts.set(handle.clone());
+        interrupts.begin(handle.clone());
         let mut reports = self.reports()?;
         reports.iter_mut().try_for_each(|report| written(report.begin()))?;
         let mut shown = Shown::new(total, self.args.quiet);
         let mut failures: BTreeMap<String, u64> = BTreeMap::new();
         let mut refusals: BTreeMap<String, u64> = BTreeMap::new();
+        let mut missed = Missed::default();
+        let mut pauses = Pauses::new();
         let interrupted = loop {
+            pauses.turn();
             let event = match events.try_recv() {
                 Err(TryRecvError::Empty) => {
                     // Nothing more is at hand: readers see what there is.
@@ -325,20 +382,27 @@ impl Run {
                         keep(dir, &transcript)?;
                     }
                     match &mut lake {
-                        Some(lake) => lake
-                            .take(index, *observation)?
+                        Some(lake) => pauses
+                            .apart(|| lake.take(index, *observation))?
                             .into_iter()
                             .for_each(|index| handle.acknowledge(index)),
                         None => handle.acknowledge(index),
                     }
                 }
-                Some(Event::Refused { why, .. }) => *refusals.entry(why).or_default() += 1,
-                Some(Event::Failed { address, why }) => *failures.entry(format!("{why} (first at {address})")).or_default() += 1,
+                Some(Event::Refused { address, why }) => {
+                    missed.add(address);
+                    *refusals.entry(why).or_default() += 1;
+                }
+                Some(Event::Failed { address, why }) => {
+                    missed.add(address);
+                    *failures.entry(format!("{why} (first at {address})")).or_default() += 1;
+                }
                 Some(Event::End { interrupted }) => break interrupted,
                 None => {}
             }
             if let Some(lake) = &mut lake {
-                lake.tick()?.into_iter().for_each(|index| handle.acknowledge(index));
+                let safe = pauses.apart(|| lake.tick())?;
+                safe.into_iter().for_each(|index| handle.acknowledge(index));
             }
             shown.update(&handle.progress, self.counts.findings.total());
         };
@@ -349,10 +413,15 @@ impl Run {
             load(&handle.progress.open),
             load(&handle.progress.seen),
         );
+        (scan.swept, scan.open, scan.observed) = (Some(swept), Some(open), Some(seen));
         if let Some(lake) = &mut lake {
             lake.flush()?.into_iter().for_each(|index| handle.acknowledge(index));
+            if let Some(pause) = pauses.told() {
+                self.notes.push(format!("{pause}; what did not answer may only have been missed"));
+                scan.covers = Known::unknown_because(Why::NotCarried, pause);
+            }
+            scan.missed = missed.kept(handle.unacknowledged());
             scan.finished = (!interrupted).then(chrono::Utc::now);
-            (scan.swept, scan.open, scan.observed) = (Some(swept), Some(open), Some(seen));
             lake.scan(&scan)?;
         }
         self.notes.extend(
@@ -370,7 +439,10 @@ impl Run {
             self.notes.extend(baseline.notes(chrono::Utc::now().date_naive()));
         }
 
-        let resume = if interrupted { self.write_resume(&handle)? } else { None };
+        let resume = match interrupted && self.watch.is_none() {
+            true => self.write_resume(&handle)?,
+            false => None,
+        };
         let mut summary = self.summary(started, begun.elapsed(), swept, !interrupted);
         summary.next = Some(match &resume {
             Some(path) => format!("vigie scan --resume {}", path.display()),
@@ -384,21 +456,25 @@ impl Run {
             let text = vigie_export::baseline::write(&self.kept, "give a reason", expires, None);
             write_whole(path, text.as_bytes())?;
         }
-        if interrupted {
-            if let Some(path) = &resume {
-                eprintln!("vigie: interrupted; go on with: vigie scan --resume {}", path.display());
-            }
-            return Ok(ExitCode::from(exit::INTERRUPTED));
+        if let Some(path) = &resume {
+            eprintln!("vigie: interrupted; go on with: vigie scan --resume {}", path.display());
         }
-        if hard_failures > 0 && hard_failures == swept {
+        if !interrupted && hard_failures > 0 && hard_failures == swept {
             return Err(Failure::scan(
                 "nothing could be tried: this machine refused every connection (see the notes)",
             ));
         }
-        Ok(if self.fails() {
-            ExitCode::from(exit::FINDINGS)
-        } else {
-            ExitCode::SUCCESS
+        let code = match (interrupted, self.fails()) {
+            (true, _) => ExitCode::from(exit::INTERRUPTED),
+            (false, true) => ExitCode::from(exit::FINDINGS),
+            (false, false) => ExitCode::SUCCESS,
+        };
+        Ok(Ended {
+            code,
+            scan,
+            coverage: self.coverage,
+            notes: self.notes,
+            interrupted,
         })
     }
 
@@ -504,7 +580,7 @@ impl Run {
         // Reports flush where a reader waits; between, what they write in small pieces is gathered. Only the table has colours.
         let gathered = |writer: Box<dyn Write + Send>| BufWriter::with_capacity(1 << 16, writer);
         let mut reports = Vec::new();
-        if self.args.output.is_none() && !self.silent {
+        if self.args.output.is_none() && !self.silent && self.watch.is_none() {
             let format = self.args.format;
             let stdout: Box<dyn Write + Send> = match format {
                 Format::Table => Box::new(anstream::AutoStream::auto(std::io::stdout())),
@@ -551,15 +627,8 @@ impl Run {
     }
 
     fn fails(&self) -> bool {
-        let limit = match self.args.fail_on {
-            FailOn::Never => return false,
-            FailOn::Info => Severity::Info,
-            FailOn::Low => Severity::Low,
-            FailOn::Medium => Severity::Medium,
-            FailOn::High => Severity::High,
-            FailOn::Critical => Severity::Critical,
-        };
-        self.worst.is_some_and(|worst| worst >= limit)
+        let limit = self.args.fail_on.severity();
+        limit.zip(self.worst).is_some_and(|(limit, worst)| worst >= limit)
     }
 
     fn summary(&self, started: vigie_model::Timestamp, took: Duration, tried: u64, complete: bool) -> Summary {
@@ -645,26 +714,4 @@ fn keep(dir: &Path, transcript: &Transcript) -> Result<(), Failure> {
         .collect();
     let text = serde_json::to_string_pretty(transcript).map_err(Failure::output)?;
     write_whole(&dir.join(format!("{clean}.json")), text.as_bytes())
-}
-
-/// The first Ctrl-C stops cleanly, the second at once; before anything was begun, the first ends the program.
-fn listen_for_interrupts() -> Arc<OnceLock<Handle>> {
-    let running: Arc<OnceLock<Handle>> = Arc::default();
-    let handle = Arc::clone(&running);
-    std::thread::spawn(move || {
-        let Ok(runtime) = super::runtime() else { return };
-        runtime.block_on(async {
-            while tokio::signal::ctrl_c().await.is_ok() {
-                match handle.get() {
-                    Some(handle) if handle.stop() => eprintln!("vigie: stopping; what was found is kept (once more stops at once)"),
-                    Some(_) => std::process::exit(i32::from(exit::INTERRUPTED)),
-                    None => {
-                        eprintln!("vigie: interrupted before anything was begun");
-                        std::process::exit(i32::from(exit::INTERRUPTED));
-                    }
-                }
-            }
-        });
-    });
-    running
 }

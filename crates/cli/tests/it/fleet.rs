@@ -28,6 +28,26 @@ pub(crate) fn raise(third: u8, recordings: &[Arc<Recording>]) -> (Running, Recor
     )
 }
 
+/// Raises recordings by name, each at its last octet.
+#[cfg(feature = "watch")]
+pub(crate) fn raise_at(third: u8, places: &[(u8, &str)]) -> Running {
+    raise_on(third, 21_434, places)
+}
+
+/// The same at another port.
+#[cfg(feature = "watch")]
+pub(crate) fn raise_on(third: u8, port: u16, places: &[(u8, &str)]) -> Running {
+    let all = Recordings::embedded().expect("the recordings read");
+    let personalities = places
+        .iter()
+        .map(|(last, name)| {
+            let recording = all.named(name).unwrap_or_else(|| panic!("{name} was not recorded"));
+            Personality::server(SocketAddrV4::new(Ipv4Addr::new(127, 91, third, *last), port), Arc::clone(recording))
+        })
+        .collect();
+    Fleet::serve(personalities, &Recorder::new(16), ServeOptions::default()).expect("the fleet comes up")
+}
+
 /// Some recordings by name.
 pub(crate) fn named(names: &[&str]) -> Vec<Arc<Recording>> {
     let all = Recordings::embedded().expect("the recordings read");

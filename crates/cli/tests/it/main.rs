@@ -1,6 +1,8 @@
 //! The program as its users meet it: run for real, against simulated servers on loopback.
 
 #[cfg(feature = "watch")]
+mod diff;
+#[cfg(feature = "watch")]
 mod discover;
 mod fleet;
 #[cfg(feature = "study")]
@@ -8,8 +10,12 @@ mod import;
 #[cfg(feature = "study")]
 mod lake;
 mod scan;
+#[cfg(feature = "watch")]
+mod schemas;
 #[cfg(feature = "study")]
 mod study;
+#[cfg(all(feature = "watch", unix))]
+mod watch;
 mod words;
 
 use std::path::Path;

@@ -233,7 +233,7 @@ fn an_interrupt_stops_cleanly_and_the_rest_is_done_later() {
         .spawn()
         .expect("starts");
     // The scan is kept in the lake just before it begins; a signal that comes earlier only ends the program.
-    let kept = lake.join("scans/_delta_log/00000000000000000001.json");
+    let kept = lake.join("scans/_delta_log/00000000000000000000.json");
     for _ in 0..1_200 {
         if kept.exists() {
             break;

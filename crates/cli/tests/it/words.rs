@@ -61,7 +61,12 @@ fn advisories_are_told_without_a_scan() {
 fn help_completions_and_man_pages_are_there() {
     for verb in [
         "scan",
+        #[cfg(feature = "watch")]
         "import",
+        #[cfg(feature = "watch")]
+        "diff",
+        #[cfg(feature = "watch")]
+        "watch",
         #[cfg(feature = "study")]
         "sql",
         #[cfg(feature = "study")]

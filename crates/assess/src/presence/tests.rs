@@ -1,0 +1,213 @@
+//! Gone is what was looked for; all else is said to be less.
+
+use std::net::IpAddr;
+
+use vigie_model::Transport;
+
+use super::*;
+
+fn at(minute: i64) -> Timestamp {
+    Timestamp::UNIX_EPOCH + std::time::Duration::from_secs(60) * u32::try_from(minute).expect("a minute")
+}
+
+fn key(place: &str, name: Option<&str>) -> EndpointKey {
+    let socket: SocketAddr = place.parse().expect("an address and a port");
+    EndpointKey {
+        address: socket.ip(),
+        port: socket.port(),
+        transport: Transport::Tcp,
+        name: name.map(str::to_owned),
+    }
+}
+
+/// A scan of 10.0.0.0/24, port 80, from a minute on, a minute long.
+fn scan(id: &str, started: i64) -> EndedScan {
+    EndedScan {
+        scan: id.to_owned(),
+        vantage: "here".to_owned(),
+        covers: "80 at 10.0.0.0/24 host.example@10.0.0.7".to_owned(),
+        shard: None,
+        started: at(started),
+        finished: at(started + 1),
+        missed: Vec::new(),
+    }
+}
+
+/// Since minute 10, until minute 20.
+fn case<'c>(key: &'c EndpointKey, before: Option<i64>, after: Option<i64>) -> Case<'c> {
+    Case {
+        key,
+        kind: SourceKind::Scan,
+        vantage: "here",
+        before: before.map(at),
+        after: after.map(at),
+        since: at(10),
+        until: at(20),
+        later_import: false,
+    }
+}
+
+#[track_caller]
+fn judged(scans: Vec<EndedScan>, case: &Case<'_>) -> Option<(Presence, Option<String>)> {
+    let looks = Looks::new(scans);
+    looks
+        .judge(case)
+        .map(|(presence, look)| (presence, look.map(|look| look.scan.clone())))
+}
+
+fn gone(scan: &str) -> Option<(Presence, Option<String>)> {
+    Some((Presence::Gone, Some(scan.to_owned())))
+}
+
+const NOT_LOOKED_AT: Option<(Presence, Option<String>)> = Some((Presence::NotLookedAt, None));
+
+#[test]
+fn only_what_was_looked_for_is_gone() {
+    let here = key("10.0.0.1:80", None);
+    assert_eq!(judged(vec![scan("a", 5), scan("b", 12)], &case(&here, Some(5), None)), gone("b"));
+    assert_eq!(judged(vec![scan("a", 5)], &case(&here, Some(5), None)), NOT_LOOKED_AT);
+    // Seen by one scan, then missed by the next.
+    assert_eq!(
+        judged(vec![scan("a", 5), scan("b", 12), scan("c", 15)], &case(&here, Some(5), Some(12))),
+        gone("c")
+    );
+    // It had gone before the first instant: nothing happened between the two.
+    assert_eq!(
+        judged(vec![scan("a", 5), scan("b", 8), scan("c", 15)], &case(&here, Some(5), None)),
+        None
+    );
+}
+
+#[test]
+fn a_scan_that_looked_elsewhere_proves_nothing() {
+    let case_of = |place: &str, name: Option<&str>| {
+        let key = key(place, name);
+        judged(vec![scan("b", 12)], &case(&key, Some(5), None))
+    };
+    assert_eq!(case_of("10.0.0.1:80", None), gone("b"));
+    assert_eq!(case_of("10.0.1.1:80", None), NOT_LOOKED_AT, "another network");
+    assert_eq!(case_of("10.0.0.1:81", None), NOT_LOOKED_AT, "another port");
+    assert_eq!(
+        case_of("10.0.0.1:80", Some("host.example")),
+        NOT_LOOKED_AT,
+        "by a name that was not asked for there"
+    );
+    assert_eq!(case_of("10.0.0.7:80", Some("host.example")), gone("b"));
+
+    let here = key("10.0.0.1:80", None);
+    let elsewhere = EndedScan {
+        vantage: "there".to_owned(),
+        ..scan("b", 12)
+    };
+    assert_eq!(judged(vec![elsewhere], &case(&here, Some(5), None)), NOT_LOOKED_AT);
+}
+
+#[test]
+fn a_scan_that_could_not_look_proves_nothing() {
+    let here = key("10.0.0.1:80", None);
+    let missed = EndedScan {
+        missed: vec![SocketAddr::new(IpAddr::from([10, 0, 0, 1]), 80)],
+        ..scan("b", 12)
+    };
+    assert_eq!(judged(vec![missed.clone()], &case(&here, Some(5), None)), NOT_LOOKED_AT);
+    let beside = key("10.0.0.2:80", None);
+    assert_eq!(judged(vec![missed], &case(&beside, Some(5), None)), gone("b"));
+}
+
+#[test]
+fn a_scan_that_ran_when_it_was_seen_or_ended_too_late_proves_nothing() {
+    let here = key("10.0.0.1:80", None);
+    // Two scans at a time: the one that saw it is right.
+    assert_eq!(
+        judged(vec![scan("b", 12)], &case(&here, Some(5), Some(13))),
+        Some((Presence::Stayed, None))
+    );
+    assert_eq!(judged(vec![scan("b", 20)], &case(&here, Some(5), None)), NOT_LOOKED_AT);
+}
+
+#[test]
+fn what_is_new_appeared_only_if_it_was_looked_for() {
+    let here = key("10.0.0.1:80", None);
+    assert_eq!(
+        judged(vec![scan("a", 5), scan("b", 12)], &case(&here, None, Some(12))),
+        Some((Presence::Appeared, Some("a".to_owned())))
+    );
+    assert_eq!(
+        judged(vec![scan("b", 12)], &case(&here, None, Some(12))),
+        Some((Presence::FirstSeen, None))
+    );
+    // Back again after it had gone.
+    assert_eq!(
+        judged(vec![scan("a", 3), scan("b", 8), scan("c", 12)], &case(&here, Some(3), Some(12))),
+        Some((Presence::Appeared, Some("b".to_owned())))
+    );
+    assert_eq!(
+        judged(vec![scan("a", 5), scan("b", 12), scan("c", 15)], &case(&here, None, Some(12))),
+        Some((Presence::CameAndWent, Some("c".to_owned())))
+    );
+    assert_eq!(judged(vec![scan("a", 5)], &case(&here, None, None)), None);
+}
+
+#[test]
+fn shards_prove_something_together() {
+    let here = key("10.0.0.1:80", None);
+    let shard = |id: &str, started: i64, seed: u64, index: u32| EndedScan {
+        shard: Some((seed, index, 3)),
+        ..scan(id, started)
+    };
+    let two = vec![shard("1", 11, 7, 1), shard("2", 12, 7, 2)];
+    assert_eq!(judged(two.clone(), &case(&here, Some(5), None)), NOT_LOOKED_AT);
+    let other_seed = [two.clone(), vec![shard("3", 13, 8, 3)]].concat();
+    assert_eq!(judged(other_seed, &case(&here, Some(5), None)), NOT_LOOKED_AT);
+    let all = [two.clone(), vec![shard("3", 13, 7, 3)]].concat();
+    assert_eq!(judged(all.clone(), &case(&here, Some(5), None)), gone("3"));
+    // It was seen after the first of them had looked: which of them had it to look at is not known.
+    assert_eq!(judged(all, &case(&here, None, Some(12))), Some((Presence::FirstSeen, None)));
+    let again = [
+        two,
+        vec![
+            shard("3", 13, 7, 3),
+            shard("1b", 15, 7, 1),
+            shard("2b", 16, 7, 2),
+            shard("3b", 17, 7, 3),
+        ],
+    ]
+    .concat();
+    assert_eq!(judged(again, &case(&here, Some(5), Some(14))), gone("3b"));
+}
+
+#[test]
+fn an_import_proves_no_absence() {
+    let here = key("10.0.0.1:80", None);
+    let of = |before: Option<i64>, after: Option<i64>, later_import: bool| {
+        let case = Case {
+            kind: SourceKind::Import,
+            later_import,
+            ..case(&here, before, after)
+        };
+        // vigie's own scans say nothing of what another source sees.
+        judged(vec![scan("a", 5), scan("b", 12)], &case).map(|(presence, _)| presence)
+    };
+    assert_eq!(of(Some(5), None, true), Some(Presence::NotInImport));
+    assert_eq!(of(Some(5), None, false), Some(Presence::NotLookedAt));
+    assert_eq!(of(Some(5), Some(15), true), Some(Presence::Stayed));
+    assert_eq!(of(None, Some(15), true), Some(Presence::FirstSeen));
+    assert_eq!(of(None, None, true), None);
+}
+
+#[test]
+fn words_are_the_ones_in_json() {
+    for presence in Presence::ALL {
+        assert_eq!(serde_json::to_value(presence).expect("a word"), presence.word());
+    }
+}
+
+#[test]
+fn a_coverage_that_does_not_read_proves_nothing() {
+    let wrong = EndedScan {
+        covers: "everything".to_owned(),
+        ..scan("b", 12)
+    };
+    let here = key("10.0.0.1:80", None);
+    assert_eq!(judged(vec![wrong], &case(&here, Some(5), None)), NOT_LOOKED_AT);
+}

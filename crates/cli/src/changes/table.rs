@@ -1,0 +1,204 @@
+//! A diff for people.
+
+use vigie_assess::{Change, ChangeId, Presence};
+use vigie_export::text::clean;
+use vigie_model::Known;
+
+use super::{Counts, Diff, Entry, Seen};
+
+/// Names of one kind that are listed of one endpoint.
+const NAMES: usize = 6;
+
+/// The diff as a table, what was told otherwise apart, and the counts.
+pub(crate) fn lines(diff: &Diff, verbose: bool, width: usize) -> String {
+    let origins = super::several(&diff.endpoints);
+    let (mut changed, mut told) = (Vec::new(), Vec::new());
+    for entry in &diff.endpoints {
+        let at = at(entry, origins);
+        let quiet = matches!(entry.presence, Presence::NotLookedAt | Presence::NotInImport);
+        if entry.presence != Presence::Stayed && (verbose || !quiet) {
+            changed.push(vec![entry.severity.to_string(), at.clone(), presence(entry)]);
+        }
+        for (severity, is_change, what) in changes(entry) {
+            let rows = if is_change { &mut changed } else { &mut told };
+            rows.push(vec![severity, at.clone(), what]);
+        }
+    }
+    let mut out = String::new();
+    if changed.is_empty() {
+        out.push_str("Nothing changed.\n");
+    } else {
+        out.push_str(&vigie_export::table::grid(
+            &["severity", "endpoint", "what changed"],
+            &changed,
+            width,
+        ));
+    }
+    if !told.is_empty() {
+        for row in &mut told {
+            row.remove(0);
+        }
+        out.push_str("\nNot a change: one look tells what the other does not.\n");
+        out.push_str(&vigie_export::table::grid(&["endpoint", "what is told"], &told, width));
+    }
+    if diff
+        .endpoints
+        .iter()
+        .any(|entry| entry.catalog_changed && !entry.changes.is_empty())
+    {
+        out.push_str("\nvigie's catalogue changed between some of these looks: what they say may differ for that reason.\n");
+    }
+    out.push('\n');
+    out.push_str(&counts(&diff.counts));
+    out.push('\n');
+    out
+}
+
+/// One line of counts; what there is none of is left out, but not that nothing changed.
+fn counts(counts: &Counts) -> String {
+    let parts = [
+        (counts.appeared, "appeared"),
+        (counts.first_seen, "seen for the first time, where nobody had looked"),
+        (counts.gone, "gone"),
+        (counts.came_and_went, "came and went"),
+        (counts.changed, "changed"),
+        (counts.told_otherwise, "told otherwise"),
+        (counts.unchanged, "unchanged"),
+        (counts.not_looked_at, "not looked at"),
+        (counts.not_in_import, "not in the later import"),
+    ];
+    let told: Vec<String> = parts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
+    if told.is_empty() {
+        "No endpoint was seen until then.".to_owned()
+    } else {
+        format!("Endpoints: {}.", told.join(", "))
+    }
+}
+
+fn at(entry: &Entry, origins: bool) -> String {
+    let socket = std::net::SocketAddr::new(entry.address, entry.port);
+    let mut at = match &entry.name {
+        Some(name) => format!("{name} ({socket})"),
+        None => socket.to_string(),
+    };
+    if origins {
+        at.push_str(&format!(" [{} from {}]", entry.source.name, entry.source.vantage));
+    }
+    clean(&at, 120)
+}
+
+fn presence(entry: &Entry) -> String {
+    let is = || entry.after.as_ref().or(entry.before.as_ref()).map(told).unwrap_or_default();
+    let last = || {
+        let look = entry.after.as_ref().or(entry.before.as_ref());
+        look.map(|look| look.seen.format("%Y-%m-%d %H:%M").to_string()).unwrap_or_default()
+    };
+    let by = || match &entry.not_found_by {
+        Some(look) => format!("not found {}", look.started.format("%Y-%m-%d %H:%M")),
+        None => String::new(),
+    };
+    match entry.presence {
+        Presence::Appeared => format!("appeared: {}", is()),
+        Presence::FirstSeen => format!("seen for the first time, where nobody had looked: {}", is()),
+        Presence::Gone => format!("gone: {}; last seen {}, {}", is(), last(), by()),
+        Presence::CameAndWent => format!("came and went: {}; last seen {}, {}", is(), last(), by()),
+        Presence::NotLookedAt => format!("not looked at since {}: {}", last(), is()),
+        Presence::NotInImport => format!("not in the later import, last in one of {}: {}", last(), is()),
+        Presence::Stayed => String::new(),
+    }
+}
+
+fn told(look: &Seen) -> String {
+    let product = match &look.product {
+        Known::Known(product) => clean(product, 40),
+        Known::Unknown(_) => return "not recognised".to_owned(),
+    };
+    let version = look
+        .version
+        .known()
+        .map_or("version unknown".to_owned(), |version| clean(version, 30));
+    let posture = look.posture.known().map_or("posture unknown".to_owned(), ToString::to_string);
+    let suspect = if look.suspect { ", looks like a deception" } else { "" };
+    format!("{product} {version}, {posture}{suspect}")
+}
+
+/// The changes of an endpoint, those of one kind and severity in one line: severity, whether it is a change, what.
+fn changes(entry: &Entry) -> Vec<(String, bool, String)> {
+    let mut groups: Vec<(&Change, Vec<String>)> = Vec::new();
+    for change in &entry.changes {
+        let what = one(change);
+        match groups.last_mut() {
+            Some((first, all)) if (first.id, first.severity) == (change.id, change.severity) => all.push(what),
+            _ => groups.push((change, vec![what])),
+        }
+    }
+    groups
+        .into_iter()
+        .map(|(first, all)| {
+            let more = all.len().saturating_sub(NAMES);
+            let mut listed: Vec<String> = all.into_iter().filter(|what| !what.is_empty()).take(NAMES).collect();
+            if more > 0 {
+                listed.push(format!("and {more} more"));
+            }
+            let title = title(first.id);
+            let text = if listed.is_empty() {
+                title.to_owned()
+            } else {
+                format!("{title}: {}", listed.join(", "))
+            };
+            (first.severity.to_string(), first.is_change(), text)
+        })
+        .collect()
+}
+
+fn one(change: &Change) -> String {
+    let value = |value: &Known<String>| match value {
+        // A hash is told from another by its beginning.
+        Known::Known(text) => clean(text, 24),
+        Known::Unknown(unknown) => format!("? ({})", unknown.why),
+    };
+    let values = match (&change.before, &change.after) {
+        (Some(before), Some(after)) => format!("{} → {}", value(before), value(after)),
+        (Some(one), None) | (None, Some(one)) => value(one),
+        (None, None) => String::new(),
+    };
+    match (&change.subject, values.is_empty()) {
+        (None, _) => values,
+        (Some(subject), true) => clean(subject, 60),
+        (Some(subject), false) => format!("{} {values}", clean(subject, 60)),
+    }
+}
+
+fn title(id: ChangeId) -> &'static str {
+    match id {
+        ChangeId::LostAuthentication => "lost authentication",
+        ChangeId::WiderReach => "can be reached by more",
+        ChangeId::NewlyReadable => "newly readable",
+        ChangeId::NewTool => "new tool",
+        ChangeId::ToolChanged => "tool changed",
+        ChangeId::NewCapability => "new capability",
+        ChangeId::ProductChanged => "another product",
+        ChangeId::Downgraded => "downgraded",
+        ChangeId::LostTls => "no longer speaks TLS",
+        ChangeId::BecameSuspect => "looks like a deception now",
+        ChangeId::NewModel => "new model",
+        ChangeId::ModelChanged => "model changed",
+        ChangeId::PostureChanged => "another posture",
+        ChangeId::VersionChanged => "another version",
+        ChangeId::CertificateChanged => "another certificate",
+        ChangeId::GainedAuthentication => "gained authentication",
+        ChangeId::NarrowerReach => "can be reached by fewer",
+        ChangeId::Upgraded => "upgraded",
+        ChangeId::GainedTls => "speaks TLS now",
+        ChangeId::RemovedTool => "tool removed",
+        ChangeId::RemovedCapability => "capability gone",
+        ChangeId::RemovedModel => "model removed",
+        ChangeId::NoLongerSuspect => "no longer looks like a deception",
+        ChangeId::NowTold => "told now",
+        ChangeId::NoLongerTold => "no longer told",
+    }
+}

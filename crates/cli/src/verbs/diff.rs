@@ -1,0 +1,40 @@
+//! `vigie diff`: what changed between two instants.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use vigie_catalog::Catalog;
+
+use crate::args::{DiffArgs, TableOrJson};
+use crate::changes;
+use crate::failure::{Done, Failure, exit, written};
+
+pub(crate) fn run(args: &DiffArgs) -> Done {
+    let now = chrono::Utc::now();
+    let (since, until) = (args.since.at(now), args.until.at(now));
+    if since >= until {
+        return Err(Failure::usage(format!(
+            "the first time ({}) must lie before the second ({})",
+            since.format("%Y-%m-%d %H:%M:%SZ"),
+            until.format("%Y-%m-%d %H:%M:%SZ")
+        )));
+    }
+    let (runtime, lake) = crate::lake::open(&args.lake)?;
+    let diff = changes::between((&runtime, &lake), (since, until), None, &Catalog::embedded())?;
+    let mut out = anstream::stdout().lock();
+    match args.format {
+        TableOrJson::Json => {
+            let text = serde_json::to_string_pretty(&diff).map_err(Failure::output)?;
+            written(writeln!(out, "{text}"))?;
+        }
+        TableOrJson::Table => {
+            let table = changes::lines(&diff, args.verbose, super::width());
+            written(write!(out, "{table}"))?;
+        }
+    }
+    Ok(if diff.fails(args.fail_on_change) {
+        ExitCode::from(exit::FINDINGS)
+    } else {
+        ExitCode::SUCCESS
+    })
+}

@@ -1,0 +1,67 @@
+//! One watch of a question in a lake at a time, also across processes.
+
+use std::fs::{File, TryLockError};
+use std::io::{Read as _, Seek as _, Write as _};
+use std::path::Path;
+
+use crate::failure::Failure;
+
+/// The lock, held as long as this lives. The system lets go of it when the process ends, however it ends, so none is ever left behind.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Takes the lock of a watch in a lake's folder.
+    pub(crate) fn take(lake: &Path, watch: &str) -> Result<Self, Failure> {
+        let path = lake.join(format!("watch-{watch}.lock"));
+        let cannot = |error: std::io::Error| Failure::output(format!("cannot lock {}: {error}", path.display()));
+        std::fs::create_dir_all(lake).map_err(cannot)?;
+        let mut file = File::options()
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .open(&path)
+            .map_err(cannot)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut holder = String::new();
+                // Where a locked file cannot be read, it is not said who holds it.
+                let _ = file.take(200).read_to_string(&mut holder);
+                let holder = vigie_export::text::clean(holder.trim(), 100);
+                let who = if holder.is_empty() { String::new() } else { format!(" ({holder})") };
+                return Err(Failure::usage(format!(
+                    "another vigie watches the same in this lake{who}; stop it first, or name another lake with --lake"
+                )));
+            }
+            Err(TryLockError::Error(error)) => return Err(cannot(error)),
+        }
+        // For people; the lock is what counts.
+        let now = chrono::Utc::now().format("%Y-%m-%dT%H:%M:%SZ");
+        file.set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| writeln!(file, "process {} since {now}", std::process::id()))
+            .map_err(cannot)?;
+        Ok(Self { _file: file })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_one_holds_it_and_it_is_free_afterwards() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let lake = dir.path().join("lake");
+        let first = Lock::take(&lake, "a").expect("it is free");
+        let said = Lock::take(&lake, "a").expect_err("it is taken").to_string();
+        assert!(said.contains(&format!("process {}", std::process::id())), "{said}");
+        let _other = Lock::take(&lake, "b").expect("another watch");
+        drop(first);
+        Lock::take(&lake, "a").expect("it is free again");
+    }
+}

@@ -1,0 +1,217 @@
+//! What a scan set out to look at, kept with it: only what was looked for and did not answer is gone.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::span::{self, Span};
+use crate::target::What;
+use crate::{Pairs, Ports, Targets};
+
+/// Addresses and ports that a scan set out to look at, by the address itself or by a name.
+///
+/// As text, one group per list of ports: `80,8000-8010 at 10.0.0.0/24 host.example@10.0.1.5; 443 at 10.0.2.1`. What was looked at
+/// by a name says nothing of the address without it, nor the other way round: they are two endpoints.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Coverage {
+    direct: Pairs,
+    named: BTreeMap<String, Pairs>,
+}
+
+/// A text that is no coverage.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{word}` is no part of what a scan looked at")]
+pub struct CoverageError {
+    /// The part that is wrong.
+    pub word: String,
+}
+
+impl Coverage {
+    /// What a plan over `pairs` looks at: what the scope left of these targets on these ports.
+    #[must_use]
+    pub fn new(pairs: &Pairs, targets: &Targets, ports: &Ports) -> Self {
+        if targets.names().next().is_none() {
+            return Self {
+                direct: pairs.clone(),
+                named: BTreeMap::new(),
+            };
+        }
+        let direct = Targets::of(targets.entries().iter().filter(|t| matches!(t.what, What::Addresses(_))).cloned());
+        let default = Arc::new(ports.clone());
+        let mut named: BTreeMap<String, Vec<(Span, Arc<Ports>)>> = BTreeMap::new();
+        for target in targets.entries() {
+            let What::Name(name) = &target.what else { continue };
+            let ports = target
+                .port
+                .map_or_else(|| Arc::clone(&default), |port| Arc::new(Ports::new([port])));
+            let places = targets.resolved(name).iter().map(|a| (Span::address(*a), Arc::clone(&ports)));
+            named.entry(name.clone()).or_default().extend(places);
+        }
+        Self {
+            direct: direct.pairs(ports).and(pairs),
+            named: named
+                .into_iter()
+                .map(|(name, wanted)| (name, Pairs::union(wanted).and(pairs)))
+                .collect(),
+        }
+    }
+
+    /// These ports at each of these runs of addresses.
+    #[must_use]
+    pub fn of(spans: impl IntoIterator<Item = Span>, ports: &Ports) -> Self {
+        let ports = Arc::new(ports.clone());
+        Self {
+            direct: Pairs::union(spans.into_iter().map(|span| (span, Arc::clone(&ports)))),
+            named: BTreeMap::new(),
+        }
+    }
+
+    /// Whether this endpoint was to be looked at: by that name or, without one, by its address.
+    #[must_use]
+    pub fn holds(&self, address: IpAddr, port: u16, name: Option<&str>) -> bool {
+        match name {
+            None => self.direct.contains(address, port),
+            Some(name) => self.named.get(name).is_some_and(|pairs| pairs.contains(address, port)),
+        }
+    }
+}
+
+impl fmt::Display for Coverage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut groups: BTreeMap<&Ports, Vec<String>> = BTreeMap::new();
+        for segment in self.direct.segments() {
+            groups.entry(&segment.ports).or_default().push(segment.span.to_string());
+        }
+        for (name, pairs) in &self.named {
+            for segment in pairs.segments() {
+                groups.entry(&segment.ports).or_default().push(format!("{name}@{}", segment.span));
+            }
+        }
+        let mut between = "";
+        for (ports, places) in groups {
+            write!(f, "{between}{ports} at {}", places.join(" "))?;
+            between = "; ";
+        }
+        Ok(())
+    }
+}
+
+impl std::str::FromStr for Coverage {
+    type Err = CoverageError;
+
+    fn from_str(text: &str) -> Result<Self, CoverageError> {
+        let wrong = |word: &str| CoverageError {
+            word: word.chars().take(80).collect(),
+        };
+        let mut direct = Vec::new();
+        let mut named: BTreeMap<String, Vec<(Span, Arc<Ports>)>> = BTreeMap::new();
+        for group in text.split("; ").filter(|group| !group.is_empty()) {
+            let (ports, places) = group.split_once(" at ").ok_or_else(|| wrong(group))?;
+            let ports: Arc<Ports> = Arc::new(ports.parse().map_err(|_| wrong(ports))?);
+            for place in places.split(' ') {
+                let (name, address) = match place.split_once('@') {
+                    Some((name, address)) => (Some(name), address),
+                    None => (None, place),
+                };
+                let span = span::parse(address).map_err(|_| wrong(place))?.span;
+                let wanted = match name {
+                    None => &mut direct,
+                    Some(name) => named.entry(name.to_owned()).or_default(),
+                };
+                wanted.push((span, Arc::clone(&ports)));
+            }
+        }
+        Ok(Self {
+            direct: Pairs::union(direct),
+            named: named.into_iter().map(|(name, wanted)| (name, Pairs::union(wanted))).collect(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn address(text: &str) -> IpAddr {
+        text.parse().expect("an address")
+    }
+
+    #[test]
+    fn it_reads_as_it_was_written() {
+        for text in [
+            "",
+            "80 at 10.0.0.0/24",
+            "80,443 at 10.0.0.0/24 10.0.1.5; 8000-8010 at 10.0.2.1-10.0.2.7 2001:db8::/64 host.example@10.0.3.1",
+        ] {
+            let coverage: Coverage = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
+            assert_eq!(coverage.to_string(), text);
+        }
+        for wrong in ["80", "80 at", "80 at nowhere", "http at 10.0.0.1", "80 at 10.0.0.1 ", "80 at @"] {
+            assert!(wrong.parse::<Coverage>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_name_and_its_address_are_two_things() {
+        let mut targets = Targets::parse_words(["10.0.0.0/30", "host.example", "other.example:8443"]).expect("they read");
+        targets.resolve("host.example", [address("10.0.0.9")]);
+        targets.resolve("other.example", [address("10.0.0.1")]);
+        let ports: Ports = "80,443".parse().expect("ports");
+        let coverage = Coverage::new(&targets.pairs(&ports), &targets, &ports);
+        for (place, port, name, held) in [
+            ("10.0.0.3", 80, None, true),
+            ("10.0.0.3", 81, None, false),
+            ("10.0.0.4", 80, None, false),
+            ("10.0.0.9", 80, None, false),
+            ("10.0.0.9", 80, Some("host.example"), true),
+            ("10.0.0.9", 8443, Some("host.example"), false),
+            ("10.0.0.1", 8443, Some("other.example"), true),
+            ("10.0.0.1", 8443, None, false),
+            ("10.0.0.1", 80, Some("other.example"), false),
+            ("10.0.0.1", 80, Some("no.example"), false),
+        ] {
+            assert_eq!(
+                coverage.holds(address(place), port, name),
+                held,
+                "{place}:{port} {name:?} of {coverage}"
+            );
+        }
+        assert_eq!(coverage.to_string().parse(), Ok(coverage));
+    }
+
+    #[test]
+    fn what_the_scope_took_out_was_not_looked_at() {
+        let targets = Targets::parse_words(["10.0.0.0/30", "host.example"]).expect("they read");
+        let ports: Ports = "80,443".parse().expect("ports");
+        let left = Pairs::union([(Span::address(address("10.0.0.1")), Arc::new("80".parse().expect("a port")))]);
+        let coverage = Coverage::new(&left, &targets, &ports);
+        assert_eq!(coverage.to_string(), "80 at 10.0.0.1");
+    }
+
+    proptest! {
+        #[test]
+        fn what_both_hold_is_what_each_holds(
+            one in prop::collection::vec((0u8..40, 0u8..8, prop::collection::vec(1u16..6, 1..4)), 0..6),
+            other in prop::collection::vec((0u8..40, 0u8..8, prop::collection::vec(1u16..6, 1..4)), 0..6),
+        ) {
+            let pairs = |list: Vec<(u8, u8, Vec<u16>)>| Pairs::union(list.into_iter().filter_map(|(first, more, ports)| {
+                let span = Span::new(IpAddr::from([10, 0, 0, first]), IpAddr::from([10, 0, 0, first + more]))?;
+                Some((span, Arc::new(Ports::new(ports))))
+            }));
+            let (one, other) = (pairs(one), pairs(other));
+            let both = one.and(&other);
+            for last in 0..50 {
+                for port in 1..6 {
+                    let place = IpAddr::from([10, 0, 0, last]);
+                    prop_assert_eq!(both.contains(place, port), one.contains(place, port) && other.contains(place, port));
+                }
+            }
+            prop_assert_eq!(&both, &other.and(&one));
+            let coverage = Coverage { direct: both, named: BTreeMap::new() };
+            prop_assert_eq!(coverage.to_string().parse::<Coverage>(), Ok(coverage));
+        }
+    }
+}
