@@ -13,6 +13,7 @@ pub mod document;
 mod engine;
 pub mod interval;
 mod options;
+pub mod planted;
 pub mod prelude;
 pub mod published;
 mod question;

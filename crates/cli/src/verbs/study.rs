@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use vigie_study::document::{cells, comparison, files};
+use vigie_study::planted::{Figure, hold};
 use vigie_study::published::{Compared, Published, compare};
 use vigie_study::{Lang, Limits, Made, Options, Question, Report, Study};
 
@@ -31,6 +32,9 @@ pub(crate) fn run(args: &StudyArgs) -> Done {
         None => Vec::new(),
         Some(_) => compare(&report, lang, &|figure| find_planted(planted.as_ref()?, figure)),
     };
+    if let Some(figures) = &planted {
+        tell_planted(figures, &report);
+    }
     for line in &report.unread {
         eprintln!("vigie: {line}");
     }
@@ -195,28 +199,46 @@ fn text(report: &Report, lang: Lang) -> String {
 }
 
 /// What was planted, as `vigie population --truth` wrote it.
-fn planted(path: &std::path::Path) -> Result<Vec<Value>, Failure> {
+fn planted(path: &std::path::Path) -> Result<Vec<Figure>, Failure> {
+    #[derive(serde::Deserialize)]
+    struct File {
+        schema: String,
+        figures: Vec<Figure>,
+    }
     let wrong = |what: &str| Failure::usage(format!("{}: {what}; vigie population --truth writes such a file", path.display()));
-    let value: Value = serde_json::from_str(&read(path)?).map_err(|error| wrong(&error.to_string()))?;
-    match (value["schema"].as_str(), value["figures"].as_array()) {
-        (Some("vigie.planted/1"), Some(figures)) => Ok(figures.clone()),
-        _ => Err(wrong("no planted figures (vigie.planted/1)")),
+    let file: File = serde_json::from_str(&read(path)?).map_err(|error| wrong(&error.to_string()))?;
+    if file.schema == "vigie.planted/1" {
+        Ok(file.figures)
+    } else {
+        Err(wrong("no planted figures (vigie.planted/1)"))
     }
 }
 
-fn find_planted(figures: &[Value], wanted: &Published) -> Option<f64> {
+/// What was planted at the place of a published figure.
+fn find_planted(figures: &[Figure], wanted: &Published) -> Option<f64> {
+    let same_row = |row: &serde_json::Map<String, Value>| {
+        row.len() == wanted.row.len()
+            && wanted
+                .row
+                .iter()
+                .all(|(name, value)| row.get(name).is_some_and(|here| here == value.as_str()))
+    };
     figures
         .iter()
-        .find(|figure| {
-            figure["question"] == wanted.question.as_str()
-                && figure["field"] == wanted.field.as_str()
-                && figure["row"].as_object().is_some_and(|row| {
-                    row.len() == wanted.row.len()
-                        && wanted
-                            .row
-                            .iter()
-                            .all(|(name, value)| row.get(name).is_some_and(|here| here == value.as_str()))
-                })
-        })
-        .and_then(|figure| figure["value"].as_f64())
+        .find(|figure| figure.question == wanted.question && figure.field == wanted.field && same_row(&figure.row))
+        .and_then(|figure| figure.value.as_f64())
+}
+
+/// Says how many of the planted figures were found, and each that was not.
+fn tell_planted(figures: &[Figure], report: &Report) {
+    let answers = report
+        .entries
+        .iter()
+        .map(|entry| (entry.question.id.as_str(), &entry.all))
+        .collect();
+    let held = hold(figures, &answers);
+    for line in &held.wrong {
+        eprintln!("vigie: {line}");
+    }
+    eprintln!("vigie: {} of {} planted figures found", held.right, held.right + held.wrong.len());
 }

@@ -102,6 +102,10 @@ fn a_population_makes_a_document() {
         assert!(planted.zip(here).is_some_and(|(a, b)| (a - b).abs() < 1e-12), "{figure}");
     }
 
+    let output = vigie(&["study", "--lake", text(&lake), "--compare", "published", "--planted", text(&truth)]);
+    let told = stderr(&output);
+    assert!(told.contains("planted figures found") && !told.contains(": planted "), "{told}");
+
     for (lang, words) in [("en", ["Contents", "What was seen"]), ("fr", ["Sommaire", "Ce qui a été vu"])] {
         let out = dir.path().join(lang);
         let output = vigie(&[
