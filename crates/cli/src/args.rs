@@ -451,6 +451,12 @@ pub(crate) struct StudyArgs {
     /// With --compare: what was planted, as vigie population --truth wrote it.
     #[arg(long, value_name = "FILE", requires = "compare")]
     pub(crate) planted: Option<PathBuf>,
+    /// Draw so many samples of the hosts, and say how often their intervals hold what all hosts give.
+    #[arg(long, value_name = "SAMPLES", conflicts_with_all = ["out", "compare"])]
+    pub(crate) coverage: Option<u32>,
+    /// With --coverage: the share of the hosts that is in a sample.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.01, value_parser = share)]
+    pub(crate) sample: f64,
     /// Only observations from this day on (UTC).
     #[arg(long, value_name = "DATE")]
     pub(crate) since: Option<chrono::NaiveDate>,

@@ -2,6 +2,8 @@
 
 pub(crate) mod advisory;
 pub(crate) mod catalog;
+#[cfg(feature = "study")]
+mod coverage;
 #[cfg(feature = "demo")]
 pub(crate) mod demo;
 #[cfg(feature = "watch")]

@@ -27,7 +27,15 @@ pub(crate) fn run(args: &StudyArgs) -> Done {
     }
     let planted = args.planted.as_deref().map(planted).transpose()?;
     let questions = chosen(args)?;
-    let report = report(args, &questions)?;
+    let bench = Bench::open(args)?;
+    let study = bench.study(args)?;
+    if let Some(samples) = args.coverage {
+        bench.bar.finish_and_clear();
+        drop(out);
+        return super::coverage::run(args, &study, &bench.runtime, samples);
+    }
+    let report = bench.report(&study, &questions)?;
+    bench.bar.finish_and_clear();
     let compared = match args.compare {
         None => Vec::new(),
         Some(_) => compare(&report, lang, &|figure| find_planted(planted.as_ref()?, figure)),
@@ -110,61 +118,85 @@ fn chosen(args: &StudyArgs) -> Result<Vec<&'static Question>, Failure> {
         .collect()
 }
 
-fn report(args: &StudyArgs, questions: &[&'static Question]) -> Result<Report, Failure> {
-    let knowledge = crate::knowledge::knowledge(args.catalog.as_deref())?;
-    for product in &args.products {
-        if knowledge.catalog.product(product).is_none() {
-            return Err(Failure::usage(format!(
-                "{product:?} is no product of the catalogue; vigie catalog list names them all"
-            )));
+/// What a study is made from, kept for as long as it is asked.
+struct Bench {
+    knowledge: vigie_assess::Knowledge,
+    runtime: tokio::runtime::Runtime,
+    lake: vigie_lake::Lake,
+    bar: ProgressBar,
+}
+
+impl Bench {
+    fn open(args: &StudyArgs) -> Result<Self, Failure> {
+        let knowledge = crate::knowledge::knowledge(args.catalog.as_deref())?;
+        for product in &args.products {
+            if knowledge.catalog.product(product).is_none() {
+                return Err(Failure::usage(format!(
+                    "{product:?} is no product of the catalogue; vigie catalog list names them all"
+                )));
+            }
         }
-    }
-    let (runtime, lake) = crate::lake::open_for_questions(&args.lake)?;
-    let options = Options {
-        core_observations: args.core_observations,
-        core_days: args.core_days,
-        core_share: args.core_share,
-        grace: args.grace,
-        standard_hosts: args.standard_hosts,
-        since: args.since,
-        until: args.until,
-        products: args.products.clone(),
-        sources: args.sources.clone(),
-    };
-    let limits = Limits {
-        memory: args.memory.saturating_mul(1024 * 1024),
-        ..Limits::default()
-    };
-    let made = Made {
-        vigie: env!("CARGO_PKG_VERSION").to_owned(),
-        at: chrono::Utc::now(),
-        lake: lake.dir().display().to_string(),
-        catalog: knowledge.catalog.hash().to_owned(),
-        advisories: knowledge.advisories.date().to_string(),
-    };
-    let bar = if args.quiet {
-        ProgressBar::hidden()
-    } else {
-        ProgressBar::new_spinner()
-    };
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed_precise} {msg}") {
-        bar.set_style(style);
-    }
-    bar.enable_steady_tick(std::time::Duration::from_millis(120));
-    let made = runtime.block_on(async {
-        let study = Study::open(&lake, &knowledge, options, limits, &mut |table| {
-            bar.set_message(format!("reading the lake: {table}"));
+        let (runtime, lake) = crate::lake::open_for_questions(&args.lake)?;
+        let bar = if args.quiet {
+            ProgressBar::hidden()
+        } else {
+            ProgressBar::new_spinner()
+        };
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed_precise} {msg}") {
+            bar.set_style(style);
+        }
+        bar.enable_steady_tick(std::time::Duration::from_millis(120));
+        Ok(Self {
+            knowledge,
+            runtime,
+            lake,
+            bar,
         })
-        .await?;
+    }
+
+    fn study(&self, args: &StudyArgs) -> Result<Study<'_>, Failure> {
+        let options = Options {
+            core_observations: args.core_observations,
+            core_days: args.core_days,
+            core_share: args.core_share,
+            grace: args.grace,
+            standard_hosts: args.standard_hosts,
+            since: args.since,
+            until: args.until,
+            products: args.products.clone(),
+            sources: args.sources.clone(),
+        };
+        let limits = Limits {
+            memory: args.memory.saturating_mul(1024 * 1024),
+            ..Limits::default()
+        };
+        let told = &mut |table: &str| self.bar.set_message(format!("reading the lake: {table}"));
+        self.runtime
+            .block_on(Study::open(&self.lake, &self.knowledge, options, limits, told))
+            .map_err(|error| self.failed(&error))
+    }
+
+    fn report(&self, study: &Study<'_>, questions: &[&'static Question]) -> Result<Report, Failure> {
+        let made = Made {
+            vigie: env!("CARGO_PKG_VERSION").to_owned(),
+            at: chrono::Utc::now(),
+            lake: self.lake.dir().display().to_string(),
+            catalog: self.knowledge.catalog.hash().to_owned(),
+            advisories: self.knowledge.advisories.date().to_string(),
+        };
         let mut nth = 0;
-        Report::make(&study, questions, made, &mut |id| {
+        let told = &mut |id: &str| {
             nth += 1;
-            bar.set_message(format!("question {nth} of {}: {id}", questions.len()));
-        })
-        .await
-    });
-    bar.finish_and_clear();
-    made.map_err(|error| Failure::output(format!("cannot study the lake {}: {error}", lake.dir().display())))
+            self.bar.set_message(format!("question {nth} of {}: {id}", questions.len()));
+        };
+        self.runtime
+            .block_on(Report::make(study, questions, made, told))
+            .map_err(|error| self.failed(&error))
+    }
+
+    fn failed(&self, error: &vigie_study::Error) -> Failure {
+        Failure::output(format!("cannot study the lake {}: {error}", self.lake.dir().display()))
+    }
 }
 
 /// The answers for a terminal.

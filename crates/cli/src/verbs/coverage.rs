@@ -1,0 +1,79 @@
+//! `vigie study --coverage N`: how often the intervals hold what they say.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use indicatif::ProgressBar;
+use serde_json::json;
+use vigie_study::coverage::{Covered, coverage};
+use vigie_study::{Question, Study};
+
+use crate::args::{StudyArgs, TableOrJson};
+use crate::failure::{Done, Failure, written};
+
+/// Hosts that must be expected in a sample for its share to be followed: below, there is nothing to count.
+const LEAST: f64 = 2.0;
+/// Between these an interval of 95 % holds often enough, and is not wider than it need be.
+const BOUNDS: std::ops::RangeInclusive<f64> = 0.92..=0.98;
+
+/// Questions without intervals, and those with a row for each of thousands of names.
+const LEFT_OUT: [&str; 4] = ["models", "standard-prompts", "systemic-risk", "advisories"];
+
+pub(crate) fn run(args: &StudyArgs, study: &Study<'_>, runtime: &tokio::runtime::Runtime, samples: u32) -> Done {
+    let questions: Vec<&'static Question> = Question::all()
+        .iter()
+        .filter(|question| args.questions.is_empty() || args.questions.contains(&question.id))
+        .filter(|question| !question.shares.is_empty() || ["gaps", "survival"].contains(&question.id.as_str()))
+        .filter(|question| !LEFT_OUT.contains(&question.id.as_str()))
+        .collect();
+    let bar = if args.quiet {
+        ProgressBar::hidden()
+    } else {
+        ProgressBar::new(u64::from(samples))
+    };
+    let covered = runtime
+        .block_on(coverage(study, &questions, samples, args.sample, LEAST, &mut |sample| {
+            bar.set_position(u64::from(sample));
+        }))
+        .map_err(Failure::output)?;
+    bar.finish_and_clear();
+    let within = covered.iter().filter(|one| BOUNDS.contains(&one.coverage())).count();
+    let mean = covered.iter().map(Covered::coverage).sum::<f64>() / covered.len().max(1) as f64;
+    let mut out = anstream::stdout().lock();
+    if args.format == TableOrJson::Json {
+        let rows: Vec<_> = covered
+            .iter()
+            .map(|one| {
+                json!({"question": one.question, "row": one.row, "share": one.share, "truth": one.truth, "hosts_expected": one.expected,
+                    "samples": one.samples, "held": one.held, "coverage": one.coverage()})
+            })
+            .collect();
+        let value = json!({"schema": "vigie.coverage/1", "samples": samples, "sample": args.sample, "within": within, "mean": mean, "intervals": rows});
+        written(writeln!(out, "{value:#}"))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    written(writeln!(
+        out,
+        "| question | row | share | truth | hosts expected | coverage |\n| --- | --- | --- | ---: | ---: | ---: |"
+    ))?;
+    for one in &covered {
+        let mark = if BOUNDS.contains(&one.coverage()) { "" } else { " *" };
+        let row = one.row.replace('|', "\\|");
+        written(writeln!(
+            out,
+            "| {} | {row} | {} | {:.4} | {:.1} | {:.1} %{mark} |",
+            one.question,
+            one.share,
+            one.truth,
+            one.expected,
+            one.coverage() * 100.0
+        ))?;
+    }
+    written(writeln!(
+        out,
+        "\n{within} of {} intervals held the truth in 92 to 98 % of {samples} samples; on the mean {:.2} %",
+        covered.len(),
+        mean * 100.0
+    ))?;
+    Ok(ExitCode::SUCCESS)
+}
