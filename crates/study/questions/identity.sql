@@ -1,8 +1,8 @@
 -- title: Addresses and machines
 -- title.fr: Adresses et machines
 -- unit: hosts
--- definition: An estimate of how many machines stand behind the addresses. Two addresses share a mark if they showed the same certificate, or listed the same models with the same digests and dates of change. Of those that share one, as many are different machines as were there at once at the most; the others are an earlier machine again. Copies of one image that were never there at once are taken for one machine; a machine whose models changed with its address is taken for two.
--- definition.fr: Une estimation du nombre de machines derrière les adresses. Deux adresses partagent une marque si elles ont montré le même certificat, ou listé les mêmes modèles avec mêmes empreintes et dates de changement. Parmi celles qui en partagent une, il y a autant de machines que d'adresses présentes à la fois au plus ; les autres sont une machine revenue. Des copies d'une image jamais présentes ensemble passent pour une machine ; une machine dont les modèles ont changé avec l'adresse passe pour deux.
+-- definition: An estimate of how many machines stand behind the addresses. Two addresses share a mark if they showed the same certificate, or listed the same models with the same dates of change (as many, the same first and last digest, the same sum of dates to the microsecond). Of those that share one, as many are different machines as were there at once at the most; the others are an earlier machine again. Copies of one image that were never there at once are taken for one machine; a machine whose models changed with its address is taken for two.
+-- definition.fr: Une estimation du nombre de machines derrière les adresses. Deux adresses partagent une marque si elles ont montré le même certificat, ou listé les mêmes modèles aux mêmes dates de changement (autant, mêmes première et dernière empreintes, même somme des dates à la microseconde). Parmi celles qui en partagent une, il y a autant de machines que d'adresses présentes à la fois au plus ; les autres sont une machine revenue. Des copies d'une image jamais présentes ensemble passent pour une machine ; une machine dont les modèles ont changé avec l'adresse passe pour deux.
 -- why: Home connections change their address: one household can be many unique hosts.
 -- why.fr: Les lignes résidentielles changent d'adresse : un foyer peut faire plusieurs hôtes uniques.
 -- statistic: identity
@@ -16,7 +16,7 @@ FROM hosts AS h LEFT JOIN (
 
 SELECT m.host, h.first_day, h.last_day, m.kind, m.mark
 FROM (
-  SELECT host, 'models' AS kind, string_agg(digest || '@' || CAST(modified AS VARCHAR), ',' ORDER BY digest, modified) AS mark
+  SELECT host, 'models' AS kind, CAST(count(*) AS VARCHAR) || ' ' || min(digest) || ' ' || max(digest) || ' ' || CAST(sum(CAST(date_part('epoch', modified) * 1000000 AS BIGINT)) AS VARCHAR) AS mark
   FROM shelves GROUP BY host HAVING count(modified) = count(*) AND count(digest) = count(*)
   UNION ALL
   SELECT DISTINCT p.host, 'certificate' AS kind, s.certificate AS mark

@@ -1,7 +1,6 @@
 //! Advisories held against what was last told, with the catalogue of the day.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
 
 use datafusion::arrow::array::RecordBatch;
 use serde_json::{Value, json};
@@ -21,11 +20,11 @@ struct Counts {
 }
 
 impl Counts {
-    fn add(&mut self, verdict: Verdict) {
+    fn add(&mut self, verdict: Verdict, hosts: i64) {
         match verdict {
-            Verdict::Affected => self.affected += 1,
-            Verdict::NotAffected => self.not_affected += 1,
-            Verdict::Unknown => self.unknown += 1,
+            Verdict::Affected => self.affected += hosts,
+            Verdict::NotAffected => self.not_affected += hosts,
+            Verdict::Unknown => self.unknown += hosts,
         }
     }
 }
@@ -38,55 +37,34 @@ fn worst(a: Verdict, b: Verdict) -> Verdict {
     }
 }
 
+/// A product and its version, if one was told.
+type Run = (String, Option<String>);
+
 pub(super) fn advisories(batches: &[RecordBatch], given: &Given<'_>) -> Result<Rows, Error> {
-    let mut verdicts: HashMap<(String, Option<String>), Arc<[AdvisoryVerdict]>> = HashMap::new();
     let mut counts: BTreeMap<(String, String), Counts> = BTreeMap::new();
     let mut any = Counts::default();
-    let (mut host_now, mut of_host): (Option<i64>, BTreeMap<(String, String), Verdict>) = (None, BTreeMap::new());
-    let mut close = |of_host: &mut BTreeMap<(String, String), Verdict>, counts: &mut BTreeMap<(String, String), Counts>| {
-        if let Some(all) = of_host.values().copied().reduce(worst) {
-            any.add(all);
-        }
-        for (key, verdict) in std::mem::take(of_host) {
-            counts.entry(key).or_default().add(verdict);
-        }
-    };
-    let mut products: BTreeSet<String> = BTreeSet::new();
-    for batch in batches {
-        let (host, product, version) = (
-            Longs::of(batch, "host")?,
-            Texts::of(batch, "product")?,
-            Texts::of(batch, "version")?,
-        );
-        for row in 0..batch.num_rows() {
-            let (Some(host), Some(product)) = (host.get(row), product.get(row)) else {
-                continue;
-            };
-            if host_now != Some(host) {
-                close(&mut of_host, &mut counts);
-                host_now = Some(host);
-            }
-            let version = version.get(row);
-            let held = verdicts
-                .entry((product.to_owned(), version.map(str::to_owned)))
-                .or_insert_with(|| {
-                    let version = version.map_or_else(|| Known::unknown(Why::NotCarried), |text| Known::Known(text.to_owned()));
-                    given.knowledge.verdicts(product, &version)
-                })
-                .clone();
-            if !held.is_empty() {
-                products.insert(product.to_owned());
-            }
-            for verdict in held.iter() {
-                let key = (product.to_owned(), verdict.id.clone());
-                let counts = counts.entry(key.clone()).or_default();
-                counts.example.get_or_insert_with(|| verdict.clone());
+    for (runs, hosts) in combinations(batches)? {
+        let mut of_host: BTreeMap<(String, String), Verdict> = BTreeMap::new();
+        for (product, version) in runs {
+            let version = version.map_or_else(|| Known::unknown(Why::NotCarried), Known::Known);
+            for verdict in given.knowledge.verdicts(&product, &version).iter() {
+                let key = (product.clone(), verdict.id.clone());
+                counts
+                    .entry(key.clone())
+                    .or_default()
+                    .example
+                    .get_or_insert_with(|| verdict.clone());
                 let entry = of_host.entry(key).or_insert(verdict.verdict);
                 *entry = worst(*entry, verdict.verdict);
             }
         }
+        if let Some(all) = of_host.values().copied().reduce(worst) {
+            any.add(all, hosts);
+        }
+        for (key, verdict) in of_host {
+            counts.entry(key).or_default().add(verdict, hosts);
+        }
     }
-    close(&mut of_host, &mut counts);
 
     let mut rows = Rows::with(&[
         "product",
@@ -120,4 +98,35 @@ pub(super) fn advisories(batches: &[RecordBatch], given: &Given<'_>) -> Result<R
         put(&mut rows, json!(product), id, counts);
     }
     Ok(rows)
+}
+
+/// How many hosts run each combination of products and versions: there are few, and the verdicts are the same for all of its hosts.
+fn combinations(batches: &[RecordBatch]) -> Result<HashMap<Vec<Run>, i64>, Error> {
+    let mut combinations: HashMap<Vec<Run>, i64> = HashMap::new();
+    let (mut host_now, mut runs) = (None, Vec::new());
+    let mut close = |runs: &mut Vec<Run>| {
+        if !runs.is_empty() {
+            *combinations.entry(std::mem::take(runs)).or_default() += 1;
+        }
+    };
+    for batch in batches {
+        let (host, product, version) = (
+            Longs::of(batch, "host")?,
+            Texts::of(batch, "product")?,
+            Texts::of(batch, "version")?,
+        );
+        for row in 0..batch.num_rows() {
+            let (Some(host), Some(product)) = (host.get(row), product.get(row)) else {
+                continue;
+            };
+            // The rows are sorted by host.
+            if host_now != Some(host) {
+                close(&mut runs);
+                host_now = Some(host);
+            }
+            runs.push((product.to_owned(), version.get(row).map(str::to_owned)));
+        }
+    }
+    close(&mut runs);
+    Ok(combinations)
 }
