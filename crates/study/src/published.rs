@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::question::Lang;
 use crate::report::Report;
@@ -70,7 +69,7 @@ impl Published {
         let row = rows.rows.iter().find(|row| {
             self.row
                 .iter()
-                .all(|(name, value)| rows.column(name).is_some_and(|at| row[at] == Value::from(value.as_str())))
+                .all(|(name, value)| rows.column(name).is_some_and(|at| row[at] == value.as_str()))
         })?;
         let bound = |end: &str| rows.number(row, &format!("{}_{end}", self.field));
         Some((rows.number(row, &self.field)?, bound("low").zip(bound("high"))))

@@ -342,14 +342,8 @@ fn exact<T: Copy>(of: usize, to: usize, shares: &[(T, f64)]) -> Vec<(T, usize)> 
     let mut counts: Vec<(T, usize)> = shares.iter().map(|(value, weight)| (*value, share(of, weight / 100.0))).collect();
     let sum: usize = counts.iter().map(|(_, count)| count).sum();
     // The last absorbs it: the shares that are published stand before it.
-    for (_, count) in counts.iter_mut().rev() {
-        if sum > to {
-            let less = (sum - to).min(*count);
-            *count -= less;
-        } else {
-            *count += to - sum;
-        }
-        break;
+    if let Some((_, last)) = counts.last_mut() {
+        *last = (*last + to).saturating_sub(sum);
     }
     counts
 }

@@ -193,7 +193,7 @@ pub(super) fn whole(number: i64, lang: Lang) -> String {
     };
     let mut out = String::new();
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             out.push(apart);
         }
         out.push(digit);
