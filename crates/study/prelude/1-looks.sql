@@ -11,5 +11,5 @@ SELECT
   count(running) AS running_told,
   count(CASE WHEN running > 0 THEN 1 END) AS serving,
   sum(running) AS running_models
-FROM (SELECT *, CAST(date_part('epoch', date) AS BIGINT) / 86400 AS day FROM sightings) AS sightings
+FROM (SELECT *, CAST(date_part('epoch', date) / 86400 AS BIGINT) AS day FROM sightings) AS sightings
 GROUP BY address, port, transport, coalesce(name, ''), source_kind, source_name, state, CAST(floor(day / 62) AS BIGINT)
