@@ -4,10 +4,12 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use datafusion::arrow::datatypes::DataType;
+use datafusion::datasource::MemTable;
 use datafusion::parquet::file::reader::{FileReader as _, SerializedFileReader};
-use datafusion::prelude::{DataFrame, ParquetReadOptions, lit};
-use datafusion::scalar::ScalarValue;
+use datafusion::prelude::{ParquetReadOptions, cast, col};
 use vigie_lake::{Lake, Table};
 
 use crate::engine::grown;
@@ -35,25 +37,18 @@ impl Engine {
         }
         for (table, (sound, _)) in tables.into_iter().filter(|(_, (_, broken))| *broken) {
             let context = self.context();
-            let mut whole: Option<DataFrame> = None;
-            for path in sound {
-                let mut rows = context
-                    .read_parquet(path.to_string_lossy().into_owned(), ParquetReadOptions::default())
-                    .await?;
+            let paths: Vec<String> = sound.iter().map(|path| path.to_string_lossy().into_owned()).collect();
+            let provider = if paths.is_empty() {
+                Arc::new(MemTable::try_new(table.schema(), vec![Vec::new()])?)
+            } else {
+                let mut rows = context.read_parquet(paths, ParquetReadOptions::default()).await?;
                 if table == Table::Observations {
-                    rows = rows.with_column("date", lit(ScalarValue::Date32(day_of(&path))))?;
+                    // The day stands in the folder's name only; it is that of `seen`.
+                    rows = rows.with_column("date", cast(col("seen"), DataType::Date32))?;
                 }
-                let rows = context.read_table(grown(context, rows.into_view(), &table.schema())?)?;
-                whole = Some(match whole {
-                    Some(others) => others.union_by_name(rows)?,
-                    None => rows,
-                });
-            }
-            context.deregister_table(table.name())?;
-            let provider = match whole {
-                Some(rows) => rows.into_view(),
-                None => std::sync::Arc::new(datafusion::datasource::MemTable::try_new(table.schema(), vec![Vec::new()])?),
+                grown(context, rows.into_view(), &table.schema())?
             };
+            context.deregister_table(table.name())?;
             context.register_table(table.name(), provider)?;
         }
         Ok(said)
@@ -65,11 +60,4 @@ fn readable(path: &Path) -> Result<(), String> {
     let reader = SerializedFileReader::new(file).map_err(|error| error.to_string())?;
     let _rows = reader.metadata().file_metadata().num_rows();
     Ok(())
-}
-
-/// The day in the name of a file's folder, `date=2026-11-22`.
-fn day_of(path: &Path) -> Option<i32> {
-    let folder = path.parent()?.file_name()?.to_str()?;
-    let day: chrono::NaiveDate = folder.strip_prefix("date=")?.parse().ok()?;
-    i32::try_from(day.signed_duration_since(chrono::NaiveDate::default()).num_days()).ok()
 }
