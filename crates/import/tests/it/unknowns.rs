@@ -104,9 +104,7 @@ fn search_engines_know_the_network_and_no_capabilities() {
         "exposure.reach not-carried",
         "exposure.running not-asked",
         "exposure.tools not-carried",
-        "network.city not-carried",
         "network.class not-carried",
-        "network.organisation not-carried",
         "network.tier not-carried",
         "scope not-carried",
     ];
@@ -116,9 +114,7 @@ fn search_engines_know_the_network_and_no_capabilities() {
         "exposure.capabilities not-carried",
         "exposure.reach not-carried",
         "exposure.tools not-carried",
-        "network.city not-carried",
         "network.class not-carried",
-        "network.organisation not-carried",
         "network.tier not-carried",
         "scope not-carried",
     ];
