@@ -2,7 +2,6 @@
 //!
 //! [`Engine`] opens a lake's tables for DataFusion. A table that nobody has written to yet reads as empty, and a column that an
 //! older version did not write reads as NULL: unknown.
-
 //!
 //! A [`Study`] makes the tables that its questions share ([`prelude`]) and answers [`Question`]s, each a file of words and SQL; shares
 //! come with their [`interval`].

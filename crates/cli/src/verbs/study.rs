@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use vigie_study::document::{cells, comparison, files};
 use vigie_study::planted::{Figure, hold};
-use vigie_study::published::{Compared, Published, compare};
+use vigie_study::published::{Published, compare};
 use vigie_study::{Lang, Limits, Made, Options, Question, Report, Study};
 
 use crate::args::{LangArg, StudyArgs, TableOrJson};
@@ -68,16 +68,11 @@ pub(crate) fn run(args: &StudyArgs) -> Done {
             written(writeln!(out, "{value:#}"))?;
         }
         TableOrJson::Table if args.compare.is_some() && args.questions.is_empty() => {
-            written(out.write_all(beside(&compared, lang).as_bytes()))?;
+            written(out.write_all(comparison(&compared, lang).as_bytes()))?;
         }
         TableOrJson::Table => written(out.write_all(text(&report, lang).as_bytes()))?,
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// The published figures as a Markdown table, which reads well on a terminal and goes into a document as it is.
-fn beside(compared: &[Compared], lang: Lang) -> String {
-    comparison(compared, lang)
 }
 
 fn list(out: &mut impl std::io::Write, format: TableOrJson, lang: Lang) -> Done {

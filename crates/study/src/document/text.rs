@@ -31,7 +31,6 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("sql", "SQL", "SQL"),
     ("known of", "Known of", "Connu pour"),
     ("unknown of", "unknown of", "inconnu pour"),
-    ("with every host", "With every host", "Avec tous les hôtes"),
     ("without suspects", "without suspects", "sans les suspects"),
     ("no rows", "Nothing to tell.", "Rien à dire."),
     ("more rows", "more rows in the CSV file", "lignes de plus dans le fichier CSV"),
@@ -58,7 +57,6 @@ const WORDS: &[(&str, &str, &str)] = &[
         "Chacune est faite une fois, dans cet ordre, à partir des tables du lac ; months a une ligne par mois et bloc de 62 jours, avec les bits de ses jours.",
     ),
     ("limits", "What these figures cannot say", "Ce que ces chiffres ne peuvent dire"),
-    ("summary", "The main figures", "Les chiffres principaux"),
     (
         "suspects are in",
         "Suspected honeypots are counted in, and every answer stands a second time without them.",
@@ -120,7 +118,6 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("at_risk", "watched until then", "suivis jusque-là"),
     ("gone", "gone by then", "partis d'ici là"),
     ("median_of_all", "median of all", "médiane de tous"),
-    ("definition", "definition", "définition"),
     ("threshold", "threshold", "seuil"),
     ("mean_uptime", "mean uptime", "présence moyenne"),
     ("mean_running", "mean models running", "modèles en mémoire en moyenne"),
