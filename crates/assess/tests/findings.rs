@@ -40,12 +40,13 @@ fn seen(product: &str, version: &str, posture: Posture) -> Observation {
             confidence: 0.9,
             evidence: [].into(),
             also: Vec::new(),
-        },
-        exposure,
+        }
+        .into(),
+        exposure: exposure.into(),
         network: Network::unknown(Why::NotAsked),
         deception: Deception::from_tells(Vec::new()),
         advisories: [].into(),
-        findings: Vec::new(),
+        findings: Vec::new().into(),
     }
 }
 

@@ -166,20 +166,20 @@ impl<'o> Line<'o> {
             scope,
             endpoint,
             listener,
-            identity:
-                Identity {
-                    product,
-                    version,
-                    confidence,
-                    evidence: list,
-                    also,
-                },
+            identity,
             exposure,
             network,
             deception,
             advisories,
             findings,
         } = observation;
+        let Identity {
+            product,
+            version,
+            confidence,
+            evidence: list,
+            also,
+        } = &**identity;
         let identity = Who {
             product,
             version,

@@ -12,6 +12,7 @@ use crate::format::Format;
 use crate::frame::{CsvFrames, Frames, Head, JsonFrames, LineFrames, MarkupFrames};
 use crate::input::Input;
 use crate::make::fold;
+use crate::memory::Memory;
 use crate::out::{Out, Parsed, PassedOver};
 
 /// The longest record, in bytes. A longer one is told as bad and passed over.
@@ -157,6 +158,8 @@ pub struct Parser {
     pub(crate) options: Options,
     /// Products by their folded names.
     pub(crate) names: Arc<HashMap<String, String>>,
+    /// What lines of vigie's own said before.
+    pub(crate) memory: Arc<Memory>,
 }
 
 impl Parser {
@@ -172,6 +175,7 @@ impl Parser {
             format,
             options,
             names: Arc::new(names),
+            memory: Arc::default(),
         }
     }
 

@@ -19,6 +19,7 @@ mod json;
 mod make;
 mod masscan;
 mod masscan_text;
+mod memory;
 mod naabu;
 mod nmap;
 mod out;

@@ -171,8 +171,8 @@ impl Parser {
             scope: Known::unknown(Why::NotCarried),
             endpoint,
             listener: None,
-            identity,
-            exposure,
+            identity: identity.into(),
+            exposure: exposure.into(),
             network: Network {
                 country: sight
                     .country
@@ -189,7 +189,7 @@ impl Parser {
             },
             deception: deception(tells, sight.carries),
             advisories: Arc::from([]),
-            findings: Vec::new(),
+            findings: Vec::new().into(),
         })
     }
 

@@ -1,9 +1,28 @@
 //! vigie's own JSON lines, as they were written: time, source and all.
 
+use memchr::memmem;
 use serde::Deserialize;
-use vigie_model::{Observation, SCHEMA};
+use vigie_model::{Endpoint, Listener, Observation, SCHEMA, ScopeRef, Source, Timestamp};
 
+use crate::memory::{Memory, Said};
 use crate::out::Out;
+
+/// Where vigie's own lines are cut: what differs from look to look stands before, what was said after.
+const CUT: &[u8] = b",\"identity\":";
+
+/// What stands before.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Head {
+    schema: String,
+    seen: Timestamp,
+    recorded: Timestamp,
+    source: Source,
+    scope: ScopeRef,
+    endpoint: Endpoint,
+    #[serde(default)]
+    listener: Option<Listener>,
+}
 
 /// The schema alone, to say what is wrong with a line.
 #[derive(Deserialize)]
@@ -12,7 +31,52 @@ struct Schema<'a> {
     schema: std::borrow::Cow<'a, str>,
 }
 
+/// A line in two parts, the second from memory where it can be; `None`: it has to be read as a whole.
+///
+/// If what stands before the cut is an object once it is closed, and what stands after is one once it is opened, and neither has a key of
+/// the other, then the line is the object that has the keys of both.
+fn in_two(line: &[u8], memory: &Memory) -> Option<Observation> {
+    let cut = memmem::find(line, CUT)?;
+    let (before, after) = (line.get(..cut)?, line.get(cut + 1..)?);
+    let mut text = Vec::with_capacity(before.len() + 1);
+    text.extend_from_slice(before);
+    text.push(b'}');
+    let head: Head = serde_json::from_slice(&text).ok()?;
+    let said = match memory.recall(after) {
+        Some(said) => said,
+        None => {
+            text.clear();
+            text.push(b'{');
+            text.extend_from_slice(after);
+            let said: Said = serde_json::from_str(std::str::from_utf8(&text).ok()?).ok()?;
+            memory.keep(after, said.clone());
+            said
+        }
+    };
+    Some(Observation {
+        schema: head.schema,
+        seen: head.seen,
+        recorded: head.recorded,
+        source: head.source,
+        scope: head.scope,
+        endpoint: head.endpoint,
+        listener: head.listener,
+        identity: said.identity,
+        exposure: said.exposure,
+        network: said.network,
+        deception: said.deception,
+        advisories: said.advisories,
+        findings: said.findings,
+    })
+}
+
 pub(crate) fn parse(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
+    if let Some(observation) = in_two(bytes, &out.parser.memory)
+        && observation.schema == SCHEMA
+    {
+        out.observation(observation);
+        return Ok(());
+    }
     // Checking the text once is quicker than checking each string in it.
     let text = std::str::from_utf8(bytes).map_err(|error| format!("no UTF-8 from byte {} on", error.valid_up_to()))?;
     match serde_json::from_str::<Observation>(text) {
@@ -42,5 +106,49 @@ fn foreign(schema: &str) -> String {
             format!("its schema is {schema:?}, which is newer than {SCHEMA:?}; a newer vigie reads it")
         }
         _ => format!("its schema is {schema:?}; this vigie reads {SCHEMA:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINE: &str = r#"{"schema":"vigie.observation/1","seen":"2026-11-22T08:00:00Z","recorded":"2026-11-22T08:00:01Z","source":{"kind":"scan","name":"vigie","version":"0.1.0"},"scope":{"unknown":"not-asked"},"endpoint":{"address":"192.0.2.7","port":11434,"transport":"tcp","name":null,"tls":{"known":false}},"identity":{"product":{"known":"ollama"},"version":{"known":"0.9.0"},"confidence":0.9,"evidence":[]},"exposure":{"posture":{"known":"open"},"posture_from":null,"reach":{"unknown":"not-asked"},"activity":{"unknown":"not-asked"},"models":{"known":[]},"running":{"unknown":"not-asked"},"capabilities":{"unknown":"not-asked"},"tools":{"unknown":"not-asked"}},"network":{"country":{"known":"DE"},"asn":{"known":1},"class":{"unknown":"not-asked"}},"deception":{"score":{"known":0.0},"tells":[]},"advisories":[],"findings":[]}"#;
+
+    #[test]
+    fn a_line_in_two_is_the_line() {
+        let memory = Memory::default();
+        let whole: Observation = serde_json::from_str(LINE).expect("a record");
+        for _ in 0..2 {
+            assert_eq!(in_two(LINE.as_bytes(), &memory), Some(whole.clone()));
+        }
+        let later = LINE.replace("08:00:0", "09:00:0").replace("192.0.2.7", "192.0.2.8");
+        let (first, second) = (in_two(LINE.as_bytes(), &memory), in_two(later.as_bytes(), &memory));
+        let (first, second) = first.zip(second).expect("both");
+        assert!(first.exposure.is(&second.exposure) && first.identity.is(&second.identity));
+        assert_eq!(second, serde_json::from_str(&later).expect("a record"));
+    }
+
+    #[test]
+    fn a_line_that_is_not_as_vigie_writes_it_is_read_as_a_whole() {
+        for other in [
+            // No object before, or none after, the cut.
+            LINE.replace(r#""tls":{"known":false}},"#, r#""tls":{"known":false},"#),
+            LINE.replace(r#""tls":{"known":false}},"#, r#""tls":{"known":false}}},"#),
+            format!("{LINE}}}"),
+            LINE.trim_end_matches('}').to_owned(),
+            // A key twice, once in each part; a key of a later schema.
+            LINE.replace(r#","findings":[]"#, r#","findings":[],"seen":"2026-11-22T09:00:00Z""#),
+            LINE.replace(r#","scope""#, r#","colour":1,"scope""#),
+            LINE.replace(r#","findings":[]"#, r#","findings":[],"colour":1"#),
+            // Another order.
+            LINE.replace(r#"{"schema":"vigie.observation/1","#, "{")
+                .replace(r#","findings":[]"#, r#","findings":[],"schema":"vigie.observation/1""#),
+            // The cut within a text: a quote ends it, so this is no JSON.
+            LINE.replace(r#""vigie","version""#, r#""vig,"identity":{"a":"b","version""#),
+        ] {
+            assert_ne!(other, LINE);
+            assert_eq!(in_two(other.as_bytes(), &Memory::default()), None, "{other}");
+        }
     }
 }

@@ -142,8 +142,9 @@ fn seen(host: u32, round: u32) -> Observation {
             confidence: 0.99,
             evidence: evidence.clone().into(),
             also: Vec::new(),
-        },
-        exposure,
+        }
+        .into(),
+        exposure: exposure.into(),
         network: Network {
             country: Known::Known(pick(&["US", "CN", "DE", "FR", "KR", "IN"], of_host >> 24).to_owned()),
             asn: Known::Known(u32::try_from(of_host % 4032).unwrap_or(0)),
@@ -151,6 +152,6 @@ fn seen(host: u32, round: u32) -> Observation {
         },
         deception: Deception::from_tells(Vec::new()),
         advisories: [].into(),
-        findings: Vec::new(),
+        findings: Vec::new().into(),
     }
 }

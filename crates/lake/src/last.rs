@@ -171,12 +171,12 @@ impl Said {
             scope: Known::unknown(Why::NotAsked),
             endpoint,
             listener: None,
-            identity,
-            exposure,
+            identity: identity.into(),
+            exposure: exposure.into(),
             network: Network::unknown(Why::NotAsked),
             deception,
             advisories: [].into(),
-            findings: Vec::new(),
+            findings: Vec::new().into(),
         })
     }
 }

@@ -13,6 +13,7 @@
 //! what the other wrote and tries again with what is still missing. Thus nothing is stored twice and nothing is lost.
 
 mod last;
+mod noted;
 mod read;
 mod record;
 mod rows;
@@ -100,6 +101,7 @@ pub enum Error {
 pub struct Lake {
     dir: PathBuf,
     writer: tokio::sync::Mutex<write::Writer>,
+    noted: std::sync::Mutex<noted::Noted>,
 }
 
 impl Lake {
@@ -135,6 +137,7 @@ impl Lake {
         Self {
             dir: dir.to_owned(),
             writer: tokio::sync::Mutex::new(write::Writer::over(dir)),
+            noted: std::sync::Mutex::default(),
         }
     }
 

@@ -18,16 +18,16 @@ use crate::rows::{Batch, Rows};
 /// Of the source its kind, its name and its vantage count: the same file imported again, with a newer catalogue or by
 /// a newer version, is the same observation still.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Key {
-    pub(crate) seen: i64,
-    address: String,
+pub(crate) struct Key<'k> {
+    seen: i64,
+    address: &'k str,
     port: i32,
-    transport: String,
-    name: Option<String>,
-    source: (String, String, String),
+    transport: &'k str,
+    name: Option<&'k str>,
+    source: [&'k str; 3],
 }
 
-impl Key {
+impl<'k> Key<'k> {
     /// The columns that [`Key::read`] needs.
     pub(crate) const COLUMNS: [&'static str; 8] = [
         "seen",
@@ -40,33 +40,18 @@ impl Key {
         "vantage",
     ];
 
-    fn of(observation: &Observation) -> Self {
-        Self {
-            seen: observation.seen.timestamp_micros(),
-            address: observation.endpoint.address.to_string(),
-            port: i32::from(observation.endpoint.port),
-            transport: word(&observation.endpoint.transport),
-            name: observation.endpoint.name.clone(),
-            source: (
-                word(&observation.source.kind),
-                observation.source.name.clone(),
-                observation.source.vantage.clone(),
-            ),
-        }
-    }
-
-    pub(crate) fn read(rows: &Rows, row: usize) -> Option<Self> {
+    pub(crate) fn read(rows: &'k Rows, row: usize) -> Option<Self> {
         Some(Self {
             seen: rows.micros("seen", row)?,
-            address: rows.text("address", row)?.to_owned(),
+            address: rows.text("address", row)?,
             port: rows.int("port", row)?,
-            transport: rows.text("transport", row)?.to_owned(),
-            name: rows.text("name", row).map(str::to_owned),
-            source: (
-                rows.text("source_kind", row)?.to_owned(),
-                rows.text("source_name", row)?.to_owned(),
-                rows.text("vantage", row).unwrap_or_default().to_owned(),
-            ),
+            transport: rows.text("transport", row)?,
+            name: rows.text("name", row),
+            source: [
+                rows.text("source_kind", row)?,
+                rows.text("source_name", row)?,
+                rows.text("vantage", row).unwrap_or_default(),
+            ],
         })
     }
 }
@@ -74,9 +59,28 @@ impl Key {
 /// An observation with the ids of what it says.
 pub(crate) struct Prepared<'a> {
     pub(crate) observation: &'a Observation,
-    pub(crate) key: Key,
+    /// The address as text.
+    pub(crate) address: String,
+    pub(crate) ids: ContentIds,
+}
+
+/// The ids of what an observation says: of its state, and of its list of models in memory if it has any.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ContentIds {
     pub(crate) state: i64,
     pub(crate) running: Option<i64>,
+}
+
+impl ContentIds {
+    pub(crate) fn of(observation: &Observation) -> Result<Self, serde_json::Error> {
+        Ok(Self {
+            state: content_id(&Said::of(observation))?,
+            running: match observation.exposure.running.known() {
+                Some(running) if !running.is_empty() => Some(content_id(running)?),
+                _ => None,
+            },
+        })
+    }
 }
 
 /// Exactly what the tables of a state hold: two observations share a state if these are equal. Its hash is the state's id, so its
@@ -120,28 +124,35 @@ impl<'a> Said<'a> {
 }
 
 impl<'a> Prepared<'a> {
-    pub(crate) fn new(observation: &'a Observation) -> Result<Self, serde_json::Error> {
-        let exposure = &observation.exposure;
-        Ok(Self {
+    pub(crate) fn new(observation: &'a Observation, ids: ContentIds) -> Self {
+        Self {
             observation,
-            key: Key::of(observation),
-            state: content_id(&Said::of(observation))?,
-            running: match exposure.running.known() {
-                Some(running) if !running.is_empty() => Some(content_id(running)?),
-                _ => None,
-            },
-        })
+            address: observation.endpoint.address.to_string(),
+            ids,
+        }
     }
 
-    /// Another observation of the same contents: their ids are the same.
-    pub(crate) fn again(&self, observation: &'a Observation) -> Option<Self> {
+    pub(crate) fn key(&self) -> Key<'_> {
+        let Observation { endpoint, source, .. } = self.observation;
+        Key {
+            seen: self.seen(),
+            address: &self.address,
+            port: i32::from(endpoint.port),
+            transport: endpoint.transport.word(),
+            name: endpoint.name.as_deref(),
+            source: [source.kind.word(), &source.name, &source.vantage],
+        }
+    }
+
+    /// Microseconds since 1970.
+    pub(crate) fn seen(&self) -> i64 {
+        self.observation.seen.timestamp_micros()
+    }
+
+    /// The ids of another observation, if it says the same.
+    pub(crate) fn ids_of(&self, observation: &Observation) -> Option<ContentIds> {
         let same = Said::of(self.observation) == Said::of(observation) && self.observation.exposure.running == observation.exposure.running;
-        same.then(|| Self {
-            observation,
-            key: Key::of(observation),
-            state: self.state,
-            running: self.running,
-        })
+        same.then_some(self.ids)
     }
 
     pub(crate) fn put_observation(&self, batch: &mut Batch) {
@@ -158,18 +169,18 @@ impl<'a> Prepared<'a> {
         batch.text(Some(&observation.schema));
         batch.time(Some(observation.seen));
         batch.time(Some(observation.recorded));
-        batch.text(Some(&self.key.address));
-        batch.int(Some(self.key.port));
-        batch.text(Some(&self.key.transport));
+        batch.text(Some(&self.address));
+        batch.int(Some(i32::from(endpoint.port)));
+        batch.text(Some(endpoint.transport.word()));
         batch.text(endpoint.name.as_deref());
-        batch.text(Some(&self.key.source.0));
+        batch.text(Some(source.kind.word()));
         batch.text(Some(&source.name));
         batch.text(Some(&source.version));
         batch.text(Some(&source.catalog));
         batch.text(Some(&source.vantage));
         batch.text(source.scan.as_deref());
         batch.known_text(&observation.scope);
-        batch.long(Some(self.state));
+        batch.long(Some(self.ids.state));
 
         let text = |batch: &mut Batch, value: Option<&String>| batch.text(value.map(String::as_str));
         batch.slim(&identity.product, text);
@@ -185,7 +196,7 @@ impl<'a> Prepared<'a> {
         });
         batch.slim(&endpoint.tls, |batch, tls| batch.flag(tls.copied()));
         batch.known(&exposure.running, put_length);
-        batch.long(self.running);
+        batch.long(self.ids.running);
         batch.known_text(&network.country);
         batch.known(&network.asn, |batch, asn| batch.long(asn.map(|asn| i64::from(*asn))));
         batch.known_text(&network.class);
@@ -218,7 +229,7 @@ impl<'a> Prepared<'a> {
             deception,
             ..
         } = self.observation;
-        batch.long(Some(self.state));
+        batch.long(Some(self.ids.state));
         batch.time(Some(self.observation.seen));
         batch.known_flag(&endpoint.tls);
         let certificate = endpoint.certificate.as_ref();
@@ -248,7 +259,7 @@ impl<'a> Prepared<'a> {
     pub(crate) fn put_models(&self, batch: &mut Batch) {
         let models = self.observation.exposure.models.known();
         for (position, model) in numbered(models.map(Vec::as_slice).unwrap_or_default()) {
-            batch.long(Some(self.state));
+            batch.long(Some(self.ids.state));
             batch.int(Some(position));
             batch.text(Some(&model.name));
             batch.known_text(&model.digest);
@@ -275,7 +286,7 @@ impl<'a> Prepared<'a> {
     pub(crate) fn put_running(&self, batch: &mut Batch) {
         let running = self.observation.exposure.running.known();
         for (position, model) in numbered(running.map(Vec::as_slice).unwrap_or_default()) {
-            batch.long(self.running);
+            batch.long(self.ids.running);
             batch.int(Some(position));
             batch.text(Some(&model.name));
             batch.known_count(&model.size_bytes);
@@ -289,7 +300,7 @@ impl<'a> Prepared<'a> {
     pub(crate) fn put_tools(&self, batch: &mut Batch) {
         let tools = self.observation.exposure.tools.known();
         for (position, tool) in numbered(tools.map(Vec::as_slice).unwrap_or_default()) {
-            batch.long(Some(self.state));
+            batch.long(Some(self.ids.state));
             batch.int(Some(position));
             batch.text(Some(&tool.name));
             put_list(batch, Some(&tool.risks));
@@ -299,7 +310,7 @@ impl<'a> Prepared<'a> {
 
     pub(crate) fn put_evidence(&self, batch: &mut Batch) {
         for (position, evidence) in numbered(&self.observation.identity.evidence) {
-            batch.long(Some(self.state));
+            batch.long(Some(self.ids.state));
             batch.text(Some("identity"));
             batch.int(Some(position));
             batch.text(Some(&evidence.product));
@@ -311,7 +322,7 @@ impl<'a> Prepared<'a> {
             batch.end_row();
         }
         for (position, leak) in numbered(&self.observation.exposure.leaks) {
-            batch.long(Some(self.state));
+            batch.long(Some(self.ids.state));
             batch.text(Some("leak"));
             batch.int(Some(position));
             batch.text(None);
@@ -323,7 +334,7 @@ impl<'a> Prepared<'a> {
             batch.end_row();
         }
         for (position, tell) in numbered(&self.observation.deception.tells) {
-            batch.long(Some(self.state));
+            batch.long(Some(self.ids.state));
             batch.text(Some("deception"));
             batch.int(Some(position));
             batch.text(None);
@@ -612,15 +623,16 @@ impl Contents {
                 process: rows.known_text("listener_process", row),
                 pid: known_u32(rows, "listener_pid", row),
             }),
-            identity: state.identity.clone(),
+            identity: state.identity.clone().into(),
             exposure: Exposure {
                 running,
                 ..state.exposure.clone()
-            },
+            }
+            .into(),
             network: network(rows, row),
             deception: state.deception.clone(),
             advisories: [].into(),
-            findings: Vec::new(),
+            findings: Vec::new().into(),
         })
     }
 }

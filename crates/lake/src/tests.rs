@@ -12,7 +12,7 @@ use proptest::strategy::ValueTree as _;
 use proptest::test_runner::{Config, TestRunner};
 use vigie_model::*;
 
-use crate::record::Prepared;
+use crate::record::{ContentIds, Prepared};
 use crate::rows::Batch;
 use crate::write::OF_A_STATE;
 use crate::{Committed, Filter, Lake, Table};
@@ -257,12 +257,12 @@ fn observation() -> impl Strategy<Value = Observation> {
             scope: a.3,
             endpoint: b.0,
             listener: b.1,
-            identity: b.2,
-            exposure: b.3,
+            identity: b.2.into(),
+            exposure: b.3.into(),
             network: c.0,
             deception: c.1,
             advisories: [].into(),
-            findings: Vec::new(),
+            findings: Vec::new().into(),
         })
 }
 
@@ -336,10 +336,10 @@ async fn what_a_dead_writer_left_is_completed() {
     for commits in 0..=OF_A_STATE.len() {
         let dir = tempfile::tempdir().expect("a folder");
         let dead = Lake::open_or_create(dir.path()).await.expect("a lake");
-        let prepared = Prepared::new(&said).expect("described");
+        let prepared = Prepared::new(&said, ContentIds::of(&said).expect("described"));
         for (table, put) in OF_A_STATE.into_iter().take(commits) {
             let mut writer = dead.writer.lock().await;
-            let stored = writer.put_contents(table, &[(prepared.state, &prepared)], put).await;
+            let stored = writer.put_contents(table, &[(prepared.ids.state, &prepared)], put).await;
             assert_eq!(stored.expect("stored"), 1);
         }
         drop(dead);
@@ -394,7 +394,7 @@ async fn networks_of_the_first_tables_stay_readable() {
         .await
         .expect("created");
     let mut batch = Batch::new(Table::Observations);
-    Prepared::new(&old).expect("described").put_observation(&mut batch);
+    Prepared::new(&old, ContentIds::of(&old).expect("described")).put_observation(&mut batch);
     let kept: Vec<usize> = (0..spec.columns.len()).filter(|at| !later(&spec.columns[*at].0)).collect();
     let batch = batch.finish().expect("built").expect("a row").project(&kept).expect("narrowed");
     let mut writer = RecordBatchWriter::for_table(&table).expect("a writer");

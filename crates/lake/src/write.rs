@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use deltalake_core::arrow::array::{ArrayRef, RecordBatch, new_null_array};
@@ -63,19 +64,7 @@ impl Lake {
         if batch.is_empty() {
             return Ok(done);
         }
-        let mut keys = HashSet::new();
-        let mut prepared: Vec<Prepared> = Vec::with_capacity(batch.len());
-        for observation in batch {
-            // Servers of one kind come in runs that say the same, and comparing is cheaper than hashing.
-            let one = match prepared.last().and_then(|last| last.again(observation)) {
-                Some(one) => one,
-                None => Prepared::new(observation)?,
-            };
-            if keys.insert(one.key.clone()) {
-                prepared.push(one);
-            }
-        }
-        drop(keys);
+        let mut prepared = self.prepared(batch)?;
 
         let mut writer = self.writer.lock().await;
         // What is there already must not leave states behind.
@@ -83,7 +72,7 @@ impl Lake {
         // Neighbours say the same things: sorted, they compress.
         prepared.sort_by_key(|one| {
             let endpoint = &one.observation.endpoint;
-            (endpoint.address, endpoint.port, one.key.seen)
+            (endpoint.address, endpoint.port, one.seen())
         });
 
         let states = states_of(&prepared);
@@ -115,6 +104,26 @@ impl Lake {
                 .await?;
         }
         Ok(done)
+    }
+
+    /// The observations of a batch with the ids of their contents, each once.
+    fn prepared<'b>(&self, batch: &'b [Observation]) -> Result<Vec<Prepared<'b>>, Error> {
+        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut prepared: Vec<Prepared<'b>> = Vec::with_capacity(batch.len());
+        for observation in batch {
+            // Servers of one kind come in runs that say the same, and comparing is cheaper than hashing.
+            let ids = match prepared.last().and_then(|last| last.ids_of(observation)) {
+                Some(ids) => ids,
+                None => noted.ids(observation)?,
+            };
+            prepared.push(Prepared::new(observation, ids));
+        }
+        let mut keys = HashSet::with_capacity(prepared.len());
+        let first: Vec<bool> = prepared.iter().map(|one| keys.insert(one.key())).collect();
+        drop(keys);
+        let mut first = first.into_iter();
+        prepared.retain(|_| first.next() == Some(true));
+        Ok(prepared)
     }
 
     /// Keeps what it takes to repeat a scan. Call it when the scan starts and again when it ends.
@@ -321,7 +330,7 @@ impl Writer {
     /// Takes out the observations that the lake holds.
     async fn drop_present(&mut self, prepared: &mut Vec<Prepared<'_>>) -> Result<(), Error> {
         let table = Table::Observations;
-        let seen = || prepared.iter().map(|one| one.key.seen);
+        let seen = || prepared.iter().map(Prepared::seen);
         let (Some(from), Some(until)) = (seen().min(), seen().max()) else {
             return Ok(());
         };
@@ -329,27 +338,29 @@ impl Writer {
             return Ok(());
         };
         let files = files_of(&delta).map_err(|source| wrap_read(table, source))?;
-        let mut present: HashSet<Key> = HashSet::new();
+        let mut present = vec![false; prepared.len()];
         {
-            let keys: HashSet<&Key> = prepared.iter().map(|one| &one.key).collect();
+            let keys: HashMap<Key<'_>, usize> = prepared.iter().enumerate().map(|(at, one)| (one.key(), at)).collect();
+            // Most rows are told by their instant alone.
+            let instants: HashSet<i64> = seen().collect();
             for file in files.iter().filter(|file| file.may_hold_seen(from, until)) {
                 Scanner::new(table, &delta)
                     .columns(&Key::COLUMNS)
                     .seen(from, until)
                     .read(file, |rows| {
-                        present.extend(
-                            (0..rows.len())
-                                .filter_map(|row| Key::read(rows, row))
-                                .filter(|key| keys.contains(key)),
-                        );
+                        for row in 0..rows.len() {
+                            let known = rows.micros("seen", row).is_some_and(|seen| instants.contains(&seen));
+                            if known && let Some(at) = Key::read(rows, row).and_then(|key| keys.get(&key).copied()) {
+                                present[at] = true;
+                            }
+                        }
                         Ok(())
                     })
                     .await?;
             }
         }
-        if !present.is_empty() {
-            prepared.retain(|one| !present.contains(&one.key));
-        }
+        let mut present = present.into_iter();
+        prepared.retain(|_| present.next() != Some(true));
         Ok(())
     }
 
@@ -503,12 +514,12 @@ async fn grown(delta: DeltaTable, table: Table) -> Result<DeltaTable, DeltaTable
 
 /// The states of these observations, each once.
 fn states_of<'p>(prepared: &'p [Prepared<'p>]) -> Vec<(i64, &'p Prepared<'p>)> {
-    first_of_each(prepared.iter().map(|one| (one.state, one)))
+    first_of_each(prepared.iter().map(|one| (one.ids.state, one)))
 }
 
 /// Their lists of running models, each once.
 fn running_of<'p>(prepared: &'p [Prepared<'p>]) -> Vec<(i64, &'p Prepared<'p>)> {
-    first_of_each(prepared.iter().filter_map(|one| Some((one.running?, one))))
+    first_of_each(prepared.iter().filter_map(|one| Some((one.ids.running?, one))))
 }
 
 fn first_of_each<'p>(contents: impl Iterator<Item = (i64, &'p Prepared<'p>)>) -> Vec<(i64, &'p Prepared<'p>)> {

@@ -16,6 +16,16 @@ pub enum Transport {
     Tcp,
 }
 
+impl Transport {
+    /// The word by which it stands in JSON and in the tables.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+        }
+    }
+}
+
 /// Address, port, transport, TLS or not, and the name it was reached by.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoint {

@@ -178,6 +178,18 @@ impl<T: Serialize> Serialize for Known<T> {
     }
 }
 
+/// The keys of a [`Known`]. There are some twenty to a model, so they are not copied.
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "lowercase")]
+enum Key {
+    Known,
+    Unknown,
+    Detail,
+    /// A later schema may add keys; an old reader passes over them.
+    #[serde(other)]
+    Other,
+}
+
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Known<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct KnownVisitor<T>(std::marker::PhantomData<T>);
@@ -191,13 +203,12 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Known<T> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let (mut known, mut why, mut detail) = (None, None, None);
-                while let Some(key) = map.next_key::<String>()? {
-                    match key.as_str() {
-                        "known" => known = Some(map.next_value()?),
-                        "unknown" => why = Some(map.next_value()?),
-                        "detail" => detail = Some(map.next_value()?),
-                        // A later schema may add keys; an old reader passes over them.
-                        _ => {
+                while let Some(key) = map.next_key()? {
+                    match key {
+                        Key::Known => known = Some(map.next_value()?),
+                        Key::Unknown => why = Some(map.next_value()?),
+                        Key::Detail => detail = Some(map.next_value()?),
+                        Key::Other => {
                             map.next_value::<de::IgnoredAny>()?;
                         }
                     }

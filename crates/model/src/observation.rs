@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AdvisoryVerdict, Deception, Endpoint, Exposure, Finding, Identity, Known, Timestamp, Why};
+use crate::{AdvisoryVerdict, Deception, Endpoint, Exposure, Finding, Identity, Known, Shared, Timestamp, Why};
 
 /// The record's schema; it counts up when a field changes its meaning.
 pub const SCHEMA: &str = "vigie.observation/1";
@@ -19,6 +19,18 @@ pub enum SourceKind {
     Import,
     /// A simulated population.
     Fleet,
+}
+
+impl SourceKind {
+    /// The word by which it stands in JSON and in the tables.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Scan => "scan",
+            Self::Import => "import",
+            Self::Fleet => "fleet",
+        }
+    }
 }
 
 /// Who saw it, with what knowledge and from where.
@@ -117,9 +129,9 @@ pub struct Observation {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listener: Option<Listener>,
     /// What it is.
-    pub identity: Identity,
+    pub identity: Shared<Identity>,
     /// What it shows.
-    pub exposure: Exposure,
+    pub exposure: Shared<Exposure>,
     /// Where the address stands.
     pub network: Network,
     /// Whether it is what it seems.
@@ -127,7 +139,7 @@ pub struct Observation {
     /// The advisories held against it, exploited and affected first. The servers of one version share them.
     pub advisories: std::sync::Arc<[AdvisoryVerdict]>,
     /// What to act on, the worst first.
-    pub findings: Vec<Finding>,
+    pub findings: Shared<Vec<Finding>>,
 }
 
 #[cfg(test)]
@@ -144,6 +156,18 @@ mod tests {
         for later in [&network.city, &network.organisation, &network.tier] {
             assert_eq!(*later, Known::unknown(Why::NotCarried));
         }
+    }
+
+    #[test]
+    fn words_are_those_of_json() {
+        for kind in [SourceKind::Scan, SourceKind::Import, SourceKind::Fleet] {
+            assert_eq!(serde_json::to_string(&kind).expect("a word"), format!("\"{}\"", kind.word()));
+        }
+        let transport = crate::Transport::Tcp;
+        assert_eq!(
+            serde_json::to_string(&transport).expect("a word"),
+            format!("\"{}\"", transport.word())
+        );
     }
 
     #[test]

@@ -440,12 +440,12 @@ fn record(
         scope,
         endpoint,
         listener: None,
-        identity,
-        exposure,
+        identity: identity.into(),
+        exposure: exposure.into(),
         network: Network::unknown(Why::NotAsked),
         deception,
         advisories: [].into(),
-        findings: Vec::new(),
+        findings: Vec::new().into(),
     }
 }
 

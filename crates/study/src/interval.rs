@@ -3,6 +3,10 @@
 /// The 97.5 % point of the standard normal distribution.
 const Z: f64 = 1.959_963_984_540_054;
 
+/// Hosts of the whole that are lent to a share's own in telling how much it varies. Of 2 to 8, tried over a thousand samples of the
+/// simulated population, the least with which shares that rest on under ten hosts hold in 92 of 100 samples.
+const LENT: f64 = 3.0;
+
 /// Lower and upper bound.
 pub type Interval = (f64, f64);
 
@@ -52,22 +56,34 @@ impl Sums {
         Some((residuals * self.n / (self.n - 1.0)).sqrt() / self.x)
     }
 
-    /// Wilson's interval with the number of independent draws that have the same standard error (Korn and Graubard, 1998): it stays
-    /// within 0 and 1 and is not symmetric near them.
+    /// How many independent draws say as much: the share's own variance by [`Sums::standard_error`], drawn towards the one that hosts of
+    /// this uneven weight would give a share which does not depend on it (Kish, Survey Sampling, 1965, 11.7: draws are x² over xx).
+    ///
+    /// A variance that few hosts tell is itself unsure, and too small most of the time: those of great weight are rarely among them. So
+    /// the own one counts by the number of hosts that the share rests on, evenly weighted as it were, against [`LENT`] of all.
+    fn draws(&self, p: f64) -> Option<f64> {
+        let own = self.standard_error()?.powi(2);
+        let even = self.x * self.x / self.xx.max(f64::MIN_POSITIVE);
+        let of_whole = p * (1.0 - p) / even;
+        if of_whole <= 0.0 {
+            // None, or all: nothing varies.
+            return Some(even);
+        }
+        let hosts = |sum: f64, squares: f64| if squares > 0.0 { sum * sum / squares } else { 0.0 };
+        let resting = hosts(self.y, self.yy).min(hosts(self.x - self.y, self.xx - 2.0 * self.xy + self.yy));
+        let weight = resting / (resting + LENT);
+        Some(p * (1.0 - p) / (weight * own + (1.0 - weight) * of_whole))
+    }
+
+    /// Wilson's interval with as many draws as say the same (Korn and Graubard, 1998): it stays within 0 and 1 and is not symmetric near
+    /// them.
     #[must_use]
     pub fn interval(&self) -> Option<Interval> {
         let p = self.y / self.x;
         if !(0.0..=1.0).contains(&p) {
             return None;
         }
-        let error = self.standard_error()?;
-        let draws = if error > 0.0 && p > 0.0 && p < 1.0 {
-            (p * (1.0 - p) / (error * error)).min(self.n)
-        } else {
-            // Nothing varies: as many as there are hosts, weighted unevenly as they are (Kish).
-            self.x * self.x / self.xx.max(f64::MIN_POSITIVE)
-        };
-        Some(score(p, draws))
+        Some(score(p, self.draws(p)?))
     }
 }
 
@@ -110,6 +126,24 @@ mod tests {
         let (l, h) = wilson(81.0, 263.0).expect("an interval");
         near(low, l, 0.001);
         near(high, h, 0.001);
+    }
+
+    #[test]
+    fn a_share_that_rests_on_few_hosts_is_as_unsure_as_they_are_few() {
+        // Of a hundred hosts ten have 91 observations each and ninety have one; two light ones are of a kind. By their own variance alone
+        // the share would end under 1 %, though it would be 9.2 % had one of them been heavy.
+        let two = Sums {
+            y: 2.0,
+            x: 1000.0,
+            yy: 2.0,
+            xy: 2.0,
+            xx: 10.0 * 91.0 * 91.0 + 90.0,
+            n: 100.0,
+        };
+        let (low, high) = two.interval().expect("an interval");
+        let (_, alone) = score(0.002, 0.002 * 0.998 / two.standard_error().expect("an error").powi(2));
+        assert!(alone < 0.01, "{alone}");
+        assert!(low < 0.0005 && (0.092..0.25).contains(&high), "{low} {high}");
     }
 
     #[test]

@@ -39,12 +39,13 @@ fn look() -> Observation {
             confidence: 0.9,
             evidence: [].into(),
             also: Vec::new(),
-        },
-        exposure,
+        }
+        .into(),
+        exposure: exposure.into(),
         network: Network::unknown(Why::NotAsked),
         deception: Deception::from_tells(Vec::new()),
         advisories: [].into(),
-        findings: Vec::new(),
+        findings: Vec::new().into(),
     }
 }
 
@@ -364,7 +365,7 @@ fn unknown_is_never_a_change() {
     }
     // A server that answers nothing any more lost neither its models nor anything else.
     let mut silent = look();
-    silent.exposure = Exposure::unknown(Why::Refused);
+    silent.exposure = Exposure::unknown(Why::Refused).into();
     silent.identity.version = Known::unknown(Why::Refused);
     assert!(
         changes(&look(), &silent, &Catalog::embedded())

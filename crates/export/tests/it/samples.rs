@@ -162,7 +162,8 @@ pub(crate) fn ollama_open() -> Observation {
             "192.0.2.10:11434 eye-uncensored:7b",
             "A model without safeguards is offered",
         ),
-    ];
+    ]
+    .into();
     seen
 }
 
@@ -186,7 +187,8 @@ pub(crate) fn ollama_loopback() -> Observation {
         Severity::Info,
         "127.0.0.1:11434",
         "Programs on this machine can run its models",
-    )];
+    )]
+    .into();
     seen
 }
 
@@ -217,7 +219,8 @@ pub(crate) fn ollama_bound_everywhere() -> Observation {
     seen.findings = vec![
         accepted,
         finding("plain-http", Severity::Medium, "10.0.0.5:11434", "Requests travel in plain text"),
-    ];
+    ]
+    .into();
     seen
 }
 
@@ -251,7 +254,7 @@ pub(crate) fn llama_cpp_with_key() -> Observation {
         "The list of models is readable without the key",
     );
     readable.standards = [standard("owasp-llm-2025", "LLM02")].into();
-    seen.findings = vec![readable];
+    seen.findings = vec![readable].into();
     seen
 }
 
@@ -271,7 +274,7 @@ pub(crate) fn open_webui_first_admin() -> Observation {
     first.confidence = Confidence::Medium;
     first.remedy = "Create the administrator's account now.\nThen set ENABLE_SIGNUP=false.".to_owned();
     first.standards = [standard("mitre-atlas", "AML.T0132"), standard("anssi-genai", "R26")].into();
-    seen.findings = vec![first];
+    seen.findings = vec![first].into();
     seen
 }
 
@@ -302,7 +305,7 @@ pub(crate) fn mcp_with_a_shell() -> Observation {
     );
     tools.evidence = EvidenceKind::Inferred;
     tools.standards = [standard("owasp-llm-2025", "LLM06")].into();
-    seen.findings = vec![tools];
+    seen.findings = vec![tools].into();
     seen
 }
 
@@ -339,7 +342,7 @@ pub(crate) fn vllm_vulnerable() -> Observation {
         "CVE-2026-53923".to_owned(),
         "CVE-2026-54232".to_owned(),
     ];
-    seen.findings = vec![vulnerable, open_inference("192.0.2.14:8000")];
+    seen.findings = vec![vulnerable, open_inference("192.0.2.14:8000")].into();
     seen
 }
 
@@ -367,7 +370,7 @@ pub(crate) fn litellm_exploited() -> Observation {
     );
     vulnerable.advisories = vec!["CVE-2026-42208".to_owned(), "CVE-2026-42271".to_owned()];
     vulnerable.remedy = "Upgrade to 1.83.7 or later, then change the keys it holds".to_owned();
-    seen.findings = vec![vulnerable];
+    seen.findings = vec![vulnerable].into();
     seen
 }
 
@@ -380,7 +383,8 @@ pub(crate) fn ipv6_ollama() -> Observation {
         Severity::Medium,
         "[2001:db8::10]:11434",
         "Requests travel in plain text",
-    )];
+    )]
+    .into();
     seen
 }
 
@@ -415,7 +419,7 @@ pub(crate) fn honeypot() -> Observation {
             seen: "GET /nothing-here: 200".to_owned(),
         },
     ]);
-    seen.findings = vec![open_inference("198.51.100.7:11434")];
+    seen.findings = vec![open_inference("198.51.100.7:11434")].into();
     seen
 }
 
@@ -445,7 +449,7 @@ pub(crate) fn hostile() -> Observation {
     let mut open = open_inference("192.0.2.66:11434 @SUM(1+1)*cmd;x");
     open.detail = format!("{BAD} [click](https://evil.example) {{0}}");
     open.title = format!("Anyone can run {BAD}");
-    seen.findings = vec![open];
+    seen.findings = vec![open].into();
     seen
 }
 
@@ -502,12 +506,13 @@ fn observation(socket: &str, product: &str, version: &str, confidence: f64) -> O
             }]
             .into(),
             also: Vec::new(),
-        },
-        exposure: Exposure::unknown(Why::NotAsked),
+        }
+        .into(),
+        exposure: Exposure::unknown(Why::NotAsked).into(),
         network: Network::unknown(Why::NotCarried),
         deception: Deception::from_tells(Vec::new()),
         advisories: [].into(),
-        findings: Vec::new(),
+        findings: Vec::new().into(),
     }
 }
 

@@ -146,7 +146,7 @@ fn every_code_of_the_unknown_is_accepted() {
         Why::Redacted,
     ] {
         let mut seen = samples::ollama_open();
-        seen.exposure = vigie_model::Exposure::unknown(why);
+        seen.exposure = vigie_model::Exposure::unknown(why).into();
         seen.identity.product = Known::unknown_because(why, "a detail");
         seen.scope = Known::unknown(why);
         schemas.assert_valid(schemas.observation, &record(&seen), why.code());
@@ -164,7 +164,7 @@ fn every_word_is_accepted() {
     }
     let schemas = Schemas::new(true);
     let mut seen = samples::ollama_open();
-    seen.exposure.tools = samples::mcp_with_a_shell().exposure.tools;
+    seen.exposure.tools = samples::mcp_with_a_shell().exposure.tools.clone();
     let base = record(&seen);
     let cases = [
         ("/source/kind", words(&[SourceKind::Scan, SourceKind::Import, SourceKind::Fleet])),

@@ -92,8 +92,9 @@ pub(super) fn observe(at: usize, host: &Host, look: usize) -> Observation {
             confidence: 0.99,
             evidence: Arc::clone(evidence),
             also: Vec::new(),
-        },
-        exposure: exposure(host, look, listing, second),
+        }
+        .into(),
+        exposure: exposure(host, look, listing, second).into(),
         network: network(host),
         deception: match (listing, host.suspect) {
             (true, _) => Deception::unknown(Why::NotCarried),
@@ -105,7 +106,7 @@ pub(super) fn observe(at: usize, host: &Host, look: usize) -> Observation {
             (false, false) => Deception::from_tells(Vec::new()),
         },
         advisories: Arc::from([]),
-        findings: Vec::new(),
+        findings: Vec::new().into(),
     }
 }
 

@@ -47,12 +47,13 @@ pub(crate) fn observation(address: [u8; 4], seconds: i64, version: &str) -> Obse
             }]
             .into(),
             also: Vec::new(),
-        },
-        exposure,
+        }
+        .into(),
+        exposure: exposure.into(),
         network: Network::unknown(Why::NotAsked),
         deception: Deception::from_tells(Vec::new()),
         advisories: [].into(),
-        findings: Vec::new(),
+        findings: Vec::new().into(),
     }
 }
 
