@@ -62,7 +62,7 @@ pub(crate) fn open_for_questions(args: &LakeDir) -> Result<(tokio::runtime::Runt
 fn open_with(args: &LakeDir, threads: usize) -> Result<(tokio::runtime::Runtime, Lake), Failure> {
     let dir = folder(args)?;
     let runtime = runtime(threads)?;
-    if !dir.exists() {
+    if !vigie_lake::is_in_a_store(&dir) && !dir.exists() {
         return Err(Failure::usage(format!(
             "there is no lake at {} yet; a scan makes one: vigie scan",
             dir.display()

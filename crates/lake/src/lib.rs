@@ -1,4 +1,4 @@
-//! Observations as Delta tables, on a local disk.
+//! Observations as Delta tables, on a local disk or in an object store.
 //!
 //! A lake is a folder with one Delta table per [`Table`]; every column is flat, so that the same SQL runs on every
 //! engine. A value that may be unknown is NULL with its reason in `<column>_why` (and `<column>_detail`); a count of
@@ -14,10 +14,13 @@
 
 mod last;
 mod noted;
+mod place;
 mod read;
 mod record;
 mod rows;
 mod schema;
+#[cfg(feature = "s3")]
+mod store;
 #[cfg(test)]
 mod tests;
 #[cfg(feature = "upkeep")]
@@ -27,7 +30,10 @@ mod write;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableError, ensure_table_uri};
+use deltalake_core::{DeltaTable, DeltaTableError};
+
+use place::Place;
+pub use place::is_in_a_store;
 
 pub use last::{LastLooks, Lineage, Look, Said};
 pub use read::{Filter, HostRow, LakeFile};
@@ -41,6 +47,9 @@ pub enum Error {
     /// The folder holds no lake.
     #[error("no lake in {}: name another folder, or run a scan that writes one", .0.display())]
     NotALake(PathBuf),
+    /// It is in an object store, and this build knows none.
+    #[error("{} is in an object store; this vigie was built for folders: build it with --features s3", .0.display())]
+    NoStore(PathBuf),
     /// A table could not be opened or created.
     #[error("open the table {} of the lake in {}: {source}", .table.name(), .dir.display())]
     Open {
@@ -99,23 +108,23 @@ pub enum Error {
 /// A lake, open for reading and appending. Cheap to share behind an `Arc`.
 #[derive(Debug)]
 pub struct Lake {
-    dir: PathBuf,
+    place: Place,
     writer: tokio::sync::Mutex<write::Writer>,
     noted: std::sync::Mutex<noted::Noted>,
 }
 
 impl Lake {
-    /// Opens a lake that is there.
+    /// Opens a lake that is there: in a folder, or in an object store (`s3://bucket/prefix`; feature `s3`).
     ///
     /// # Errors
     ///
     /// [`Error::NotALake`] if the folder holds none.
     pub async fn open(dir: impl AsRef<Path>) -> Result<Self, Error> {
-        let dir = dir.as_ref();
-        if !Table::ALL.into_iter().any(|table| log_of(dir, table).is_dir()) {
-            return Err(Error::NotALake(dir.to_owned()));
+        let place = Place::at(dir.as_ref())?;
+        if !place.holds_a_lake().await? {
+            return Err(Error::NotALake(place.shown().to_owned()));
         }
-        Ok(Self::over(dir))
+        Ok(Self::over(place))
     }
 
     /// Opens a lake, or a folder that becomes one: each table is made with its first row.
@@ -124,72 +133,34 @@ impl Lake {
     ///
     /// If there is no such folder and it cannot be made.
     pub async fn open_or_create(dir: impl AsRef<Path>) -> Result<Self, Error> {
-        let dir = dir.as_ref();
+        let place = Place::at(dir.as_ref())?;
         // The tables are made when there is something for them.
-        std::fs::create_dir_all(dir).map_err(|source| Error::Disk {
-            path: dir.to_owned(),
-            source,
-        })?;
-        Ok(Self::over(dir))
+        place.make()?;
+        Ok(Self::over(place))
     }
 
-    fn over(dir: &Path) -> Self {
+    fn over(place: Place) -> Self {
         Self {
-            dir: dir.to_owned(),
-            writer: tokio::sync::Mutex::new(write::Writer::over(dir)),
+            writer: tokio::sync::Mutex::new(write::Writer::over(place.clone())),
+            place,
             noted: std::sync::Mutex::default(),
         }
     }
 
-    /// The folder.
+    /// The folder, or the URL of a prefix in an object store (`s3://bucket/prefix`).
     #[must_use]
     pub fn dir(&self) -> &Path {
-        &self.dir
+        self.place.shown()
     }
 
     /// The tables that are there, as they are now.
     async fn tables(&self) -> Result<BTreeMap<Table, DeltaTable>, Error> {
         let mut tables = BTreeMap::new();
         for table in Table::ALL {
-            if let Some(delta) = load(&self.dir, table).await? {
+            if let Some(delta) = self.place.load(table).await? {
                 tables.insert(table, delta);
             }
         }
         Ok(tables)
     }
-}
-
-fn log_of(dir: &Path, table: Table) -> PathBuf {
-    dir.join(table.name()).join("_delta_log")
-}
-
-/// A table with its newest version, or `None` where it was not created yet.
-async fn load(dir: &Path, table: Table) -> Result<Option<DeltaTable>, Error> {
-    if !log_of(dir, table).is_dir() {
-        return Ok(None);
-    }
-    let wrap = |source: DeltaTableError| Error::Open {
-        dir: dir.to_owned(),
-        table,
-        source: Box::new(source),
-    };
-    let mut delta = unloaded(dir, table)?;
-    match delta.load().await {
-        Ok(()) => Ok(Some(delta)),
-        // The folder of the log was made and its first entry not yet: another process is at it, or was killed.
-        Err(DeltaTableError::NotATable(_)) => Ok(None),
-        Err(source) => Err(wrap(source)),
-    }
-}
-
-fn unloaded(dir: &Path, table: Table) -> Result<DeltaTable, Error> {
-    let path = dir.join(table.name());
-    ensure_table_uri(path.to_string_lossy())
-        .and_then(DeltaTableBuilder::from_url)
-        .and_then(DeltaTableBuilder::build)
-        .map_err(|source| Error::Open {
-            dir: dir.to_owned(),
-            table,
-            source: Box::new(source),
-        })
 }

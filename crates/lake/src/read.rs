@@ -274,7 +274,7 @@ impl Lake {
     pub async fn files(&self) -> Result<Vec<LakeFile>, Error> {
         let mut files = Vec::new();
         for (table, delta) in self.tables().await? {
-            let folder = self.dir.join(table.name());
+            let folder = self.dir().join(table.name());
             let counted = files_of(&delta).map_err(|source| wrap_read(table, source))?;
             files.extend(counted.into_iter().map(|file| LakeFile {
                 table,

@@ -14,10 +14,12 @@ use deltalake_core::kernel::Transaction;
 use deltalake_core::kernel::transaction::CommitProperties;
 use deltalake_core::operations::vacuum::VacuumMode;
 use deltalake_core::{DeltaTable, DeltaTableError};
+use futures_util::TryStreamExt as _;
+use object_store::ObjectStoreExt as _;
 use vigie_model::Timestamp;
 
 use crate::write::{APPLICATION, ATTEMPTS, is_conflict, squeezed};
-use crate::{Error, Lake, Table, load};
+use crate::{Error, Lake, Table};
 
 /// Files that are smaller than this are put together, in bytes.
 const TARGET: NonZeroU64 = NonZeroU64::new(128 << 20).expect("not zero");
@@ -66,7 +68,7 @@ impl Lake {
         let mut done = BTreeMap::new();
         for table in Table::ALL {
             for attempt in 1..=ATTEMPTS {
-                let Some(delta) = load(self.dir(), table).await? else { break };
+                let Some(delta) = self.place.load(table).await? else { break };
                 let optimized = delta
                     .optimize()
                     .with_target_size(TARGET)
@@ -140,7 +142,7 @@ impl Lake {
     pub async fn redact(&self) -> Result<u64, Error> {
         let table = Table::Models;
         for attempt in 1..=ATTEMPTS {
-            let Some(delta) = load(self.dir(), table).await? else {
+            let Some(delta) = self.place.load(table).await? else {
                 return Ok(0);
             };
             let nothing = || lit(datafusion::scalar::ScalarValue::Utf8(None));
@@ -172,28 +174,9 @@ impl Lake {
         for (table, delta) in self.tables().await? {
             create_checkpoint(&delta, None).await.map_err(|source| write(table, source))?;
             let newest = delta.version().unwrap_or_default();
-            self.drop_log_before(table, newest)?;
+            drop_log_before(table, &delta, newest).await?;
         }
         Ok(removed)
-    }
-
-    /// Removes the entries of a log that a checkpoint of that version stands for, and older checkpoints.
-    fn drop_log_before(&self, table: Table, version: u64) -> Result<(), Error> {
-        let log = self.dir().join(table.name()).join("_delta_log");
-        let disk = |path: &std::path::Path, source| Error::Disk {
-            path: path.to_owned(),
-            source,
-        };
-        for entry in std::fs::read_dir(&log).map_err(|source| disk(&log, source))? {
-            let path = entry.map_err(|source| disk(&log, source))?.path();
-            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            let of = name.split('.').next().and_then(|number| number.parse::<u64>().ok());
-            // The newest entry itself stays: it says that there is such a version.
-            if of.is_some_and(|of| of < version) {
-                std::fs::remove_file(&path).map_err(|source| disk(&path, source))?;
-            }
-        }
-        Ok(())
     }
 
     async fn take_out(&self, which: Expr) -> Result<Forgotten, Error> {
@@ -276,7 +259,7 @@ impl Lake {
 
     async fn delete(&self, table: Table, which: Expr) -> Result<(), Error> {
         for attempt in 1..=ATTEMPTS {
-            let Some(delta) = load(self.dir(), table).await? else {
+            let Some(delta) = self.place.load(table).await? else {
                 return Ok(());
             };
             let deleted = delta
@@ -307,6 +290,25 @@ impl Lake {
         }
         Ok(Some(context))
     }
+}
+
+/// Removes the entries of a log that a checkpoint of that version stands for, and older checkpoints.
+async fn drop_log_before(table: Table, delta: &DeltaTable, version: u64) -> Result<(), Error> {
+    let store = delta.object_store();
+    let refused = |source: object_store::Error| write(table, DeltaTableError::ObjectStore { source });
+    let log = deltalake_core::Path::from("_delta_log");
+    let entries: Vec<_> = store.list(Some(&log)).try_collect().await.map_err(refused)?;
+    for entry in entries {
+        let of = entry
+            .location
+            .filename()
+            .and_then(|name| name.split('.').next()?.parse::<u64>().ok());
+        // The newest entry itself stays: it says that there is such a version.
+        if of.is_some_and(|of| of < version) {
+            store.delete(&entry.location).await.map_err(refused)?;
+        }
+    }
+    Ok(())
 }
 
 /// An append that races is told, and looks again at what is there.

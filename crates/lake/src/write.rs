@@ -15,12 +15,14 @@ use deltalake_core::parquet::schema::types::ColumnPath;
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::writer::{DeltaWriter as _, RecordBatchWriter};
 use deltalake_core::{DeltaTable, DeltaTableError};
+use object_store::ObjectStoreExt as _;
 use vigie_model::{Observation, Timestamp};
 
+use crate::place::Place;
 use crate::read::{Scanner, files_of, wrap_read};
 use crate::record::{Key, Prepared, Scan};
 use crate::rows::Batch;
-use crate::{Error, Lake, Table, load, unloaded};
+use crate::{Error, Lake, Table};
 
 /// Every commit of vigie names this application, which makes two that race conflict: the second is told and looks
 /// again at what is already there.
@@ -171,15 +173,15 @@ struct Ids {
 /// The tables as this process last saw them.
 #[derive(Debug)]
 pub(crate) struct Writer {
-    dir: PathBuf,
+    place: Place,
     tables: BTreeMap<Table, DeltaTable>,
     ids: HashMap<Table, Ids>,
 }
 
 impl Writer {
-    pub(crate) fn over(dir: &Path) -> Self {
+    pub(crate) fn over(place: Place) -> Self {
         Self {
-            dir: dir.to_owned(),
+            place,
             tables: BTreeMap::new(),
             ids: HashMap::new(),
         }
@@ -189,21 +191,13 @@ impl Writer {
     /// has written to it yet.
     async fn opened(&mut self, table: Table) -> Result<Option<&mut DeltaTable>, Error> {
         if !self.tables.contains_key(&table) {
-            let Some(delta) = load(&self.dir, table).await? else {
+            let Some(delta) = self.place.load(table).await? else {
                 return Ok(None);
             };
-            let delta = grown(delta, table).await.map_err(|source| self.cannot_open(table, source))?;
+            let delta = grown(delta, table).await.map_err(|source| self.place.cannot_open(table, source))?;
             self.tables.insert(table, delta);
         }
         Ok(self.tables.get_mut(&table))
-    }
-
-    fn cannot_open(&self, table: Table, source: DeltaTableError) -> Error {
-        Error::Open {
-            dir: self.dir.clone(),
-            table,
-            source: Box::new(source),
-        }
     }
 
     /// A table with what other writers added to it; `None`: it is not there. What is then found missing is committed on top of
@@ -370,13 +364,13 @@ impl Writer {
             table,
             source: Box::new(source),
         };
-        let folder = self.dir.join(table.name());
+        let folder = self.place.folder(table);
         let Some(delta) = self.tables.get_mut(&table) else {
             return self.try_create(table, batch).await;
         };
         let writer = RecordBatchWriter::for_table(delta).map_err(wrap)?;
         let batch = conformed(&batch, &writer.arrow_schema()).map_err(|source| wrap(DeltaTableError::Arrow { source }))?;
-        let adds = written(table, &folder, writer, batch).await?;
+        let adds = written(table, folder.as_deref(), writer, batch).await?;
 
         // The version is of no use to vigie: what counts is that two commits with one application conflict.
         let next = delta.version().map_or(0, |version| version + 1);
@@ -396,11 +390,11 @@ impl Writer {
         match commit {
             Ok(commit) => {
                 delta.state = Some(commit.snapshot());
-                sync_log(&folder, commit.version()).await?;
+                sync_log(folder.as_deref(), commit.version()).await?;
                 Ok(true)
             }
             Err(error) if is_conflict(&error) => {
-                discard(&folder, &adds);
+                discard(delta, &adds).await;
                 Ok(false)
             }
             Err(error) => Err(wrap(error)),
@@ -413,11 +407,12 @@ impl Writer {
             table,
             source: Box::new(source),
         };
-        let (spec, folder) = (table.spec(), self.dir.join(table.name()));
-        let empty = unloaded(&self.dir, table)?;
+        let (spec, folder) = (table.spec(), self.place.folder(table));
+        let empty = self.place.unloaded(table)?;
+        let spare = empty.clone();
         let partition = spec.partition.map(|column| vec![column.to_owned()]);
         let writer = RecordBatchWriter::try_new(empty.table_url().as_str(), batch.schema(), partition, None).map_err(wrap)?;
-        let adds = written(table, &folder, writer, batch).await?;
+        let adds = written(table, folder.as_deref(), writer, batch).await?;
         let created = empty
             .create()
             .with_table_name(table.name())
@@ -435,20 +430,20 @@ impl Writer {
         let delta = match created {
             Ok(delta) => delta,
             // Another writer made it, or it was made and could not be read back: then the files are its own and stay.
-            Err(error) => match load(&self.dir, table).await? {
+            Err(error) => match self.place.load(table).await? {
                 Some(delta) if holds(table, &delta, &adds)? => delta,
                 Some(_) => {
-                    discard(&folder, &adds);
+                    discard(&spare, &adds).await;
                     return Ok(false);
                 }
                 None => {
-                    discard(&folder, &adds);
-                    return Err(self.cannot_open(table, error));
+                    discard(&spare, &adds).await;
+                    return Err(self.place.cannot_open(table, error));
                 }
             },
         };
         self.tables.insert(table, delta);
-        sync_log(&folder, 0).await?;
+        sync_log(folder.as_deref(), 0).await?;
         Ok(true)
     }
 
@@ -466,7 +461,7 @@ impl Writer {
 }
 
 /// Writes a batch into files of a table that no commit names yet, and makes them durable.
-async fn written(table: Table, folder: &Path, writer: RecordBatchWriter, batch: RecordBatch) -> Result<Vec<Add>, Error> {
+async fn written(table: Table, folder: Option<&Path>, writer: RecordBatchWriter, batch: RecordBatch) -> Result<Vec<Add>, Error> {
     let wrap = |source: DeltaTableError| Error::Write {
         table,
         source: Box::new(source),
@@ -474,6 +469,7 @@ async fn written(table: Table, folder: &Path, writer: RecordBatchWriter, batch: 
     let mut writer = writer.with_writer_properties(properties(table));
     writer.write(batch).await.map_err(wrap)?;
     let adds = writer.flush().await.map_err(wrap)?;
+    let Some(folder) = folder else { return Ok(adds) };
     let mut durable: Vec<PathBuf> = adds.iter().map(|add| folder.join(&add.path)).collect();
     durable.extend(adds.iter().filter_map(|add| Some(folder.join(&add.path).parent()?.to_owned())));
     durable.push(folder.to_owned());
@@ -484,7 +480,8 @@ async fn written(table: Table, folder: &Path, writer: RecordBatchWriter, batch: 
 }
 
 /// Makes an entry of a table's log durable.
-async fn sync_log(folder: &Path, version: u64) -> Result<(), Error> {
+async fn sync_log(folder: Option<&Path>, version: u64) -> Result<(), Error> {
+    let Some(folder) = folder else { return Ok(()) };
     let log = folder.join("_delta_log");
     sync(vec![log.join(format!("{version:020}.json")), log]).await
 }
@@ -590,9 +587,10 @@ pub(crate) fn is_conflict(error: &DeltaTableError) -> bool {
 }
 
 /// Takes away files of a commit that did not happen. If it fails they stay until the next vacuum: no reader sees them.
-fn discard(folder: &Path, adds: &[Add]) {
+async fn discard(delta: &DeltaTable, adds: &[Add]) {
+    let store = delta.object_store();
     for add in adds {
-        drop(std::fs::remove_file(folder.join(&add.path)));
+        drop(store.delete(&deltalake_core::Path::from(add.path.as_str())).await);
     }
 }
 

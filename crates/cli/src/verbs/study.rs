@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
-use vigie_study::document::{cells, comparison, files};
+use vigie_study::document::{cells, comparison, files, known, word};
 use vigie_study::planted::{Figure, hold};
 use vigie_study::published::{Published, compare};
 use vigie_study::{Lang, Limits, Made, Options, Question, Report, Study};
@@ -200,10 +200,7 @@ fn text(report: &Report, lang: Lang) -> String {
     for entry in &report.entries {
         let question = entry.question;
         out.push_str(&format!("{} ({})\n", question.title.get(lang), question.id));
-        out.push_str(&format!(
-            "known of {} {}, unknown of {}\n",
-            entry.all.denominator, question.unit, entry.all.unknown
-        ));
+        out.push_str(&format!("{}\n", known(&entry.all, &question.unit, lang)));
         let cells = cells(&entry.all, lang);
         let head: Vec<&str> = cells.head.iter().map(String::as_str).collect();
         let rows: Vec<Vec<String>> = cells
@@ -213,12 +210,12 @@ fn text(report: &Report, lang: Lang) -> String {
             .map(|row| row.iter().map(|(text, _)| vigie_export::text::clean(text, 60)).collect())
             .collect();
         if rows.is_empty() {
-            out.push_str("nothing to tell\n");
+            out.push_str(&format!("{}\n", word("no rows", lang)));
         } else {
             out.push_str(&vigie_export::table::grid(&head, &rows, super::width()));
         }
         if cells.rows.len() > MAX_ROWS {
-            out.push_str(&format!("{} more rows: --format json or --out DIR\n", cells.rows.len() - MAX_ROWS));
+            out.push_str(&format!("{} {}\n", cells.rows.len() - MAX_ROWS, word("more here", lang)));
         }
         out.push('\n');
     }

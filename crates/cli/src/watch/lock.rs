@@ -13,11 +13,19 @@ pub(crate) struct Lock {
 }
 
 impl Lock {
-    /// Takes the lock of a watch in a lake's folder.
+    /// Takes the lock of a watch in a lake.
     pub(crate) fn take(lake: &Path, watch: &str) -> Result<Self, Failure> {
-        let path = lake.join(format!("watch-{watch}.lock"));
+        let (folder, path) = if vigie_lake::is_in_a_store(lake) {
+            // A store has no locks: at least on this machine there is one.
+            let store = vigie_model::sha256(lake.to_string_lossy().as_bytes());
+            let name = format!("watch-{watch}-{}.lock", store.get(7..19).unwrap_or_default());
+            let folder = crate::lake::data_folder().unwrap_or_else(std::env::temp_dir);
+            (folder.clone(), folder.join(name))
+        } else {
+            (lake.to_owned(), lake.join(format!("watch-{watch}.lock")))
+        };
         let cannot = |error: std::io::Error| Failure::output(format!("cannot lock {}: {error}", path.display()));
-        std::fs::create_dir_all(lake).map_err(cannot)?;
+        std::fs::create_dir_all(folder).map_err(cannot)?;
         let mut file = File::options()
             .create(true)
             .truncate(false)

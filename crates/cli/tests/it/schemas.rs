@@ -8,6 +8,8 @@ pub(crate) struct Published {
     compiled: Schemas,
     diff: SchemaIndex,
     watch: SchemaIndex,
+    #[cfg(feature = "study")]
+    study: SchemaIndex,
 }
 
 impl Published {
@@ -19,6 +21,7 @@ impl Published {
             include_str!("../../../../docs/src/schemas/observation-1.json"),
             include_str!("../../../../docs/src/schemas/diff-1.json"),
             include_str!("../../../../docs/src/schemas/watch-1.json"),
+            include_str!("../../../../docs/src/schemas/study-1.json"),
         ];
         for text in texts {
             let mut schema: Value = serde_json::from_str(text).expect("a schema is JSON");
@@ -33,13 +36,29 @@ impl Published {
                 .unwrap_or_else(|error| panic!("{url}: {error:#}"))
         };
         let (diff, watch) = (compile("urn:vigie:schema:diff-1"), compile("urn:vigie:schema:watch-1"));
-        Self { compiled, diff, watch }
+        #[cfg(feature = "study")]
+        let study = compile("urn:vigie:schema:study-1");
+        Self {
+            compiled,
+            diff,
+            watch,
+            #[cfg(feature = "study")]
+            study,
+        }
     }
 
     #[track_caller]
     pub(crate) fn assert_diff(&self, value: &Value) {
         if let Err(error) = self.compiled.validate(value, self.diff) {
             panic!("{error:#}\n{value:#}");
+        }
+    }
+
+    #[cfg(feature = "study")]
+    #[track_caller]
+    pub(crate) fn assert_study(&self, value: &Value) {
+        if let Err(error) = self.compiled.validate(value, self.study) {
+            panic!("{error:#}");
         }
     }
 

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::fleet::{named, raise};
 use crate::scan::PORT;
+use crate::schemas::Published;
 use crate::{code, stderr, stdout, text, vigie};
 
 fn study(lake: &Path, words: &[&str]) -> Value {
@@ -24,6 +25,8 @@ fn a_scan_is_studied() {
 
     let report = study(&lake, &[]);
     assert_eq!(report["schema"], "vigie.study/1");
+    Published::new().assert_study(&report);
+    Published::new().assert_study(&study(&lake, &["posture", "--compare", "published"]));
     let questions = &report["questions"];
     assert_eq!(questions["totals"]["denominator"], 2);
     assert_eq!(questions["totals"]["rows"][0]["hosts"], 2);

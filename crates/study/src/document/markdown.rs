@@ -76,7 +76,8 @@ pub(super) fn made(report: &Report, lang: Lang) -> String {
 }
 
 /// The denominator and what is unknown of it.
-pub(super) fn known(answer: &Answered, unit: &str, lang: Lang) -> String {
+#[must_use]
+pub fn known(answer: &Answered, unit: &str, lang: Lang) -> String {
     let all = answer.denominator + answer.unknown;
     let share = if all > 0 {
         format!(" ({})", percent(answer.unknown as f64 / all as f64, lang))

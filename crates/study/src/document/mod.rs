@@ -46,8 +46,5 @@ pub fn files(report: &Report, compared: &[Compared], lang: Lang) -> Result<Vec<F
     Ok(files)
 }
 
-/// The answers as text for a terminal: a title, what is counted, and the rows as cells.
-pub use text::{Cells, cells};
-
-/// The published figures beside a lake's as a Markdown table.
-pub use markdown::comparison;
+pub use markdown::{comparison, known};
+pub use text::{Cells, cells, word};

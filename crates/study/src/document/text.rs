@@ -6,7 +6,8 @@ use crate::Lang;
 use crate::study::Answered;
 
 /// A word of the document in that language.
-pub(super) fn word(key: &str, lang: Lang) -> &str {
+#[must_use]
+pub fn word(key: &str, lang: Lang) -> &str {
     let found = WORDS.iter().find(|(name, _, _)| *name == key);
     match (found, lang) {
         (Some((_, en, _)), Lang::En) => en,
@@ -34,6 +35,11 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("without suspects", "without suspects", "sans les suspects"),
     ("no rows", "Nothing to tell.", "Rien à dire."),
     ("more rows", "more rows in the CSV file", "lignes de plus dans le fichier CSV"),
+    (
+        "more here",
+        "more rows: --format json or --out DIR",
+        "lignes de plus : --format json ou --out DIR",
+    ),
     ("unread", "What could not be read", "Ce qui n'a pu être lu"),
     (
         "compared",

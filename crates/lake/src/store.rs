@@ -1,0 +1,56 @@
+//! Object stores that speak S3, for delta-rs.
+
+use std::sync::{Arc, Once};
+
+use deltalake_core::logstore::{
+    DeltaIOStorageBackend, LogStore, LogStoreFactory, ObjectStoreFactory, ObjectStoreRef, StorageConfig, default_logstore,
+    logstore_factories, object_store_factories,
+};
+use deltalake_core::{DeltaResult, DeltaTableError, Path};
+use object_store::aws::{AmazonS3Builder, S3ConditionalPut};
+use url::Url;
+
+/// Makes URLs of such stores known to delta-rs.
+pub(crate) fn register() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        for scheme in ["s3://", "s3a://"] {
+            if let Ok(scheme) = Url::parse(scheme) {
+                object_store_factories().insert(scheme.clone(), Arc::new(S3));
+                logstore_factories().insert(scheme, Arc::new(S3));
+            }
+        }
+    });
+}
+
+/// A store as the environment describes it (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_REGION`, `AWS_ENDPOINT_URL` …). An entry
+/// of a log is put there only if there is none of its number, which the store itself decides: thus two writers lose nothing.
+struct S3;
+
+impl ObjectStoreFactory for S3 {
+    fn parse_url_opts(&self, url: &Url, config: &StorageConfig) -> DeltaResult<(ObjectStoreRef, Path)> {
+        let store = AmazonS3Builder::from_env()
+            .with_url(url.as_str())
+            .with_conditional_put(S3ConditionalPut::ETagMatch)
+            .build()
+            .map_err(|source| DeltaTableError::ObjectStore { source })?;
+        let prefix = Path::from_url_path(url.path()).map_err(|error| DeltaTableError::generic(error.to_string()))?;
+        let store: ObjectStoreRef = match &config.runtime {
+            Some(runtime) => Arc::new(DeltaIOStorageBackend::new(Arc::new(store), runtime.clone())),
+            None => Arc::new(store),
+        };
+        Ok((store, prefix))
+    }
+}
+
+impl LogStoreFactory for S3 {
+    fn with_options(
+        &self,
+        prefixed_store: ObjectStoreRef,
+        root_store: ObjectStoreRef,
+        location: &Url,
+        options: &StorageConfig,
+    ) -> DeltaResult<Arc<dyn LogStore>> {
+        Ok(default_logstore(prefixed_store, root_store, location, options))
+    }
+}

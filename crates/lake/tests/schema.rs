@@ -1,0 +1,143 @@
+//! Schemas only grow: lakes of earlier versions stay readable, and earlier versions find in a new one all that they know.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use deltalake_core::kernel::{DataType, StructField};
+use deltalake_core::{DeltaTable, open_table};
+use vigie_lake::{Filter, Lake, Table};
+use vigie_model::*;
+
+use common::observation;
+
+fn copied(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a folder");
+    for entry in std::fs::read_dir(from).expect("listed") {
+        let entry = entry.expect("an entry");
+        let target = to.join(entry.file_name());
+        if entry.file_type().expect("a type").is_dir() {
+            copied(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).expect("copied");
+        }
+    }
+}
+
+/// The lakes of `tests/lakes`, each with what its writer said it had seen.
+fn earlier() -> Vec<(PathBuf, Vec<Observation>)> {
+    let all = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lakes");
+    let mut lakes = Vec::new();
+    for entry in std::fs::read_dir(all).expect("listed") {
+        let dir = entry.expect("an entry").path();
+        if dir.is_dir() {
+            let text = std::fs::read_to_string(dir.join("observations.jsonl")).expect("its lines");
+            let said = text.lines().map(|line| {
+                let mut one: Observation = serde_json::from_str(line).expect("a record");
+                // Computed anew, not kept.
+                one.advisories = [].into();
+                one.findings = Vec::new().into();
+                one
+            });
+            lakes.push((dir.join("lake"), said.collect()));
+        }
+    }
+    assert!(!lakes.is_empty());
+    lakes
+}
+
+async fn opened(lake: &Path, table: Table) -> Option<DeltaTable> {
+    let folder = lake.join(table.name());
+    let url = deltalake_core::ensure_table_uri(folder.to_string_lossy()).expect("a URL");
+    if folder.join("_delta_log").is_dir() {
+        open_table(url).await.ok()
+    } else {
+        None
+    }
+}
+
+fn columns(table: &DeltaTable) -> Vec<(String, DataType)> {
+    let schema = table.snapshot().expect("loaded").schema();
+    schema
+        .fields()
+        .map(|field| (field.name().clone(), field.data_type().clone()))
+        .collect()
+}
+
+async fn holds(lake: &Lake, said: &[Observation]) {
+    for one in said {
+        let read = lake.history(one.endpoint.address).await.expect("read");
+        assert!(read.contains(one), "{}: {read:?}", one.endpoint.address);
+    }
+}
+
+#[tokio::test]
+async fn a_lake_of_an_earlier_version_is_read_and_goes_on() {
+    for (lake, said) in earlier() {
+        let dir = tempfile::tempdir().expect("a folder");
+        copied(&lake, dir.path());
+        let lake = Lake::open(dir.path()).await.expect("a lake");
+        holds(&lake, &said).await;
+        assert!(lake.scans().await.expect("read").iter().all(|scan| !scan.covers.is_known()));
+
+        // What it holds already it knows again; what is new goes in beside.
+        assert_eq!(lake.append(&said).await.expect("appended").observations, 0);
+        let mut new = observation([192, 0, 2, 7], 5, "0.9.0");
+        new.network.city = Known::Known("Neuss".to_owned());
+        assert_eq!(lake.append(std::slice::from_ref(&new)).await.expect("appended").observations, 1);
+        holds(&lake, &said).await;
+        holds(&lake, &[new]).await;
+        let hosts = lake.hosts(&Filter::default()).await.expect("read");
+        assert_eq!(hosts.len(), said.len() + 1);
+    }
+}
+
+/// A reader asks for columns by name and type. What an earlier version wrote, it also asks for.
+#[tokio::test]
+async fn an_earlier_version_finds_every_column_it_knows() {
+    for (lake, said) in earlier() {
+        let (dir, new) = common::lake().await;
+        // The same said again makes the same tables; its states keep their ids, which both versions look for.
+        new.append(&said).await.expect("appended");
+        let mut compared = 0;
+        for table in Table::ALL {
+            let (Some(old), Some(new)) = (opened(&lake, table).await, opened(dir.path(), table).await) else {
+                continue;
+            };
+            compared += 1;
+            let new: BTreeMap<String, DataType> = columns(&new).into_iter().collect();
+            for (name, kind) in columns(&old) {
+                assert_eq!(new.get(&name), Some(&kind), "{} {name}", table.name());
+            }
+        }
+        assert!(compared >= 4, "{compared} tables");
+    }
+}
+
+/// A table of a later version has columns of which this one knows nothing: it reads past them and leaves them empty.
+#[tokio::test]
+async fn a_lake_of_a_later_version_is_read_and_goes_on() {
+    let (first, second) = (observation([192, 0, 2, 7], 5, "0.9.0"), observation([192, 0, 2, 8], 6, "0.9.1"));
+    let (dir, lake) = common::lake().await;
+    lake.append(std::slice::from_ref(&first)).await.expect("appended");
+    drop(lake);
+    for table in Table::ALL {
+        if let Some(delta) = opened(dir.path(), table).await {
+            let later = [
+                StructField::nullable("colour", DataType::STRING),
+                StructField::nullable("weight", DataType::DOUBLE),
+            ];
+            delta.add_columns().with_fields(later).await.expect("grown");
+        }
+    }
+    let lake = Lake::open(dir.path()).await.expect("a lake");
+    holds(&lake, std::slice::from_ref(&first)).await;
+    lake.append(std::slice::from_ref(&second)).await.expect("appended");
+    holds(&lake, &[first, second]).await;
+    let observations = opened(dir.path(), Table::Observations).await.expect("the table");
+    assert!(
+        columns(&observations).iter().any(|(name, _)| name == "colour"),
+        "what a later version added stays"
+    );
+}

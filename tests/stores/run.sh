@@ -1,0 +1,23 @@
+#!/bin/sh
+# Keeps a lake in object stores that others wrote. See README.md.
+set -eu
+
+root=$(cd "$(dirname "$0")/../.." && pwd)
+here=$root/tests/stores
+work=${VIGIE_STORES_DIR:-$root/target/stores}
+vigie=${VIGIE:-$root/target/debug/vigie}
+
+mkdir -p "$work"
+if [ ! -e "$work/ready" ]; then
+    rm -rf "$work/venv"
+    python3 -m venv "$work/venv"
+    "$work/venv/bin/pip" install --quiet --disable-pip-version-check "moto[server]==5.*" boto3
+    touch "$work/ready"
+fi
+set -- --moto "$work/venv/bin/moto_server"
+# Two minutes of building: where it is asked for.
+if [ -n "${VIGIE_S3S:-}" ]; then
+    [ -x "$work/bin/s3s-fs" ] || cargo install --quiet --root "$work" --features binary s3s-fs
+    set -- "$@" --s3s "$work/bin/s3s-fs"
+fi
+"$work/venv/bin/python" "$here/check.py" --vigie "$vigie" "$@"
