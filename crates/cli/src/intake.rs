@@ -16,7 +16,7 @@ use crate::lake::Writer;
 
 /// Observations that are committed together, for few large commits cost less than many small ones, and the check for duplicates reads a
 /// day's files seldom.
-const BATCH: usize = 100_000;
+const BATCH: usize = 50_000;
 
 /// And of those that share what they say with no other, which take five times the memory.
 const BATCH_ALONE: usize = 20_000;

@@ -131,6 +131,8 @@ impl<R: Read> Records<R> {
     /// Fills a batch with the next records; false: there are none.
     pub fn fill(&mut self, batch: &mut Batch) -> bool {
         batch.clear();
+        // With the record that goes over.
+        batch.bytes.reserve(BATCH + BATCH / 4);
         while !self.over && batch.bytes.len() < BATCH && batch.records.len() < 4_096 {
             let start = batch.bytes.len();
             let Some(framed) = self.frames.next(&mut self.input, &mut batch.bytes, &mut self.head, self.most) else {

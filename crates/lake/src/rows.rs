@@ -25,15 +25,15 @@ enum Builder {
 }
 
 impl Builder {
-    fn new(kind: Kind) -> Self {
+    fn new(kind: Kind, rows: usize) -> Self {
         match kind {
-            Kind::Text => Self::Text(StringBuilder::new()),
-            Kind::Long => Self::Long(Int64Builder::new()),
-            Kind::Int => Self::Int(Int32Builder::new()),
-            Kind::Real => Self::Real(Float64Builder::new()),
-            Kind::Flag => Self::Flag(BooleanBuilder::new()),
-            Kind::Time => Self::Time(TimestampMicrosecondBuilder::new().with_timezone("UTC")),
-            Kind::Day => Self::Day(Date32Builder::new()),
+            Kind::Text => Self::Text(StringBuilder::with_capacity(rows, rows * 8)),
+            Kind::Long => Self::Long(Int64Builder::with_capacity(rows)),
+            Kind::Int => Self::Int(Int32Builder::with_capacity(rows)),
+            Kind::Real => Self::Real(Float64Builder::with_capacity(rows)),
+            Kind::Flag => Self::Flag(BooleanBuilder::with_capacity(rows)),
+            Kind::Time => Self::Time(TimestampMicrosecondBuilder::with_capacity(rows).with_timezone("UTC")),
+            Kind::Day => Self::Day(Date32Builder::with_capacity(rows)),
         }
     }
 
@@ -73,11 +73,12 @@ macro_rules! put {
 }
 
 impl Batch {
-    pub(crate) fn new(table: Table) -> Self {
+    /// With room for some rows.
+    pub(crate) fn new(table: Table, rows: usize) -> Self {
         let spec = table.spec();
         Self {
             spec,
-            builders: spec.columns.iter().map(|(_, kind)| Builder::new(*kind)).collect(),
+            builders: spec.columns.iter().map(|(_, kind)| Builder::new(*kind, rows)).collect(),
             at: 0,
             rows: 0,
             misplaced: None,
@@ -302,12 +303,12 @@ mod tests {
 
     #[test]
     fn a_misplaced_value_is_an_error() {
-        let mut batch = Batch::new(Table::Tools);
+        let mut batch = Batch::new(Table::Tools, 1);
         batch.text(Some("not a number"));
         batch.end_row();
         assert!(batch.finish().is_err());
 
-        let mut short = Batch::new(Table::Tools);
+        let mut short = Batch::new(Table::Tools, 1);
         short.long(Some(1));
         short.end_row();
         assert!(short.finish().is_err());
@@ -315,7 +316,7 @@ mod tests {
 
     #[test]
     fn a_missing_column_reads_as_unknown() {
-        let mut batch = Batch::new(Table::Tools);
+        let mut batch = Batch::new(Table::Tools, 1);
         batch.long(Some(1));
         batch.int(Some(0));
         batch.text(Some("shell"));

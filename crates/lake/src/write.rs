@@ -38,6 +38,9 @@ pub(crate) const ATTEMPTS: u32 = 200;
 /// many others may be stored a second time: readers take the first.
 const REMEMBERED: usize = 1 << 20;
 
+/// Rows that are turned into columns together: few enough for the processor's own memory.
+const ROWS: usize = 8192;
+
 /// What an append did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Committed {
@@ -71,11 +74,7 @@ impl Lake {
         let mut writer = self.writer.lock().await;
         // What is there already must not leave states behind.
         writer.drop_present(&mut prepared).await?;
-        // Neighbours say the same things: sorted, they compress.
-        prepared.sort_by_key(|one| {
-            let endpoint = &one.observation.endpoint;
-            (endpoint.address, endpoint.port, one.seen())
-        });
+        prepared.sort_by_key(|one| one.place);
 
         let states = states_of(&prepared);
         let new = writer.missing(Table::States, &states).await?;
@@ -114,7 +113,8 @@ impl Lake {
         let mut prepared: Vec<Prepared<'b>> = Vec::with_capacity(batch.len());
         for observation in batch {
             // Servers of one kind come in runs that say the same, and comparing is cheaper than hashing.
-            let ids = match prepared.last().and_then(|last| last.ids_of(observation)) {
+            let last = prepared.last().filter(|_| observation.exposure.is_alone());
+            let ids = match last.and_then(|last| last.ids_of(observation)) {
                 Some(ids) => ids,
                 None => noted.ids(observation)?,
             };
@@ -136,10 +136,10 @@ impl Lake {
     pub async fn record_scan(&self, scan: &Scan, now: Timestamp) -> Result<(), Error> {
         let mut writer = self.writer.lock().await;
         for attempt in 1..=ATTEMPTS {
-            let mut batch = Batch::new(Table::Scans);
+            let mut batch = Batch::new(Table::Scans, 1);
             scan.put(&mut batch, now);
             let Some(batch) = built(Table::Scans, batch)? else { break };
-            if writer.try_commit(Table::Scans, batch).await? {
+            if writer.try_commit(Table::Scans, &[batch]).await? {
                 return Ok(());
             }
             writer.wait_turn(Table::Scans, attempt).await?;
@@ -273,7 +273,7 @@ impl Writer {
     pub(crate) async fn put_back(&mut self, table: Table, rows: &RecordBatch) -> Result<(), Error> {
         for attempt in 1..=ATTEMPTS {
             self.refreshed(table).await?;
-            if self.try_commit(table, rows.clone()).await? {
+            if self.try_commit(table, std::slice::from_ref(rows)).await? {
                 return Ok(());
             }
             self.wait_turn(table, attempt).await?;
@@ -285,14 +285,18 @@ impl Writer {
     pub(crate) async fn put_contents(&mut self, table: Table, wanted: &[(i64, &Prepared<'_>)], put: Put) -> Result<usize, Error> {
         for attempt in 1..=ATTEMPTS {
             let missing = self.missing(table, wanted).await?;
-            let mut batch = Batch::new(table);
-            for (_, one) in &missing {
-                put(one, &mut batch);
+            let mut batches = Vec::new();
+            for some in missing.chunks(ROWS) {
+                let mut batch = Batch::new(table, some.len());
+                for (_, one) in some {
+                    put(one, &mut batch);
+                }
+                batches.extend(built(table, batch)?);
             }
-            let Some(batch) = built(table, batch)? else {
+            if batches.is_empty() {
                 return Ok(0);
-            };
-            if self.try_commit(table, batch).await? {
+            }
+            if self.try_commit(table, &batches).await? {
                 return Ok(missing.len());
             }
             self.wait_turn(table, attempt).await?;
@@ -306,14 +310,20 @@ impl Writer {
             if attempt > 1 {
                 self.drop_present(prepared).await?;
             }
-            let mut batch = Batch::new(table);
-            for one in prepared.iter() {
-                one.put_observation(&mut batch);
+            let mut batches = Vec::new();
+            for day in prepared.chunk_by(|one, next| one.place.0 == next.place.0) {
+                for some in day.chunks(ROWS) {
+                    let mut batch = Batch::new(table, some.len());
+                    for one in some {
+                        one.put_observation(&mut batch);
+                    }
+                    batches.extend(built(table, batch)?);
+                }
             }
-            let Some(batch) = built(table, batch)? else {
+            if batches.is_empty() {
                 return Ok(0);
-            };
-            if self.try_commit(table, batch).await? {
+            }
+            if self.try_commit(table, &batches).await? {
                 return Ok(prepared.len());
             }
             self.wait_turn(table, attempt).await?;
@@ -359,18 +369,23 @@ impl Writer {
     }
 
     /// Writes files and commits them on top of the version that was last seen; `false` if another writer was first.
-    async fn try_commit(&mut self, table: Table, batch: RecordBatch) -> Result<bool, Error> {
+    async fn try_commit(&mut self, table: Table, batches: &[RecordBatch]) -> Result<bool, Error> {
         let wrap = |source: DeltaTableError| Error::Write {
             table,
             source: Box::new(source),
         };
         let folder = self.place.folder(table);
         let Some(delta) = self.tables.get_mut(&table) else {
-            return self.try_create(table, batch).await;
+            return self.try_create(table, batches).await;
         };
         let writer = RecordBatchWriter::for_table(delta).map_err(wrap)?;
-        let batch = conformed(&batch, &writer.arrow_schema()).map_err(|source| wrap(DeltaTableError::Arrow { source }))?;
-        let adds = written(table, folder.as_deref(), writer, batch).await?;
+        let schema = writer.arrow_schema();
+        let batches: Vec<RecordBatch> = batches
+            .iter()
+            .map(|batch| conformed(batch, &schema))
+            .collect::<Result<_, _>>()
+            .map_err(|source| wrap(DeltaTableError::Arrow { source }))?;
+        let adds = written(table, folder.as_deref(), writer, &batches).await?;
 
         // The version is of no use to vigie: what counts is that two commits with one application conflict.
         let next = delta.version().map_or(0, |version| version + 1);
@@ -402,7 +417,7 @@ impl Writer {
     }
 
     /// Makes a table with its first rows, in one commit; `false` if another writer made it first.
-    async fn try_create(&mut self, table: Table, batch: RecordBatch) -> Result<bool, Error> {
+    async fn try_create(&mut self, table: Table, batches: &[RecordBatch]) -> Result<bool, Error> {
         let wrap = |source: DeltaTableError| Error::Write {
             table,
             source: Box::new(source),
@@ -411,8 +426,9 @@ impl Writer {
         let empty = self.place.unloaded(table)?;
         let spare = empty.clone();
         let partition = spec.partition.map(|column| vec![column.to_owned()]);
-        let writer = RecordBatchWriter::try_new(empty.table_url().as_str(), batch.schema(), partition, None).map_err(wrap)?;
-        let adds = written(table, folder.as_deref(), writer, batch).await?;
+        let schema = SchemaRef::clone(&spec.schema);
+        let writer = RecordBatchWriter::try_new(empty.table_url().as_str(), schema, partition, None).map_err(wrap)?;
+        let adds = written(table, folder.as_deref(), writer, batches).await?;
         let created = empty
             .create()
             .with_table_name(table.name())
@@ -461,13 +477,15 @@ impl Writer {
 }
 
 /// Writes a batch into files of a table that no commit names yet, and makes them durable.
-async fn written(table: Table, folder: Option<&Path>, writer: RecordBatchWriter, batch: RecordBatch) -> Result<Vec<Add>, Error> {
+async fn written(table: Table, folder: Option<&Path>, writer: RecordBatchWriter, batches: &[RecordBatch]) -> Result<Vec<Add>, Error> {
     let wrap = |source: DeltaTableError| Error::Write {
         table,
         source: Box::new(source),
     };
     let mut writer = writer.with_writer_properties(properties(table));
-    writer.write(batch).await.map_err(wrap)?;
+    for batch in batches {
+        writer.write(batch.clone()).await.map_err(wrap)?;
+    }
     let adds = writer.flush().await.map_err(wrap)?;
     let Some(folder) = folder else { return Ok(adds) };
     let mut durable: Vec<PathBuf> = adds.iter().map(|add| folder.join(&add.path)).collect();
