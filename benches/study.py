@@ -2,9 +2,12 @@
 """The study at the published study's own size, beside DuckDB on the same files in the same run.
 
   benches/study.py --vigie target/release/vigie [--scale 1] [--lake DIR]
+  benches/study.py --vigie target/release/vigie --plot FILE.svg [--lake DIR]
 
 Writes the population (unless the lake is there), puts its files together, makes the document, and then gives DuckDB the same SQL:
 the tables of the prelude, then each question. Needs the Python package duckdb.
+
+With `--plot` it makes the document over 1, 10 and 100 per cent of the population and draws what that costs. Needs matplotlib.
 """
 
 import argparse
@@ -66,6 +69,36 @@ def beside_duckdb(vigie, lake, report, runs):
     return prelude, rows
 
 
+def plotted(vigie, whole, runs, folder, file):
+    """Seconds and memory of the document as the lake grows, on scales of powers of ten."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    # The same figures give the same file.
+    matplotlib.rcParams["svg.hashsalt"] = "vigie"
+    from matplotlib import pyplot
+
+    points = []
+    for scale in ["0.01", "0.1", "1"]:
+        lake = whole if whole and scale == "1" else f"{folder}/lake-{scale}"
+        if not Path(lake).exists():
+            run([vigie, "population", "--quiet", "--scale", scale, "--lake", lake])
+            run([vigie, "lake", "compact", "--lake", lake])
+        best = min(run([vigie, "study", "--quiet", "--lake", lake, "--out", f"{folder}/out-{scale}"]) for _ in range(runs))
+        report = json.loads(Path(f"{folder}/out-{scale}/study.json").read_text())
+        points.append((report["questions"]["totals"]["rows"][0]["observations"], *best))
+        print("{} observations: {:.2f} s, {:.2f} s of CPU, peak {:.0f} MiB".format(*points[-1]))
+    figure, (time_axis, memory_axis) = pyplot.subplots(1, 2, figsize=(8, 3), layout="constrained")
+    seen = [point[0] for point in points]
+    time_axis.loglog(seen, [point[1] for point in points], "o-", label="elapsed")
+    time_axis.loglog(seen, [point[2] for point in points], "s--", label="of CPU")
+    time_axis.set(xlabel="observations", ylabel="seconds", title="All questions and the document")
+    time_axis.legend()
+    memory_axis.loglog(seen, [point[3] for point in points], "o-", base=10)
+    memory_axis.set(xlabel="observations", ylabel="MiB", title="Peak memory")
+    figure.savefig(file, metadata={"Date": None})
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--vigie", default="target/release/vigie")
@@ -73,7 +106,12 @@ def main():
     parser.add_argument("--lake", help="a lake that was written already")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--duckdb", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--plot", metavar="FILE.svg")
     arguments = parser.parse_args()
+    if arguments.plot:
+        with tempfile.TemporaryDirectory() as folder:
+            plotted(arguments.vigie, arguments.lake, arguments.runs, folder, arguments.plot)
+        return 0
     with tempfile.TemporaryDirectory() as folder:
         lake, truth = arguments.lake or f"{folder}/lake", f"{folder}/truth.json"
         if not Path(lake).exists():

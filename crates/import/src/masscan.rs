@@ -1,6 +1,7 @@
 //! masscan: `-oJ` and `-oX` here, `-oL` and `-oG` beside. It says that a port answered a SYN; with `--banners` also the first bytes
 //! of what it says, in a record of their own.
 
+use chrono::TimeDelta;
 use serde::Deserialize;
 use vigie_model::{Known, Timestamp};
 
@@ -145,6 +146,18 @@ fn of_xml(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
     Ok(())
 }
 
+/// How many microseconds after the second that masscan says a record stands. It writes an open port and each banner of it as records of
+/// their own, often of one second; a lake takes two of one instant for the same. The port itself is first, and a banner has its place by
+/// its protocol, so that the same file gives the same instants again.
+fn place(banner: Option<&str>) -> TimeDelta {
+    let Some(protocol) = banner else { return TimeDelta::zero() };
+    // FNV-1a, for names have no order of their own.
+    let hash = protocol
+        .bytes()
+        .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    TimeDelta::microseconds(i64::from(hash % 999_983) + 1)
+}
+
 /// Takes a port.
 pub(crate) fn take(seen: Seen, out: &mut Out<'_>) -> Result<(), String> {
     let address = address(seen.address.as_deref())?;
@@ -158,7 +171,9 @@ pub(crate) fn take(seen: Seen, out: &mut Out<'_>) -> Result<(), String> {
         return Ok(());
     }
     let carries = if seen.banner.is_some() { Carries::Replies } else { Carries::Port };
-    let mut sight = Sight::at(address, port, seen.at, carries);
+    let at = seen.at.or(out.parser.options.seen);
+    let at = at.map(|at| at + place(seen.banner.as_ref().map(|(protocol, _)| protocol.as_str())));
+    let mut sight = Sight::at(address, port, at, carries);
     sight.version = seen.version;
     if let Some((protocol, bytes)) = seen.banner {
         let reply = match protocol.as_str() {
@@ -173,7 +188,7 @@ pub(crate) fn take(seen: Seen, out: &mut Out<'_>) -> Result<(), String> {
             sight.tls = Known::Known(true);
         }
         if let Some(reply) = reply {
-            sight.exchanges.push(http::get("/", reply, seen.at.unwrap_or_default()));
+            sight.exchanges.push(http::get("/", reply, at.unwrap_or_default()));
         }
     }
     out.sight(sight);

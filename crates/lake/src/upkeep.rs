@@ -16,7 +16,7 @@ use deltalake_core::operations::vacuum::VacuumMode;
 use deltalake_core::{DeltaTable, DeltaTableError};
 use futures_util::TryStreamExt as _;
 use object_store::ObjectStoreExt as _;
-use vigie_model::Timestamp;
+use vigie_model::{Timestamp, Why};
 
 use crate::write::{APPLICATION, ATTEMPTS, is_conflict, squeezed};
 use crate::{Error, Lake, Table};
@@ -113,14 +113,56 @@ impl Lake {
         Ok(removed)
     }
 
-    /// Takes out every observation of an address, and what only those pointed to. It is gone from the tables at once, from the files
+    /// Takes out every observation of an address, what only those pointed to, and where a scan's plan names it. It is gone from the tables at once, from the files
     /// and the logs after [`Self::purge`].
     ///
     /// # Errors
     ///
     /// If a table cannot be read or written; what was taken out until then stays out, and it can be called again.
     pub async fn forget(&self, address: IpAddr) -> Result<Forgotten, Error> {
-        self.take_out(col("address").eq(lit(address.to_string()))).await
+        let done = self.take_out(col("address").eq(lit(address.to_string()))).await?;
+        self.redact_scans(&address.to_string()).await?;
+        Ok(done)
+    }
+
+    /// Takes what a scan set out to look at, and what it missed, out of the scans that name an address there. A longer address that begins
+    /// with it is taken for it: what is lost is that nothing can be said to be gone by these scans.
+    async fn redact_scans(&self, address: &str) -> Result<(), Error> {
+        let table = Table::Scans;
+        // Neither sign that LIKE reads stands in an address.
+        let names = |column: &str| col(column).like(lit(format!("%{address}%")));
+        for attempt in 1..=ATTEMPTS {
+            let Some(delta) = self.place.load(table).await? else {
+                return Ok(());
+            };
+            let schema = delta.snapshot().map_err(|source| write(table, source))?.schema();
+            // A lake of an earlier version has neither.
+            let columns: Vec<&str> = ["covers", "missed"]
+                .into_iter()
+                .filter(|name| schema.field(name).is_some())
+                .collect();
+            let Some(named) = columns.iter().map(|column| names(column)).reduce(Expr::or) else {
+                return Ok(());
+            };
+            let nothing = || lit(datafusion::scalar::ScalarValue::Utf8(None));
+            let mut update = delta
+                .update()
+                .with_predicate(named)
+                .with_writer_properties(squeezed(table))
+                .with_commit_properties(as_an_append());
+            for column in columns {
+                update = update
+                    .with_update(column, nothing())
+                    .with_update(format!("{column}_why"), lit(Why::Redacted.code()))
+                    .with_update(format!("{column}_detail"), nothing());
+            }
+            match update.await {
+                Ok(_) => return Ok(()),
+                Err(error) if is_conflict(&error) && attempt < ATTEMPTS => {}
+                Err(source) => return Err(write(table, source)),
+            }
+        }
+        Err(Error::Busy { table, attempts: ATTEMPTS })
     }
 
     /// Takes out every observation seen before an instant, and what only those pointed to.

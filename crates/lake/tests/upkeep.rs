@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::TimeDelta;
-use vigie_lake::{Filter, Lake, Table};
+use vigie_lake::{Filter, Lake, Scan, Table};
 use vigie_model::*;
 
 use common::{at, lake, observation};
@@ -26,6 +26,30 @@ fn every_file(dir: &Path) -> Vec<(String, Vec<u8>)> {
         }
     }
     all
+}
+
+fn plan(id: &str, covers: &str) -> Scan {
+    Scan {
+        id: id.to_owned(),
+        vigie: "0.1.0".to_owned(),
+        seed: 1,
+        scope: Known::unknown(Why::NotAsked),
+        catalog: "sha256:00".to_owned(),
+        advisories: Known::unknown(Why::NotAsked),
+        vantage: "loopback".to_owned(),
+        targets: "sha256:01".to_owned(),
+        ports: "11434".to_owned(),
+        shard: None,
+        started: at(0),
+        finished: None,
+        planned: None,
+        swept: None,
+        open: None,
+        observed: None,
+        covers: Known::Known(covers.to_owned()),
+        missed: Known::Known(Vec::new()),
+        watch: None,
+    }
 }
 
 fn holds(bytes: &[u8], text: &str) -> bool {
@@ -138,6 +162,12 @@ async fn what_is_forgotten_is_gone_from_the_files_too() {
     ];
     lake.append(&gone).await.expect("appended");
     lake.append(&others).await.expect("appended");
+    for (id, covers) in [
+        ("names-it", "11434 at 192.0.2.0/25 host.example@192.0.2.77"),
+        ("names-another", "11434 at 192.0.2.0/24"),
+    ] {
+        lake.record_scan(&plan(id, covers), at(0)).await.expect("kept");
+    }
     let before = (whole(&lake, "192.0.2.1").await, whole(&lake, "192.0.2.200").await);
 
     let done = lake.forget("192.0.2.77".parse().expect("an address")).await.expect("forgotten");
@@ -145,6 +175,12 @@ async fn what_is_forgotten_is_gone_from_the_files_too() {
     assert!(whole(&lake, "192.0.2.77").await.is_empty());
     let done = lake.forget("192.0.2.77".parse().expect("an address")).await.expect("forgotten");
     assert_eq!(done.observations, 0, "twice is as good as once");
+
+    for scan in lake.scans().await.expect("read") {
+        let forgotten = scan.id == "names-it";
+        assert_eq!(scan.covers.why(), forgotten.then_some(Why::Redacted), "{}", scan.id);
+        assert_eq!(scan.missed.why(), forgotten.then_some(Why::Redacted), "{}", scan.id);
+    }
 
     lake.purge().await.expect("purged");
     for (path, bytes) in every_file(lake.dir()) {

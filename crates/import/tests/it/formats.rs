@@ -1,7 +1,7 @@
 //! Each format's files say what stands in them.
 
 use vigie_import::{CLAIM_CONFIDENCE, Format, Importer};
-use vigie_model::{Activity, EvidenceWeight, Known, Posture, SourceKind};
+use vigie_model::{Activity, EvidenceWeight, Known, Posture, SourceKind, Timestamp};
 
 use crate::{at, data, good, import, import_with, options, product, whole_address};
 
@@ -271,6 +271,34 @@ fn zgrab2_replies() {
     let mut refused = Importer::new(&bytes[..], None, options()).expect("it reads");
     assert!(refused.next().is_none());
     assert_eq!(refused.passed_over().not_open, 1);
+}
+
+#[test]
+fn masscan_of_one_second_is_kept_apart() {
+    let record = |service: &str| {
+        format!(r#"{{"ip": "192.0.2.7", "timestamp": "1795345791", "ports": [{{"port": 11434, "proto": "tcp", {service}}}]}}"#)
+    };
+    let banner = |name: &str| record(&format!(r#""service": {{"name": "{name}", "banner": "x"}}"#));
+    let lines = [
+        record(r#""status": "open""#),
+        banner("http"),
+        banner("title"),
+        banner("http.server"),
+    ]
+    .join(",\n");
+    let file = format!("[\n{lines}\n]\n");
+    let read = || -> Vec<Timestamp> {
+        let items = import_with(file.as_bytes(), Some(Format::Masscan), options());
+        items.into_iter().map(|item| item.expect("an observation").seen).collect()
+    };
+    let seen = read();
+    assert_eq!(seen.len(), 4);
+    assert_eq!(seen[0], at("2026-11-22T11:09:51Z"), "the port itself is at its second");
+    for (number, one) in seen.iter().enumerate() {
+        assert_eq!(one.timestamp(), 1_795_345_791);
+        assert!(!seen[..number].contains(one), "{seen:?}");
+    }
+    assert_eq!(seen, read(), "the same file gives the same");
 }
 
 #[test]
