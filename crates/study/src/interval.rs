@@ -23,7 +23,10 @@ fn score(p: f64, n: f64) -> Interval {
     let z2 = Z * Z;
     let middle = (p + z2 / (2.0 * n)) / (1.0 + z2 / n);
     let half = Z / (1.0 + z2 / n) * (p * (1.0 - p) / n + z2 / (4.0 * n * n)).sqrt();
-    ((middle - half).max(0.0), (middle + half).min(1.0))
+    // None and all are bounds themselves, whatever rounding leaves of them.
+    let low = if p > 0.0 { (middle - half).max(0.0) } else { 0.0 };
+    let high = if p < 1.0 { (middle + half).min(1.0) } else { 1.0 };
+    (low, high)
 }
 
 /// What is needed of a ratio of two sums over hosts: of y, of which x is the whole.
@@ -107,6 +110,11 @@ mod tests {
             let (l, h) = wilson(part, whole).expect("an interval");
             near(l, low, 0.00006);
             near(h, high, 0.00006);
+        }
+        for whole in 1..2_000 {
+            let whole = f64::from(whole);
+            assert_eq!(wilson(whole, whole).expect("an interval").1, 1.0, "{whole}");
+            assert_eq!(wilson(0.0, whole).expect("an interval").0, 0.0, "{whole}");
         }
         assert_eq!(wilson(0.0, 0.0), None);
         assert_eq!(wilson(3.0, 2.0), None);
