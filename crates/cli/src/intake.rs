@@ -152,8 +152,8 @@ struct Committer {
 
 impl Committer {
     fn new(mut writer: Writer) -> Self {
-        // One is written and one waits: more would only fill memory.
-        let (batches, to_write) = sync_channel::<Vec<Observation>>(1);
+        // One is written while the next is filled: more would only fill memory.
+        let (batches, to_write) = sync_channel::<Vec<Observation>>(0);
         let (say, results) = channel();
         let thread = std::thread::spawn(move || {
             for batch in to_write {

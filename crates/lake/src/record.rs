@@ -196,8 +196,12 @@ impl<'a> Prepared<'a> {
         batch.slim(&identity.product, text);
         batch.slim(&identity.version, text);
         batch.real(Some(identity.confidence));
-        batch.slim(&exposure.posture, put_word);
-        batch.slim(&exposure.activity, put_word);
+        batch.slim(&exposure.posture, |batch, posture| {
+            batch.text(posture.map(|posture| posture.word()))
+        });
+        batch.slim(&exposure.activity, |batch, activity| {
+            batch.text(activity.map(|activity| activity.word()))
+        });
         batch.slim(&exposure.capabilities, put_list);
         batch.slim(&exposure.models, put_length);
         batch.slim(&exposure.tools, put_length);

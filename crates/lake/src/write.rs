@@ -10,7 +10,7 @@ use deltalake_core::arrow::datatypes::SchemaRef;
 use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties, TransactionError};
 use deltalake_core::kernel::{Action, Add, Transaction};
 use deltalake_core::parquet::basic::{Compression, Encoding, ZstdLevel};
-use deltalake_core::parquet::file::properties::WriterProperties;
+use deltalake_core::parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use deltalake_core::parquet::schema::types::ColumnPath;
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::writer::{DeltaWriter as _, RecordBatchWriter};
@@ -563,18 +563,18 @@ fn conformed(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, del
     RecordBatch::try_new(SchemaRef::clone(schema), columns)
 }
 
-/// What is appended is squeezed a little: it is read back soon, and put together with more.
+/// What is appended is squeezed a little, and not described page by page: it is read back soon, and put together with more.
 fn properties(table: Table) -> WriterProperties {
-    with_level(table, 1)
+    with_level(table, 1).set_statistics_enabled(EnabledStatistics::Chunk).build()
 }
 
 /// What was put together stays.
 #[cfg(feature = "upkeep")]
 pub(crate) fn squeezed(table: Table) -> WriterProperties {
-    with_level(table, 12)
+    with_level(table, 12).build()
 }
 
-fn with_level(table: Table, level: i32) -> WriterProperties {
+fn with_level(table: Table, level: i32) -> WriterPropertiesBuilder {
     let level = ZstdLevel::try_new(level).unwrap_or_default();
     let mut properties = WriterProperties::builder().set_compression(Compression::ZSTD(level));
     if table == Table::Observations {
@@ -589,7 +589,7 @@ fn with_level(table: Table, level: i32) -> WriterProperties {
             .set_column_dictionary_enabled(ColumnPath::from("address"), false)
             .set_column_encoding(ColumnPath::from("address"), Encoding::DELTA_BYTE_ARRAY);
     }
-    properties.build()
+    properties
 }
 
 pub(crate) fn is_conflict(error: &DeltaTableError) -> bool {

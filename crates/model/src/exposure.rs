@@ -55,6 +55,17 @@ pub enum Activity {
     Dormant,
 }
 
+impl Activity {
+    /// The word in JSON and in the tables.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Dormant => "dormant",
+        }
+    }
+}
+
 /// What a model can do, in the field's words: `completion`, `tools`, `insert`, `vision`, `embedding`, `thinking`,
 /// `image`, `audio`, `rerank`. Other words are kept as the server says them, in lower case.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -163,6 +163,12 @@ mod tests {
         for kind in [SourceKind::Scan, SourceKind::Import, SourceKind::Fleet] {
             assert_eq!(serde_json::to_string(&kind).expect("a word"), format!("\"{}\"", kind.word()));
         }
+        for activity in [crate::Activity::Active, crate::Activity::Dormant] {
+            assert_eq!(
+                serde_json::to_string(&activity).expect("a word"),
+                format!("\"{}\"", activity.word())
+            );
+        }
         let transport = crate::Transport::Tcp;
         assert_eq!(
             serde_json::to_string(&transport).expect("a word"),
