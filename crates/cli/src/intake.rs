@@ -21,6 +21,9 @@ const BATCH: usize = 50_000;
 /// And of those that share what they say with no other, which take five times the memory.
 const BATCH_ALONE: usize = 20_000;
 
+/// Who holds what is said for the first time: the observation, and the importer's memory.
+const FIRST: usize = 2;
+
 /// What was taken, and what was not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
@@ -84,7 +87,7 @@ impl Intake {
         for item in parsed.items {
             match item {
                 Ok(observation) => {
-                    self.alone += usize::from(observation.exposure.is_alone());
+                    self.alone += usize::from(observation.exposure.holders() <= FIRST);
                     self.waiting.push(observation);
                 }
                 Err(bad) => {
