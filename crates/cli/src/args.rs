@@ -100,7 +100,7 @@ pub(crate) enum Verb {
 /// The lake's folder.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct LakeDir {
-    /// The lake's folder [default: vigie/lake in the user's data folder].
+    /// The lake's folder, or s3://bucket/prefix in a build with the feature s3 [default: vigie/lake in the user's data folder].
     #[arg(long, value_name = "DIR", env = "VIGIE_LAKE", global = true)]
     pub(crate) lake: Option<PathBuf>,
 }

@@ -7,7 +7,7 @@ use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableError, ensure_tabl
 use crate::{Error, Table};
 
 /// Schemes of object stores that speak S3.
-const STORES: [&str; 2] = ["s3://", "s3a://"];
+pub(crate) const STORES: [&str; 2] = ["s3://", "s3a://"];
 
 /// Whether a lake's place is an object store's URL.
 #[must_use]

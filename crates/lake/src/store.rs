@@ -14,7 +14,7 @@ use url::Url;
 pub(crate) fn register() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        for scheme in ["s3://", "s3a://"] {
+        for scheme in crate::place::STORES {
             if let Ok(scheme) = Url::parse(scheme) {
                 object_store_factories().insert(scheme.clone(), Arc::new(S3));
                 logstore_factories().insert(scheme, Arc::new(S3));

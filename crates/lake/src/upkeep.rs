@@ -113,7 +113,8 @@ impl Lake {
         Ok(removed)
     }
 
-    /// Takes out every observation of an address, what only those pointed to, and where a scan's plan names it. It is gone from the tables at once, from the files
+    /// Takes out every observation of an address, what only those pointed to, and the plans of scans that name it. It is gone from the
+    /// tables at once, from the files
     /// and the logs after [`Self::purge`].
     ///
     /// # Errors

@@ -4,7 +4,7 @@
 const Z: f64 = 1.959_963_984_540_054;
 
 /// Hosts of the whole that are lent to a share's own in telling how much it varies. Of 2 to 8, tried over a thousand samples of the
-/// simulated population, the least with which shares that rest on under ten hosts hold in 92 of 100 samples.
+/// simulated population outside the project, the least with which shares that rest on under ten hosts hold in 92 of 100 samples.
 const LENT: f64 = 3.0;
 
 /// Lower and upper bound.
