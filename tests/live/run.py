@@ -127,9 +127,13 @@ class Environment:
         return [program for program in wanted if not shutil.which(program)]
 
     def make(self, log):
+        # What an earlier try left is worth nothing, and a link may lead nowhere.
+        if self.folder.is_symlink():
+            self.folder.unlink()
+        elif self.folder.exists():
+            shutil.rmtree(self.folder)
         if self.kind == "python":
-            if not (self.folder / "bin" / "python").exists():
-                log.run([python(), "-m", "venv", str(self.folder)])
+            log.run([python(), "-m", "venv", str(self.folder)])
             pip = [str(self.folder / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "install"]
             # The lock names every package, so nothing is resolved.
             log.run([*pip, "--no-deps", "--requirement", str(HERE / "locks" / f"{self.name}.txt")])
