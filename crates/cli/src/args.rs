@@ -490,6 +490,13 @@ pub(crate) struct StudyArgs {
     /// The catalogue's folder [default: the embedded one].
     #[arg(long, value_name = "DIR")]
     pub(crate) catalog: Option<PathBuf>,
+    /// Let a Ballista cluster answer; its scheduler is here, and every executor reads the lake under the same path or URL.
+    #[arg(long, value_name = "HOST:PORT", conflicts_with = "coverage", help_heading = "Cluster")]
+    pub engine: Option<String>,
+    /// Where the cluster keeps what it makes until the study ends: a folder that all its machines share, or s3://BUCKET/PREFIX
+    /// [default: the lake].
+    #[arg(long, value_name = "DIR", requires = "engine", help_heading = "Cluster")]
+    pub scratch: Option<PathBuf>,
     /// The memory that the questions may use, in MiB; what needs more goes to temporary files.
     #[arg(long, value_name = "MIB", default_value_t = 1536, value_parser = clap::value_parser!(u64).range(64..).map(|mib| mib as usize))]
     pub(crate) memory: usize,

@@ -46,6 +46,14 @@ impl Failure {
         }
     }
 
+    #[cfg(feature = "cluster")]
+    pub(crate) fn interrupted(message: impl fmt::Display) -> Self {
+        Self {
+            code: exit::INTERRUPTED,
+            message: message.to_string(),
+        }
+    }
+
     /// Whether what was asked is wrong, and not what it was asked of.
     #[cfg(feature = "watch")]
     pub(crate) fn is_usage(&self) -> bool {

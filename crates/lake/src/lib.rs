@@ -33,7 +33,7 @@ use std::path::{Path, PathBuf};
 use deltalake_core::{DeltaTable, DeltaTableError};
 
 use place::Place;
-pub use place::is_in_a_store;
+pub use place::{SCRATCH, below, is_in_a_store, remove, store_of};
 
 pub use last::{LastLooks, Lineage, Look, Said};
 pub use read::{Filter, HostRow, LakeFile};
@@ -50,6 +50,9 @@ pub enum Error {
     /// It is in an object store, and this build knows none.
     #[error("{} is in an object store; this vigie was built for folders: build it with --features s3", .0.display())]
     NoStore(PathBuf),
+    /// The store cannot be used.
+    #[error("the object store {}: {}", .0.display(), .1)]
+    Store(PathBuf, String),
     /// A table could not be opened or created.
     #[error("open the table {} of the lake in {}: {source}", .table.name(), .dir.display())]
     Open {

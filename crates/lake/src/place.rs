@@ -1,8 +1,11 @@
 //! Where a lake is: in a folder, or under a prefix of an object store.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableError, ensure_table_uri};
+use futures_util::StreamExt as _;
+use object_store::{ObjectStore, ObjectStoreExt as _};
 
 use crate::{Error, Table};
 
@@ -15,6 +18,73 @@ pub fn is_in_a_store(place: &Path) -> bool {
     place
         .to_str()
         .is_some_and(|text| STORES.iter().any(|scheme| text.starts_with(scheme)))
+}
+
+/// The object store that an URL names; `None` for a folder.
+///
+/// # Errors
+///
+/// [`Error::NoStore`] where this vigie was built without stores; [`Error::Store`] where the environment does not describe it.
+pub fn store_of(place: &Path) -> Result<Option<Arc<dyn ObjectStore>>, Error> {
+    if !is_in_a_store(place) {
+        return Ok(None);
+    }
+    #[cfg(not(feature = "s3"))]
+    return Err(Error::NoStore(place.to_owned()));
+    #[cfg(feature = "s3")]
+    {
+        let wrap = |why: String| Error::Store(place.to_owned(), why);
+        let url = url::Url::parse(&place.to_string_lossy()).map_err(|error| wrap(error.to_string()))?;
+        let store = crate::store::open(&url).map_err(|error| wrap(error.to_string()))?;
+        Ok(Some(Arc::new(store)))
+    }
+}
+
+/// What a cluster makes for a study, below a lake or another place; whoever made it removes it.
+pub const SCRATCH: &str = "_scratch";
+
+/// Removes a folder, or every object below an URL. That there is none is well.
+///
+/// # Errors
+///
+/// [`Error::Disk`] or [`Error::Store`] if something stays.
+pub async fn remove(place: &Path) -> Result<(), Error> {
+    let Some(store) = store_of(place)? else {
+        return match std::fs::remove_dir_all(place) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(Error::Disk {
+                path: place.to_owned(),
+                source,
+            }),
+            _ => Ok(()),
+        };
+    };
+    let wrap = |error: object_store::Error| Error::Store(place.to_owned(), error.to_string());
+    let below = prefix(place)?;
+    let mut objects = store.list(Some(&below));
+    while let Some(object) = objects.next().await {
+        store.delete(&object.map_err(wrap)?.location).await.map_err(wrap)?;
+    }
+    Ok(())
+}
+
+/// Something below a folder or an URL.
+#[must_use]
+pub fn below(place: &Path, name: &str) -> PathBuf {
+    if is_in_a_store(place) {
+        PathBuf::from(format!("{}/{name}", place.to_string_lossy().trim_end_matches('/')))
+    } else {
+        place.join(name)
+    }
+}
+
+/// What stands behind the bucket in an URL.
+fn prefix(place: &Path) -> Result<object_store::path::Path, Error> {
+    let text = place.to_string_lossy();
+    let behind = text
+        .split_once("://")
+        .and_then(|(_, rest)| rest.split_once('/'))
+        .map_or("", |(_, behind)| behind);
+    object_store::path::Path::parse(behind.trim_end_matches('/')).map_err(|error| Error::Store(place.to_owned(), error.to_string()))
 }
 
 /// A folder, or the URL of a prefix.
@@ -53,13 +123,15 @@ impl Place {
         (!self.is_store).then(|| self.shown.join(table.name()))
     }
 
+    /// Something below it.
+    #[cfg(feature = "upkeep")]
+    pub(crate) fn below(&self, name: &str) -> PathBuf {
+        below(&self.shown, name)
+    }
+
     /// A table that nobody has read yet, whether it is there or not.
     pub(crate) fn unloaded(&self, table: Table) -> Result<DeltaTable, Error> {
-        let uri = if self.is_store {
-            format!("{}/{}", self.shown.to_string_lossy().trim_end_matches('/'), table.name())
-        } else {
-            self.shown.join(table.name()).to_string_lossy().into_owned()
-        };
+        let uri = below(&self.shown, table.name()).to_string_lossy().into_owned();
         ensure_table_uri(uri)
             .and_then(DeltaTableBuilder::from_url)
             .and_then(DeltaTableBuilder::build)

@@ -7,7 +7,7 @@ use deltalake_core::logstore::{
     logstore_factories, object_store_factories,
 };
 use deltalake_core::{DeltaResult, DeltaTableError, Path};
-use object_store::aws::{AmazonS3Builder, S3ConditionalPut};
+use object_store::aws::{AmazonS3, AmazonS3Builder, S3ConditionalPut};
 use url::Url;
 
 /// Makes URLs of such stores known to delta-rs.
@@ -27,13 +27,16 @@ pub(crate) fn register() {
 /// of a log is put there only if there is none of its number, which the store itself decides: thus two writers lose nothing.
 struct S3;
 
+pub(crate) fn open(url: &Url) -> object_store::Result<AmazonS3> {
+    AmazonS3Builder::from_env()
+        .with_url(url.as_str())
+        .with_conditional_put(S3ConditionalPut::ETagMatch)
+        .build()
+}
+
 impl ObjectStoreFactory for S3 {
     fn parse_url_opts(&self, url: &Url, config: &StorageConfig) -> DeltaResult<(ObjectStoreRef, Path)> {
-        let store = AmazonS3Builder::from_env()
-            .with_url(url.as_str())
-            .with_conditional_put(S3ConditionalPut::ETagMatch)
-            .build()
-            .map_err(|source| DeltaTableError::ObjectStore { source })?;
+        let store = open(url).map_err(|source| DeltaTableError::ObjectStore { source })?;
         let prefix = Path::from_url_path(url.path()).map_err(|error| DeltaTableError::generic(error.to_string()))?;
         let store: ObjectStoreRef = match &config.runtime {
             Some(runtime) => Arc::new(DeltaIOStorageBackend::new(Arc::new(store), runtime.clone())),

@@ -219,6 +219,8 @@ impl Lake {
             let newest = delta.version().unwrap_or_default();
             drop_log_before(table, &delta, newest).await?;
         }
+        // A study on a cluster that was killed left copies there.
+        crate::remove(&self.place.below(crate::SCRATCH)).await?;
         Ok(removed)
     }
 

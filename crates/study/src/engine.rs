@@ -2,19 +2,20 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{AsArray as _, Int64Array};
-use datafusion::arrow::datatypes::{DataType, Int64Type, SchemaRef};
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::MemTable;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use datafusion::execution::session_state::SessionStateBuilder;
-use datafusion::logical_expr::{ColumnarValue, Expr, LogicalPlan, ScalarUDF, Volatility, create_udf};
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext, cast, lit};
 use datafusion::scalar::ScalarValue;
 use vigie_lake::{Lake, Table};
 
+use crate::bits::bit_count;
+use crate::keep::Keep;
 use crate::{Answer, Error};
 
 /// What a question may use.
@@ -39,6 +40,7 @@ impl Default for Limits {
 #[derive(Clone)]
 pub struct Engine {
     context: SessionContext,
+    keep: Keep,
 }
 
 impl std::fmt::Debug for Engine {
@@ -54,20 +56,7 @@ impl Engine {
     ///
     /// If the lake cannot be read.
     pub async fn open(lake: &Lake, limits: Limits) -> Result<Self, Error> {
-        let config = SessionConfig::new()
-            .with_target_partitions(limits.threads)
-            .with_information_schema(true)
-            .set_bool("datafusion.execution.parquet.pushdown_filters", true);
-        let pool = TrackConsumersPool::new(FairSpillPool::new(limits.memory), std::num::NonZeroUsize::MIN);
-        let runtime = RuntimeEnvBuilder::new()
-            .with_memory_pool(Arc::new(pool))
-            .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(DiskManagerMode::OsTmpDirectory))
-            .build_arc()?;
-        let state = SessionStateBuilder::new()
-            .with_config(config)
-            .with_runtime_env(runtime)
-            .with_default_features()
-            .build();
+        let state = limited(limits)?;
         let context = SessionContext::new_with_state(state);
         context.register_udf(bit_count());
         let mut written = lake.providers(&context.state()).await?;
@@ -84,7 +73,27 @@ impl Engine {
                 }
             }
         }
-        Ok(Self { context })
+        Ok(Self {
+            context,
+            keep: Keep::Memory,
+        })
+    }
+
+    /// Opens the tables of a lake as they are now for a cluster, which reads their files itself. Gives a line for each file that cannot
+    /// be read.
+    ///
+    /// # Errors
+    ///
+    /// If the lake cannot be read, or is in a folder that has no absolute path.
+    #[cfg(feature = "cluster")]
+    pub async fn on(cluster: &crate::Cluster, lake: &Lake, limits: Limits) -> Result<(Self, Vec<String>), Error> {
+        let context = cluster.session(limited(limits)?)?;
+        let engine = Self {
+            context,
+            keep: Keep::Cluster(cluster.clone()),
+        };
+        let unreadable = engine.read_files(lake, crate::files::Which::All).await?;
+        Ok((engine, unreadable))
     }
 
     /// Answers a question in SQL. Statements that change something are refused.
@@ -107,10 +116,9 @@ impl Engine {
         Ok(Answer::new(frame.execute_stream().await?))
     }
 
-    /// Another session with the same limits and no tables.
-    #[must_use]
-    pub(crate) fn bare(&self) -> SessionContext {
-        beside(&self.context)
+    /// Where the tables are kept that are made from the lake's.
+    pub(crate) fn keep(&self) -> &Keep {
+        &self.keep
     }
 
     /// DataFusion's own context, for what SQL alone does not do.
@@ -118,6 +126,24 @@ impl Engine {
     pub fn context(&self) -> &SessionContext {
         &self.context
     }
+}
+
+/// What a session may use.
+fn limited(limits: Limits) -> Result<SessionState, Error> {
+    let config = SessionConfig::new()
+        .with_target_partitions(limits.threads)
+        .with_information_schema(true)
+        .set_bool("datafusion.execution.parquet.pushdown_filters", true);
+    let pool = TrackConsumersPool::new(FairSpillPool::new(limits.memory), std::num::NonZeroUsize::MIN);
+    let runtime = RuntimeEnvBuilder::new()
+        .with_memory_pool(Arc::new(pool))
+        .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(DiskManagerMode::OsTmpDirectory))
+        .build_arc()?;
+    Ok(SessionStateBuilder::new()
+        .with_config(config)
+        .with_runtime_env(runtime)
+        .with_default_features()
+        .build())
 }
 
 /// A table with the columns that its writer did not know yet, as NULL, and in the order of today.
@@ -148,38 +174,4 @@ pub(crate) fn grown(
         )
         .collect();
     Ok(context.read_table(provider)?.select(columns)?.into_view())
-}
-
-/// A session with the limits of another and no tables.
-pub(crate) fn beside(context: &SessionContext) -> SessionContext {
-    let state = SessionStateBuilder::new()
-        .with_config(context.copied_config())
-        .with_runtime_env(context.runtime_env())
-        .with_default_features()
-        .build();
-    let beside = SessionContext::new_with_state(state);
-    beside.register_udf(bit_count());
-    beside
-}
-
-/// How many bits of a number are set: other engines have it under this name, DataFusion does not.
-fn bit_count() -> ScalarUDF {
-    create_udf(
-        "bit_count",
-        vec![DataType::Int64],
-        DataType::Int64,
-        Volatility::Immutable,
-        Arc::new(|arguments: &[ColumnarValue]| {
-            let arrays = ColumnarValue::values_to_arrays(arguments)?;
-            let counted: Int64Array = match arrays.first() {
-                Some(array) => array
-                    .as_primitive::<Int64Type>()
-                    .iter()
-                    .map(|bits| bits.map(|bits| i64::from(bits.count_ones())))
-                    .collect(),
-                None => Int64Array::new_null(0),
-            };
-            Ok(ColumnarValue::Array(Arc::new(counted)))
-        }),
-    )
 }

@@ -7,10 +7,15 @@
 //! come with their [`interval`].
 
 mod answer;
+mod bits;
+#[cfg(feature = "cluster")]
+mod cluster;
 pub mod coverage;
 pub mod document;
 mod engine;
+mod files;
 pub mod interval;
+mod keep;
 mod options;
 pub mod planted;
 pub mod prelude;
@@ -20,9 +25,10 @@ mod report;
 mod rows;
 mod statistics;
 mod study;
-mod unreadable;
 
 pub use answer::{Answer, Form, cells};
+#[cfg(feature = "cluster")]
+pub use cluster::Cluster;
 pub use engine::{Engine, Limits};
 pub use options::Options;
 pub use question::{Chart, Lang, Question, Share, Text};
@@ -41,6 +47,12 @@ pub enum Error {
     /// DataFusion could not answer.
     #[error("{0}")]
     Query(String),
+    /// The cluster could not answer.
+    #[error("the Ballista cluster at {0}: {1}")]
+    Cluster(String, String),
+    /// The folder that a cluster shares could not be made or written.
+    #[error("{}, where the cluster keeps what it makes: {}; name another place that all its machines share with --scratch", .0.display(), .1)]
+    Scratch(std::path::PathBuf, String),
     /// The statement would change something.
     #[error("{0}: a question reads; the lake is changed by vigie's own verbs")]
     NotAQuestion(String),

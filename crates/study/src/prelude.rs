@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{Int64Array, RecordBatch, StringArray};
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
-use datafusion::datasource::MemTable;
 use datafusion::prelude::SessionContext;
 use include_dir::{Dir, include_dir};
 
+use crate::keep::Keep;
 use crate::statistics::Longs;
 use crate::{Engine, Error, Options};
 
@@ -52,6 +52,8 @@ pub(crate) struct Prelude {
     pub(crate) without_suspects: Option<SessionContext>,
     /// Days from 1970 of the first and the last day seen.
     pub(crate) window: (i64, i64),
+    /// Where they are kept, and who answers.
+    pub(crate) keep: Keep,
     /// What is missing from the lake, and so from the answers.
     pub(crate) unread: Vec<String>,
 }
@@ -60,6 +62,7 @@ impl Prelude {
     /// Makes them. `told` hears the name of each table before it is made.
     pub(crate) async fn make(engine: &Engine, options: &Options, told: &mut dyn FnMut(&str)) -> Result<Self, Error> {
         let context = engine.context().clone();
+        let keep = engine.keep().clone();
         for step in steps(options) {
             told(&step.table);
             if step.table == "sightings" {
@@ -68,15 +71,11 @@ impl Prelude {
                 context.register_table(step.table.as_str(), view)?;
                 continue;
             }
-            keep(&context, &context, &step.table, &step.sql).await?;
+            keep.made(&context, &context, &step.table, &step.sql).await?;
         }
-        let window = context
-            .sql(
-                "SELECT min(first_day) AS first_day, max(last_day) AS last_day, count(CASE WHEN suspect THEN 1 END) AS suspects FROM hosts",
-            )
-            .await?
-            .collect()
-            .await?;
+        let sql =
+            "SELECT min(first_day) AS first_day, max(last_day) AS last_day, count(CASE WHEN suspect THEN 1 END) AS suspects FROM hosts";
+        let window = keep.collect(&context, sql).await?;
         let one = |name: &str| -> Result<Option<i64>, Error> {
             match window.first() {
                 Some(batch) if batch.num_rows() > 0 => Ok(Longs::of(batch, name)?.get(0)),
@@ -84,15 +83,16 @@ impl Prelude {
             }
         };
         let days = (one("first_day")?.unwrap_or(0), one("last_day")?.unwrap_or(0));
-        context.register_table("months", Arc::new(months(days)?))?;
+        keep.put(&context, "months", &months(days)?).await?;
         let without_suspects = if one("suspects")?.unwrap_or(0) > 0 {
             told("without suspects");
-            Some(some_hosts(&context, engine.bare(), "h.suspect IS NOT TRUE").await?)
+            Some(some_hosts(&keep, &context, "h.suspect IS NOT TRUE").await?)
         } else {
             None
         };
-        let unread = unread(&context).await?;
+        let unread = unread(&keep, &context).await?;
         Ok(Self {
+            keep,
             unread,
             all: context,
             without_suspects,
@@ -102,10 +102,10 @@ impl Prelude {
 }
 
 /// Observations whose state the lake does not hold: they are counted, and what they said is unknown.
-async fn unread(context: &SessionContext) -> Result<Vec<String>, Error> {
+async fn unread(keep: &Keep, context: &SessionContext) -> Result<Vec<String>, Error> {
     let sql = "SELECT count(*) AS looks, CAST(sum(l.observations) AS BIGINT) AS observations \
                FROM looks AS l LEFT JOIN said AS s ON s.state = l.state WHERE s.state IS NULL";
-    let batches = context.sql(sql).await?.collect().await?;
+    let batches = keep.collect(context, sql).await?;
     let Some(batch) = batches.iter().find(|batch| batch.num_rows() > 0) else {
         return Ok(Vec::new());
     };
@@ -118,13 +118,14 @@ async fn unread(context: &SessionContext) -> Result<Vec<String>, Error> {
 }
 
 /// The tables with some of the hosts only, in another session.
-pub(crate) async fn some_hosts(from: &SessionContext, to: SessionContext, which: &str) -> Result<SessionContext, Error> {
+pub(crate) async fn some_hosts(keep: &Keep, from: &SessionContext, which: &str) -> Result<SessionContext, Error> {
+    let to = keep.session(from)?;
     for table in OF_HOSTS {
         let sql = match table {
             "hosts" => format!("SELECT h.* FROM hosts AS h WHERE {which}"),
             table => format!("SELECT t.* FROM {table} AS t JOIN hosts AS h ON h.host = t.host WHERE {which}"),
         };
-        keep(from, &to, table, &sql).await?;
+        keep.made(from, &to, table, &sql).await?;
     }
     for table in SHARED {
         to.register_table(table, from.table_provider(table).await?)?;
@@ -132,19 +133,8 @@ pub(crate) async fn some_hosts(from: &SessionContext, to: SessionContext, which:
     Ok(to)
 }
 
-/// Answers in one session and keeps the rows as a table of another.
-async fn keep(from: &SessionContext, to: &SessionContext, table: &str, sql: &str) -> Result<(), Error> {
-    let frame = from.sql(sql).await?;
-    let schema = Arc::new(frame.schema().as_arrow().clone());
-    let parts = frame.collect_partitioned().await?;
-    // What the plan promises never to be NULL is not promised by rows of another session.
-    let schema = parts.iter().flatten().next().map_or(schema, RecordBatch::schema);
-    to.register_table(table, Arc::new(MemTable::try_new(schema, parts)?))?;
-    Ok(())
-}
-
 /// A row per calendar month and block of days of a window: the bits of the block that lie in the month.
-fn months((first, last): (i64, i64)) -> Result<MemTable, Error> {
+fn months((first, last): (i64, i64)) -> Result<RecordBatch, Error> {
     const BLOCK: i64 = crate::statistics::BLOCK;
     let mut rows: Vec<(String, i64, i64)> = Vec::new();
     // A window of more than a thousand years is a clock gone wrong, and is drawn without months.
@@ -164,14 +154,13 @@ fn months((first, last): (i64, i64)) -> Result<MemTable, Error> {
         Field::new("block", DataType::Int64, true),
         Field::new("mask", DataType::Int64, true),
     ]));
-    let batch = RecordBatch::try_new(
-        Arc::clone(&schema),
+    RecordBatch::try_new(
+        schema,
         vec![
             Arc::new(rows.iter().map(|(month, _, _)| Some(month.as_str())).collect::<StringArray>()),
             Arc::new(rows.iter().map(|(_, block, _)| *block).collect::<Int64Array>()),
             Arc::new(rows.iter().map(|(_, _, mask)| *mask).collect::<Int64Array>()),
         ],
     )
-    .map_err(|error| Error::Query(error.to_string()))?;
-    Ok(MemTable::try_new(schema, vec![vec![batch]])?)
+    .map_err(|error| Error::Query(error.to_string()))
 }

@@ -8,7 +8,6 @@ use serde_json::Value;
 use vigie_assess::Knowledge;
 use vigie_lake::Lake;
 
-use crate::engine::beside;
 use crate::interval::{Sums, wilson};
 use crate::prelude::{Prelude, some_hosts};
 use crate::question::{Question, Share, Text};
@@ -73,7 +72,36 @@ impl<'a> Study<'a> {
         let engine = Engine::open(lake, limits).await?;
         told("files");
         let unreadable = engine.pass_over_unreadable(lake).await?;
-        let mut prelude = Prelude::make(&engine, &options, told).await?;
+        Self::over(&engine, unreadable, knowledge, options, told).await
+    }
+
+    /// The same of a lake that a cluster reads and a cluster answers.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Self::open`], and a cluster that fails.
+    #[cfg(feature = "cluster")]
+    pub async fn on(
+        cluster: &crate::Cluster,
+        lake: &Lake,
+        knowledge: &'a Knowledge,
+        options: Options,
+        limits: Limits,
+        told: &mut dyn FnMut(&str),
+    ) -> Result<Self, Error> {
+        told("files");
+        let (engine, unreadable) = Engine::on(cluster, lake, limits).await?;
+        Self::over(&engine, unreadable, knowledge, options, told).await
+    }
+
+    async fn over(
+        engine: &Engine,
+        unreadable: Vec<String>,
+        knowledge: &'a Knowledge,
+        options: Options,
+        told: &mut dyn FnMut(&str),
+    ) -> Result<Self, Error> {
+        let mut prelude = Prelude::make(engine, &options, told).await?;
         prelude.unread.splice(0..0, unreadable);
         Ok(Self {
             knowledge,
@@ -101,7 +129,7 @@ impl<'a> Study<'a> {
     /// If they cannot be counted.
     pub async fn hosts(&self) -> Result<(i64, i64), Error> {
         let sql = "SELECT count(*) AS hosts, count(CASE WHEN suspect THEN 1 END) AS suspects FROM hosts";
-        let batches = self.prelude.all.sql(sql).await?.collect().await?;
+        let batches = self.prelude.keep.collect(&self.prelude.all, sql).await?;
         match batches.iter().find(|batch| batch.num_rows() > 0) {
             Some(batch) => Ok((
                 Longs::of(batch, "hosts")?.get(0).unwrap_or(0),
@@ -134,12 +162,14 @@ impl<'a> Study<'a> {
             RecordBatch::try_from_iter([("number", Arc::new(drawn) as ArrayRef)]).map_err(|error| Error::Query(error.to_string()))?;
         let from = &self.prelude.all;
         from.deregister_table("drawn")?;
-        from.register_batch("drawn", batch)?;
-        let all = some_hosts(from, beside(from), "h.host IN (SELECT number FROM drawn)").await?;
+        let keep = self.prelude.keep.clone();
+        keep.put(from, "drawn", &batch).await?;
+        let all = some_hosts(&keep, from, "h.host IN (SELECT number FROM drawn)").await?;
         Ok(Self {
             knowledge: self.knowledge,
             options: self.options.clone(),
             prelude: Prelude {
+                keep,
                 all,
                 without_suspects: None,
                 window: self.prelude.window,
@@ -178,7 +208,7 @@ impl<'a> Study<'a> {
         question: &Question,
         sql: &(String, String),
     ) -> Result<Answered, Error> {
-        let whole = context.sql(&sql.0).await?.collect().await?;
+        let whole = self.prelude.keep.collect(context, &sql.0).await?;
         let count = |name: &str| -> Result<i64, Error> {
             match whole.iter().find(|batch| batch.num_rows() > 0) {
                 Some(batch) => Ok(Longs::of(batch, name)?.get(0).unwrap_or(0)),
@@ -186,7 +216,7 @@ impl<'a> Study<'a> {
             }
         };
         let (denominator, unknown) = (count("denominator")?, count("unknown")?);
-        let batches = context.sql(&sql.1).await?.collect().await?;
+        let batches = self.prelude.keep.collect(context, &sql.1).await?;
         let mut rows = match &question.statistic {
             None => Rows::read(&batches)?,
             Some(name) => {

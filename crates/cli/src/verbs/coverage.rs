@@ -1,6 +1,5 @@
 //! `vigie study --coverage N`: how often the intervals hold what they say.
 
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use indicatif::ProgressBar;
@@ -19,7 +18,13 @@ const BOUNDS: std::ops::RangeInclusive<f64> = 0.92..=0.98;
 /// Questions without intervals, and those with a row for each of thousands of names.
 const LEFT_OUT: [&str; 4] = ["models", "standard-prompts", "systemic-risk", "advisories"];
 
-pub(crate) fn run(args: &StudyArgs, study: &Study<'_>, runtime: &tokio::runtime::Runtime, samples: u32) -> Done {
+pub(crate) fn run(
+    args: &StudyArgs,
+    study: &Study<'_>,
+    runtime: &tokio::runtime::Runtime,
+    samples: u32,
+    out: &mut impl std::io::Write,
+) -> Done {
     let questions: Vec<&'static Question> = Question::all()
         .iter()
         .filter(|question| args.questions.is_empty() || args.questions.contains(&question.id))
@@ -39,7 +44,6 @@ pub(crate) fn run(args: &StudyArgs, study: &Study<'_>, runtime: &tokio::runtime:
     bar.finish_and_clear();
     let within = covered.iter().filter(|one| BOUNDS.contains(&one.coverage())).count();
     let mean = covered.iter().map(Covered::coverage).sum::<f64>() / covered.len().max(1) as f64;
-    let mut out = anstream::stdout().lock();
     if args.format == TableOrJson::Json {
         let rows: Vec<_> = covered
             .iter()

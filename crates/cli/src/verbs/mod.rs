@@ -10,6 +10,8 @@ pub(crate) mod demo;
 pub(crate) mod diff;
 #[cfg(feature = "watch")]
 pub(crate) mod discover;
+#[cfg(feature = "study")]
+mod engine;
 #[cfg(feature = "demo")]
 pub(crate) mod fleet;
 pub(crate) mod generate;

@@ -1,6 +1,5 @@
 //! `vigie study`: the questions, their answers, and the document.
 
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -10,6 +9,7 @@ use vigie_study::planted::{Figure, hold};
 use vigie_study::published::{Published, compare};
 use vigie_study::{Lang, Limits, Made, Options, Question, Report, Study};
 
+use super::engine::Engine;
 use crate::args::{LangArg, StudyArgs, TableOrJson};
 use crate::failure::{Done, Failure, read, write_whole, written};
 
@@ -28,19 +28,33 @@ pub(crate) fn run(args: &StudyArgs) -> Done {
     let planted = args.planted.as_deref().map(planted).transpose()?;
     let questions = chosen(args)?;
     let bench = Bench::open(args)?;
+    let answered = answer(args, &bench, &mut out, planted.as_deref(), &questions, lang);
+    // Whatever came of it, nothing stays where a cluster put it.
+    let cleared = bench.engine.clear(&bench.runtime);
+    answered.and_then(|code| cleared.map(|()| code))
+}
+
+/// Asks, and shows or writes what was answered.
+fn answer(
+    args: &StudyArgs,
+    bench: &Bench,
+    out: &mut impl std::io::Write,
+    planted: Option<&[Figure]>,
+    questions: &[&'static Question],
+    lang: Lang,
+) -> Done {
     let study = bench.study(args)?;
     if let Some(samples) = args.coverage {
         bench.bar.finish_and_clear();
-        drop(out);
-        return super::coverage::run(args, &study, &bench.runtime, samples);
+        return super::coverage::run(args, &study, &bench.runtime, samples, out);
     }
-    let report = bench.report(&study, &questions)?;
+    let report = bench.report(&study, questions)?;
     bench.bar.finish_and_clear();
     let compared = match args.compare {
         None => Vec::new(),
-        Some(_) => compare(&report, lang, &|figure| find_planted(planted.as_ref()?, figure)),
+        Some(_) => compare(&report, lang, &|figure| find_planted(planted?, figure)),
     };
-    if let Some(figures) = &planted {
+    if let Some(figures) = planted {
         tell_planted(figures, &report);
     }
     for line in &report.unread {
@@ -118,6 +132,7 @@ struct Bench {
     knowledge: vigie_assess::Knowledge,
     runtime: tokio::runtime::Runtime,
     lake: vigie_lake::Lake,
+    engine: Engine,
     bar: ProgressBar,
 }
 
@@ -132,6 +147,7 @@ impl Bench {
             }
         }
         let (runtime, lake) = crate::lake::open_for_questions(&args.lake)?;
+        let engine = Engine::chosen(args, &runtime, &lake)?;
         let bar = if args.quiet {
             ProgressBar::hidden()
         } else {
@@ -145,6 +161,7 @@ impl Bench {
             knowledge,
             runtime,
             lake,
+            engine,
             bar,
         })
     }
@@ -166,9 +183,8 @@ impl Bench {
             ..Limits::default()
         };
         let told = &mut |table: &str| self.bar.set_message(format!("reading the lake: {table}"));
-        self.runtime
-            .block_on(Study::open(&self.lake, &self.knowledge, options, limits, told))
-            .map_err(|error| self.failed(&error))
+        let opened = self.engine.open(&self.lake, &self.knowledge, options, limits, told);
+        self.engine.wait(&self.runtime, opened, |error| self.failed(error))
     }
 
     fn report(&self, study: &Study<'_>, questions: &[&'static Question]) -> Result<Report, Failure> {
@@ -184,9 +200,8 @@ impl Bench {
             nth += 1;
             self.bar.set_message(format!("question {nth} of {}: {id}", questions.len()));
         };
-        self.runtime
-            .block_on(Report::make(study, questions, made, told))
-            .map_err(|error| self.failed(&error))
+        let answered = Report::make(study, questions, made, told);
+        self.engine.wait(&self.runtime, answered, |error| self.failed(error))
     }
 
     fn failed(&self, error: &vigie_study::Error) -> Failure {

@@ -1,0 +1,89 @@
+//! Where a study's questions are answered: on this machine, or by a cluster.
+
+use tokio::runtime::Runtime;
+use vigie_assess::Knowledge;
+use vigie_lake::Lake;
+use vigie_study::{Error, Limits, Options, Study};
+
+use crate::args::StudyArgs;
+use crate::failure::Failure;
+
+/// Who answers.
+pub(crate) enum Engine {
+    /// This machine.
+    Here,
+    /// A Ballista cluster.
+    #[cfg(feature = "cluster")]
+    Cluster(vigie_study::Cluster),
+}
+
+impl Engine {
+    /// As `--engine` says.
+    #[cfg(not(feature = "cluster"))]
+    pub(crate) fn chosen(args: &StudyArgs, _: &Runtime, _: &Lake) -> Result<Self, Failure> {
+        match args.engine {
+            None => Ok(Self::Here),
+            Some(_) => Err(Failure::usage(
+                "this vigie was built without clusters: build it with --features cluster",
+            )),
+        }
+    }
+
+    /// As `--engine` says.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn chosen(args: &StudyArgs, runtime: &Runtime, lake: &Lake) -> Result<Self, Failure> {
+        let Some(at) = &args.engine else { return Ok(Self::Here) };
+        let port = at.rsplit_once(':').map(|(_, port)| port.parse::<u16>());
+        if !matches!(port, Some(Ok(_))) {
+            return Err(Failure::usage(format!("--engine {at}: not HOST:PORT, as in 127.0.0.1:50050")));
+        }
+        runtime
+            .block_on(vigie_study::Cluster::connect(at, lake, args.scratch.as_deref()))
+            .map(Self::Cluster)
+            .map_err(Failure::output)
+    }
+
+    /// Opens the lake and makes what the questions share.
+    pub(crate) async fn open<'a>(
+        &self,
+        lake: &Lake,
+        knowledge: &'a Knowledge,
+        options: Options,
+        limits: Limits,
+        told: &mut dyn FnMut(&str),
+    ) -> Result<Study<'a>, Error> {
+        match self {
+            Self::Here => Study::open(lake, knowledge, options, limits, told).await,
+            #[cfg(feature = "cluster")]
+            Self::Cluster(cluster) => Study::on(cluster, lake, knowledge, options, limits, told).await,
+        }
+    }
+
+    /// Waits for an answer. What a cluster made is on a disk, so that an interrupt must come back to the caller, who removes it.
+    pub(crate) fn wait<T>(
+        &self,
+        runtime: &Runtime,
+        work: impl Future<Output = Result<T, Error>>,
+        failed: impl Fn(&Error) -> Failure,
+    ) -> Result<T, Failure> {
+        match self {
+            Self::Here => runtime.block_on(work).map_err(|error| failed(&error)),
+            #[cfg(feature = "cluster")]
+            Self::Cluster(_) => runtime.block_on(async {
+                tokio::select! {
+                    done = work => done.map_err(|error| failed(&error)),
+                    _ = tokio::signal::ctrl_c() => Err(Failure::interrupted("interrupted; what the cluster had made is removed")),
+                }
+            }),
+        }
+    }
+
+    /// Removes what was made for the study outside this machine's memory.
+    pub(crate) fn clear(&self, _runtime: &Runtime) -> Result<(), Failure> {
+        match self {
+            Self::Here => Ok(()),
+            #[cfg(feature = "cluster")]
+            Self::Cluster(cluster) => _runtime.block_on(cluster.clear()).map_err(Failure::output),
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Tables read from lists of their files, without delta-rs: for a cluster, and past files that cannot be read. Those are listed and passed
+//! over, so that one bad disk block does not keep a whole study from being made.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef};
+use datafusion::catalog::TableProvider;
+use datafusion::datasource::file_format::parquet::ParquetFormat;
+use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
+use datafusion::parquet::file::reader::{FileReader as _, SerializedFileReader};
+use datafusion::prelude::{SessionContext, cast, col, ident};
+use vigie_lake::{Lake, Table};
+
+use crate::{Engine, Error};
+
+/// Which tables are to be read from their files.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Which {
+    /// Those with a file that cannot be read.
+    Broken,
+    /// Every one.
+    #[cfg(feature = "cluster")]
+    All,
+}
+
+impl Engine {
+    /// Looks at the end of every file, where Parquet says what is in it; tables with a file that is missing or cut short are read without
+    /// it. Gives a line for each.
+    ///
+    /// # Errors
+    ///
+    /// If the lake cannot be listed.
+    pub async fn pass_over_unreadable(&self, lake: &Lake) -> Result<Vec<String>, Error> {
+        // A store tells itself what it cannot give, and an object in it is whole or not there.
+        if vigie_lake::is_in_a_store(lake.dir()) {
+            return Ok(Vec::new());
+        }
+        self.read_files(lake, Which::Broken).await
+    }
+
+    /// Puts tables that are read from their files in the place of those that are there.
+    pub(crate) async fn read_files(&self, lake: &Lake, which: Which) -> Result<Vec<String>, Error> {
+        let in_a_store = vigie_lake::is_in_a_store(lake.dir());
+        let mut said = Vec::new();
+        let mut tables: BTreeMap<Table, (Vec<PathBuf>, bool)> = BTreeMap::new();
+        for file in lake.files().await? {
+            let (sound, broken) = tables.entry(file.table).or_default();
+            match if in_a_store { Ok(()) } else { readable(&file.path) } {
+                Ok(()) => sound.push(file.path),
+                Err(why) => {
+                    *broken = true;
+                    said.push(format!("{}: {why}; what it holds is missing", file.path.display()));
+                }
+            }
+        }
+        #[cfg(feature = "cluster")]
+        if which == Which::All {
+            for table in Table::ALL {
+                tables.entry(table).or_default();
+            }
+        }
+        for (table, (sound, broken)) in tables {
+            if broken || which != Which::Broken {
+                let provider = if sound.is_empty() {
+                    self.keep().empty(self.context(), table.name(), table.schema()).await?
+                } else {
+                    of_files(self.context(), table, &sound)?
+                };
+                self.context().deregister_table(table.name())?;
+                self.context().register_table(table.name(), provider)?;
+            }
+        }
+        Ok(said)
+    }
+}
+
+/// A table of today's columns over some files; a column that a file lacks is NULL in its rows.
+fn of_files(context: &SessionContext, table: Table, files: &[PathBuf]) -> Result<Arc<dyn TableProvider>, Error> {
+    let wanted = table.schema();
+    let dated = table == Table::Observations;
+    let stored: Vec<_> = wanted
+        .fields()
+        .iter()
+        .filter(|field| !(dated && field.name() == "date"))
+        .map(|field| field.as_ref().clone().with_nullable(true))
+        .collect();
+    let urls = files.iter().map(|file| url(file)).collect::<Result<Vec<_>, _>>()?;
+    let listed = listed(context, urls, Arc::new(Schema::new(stored)))?;
+    if !dated {
+        return Ok(listed);
+    }
+    // The day stands in the folder's name only; it is that of `seen`.
+    let columns = wanted.fields().iter().map(|field| match field.name().as_str() {
+        "date" => cast(col("seen"), DataType::Date32).alias("date"),
+        name => ident(name),
+    });
+    Ok(context.read_table(listed)?.select(columns.collect::<Vec<_>>())?.into_view())
+}
+
+/// A table over Parquet files that have these columns or lack some.
+pub(crate) fn listed(context: &SessionContext, files: Vec<ListingTableUrl>, schema: SchemaRef) -> Result<Arc<dyn TableProvider>, Error> {
+    let state = context.state();
+    let format = ParquetFormat::new().with_options(state.default_table_options().parquet);
+    let options = ListingOptions::new(Arc::new(format));
+    let config = ListingTableConfig::new_with_multi_paths(files)
+        .with_listing_options(options)
+        .with_schema(schema);
+    Ok(Arc::new(ListingTable::try_new(config)?))
+}
+
+/// A file's address as a whole, so that no sign in its name is read as a pattern.
+pub(crate) fn url(file: &Path) -> Result<ListingTableUrl, Error> {
+    if vigie_lake::is_in_a_store(file) {
+        return Ok(ListingTableUrl::parse(file.to_string_lossy())?);
+    }
+    let absolute = std::path::absolute(file)?;
+    let url = url::Url::from_file_path(&absolute).map_err(|()| Error::Query(format!("{} has no address", absolute.display())))?;
+    Ok(ListingTableUrl::try_new(url, None)?)
+}
+
+fn readable(path: &Path) -> Result<(), String> {
+    let file = File::open(path).map_err(|error| error.to_string())?;
+    let reader = SerializedFileReader::new(file).map_err(|error| error.to_string())?;
+    let _rows = reader.metadata().file_metadata().num_rows();
+    Ok(())
+}
