@@ -87,7 +87,33 @@ def same(what, expected, found):
     print(f"ok  {what}")
 
 
-def check(binary, client, work, name):
+@contextlib.contextmanager
+def cluster(node):
+    """A Ballista scheduler and an executor with keys to the store; gives the scheduler's address."""
+    ports = [free_port() for _ in range(3)]
+    here = ["--bind-host", "127.0.0.1", "--external-host", "127.0.0.1"]
+    words = [
+        [node, "scheduler", *here, "--bind-port", ports[0]],
+        [node, "executor", *here, "--scheduler-host", "127.0.0.1", "--scheduler-port", ports[0], "--bind-port", ports[1],
+         "--bind-grpc-port", ports[2], "--scheduler-connect-timeout-seconds", 30],
+    ]
+    running = [subprocess.Popen([str(word) for word in one], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for one in words]
+    try:
+        for _ in range(300):
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", ports[1]), 1):
+                break
+            time.sleep(0.1)
+        else:
+            raise SystemExit("the cluster does not listen")
+        yield f"127.0.0.1:{ports[0]}"
+    finally:
+        for one in running:
+            one.terminate()
+        for one in running:
+            one.wait(30)
+
+
+def check(binary, node, client, work, name):
     folder, store = work / f"{name}-folder", f"s3://{BUCKET}/{name}"
     for lake in (folder, store):
         vigie(binary, "population", "--scale", "0.001", "--lake", lake, "--quiet")
@@ -95,8 +121,17 @@ def check(binary, client, work, name):
         same(f"{name}: {' '.join(question.split())[:60]}", sql(binary, folder, question), sql(binary, store, question))
     studies = [json.loads(vigie(binary, "study", "totals", "families", "--lake", lake, "--format", "json").stdout) for lake in (folder, store)]
     for question in [question for study in studies for question in study["questions"].values()]:
-        del question["seconds"]
+        del question["seconds"], question["sql_seconds"]
     same(f"{name}: the study", studies[0]["questions"], studies[1]["questions"])
+
+    if node:
+        with cluster(node) as engine:
+            words = ["study", "totals", "families", "--lake", store, "--engine", engine, "--format", "json"]
+            there = json.loads(vigie(binary, *words).stdout)["questions"]
+        for question in there.values():
+            del question["seconds"], question["sql_seconds"]
+        same(f"{name}: a cluster reads the store itself", studies[0]["questions"], there)
+        same(f"{name}: it leaves nothing", [], [key for key in objects(client, f"{name}/") if "_scratch" in key])
 
     # Two writers at once, and a third that is killed half-way and begun again.
     lines = vigie(binary, "population", "--scale", "0.001", "--seed", "2", "--jsonl").stdout.splitlines(keepends=True)
@@ -142,6 +177,7 @@ def check(binary, client, work, name):
 def main():
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     words.add_argument("--vigie", required=True)
+    words.add_argument("--node", help="ballista-node, for a build with clusters")
     words.add_argument("--moto", help="moto_server")
     words.add_argument("--s3s", help="s3s-fs")
     told = words.parse_args()
@@ -149,12 +185,12 @@ def main():
         work = Path(work)
         if told.moto:
             with server([told.moto, "-H", "127.0.0.1", "-p", "PORT"]) as client:
-                check(told.vigie, client, work, "moto")
+                check(told.vigie, told.node, client, work, "moto")
         if told.s3s:
             (work / "root").mkdir()
             keys = ["--access-key", "vigie-test", "--secret-key", "vigie-test"]
             with server([told.s3s, "--host", "127.0.0.1", "--port", "PORT", *keys, str(work / "root")]) as client:
-                check(told.vigie, client, work, "s3s")
+                check(told.vigie, told.node, client, work, "s3s")
 
 
 if __name__ == "__main__":

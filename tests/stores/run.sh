@@ -20,4 +20,7 @@ if [ -n "${VIGIE_S3S:-}" ]; then
     [ -x "$work/bin/s3s-fs" ] || cargo install --quiet --root "$work" --features binary s3s-fs
     set -- "$@" --s3s "$work/bin/s3s-fs"
 fi
+# Beside a vigie that knows clusters.
+node=${VIGIE_NODE:-$(dirname "$vigie")/ballista-node}
+[ ! -x "$node" ] || set -- "$@" --node "$node"
 "$work/venv/bin/python" "$here/check.py" --vigie "$vigie" "$@"

@@ -11,4 +11,4 @@
 
 SELECT count(version) AS denominator, count(*) - count(version) AS unknown FROM endpoints;
 
-SELECT host, product, version, count(*) AS endpoints FROM endpoints GROUP BY host, product, version ORDER BY host, product, version
+SELECT DISTINCT host, product, version FROM endpoints

@@ -10,4 +10,4 @@
 
 SELECT count(*) AS denominator, CAST(0 AS BIGINT) AS unknown FROM hosts;
 
-SELECT host, block, bit_or(days) AS days FROM presence GROUP BY host, block ORDER BY host, block
+SELECT host, block, days FROM blocks

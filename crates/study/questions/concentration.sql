@@ -10,9 +10,7 @@
 
 SELECT count(country) AS denominator, count(*) - count(country) AS unknown FROM hosts;
 
-SELECT 'family' AS dimension, family AS category, count(DISTINCT host) AS hosts FROM shelves WHERE family IS NOT NULL GROUP BY family
-UNION ALL
-SELECT 'quantisation' AS dimension, quantisation AS category, count(DISTINCT host) AS hosts FROM shelves WHERE quantisation IS NOT NULL GROUP BY quantisation
+SELECT kind AS dimension, component AS category, count(*) AS hosts FROM components WHERE kind IN ('family', 'quantisation') GROUP BY kind, component
 UNION ALL
 SELECT 'product' AS dimension, product AS category, count(DISTINCT host) AS hosts FROM endpoints GROUP BY product
 UNION ALL

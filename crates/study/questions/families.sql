@@ -12,19 +12,13 @@
 
 SELECT count(models) AS denominator, count(*) - count(models) AS unknown FROM hosts;
 
-WITH shelf AS (SELECT host, family AS family, count(*) AS models FROM shelves GROUP BY host, family),
-doubt AS (SELECT DISTINCT host FROM shelf WHERE family IS NULL),
-told AS (SELECT host, CAST(sum(models) AS BIGINT) AS models FROM shelf WHERE family IS NOT NULL GROUP BY host),
-counts AS (
-  SELECT s.family, count(*) AS hosts, count(d.host) AS doubted, CAST(sum(s.models) AS BIGINT) AS models,
-    CAST(sum(s.models * s.models) AS DOUBLE) AS yy, CAST(sum(s.models * t.models) AS DOUBLE) AS xy
-  FROM shelf AS s JOIN told AS t ON t.host = s.host LEFT JOIN doubt AS d ON d.host = s.host
-  WHERE s.family IS NOT NULL GROUP BY s.family
+WITH counts AS (
+  SELECT component AS family, count(*) AS hosts, count(CASE WHEN doubted THEN 1 END) AS doubted, CAST(sum(models) AS BIGINT) AS models
+  FROM components WHERE kind = 'family' GROUP BY component
 ),
 whole AS (
-  SELECT count(models) AS listed, count(*) - count(models) AS silent, (SELECT count(*) FROM doubt) AS doubts,
-    (SELECT CAST(coalesce(sum(models), 0) AS BIGINT) FROM told) AS models, (SELECT CAST(sum(models * models) AS DOUBLE) FROM told) AS xx, (SELECT count(*) FROM told) AS n
-  FROM hosts
+  SELECT count(h.models) AS listed, count(*) - count(h.models) AS silent, count(CASE WHEN l.family < l.models THEN 1 END) AS doubts
+  FROM hosts AS h LEFT JOIN lists AS l ON l.host = h.host
 ),
 of_state AS (SELECT DISTINCT state, family FROM models WHERE family IS NOT NULL),
 listing AS (SELECT p.host, p.block, p.state, p.days, p.observations FROM presence AS p JOIN said AS s ON s.state = p.state WHERE s.models IS NOT NULL),

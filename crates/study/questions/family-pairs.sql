@@ -9,9 +9,9 @@
 -- chart: bars family share
 
 SELECT count(*) AS denominator, (SELECT count(*) - count(models) FROM hosts) AS unknown
-FROM (SELECT host FROM shelves GROUP BY host HAVING count(DISTINCT family) > 1) AS m;
+FROM (SELECT host FROM components WHERE kind = 'family' GROUP BY host HAVING count(*) > 1) AS m;
 
-WITH pairs AS (SELECT DISTINCT host, family FROM shelves WHERE family IS NOT NULL),
+WITH pairs AS (SELECT host, component AS family FROM components WHERE kind = 'family'),
 several AS (SELECT count(*) AS known FROM (SELECT host FROM pairs GROUP BY host HAVING count(*) > 1) AS m)
 SELECT a.family, b.family AS other, count(*) AS hosts, max(w.known) AS known, max(u.unknown) AS unknown
 FROM pairs AS a JOIN pairs AS b ON b.host = a.host AND b.family > a.family

@@ -11,21 +11,17 @@
 
 SELECT count(models) AS denominator, count(*) - count(models) AS unknown FROM hosts;
 
-WITH shelf AS (SELECT host, CASE WHEN billions < 1 THEN '<1B' WHEN billions < 4 THEN '1-3B' WHEN billions < 8 THEN '4-7B' WHEN billions < 15 THEN '8-14B' WHEN billions < 36 THEN '15-35B' WHEN billions < 80 THEN '36-79B' WHEN billions >= 80 THEN '>=80B' END AS parameters, count(*) AS models FROM shelves GROUP BY host, CASE WHEN billions < 1 THEN '<1B' WHEN billions < 4 THEN '1-3B' WHEN billions < 8 THEN '4-7B' WHEN billions < 15 THEN '8-14B' WHEN billions < 36 THEN '15-35B' WHEN billions < 80 THEN '36-79B' WHEN billions >= 80 THEN '>=80B' END),
-doubt AS (SELECT DISTINCT host FROM shelf WHERE parameters IS NULL),
-told AS (SELECT host, CAST(sum(models) AS BIGINT) AS models FROM shelf WHERE parameters IS NOT NULL GROUP BY host),
-counts AS (
-  SELECT s.parameters, count(*) AS hosts, count(d.host) AS doubted, CAST(sum(s.models) AS BIGINT) AS models,
-    CAST(sum(s.models * s.models) AS DOUBLE) AS yy, CAST(sum(s.models * t.models) AS DOUBLE) AS xy
-  FROM shelf AS s JOIN told AS t ON t.host = s.host LEFT JOIN doubt AS d ON d.host = s.host
-  WHERE s.parameters IS NOT NULL GROUP BY s.parameters
+WITH counts AS (
+  SELECT component, count(*) AS hosts, count(CASE WHEN doubted THEN 1 END) AS doubted, CAST(sum(models) AS BIGINT) AS models,
+    CAST(sum(models * models) AS DOUBLE) AS yy, CAST(sum(models * told) AS DOUBLE) AS xy
+  FROM components WHERE kind = 'size' GROUP BY component
 ),
 whole AS (
-  SELECT count(models) AS listed, count(*) - count(models) AS silent, (SELECT count(*) FROM doubt) AS doubts,
-    (SELECT CAST(coalesce(sum(models), 0) AS BIGINT) FROM told) AS models, (SELECT CAST(sum(models * models) AS DOUBLE) FROM told) AS xx, (SELECT count(*) FROM told) AS n
-  FROM hosts
+  SELECT count(h.models) AS listed, count(*) - count(h.models) AS silent, count(CASE WHEN l.size < l.models THEN 1 END) AS doubts,
+    CAST(coalesce(sum(l.size), 0) AS BIGINT) AS models, CAST(sum(l.size * l.size) AS DOUBLE) AS xx, count(CASE WHEN l.size > 0 THEN 1 END) AS n
+  FROM hosts AS h LEFT JOIN lists AS l ON l.host = h.host
 )
-SELECT c.parameters, c.hosts, w.listed - w.doubts + c.doubted AS known, w.silent + w.doubts - c.doubted AS unknown, c.models, w.models AS models_known,
+SELECT c.component AS parameters, c.hosts, w.listed - w.doubts + c.doubted AS known, w.silent + w.doubts - c.doubted AS unknown, c.models, w.models AS models_known,
   c.yy AS _yy, c.xy AS _xy, w.xx AS _xx, w.n AS _n
 FROM counts AS c CROSS JOIN whole AS w
 ORDER BY hosts DESC, parameters

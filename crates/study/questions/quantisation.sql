@@ -11,58 +11,25 @@
 
 SELECT count(models) AS denominator, count(*) - count(models) AS unknown FROM hosts;
 
-SELECT * FROM (
-  WITH shelf AS (SELECT host, quantisation AS word, count(*) AS models FROM shelves GROUP BY host, quantisation),
-  doubt AS (SELECT DISTINCT host FROM shelf WHERE word IS NULL),
-  told AS (SELECT host, CAST(sum(models) AS BIGINT) AS models FROM shelf WHERE word IS NOT NULL GROUP BY host),
-  counts AS (
-    SELECT s.word, count(*) AS hosts, count(d.host) AS doubted, CAST(sum(s.models) AS BIGINT) AS models,
-      CAST(sum(s.models * s.models) AS DOUBLE) AS yy, CAST(sum(s.models * t.models) AS DOUBLE) AS xy
-    FROM shelf AS s JOIN told AS t ON t.host = s.host LEFT JOIN doubt AS d ON d.host = s.host WHERE s.word IS NOT NULL GROUP BY s.word
-  ),
-  whole AS (
-    SELECT count(models) AS listed, count(*) - count(models) AS silent, (SELECT count(*) FROM doubt) AS doubts,
-      (SELECT CAST(coalesce(sum(models), 0) AS BIGINT) FROM told) AS models, (SELECT CAST(sum(models * models) AS DOUBLE) FROM told) AS xx, (SELECT count(*) FROM told) AS n
-    FROM hosts
-  )
-  SELECT 'quantisation' AS view, CAST(NULL AS VARCHAR) AS tier, c.word AS quantisation, c.hosts, w.listed - w.doubts + c.doubted AS known, w.silent + w.doubts - c.doubted AS unknown,
-    c.models, w.models AS models_known, c.yy AS _yy, c.xy AS _xy, w.xx AS _xx, w.n AS _n
-  FROM counts AS c CROSS JOIN whole AS w
-) AS a
-UNION ALL
-SELECT * FROM (
-  WITH shelf AS (SELECT host, bits AS word, count(*) AS models FROM shelves GROUP BY host, bits),
-  doubt AS (SELECT DISTINCT host FROM shelf WHERE word IS NULL),
-  told AS (SELECT host, CAST(sum(models) AS BIGINT) AS models FROM shelf WHERE word IS NOT NULL GROUP BY host),
-  counts AS (
-    SELECT s.word, count(*) AS hosts, count(d.host) AS doubted, CAST(sum(s.models) AS BIGINT) AS models,
-      CAST(sum(s.models * s.models) AS DOUBLE) AS yy, CAST(sum(s.models * t.models) AS DOUBLE) AS xy
-    FROM shelf AS s JOIN told AS t ON t.host = s.host LEFT JOIN doubt AS d ON d.host = s.host WHERE s.word IS NOT NULL GROUP BY s.word
-  ),
-  whole AS (
-    SELECT count(models) AS listed, count(*) - count(models) AS silent, (SELECT count(*) FROM doubt) AS doubts,
-      (SELECT CAST(coalesce(sum(models), 0) AS BIGINT) FROM told) AS models, (SELECT CAST(sum(models * models) AS DOUBLE) FROM told) AS xx, (SELECT count(*) FROM told) AS n
-    FROM hosts
-  )
-  SELECT 'bits' AS view, CAST(NULL AS VARCHAR) AS tier, c.word AS quantisation, c.hosts, w.listed - w.doubts + c.doubted AS known, w.silent + w.doubts - c.doubted AS unknown,
-    c.models, w.models AS models_known, c.yy AS _yy, c.xy AS _xy, w.xx AS _xx, w.n AS _n
-  FROM counts AS c CROSS JOIN whole AS w
-) AS b
-UNION ALL
-SELECT * FROM (
-  WITH shelf AS (SELECT h.tier, s.host, s.quantisation AS word, count(*) AS models FROM shelves AS s JOIN hosts AS h ON h.host = s.host WHERE h.tier IS NOT NULL GROUP BY h.tier, s.host, s.quantisation),
-  doubt AS (SELECT DISTINCT tier, host FROM shelf WHERE word IS NULL),
-  doubts AS (SELECT tier, count(*) AS doubts FROM doubt GROUP BY tier),
-  told AS (SELECT tier, host, CAST(sum(models) AS BIGINT) AS models FROM shelf WHERE word IS NOT NULL GROUP BY tier, host),
-  counts AS (
-    SELECT s.tier, s.word, count(*) AS hosts, count(d.host) AS doubted, CAST(sum(s.models) AS BIGINT) AS models,
-      CAST(sum(s.models * s.models) AS DOUBLE) AS yy, CAST(sum(s.models * t.models) AS DOUBLE) AS xy
-    FROM shelf AS s JOIN told AS t ON t.host = s.host LEFT JOIN doubt AS d ON d.host = s.host WHERE s.word IS NOT NULL GROUP BY s.tier, s.word
-  ),
-  whole AS (SELECT tier, count(models) AS listed, count(*) - count(models) AS silent FROM hosts WHERE tier IS NOT NULL GROUP BY tier),
-  listed AS (SELECT tier, CAST(sum(models) AS BIGINT) AS models, CAST(sum(models * models) AS DOUBLE) AS xx, count(*) AS n FROM told GROUP BY tier)
-  SELECT 'tier' AS view, c.tier, c.word AS quantisation, c.hosts, w.listed - coalesce(d.doubts, 0) + c.doubted AS known, w.silent + coalesce(d.doubts, 0) - c.doubted AS unknown,
-    c.models, l.models AS models_known, c.yy AS _yy, c.xy AS _xy, l.xx AS _xx, l.n AS _n
-  FROM counts AS c JOIN whole AS w ON w.tier = c.tier JOIN listed AS l ON l.tier = c.tier LEFT JOIN doubts AS d ON d.tier = c.tier
-) AS c
-ORDER BY view, tier, hosts DESC, quantisation
+WITH counts AS (
+  SELECT kind AS view, '' AS tier, component, count(*) AS hosts, count(CASE WHEN doubted THEN 1 END) AS doubted, CAST(sum(models) AS BIGINT) AS models,
+    CAST(sum(models * models) AS DOUBLE) AS yy, CAST(sum(models * told) AS DOUBLE) AS xy
+  FROM components WHERE kind IN ('quantisation', 'bits') GROUP BY kind, component
+  UNION ALL
+  SELECT 'tier' AS view, h.tier, c.component, count(*) AS hosts, count(CASE WHEN c.doubted THEN 1 END) AS doubted, CAST(sum(c.models) AS BIGINT) AS models,
+    CAST(sum(c.models * c.models) AS DOUBLE) AS yy, CAST(sum(c.models * c.told) AS DOUBLE) AS xy
+  FROM components AS c JOIN hosts AS h ON h.host = c.host WHERE c.kind = 'quantisation' AND h.tier IS NOT NULL GROUP BY h.tier, c.component
+),
+whole AS (
+  SELECT '' AS tier, count(h.models) AS listed, count(*) - count(h.models) AS silent, count(CASE WHEN l.quantisation < l.models THEN 1 END) AS doubts,
+    CAST(sum(l.quantisation) AS BIGINT) AS models, CAST(sum(l.quantisation * l.quantisation) AS DOUBLE) AS xx, count(CASE WHEN l.quantisation > 0 THEN 1 END) AS n
+  FROM hosts AS h LEFT JOIN lists AS l ON l.host = h.host
+  UNION ALL
+  SELECT h.tier, count(h.models) AS listed, count(*) - count(h.models) AS silent, count(CASE WHEN l.quantisation < l.models THEN 1 END) AS doubts,
+    CAST(sum(l.quantisation) AS BIGINT) AS models, CAST(sum(l.quantisation * l.quantisation) AS DOUBLE) AS xx, count(CASE WHEN l.quantisation > 0 THEN 1 END) AS n
+  FROM hosts AS h LEFT JOIN lists AS l ON l.host = h.host WHERE h.tier IS NOT NULL GROUP BY h.tier
+)
+SELECT c.view, nullif(c.tier, '') AS tier, c.component AS quantisation, c.hosts, w.listed - w.doubts + c.doubted AS known, w.silent + w.doubts - c.doubted AS unknown,
+  c.models, w.models AS models_known, c.yy AS _yy, c.xy AS _xy, w.xx AS _xx, w.n AS _n
+FROM counts AS c JOIN whole AS w ON w.tier = c.tier
+ORDER BY c.view, tier, c.hosts DESC, quantisation

@@ -11,11 +11,9 @@
 
 SELECT count(*) AS denominator, CAST(0 AS BIGINT) AS unknown FROM hosts;
 
-SELECT DISTINCT c.kind, c.component, c.host, h.asn, h.country
+SELECT c.kind, c.component, c.host, h.asn, h.country
 FROM (
-  SELECT 'family' AS kind, family AS component, host FROM shelves WHERE family IS NOT NULL
-  UNION ALL SELECT 'quantisation' AS kind, quantisation AS component, host FROM shelves WHERE quantisation IS NOT NULL
-  UNION ALL SELECT 'format' AS kind, format AS component, host FROM shelves WHERE format IS NOT NULL
-  UNION ALL SELECT 'version' AS kind, product || ' ' || version AS component, host FROM endpoints WHERE version IS NOT NULL
+  SELECT kind, component, host FROM components WHERE kind IN ('family', 'quantisation', 'format')
+  UNION ALL SELECT DISTINCT 'version' AS kind, product || ' ' || version AS component, host FROM endpoints WHERE version IS NOT NULL
 ) AS c
 JOIN hosts AS h ON h.host = c.host

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::interval::wilson;
+use crate::interval::{Interval, Sums, wilson};
 use crate::{Answered, Error, Question, Study};
 
 /// How often the interval of one share held the share of all hosts.
@@ -52,8 +52,9 @@ pub async fn coverage(
     told: &mut dyn FnMut(u32),
 ) -> Result<Vec<Covered>, Error> {
     let mut followed: BTreeMap<Place, Covered> = BTreeMap::new();
+    let mut of_none: BTreeMap<Place, Option<Interval>> = BTreeMap::new();
     for question in questions {
-        let answer = study.answer(question).await?.all;
+        let answer = study.answer_with_sums(question).await?;
         for (row, name, value) in shares(question, &answer) {
             // Of a ratio over observations it is the hosts that are drawn.
             let part = answer
@@ -63,6 +64,7 @@ pub async fn coverage(
             let expected = part.unwrap_or(0.0) * share;
             if expected >= least {
                 let place = (question.id.as_str(), words(&answer, row), name.clone());
+                of_none.insert(place.clone(), interval_of_none(question, &answer, row, &name, share));
                 followed.insert(
                     place.clone(),
                     Covered {
@@ -95,8 +97,11 @@ pub async fn coverage(
             for covered in followed.values_mut().filter(|covered| covered.question == question.id) {
                 let interval = match found.get(&(covered.row.clone(), covered.share.clone())) {
                     Some(interval) => Some(*interval),
-                    // No such row: none of those that are known.
-                    None => wilson(0.0, answer.denominator as f64),
+                    // No such row: none of those that are expected to be known.
+                    None => of_none
+                        .get(&(covered.question, covered.row.clone(), covered.share.clone()))
+                        .copied()
+                        .flatten(),
                 };
                 if let Some((low, high)) = interval {
                     covered.samples += 1;
@@ -121,6 +126,26 @@ fn shares<'a>(question: &'a Question, answer: &'a Answered) -> impl Iterator<Ite
             .filter_map(|name| Some((row, name.clone(), answer.rows.number(row, &name)?)))
             .collect::<Vec<_>>()
     })
+}
+
+/// The interval that a sample would give a share whose row it has not: of none, of as many as the sample is expected to know. The whole
+/// of a row may be a small part of its question's, as that of a tier is.
+fn interval_of_none(question: &Question, answer: &Answered, row: &[Value], name: &str, sample: f64) -> Option<Interval> {
+    let expected = |column: &str| answer.rows.number(row, column).map(|all| all * sample);
+    let Some(share) = question.shares.iter().find(|share| share.name == name) else {
+        return wilson(0.0, answer.denominator as f64 * sample);
+    };
+    let whole = expected(&share.whole)?;
+    match &share.sums {
+        None => wilson(0.0, whole),
+        Some([_, _, xx, n]) => Sums {
+            x: whole,
+            xx: expected(xx)?,
+            n: expected(n)?,
+            ..Sums::default()
+        }
+        .interval(),
+    }
 }
 
 fn numerator<'a>(question: &'a Question, name: &str) -> &'a str {

@@ -121,6 +121,7 @@ impl Serialize for Questions<'_> {
             without_suspects: Option<&'a Answered>,
             sql: Sql<'a>,
             seconds: f64,
+            sql_seconds: f64,
         }
         #[derive(Serialize)]
         struct Sql<'a> {
@@ -143,6 +144,7 @@ impl Serialize for Questions<'_> {
                         rows: &entry.sql.1,
                     },
                     seconds: entry.seconds,
+                    sql_seconds: entry.sql_seconds,
                 },
             )?;
         }

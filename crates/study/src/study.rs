@@ -1,6 +1,7 @@
 //! A study: the questions asked of a lake, their shares and how sure they are.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use datafusion::arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use serde::Serialize;
@@ -41,6 +42,8 @@ pub struct Entry {
     pub without_suspects: Option<Answered>,
     /// Seconds that the answer with every host took.
     pub seconds: f64,
+    /// Those of them that its SQL took.
+    pub sql_seconds: f64,
 }
 
 /// A lake made ready for questions.
@@ -184,12 +187,12 @@ impl<'a> Study<'a> {
     ///
     /// If it cannot be answered: the SQL is ours, so the lake or the memory is at fault.
     pub async fn answer(&self, question: &'static Question) -> Result<Entry, Error> {
-        let begun = std::time::Instant::now();
+        let begun = Instant::now();
         let sql = (self.options.fill(&question.whole), self.options.fill(&question.rows));
-        let all = self.ask(&self.prelude.all, question, &sql).await?;
+        let (all, in_sql) = self.ask(&self.prelude.all, question, &sql).await?;
         let seconds = begun.elapsed().as_secs_f64();
         let without_suspects = match &self.prelude.without_suspects {
-            Some(context) => Some(self.ask(context, question, &sql).await?),
+            Some(context) => Some(self.ask(context, question, &sql).await?.0),
             None => None,
         };
         Ok(Entry {
@@ -199,7 +202,14 @@ impl<'a> Study<'a> {
             all,
             without_suspects,
             seconds,
+            sql_seconds: in_sql.as_secs_f64(),
         })
+    }
+
+    /// The answer with every host and with the columns that only intervals need.
+    pub(crate) async fn answer_with_sums(&self, question: &Question) -> Result<Answered, Error> {
+        let sql = (self.options.fill(&question.whole), self.options.fill(&question.rows));
+        Ok(self.ask_with_sums(&self.prelude.all, question, &sql).await?.0)
     }
 
     async fn ask(
@@ -207,7 +217,20 @@ impl<'a> Study<'a> {
         context: &datafusion::prelude::SessionContext,
         question: &Question,
         sql: &(String, String),
-    ) -> Result<Answered, Error> {
+    ) -> Result<(Answered, Duration), Error> {
+        let (mut answered, in_sql) = self.ask_with_sums(context, question, sql).await?;
+        answered.rows.drop_hidden();
+        Ok((answered, in_sql))
+    }
+
+    /// The answer, and how long its SQL took.
+    async fn ask_with_sums(
+        &self,
+        context: &datafusion::prelude::SessionContext,
+        question: &Question,
+        sql: &(String, String),
+    ) -> Result<(Answered, Duration), Error> {
+        let begun = Instant::now();
         let whole = self.prelude.keep.collect(context, &sql.0).await?;
         let count = |name: &str| -> Result<i64, Error> {
             match whole.iter().find(|batch| batch.num_rows() > 0) {
@@ -217,6 +240,7 @@ impl<'a> Study<'a> {
         };
         let (denominator, unknown) = (count("denominator")?, count("unknown")?);
         let batches = self.prelude.keep.collect(context, &sql.1).await?;
+        let in_sql = begun.elapsed();
         let mut rows = match &question.statistic {
             None => Rows::read(&batches)?,
             Some(name) => {
@@ -232,12 +256,12 @@ impl<'a> Study<'a> {
         for share in &question.shares {
             add_share(&mut rows, share);
         }
-        rows.drop_hidden();
-        Ok(Answered {
+        let answered = Answered {
             denominator,
             unknown,
             rows,
-        })
+        };
+        Ok((answered, in_sql))
     }
 }
 

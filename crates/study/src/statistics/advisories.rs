@@ -101,14 +101,10 @@ pub(super) fn advisories(batches: &[RecordBatch], given: &Given<'_>) -> Result<R
 }
 
 /// How many hosts run each combination of products and versions: there are few, and the verdicts are the same for all of its hosts.
-fn combinations(batches: &[RecordBatch]) -> Result<HashMap<Vec<Run>, i64>, Error> {
-    let mut combinations: HashMap<Vec<Run>, i64> = HashMap::new();
-    let (mut host_now, mut runs) = (None, Vec::new());
-    let mut close = |runs: &mut Vec<Run>| {
-        if !runs.is_empty() {
-            *combinations.entry(std::mem::take(runs)).or_default() += 1;
-        }
-    };
+fn combinations(batches: &[RecordBatch]) -> Result<Vec<(Vec<Run>, i64)>, Error> {
+    // Texts are compared once, here; from then on a run is its number.
+    let mut numbers: HashMap<Run, u32> = HashMap::new();
+    let mut of_hosts: Vec<(i64, u32)> = Vec::with_capacity(batches.iter().map(RecordBatch::num_rows).sum());
     for batch in batches {
         let (host, product, version) = (
             Longs::of(batch, "host")?,
@@ -119,14 +115,27 @@ fn combinations(batches: &[RecordBatch]) -> Result<HashMap<Vec<Run>, i64>, Error
             let (Some(host), Some(product)) = (host.get(row), product.get(row)) else {
                 continue;
             };
-            // The rows are sorted by host.
-            if host_now != Some(host) {
-                close(&mut runs);
-                host_now = Some(host);
-            }
-            runs.push((product.to_owned(), version.get(row).map(str::to_owned)));
+            let run = (product.to_owned(), version.get(row).map(str::to_owned));
+            let next = numbers.len() as u32;
+            of_hosts.push((host, *numbers.entry(run).or_insert(next)));
         }
     }
-    close(&mut runs);
-    Ok(combinations)
+    of_hosts.sort_unstable();
+    let mut combinations: HashMap<Vec<u32>, i64> = HashMap::new();
+    let mut combination = Vec::new();
+    for host in of_hosts.chunk_by(|(a, _), (b, _)| a == b) {
+        combination.clear();
+        combination.extend(host.iter().map(|(_, run)| *run));
+        match combinations.get_mut(&combination) {
+            Some(hosts) => *hosts += 1,
+            None => {
+                combinations.insert(combination.clone(), 1);
+            }
+        }
+    }
+    let runs: HashMap<u32, Run> = numbers.into_iter().map(|(run, number)| (number, run)).collect();
+    Ok(combinations
+        .into_iter()
+        .map(|(numbers, hosts)| (numbers.iter().filter_map(|number| runs.get(number).cloned()).collect(), hosts))
+        .collect())
 }

@@ -13,26 +13,24 @@ use crate::rows::Rows;
 /// Days of a block, as in the prelude.
 pub(crate) const BLOCK: i64 = 62;
 
-/// Calls back with the days of each host, ascending. The rows are sorted by host and block.
+/// Calls back with the days of each host, ascending.
 fn each_host(batches: &[RecordBatch], mut tell: impl FnMut(&[i64])) -> Result<(), Error> {
-    let (mut host_now, mut days) = (None, Vec::new());
+    let mut blocks = Vec::with_capacity(batches.iter().map(RecordBatch::num_rows).sum());
     for batch in batches {
         let (host, block, bits) = (Longs::of(batch, "host")?, Longs::of(batch, "block")?, Longs::of(batch, "days")?);
-        for row in 0..batch.num_rows() {
-            let (Some(host), Some(block), Some(bits)) = (host.get(row), block.get(row), bits.get(row)) else {
-                continue;
-            };
-            if host_now != Some(host) {
-                if !days.is_empty() {
-                    tell(&days);
-                }
-                days.clear();
-                host_now = Some(host);
-            }
-            days.extend((0..BLOCK).filter(|bit| bits >> bit & 1 == 1).map(|bit| block * BLOCK + bit));
-        }
+        blocks.extend((0..batch.num_rows()).filter_map(|row| Some((host.get(row)?, block.get(row)?, bits.get(row)?))));
     }
-    if !days.is_empty() {
+    blocks.sort_unstable();
+    let mut days = Vec::new();
+    for of_host in blocks.chunk_by(|(a, ..), (b, ..)| a == b) {
+        days.clear();
+        for (_, block, bits) in of_host {
+            let mut left = *bits;
+            while left != 0 {
+                days.push(block * BLOCK + i64::from(left.trailing_zeros()));
+                left &= left - 1;
+            }
+        }
         tell(&days);
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! What one flaw would touch, and how few components reach half of the hosts.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use datafusion::arrow::array::RecordBatch;
 use serde_json::{Value, json};
@@ -12,18 +12,73 @@ use crate::rows::Rows;
 /// Components told for each kind; the cover goes on until half is reached, however many that takes.
 const TOLD: usize = 25;
 
-/// The hosts of each component, and where they stand.
+/// The hosts of each component, by number.
+type Components = BTreeMap<String, Vec<u32>>;
+
+/// Hosts, networks or countries by number, each there or not.
+struct Marks(Vec<bool>);
+
+impl Marks {
+    fn none(below: usize) -> Self {
+        Self(vec![false; below])
+    }
+
+    /// Says whether it was not there before.
+    fn add(&mut self, number: u32) -> bool {
+        match self.0.get_mut(number as usize) {
+            Some(there) if !*there => {
+                *there = true;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn lacks(&self, number: u32) -> bool {
+        self.0.get(number as usize).is_some_and(|there| !there)
+    }
+}
+
+/// Where the hosts stand: numbers of networks and countries, by the host's number.
 #[derive(Default)]
-struct Component {
-    hosts: Vec<u32>,
-    networks: HashSet<i64>,
-    countries: HashSet<u32>,
+struct Places {
+    of_host: Vec<Option<(Option<u32>, Option<u32>)>>,
+    networks: HashMap<i64, u32>,
+    countries: HashMap<String, u32>,
+}
+
+impl Places {
+    fn add(&mut self, host: u32, network: Option<i64>, country: Option<&str>) {
+        let at = host as usize;
+        if self.of_host.len() <= at {
+            self.of_host.resize(at + 1, None);
+        }
+        if self.of_host[at].is_some() {
+            return;
+        }
+        let networks = self.networks.len() as u32;
+        let countries = self.countries.len() as u32;
+        self.of_host[at] = Some((
+            network.map(|network| *self.networks.entry(network).or_insert(networks)),
+            country.map(|country| *self.countries.entry(country.to_owned()).or_insert(countries)),
+        ));
+    }
+
+    /// How many networks and countries some hosts stand in.
+    fn counted(&self, hosts: &[u32]) -> (usize, usize) {
+        let (mut networks, mut countries) = (Marks::none(self.networks.len()), Marks::none(self.countries.len()));
+        let mut counts = (0, 0);
+        for (network, country) in hosts.iter().filter_map(|host| *self.of_host.get(*host as usize)?) {
+            counts.0 += usize::from(network.is_some_and(|network| networks.add(network)));
+            counts.1 += usize::from(country.is_some_and(|country| countries.add(country)));
+        }
+        counts
+    }
 }
 
 pub(super) fn systemic(batches: &[RecordBatch], given: &Given<'_>) -> Result<Rows, Error> {
-    let mut kinds: BTreeMap<String, BTreeMap<String, Component>> = BTreeMap::new();
-    let mut countries: HashMap<String, u32> = HashMap::new();
-    let (mut all_networks, mut all_countries) = (HashSet::new(), HashSet::new());
+    let mut kinds: BTreeMap<String, Components> = BTreeMap::new();
+    let mut places = Places::default();
     for batch in batches {
         let (kind, component) = (Texts::of(batch, "kind")?, Texts::of(batch, "component")?);
         let (host, asn, country) = (Longs::of(batch, "host")?, Longs::of(batch, "asn")?, Texts::of(batch, "country")?);
@@ -31,29 +86,23 @@ pub(super) fn systemic(batches: &[RecordBatch], given: &Given<'_>) -> Result<Row
             let (Some(kind), Some(component), Some(host)) = (kind.get(row), component.get(row), host.get(row)) else {
                 continue;
             };
+            // Hosts are numbered from 1, in 32 bits.
+            let host = host as u32;
+            places.add(host, asn.get(row), country.get(row));
             // Looked up before they are copied: both are almost always there already.
             if !kinds.contains_key(kind) {
-                kinds.insert(kind.to_owned(), BTreeMap::new());
+                kinds.insert(kind.to_owned(), Components::new());
             }
             let Some(components) = kinds.get_mut(kind) else { continue };
-            if !components.contains_key(component) {
-                components.insert(component.to_owned(), Component::default());
-            }
-            let Some(entry) = components.get_mut(component) else { continue };
-            // Hosts are numbered from 1, in 32 bits.
-            entry.hosts.push(host as u32);
-            if let Some(asn) = asn.get(row) {
-                entry.networks.insert(asn);
-                all_networks.insert(asn);
-            }
-            if let Some(country) = country.get(row) {
-                let next = countries.len() as u32;
-                let id = *countries.entry(country.to_owned()).or_insert(next);
-                entry.countries.insert(id);
-                all_countries.insert(id);
+            match components.get_mut(component) {
+                Some(hosts) => hosts.push(host),
+                None => {
+                    components.insert(component.to_owned(), vec![host]);
+                }
             }
         }
     }
+    let below = places.of_host.len();
     let mut rows = Rows::with(&[
         "kind",
         "component",
@@ -69,11 +118,12 @@ pub(super) fn systemic(batches: &[RecordBatch], given: &Given<'_>) -> Result<Row
         "cover_proved",
     ]);
     for (kind, components) in kinds {
-        let whole: HashSet<u32> = components.values().flat_map(|component| component.hosts.iter().copied()).collect();
-        let cover = cover(&components, whole.len());
-        let mut sorted: Vec<(&String, &Component)> = components.iter().collect();
-        sorted.sort_by_key(|(name, component)| (std::cmp::Reverse(component.hosts.len()), *name));
-        for (at, (name, component)) in sorted.iter().enumerate() {
+        let mut marks = Marks::none(below);
+        let whole = components.values().flatten().filter(|host| marks.add(**host)).count();
+        let cover = cover(&components, whole, below);
+        let mut sorted: Vec<(&String, &Vec<u32>)> = components.iter().collect();
+        sorted.sort_by_key(|(name, hosts)| (std::cmp::Reverse(hosts.len()), *name));
+        for (at, (name, hosts)) in sorted.iter().enumerate() {
             let step = cover.steps.iter().position(|(covers, _)| covers == *name);
             if at >= TOLD && step.is_none() {
                 continue;
@@ -85,19 +135,20 @@ pub(super) fn systemic(batches: &[RecordBatch], given: &Given<'_>) -> Result<Row
                     json!(part as f64 / whole as f64)
                 }
             };
+            let (networks, countries) = places.counted(hosts);
             rows.rows.push(vec![
                 json!(kind),
                 json!(name),
-                json!(component.hosts.len()),
-                json!(whole.len()),
-                json!(given.denominator - whole.len() as i64),
-                json!(component.networks.len()),
-                share(component.networks.len(), all_networks.len()),
-                json!(component.countries.len()),
-                share(component.countries.len(), all_countries.len()),
+                json!(hosts.len()),
+                json!(whole),
+                json!(given.denominator - whole as i64),
+                json!(networks),
+                share(networks, places.networks.len()),
+                json!(countries),
+                share(countries, places.countries.len()),
                 step.map_or(Value::Null, |step| json!(step + 1)),
                 step.and_then(|step| cover.steps.get(step))
-                    .map_or(Value::Null, |(_, reached)| share(*reached, whole.len())),
+                    .map_or(Value::Null, |(_, reached)| share(*reached, whole)),
                 step.map_or(Value::Null, |_| json!(cover.proved)),
             ]);
         }
@@ -114,17 +165,17 @@ struct Cover {
 
 /// Takes the component that reaches most new hosts, until half are reached. The smallest set is hard to find in general; that the
 /// largest components together, were they disjoint, fall short with one fewer proves that this one is.
-fn cover(components: &BTreeMap<String, Component>, whole: usize) -> Cover {
+fn cover(components: &Components, whole: usize, below: usize) -> Cover {
     let half = whole.div_ceil(2);
-    let mut left: Vec<(&String, &Component)> = components.iter().collect();
-    let mut reached: HashSet<u32> = HashSet::new();
+    let mut left: Vec<(&String, &Vec<u32>)> = components.iter().collect();
+    let (mut marks, mut reached) = (Marks::none(below), 0);
     let mut steps = Vec::new();
-    while reached.len() < half {
-        let gain = |component: &Component| component.hosts.iter().filter(|host| !reached.contains(host)).count();
+    while reached < half {
+        let gain = |hosts: &[u32]| hosts.iter().filter(|host| marks.lacks(**host)).count();
         let Some((at, best)) = left
             .iter()
             .enumerate()
-            .map(|(at, (_, component))| (at, gain(component)))
+            .map(|(at, (_, hosts))| (at, gain(hosts)))
             // The first of equals, by name.
             .max_by_key(|(at, gain)| (*gain, std::cmp::Reverse(*at)))
         else {
@@ -133,11 +184,11 @@ fn cover(components: &BTreeMap<String, Component>, whole: usize) -> Cover {
         if best == 0 {
             break;
         }
-        let (name, component) = left.remove(at);
-        reached.extend(component.hosts.iter().copied());
-        steps.push((name.clone(), reached.len()));
+        let (name, hosts) = left.remove(at);
+        reached += hosts.iter().filter(|host| marks.add(**host)).count();
+        steps.push((name.clone(), reached));
     }
-    let mut sizes: Vec<usize> = components.values().map(|component| component.hosts.len()).collect();
+    let mut sizes: Vec<usize> = components.values().map(Vec::len).collect();
     sizes.sort_unstable_by(|a, b| b.cmp(a));
     let fewer: usize = sizes.iter().take(steps.len().saturating_sub(1)).sum();
     Cover {
@@ -150,25 +201,35 @@ fn cover(components: &BTreeMap<String, Component>, whole: usize) -> Cover {
 mod tests {
     use super::*;
 
-    fn components(of: &[(&str, &[u32])]) -> BTreeMap<String, Component> {
-        of.iter()
-            .map(|(name, hosts)| {
-                let component = Component {
-                    hosts: hosts.to_vec(),
-                    ..Component::default()
-                };
-                ((*name).to_owned(), component)
-            })
-            .collect()
+    fn components(of: &[(&str, &[u32])]) -> Components {
+        of.iter().map(|(name, hosts)| ((*name).to_owned(), hosts.to_vec())).collect()
+    }
+
+    #[test]
+    fn networks_and_countries_are_counted_once() {
+        let mut places = Places::default();
+        for (host, network, country) in [
+            (1, Some(7), Some("FR")),
+            (2, Some(7), None),
+            (3, None, Some("DE")),
+            (1, Some(9), Some("IT")),
+        ] {
+            places.add(host, network, country);
+        }
+        assert_eq!(places.counted(&[1, 2]), (1, 1));
+        assert_eq!(places.counted(&[1, 2, 3]), (1, 2));
+        // A host that was not met stands nowhere; a second place of the same host does not count.
+        assert_eq!(places.counted(&[4, 0]), (0, 0));
+        assert_eq!((places.networks.len(), places.countries.len()), (1, 2));
     }
 
     #[test]
     fn half_is_reached_with_as_few_as_greed_finds() {
         let all = components(&[("a", &[1, 2, 3]), ("b", &[3, 4, 5]), ("c", &[6]), ("d", &[7, 8])]);
-        let found = cover(&all, 8);
+        let found = cover(&all, 8, 21);
         assert_eq!(found.steps, [("a".to_owned(), 3), ("b".to_owned(), 5)]);
         assert!(found.proved, "no one component has four");
-        let one = cover(&all, 5);
+        let one = cover(&all, 5, 21);
         assert_eq!(one.steps.len(), 1);
     }
 
@@ -180,7 +241,7 @@ mod tests {
             ("middle", &[3, 4, 5, 6, 7, 8]),
             ("right", &[6, 7, 8, 9, 10]),
         ]);
-        let found = cover(&all, 20);
+        let found = cover(&all, 20, 21);
         assert_eq!(found.steps.len(), 3);
         assert!(!found.proved);
     }

@@ -1,7 +1,6 @@
 -- A row per host, which is an address. It has what any of its endpoints has; what none of those that told has, it has not; it is
 -- unknown where none told, or where one that told may have it.
-WITH blocks AS (SELECT host, block, bit_or(days) AS days FROM presence GROUP BY host, block),
-counted AS (SELECT host, CAST(sum(bit_count(days)) AS BIGINT) AS days FROM blocks GROUP BY host)
+WITH counted AS (SELECT host, CAST(sum(bit_count(days)) AS BIGINT) AS days FROM blocks GROUP BY host)
 SELECT
   e.host,
   max(e.address) AS address,

@@ -13,16 +13,21 @@ SELECT
        WHEN upper(m.quantisation) LIKE 'Q2%' OR upper(m.quantisation) LIKE 'IQ2%' OR upper(m.quantisation) LIKE 'TQ2%' THEN '2-bit'
        WHEN upper(m.quantisation) LIKE 'IQ1%' OR upper(m.quantisation) LIKE 'TQ1%' THEN '1-bit'
        ELSE 'other' END AS bits,
-  CASE upper(right(trim(m.parameters), 1))
-       WHEN 'T' THEN try_cast(substr(trim(m.parameters), 1, length(trim(m.parameters)) - 1) AS DOUBLE) * 1000
-       WHEN 'B' THEN try_cast(substr(trim(m.parameters), 1, length(trim(m.parameters)) - 1) AS DOUBLE)
-       WHEN 'M' THEN try_cast(substr(trim(m.parameters), 1, length(trim(m.parameters)) - 1) AS DOUBLE) / 1000
-       WHEN 'K' THEN try_cast(substr(trim(m.parameters), 1, length(trim(m.parameters)) - 1) AS DOUBLE) / 1000000
-       ELSE NULL END AS billions
+  CASE WHEN m.billions < 1 THEN '<1B' WHEN m.billions < 4 THEN '1-3B' WHEN m.billions < 8 THEN '4-7B' WHEN m.billions < 15 THEN '8-14B'
+       WHEN m.billions < 36 THEN '15-35B' WHEN m.billions < 80 THEN '36-79B' WHEN m.billions >= 80 THEN '>=80B' END AS size
 FROM endpoints AS e
 JOIN (
-  SELECT state, position, max(name) AS name, max(digest) AS digest, max(family) AS family, max(parameters) AS parameters,
+  SELECT *,
+    CASE upper(right(trim(parameters), 1))
+    WHEN 'T' THEN try_cast(substr(trim(parameters), 1, length(trim(parameters)) - 1) AS DOUBLE) * 1000
+    WHEN 'B' THEN try_cast(substr(trim(parameters), 1, length(trim(parameters)) - 1) AS DOUBLE)
+    WHEN 'M' THEN try_cast(substr(trim(parameters), 1, length(trim(parameters)) - 1) AS DOUBLE) / 1000
+    WHEN 'K' THEN try_cast(substr(trim(parameters), 1, length(trim(parameters)) - 1) AS DOUBLE) / 1000000
+    ELSE NULL END AS billions
+  FROM (
+    SELECT state, position, max(name) AS name, max(digest) AS digest, max(family) AS family, max(parameters) AS parameters,
     max(quantisation) AS quantisation, max(format) AS format, bool_or(remote) AS remote, max(remote_host) AS remote_host,
     max(system_prompt) AS system_prompt, max(system_prompt_class) AS system_prompt_class, max(modified) AS modified
-  FROM models GROUP BY state, position
+    FROM models GROUP BY state, position
+  ) AS listed
 ) AS m ON m.state = e.inventory
