@@ -11,13 +11,16 @@
 SELECT count(open) AS denominator, count(*) - count(open) AS unknown FROM hosts;
 
 WITH scored AS (
-  SELECT country, tier,
+  SELECT
     CASE WHEN open AND active THEN 1 + CASE WHEN tools THEN 3 ELSE 0 END + CASE WHEN remote THEN 2 ELSE 0 END + CASE WHEN vision THEN 1 ELSE 0 END
       + CASE WHEN thinking THEN 1 ELSE 0 END + CASE WHEN embedding THEN 1 ELSE 0 END + CASE WHEN serving > 0 THEN 1 ELSE 0 END
-      ELSE 0 END AS score
-  FROM hosts WHERE open IS NOT NULL
+      WHEN open IS NOT NULL THEN 0 END AS score
+  FROM hosts
+),
+counts AS (SELECT score, count(*) AS hosts FROM scored GROUP BY score),
+whole AS (
+  SELECT score, hosts, CAST(sum(CASE WHEN score IS NOT NULL THEN hosts ELSE 0 END) OVER () AS BIGINT) AS known,
+    CAST(sum(CASE WHEN score IS NULL THEN hosts ELSE 0 END) OVER () AS BIGINT) AS unknown
+  FROM counts
 )
-SELECT s.score, count(*) AS hosts, max(w.known) AS known, max(w.unknown) AS unknown
-FROM scored AS s CROSS JOIN (SELECT count(open) AS known, count(*) - count(open) AS unknown FROM hosts) AS w
-GROUP BY s.score
-ORDER BY s.score
+SELECT score, hosts, known, unknown FROM whole WHERE score IS NOT NULL ORDER BY score

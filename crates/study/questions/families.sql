@@ -21,18 +21,17 @@ whole AS (
   FROM hosts AS h LEFT JOIN lists AS l ON l.host = h.host
 ),
 of_state AS (SELECT DISTINCT state, family FROM models WHERE family IS NOT NULL),
-listing AS (SELECT p.host, p.block, p.state, p.days, p.observations FROM presence AS p JOIN said AS s ON s.state = p.state WHERE s.models IS NOT NULL),
 x AS (
-  SELECT o.host, o.observations AS o, d.days AS d
-  FROM (SELECT host, CAST(sum(observations) AS BIGINT) AS observations FROM listing GROUP BY host) AS o
-  JOIN (SELECT host, CAST(sum(bit_count(days)) AS BIGINT) AS days FROM (SELECT host, block, bit_or(days) AS days FROM listing GROUP BY host, block) AS b GROUP BY host) AS d ON d.host = o.host
+  SELECT host, CAST(sum(observations) AS BIGINT) AS o, CAST(sum(bit_count(days)) AS BIGINT) AS d
+  FROM (SELECT host, block, sum(observations) AS observations, bit_or(days) AS days FROM presence WHERE listed GROUP BY host, block) AS b
+  GROUP BY host
 ),
 xs AS (SELECT CAST(sum(o) AS BIGINT) AS o, CAST(sum(d) AS BIGINT) AS d, CAST(sum(o * o) AS DOUBLE) AS oo, CAST(sum(d * d) AS DOUBLE) AS dd, count(*) AS n FROM x),
 y AS (
   SELECT family, host, CAST(sum(observations) AS BIGINT) AS o, CAST(sum(bit_count(days)) AS BIGINT) AS d
   FROM (
-    SELECT f.family, l.host, l.block, sum(l.observations) AS observations, bit_or(l.days) AS days
-    FROM listing AS l JOIN of_state AS f ON f.state = l.state GROUP BY f.family, l.host, l.block
+    SELECT f.family, p.host, p.block, sum(p.observations) AS observations, bit_or(p.days) AS days
+    FROM presence AS p JOIN of_state AS f ON f.state = p.state WHERE p.listed GROUP BY f.family, p.host, p.block
   ) AS b
   GROUP BY family, host
 ),

@@ -12,13 +12,14 @@
 SELECT count(*) AS denominator, CAST(0 AS BIGINT) AS unknown FROM hosts;
 
 WITH b AS (
-  SELECT observations,
-    CASE WHEN observations = 1 THEN '1' WHEN observations <= 10 THEN '2-10' WHEN observations <= 100 THEN '11-100' ELSE '>100' END AS bucket
-  FROM hosts
+  SELECT observations, CASE WHEN observations = 1 THEN 1 WHEN observations <= 10 THEN 2 WHEN observations <= 100 THEN 3 ELSE 4 END AS nth FROM hosts
+),
+counts AS (
+  SELECT nth, count(*) AS hosts, sum(observations) AS observations, sum(observations * observations) AS squares FROM b GROUP BY nth
 )
-SELECT b.bucket, count(*) AS hosts, max(w.n) AS known, CAST(0 AS BIGINT) AS unknown,
-  CAST(sum(b.observations) AS BIGINT) AS observations, max(w.x) AS observations_known,
-  CAST(sum(b.observations * b.observations) AS DOUBLE) AS _yy, CAST(sum(b.observations * b.observations) AS DOUBLE) AS _xy, max(w.xx) AS _xx, max(w.n) AS _n
-FROM b CROSS JOIN (SELECT count(*) AS n, CAST(sum(observations) AS BIGINT) AS x, CAST(sum(observations * observations) AS DOUBLE) AS xx FROM hosts) AS w
-GROUP BY b.bucket
-ORDER BY min(b.observations)
+SELECT CASE nth WHEN 1 THEN '1' WHEN 2 THEN '2-10' WHEN 3 THEN '11-100' ELSE '>100' END AS bucket, hosts,
+  CAST(sum(hosts) OVER () AS BIGINT) AS known, CAST(0 AS BIGINT) AS unknown,
+  CAST(observations AS BIGINT) AS observations, CAST(sum(observations) OVER () AS BIGINT) AS observations_known,
+  CAST(squares AS DOUBLE) AS _yy, CAST(squares AS DOUBLE) AS _xy, CAST(sum(squares) OVER () AS DOUBLE) AS _xx, CAST(sum(hosts) OVER () AS BIGINT) AS _n
+FROM counts
+ORDER BY nth

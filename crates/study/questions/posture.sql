@@ -10,8 +10,7 @@
 
 SELECT count(open) AS denominator, count(*) - count(open) AS unknown FROM hosts;
 
-SELECT e.posture, count(DISTINCT e.host) AS hosts, max(w.known) AS known, max(w.unknown) AS unknown, count(*) AS endpoints
-FROM endpoints AS e CROSS JOIN (SELECT count(open) AS known, count(*) - count(open) AS unknown FROM hosts) AS w
-WHERE e.posture IS NOT NULL
-GROUP BY e.posture
+WITH counts AS (SELECT posture, count(DISTINCT host) AS hosts, count(*) AS endpoints FROM endpoints WHERE posture IS NOT NULL GROUP BY posture)
+SELECT c.posture, c.hosts, w.known, w.unknown, c.endpoints
+FROM counts AS c CROSS JOIN (SELECT count(open) AS known, count(*) - count(open) AS unknown FROM hosts) AS w
 ORDER BY hosts DESC, posture
