@@ -64,10 +64,14 @@ impl Sums {
     ///
     /// A variance that few hosts tell is itself unsure, and too small most of the time: those of great weight are rarely among them. So
     /// the own one counts by the number of hosts that the share rests on, evenly weighted as it were, against [`LENT`] of all.
+    ///
+    /// A host of which all counts or nothing (its observations, by its country) moves the share with all of its weight; one of which a part
+    /// counts (its models, by their quantisation) with that part. How large that part is, weighted, is yy over xy: 1 for all or nothing.
     fn draws(&self, p: f64) -> Option<f64> {
         let own = self.standard_error()?.powi(2);
         let even = self.x * self.x / self.xx.max(f64::MIN_POSITIVE);
-        let of_whole = p * (1.0 - p) / even;
+        let part = if self.xy > 0.0 { (self.yy / self.xy).min(1.0) } else { 1.0 };
+        let of_whole = part * p * (1.0 - p) / even;
         if of_whole <= 0.0 {
             // None, or all: nothing varies.
             return Some(even);
@@ -152,6 +156,24 @@ mod tests {
         let (_, alone) = score(0.002, 0.002 * 0.998 / two.standard_error().expect("an error").powi(2));
         assert!(alone < 0.01, "{alone}");
         assert!(low < 0.0005 && (0.092..0.25).contains(&high), "{low} {high}");
+    }
+
+    #[test]
+    fn hosts_of_which_a_part_counts_lend_no_more_than_that_part() {
+        // A hundred hosts with ten models each and one with ten thousand; on ten of the small ones one model is of a kind, and on the
+        // large one fifty are. That one is not of that kind as a whole, so that it cannot make the share a hundredfold.
+        let sums = Sums {
+            y: 60.0,
+            x: 11_000.0,
+            yy: 10.0 + 2_500.0,
+            xy: 100.0 + 500_000.0,
+            xx: 100.0 * 100.0 + 1e8,
+            n: 101.0,
+        };
+        let (_, high) = sums.interval().expect("an interval");
+        assert!(high < 0.1, "{high}");
+        let whole = Sums { yy: 500_100.0, ..sums };
+        assert!(whole.interval().expect("an interval").1 > 0.2, "all or nothing");
     }
 
     #[test]
