@@ -17,7 +17,7 @@ fi
 set -- --moto "$work/venv/bin/moto_server"
 # Two minutes of building: where it is asked for.
 if [ -n "${VIGIE_S3S:-}" ]; then
-    [ -x "$work/bin/s3s-fs" ] || cargo install --quiet --root "$work" --features binary s3s-fs
+    [ -x "$work/bin/s3s-fs" ] || cargo install --quiet --locked --root "$work" --features binary s3s-fs@0.14.1
     set -- "$@" --s3s "$work/bin/s3s-fs"
 fi
 # Beside a vigie that knows clusters.

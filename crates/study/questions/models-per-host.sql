@@ -11,10 +11,15 @@
 SELECT count(models) AS denominator, count(*) - count(models) AS unknown FROM hosts;
 
 WITH b AS (
-  SELECT models AS n, CASE WHEN models = 0 THEN '0' WHEN models = 1 THEN '1' WHEN models <= 3 THEN '2-3' WHEN models <= 9 THEN '4-9' WHEN models <= 19 THEN '10-19' ELSE '>=20' END AS models
-  FROM hosts WHERE models IS NOT NULL
+  SELECT models, CASE WHEN models = 0 THEN 1 WHEN models = 1 THEN 2 WHEN models <= 3 THEN 3 WHEN models <= 9 THEN 4 WHEN models <= 19 THEN 5 WHEN models >= 20 THEN 6 END AS nth
+  FROM hosts
+),
+counts AS (SELECT nth, count(*) AS hosts, CAST(sum(models) AS BIGINT) AS listed FROM b GROUP BY nth),
+whole AS (
+  SELECT nth, hosts, listed, CAST(sum(CASE WHEN nth IS NOT NULL THEN hosts ELSE 0 END) OVER () AS BIGINT) AS known,
+    CAST(sum(CASE WHEN nth IS NULL THEN hosts ELSE 0 END) OVER () AS BIGINT) AS unknown
+  FROM counts
 )
-SELECT b.models, count(*) AS hosts, max(w.known) AS known, max(w.unknown) AS unknown, CAST(sum(b.n) AS BIGINT) AS listed
-FROM b CROSS JOIN (SELECT count(models) AS known, count(*) - count(models) AS unknown FROM hosts) AS w
-GROUP BY b.models
-ORDER BY min(b.n)
+SELECT CASE nth WHEN 1 THEN '0' WHEN 2 THEN '1' WHEN 3 THEN '2-3' WHEN 4 THEN '4-9' WHEN 5 THEN '10-19' ELSE '>=20' END AS models, hosts, known, unknown, listed
+FROM whole WHERE nth IS NOT NULL
+ORDER BY nth

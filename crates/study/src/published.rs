@@ -35,9 +35,10 @@ pub struct Published {
     pub field: String,
     /// The figure: a count, or a share from 0 to 1.
     pub value: f64,
-    /// What to know of it.
     #[serde(default)]
-    pub note: String,
+    note: String,
+    #[serde(default)]
+    note_fr: String,
 }
 
 impl Published {
@@ -53,6 +54,15 @@ impl Published {
         match lang {
             Lang::En => &self.what,
             Lang::Fr => &self.what_fr,
+        }
+    }
+
+    /// What to know of it; most often nothing.
+    #[must_use]
+    pub fn note(&self, lang: Lang) -> &str {
+        match lang {
+            Lang::En => &self.note,
+            Lang::Fr => &self.note_fr,
         }
     }
 
@@ -118,7 +128,7 @@ pub fn compare(report: &Report, lang: Lang, planted: &dyn Fn(&Published) -> Opti
             what: figure.what(lang).to_owned(),
             question: figure.question.clone(),
             published: figure.value,
-            note: figure.note.clone(),
+            note: figure.note(lang).to_owned(),
             here: found.map(|(value, _)| value),
             low: interval.map(|(low, _)| low),
             high: interval.map(|(_, high)| high),
@@ -143,6 +153,7 @@ mod tests {
         assert!(Published::all().len() > 30);
         for figure in Published::all() {
             assert!(Question::get(&figure.question).is_some(), "{}", figure.question);
+            assert_eq!(figure.note.is_empty(), figure.note_fr.is_empty(), "{}", figure.what);
             assert!(figure.value > 0.0 && (!figure.is_share() || figure.value < 1.0));
         }
     }
