@@ -497,6 +497,9 @@ pub(crate) struct StudyArgs {
     /// [default: the lake].
     #[arg(long, value_name = "DIR", requires = "engine", help_heading = "Cluster")]
     pub scratch: Option<PathBuf>,
+    /// Into how many parts each step is cut: the cores of all executors together.
+    #[arg(long, value_name = "N", default_value_t = 4, requires = "engine", value_parser = clap::value_parser!(u16).range(1..=4096), help_heading = "Cluster")]
+    pub partitions: u16,
     /// The memory that the questions may use, in MiB; what needs more goes to temporary files.
     #[arg(long, value_name = "MIB", default_value_t = 1536, value_parser = clap::value_parser!(u64).range(64..).map(|mib| mib as usize))]
     pub(crate) memory: usize,

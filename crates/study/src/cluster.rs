@@ -39,6 +39,7 @@ pub struct Cluster(Arc<Shared>);
 
 struct Shared {
     scheduler: String,
+    partitions: usize,
     scratch: PathBuf,
     /// Those of the lake and of the scratch, where they are in stores.
     stores: Vec<(ListingTableUrl, Arc<dyn ObjectStore>)>,
@@ -54,12 +55,13 @@ impl std::fmt::Debug for Cluster {
 }
 
 impl Cluster {
-    /// A scheduler at `HOST:PORT`, and a folder for what a study makes: below `scratch`, or below the lake.
+    /// A scheduler at `HOST:PORT`, and a folder for what a study makes: below `scratch`, or below the lake. Each step of a statement is cut
+    /// into `partitions`: as many as the executors have cores together keep all of them at work.
     ///
     /// # Errors
     ///
     /// If nothing answers there, or the folder cannot be made.
-    pub async fn connect(at: &str, lake: &Lake, scratch: Option<&Path>) -> Result<Self, Error> {
+    pub async fn connect(at: &str, lake: &Lake, scratch: Option<&Path>, partitions: usize) -> Result<Self, Error> {
         let cannot = |why: String| Error::Cluster(at.to_owned(), why);
         match tokio::time::timeout(REACHED_WITHIN, TcpStream::connect(at)).await {
             Ok(Ok(_)) => {}
@@ -89,6 +91,7 @@ impl Cluster {
         }
         Ok(Self(Arc::new(Shared {
             scheduler: format!("http://{at}"),
+            partitions,
             scratch,
             stores,
             made: AtomicUsize::new(0),
@@ -114,7 +117,9 @@ impl Cluster {
         // Plans that change while they run lose themselves where a side of a union turns out to be empty (seen with 55.0.0: the statement
         // never ends). Without them a statement is planned once, as it is here.
         let config = state.config().clone().upgrade_for_ballista();
-        let config = config.set_bool(BALLISTA_ADAPTIVE_PLANNER_ENABLED, false);
+        let config = config
+            .set_bool(BALLISTA_ADAPTIVE_PLANNER_ENABLED, false)
+            .with_target_partitions(self.0.partitions);
         let state = SessionStateBuilder::new_from_existing(state).with_config(config).build();
         let session = SessionContext::new_with_state(state.upgrade_for_ballista(self.0.scheduler.clone())?);
         session.register_udf(bit_count_written_out());

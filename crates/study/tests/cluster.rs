@@ -141,7 +141,7 @@ async fn a_cluster_says_what_this_machine_says_though_an_executor_is_killed_half
     let here = Report::make(&here, &questions, made(), &mut |_| {}).await.expect("answered here");
 
     let (at, _scheduler, executors) = cluster(dir.path());
-    let cluster = Cluster::connect(&at, &lake, None).await.expect("reached");
+    let cluster = Cluster::connect(&at, &lake, None, 4).await.expect("reached");
     let there = Study::on(&cluster, &lake, &knowledge, Options::default(), Limits::default(), &mut |_| {})
         .await
         .expect("opened by the cluster");
@@ -177,7 +177,7 @@ async fn a_cluster_that_is_not_there_is_named() {
     let dir = tempfile::tempdir().expect("a folder");
     let lake = Lake::open_or_create(dir.path()).await.expect("a lake");
     let [nobody] = ports();
-    let error = Cluster::connect(&format!("127.0.0.1:{nobody}"), &lake, None)
+    let error = Cluster::connect(&format!("127.0.0.1:{nobody}"), &lake, None, 4)
         .await
         .expect_err("nobody");
     assert!(error.to_string().contains(&format!("127.0.0.1:{nobody}")), "{error}");

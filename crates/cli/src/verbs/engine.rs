@@ -38,7 +38,12 @@ impl Engine {
             return Err(Failure::usage(format!("--engine {at}: not HOST:PORT, as in 127.0.0.1:50050")));
         }
         runtime
-            .block_on(vigie_study::Cluster::connect(at, lake, args.scratch.as_deref()))
+            .block_on(vigie_study::Cluster::connect(
+                at,
+                lake,
+                args.scratch.as_deref(),
+                args.partitions.into(),
+            ))
             .map(Self::Cluster)
             .map_err(Failure::output)
     }
