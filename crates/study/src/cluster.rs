@@ -65,8 +65,11 @@ impl Cluster {
         let cannot = |why: String| Error::Cluster(at.to_owned(), why);
         match tokio::time::timeout(REACHED_WITHIN, TcpStream::connect(at)).await {
             Ok(Ok(_)) => {}
-            Ok(Err(error)) => return Err(cannot(error.to_string())),
-            Err(_) => return Err(cannot(format!("no answer within {} s", REACHED_WITHIN.as_secs()))),
+            Ok(Err(error)) => return Err(cannot(format!("{error}; is its scheduler running there?"))),
+            Err(_) => {
+                let why = format!("no answer within {} s; is its scheduler running there?", REACHED_WITHIN.as_secs());
+                return Err(cannot(why));
+            }
         }
         let now = std::time::SystemTime::now()
             .duration_since(std::time::UNIX_EPOCH)
