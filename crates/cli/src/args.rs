@@ -492,14 +492,14 @@ pub(crate) struct StudyArgs {
     pub(crate) catalog: Option<PathBuf>,
     /// Let a Ballista cluster answer; its scheduler is here, and every executor reads the lake under the same path or URL.
     #[arg(long, value_name = "HOST:PORT", conflicts_with = "coverage", help_heading = "Cluster")]
-    pub engine: Option<String>,
+    pub(crate) engine: Option<String>,
     /// Where the cluster keeps what it makes until the study ends: a folder that all its machines share, or s3://BUCKET/PREFIX
     /// [default: the lake].
     #[arg(long, value_name = "DIR", requires = "engine", help_heading = "Cluster")]
-    pub scratch: Option<PathBuf>,
+    pub(crate) scratch: Option<PathBuf>,
     /// Into how many parts each step is cut: the cores of all executors together.
     #[arg(long, value_name = "N", default_value_t = 4, requires = "engine", value_parser = clap::value_parser!(u16).range(1..=4096), help_heading = "Cluster")]
-    pub partitions: u16,
+    pub(crate) partitions: u16,
     /// The memory that the questions may use, in MiB; what needs more goes to temporary files.
     #[arg(long, value_name = "MIB", default_value_t = 1536, value_parser = clap::value_parser!(u64).range(64..).map(|mib| mib as usize))]
     pub(crate) memory: usize,

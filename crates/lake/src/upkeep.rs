@@ -114,8 +114,7 @@ impl Lake {
     }
 
     /// Takes out every observation of an address, what only those pointed to, and the plans of scans that name it. It is gone from the
-    /// tables at once, from the files
-    /// and the logs after [`Self::purge`].
+    /// tables at once, from the files and the logs after [`Self::purge`].
     ///
     /// # Errors
     ///

@@ -101,17 +101,15 @@ mod written_out {
                 .flat_map(|bit| [1 << bit, (1 << bit) - 1, 0x2aaa_aaaa_aaaa_aaaa >> bit, 0x0123_4567_89ab_cdef >> bit])
                 .chain([0, (1 << 62) - 1])
                 .collect();
-            let values: Vec<String> = numbers.iter().map(|number| format!("({number})")).collect();
+            let values: Vec<String> = numbers
+                .iter()
+                .map(|number| format!("({number}, {})", number.count_ones()))
+                .collect();
             let context = SessionContext::new();
             context.register_udf(super::bit_count());
             let sql = format!(
                 "SELECT CAST(sum(CASE WHEN bit_count(n) = wanted THEN 0 ELSE 1 END) AS BIGINT) AS wrong FROM (SELECT column1 AS n, column2 AS wanted FROM (VALUES {}))",
-                values
-                    .iter()
-                    .zip(&numbers)
-                    .map(|(_, number)| format!("({number}, {})", number.count_ones()))
-                    .collect::<Vec<_>>()
-                    .join(", ")
+                values.join(", ")
             );
             let batches = context.sql(&sql).await.expect("planned").collect().await.expect("counted");
             let text = datafusion::arrow::util::pretty::pretty_format_batches(&batches)
