@@ -21,9 +21,6 @@ const BATCH: usize = 50_000;
 /// And of those that share what they say with no other, which take five times the memory.
 const BATCH_ALONE: usize = 20_000;
 
-/// Who holds what is said for the first time: the observation, and the importer's memory.
-const FIRST: usize = 2;
-
 /// What was taken, and what was not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
@@ -84,12 +81,10 @@ impl Intake {
         self.counts.not_open += parsed.passed_over.not_open;
         self.counts.not_tcp += parsed.passed_over.not_tcp;
         self.counts.not_recognised += parsed.passed_over.not_recognised;
+        self.alone += parsed.anew;
         for item in parsed.items {
             match item {
-                Ok(observation) => {
-                    self.alone += usize::from(observation.exposure.holders() <= FIRST);
-                    self.waiting.push(observation);
-                }
+                Ok(observation) => self.waiting.push(observation),
                 Err(bad) => {
                     self.counts.bad += 1;
                     self.errors.keep(from, &bad)?;

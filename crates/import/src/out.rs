@@ -19,6 +19,8 @@ pub struct Parsed {
     pub items: Vec<Result<Observation, Bad>>,
     /// What is no observation and no fault either.
     pub passed_over: PassedOver,
+    /// Of the observations, those that say what none before them said: each takes memory of its own, the others share it.
+    pub anew: usize,
 }
 
 impl Parsed {
@@ -26,6 +28,7 @@ impl Parsed {
     pub fn clear(&mut self) {
         self.items.clear();
         self.passed_over = PassedOver::default();
+        self.anew = 0;
     }
 }
 
@@ -73,16 +76,17 @@ impl Out<'_> {
             return;
         }
         match self.parser.make(sight) {
-            Ok(observation) => self.observation(observation),
+            Ok(observation) => self.observation(observation, true),
             Err(reason) => self.bad(&reason),
         }
     }
 
-    /// Takes an observation as it is.
-    pub(crate) fn observation(&mut self, observation: Observation) {
+    /// Takes an observation as it is; `anew` if it shares nothing with one before.
+    pub(crate) fn observation(&mut self, observation: Observation, anew: bool) {
         if self.parser.recognised_only() && !observation.identity.product.is_known() {
             self.parsed.passed_over.not_recognised += 1;
         } else {
+            self.parsed.anew += usize::from(anew);
             self.parsed.items.push(Ok(observation));
         }
     }

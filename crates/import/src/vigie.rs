@@ -80,11 +80,11 @@ fn as_written(text: &[u8]) -> Option<Timestamp> {
     )
 }
 
-/// A line in two parts, the second from memory where it can be; `None`: it has to be read as a whole.
+/// A line in two parts, the second from memory where it can be, and whether it had to be read; `None`: it has to be read as a whole.
 ///
 /// If what stands before the cut is an object once it is closed, and what stands after is one once it is opened, and neither has a key of
 /// the other, then the line is the object that has the keys of both.
-fn in_two(line: &[u8], memory: &Memory) -> Option<Observation> {
+fn in_two(line: &[u8], memory: &Memory) -> Option<(Observation, bool)> {
     let cut = memmem::find(line, CUT)?;
     let (before, after) = (line.get(..cut)?, line.get(cut + 1..)?);
     let mut text = Vec::with_capacity(before.len() + 1);
@@ -92,18 +92,18 @@ fn in_two(line: &[u8], memory: &Memory) -> Option<Observation> {
     text.push(b'}');
     // Checking the text once is quicker than checking each string in it.
     let head: Head = serde_json::from_str(std::str::from_utf8(&text).ok()?).ok()?;
-    let said = match memory.recall(after) {
-        Some(said) => said,
+    let (said, anew) = match memory.recall(after) {
+        Some(said) => (said, false),
         None => {
             text.clear();
             text.push(b'{');
             text.extend_from_slice(after);
             let said: Said = serde_json::from_str(std::str::from_utf8(&text).ok()?).ok()?;
             memory.keep(after, said.clone());
-            said
+            (said, true)
         }
     };
-    Some(Observation {
+    let observation = Observation {
         schema: head.schema,
         seen: head.seen,
         recorded: head.recorded,
@@ -117,21 +117,22 @@ fn in_two(line: &[u8], memory: &Memory) -> Option<Observation> {
         deception: said.deception,
         advisories: said.advisories,
         findings: said.findings,
-    })
+    };
+    Some((observation, anew))
 }
 
 pub(crate) fn parse(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
-    if let Some(observation) = in_two(bytes, &out.parser.memory)
+    if let Some((observation, anew)) = in_two(bytes, &out.parser.memory)
         && observation.schema == SCHEMA
     {
-        out.observation(observation);
+        out.observation(observation, anew);
         return Ok(());
     }
     // Checking the text once is quicker than checking each string in it.
     let text = std::str::from_utf8(bytes).map_err(|error| format!("no UTF-8 from byte {} on", error.valid_up_to()))?;
     match serde_json::from_str::<Observation>(text) {
         Ok(observation) if observation.schema == SCHEMA => {
-            out.observation(observation);
+            out.observation(observation, true);
             Ok(())
         }
         Ok(observation) => Err(foreign(&observation.schema)),
@@ -193,7 +194,7 @@ mod tests {
             assert_eq!(as_written(text.as_bytes()), None, "{text}");
         }
         let shifted = LINE.replace("08:00:00Z", "08:00:00+02:00");
-        let read = in_two(shifted.as_bytes(), &Memory::default()).expect("read as a whole it is the same");
+        let (read, _) = in_two(shifted.as_bytes(), &Memory::default()).expect("read as a whole it is the same");
         assert_eq!(read, serde_json::from_str(&shifted).expect("a record"));
     }
 
@@ -201,12 +202,12 @@ mod tests {
     fn a_line_in_two_is_the_line() {
         let memory = Memory::default();
         let whole: Observation = serde_json::from_str(LINE).expect("a record");
-        for _ in 0..2 {
-            assert_eq!(in_two(LINE.as_bytes(), &memory), Some(whole.clone()));
+        for anew in [true, false] {
+            assert_eq!(in_two(LINE.as_bytes(), &memory), Some((whole.clone(), anew)));
         }
         let later = LINE.replace("08:00:0", "09:00:0").replace("192.0.2.7", "192.0.2.8");
-        let (first, second) = (in_two(LINE.as_bytes(), &memory), in_two(later.as_bytes(), &memory));
-        let (first, second) = first.zip(second).expect("both");
+        let read = |line: &str| in_two(line.as_bytes(), &memory).expect("a record").0;
+        let (first, second) = (read(LINE), read(&later));
         assert!(first.exposure.is(&second.exposure) && first.identity.is(&second.identity));
         assert_eq!(second, serde_json::from_str(&later).expect("a record"));
     }

@@ -18,16 +18,10 @@ impl<T> Shared<T> {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// How many hold it, this one included.
-    #[must_use]
-    pub fn holders(&self) -> usize {
-        Arc::strong_count(&self.0)
-    }
-
     /// Whether nobody else holds it.
     #[must_use]
     pub fn is_alone(&self) -> bool {
-        self.holders() == 1
+        Arc::strong_count(&self.0) == 1
     }
 
     /// By which it is known again as long as somebody holds it.

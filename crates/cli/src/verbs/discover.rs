@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use vigie_assess::Knowledge;
 use vigie_catalog::Catalog;
 use vigie_discover::{Base, Discovery, Options, Reply, ReplyKind, ServiceKind, State, Step, Stop};
-use vigie_import::{Format, Importer, Parsed};
+use vigie_import::{Batch, Format, Importer, Parsed};
 use vigie_model::Observation;
 use vigie_network::Enricher;
 
@@ -281,14 +281,15 @@ impl Run<'_> {
         );
         options.recognised_only = self.args.recognised_only;
         // Bytes in memory always read.
-        let Ok(mut importer) = Importer::new(body, Some(format), options) else {
-            return Parsed::default();
-        };
-        let items = importer.by_ref().collect();
-        Parsed {
-            items,
-            passed_over: importer.passed_over(),
+        let mut parsed = Parsed::default();
+        if let Ok(importer) = Importer::new(body, Some(format), options) {
+            let (mut records, parser) = importer.split();
+            let mut batch = Batch::default();
+            while records.fill(&mut batch) {
+                parser.parse(&batch, &mut parsed);
+            }
         }
+        parsed
     }
 
     /// Whether it is worth confirming. Shodan gives the services that fit a query; Censys gives every service of a host that has one.

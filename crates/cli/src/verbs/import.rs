@@ -5,7 +5,7 @@ use std::io::{IsTerminal as _, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -184,14 +184,15 @@ impl Told {
         std::thread::scope(|scope| {
             let (full, batches) = sync_channel::<Batch>(2 * parsers);
             let (parsed, results) = sync_channel::<Parsed>(2 * parsers);
-            scope.spawn(move || fill(records, &full, stop));
+            let (empty, emptied) = channel::<Batch>();
+            scope.spawn(move || fill(records, &emptied, &full, stop));
             let batches = Arc::new(Mutex::new(batches));
             for _ in 0..parsers {
-                let (batches, parsed) = (Arc::clone(&batches), parsed.clone());
-                scope.spawn(move || understand(&batches, parser, enricher, &parsed));
+                let (batches, parsed, empty) = (Arc::clone(&batches), parsed.clone(), empty.clone());
+                scope.spawn(move || understand(&batches, parser, enricher, &parsed, &empty));
             }
             // What is left of the channels belongs to the threads: when they end, so does the loop, and the other way round.
-            drop((parsed, batches));
+            drop((parsed, batches, empty));
             for result in results {
                 intake.take(&self.file, result)?;
                 progress.update(read.load(Ordering::Relaxed), intake.counts());
@@ -237,21 +238,24 @@ impl Told {
     }
 }
 
-fn fill<R: Read>(mut records: Records<R>, full: &SyncSender<Batch>, stop: &AtomicBool) {
+fn fill<R: Read>(mut records: Records<R>, emptied: &Receiver<Batch>, full: &SyncSender<Batch>, stop: &AtomicBool) {
     loop {
-        let mut batch = Batch::default();
+        // Memory that was used before costs less than fresh memory, which the system hands out cleared.
+        let mut batch = emptied.try_recv().unwrap_or_default();
         if stop.load(Ordering::Relaxed) || !records.fill(&mut batch) || full.send(batch).is_err() {
             return;
         }
     }
 }
 
-fn understand(batches: &Mutex<Receiver<Batch>>, parser: &Parser, enricher: &Enricher, parsed: &SyncSender<Parsed>) {
+fn understand(batches: &Mutex<Receiver<Batch>>, parser: &Parser, enricher: &Enricher, parsed: &SyncSender<Parsed>, empty: &Sender<Batch>) {
     loop {
         let batch = batches.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(batch) = batch else { return };
         let mut one = Parsed::default();
         parser.parse(&batch, &mut one);
+        // The reader may have come to its end.
+        let _ = empty.send(batch);
         for observation in one.items.iter_mut().flatten() {
             enricher.enrich(observation.endpoint.address, &mut observation.network);
         }
