@@ -39,7 +39,7 @@ MARK = "VIGIE_LIVE_MARK"
 UNKNOWN = "?"
 # A busy machine must not decide what a server says, so a reply may take longer than in a scan by default.
 REPLY = 12
-FIELDS = ("product", "version", "posture", "activity", "models", "running", "capabilities", "tools", "tls", "certificate")
+FIELDS = ("product", "version", "instance", "posture", "activity", "models", "running", "capabilities", "tools", "tls", "certificate")
 
 # No server may report its use, look for updates or fetch anything. loopback.c enforces it; these spare the waiting.
 QUIET = {
@@ -582,9 +582,20 @@ def compare(server, record, score):
     for field in FIELDS:
         if field in server.entry["expect"]:
             expected = server.entry["expect"][field]
+            if isinstance(expected, dict) and "get" in expected:
+                expected = asked(server, **expected)
             got = said(record, field)
             either = [expected["a"], expected["or"]] if isinstance(expected, dict) else [expected]
             score.take(server.entry["id"], field, expected, got, got in [sorted(one) if isinstance(one, list) else one for one in either])
+
+
+def asked(server, get, key):
+    """What the server says itself when it is asked for a value."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    connection.request("GET", get)
+    value = json.load(connection.getresponse())[key]
+    connection.close()
+    return str(value)
 
 
 def said(record, field):
@@ -593,8 +604,9 @@ def said(record, field):
         return UNKNOWN
     if field == "certificate":
         return (record["endpoint"].get("certificate") or {"subject": UNKNOWN})["subject"]
-    part = {"product": "identity", "version": "identity", "tls": "endpoint"}.get(field, "exposure")
-    known = record[part][field]
+    part = {"product": "identity", "version": "identity", "instance": "identity", "tls": "endpoint"}.get(field, "exposure")
+    # Left out where the product tells none.
+    known = record[part].get(field, {}) if field == "instance" else record[part][field]
     if "known" not in known:
         return UNKNOWN
     value = known["known"]

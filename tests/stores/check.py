@@ -113,6 +113,26 @@ def cluster(node):
             one.wait(30)
 
 
+def scratch(client, name):
+    return [key for key in objects(client, f"{name}/") if "_scratch" in key]
+
+
+def ended_by(sent, binary, client, name, words):
+    """Begins a study on a cluster and sends it a signal as soon as it keeps something beside the lake; gives its exit code."""
+    running = subprocess.Popen([binary, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    for _ in range(600):
+        if scratch(client, name):
+            break
+        if running.poll() is not None:
+            raise SystemExit(f"{name}: the study ended before it was stopped")
+        time.sleep(0.02)
+    else:
+        running.kill()
+        raise SystemExit(f"{name}: the study keeps nothing beside the lake")
+    running.send_signal(sent)
+    return running.wait(120)
+
+
 def check(binary, node, client, work, name):
     folder, store = work / f"{name}-folder", f"s3://{BUCKET}/{name}"
     for lake in (folder, store):
@@ -128,10 +148,16 @@ def check(binary, node, client, work, name):
         with cluster(node) as engine:
             words = ["study", "totals", "families", "--lake", store, "--engine", engine, "--format", "json"]
             there = json.loads(vigie(binary, *words).stdout)["questions"]
+            same(f"{name}: it leaves nothing", [], scratch(client, name))
+            same(f"{name}: Ctrl-C ends a study on a cluster", 130, ended_by(signal.SIGINT, binary, client, name, words))
+            same(f"{name}: which leaves nothing either", [], scratch(client, name))
+            same(f"{name}: one that is killed", -signal.SIGKILL, ended_by(signal.SIGKILL, binary, client, name, words))
         for question in there.values():
             del question["seconds"], question["sql_seconds"]
         same(f"{name}: a cluster reads the store itself", studies[0]["questions"], there)
-        same(f"{name}: it leaves nothing", [], [key for key in objects(client, f"{name}/") if "_scratch" in key])
+        same(f"{name}: leaves what it kept", True, bool(scratch(client, name)))
+        vigie(binary, "lake", "forget", "192.0.2.1", "--now", "--lake", store)
+        same(f"{name}: until the lake is tidied", [], scratch(client, name))
 
     # Two writers at once, and a third that is killed half-way and begun again.
     lines = vigie(binary, "population", "--scale", "0.001", "--seed", "2", "--jsonl").stdout.splitlines(keepends=True)

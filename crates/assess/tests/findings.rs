@@ -37,6 +37,7 @@ fn seen(product: &str, version: &str, posture: Posture) -> Observation {
         identity: Identity {
             product: Known::Known(product.to_owned()),
             version: Known::Known(version.to_owned()),
+            instance: Known::unknown(Why::NotCarried),
             confidence: 0.9,
             evidence: [].into(),
             also: Vec::new(),

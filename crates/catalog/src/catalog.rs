@@ -12,7 +12,7 @@ use crate::index::Index;
 use crate::markers::Markers;
 use crate::pointer::Pointer;
 use crate::route::Route;
-use crate::rule::{Kind, ListRule, Purpose, ReplyEnd, VersionRule};
+use crate::rule::{Kind, ListRule, Purpose, ReplyEnd, ValueRule};
 
 /// What makes two requests the same: they are sent once.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -90,15 +90,15 @@ pub struct CompiledEvidence {
     pub guards: Guards,
 }
 
-/// Where the version is.
+/// Where a value is that a server says of itself.
 #[derive(Clone, Debug)]
-pub struct CompiledVersion {
+pub struct CompiledValue {
     /// The exchange.
     pub place: Place,
     /// What stands beside.
     pub guards: Guards,
     /// What to take.
-    pub rule: VersionRule,
+    pub rule: ValueRule,
 }
 
 /// What a stranger meets.
@@ -176,11 +176,13 @@ pub struct Product {
     /// Whether what counts also hangs on other exchanges: guards, or evidence that rules it out.
     pub(crate) guarded: bool,
     /// Version.
-    pub version: Vec<CompiledVersion>,
+    pub version: Vec<CompiledValue>,
     /// Values that are no version.
     pub hidden: Vec<String>,
     /// Whether it never tells its version.
     pub version_never: bool,
+    /// Which running copy or installation it is.
+    pub instance: Vec<CompiledValue>,
     /// Postures.
     pub posture: Vec<CompiledPosture>,
     /// Models.

@@ -80,13 +80,17 @@ impl Session {
         let seen = &self.record;
         let spoke_http = seen.views.iter().any(|view| view.reply().is_some());
 
-        let (version, mut exposure) = match winner {
+        let (version, instance, mut exposure) = match winner {
             Some(product) => {
                 let version = read::version(product, seen);
                 let exposure = self.exposure(product, &version, named);
-                (version, exposure)
+                (version, read::instance(product, seen), exposure)
             }
-            None => (Known::unknown(Why::NotAsked), Exposure::unknown(Why::NotAsked)),
+            None => (
+                Known::unknown(Why::NotAsked),
+                Known::unknown(Why::NotCarried),
+                Exposure::unknown(Why::NotAsked),
+            ),
         };
         let (posture, from) = read::posture(winner, &self.catalog, seen);
         exposure.posture = posture;
@@ -124,6 +128,7 @@ impl Session {
             identity: Identity {
                 product,
                 version,
+                instance,
                 confidence,
                 evidence: self.evidence(winner).into(),
                 also: named

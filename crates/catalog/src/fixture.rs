@@ -70,6 +70,9 @@ pub struct Expect {
     /// The version.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub version: Option<Option<String>>,
+    /// Which running copy or installation it says it is.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub instance: Option<Option<String>>,
     /// The posture.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub posture: Option<Option<Posture>>,
@@ -307,6 +310,9 @@ impl Expect {
         compare("product", show(&self.product), show(&product));
         if let Some(version) = &self.version {
             compare("version", show(version), show(&conclusion.identity.version.known().cloned()));
+        }
+        if let Some(instance) = &self.instance {
+            compare("instance", show(instance), show(&conclusion.identity.instance.known().cloned()));
         }
         if let Some(posture) = &self.posture {
             compare("posture", show(posture), show(&conclusion.exposure.posture.known().copied()));

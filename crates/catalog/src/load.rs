@@ -10,14 +10,14 @@ use serde_saphyr::{Location, Spanned};
 use vigie_model::{Effect, EvidenceWeight, Posture, sha256};
 
 use crate::catalog::{
-    Catalog, CompiledEvidence, CompiledList, CompiledPosture, CompiledTell, CompiledVersion, Opening, Product, Request, Signature,
+    Catalog, CompiledEvidence, CompiledList, CompiledPosture, CompiledTell, CompiledValue, Opening, Product, Request, Signature,
 };
 use crate::clause::{Guards, Look, Place, SigId, literal};
 use crate::effects::{EffectTable, Routes};
 use crate::embedded::Built;
 use crate::index::IndexBuilder;
 use crate::markers::Markers;
-use crate::rule::{Clause, ListRule, MarkersFile, OpeningsFile, PRODUCT_SCHEMA, ProductFile, Purpose, RequestRule};
+use crate::rule::{Clause, ListRule, MarkersFile, OpeningsFile, PRODUCT_SCHEMA, ProductFile, Purpose, RequestRule, ValueRule};
 
 /// The largest file, in bytes.
 pub const MAX_FILE_BYTES: usize = 256 * 1024;
@@ -765,6 +765,31 @@ impl Scope<'_> {
         rules.iter().filter_map(|rule| self.list(rule)).collect()
     }
 
+    /// The entries of `version` or `instance`.
+    fn values(&mut self, key: &str, rules: &[ValueRule]) -> Vec<CompiledValue> {
+        let mut value = |rule: &ValueRule| {
+            let ways = [
+                rule.json.is_some(),
+                rule.header.is_some(),
+                rule.body.is_some(),
+                rule.title.is_some(),
+            ];
+            if ways.iter().filter(|way| **way).count() != 1 {
+                self.loader.say(
+                    self.file,
+                    rule.on.defined,
+                    format!("an entry of {key} takes from one of json, header, body and title"),
+                );
+            }
+            Some(CompiledValue {
+                place: self.place(&rule.on)?,
+                guards: self.guards((&rule.also, &rule.either, &rule.unless)),
+                rule: rule.clone(),
+            })
+        };
+        rules.iter().filter_map(&mut value).collect()
+    }
+
     fn product(
         &mut self,
         number: u32,
@@ -815,32 +840,6 @@ impl Scope<'_> {
                 guards,
             });
         }
-        let version = rule
-            .version
-            .iter()
-            .filter_map(|written| {
-                let ways = [
-                    written.json.is_some(),
-                    written.header.is_some(),
-                    written.body.is_some(),
-                    written.title.is_some(),
-                ];
-                if ways.iter().filter(|way| **way).count() != 1 {
-                    self.loader.say(
-                        self.file,
-                        written.on.defined,
-                        "a version entry takes from one of json, header, body and title",
-                    );
-                }
-                let place = self.place(&written.on)?;
-                let guards = self.guards((&written.also, &written.either, &written.unless));
-                Some(CompiledVersion {
-                    place,
-                    guards,
-                    rule: written.clone(),
-                })
-            })
-            .collect();
         let posture = rule
             .posture
             .iter()
@@ -917,9 +916,10 @@ impl Scope<'_> {
                 .filter(|at| evidence[*at].weight == EvidenceWeight::Contradicts)
                 .collect(),
             evidence,
-            version,
+            version: self.values("version", &rule.version),
             hidden: rule.hidden.clone(),
             version_never: rule.version_never,
+            instance: self.values("instance", &rule.instance),
             posture,
             models: self.lists(&rule.models),
             details: rule.details.as_ref().and_then(|list| self.list(list)),

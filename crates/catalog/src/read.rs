@@ -6,9 +6,9 @@ use chrono::DateTime;
 use serde_json::Value;
 use vigie_model::{Capability, Known, Model, Posture, RunningModel, Timestamp, Tool, Why};
 
-use crate::catalog::{Catalog, CompiledList, Product};
+use crate::catalog::{Catalog, CompiledList, CompiledValue, Product};
 use crate::clause::{Place, Seen};
-use crate::rule::{Field, FieldPlace, Step, VersionRule};
+use crate::rule::{Field, FieldPlace, Step, ValueRule};
 use crate::session::Record;
 use crate::view::View;
 
@@ -41,15 +41,65 @@ const MAX_MODELS: usize = 2_000;
 const MAX_NAME: usize = 512;
 /// The longest text kept of any other field, prompts aside.
 const MAX_TEXT: usize = 1_024;
+/// The longest version in bytes.
+const MAX_VERSION: usize = 100;
+/// The shortest and the longest id of an instance in bytes: fewer cannot tell hosts of the Internet apart.
+const MIN_INSTANCE: usize = 8;
+const MAX_INSTANCE: usize = 200;
 /// The most characters of a prompt or a template that are looked at.
 const MAX_PROMPT: usize = 64 * 1024;
 
 /// The version as the server says it.
 pub(crate) fn version(product: &Product, seen: &Record) -> Known<String> {
-    let mut refused = false;
-    let mut answered = false;
-    let mut silent = false;
-    for entry in &product.version {
+    let (said, met) = said(&product.version, seen, |text| text.len() <= MAX_VERSION);
+    match said {
+        Some(text) if product.hidden.contains(&text) => {
+            Known::unknown_because(Why::Hidden, format!("it says {text:?}, which is no version"))
+        }
+        Some(text) => Known::Known(text),
+        None if product.version_never => Known::unknown(Why::NotCarried),
+        None => met.why(),
+    }
+}
+
+/// Which running copy or installation it says it is; not carried where the product's file names no place for it.
+pub(crate) fn instance(product: &Product, seen: &Record) -> Known<String> {
+    let (said, met) = said(&product.instance, seen, |text| (MIN_INSTANCE..=MAX_INSTANCE).contains(&text.len()));
+    match said {
+        Some(text) => Known::Known(text),
+        None if product.instance.is_empty() => Known::unknown(Why::NotCarried),
+        None => met.why(),
+    }
+}
+
+/// What came back from the requests that would have told a value.
+#[derive(Clone, Copy, Debug, Default)]
+struct Met {
+    refused: bool,
+    answered: bool,
+    silent: bool,
+}
+
+impl Met {
+    /// Why the value is unknown.
+    fn why(self) -> Known<String> {
+        if self.silent {
+            // What was not answered may have told: nothing is hidden.
+            Known::unknown_because(Why::NotAsked, "no answer came to a request that tells it")
+        } else if self.refused && !self.answered {
+            Known::unknown(Why::Refused)
+        } else if self.refused || self.answered {
+            Known::unknown(Why::Hidden)
+        } else {
+            Known::unknown(Why::NotAsked)
+        }
+    }
+}
+
+/// The first value that an entry gives and that passes for one.
+fn said(entries: &[CompiledValue], seen: &Record, passes: impl Fn(&str) -> bool) -> (Option<String>, Met) {
+    let mut met = Met::default();
+    for entry in entries {
         let view = match entry.place {
             Place::Sig(sig) => seen.at(sig),
             Place::Landing => seen.landing(),
@@ -61,42 +111,27 @@ pub(crate) fn version(product: &Product, seen: &Record) -> Known<String> {
         };
         for view in views {
             let Some(reply) = view.reply() else {
-                silent = true;
+                met.silent = true;
                 continue;
             };
-            refused |= matches!(reply.status, 401 | 403);
-            answered |= reply.status < 400;
+            met.refused |= matches!(reply.status, 401 | 403);
+            met.answered |= reply.status < 400;
             let status_fits = entry.rule.status.0.is_empty() || entry.rule.status.0.contains(&reply.status);
             if !status_fits || !entry.guards.pass(seen) {
                 continue;
             }
-            if let Some(text) = take_version(&entry.rule, view) {
+            if let Some(text) = take(&entry.rule, view) {
                 let text = text.trim();
-                if text.is_empty() || text.len() > 100 || text.chars().any(char::is_control) {
-                    continue;
+                if !text.is_empty() && passes(text) && !text.chars().any(char::is_control) {
+                    return (Some(text.to_owned()), met);
                 }
-                if product.hidden.iter().any(|hidden| hidden == text) {
-                    return Known::unknown_because(Why::Hidden, format!("it says {text:?}, which is no version"));
-                }
-                return Known::Known(text.to_owned());
             }
         }
     }
-    if product.version_never {
-        Known::unknown(Why::NotCarried)
-    } else if silent {
-        // What was not answered may have told: nothing is hidden.
-        Known::unknown_because(Why::NotAsked, "no answer came to a request that tells it")
-    } else if refused && !answered {
-        Known::unknown(Why::Refused)
-    } else if refused || answered {
-        Known::unknown(Why::Hidden)
-    } else {
-        Known::unknown(Why::NotAsked)
-    }
+    (None, met)
 }
 
-fn take_version(rule: &VersionRule, view: &View) -> Option<String> {
+fn take(rule: &ValueRule, view: &View) -> Option<String> {
     let mut text = if let Some(pointer) = &rule.json {
         scalar(pointer.first(view.json()?)?)?
     } else if let Some(name) = &rule.header {

@@ -99,13 +99,16 @@ pub struct ProductFile {
     pub identify: Vec<EvidenceRule>,
     /// Where the version is.
     #[serde(default)]
-    pub version: Vec<VersionRule>,
+    pub version: Vec<ValueRule>,
     /// Values that are no version.
     #[serde(default)]
     pub hidden: Vec<String>,
     /// The product has no version to tell.
     #[serde(default)]
     pub version_never: bool,
+    /// Where it says which running copy or installation it is.
+    #[serde(default)]
+    pub instance: Vec<ValueRule>,
     /// What a stranger meets.
     #[serde(default)]
     pub posture: Vec<PostureRule>,
@@ -341,10 +344,10 @@ rule! {
     }
 }
 
-/// Where the version is; `json`, `header`, `body` and `title` say what to take.
+/// Where a value is that a server says of itself; `json`, `header`, `body` and `title` say what to take.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct VersionRule {
+pub struct ValueRule {
     /// The exchange it looks at.
     pub on: Spanned<String>,
     /// The status is one of these.

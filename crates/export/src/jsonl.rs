@@ -145,6 +145,8 @@ struct Line<'o> {
 struct Who<'o> {
     product: &'o Known<String>,
     version: &'o Known<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instance: Option<&'o Known<String>>,
     confidence: f64,
     evidence: Said<'o, Evidence>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
@@ -176,6 +178,7 @@ impl<'o> Line<'o> {
         let Identity {
             product,
             version,
+            instance: _,
             confidence,
             evidence: list,
             also,
@@ -183,6 +186,7 @@ impl<'o> Line<'o> {
         let identity = Who {
             product,
             version,
+            instance: identity.instance_if_carried(),
             confidence: *confidence,
             evidence: evidence.text(list)?,
             also,

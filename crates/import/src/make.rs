@@ -149,11 +149,13 @@ impl Parser {
             decoded.fill(&mut exposure);
         }
         settle(&mut exposure, sight.carries);
-        if let Known::Unknown(unknown) = &mut identity.version
-            && unknown.why == Why::NotAsked
-            && sight.carries == Carries::Port
-        {
-            unknown.why = Why::NotCarried;
+        for told in [&mut identity.version, &mut identity.instance] {
+            if let Known::Unknown(unknown) = told
+                && unknown.why == Why::NotAsked
+                && sight.carries == Carries::Port
+            {
+                unknown.why = Why::NotCarried;
+            }
         }
         tells.extend(sight.tells);
         Ok(Observation {
@@ -284,6 +286,7 @@ fn nothing(product: Known<String>) -> Identity {
     Identity {
         product,
         version: Known::unknown(why),
+        instance: Known::unknown(Why::NotCarried),
         confidence: 0.0,
         evidence: Arc::from([]),
         also: Vec::new(),

@@ -139,6 +139,7 @@ fn seen(host: u32, round: u32) -> Observation {
         identity: Identity {
             product: Known::Known("ollama".to_owned()),
             version: Known::Known(version),
+            instance: Known::unknown(Why::NotCarried),
             confidence: 0.99,
             evidence: evidence.clone().into(),
             also: Vec::new(),

@@ -267,6 +267,7 @@ impl<'a> Prepared<'a> {
         batch.known(&exposure.tools, put_length);
         batch.flag(exposure.inference_proved);
         batch.known(&deception.score, |batch, score| batch.real(score.copied()));
+        batch.known_text(&identity.instance);
         batch.end_row();
     }
 
@@ -461,6 +462,7 @@ impl Contents {
                 identity: Identity {
                     product: rows.known_text("product", row),
                     version: rows.known_text("version", row),
+                    instance: rows.known_text("instance", row),
                     confidence: rows.real("confidence", row).unwrap_or_default(),
                     evidence: [].into(),
                     also: list(rows, "also", row).unwrap_or_default(),

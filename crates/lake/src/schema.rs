@@ -241,7 +241,9 @@ static SPECS: LazyLock<Specs> = LazyLock::new(|| {
                 .known(Text, &["capabilities"])
                 .known(Int, &["tools"])
                 .plain(Flag, &["inference_proved"])
-                .known(Real, &["deception"]),
+                .known(Real, &["deception"])
+                // Later columns stand last, as they do in a table that grew.
+                .known(Text, &["instance"]),
         ),
         models: Spec::new(
             "The models of a state, in its order.",

@@ -169,15 +169,22 @@ fn identity() -> impl Strategy<Value = Identity> {
         request,
         seen,
     });
-    (known(text()), known(text()), 0.0..=1.0, vec(evidence, 0..4), vec(text(), 0..3)).prop_map(
-        |(product, version, confidence, evidence, also)| Identity {
+    (
+        known(text()),
+        known(text()),
+        known(text()),
+        0.0..=1.0,
+        vec(evidence, 0..4),
+        vec(text(), 0..3),
+    )
+        .prop_map(|(product, version, instance, confidence, evidence, also)| Identity {
             product,
             version,
+            instance,
             confidence,
             evidence: evidence.into(),
             also,
-        },
-    )
+        })
 }
 
 fn endpoint() -> impl Strategy<Value = Endpoint> {

@@ -1,6 +1,6 @@
 -- What a state says, with what its models come to. A list of no models is known: none of them can anything.
 SELECT
-  s.state, s.product, s.version, s.posture, s.activity, s.models, s.tools_listed, s.deception, s.tls, s.certificate,
+  s.state, s.product, s.version, s.posture, s.activity, s.models, s.tools_listed, s.deception, s.tls, s.certificate, s.instance,
   CASE WHEN s.models IS NULL THEN NULL WHEN s.models = 0 THEN FALSE ELSE i.completion END AS completion,
   CASE WHEN s.models IS NULL THEN NULL WHEN s.models = 0 THEN FALSE ELSE i.embedding END AS embedding,
   CASE WHEN s.models IS NULL THEN NULL WHEN s.models = 0 THEN FALSE ELSE i.insertion END AS insertion,
@@ -13,7 +13,7 @@ SELECT
   i.uncensored_by_prompt
 FROM (
   SELECT state, max(product) AS product, max(version) AS version, max(posture) AS posture, max(activity) AS activity, max(models) AS models,
-    max(tools) AS tools_listed, max(deception) AS deception, bool_or(tls) AS tls, max(cert_sha256) AS certificate
+    max(tools) AS tools_listed, max(deception) AS deception, bool_or(tls) AS tls, max(cert_sha256) AS certificate, max(instance) AS instance
   FROM states GROUP BY state
 ) AS s
 LEFT JOIN inventories AS i ON i.state = s.state

@@ -36,6 +36,7 @@ fn look() -> Observation {
         identity: Identity {
             product: Known::Known("ollama".to_owned()),
             version: Known::Known("0.12.6".to_owned()),
+            instance: Known::unknown(Why::NotCarried),
             confidence: 0.9,
             evidence: [].into(),
             also: Vec::new(),

@@ -103,6 +103,7 @@ pub(crate) fn run(args: &RecordArgs) -> Done {
     let mut expect = Expect {
         product: args.product.clone(),
         version: Some(conclusion.identity.version.known().cloned()),
+        instance: conclusion.identity.instance_if_carried().map(|instance| instance.known().cloned()),
         posture: Some(exposure.posture.known().copied()),
         models: told(exposure.models.known().map(|all| all.iter().map(|m| m.name.clone()).collect())),
         running: told(exposure.running.known().map(|all| all.iter().map(|m| m.name.clone()).collect())),

@@ -496,6 +496,7 @@ fn observation(socket: &str, product: &str, version: &str, confidence: f64) -> O
         identity: Identity {
             product: Known::Known(product.to_owned()),
             version: Known::Known(version.to_owned()),
+            instance: Known::unknown(Why::NotCarried),
             confidence,
             evidence: [Evidence {
                 product: product.to_owned(),

@@ -89,6 +89,7 @@ pub(super) fn observe(at: usize, host: &Host, look: usize) -> Observation {
                 || Known::unknown(if listing { Why::NotCarried } else { Why::Refused }),
                 |version| Known::Known(version.to_owned()),
             ),
+            instance: Known::unknown(Why::NotCarried),
             confidence: 0.99,
             evidence: Arc::clone(evidence),
             also: Vec::new(),

@@ -37,6 +37,7 @@ pub(crate) fn observation(address: [u8; 4], seconds: i64, version: &str) -> Obse
         identity: Identity {
             product: Known::Known("ollama".to_owned()),
             version: Known::Known(version.to_owned()),
+            instance: Known::unknown(Why::NotCarried),
             confidence: 0.99,
             evidence: [Evidence {
                 product: "ollama".to_owned(),
