@@ -4,21 +4,30 @@
 //! themselves, so the lake must stand where every executor finds it under the same name: on a shared disk, or in an object store that they
 //! have keys to. What the questions share is made by the cluster too and kept beside the lake until the study ends.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ballista_core::config::BALLISTA_ADAPTIVE_PLANNER_ENABLED;
+use ballista_core::execution_plans::DistributedQueryExec;
 use ballista_core::extension::{SessionConfigExt as _, SessionStateExt as _};
+use ballista_core::serde::protobuf::CancelJobParams;
+use ballista_core::serde::protobuf::scheduler_grpc_client::SchedulerGrpcClient;
+use ballista_core::utils::{GrpcClientConfig, create_grpc_client_connection};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::catalog::TableProvider;
-use datafusion::dataframe::DataFrameWriteOptions;
+use datafusion::datasource::file_format::format_as_file_type;
+use datafusion::datasource::file_format::parquet::ParquetFormatFactory;
 use datafusion::datasource::listing::ListingTableUrl;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::logical_expr::LogicalPlanBuilder;
 use datafusion::parquet::arrow::ArrowWriter;
+use datafusion::physical_plan::{ExecutionPlan, collect};
 use datafusion::prelude::{DataFrame, SessionContext};
+use datafusion_proto::protobuf::LogicalPlanNode;
 use object_store::{ObjectStore, ObjectStoreExt as _};
 use tokio::net::TcpStream;
 use vigie_lake::{Lake, SCRATCH, below, is_in_a_store};
@@ -33,6 +42,14 @@ const ATTEMPTS: u32 = 4;
 const PAUSE: Duration = Duration::from_secs(2);
 const REACHED_WITHIN: Duration = Duration::from_secs(5);
 
+/// A statement that is cancelled ends within this, or is left to itself: the scheduler may plan for seconds before the statement has a
+/// name by which it can be cancelled.
+const ENDED_WITHIN: Duration = Duration::from_secs(20);
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// How long an executor may take to put down what it was about to write when its statement was cancelled.
+const PUT_DOWN: Duration = Duration::from_secs(1);
+
 /// A cluster, and the folder that it shares with this machine.
 #[derive(Clone)]
 pub struct Cluster(Arc<Shared>);
@@ -44,6 +61,9 @@ struct Shared {
     /// Those of the lake and of the scratch, where they are in stores.
     stores: Vec<(ListingTableUrl, Arc<dyn ObjectStore>)>,
     made: AtomicUsize,
+    /// The statements that are under way.
+    running: Mutex<Vec<Arc<dyn ExecutionPlan>>>,
+    interrupted: AtomicBool,
 }
 
 impl std::fmt::Debug for Cluster {
@@ -98,6 +118,8 @@ impl Cluster {
             scratch,
             stores,
             made: AtomicUsize::new(0),
+            running: Mutex::default(),
+            interrupted: AtomicBool::new(false),
         })))
     }
 
@@ -108,11 +130,45 @@ impl Cluster {
     /// If it cannot be removed; nothing in it counts any more.
     pub async fn clear(&self) -> Result<(), Error> {
         vigie_lake::remove(&self.0.scratch).await?;
+        if self.interrupted() {
+            tokio::time::sleep(PUT_DOWN).await;
+            vigie_lake::remove(&self.0.scratch).await?;
+        }
         if let Some(parent) = self.0.scratch.parent().filter(|parent| !is_in_a_store(parent)) {
             // Another study may be at it.
             let _ = std::fs::remove_dir(parent);
         }
         Ok(())
+    }
+
+    /// Cancels the statements that are under way, and lets no other begin. The futures that wait for them end with an error, and have to be
+    /// polled meanwhile: they hear from the scheduler by which name a statement is cancelled.
+    pub async fn interrupt(&self) {
+        self.0.interrupted.store(true, Ordering::Relaxed);
+        let cancelled = tokio::time::timeout(ENDED_WITHIN, async {
+            let settings = GrpcClientConfig::default();
+            // A scheduler that is gone has nothing under way.
+            let Ok(channel) = create_grpc_client_connection(self.0.scheduler.clone(), &settings).await else {
+                return;
+            };
+            let mut scheduler = SchedulerGrpcClient::new(channel);
+            loop {
+                let jobs: Vec<Option<String>> = self.running().iter().map(job).collect();
+                if jobs.is_empty() {
+                    return;
+                }
+                for job_id in jobs.into_iter().flatten() {
+                    // One that has ended is none the worse.
+                    let _ = scheduler.cancel_job(CancelJobParams { job_id }).await;
+                }
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        });
+        let _ = cancelled.await;
+    }
+
+    fn interrupted(&self) -> bool {
+        self.0.interrupted.load(Ordering::Relaxed)
     }
 
     /// A session whose statements the cluster answers.
@@ -133,21 +189,19 @@ impl Cluster {
     }
 
     pub(crate) async fn collect(&self, context: &SessionContext, sql: &str) -> Result<Vec<RecordBatch>, Error> {
-        let frame = context.sql(sql).await?;
-        self.again(frame, DataFrame::collect).await
+        self.again(context.sql(sql).await?).await
     }
 
     /// Answers, and gives the rows as a table over the file that the cluster wrote. It is one file, so that a try that follows another
     /// takes its place.
     pub(crate) async fn made(&self, from: &SessionContext, table: &str, sql: &str) -> Result<Arc<dyn TableProvider>, Error> {
-        let frame = from.sql(sql).await?;
-        let schema = frame.schema().as_arrow().clone();
+        let (state, plan) = from.sql(sql).await?.into_parts();
+        let schema = plan.schema().as_arrow().clone();
         let file = self.file(table)?;
-        self.again(frame, async |frame| {
-            let options = DataFrameWriteOptions::new().with_single_file_output(true);
-            frame.write_parquet(file.as_str(), options, None).await
-        })
-        .await?;
+        let parquet = format_as_file_type(Arc::new(ParquetFormatFactory::new()));
+        let one_file = HashMap::from([("single_file_output".to_owned(), "true".to_owned())]);
+        let copy = LogicalPlanBuilder::copy_to(plan, file.as_str().to_owned(), parquet, one_file, Vec::new())?.build()?;
+        self.again(DataFrame::new(state, copy)).await?;
         of_file(from, file, &schema)
     }
 
@@ -172,13 +226,30 @@ impl Cluster {
         url(&below(&self.0.scratch, &format!("{number}-{table}.parquet")))
     }
 
-    /// Tries again what an executor that died took with it.
-    async fn again<T>(&self, frame: DataFrame, run: impl AsyncFn(DataFrame) -> datafusion::error::Result<T>) -> Result<T, Error> {
+    fn running(&self) -> MutexGuard<'_, Vec<Arc<dyn ExecutionPlan>>> {
+        self.0.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Answers a statement. If nobody waits for the end, it stays among those that are under way.
+    async fn run(&self, frame: DataFrame) -> datafusion::error::Result<Vec<RecordBatch>> {
+        let task = Arc::new(frame.task_ctx());
+        let plan = frame.create_physical_plan().await?;
+        if self.interrupted() {
+            return datafusion::common::exec_err!("interrupted");
+        }
+        self.running().push(Arc::clone(&plan));
+        let done = collect(Arc::clone(&plan), task).await;
+        self.running().retain(|other| !Arc::ptr_eq(other, &plan));
+        done
+    }
+
+    /// Answers a statement, and tries again what an executor that died took with it.
+    async fn again(&self, frame: DataFrame) -> Result<Vec<RecordBatch>, Error> {
         let mut attempt = 1;
         loop {
-            match run(frame.clone()).await {
+            match self.run(frame.clone()).await {
                 Ok(done) => return Ok(done),
-                Err(_) if attempt < ATTEMPTS => {
+                Err(_) if attempt < ATTEMPTS && !self.interrupted() => {
                     attempt += 1;
                     tokio::time::sleep(PAUSE).await;
                 }
@@ -188,6 +259,14 @@ impl Cluster {
                 }
             }
         }
+    }
+}
+
+/// The scheduler's name for a statement, once it has one.
+fn job(plan: &Arc<dyn ExecutionPlan>) -> Option<String> {
+    match plan.downcast_ref::<DistributedQueryExec<LogicalPlanNode>>() {
+        Some(sent) => sent.job_id().map(|id| id.to_string()),
+        None => plan.children().into_iter().find_map(job),
     }
 }
 

@@ -8,6 +8,9 @@ const Z: f64 = 1.959_963_984_540_054;
 /// samples, and from 12 on those do too whose hosts were drawn for being light or heavy.
 const TRUSTED: f64 = 12.0;
 
+/// Of so many hosts it is as likely as not by chance how much of each counts.
+const BY_CHANCE: f64 = 4.0;
+
 /// Lower and upper bound.
 pub type Interval = (f64, f64);
 
@@ -67,18 +70,22 @@ impl Sums {
     /// the own one counts by the number of hosts that the share rests on, evenly weighted as it were, against [`TRUSTED`].
     ///
     /// A host of which all counts or nothing (its observations, by its country) moves the share with all of its weight; one of which a part
-    /// counts (its models, by their quantisation) with that part. How large that part is, weighted, is yy over xy: 1 for all or nothing.
+    /// counts (its models, by their quantisation) with less: 1 of x, if its models are drawn each for itself. yy over xy is that part and p of
+    /// the rest; few hosts do not tell the two apart ([`BY_CHANCE`]), and then all of it is taken.
     fn draws(&self, p: f64) -> Option<f64> {
         let own = self.standard_error()?.powi(2);
         let even = self.x * self.x / self.xx.max(f64::MIN_POSITIVE);
-        let part = if self.xy > 0.0 { (self.yy / self.xy).min(1.0) } else { 1.0 };
-        let of_whole = part * p * (1.0 - p) / even;
-        if of_whole <= 0.0 {
+        if p <= 0.0 || p >= 1.0 {
             // None, or all: nothing varies.
             return Some(even);
         }
         let hosts = |sum: f64, squares: f64| if squares > 0.0 { sum * sum / squares } else { 0.0 };
         let resting = hosts(self.y, self.yy).min(hosts(self.x - self.y, self.xx - 2.0 * self.xy + self.yy));
+        let each_for_itself = (even / self.x).min(1.0);
+        let most = (self.yy / self.xy).min(1.0);
+        let least = ((most - p) / (1.0 - p)).max(each_for_itself).min(most);
+        let part = most - (most - least) * resting / (resting + BY_CHANCE);
+        let of_whole = part * p * (1.0 - p) / even;
         let weight = resting * resting / (resting * resting + TRUSTED * TRUSTED);
         Some(p * (1.0 - p) / (weight * own + (1.0 - weight) * of_whole))
     }

@@ -74,11 +74,19 @@ impl Engine {
         match self {
             Self::Here => runtime.block_on(work).map_err(|error| failed(&error)),
             #[cfg(feature = "cluster")]
-            Self::Cluster(_) => runtime.block_on(async {
+            Self::Cluster(cluster) => runtime.block_on(async {
+                let mut work = std::pin::pin!(work);
                 tokio::select! {
-                    done = work => done.map_err(|error| failed(&error)),
-                    _ = tokio::signal::ctrl_c() => Err(Failure::interrupted("interrupted; what the cluster had made is removed")),
+                    done = &mut work => return done.map_err(|error| failed(&error)),
+                    _ = tokio::signal::ctrl_c() => {}
                 }
+                tokio::select! {
+                    _ = work => {}
+                    () = cluster.interrupt() => {}
+                    // Who asks a second time does not wait.
+                    _ = tokio::signal::ctrl_c() => {}
+                }
+                Err(Failure::interrupted("interrupted; what the cluster had made is removed"))
             }),
         }
     }
