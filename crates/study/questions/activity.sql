@@ -12,5 +12,5 @@ SELECT count(active) AS denominator, count(*) - count(active) AS unknown FROM ho
 
 SELECT 'active' AS activity, count(CASE WHEN active THEN 1 END) AS hosts, count(active) AS known, count(*) - count(active) AS unknown FROM hosts
 UNION ALL
-SELECT 'dormant' AS activity, count(CASE WHEN NOT active THEN 1 END) AS hosts, count(NOT active) AS known, count(*) - count(NOT active) AS unknown FROM hosts
+SELECT 'dormant' AS activity, count(CASE WHEN NOT active THEN 1 END) AS hosts, count(active) AS known, count(*) - count(active) AS unknown FROM hosts
 ORDER BY hosts DESC

@@ -12,5 +12,5 @@ SELECT count(suspect) AS denominator, count(*) - count(suspect) AS unknown FROM 
 
 SELECT 'suspect' AS what, count(CASE WHEN suspect THEN 1 END) AS hosts, count(suspect) AS known, count(*) - count(suspect) AS unknown FROM hosts
 UNION ALL
-SELECT 'not suspect' AS what, count(CASE WHEN NOT suspect THEN 1 END) AS hosts, count(NOT suspect) AS known, count(*) - count(NOT suspect) AS unknown FROM hosts
+SELECT 'not suspect' AS what, count(CASE WHEN NOT suspect THEN 1 END) AS hosts, count(suspect) AS known, count(*) - count(suspect) AS unknown FROM hosts
 ORDER BY what

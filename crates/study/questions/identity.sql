@@ -9,20 +9,8 @@
 -- chart: none
 
 SELECT count(DISTINCT m.host) AS denominator, count(DISTINCT h.host) - count(DISTINCT m.host) AS unknown
-FROM hosts AS h LEFT JOIN (
-  SELECT host FROM shelves GROUP BY host HAVING count(modified) = count(*) AND count(digest) = count(*)
-  UNION ALL SELECT p.host FROM presence AS p JOIN said AS s ON s.state = p.state WHERE s.certificate IS NOT NULL OR s.instance IS NOT NULL
-) AS m ON m.host = h.host;
+FROM hosts AS h LEFT JOIN marks AS m ON m.host = h.host;
 
 SELECT m.host, h.first_day, h.last_day, m.kind, m.mark
-FROM (
-  SELECT host, 'models' AS kind, CAST(count(*) AS VARCHAR) || ' ' || min(digest) || ' ' || max(digest) || ' ' || CAST(sum(CAST(date_part('epoch', modified) * 1000000 AS BIGINT)) AS VARCHAR) AS mark
-  FROM shelves GROUP BY host HAVING count(modified) = count(*) AND count(digest) = count(*)
-  UNION ALL
-  SELECT DISTINCT p.host, 'certificate' AS kind, s.certificate AS mark
-  FROM presence AS p JOIN said AS s ON s.state = p.state WHERE s.certificate IS NOT NULL
-  UNION ALL
-  SELECT DISTINCT p.host, 'instance' AS kind, s.product || ' ' || s.instance AS mark
-  FROM presence AS p JOIN said AS s ON s.state = p.state WHERE s.instance IS NOT NULL
-) AS m
+FROM marks AS m
 JOIN hosts AS h ON h.host = m.host

@@ -10,7 +10,7 @@
 
 SELECT count(models) AS denominator, count(*) - count(models) AS unknown FROM hosts;
 
-SELECT s.name, count(DISTINCT s.host) AS hosts, max(w.known) AS known, max(w.unknown) AS unknown, count(DISTINCT s.digest) AS digests
-FROM shelves AS s CROSS JOIN (SELECT count(models) AS known, count(*) - count(models) AS unknown FROM hosts) AS w
-GROUP BY s.name
-ORDER BY hosts DESC, name LIMIT 100
+SELECT m.name, m.hosts, w.known, w.unknown, m.digests
+FROM (SELECT name, count(DISTINCT host) AS hosts, count(DISTINCT digest) AS digests FROM shelves GROUP BY name) AS m
+CROSS JOIN (SELECT count(models) AS known, count(*) - count(models) AS unknown FROM hosts) AS w
+ORDER BY m.hosts DESC, m.name LIMIT 100

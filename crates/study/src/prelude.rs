@@ -41,7 +41,16 @@ pub fn steps(options: &Options) -> Vec<Step> {
 }
 
 /// The tables that hosts can be left out of, and those that say nothing of single hosts.
-const OF_HOSTS: [&str; 7] = ["hosts", "endpoints", "presence", "blocks", "shelves", "lists", "components"];
+const OF_HOSTS: [&str; 8] = [
+    "hosts",
+    "endpoints",
+    "presence",
+    "blocks",
+    "shelves",
+    "lists",
+    "components",
+    "marks",
+];
 const SHARED: [&str; 4] = ["models", "said", "months", "unrecognised"];
 
 /// The tables of the questions.
