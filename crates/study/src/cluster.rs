@@ -230,7 +230,7 @@ impl Cluster {
         self.0.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Answers a statement. If nobody waits for the end, it stays among those that are under way.
+    /// Answers a statement, which stands among those that are under way meanwhile.
     async fn run(&self, frame: DataFrame) -> datafusion::error::Result<Vec<RecordBatch>> {
         let task = Arc::new(frame.task_ctx());
         let plan = frame.create_physical_plan().await?;

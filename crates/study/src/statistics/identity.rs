@@ -1,8 +1,8 @@
 //! One machine under several addresses: an estimate.
 //!
 //! Hosts that show the same certificate, the same id of an instance, or the same models with the same digests and dates of change, may
-//! be one machine whose address changed, or copies of one image. Copies are there at the same time, a machine that moves is not: of a group of hosts that
-//! share such a mark, as many are different machines as were there at once at the most.
+//! be one machine whose address changed, or copies of one image. Copies are there at the same time, a machine that moves is not: of a
+//! group of hosts that share such a mark, as many are different machines as were there at once at the most.
 
 use std::collections::{BTreeMap, HashMap};
 
