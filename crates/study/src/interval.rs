@@ -167,6 +167,23 @@ mod tests {
     }
 
     #[test]
+    fn a_share_that_many_light_hosts_make_is_told_by_them() {
+        // 631 hosts that were seen once, a thousand that were seen ten times, 120 that were seen five hundred times: that the first are
+        // one in a hundred of the observations is surer than it would be of a share that any of the last could be of.
+        let once = Sums {
+            y: 631.0,
+            x: 70_631.0,
+            yy: 631.0,
+            xy: 631.0,
+            xx: 631.0 + 100_000.0 + 30_000_000.0,
+            n: 1_751.0,
+        };
+        let (low, high) = once.interval().expect("an interval");
+        let half = Z * once.standard_error().expect("an error");
+        assert!((1.0..1.3).contains(&((high - low) / 2.0 / half)), "{low} {high} against {half}");
+    }
+
+    #[test]
     fn hosts_of_which_a_part_counts_lend_no_more_than_that_part() {
         // A hundred hosts with ten models each and one with ten thousand; on ten of the small ones one model is of a kind, and on the
         // large one fifty are. That one is not of that kind as a whole, so that it cannot make the share a hundredfold.
