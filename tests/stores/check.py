@@ -150,6 +150,8 @@ def check(binary, node, client, work, name):
             there = json.loads(vigie(binary, *words).stdout)["questions"]
             same(f"{name}: it leaves nothing", [], scratch(client, name))
             same(f"{name}: Ctrl-C ends a study on a cluster", 130, ended_by(signal.SIGINT, binary, client, name, words))
+            # A cluster that went on would write its file when the study has tidied up: after two to three seconds, as seen.
+            time.sleep(5)
             same(f"{name}: which leaves nothing either", [], scratch(client, name))
             same(f"{name}: one that is killed", -signal.SIGKILL, ended_by(signal.SIGKILL, binary, client, name, words))
         for question in there.values():
