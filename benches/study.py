@@ -56,16 +56,16 @@ def beside_duckdb(vigie, lake, report, runs):
           bit_or(CAST(1 AS BIGINT) << (day % 62)) AS mask
         FROM (SELECT unnest(generate_series(min(first_day), max(last_day))) AS day FROM hosts) GROUP BY ALL"""
     )
-    rows = []
-    for name, question in report["questions"].items():
-        times = []
-        for _ in range(runs):
+    # As the study asks: every question once, in its order, so that each comes to caches that the one before it filled.
+    best = {}
+    for _ in range(runs):
+        for name, question in report["questions"].items():
             begun = time.monotonic()
             # Kept as a table: neither side turns its rows into another language's here.
             for sql in question["sql"].values():
                 connection.execute(f"CREATE OR REPLACE TEMP TABLE answer AS {sql}")
-            times.append(time.monotonic() - begun)
-        rows.append((name, question["seconds"], question["sql_seconds"], min(times)))
+            best[name] = min(time.monotonic() - begun, best.get(name, float("inf")))
+    rows = [(name, question["seconds"], question["sql_seconds"], best[name]) for name, question in report["questions"].items()]
     return prelude, rows
 
 

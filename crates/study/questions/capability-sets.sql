@@ -8,7 +8,7 @@
 -- share: share = hosts / known
 -- chart: bars capabilities share
 
-SELECT count(CASE WHEN completion IS NOT NULL AND embedding IS NOT NULL AND insertion IS NOT NULL AND thinking IS NOT NULL AND tools IS NOT NULL AND vision IS NOT NULL THEN 1 END) AS denominator, count(CASE WHEN completion IS NOT NULL AND embedding IS NOT NULL AND insertion IS NOT NULL AND thinking IS NOT NULL AND tools IS NOT NULL AND vision IS NOT NULL THEN NULL ELSE 1 END) AS unknown FROM hosts;
+SELECT count(*) FILTER (WHERE completion IS NOT NULL AND embedding IS NOT NULL AND insertion IS NOT NULL AND thinking IS NOT NULL AND tools IS NOT NULL AND vision IS NOT NULL) AS denominator, count(CASE WHEN completion IS NOT NULL AND embedding IS NOT NULL AND insertion IS NOT NULL AND thinking IS NOT NULL AND tools IS NOT NULL AND vision IS NOT NULL THEN NULL ELSE 1 END) AS unknown FROM hosts;
 
 WITH labelled AS (
   SELECT CASE WHEN NOT completion AND NOT embedding AND NOT insertion AND NOT thinking AND NOT tools AND NOT vision THEN 'none'

@@ -8,7 +8,7 @@
 -- share: share = confirmed / checked
 -- chart: bars source share
 
-SELECT count(CASE WHEN scanned THEN 1 END) AS denominator, count(CASE WHEN scanned THEN NULL ELSE 1 END) AS unknown
+SELECT count(*) FILTER (WHERE scanned) AS denominator, count(CASE WHEN scanned THEN NULL ELSE 1 END) AS unknown
 FROM (
   SELECT l.endpoint, bool_or(p.last_seen > l.listed) AS scanned
   FROM (SELECT endpoint, min(first_seen) AS listed FROM presence WHERE source_kind = 'import' GROUP BY endpoint) AS l
@@ -32,8 +32,8 @@ last_scan AS (
   GROUP BY l.endpoint, l.source, l.product
 )
 SELECT l.source, l.product,
-  count(CASE WHEN c.product = l.product THEN 1 END) AS confirmed,
-  count(a.at) - count(CASE WHEN c.product = l.product THEN 1 END) AS refuted,
+  count(*) FILTER (WHERE c.product = l.product) AS confirmed,
+  count(a.at) - count(*) FILTER (WHERE c.product = l.product) AS refuted,
   count(a.at) AS checked,
   count(*) - count(a.at) AS unknown
 FROM listed AS l

@@ -13,11 +13,11 @@
 SELECT count(models) AS denominator, count(*) - count(models) AS unknown FROM hosts;
 
 WITH counts AS (
-  SELECT component AS family, count(*) AS hosts, count(CASE WHEN doubted THEN 1 END) AS doubted, CAST(sum(models) AS BIGINT) AS models
+  SELECT component AS family, count(*) AS hosts, count(*) FILTER (WHERE doubted) AS doubted, CAST(sum(models) AS BIGINT) AS models
   FROM components WHERE kind = 'family' GROUP BY component
 ),
 whole AS (
-  SELECT count(h.models) AS listed, count(*) - count(h.models) AS silent, count(CASE WHEN l.family < l.models THEN 1 END) AS doubts
+  SELECT count(h.models) AS listed, count(*) - count(h.models) AS silent, count(*) FILTER (WHERE l.family < l.models) AS doubts
   FROM hosts AS h LEFT JOIN lists AS l ON l.host = h.host
 ),
 of_state AS (SELECT DISTINCT state, family FROM models WHERE family IS NOT NULL),

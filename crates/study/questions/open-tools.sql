@@ -10,9 +10,9 @@
 
 SELECT count(open AND tools) AS denominator, count(*) - count(open AND tools) AS unknown FROM hosts;
 
-SELECT 'open, with tools' AS what, count(CASE WHEN open AND tools THEN 1 END) AS hosts, count(open AND tools) AS known, count(*) - count(open AND tools) AS unknown FROM hosts
+SELECT 'open, with tools' AS what, count(*) FILTER (WHERE open AND tools) AS hosts, count(open AND tools) AS known, count(*) - count(open AND tools) AS unknown FROM hosts
 UNION ALL
-SELECT 'open, without tools' AS what, count(CASE WHEN open AND NOT tools THEN 1 END) AS hosts, count(open AND NOT tools) AS known, count(*) - count(open AND NOT tools) AS unknown FROM hosts
+SELECT 'open, without tools' AS what, count(*) FILTER (WHERE open AND NOT tools) AS hosts, count(open AND NOT tools) AS known, count(*) - count(open AND NOT tools) AS unknown FROM hosts
 UNION ALL
-SELECT 'not open' AS what, count(CASE WHEN NOT open THEN 1 END) AS hosts, count(NOT open) AS known, count(*) - count(NOT open) AS unknown FROM hosts
+SELECT 'not open' AS what, count(*) FILTER (WHERE NOT open) AS hosts, count(NOT open) AS known, count(*) - count(NOT open) AS unknown FROM hosts
 ORDER BY what

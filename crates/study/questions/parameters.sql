@@ -12,13 +12,13 @@
 SELECT count(models) AS denominator, count(*) - count(models) AS unknown FROM hosts;
 
 WITH counts AS (
-  SELECT component, count(*) AS hosts, count(CASE WHEN doubted THEN 1 END) AS doubted, CAST(sum(models) AS BIGINT) AS models,
+  SELECT component, count(*) AS hosts, count(*) FILTER (WHERE doubted) AS doubted, CAST(sum(models) AS BIGINT) AS models,
     CAST(sum(models * models) AS DOUBLE) AS yy, CAST(sum(models * told) AS DOUBLE) AS xy
   FROM components WHERE kind = 'size' GROUP BY component
 ),
 whole AS (
-  SELECT count(h.models) AS listed, count(*) - count(h.models) AS silent, count(CASE WHEN l.size < l.models THEN 1 END) AS doubts,
-    CAST(coalesce(sum(l.size), 0) AS BIGINT) AS models, CAST(sum(l.size * l.size) AS DOUBLE) AS xx, count(CASE WHEN l.size > 0 THEN 1 END) AS n
+  SELECT count(h.models) AS listed, count(*) - count(h.models) AS silent, count(*) FILTER (WHERE l.size < l.models) AS doubts,
+    CAST(coalesce(sum(l.size), 0) AS BIGINT) AS models, CAST(sum(l.size * l.size) AS DOUBLE) AS xx, count(*) FILTER (WHERE l.size > 0) AS n
   FROM hosts AS h LEFT JOIN lists AS l ON l.host = h.host
 )
 SELECT c.component AS parameters, c.hosts, w.listed - w.doubts + c.doubted AS known, w.silent + w.doubts - c.doubted AS unknown, c.models, w.models AS models_known,

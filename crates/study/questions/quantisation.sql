@@ -12,21 +12,21 @@
 SELECT count(models) AS denominator, count(*) - count(models) AS unknown FROM hosts;
 
 WITH counts AS (
-  SELECT kind AS view, '' AS tier, component, count(*) AS hosts, count(CASE WHEN doubted THEN 1 END) AS doubted, CAST(sum(models) AS BIGINT) AS models,
+  SELECT kind AS view, '' AS tier, component, count(*) AS hosts, count(*) FILTER (WHERE doubted) AS doubted, CAST(sum(models) AS BIGINT) AS models,
     CAST(sum(models * models) AS DOUBLE) AS yy, CAST(sum(models * told) AS DOUBLE) AS xy
   FROM components WHERE kind IN ('quantisation', 'bits') GROUP BY kind, component
   UNION ALL
-  SELECT 'tier' AS view, h.tier, c.component, count(*) AS hosts, count(CASE WHEN c.doubted THEN 1 END) AS doubted, CAST(sum(c.models) AS BIGINT) AS models,
+  SELECT 'tier' AS view, h.tier, c.component, count(*) AS hosts, count(*) FILTER (WHERE c.doubted) AS doubted, CAST(sum(c.models) AS BIGINT) AS models,
     CAST(sum(c.models * c.models) AS DOUBLE) AS yy, CAST(sum(c.models * c.told) AS DOUBLE) AS xy
   FROM components AS c JOIN hosts AS h ON h.host = c.host WHERE c.kind = 'quantisation' AND h.tier IS NOT NULL GROUP BY h.tier, c.component
 ),
 whole AS (
-  SELECT '' AS tier, count(h.models) AS listed, count(*) - count(h.models) AS silent, count(CASE WHEN l.quantisation < l.models THEN 1 END) AS doubts,
-    CAST(sum(l.quantisation) AS BIGINT) AS models, CAST(sum(l.quantisation * l.quantisation) AS DOUBLE) AS xx, count(CASE WHEN l.quantisation > 0 THEN 1 END) AS n
+  SELECT '' AS tier, count(h.models) AS listed, count(*) - count(h.models) AS silent, count(*) FILTER (WHERE l.quantisation < l.models) AS doubts,
+    CAST(sum(l.quantisation) AS BIGINT) AS models, CAST(sum(l.quantisation * l.quantisation) AS DOUBLE) AS xx, count(*) FILTER (WHERE l.quantisation > 0) AS n
   FROM hosts AS h LEFT JOIN lists AS l ON l.host = h.host
   UNION ALL
-  SELECT h.tier, count(h.models) AS listed, count(*) - count(h.models) AS silent, count(CASE WHEN l.quantisation < l.models THEN 1 END) AS doubts,
-    CAST(sum(l.quantisation) AS BIGINT) AS models, CAST(sum(l.quantisation * l.quantisation) AS DOUBLE) AS xx, count(CASE WHEN l.quantisation > 0 THEN 1 END) AS n
+  SELECT h.tier, count(h.models) AS listed, count(*) - count(h.models) AS silent, count(*) FILTER (WHERE l.quantisation < l.models) AS doubts,
+    CAST(sum(l.quantisation) AS BIGINT) AS models, CAST(sum(l.quantisation * l.quantisation) AS DOUBLE) AS xx, count(*) FILTER (WHERE l.quantisation > 0) AS n
   FROM hosts AS h LEFT JOIN lists AS l ON l.host = h.host WHERE h.tier IS NOT NULL GROUP BY h.tier
 )
 SELECT c.view, nullif(c.tier, '') AS tier, c.component AS quantisation, c.hosts, w.listed - w.doubts + c.doubted AS known, w.silent + w.doubts - c.doubted AS unknown,

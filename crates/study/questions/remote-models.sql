@@ -10,7 +10,7 @@
 
 SELECT count(remote) AS denominator, count(*) - count(remote) AS unknown FROM hosts;
 
-SELECT 'any' AS what, count(CASE WHEN remote THEN 1 END) AS hosts, count(remote) AS known, count(*) - count(remote) AS unknown FROM hosts
+SELECT 'any' AS what, count(*) FILTER (WHERE remote) AS hosts, count(remote) AS known, count(*) - count(remote) AS unknown FROM hosts
 UNION ALL
-SELECT 'open' AS what, count(CASE WHEN remote AND open THEN 1 END) AS hosts, count(remote AND open) AS known, count(*) - count(remote AND open) AS unknown FROM hosts
+SELECT 'open' AS what, count(*) FILTER (WHERE remote AND open) AS hosts, count(remote AND open) AS known, count(*) - count(remote AND open) AS unknown FROM hosts
 ORDER BY what

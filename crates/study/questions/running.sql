@@ -9,13 +9,13 @@
 -- ratio: observations_share = observations / observations_known (_yy _xy _xx _n)
 -- chart: bars what share observations_share
 
-SELECT count(CASE WHEN running_told > 0 THEN 1 END) AS denominator, count(*) - count(CASE WHEN running_told > 0 THEN 1 END) AS unknown FROM hosts;
+SELECT count(*) FILTER (WHERE running_told > 0) AS denominator, count(*) - count(*) FILTER (WHERE running_told > 0) AS unknown FROM hosts;
 
-SELECT 'any' AS what, count(CASE WHEN serving > 0 THEN 1 END) AS hosts, count(CASE WHEN running_told > 0 THEN 1 END) AS known,
-  count(*) - count(CASE WHEN running_told > 0 THEN 1 END) AS unknown,
+SELECT 'any' AS what, count(*) FILTER (WHERE serving > 0) AS hosts, count(*) FILTER (WHERE running_told > 0) AS known,
+  count(*) - count(*) FILTER (WHERE running_told > 0) AS unknown,
   CAST(sum(serving) AS BIGINT) AS observations, CAST(sum(running_told) AS BIGINT) AS observations_known,
   CAST(sum(running_models) AS DOUBLE) / sum(running_told) AS mean_running,
   CAST(sum(running_models) AS DOUBLE) / sum(serving) AS mean_running_where_any,
   CAST(sum(serving * serving) AS DOUBLE) AS _yy, CAST(sum(serving * running_told) AS DOUBLE) AS _xy, CAST(sum(running_told * running_told) AS DOUBLE) AS _xx,
-  count(CASE WHEN running_told > 0 THEN 1 END) AS _n
+  count(*) FILTER (WHERE running_told > 0) AS _n
 FROM hosts

@@ -20,6 +20,6 @@ SELECT
   (SELECT CAST(sum(bit_count(days)) AS BIGINT) FROM (SELECT block, bit_or(days) AS days FROM presence GROUP BY block) AS b) AS days,
   min(h.first_seen) AS first_seen,
   max(h.last_seen) AS last_seen,
-  count(CASE WHEN h.suspect THEN 1 END) AS suspects,
+  count(*) FILTER (WHERE h.suspect) AS suspects,
   (SELECT count(*) FROM unrecognised) AS unrecognised_endpoints
 FROM hosts AS h

@@ -10,8 +10,8 @@
 
 SELECT count(uncensored_by_name) AS denominator, count(*) - count(uncensored_by_name) AS unknown FROM hosts;
 
-SELECT 'name' AS signal, count(CASE WHEN uncensored_by_name THEN 1 END) AS hosts, count(uncensored_by_name) AS known, count(*) - count(uncensored_by_name) AS unknown FROM hosts
+SELECT 'name' AS signal, count(*) FILTER (WHERE uncensored_by_name) AS hosts, count(uncensored_by_name) AS known, count(*) - count(uncensored_by_name) AS unknown FROM hosts
 UNION ALL
-SELECT 'prompt' AS signal, count(CASE WHEN uncensored_by_prompt THEN 1 END) AS hosts, count(CASE WHEN shows_prompt THEN 1 END) AS known,
-  count(*) - count(CASE WHEN shows_prompt THEN 1 END) AS unknown FROM hosts
+SELECT 'prompt' AS signal, count(*) FILTER (WHERE uncensored_by_prompt) AS hosts, count(*) FILTER (WHERE shows_prompt) AS known,
+  count(*) - count(*) FILTER (WHERE shows_prompt) AS unknown FROM hosts
 ORDER BY signal

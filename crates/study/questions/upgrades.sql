@@ -8,7 +8,7 @@
 -- statistic: upgrades
 -- chart: bars change share
 
-SELECT count(CASE WHEN told > 1 THEN 1 END) AS denominator, count(CASE WHEN told <= 1 THEN 1 END) AS unknown
+SELECT count(*) FILTER (WHERE told > 1) AS denominator, count(*) FILTER (WHERE told <= 1) AS unknown
 FROM (
   SELECT e.endpoint, coalesce(sum(d.days), 0) AS told FROM endpoints AS e
   LEFT JOIN (

@@ -1,6 +1,7 @@
 //! How often an interval holds what it says: samples are drawn from a lake, and their intervals held against the whole lake's figures.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use serde_json::Value;
 
@@ -32,6 +33,24 @@ impl Covered {
     pub fn coverage(&self) -> f64 {
         f64::from(self.held) / f64::from(self.samples.max(1))
     }
+}
+
+/// The chance that an interval which holds in 95 % of all samples holds in a share of so many of them that is not within `bounds`: what
+/// `samples` cannot tell from an interval that is wrong. By the binomial distribution.
+#[must_use]
+pub fn outside_by_chance(samples: u32, bounds: &RangeInclusive<f64>) -> f64 {
+    const HOLDS: f64 = 0.95;
+    let all = f64::from(samples);
+    // The logarithm of the chance that it holds in `held` of them, from all of them down: the chance itself is too small a number at first.
+    let mut ln = all * HOLDS.ln();
+    let mut outside = 0.0;
+    for held in (0..=samples).rev().map(f64::from) {
+        if !bounds.contains(&(held / all)) {
+            outside += ln.exp();
+        }
+        ln += (held / (all - held + 1.0) * (1.0 - HOLDS) / HOLDS).ln();
+    }
+    outside
 }
 
 /// A share's place: the question, the row's words, the column.
@@ -202,6 +221,18 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+
+    #[test]
+    fn the_fewer_samples_the_more_falls_outside_by_chance() {
+        // Of two samples it holds in none, one or both, and each of these is outside.
+        assert!((outside_by_chance(2, &(0.92..=0.98)) - 1.0).abs() < 1e-12);
+        // Of three: outside unless within is all three of them.
+        assert!((outside_by_chance(3, &(0.92..=1.0)) - (1.0 - 0.95_f64.powi(3))).abs() < 1e-12);
+        let (few, many) = (outside_by_chance(200, &(0.92..=0.98)), outside_by_chance(100_000, &(0.92..=0.98)));
+        // 183 or fewer of 200, or 197 or more, summed from the gamma function elsewhere.
+        assert!((few - 0.032_847_836).abs() < 1e-8, "{few}");
+        assert!(many < 1e-9, "{many}");
+    }
 
     #[test]
     fn samples_have_no_more_in_common_than_chance_gives() {

@@ -122,8 +122,7 @@ impl Engine {
     }
 
     /// DataFusion's own context, for what SQL alone does not do.
-    #[must_use]
-    pub fn context(&self) -> &SessionContext {
+    pub(crate) fn context(&self) -> &SessionContext {
         &self.context
     }
 }
@@ -133,7 +132,9 @@ fn limited(limits: Limits) -> Result<SessionState, Error> {
     let config = SessionConfig::new()
         .with_target_partitions(limits.threads)
         .with_information_schema(true)
-        .set_bool("datafusion.execution.parquet.pushdown_filters", true);
+        .set_bool("datafusion.execution.parquet.pushdown_filters", true)
+        // Each thread groups its own rows first. Where that hardly makes them fewer, as with hosts, it stops after so many.
+        .set_usize("datafusion.execution.skip_partial_aggregation_probe_rows_threshold", 10_000);
     let pool = TrackConsumersPool::new(FairSpillPool::new(limits.memory), std::num::NonZeroUsize::MIN);
     let runtime = RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::new(pool))

@@ -148,12 +148,6 @@ impl<'a> Study<'a> {
         &self.options
     }
 
-    /// DataFusion's session with the tables of the prelude, for measurements.
-    #[must_use]
-    pub fn context(&self) -> &datafusion::prelude::SessionContext {
-        &self.prelude.all
-    }
-
     /// The same study of some of its hosts, by their numbers: to see how far figures move from one sample to the next.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use indicatif::ProgressBar;
 use serde_json::json;
-use vigie_study::coverage::{Covered, coverage};
+use vigie_study::coverage::{Covered, coverage, outside_by_chance};
 use vigie_study::{Question, Study};
 
 use crate::args::{StudyArgs, TableOrJson};
@@ -44,6 +44,7 @@ pub(crate) fn run(
     bar.finish_and_clear();
     let within = covered.iter().filter(|one| BOUNDS.contains(&one.coverage())).count();
     let mean = covered.iter().map(Covered::coverage).sum::<f64>() / covered.len().max(1) as f64;
+    let by_chance = outside_by_chance(samples, &BOUNDS) * covered.len() as f64;
     if args.format == TableOrJson::Json {
         let rows: Vec<_> = covered
             .iter()
@@ -52,7 +53,8 @@ pub(crate) fn run(
                     "samples": one.samples, "held": one.held, "coverage": one.coverage()})
             })
             .collect();
-        let value = json!({"schema": "vigie.coverage/1", "samples": samples, "sample": args.sample, "within": within, "mean": mean, "intervals": rows});
+        let value = json!({"schema": "vigie.coverage/1", "samples": samples, "sample": args.sample, "within": within, "mean": mean,
+            "outside_by_chance": by_chance, "intervals": rows});
         written(writeln!(out, "{value:#}"))?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -75,7 +77,8 @@ pub(crate) fn run(
     }
     written(writeln!(
         out,
-        "\n{within} of {} intervals held the truth in 92 to 98 % of {samples} samples; on the mean {:.2} %",
+        "\n{within} of {} intervals held the truth in 92 to 98 % of {samples} samples; on the mean {:.2} %\n\
+        were each of them right in 95 % of all samples, {by_chance:.1} would be outside by chance",
         covered.len(),
         mean * 100.0
     ))?;
