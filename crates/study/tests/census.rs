@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use vigie_assess::Knowledge;
 use vigie_fleet::Census;
 use vigie_lake::Lake;
+use vigie_study::coverage::{Covered, coverage};
 use vigie_study::planted::{Figure, hold};
 use vigie_study::{Answered, Limits, Options, Question, Study};
 
@@ -101,4 +102,30 @@ async fn every_planted_figure_is_found() {
     off[0].value = (off[0].value.as_i64().expect("a count") + 1).into();
     let held = hold(&off, &answers.iter().map(|(id, answer)| (*id, answer)).collect());
     assert_eq!(held.wrong.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_interval_holds_about_as_often_as_it_says() {
+    let (_dir, lake, _) = planted(11, 0.005).await;
+    let knowledge = Knowledge::embedded();
+    let study = Study::open(&lake, &knowledge, Options::default(), Limits::default(), &mut |_| {})
+        .await
+        .expect("opened");
+    let asked: Vec<_> = ["observation-buckets", "open-tools", "quantisation"]
+        .iter()
+        .map(|id| Question::get(id).expect("a question"))
+        .collect();
+    let (samples, mut told) = (40, 0);
+    let covered = coverage(&study, &asked, samples, 0.1, 4.0, &mut |_| told += 1)
+        .await
+        .expect("measured");
+    assert_eq!(told, samples);
+    assert!(covered.len() > 20, "{} shares", covered.len());
+    for one in &covered {
+        assert!(one.expected >= 4.0 && one.held <= one.samples && one.samples <= samples, "{one:?}");
+    }
+    // Forty samples say little of one interval, and enough of all of them. A tenth without replacement holds a little more often than a
+    // sample of a lake without end; an interval of half the width would hold in two thirds.
+    let mean = covered.iter().map(Covered::coverage).sum::<f64>() / covered.len() as f64;
+    assert!((0.92..0.985).contains(&mean), "{mean}");
 }
