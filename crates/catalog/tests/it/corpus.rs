@@ -279,3 +279,27 @@ fn what_a_transcript_lacks_was_not_asked_and_another_word_helps_only_where_nothi
     assert!(against.conclude_as("ollama").is_none());
     assert!(against.against("ollama").iter().any(|evidence| evidence.rule == "fastapi"));
 }
+
+/// Ids that are too short to tell hosts apart, or too long to be one, name no instance.
+#[test]
+fn an_id_of_an_instance_is_neither_short_nor_long() {
+    let (catalog, measured) = (Catalog::embedded(), Measured::default());
+    let files = crate::fixtures();
+    let (head, lines) = &files["gradio/6.31.0-open"];
+    let recorded = "7417333130383230573";
+    for (id, taken) in [
+        ("1234567".to_owned(), false),
+        ("12345678".to_owned(), true),
+        (format!("\\\"{}\\\"", "a".repeat(7)), false),
+        (format!("\\\"{}\\\"", "a".repeat(200)), true),
+        (format!("\\\"{}\\\"", "a".repeat(201)), false),
+        (format!("\\\"{}\\\\u001b[2J\\\"", "a".repeat(20)), false),
+    ] {
+        let changed = lines.replace(recorded, &id);
+        assert_ne!(&changed, lines);
+        let fixture = vigie_catalog::fixture::Fixture::read("changed", head, &changed).expect("a fixture");
+        let instance = fixture.replay(&catalog, &measured).conclusion.identity.instance;
+        let wanted = taken.then(|| id.trim_matches(['\\', '"']));
+        assert_eq!(instance.known().map(String::as_str), wanted, "{id}");
+    }
+}
