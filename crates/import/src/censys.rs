@@ -8,11 +8,12 @@ use crate::frame::Paths;
 use crate::http;
 use crate::json::{self, Raw};
 use crate::make::{Carries, Claim, Decoded, Sight, many_services, shorten, tagged};
+use crate::naabu::name;
 use crate::out::{Out, address};
 use crate::time;
 
 /// Where a reply's hosts are.
-pub(crate) const PATHS: Paths = &[&["result", "hits"], &["hits"]];
+pub(crate) const PATHS: Paths = &[&["result", "hits"], &["hits"], &["result"]];
 
 /// The most models of one server.
 const MAX_MODELS: usize = 2_000;
@@ -39,6 +40,8 @@ struct Wrapped<'a> {
 struct Host<'a> {
     #[serde(borrow, default)]
     ip: Raw<'a>,
+    #[serde(borrow, default)]
+    name: Raw<'a>,
     #[serde(borrow, default)]
     services: Raw<'a>,
     #[serde(borrow, default)]
@@ -220,7 +223,9 @@ fn take(host: &Host<'_>, out: &mut Out<'_>) -> Result<(), String> {
         .unwrap_or(0);
     let mut tells: Vec<_> = many_services(count.max(services.len())).into_iter().collect();
     tells.extend(honeypot(host.labels));
-    let updated = host.last_updated_at.text();
+    let updated = host.last_updated_at.scalar();
+    // Search v2 lists a host once for each name that it was asked by, and once without.
+    let reached = name(host.name.word());
     let system = host.autonomous_system.read::<System<'_>>();
     let asn = system.as_ref().and_then(|system| system.asn.whole());
     let organisation = system.and_then(|system| {
@@ -247,12 +252,15 @@ fn take(host: &Host<'_>, out: &mut Out<'_>) -> Result<(), String> {
             out.bad("one of its services says no port");
             continue;
         };
-        let seen = service
-            .scan_time
-            .text()
-            .or_else(|| updated.clone())
-            .and_then(|text| time::instant(&text));
+        let seen = match time::said(service.scan_time.scalar().or_else(|| updated.clone()).as_deref(), time::instant) {
+            Ok(seen) => seen,
+            Err(reason) => {
+                out.bad(&reason);
+                continue;
+            }
+        };
         let mut sight = Sight::at(address, port, seen, Carries::Replies);
+        sight.name.clone_from(&reached);
         sight.asn = asn.and_then(|asn| u32::try_from(asn).ok());
         sight.country.clone_from(&country);
         sight.city.clone_from(&city);

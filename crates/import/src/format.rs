@@ -13,15 +13,15 @@ pub enum Format {
     Shodan,
     /// Censys: search replies, single assets, lines of hosts; of the Platform and of Search v2.
     Censys,
-    /// zmap: addresses, CSV, JSON lines.
+    /// zmap: addresses, addresses with ports, CSV, JSON lines.
     Zmap,
     /// zgrab2: JSON lines.
     Zgrab2,
-    /// masscan: `-oJ`, `-oL`, `-oX`, `-oG`.
+    /// masscan: `-oJ`, `-oD`, `-oL`, `-oX`, `-oG`.
     Masscan,
     /// nmap: `-oX`.
     Nmap,
-    /// naabu: `host:port`, JSON lines.
+    /// naabu: `host:port`, JSON lines, CSV.
     Naabu,
     /// httpx of ProjectDiscovery: JSON lines.
     Httpx,
@@ -71,12 +71,13 @@ impl Format {
     #[must_use]
     pub fn recognise(head: &[u8], file_name: Option<&str>) -> Option<Self> {
         let head = head.strip_prefix(&[0xef, 0xbb, 0xbf]).unwrap_or(head);
-        match head.iter().copied().find(|byte| !byte.is_ascii_whitespace())? {
-            b'{' | b'[' => of_json(head).or_else(|| of_lines(head)),
-            b'<' => of_markup(head),
-            _ => of_lines(head),
+        match head.iter().copied().find(|byte| !byte.is_ascii_whitespace()) {
+            Some(b'{' | b'[') => of_json(head).or_else(|| of_lines(head)),
+            Some(b'<') => of_markup(head),
+            Some(_) => of_lines(head),
+            None => None,
         }
-        .or_else(|| of_name(file_name?))
+        .or_else(|| of_name(head, file_name?))
     }
 }
 
@@ -105,25 +106,30 @@ fn of_json(head: &[u8]) -> Option<Format> {
     let keys = first_keys(head);
     let at = |depth: usize, name: &str| keys.iter().any(|(d, key)| *d == depth && key == name);
     let top = |name: &str| at(1, name);
+    let any = |names: &[&str]| names.iter().any(|name| top(name));
+    // A banner may be longer than what is looked at, and its address stands near its end.
+    let cut_banner = top("hash") && any(&["transport", "opts", "http"]) && any(&["isp", "asn", "org", "os"]);
     if top("schema") && contains(head, "vigie.observation/") {
         Some(Format::Vigie)
-    } else if top("matches") || top("_shodan") || top("ip_str") || at(2, "_shodan") {
+    } else if any(&["matches", "_shodan", "ip_str"]) || at(2, "_shodan") || cut_banner {
         Some(Format::Shodan)
     } else if top("host_v1")
         || (top("result") && (at(2, "hits") || at(2, "resource") || at(2, "services")))
-        || (top("ip") && (top("services") || top("service_count") || top("autonomous_system")))
+        || (top("ip") && any(&["services", "service_count", "autonomous_system"]))
         || at(2, "host_v1")
+        // Its command line, and lines of assets.
+        || (any(&["host", "resource"]) && at(2, "ip"))
     {
         Some(Format::Censys)
     } else if top("saddr") {
         Some(Format::Zmap)
-    } else if top("data") && (top("ip") || top("domain")) {
-        Some(Format::Zgrab2)
-    } else if top("ip") && top("ports") {
+    } else if top("ip") && any(&["ports", "rec_type"]) {
         Some(Format::Masscan)
-    } else if top("url") && (top("input") || top("status_code") || top("scheme")) {
+    } else if top("data") && any(&["ip", "domain"]) {
+        Some(Format::Zgrab2)
+    } else if is_httpx(&any) {
         Some(Format::Httpx)
-    } else if top("port") && (top("ip") || top("host")) {
+    } else if any(&["ip", "host"]) && top("port") && keys.iter().all(|(depth, key)| *depth > 1 || NAABU.contains(&key.as_str())) {
         Some(Format::Naabu)
     } else if contains(head, "finished: 1") {
         // masscan 1.0 wrote this as its last element, and nothing else if it found nothing.
@@ -132,6 +138,55 @@ fn of_json(head: &[u8]) -> Option<Format> {
         None
     }
 }
+
+/// Other tools have a URL too; this one says how the reply was measured.
+fn is_httpx(any: &dyn Fn(&[&str]) -> bool) -> bool {
+    any(&["url"])
+        && any(&["status_code", "status-code", "failed"])
+        && any(&[
+            "words",
+            "lines",
+            "method",
+            "time",
+            "response-time",
+            "webserver",
+            "content_length",
+            "content-length",
+        ])
+        && !any(&["template-id", "template"])
+}
+
+/// The keys of naabu's lines, those of its service detection too: a line with an address and a port that has others is another tool's.
+const NAABU: [&str; 28] = [
+    "host",
+    "ip",
+    "port",
+    "protocol",
+    "tls",
+    "timestamp",
+    "cdn",
+    "cdn-name",
+    "mac_address",
+    "device_type",
+    "extra_info",
+    "high_version",
+    "hostname",
+    "low_version",
+    "method",
+    "name",
+    "os_type",
+    "product",
+    "proto",
+    "rpc_num",
+    "service_fp",
+    "tunnel",
+    "version",
+    "confidence",
+    "cpes",
+    "cpe",
+    "owner_id",
+    "is_cdn_ip",
+];
 
 fn of_markup(head: &[u8]) -> Option<Format> {
     let start = memchr::memmem::find(head, b"<nmaprun")?;
@@ -162,20 +217,30 @@ fn of_lines(head: &[u8]) -> Option<Format> {
             .map(|cell| cell.trim().to_ascii_lowercase())
             .collect();
         let has = |name: &str| columns.iter().any(|column| column == name);
-        if has("ip") && has("port") {
+        if crate::naabu::is_header(&columns) {
+            return Some(Format::Naabu);
+        }
+        let report = ["severity", "tag", "geo", "naics", "hostname_source"];
+        if has("timestamp") && has("ip") && has("port") && report.iter().any(|name| has(name)) {
             return Some(Format::Shadowserver);
         }
-        return has("saddr").then_some(Format::Zmap);
+        let pair = matches!(columns.as_slice(), [address, port] if address.parse::<IpAddr>().is_ok() && port.parse::<u16>().is_ok());
+        return (has("saddr") || pair).then_some(Format::Zmap);
     }
     if line == "saddr" || line.parse::<IpAddr>().is_ok() {
         return Some(Format::Zmap);
     }
+    let line = crate::naabu::bare(line);
     let is_pair = line.parse::<SocketAddr>().is_ok() || crate::naabu::pair(line).is_some();
     is_pair.then_some(Format::Naabu)
 }
 
-/// Where the bytes say nothing: a file that is empty or begins with a comment.
-fn of_name(name: &str) -> Option<Format> {
+/// Where the bytes say nothing: a file that is empty or holds comments alone.
+fn of_name(head: &[u8], name: &str) -> Option<Format> {
+    let mut lines = head.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    if lines.any(|line| !line.is_empty() && !line.starts_with(b"#")) {
+        return None;
+    }
     let name = name.rsplit(['/', '\\']).next().unwrap_or(name).to_ascii_lowercase();
     let dated = name.len() > 11 && name.is_char_boundary(10) && name[..10].bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
     if dated && name.contains(".csv") {

@@ -16,6 +16,9 @@ struct Line<'a> {
     timestamp: Raw<'a>,
     #[serde(borrow, default)]
     url: Raw<'a>,
+    /// Where redirects led to, with `-fr`; everything but the address, the port and the time is then of the page there.
+    #[serde(borrow, default, alias = "final-url")]
+    final_url: Raw<'a>,
     #[serde(borrow, default)]
     port: Raw<'a>,
     #[serde(borrow, default)]
@@ -32,23 +35,23 @@ struct Line<'a> {
     method: Raw<'a>,
     #[serde(borrow, default)]
     path: Raw<'a>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, alias = "status-code")]
     status_code: Raw<'a>,
     #[serde(borrow, default)]
     title: Raw<'a>,
     #[serde(borrow, default)]
     webserver: Raw<'a>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, alias = "content-type")]
     content_type: Raw<'a>,
     #[serde(borrow, default)]
     location: Raw<'a>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, alias = "response-header")]
     raw_header: Raw<'a>,
     #[serde(borrow, default)]
     header: Raw<'a>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, alias = "response-body")]
     body: Raw<'a>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, alias = "technologies")]
     tech: Raw<'a>,
     #[serde(borrow, default)]
     failed: Raw<'a>,
@@ -94,7 +97,7 @@ pub(crate) fn parse(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
     }
     let url = line.url.word().ok_or("it says no url")?;
     let (scheme, host, port, path) = split_url(&url).ok_or("its url is none of HTTP")?;
-    let seen = line.timestamp.text().and_then(|text| time::instant(&text));
+    let seen = time::said(line.timestamp.scalar().as_deref(), time::instant)?;
     // `host` was the address up to 1.6 and is the name where `host_ip` stands beside it; `a` is what the name led to.
     let first = |list: Raw<'_>| list.each().first().and_then(|raw| raw.word());
     let places = [
@@ -118,6 +121,13 @@ pub(crate) fn parse(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
         "http" => Known::Known(false),
         _ => sight.tls,
     };
+    let last = line.final_url.word();
+    let last = last.as_deref().and_then(split_url);
+    if last.is_some_and(|there| !same_origin((scheme.as_str(), host, Some(port)), there)) {
+        // What is left is that this endpoint answered with a redirect, and of that the line holds no reply.
+        out.sight(sight);
+        return Ok(());
+    }
     let status = line
         .status_code
         .whole()
@@ -138,7 +148,10 @@ pub(crate) fn parse(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
             Some(body) => http::set_body(&mut reply, body.as_bytes()),
             None => http::without_body(&mut reply, line.title.text().as_deref()),
         }
-        let path = line.path.word().unwrap_or_else(|| path.to_owned());
+        let path = match last {
+            Some((_, _, _, path)) => path.to_owned(),
+            None => line.path.word().unwrap_or_else(|| path.to_owned()),
+        };
         let method = line
             .method
             .word()
@@ -158,6 +171,11 @@ pub(crate) fn parse(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
     }
     out.sight(sight);
     Ok(())
+}
+
+/// Whether a URL leads to the same endpoint under the same name.
+fn same_origin(here: (&str, &str, Option<u16>), (scheme, host, port, _): (&str, &str, Option<u16>, &str)) -> bool {
+    here.0 == scheme && here.1.eq_ignore_ascii_case(host) && here.2 == port
 }
 
 /// The headers of a line without the raw ones: its own map, whose names have `_` for `-`, else what it lists by itself.

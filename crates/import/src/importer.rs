@@ -68,9 +68,14 @@ pub enum ImportError {
     /// The first bytes could not be read.
     #[error("cannot read the first bytes: {0}")]
     Read(#[from] io::Error),
+    /// There are no bytes, and no format was given.
+    #[error("it is empty: there is nothing to import")]
+    Empty,
     /// No format was given, and the first bytes look like none.
-    #[error("not recognised as the output of a tool that vigie reads; name its format ({words}); it begins with {begins}", words = Format::words())]
+    #[error("not recognised as the output of a tool that vigie reads{hint}; name its format ({words}); it begins with {begins}", words = Format::words())]
     NotRecognised {
+        /// What it is instead, where that shows; empty, or after a colon and a blank.
+        hint: &'static str,
         /// Its beginning, escaped.
         begins: String,
     },
@@ -256,7 +261,11 @@ impl<R: Read> Importer<R> {
         let input = Input::new(reader)?;
         let found = format.or_else(|| Format::recognise(input.head(), options.file_name.as_deref()));
         let Some(format) = found else {
+            if input.head().trim_ascii().is_empty() {
+                return Err(ImportError::Empty);
+            }
             return Err(ImportError::NotRecognised {
+                hint: hint(input.head()),
                 begins: crate::bad::quote(input.head().split(|byte| *byte == b'\n').next().unwrap_or_default()),
             });
         };
@@ -323,6 +332,17 @@ impl<R: Read> Iterator for Importer<R> {
     }
 }
 
+/// What a text is that is often taken for one that can be read.
+fn hint(head: &[u8]) -> &'static str {
+    if head.starts_with(&[0xff, 0xfe]) || head.starts_with(&[0xfe, 0xff]) {
+        ": it is UTF-16, as a redirection in PowerShell writes it; UTF-8 is read"
+    } else if head.starts_with(b"# Nmap ") || head.starts_with(b"Starting Nmap ") {
+        ": of nmap, -oX is read, and this is -oN or -oG"
+    } else {
+        ""
+    }
+}
+
 /// How the records of a format are found in a text that begins so.
 fn frames(format: Format, head: &[u8]) -> Frames {
     let first = head.iter().copied().find(|byte| !byte.is_ascii_whitespace());
@@ -332,11 +352,12 @@ fn frames(format: Format, head: &[u8]) -> Frames {
         Format::Shodan => Frames::Json(JsonFrames::new(head, crate::shodan::PATHS)),
         Format::Censys => Frames::Json(JsonFrames::new(head, crate::censys::PATHS)),
         Format::Zgrab2 | Format::Httpx => Frames::Json(JsonFrames::new(head, &[])),
-        Format::Nmap => Frames::Markup(MarkupFrames::default()),
+        Format::Nmap => Frames::Markup(MarkupFrames::new(head)),
         Format::Shadowserver => Frames::Csv(CsvFrames::default()),
         _ if json => Frames::Json(JsonFrames::new(head, &[])),
-        Format::Masscan if first == Some(b'<') => Frames::Markup(MarkupFrames::default()),
+        Format::Masscan if first == Some(b'<') => Frames::Markup(MarkupFrames::new(head)),
         Format::Zmap if crate::zmap::has_header(head) => Frames::Csv(CsvFrames::default()),
+        Format::Naabu if crate::naabu::has_header(head) => Frames::Csv(CsvFrames::default()),
         Format::Zmap | Format::Naabu | Format::Masscan => Frames::Lines(LineFrames),
     }
 }

@@ -73,12 +73,14 @@ impl<'a> Raw<'a> {
 
     /// A structure; `None` where it is none.
     pub(crate) fn read<T: Deserialize<'a>>(self) -> Option<T> {
-        serde_json::from_str(self.json()?).ok()
+        let json = self.json()?;
+        // An array would be read as one, its elements taken for the fields in their order.
+        json.starts_with('{').then(|| serde_json::from_str(json).ok()).flatten()
     }
 
     /// The elements of an array; of anything else, none.
     pub(crate) fn each(self) -> Vec<Raw<'a>> {
-        self.read::<Vec<Raw<'a>>>().unwrap_or_default()
+        self.json().and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default()
     }
 
     /// The members of an object; of anything else, none.
@@ -90,6 +92,9 @@ impl<'a> Raw<'a> {
 /// Reads a record, or says what is wrong with it.
 pub(crate) fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, String> {
     let text = std::str::from_utf8(bytes).map_err(|error| format!("no UTF-8 from byte {} on", error.valid_up_to()))?;
+    if text.trim_start().starts_with('[') {
+        return Err("no sound record: an array stands where an object should".to_owned());
+    }
     serde_json::from_str(text).map_err(|error| {
         // Its own words name the line within the record, which is not the line in the file.
         let error = error.to_string();
@@ -171,6 +176,9 @@ mod tests {
             (None, None, None, Some(7))
         );
         assert_eq!(two.a.members().len(), 1);
+        let two: Two<'_> = read(br#"{"a":[{"a":1},{"b":2}]}"#).expect("it is sound");
+        assert!(two.a.read::<Two<'_>>().is_none() && two.a.each().len() == 2);
+        assert!(read::<Two<'_>>(b" [1,2]").is_err());
         let two: Two<'_> = read(br#"{"a":"\ud800x","b":null}"#).expect("it is sound");
         assert_eq!(two.a.text().as_deref(), Some("\u{fffd}\u{fffd}\u{fffd}x"));
         assert!(!two.b.is_some());

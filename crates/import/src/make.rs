@@ -10,6 +10,7 @@ use vigie_model::{
 };
 
 use crate::importer::Parser;
+use crate::time;
 
 /// The highest confidence in a product that only the source names. Surveys that asked again found 50 % (LiteLLM, by title) to
 /// 66 % (Ollama, 16,473 of 25,092) of such hits to be what the search engine said; this stands between.
@@ -134,6 +135,7 @@ impl Parser {
             .seen
             .or(options.seen)
             .ok_or("it says no time, and none was given for the whole file")?;
+        time::not_yet(seen, options.recorded)?;
         let endpoint = Endpoint {
             address: sight.address,
             port: sight.port,

@@ -1,4 +1,4 @@
-//! masscan: `-oJ` and `-oX` here, `-oL` and `-oG` beside. It says that a port answered a SYN; with `--banners` also the first bytes
+//! masscan: `-oJ`, `-oD` and `-oX` here, `-oL` and `-oG` beside. It says that a port answered a SYN; with `--banners` also the first bytes
 //! of what it says, in a record of their own.
 
 use chrono::TimeDelta;
@@ -19,6 +19,25 @@ struct Line<'a> {
     timestamp: Raw<'a>,
     #[serde(borrow, default)]
     ports: Raw<'a>,
+    /// `-oD` has one port to a line, and under `data` what `-oJ` has beside it.
+    #[serde(borrow, default)]
+    rec_type: Raw<'a>,
+    #[serde(borrow, default)]
+    port: Raw<'a>,
+    #[serde(borrow, default)]
+    proto: Raw<'a>,
+    #[serde(borrow, default)]
+    data: Raw<'a>,
+}
+
+#[derive(Deserialize)]
+struct Data<'a> {
+    #[serde(borrow, default)]
+    status: Raw<'a>,
+    #[serde(borrow, default)]
+    service_name: Raw<'a>,
+    #[serde(borrow, default)]
+    banner: Raw<'a>,
 }
 
 #[derive(Deserialize)]
@@ -69,7 +88,22 @@ fn of_json(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
         return Ok(());
     }
     let line: Line<'_> = json::read(bytes)?;
-    let at = line.timestamp.scalar().and_then(|text| time::either(&text));
+    let at = time::said(line.timestamp.scalar().as_deref(), time::either)?;
+    if line.rec_type.is_some() {
+        let data: Data<'_> = line.data.read().ok_or("it holds no data")?;
+        return take(
+            Seen {
+                address: line.ip.word(),
+                port: line.port.port(),
+                protocol: line.proto.text().unwrap_or_default(),
+                status: data.status.text(),
+                at,
+                banner: banner(data.service_name, data.banner),
+                version: String::new(),
+            },
+            out,
+        );
+    }
     let ports = line.ports.each();
     if ports.is_empty() {
         return Err("it lists no ports".to_owned());
@@ -79,12 +113,7 @@ fn of_json(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
             out.bad("one of its ports is no object");
             continue;
         };
-        let banner = port.service.read::<Service<'_>>().and_then(|service| {
-            let text = service.banner.text()?;
-            // Characters stand for bytes: `\u00e9` is one byte of the banner.
-            let bytes = text.chars().map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?')).collect();
-            Some((service.name.text()?, bytes))
-        });
+        let service: Option<Service<'_>> = port.service.read();
         take(
             Seen {
                 address: line.ip.word(),
@@ -92,13 +121,20 @@ fn of_json(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
                 protocol: port.proto.text().unwrap_or_default(),
                 status: port.status.text(),
                 at,
-                banner,
+                banner: service.and_then(|service| banner(service.name, service.banner)),
                 version: String::new(),
             },
             out,
         )?;
     }
     Ok(())
+}
+
+/// A banner's protocol and bytes. Characters stand for bytes: `\u00e9` is one byte of the banner.
+fn banner(protocol: Raw<'_>, text: Raw<'_>) -> Option<(String, Vec<u8>)> {
+    let text = text.text()?;
+    let bytes = text.chars().map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?')).collect();
+    Some((protocol.text()?, bytes))
 }
 
 fn of_xml(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
@@ -113,7 +149,7 @@ fn of_xml(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
     let mut port: Option<Seen> = None;
     for tag in xml::tags(bytes) {
         match (tag.name, tag.closing) {
-            (b"host", false) => at = tag.get("endtime").and_then(|text| time::either(&text)),
+            (b"host", false) => at = time::said(tag.get("endtime").as_deref(), time::either)?,
             (b"address", false) => host = tag.get("addr").map(|text| text.into_owned()),
             (b"port", false) => {
                 port = Some(Seen {
@@ -161,11 +197,12 @@ fn place(banner: Option<&str>) -> TimeDelta {
 /// Takes a port.
 pub(crate) fn take(seen: Seen, out: &mut Out<'_>) -> Result<(), String> {
     let address = address(seen.address.as_deref())?;
-    let port = seen.port.ok_or("it says no port")?;
     if !seen.protocol.eq_ignore_ascii_case("tcp") {
+        // ICMP stands with port 0.
         out.not_tcp();
         return Ok(());
     }
+    let port = seen.port.ok_or("it says no port")?;
     if seen.status.as_deref().is_some_and(|status| status != "open") {
         out.not_open();
         return Ok(());

@@ -32,7 +32,7 @@ pub(crate) fn parse(line: &str, out: &mut Out<'_>) -> Result<(), String> {
             port: port.parse().ok().filter(|port| *port > 0),
             protocol: protocol.to_owned(),
             status: (status != "banner").then(|| status.to_owned()),
-            at: time::either(at),
+            at: time::said(Some(at), time::either)?,
             banner,
             version: String::new(),
         },
@@ -44,7 +44,7 @@ fn grepable(line: &str, out: &mut Out<'_>) -> Result<(), String> {
     let (mut address, mut at, mut ports, mut port, mut name, mut text) = (None, None, None, None, None, None);
     for field in line.split('\t') {
         match field.split_once(": ") {
-            Some(("Timestamp", value)) => at = time::either(value),
+            Some(("Timestamp", value)) => at = time::said(Some(value), time::either)?,
             Some(("Host", value)) => address = value.split(' ').next().map(str::to_owned),
             Some(("Ports", value)) => ports = Some(value),
             Some(("Port", value)) => port = value.parse::<u16>().ok().filter(|port| *port > 0),

@@ -1,12 +1,13 @@
-//! naabu: `host:port` lines and JSON lines. It says that a port answered.
+//! naabu: `host:port` lines, JSON lines, CSV. It says that a port answered, and with service detection what it found there.
 
 use std::net::{IpAddr, SocketAddr};
 
 use serde::Deserialize;
 use vigie_model::Known;
 
+use crate::frame::{head_columns, split_row};
 use crate::json::{self, Raw};
-use crate::make::{Carries, Sight};
+use crate::make::{Carries, Claim, Sight};
 use crate::out::{Out, address};
 use crate::time;
 
@@ -24,38 +25,104 @@ struct Line<'a> {
     timestamp: Raw<'a>,
     #[serde(borrow, default)]
     tls: Raw<'a>,
+    #[serde(borrow, default)]
+    product: Raw<'a>,
+    #[serde(borrow, default)]
+    version: Raw<'a>,
+    #[serde(borrow, default)]
+    tunnel: Raw<'a>,
+}
+
+/// Releases before 2.1 wrote the port as an object.
+#[derive(Default, Deserialize)]
+struct OldPort<'a> {
+    #[serde(borrow, default, rename = "Port", alias = "port")]
+    port: Raw<'a>,
+    /// 0 is TCP, 1 is UDP.
+    #[serde(borrow, default, rename = "Protocol", alias = "protocol")]
+    protocol: Raw<'a>,
+    #[serde(borrow, default, rename = "TLS", alias = "tls")]
+    tls: Raw<'a>,
 }
 
 pub(crate) fn parse(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
     if !bytes.trim_ascii_start().starts_with(b"{") {
-        return plain(&String::from_utf8_lossy(bytes), out);
+        return if out.head.columns.is_empty() {
+            plain(&String::from_utf8_lossy(bytes), out)
+        } else {
+            row(&split_row(bytes), out)
+        };
     }
     let line: Line<'_> = json::read(bytes)?;
-    if line.protocol.text().is_some_and(|protocol| !protocol.eq_ignore_ascii_case("tcp")) {
+    let old: OldPort<'_> = line.port.read().unwrap_or_default();
+    let udp = line.protocol.text().is_some_and(|protocol| !protocol.eq_ignore_ascii_case("tcp"));
+    if udp
+        || old
+            .protocol
+            .scalar()
+            .is_some_and(|protocol| !matches!(protocol.trim(), "0" | "tcp"))
+    {
         out.not_tcp();
         return Ok(());
     }
     let host = line.host.word();
     let said = line.ip.word();
     let address = address(said.as_deref().or(host.as_deref()))?;
-    // Releases before 2.1 wrote the port as an object.
-    let port = line
-        .port
-        .port()
-        .or_else(|| {
-            let members = line.port.members();
-            members.iter().find(|(name, _)| name.eq_ignore_ascii_case("port"))?.1.port()
-        })
-        .ok_or("it says no port")?;
-    let seen = line.timestamp.text().and_then(|text| time::instant(&text));
+    let port = line.port.port().or_else(|| old.port.port()).ok_or("it says no port")?;
+    let seen = time::said(line.timestamp.scalar().as_deref(), time::instant)?;
     let mut sight = Sight::at(address, port, seen, Carries::Port);
     sight.name = name(host);
-    if line.tls.flag() == Some(true) {
+    if line.tls.flag() == Some(true) || old.tls.flag() == Some(true) || line.tunnel.word().as_deref() == Some("ssl") {
         // `false` also stands where it was not looked at.
+        sight.tls = Known::Known(true);
+    }
+    if let Some(product) = line.product.word() {
+        sight.carries = Carries::Replies;
+        sight.claims.push(Claim {
+            product,
+            version: line.version.word(),
+            place: "product",
+        });
+    }
+    out.sight(sight);
+    Ok(())
+}
+
+/// A row of its CSV, whose header has fewer names than the rows have cells: the columns that are read come first.
+fn row(cells: &[String], out: &mut Out<'_>) -> Result<(), String> {
+    let columns = &out.head.columns;
+    let cell = |name: &str| {
+        let at = columns.iter().position(|column| column == name)?;
+        cells.get(at).map(|cell| cell.trim()).filter(|cell| !cell.is_empty())
+    };
+    if cell("protocol").is_some_and(|protocol| !protocol.eq_ignore_ascii_case("tcp")) {
+        out.not_tcp();
+        return Ok(());
+    }
+    let address = address(cell("ip").or_else(|| cell("host")))?;
+    let port = cell("port").ok_or("it says no port")?;
+    let port = port
+        .parse::<u16>()
+        .ok()
+        .filter(|port| *port > 0)
+        .ok_or_else(|| format!("{port:?} is no port"))?;
+    let mut sight = Sight::at(address, port, time::said(cell("timestamp"), time::instant)?, Carries::Port);
+    sight.name = name(cell("host").map(str::to_owned));
+    if cell("tls") == Some("true") {
         sight.tls = Known::Known(true);
     }
     out.sight(sight);
     Ok(())
+}
+
+/// Whether the text begins with the names of its columns.
+pub(crate) fn has_header(head: &[u8]) -> bool {
+    is_header(&head_columns(head))
+}
+
+/// Whether these are the names of its columns.
+pub(crate) fn is_header(columns: &[String]) -> bool {
+    columns.starts_with(&["host".to_owned(), "ip".to_owned(), "port".to_owned()])
 }
 
 fn plain(line: &str, out: &mut Out<'_>) -> Result<(), String> {
@@ -63,6 +130,7 @@ fn plain(line: &str, out: &mut Out<'_>) -> Result<(), String> {
     if line.starts_with('#') {
         return Ok(());
     }
+    let line = bare(line);
     if let Ok(socket) = line.parse::<SocketAddr>() {
         if socket.port() == 0 {
             return Err("0 is no port".to_owned());
@@ -80,6 +148,11 @@ fn plain(line: &str, out: &mut Out<'_>) -> Result<(), String> {
         },
         None => Err("no host:port".to_owned()),
     }
+}
+
+/// A line without what newer releases put behind the port: ` [a network's name]`, ` [a service]`.
+pub(crate) fn bare(line: &str) -> &str {
+    line.split_once(" [").map_or(line, |(bare, _)| bare.trim_end())
 }
 
 /// Host and port of `host:port`.

@@ -38,13 +38,13 @@ struct Service {
 pub(crate) fn parse(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
     let run = |name: &str| out.head.run.iter().find(|(have, _)| have == name).map(|(_, value)| value.clone());
     let version = run("version").unwrap_or_default();
-    let started = run("start").and_then(|text| time::either(&text));
+    let started = time::said(run("start").as_deref(), time::either)?;
     let (mut up, mut host, mut reached, mut at) = (true, None, None, None);
     let mut ports: Vec<Port> = Vec::new();
     for tag in xml::tags(bytes).filter(|tag| !tag.closing) {
         let get = |name: &str| tag.get(name).map(|value| value.into_owned());
         match tag.name {
-            b"host" => at = get("endtime").or_else(|| get("starttime")).and_then(|text| time::either(&text)),
+            b"host" => at = time::said(get("endtime").or_else(|| get("starttime")).as_deref(), time::either)?,
             b"status" => up = get("state").is_none_or(|state| state != "down"),
             // A MAC address is an address too.
             b"address" if get("addrtype").is_none_or(|kind| kind != "mac") => host = host.or_else(|| get("addr")),

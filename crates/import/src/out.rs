@@ -108,5 +108,7 @@ impl Out<'_> {
 /// An address as text, or what is wrong with it.
 pub(crate) fn address(text: Option<&str>) -> Result<IpAddr, String> {
     let text = text.ok_or("it says no address")?.trim();
-    text.parse().map_err(|_| format!("{text:?} is no address"))
+    // An IPv4 address in IPv6's clothes is the IPv4 host, as a scan records it.
+    let address = text.parse::<IpAddr>().map_err(|_| format!("{text:?} is no address"))?;
+    Ok(address.to_canonical())
 }

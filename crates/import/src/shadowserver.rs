@@ -44,10 +44,7 @@ pub(crate) fn parse(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
         .ok()
         .filter(|port| *port > 0)
         .ok_or_else(|| format!("{port:?} is no port"))?;
-    let seen = match cell("timestamp") {
-        Some(text) => Some(time::instant(text).ok_or_else(|| format!("{text:?} is no time"))?),
-        None => None,
-    };
+    let seen = time::said(cell("timestamp"), time::instant)?;
     let status = cell("http_code")
         .and_then(|text| text.parse::<u16>().ok())
         .filter(|status| (100..600).contains(status));

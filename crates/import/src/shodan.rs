@@ -128,7 +128,11 @@ fn banner(banner: &Banner<'_>, host: Option<&Banner<'_>>, tells: &[vigie_model::
     });
     let address = address(said.as_deref())?;
     let port = banner.port.port().ok_or("it says no port")?;
-    let seen = or_host(|b| b.timestamp.text().or_else(|| b.last_update.text())).and_then(|text| time::instant(&text));
+    let said = or_host(|b| {
+        let said = b.timestamp.scalar().or_else(|| b.last_update.scalar());
+        said.map(|text| text.into_owned())
+    });
+    let seen = time::said(said.as_deref(), time::instant)?;
     let mut sight = Sight::at(address, port, seen, Carries::Replies);
     sight.asn = or_host(|b| b.asn.scalar().map(|text| text.into_owned()))
         .and_then(|text| text.trim().trim_start_matches("AS").trim_start_matches("as").parse().ok());

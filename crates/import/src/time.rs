@@ -1,6 +1,6 @@
 //! Instants as the sources write them. One without a zone is UTC: every tool here says so or runs so.
 
-use chrono::{DateTime, NaiveDateTime};
+use chrono::{DateTime, NaiveDateTime, TimeDelta};
 use vigie_model::Timestamp;
 
 /// The first second of the year 10000, after which RFC 3339 has no text.
@@ -17,6 +17,8 @@ pub(crate) fn instant(text: &str) -> Option<Timestamp> {
         .ok()
         .or_else(|| DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f%z").ok())
         .or_else(|| DateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f%z").ok())
+        .or_else(|| DateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f %z").ok())
+        .or_else(|| DateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f%#z").ok())
         .map(|at| at.to_utc())
         .or_else(|| {
             ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f"]
@@ -41,6 +43,36 @@ pub(crate) fn either(text: &str) -> Option<Timestamp> {
     }
 }
 
+/// What a record says of its time; `None` where it says nothing, which is also what Go's zero time and the second 0 say. A text that is there
+/// and is no instant is a fault: no other time is put in its place.
+///
+/// # Errors
+///
+/// Such a text.
+pub(crate) fn said(text: Option<&str>, read: fn(&str) -> Option<Timestamp>) -> Result<Option<Timestamp>, String> {
+    let text = text.unwrap_or_default().trim();
+    if text.is_empty() || text == "0" || text.starts_with("0001-01-01") || text.starts_with("1970-01-01T00:00:00") {
+        return Ok(None);
+    }
+    read(text).map(Some).ok_or_else(|| format!("{text:?} is no time"))
+}
+
+/// Refuses what cannot have been seen yet, which is a clock gone wrong or a lie, and would stretch every window that it is in. A day is left
+/// for clocks and zones. What was seen before 1970 is refused as well: none of these tools is as old.
+///
+/// # Errors
+///
+/// Such an instant.
+pub(crate) fn not_yet(seen: Timestamp, recorded: Timestamp) -> Result<(), String> {
+    if seen > recorded + TimeDelta::days(1) {
+        return Err(format!("it says it was seen at {seen}, which is yet to come"));
+    }
+    if seen.timestamp() < 0 {
+        return Err(format!("it says it was seen at {seen}, before 1970"));
+    }
+    Ok(())
+}
+
 fn sound(at: Timestamp) -> Option<Timestamp> {
     let within = at.timestamp() > 0 && at.timestamp() < END;
     // Records keep microseconds.
@@ -59,7 +91,9 @@ mod tests {
             "2026-11-01T07:21:33.000000",
             "2026-11-01 07:21:33",
             "2026-11-01 07:21:33 UTC",
+            "2026-11-01 07:21:33+00",
             "2026-11-01T07:21:33.000+0000",
+            "2026-11-01 07:21:33.123456789 +0000 UTC",
             "1793517693",
         ] {
             assert_eq!(either(text).map(|at| at.timestamp()), Some(1_793_517_693), "{text}");
@@ -75,5 +109,10 @@ mod tests {
         ] {
             assert_eq!(either(text), None, "{text}");
         }
+        for none in [None, Some(""), Some("0"), Some("0001-01-01T00:00:00Z")] {
+            assert_eq!(said(none, either), Ok(None));
+        }
+        assert!(said(Some("1793517693000"), either).is_err_and(|error| error.contains("is no time")));
+        assert_eq!(said(Some("1793517693"), either), Ok(seconds(1_793_517_693)));
     }
 }

@@ -6,10 +6,11 @@ use chrono::NaiveDate;
 use memchr::memmem;
 use serde::de::Visitor;
 use serde::{Deserialize, Deserializer};
-use vigie_model::{Endpoint, Listener, Observation, SCHEMA, ScopeRef, Source, Timestamp};
+use vigie_model::{Endpoint, Known, Listener, Observation, SCHEMA, ScopeRef, Source, Timestamp};
 
 use crate::memory::{Memory, Said};
 use crate::out::Out;
+use crate::time;
 
 /// Where vigie's own lines are cut: what differs from look to look stands before, what was said after.
 const CUT: &[u8] = b",\"identity\":";
@@ -125,6 +126,7 @@ pub(crate) fn parse(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
     if let Some((observation, anew)) = in_two(bytes, &out.parser.memory)
         && observation.schema == SCHEMA
     {
+        sound(&observation, out)?;
         out.observation(observation, anew);
         return Ok(());
     }
@@ -132,6 +134,7 @@ pub(crate) fn parse(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
     let text = std::str::from_utf8(bytes).map_err(|error| format!("no UTF-8 from byte {} on", error.valid_up_to()))?;
     match serde_json::from_str::<Observation>(text) {
         Ok(observation) if observation.schema == SCHEMA => {
+            sound(&observation, out)?;
             out.observation(observation, true);
             Ok(())
         }
@@ -144,6 +147,28 @@ pub(crate) fn parse(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
             }
         }),
     }
+}
+
+/// Refuses what no scan of vigie's writes, though it has the shape.
+fn sound(observation: &Observation, out: &Out<'_>) -> Result<(), String> {
+    let part = |number: f64| (0.0..=1.0).contains(&number);
+    if observation.endpoint.port == 0 {
+        return Err("0 is no port".to_owned());
+    }
+    if !part(observation.identity.confidence) {
+        return Err(format!("{} is no confidence", observation.identity.confidence));
+    }
+    if let Known::Known(score) = observation.deception.score
+        && !part(score)
+    {
+        return Err(format!("{score} is no deception score"));
+    }
+    if let Known::Known(country) = &observation.network.country
+        && !(country.len() == 2 && country.bytes().all(|byte| byte.is_ascii_uppercase()))
+    {
+        return Err(format!("{country:?} is no code of a country"));
+    }
+    time::not_yet(observation.seen, out.parser.options.recorded)
 }
 
 fn foreign(schema: &str) -> String {

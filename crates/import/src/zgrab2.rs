@@ -1,5 +1,7 @@
 //! zgrab2: JSON lines. Its `http` module (with `--use-https` too) carries the reply whole; other modules say that a port answered.
 
+use std::net::IpAddr;
+
 use serde::Deserialize;
 use vigie_model::{Certificate, Exchange, Known, Timestamp};
 
@@ -24,6 +26,9 @@ struct Line<'a> {
 struct Scan<'a> {
     #[serde(borrow, default)]
     status: Raw<'a>,
+    /// The module, where its result stands under a name of the user's own.
+    #[serde(borrow, default)]
+    protocol: Raw<'a>,
     #[serde(borrow, default)]
     port: Raw<'a>,
     #[serde(borrow, default)]
@@ -99,16 +104,24 @@ pub(crate) fn parse(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
     if modules.is_empty() {
         return Err("it holds no module's result".to_owned());
     }
+    // With `multiple` a port has several results: they are of one endpoint.
+    let mut sights: Vec<Sight> = Vec::new();
     for (module, raw) in modules {
         let Some(scan) = raw.read::<Scan<'_>>() else {
             out.bad(&format!("the result of {module} is none"));
             continue;
         };
-        let seen = scan.timestamp.text().and_then(|text| time::instant(&text));
+        let protocol = scan.protocol.word().unwrap_or_else(|| module.clone());
+        if matches!(protocol.as_str(), "ntp" | "bacnet") {
+            out.not_tcp();
+            continue;
+        }
         let outcome: Option<Outcome<'_>> = scan.result.read();
         let last = outcome.as_ref().and_then(|outcome| outcome.response.read::<Response<'_>>());
-        let success = scan.status.text().as_deref() == Some("success");
-        if !success && last.is_none() {
+        let status = scan.status.text().unwrap_or_default();
+        // These come after a connection: the port is there, and does not speak as the module does.
+        let spoke = matches!(status.as_str(), "success" | "io-timeout" | "protocol-error" | "application-error");
+        if !spoke && last.is_none() {
             out.not_open();
             continue;
         }
@@ -118,42 +131,107 @@ pub(crate) fn parse(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
             .unwrap_or_default();
         let mut replies: Vec<Response<'_>> = chain.into_iter().take(16).filter_map(Raw::read).collect();
         replies.extend(last);
-        let asked: Option<Request<'_>> = replies.first().and_then(|reply| reply.request.read());
-        let url: Option<Url<'_>> = asked.as_ref().and_then(|request| request.url.read());
-        let host = url.as_ref().and_then(|url| url.host.word());
-        let scheme = url.as_ref().and_then(|url| url.scheme.word());
-        let tls_log = asked.as_ref().map(|request| request.tls_log).unwrap_or_default();
-        // Releases before 1.0 say the port in the URL only, and there not the scheme's own.
-        let of_url = || {
-            let (_, port) = host.as_deref()?.rsplit_once(':')?;
-            port.parse::<u16>().ok().filter(|port| *port > 0)
-        };
-        let of_scheme = || match scheme.as_deref() {
-            Some("http") => Some(80),
-            Some("https") => Some(443),
-            _ => None,
-        };
-        let Some(port) = scan.port.port().or_else(of_url).or_else(of_scheme) else {
-            out.bad(&format!("the result of {module} says no port"));
-            continue;
-        };
-        let mut sight = Sight::at(address, port, seen, Carries::Replies);
-        sight.name = name(line.domain.word());
-        sight.tls = match scheme.as_deref() {
-            _ if tls_log.is_some() || module == "tls" => Known::Known(true),
-            Some("https") => Known::Known(true),
-            Some("http") => Known::Known(false),
-            _ => sight.tls,
-        };
-        sight.certificate = certificate(tls_log);
-        sight.exchanges = replies.iter().filter_map(|reply| exchange(reply, port, seen)).collect();
+        match of_module(&scan, &protocol, address, &replies) {
+            Ok(mut sight) => {
+                sight.name = name(line.domain.word());
+                match sights.iter_mut().find(|have| have.port == sight.port) {
+                    Some(have) => join(have, sight),
+                    None => sights.push(sight),
+                }
+            }
+            Err(reason) => out.bad(&format!("the result of {module}: {reason}")),
+        }
+    }
+    for sight in sights {
         out.sight(sight);
     }
     Ok(())
 }
 
-/// A reply with the request that it answers; `None` where a redirect led to another host.
-fn exchange(response: &Response<'_>, port: u16, seen: Option<Timestamp>) -> Option<Exchange> {
+/// What one module saw.
+fn of_module(scan: &Scan<'_>, protocol: &str, address: IpAddr, replies: &[Response<'_>]) -> Result<Sight, String> {
+    let seen = time::said(scan.timestamp.scalar().as_deref(), time::instant)?;
+    let asked: Option<Request<'_>> = replies.first().and_then(|reply| reply.request.read());
+    let first = asked.as_ref().and_then(|request| Origin::of(request.url));
+    let tls_log = asked.as_ref().map(|request| request.tls_log).unwrap_or_default();
+    // Releases before 1.0 say the port in the URL only.
+    let of_url = first.as_ref().and_then(|origin| origin.port);
+    let port = scan.port.port().or(of_url).ok_or("it says no port")?;
+    let mut sight = Sight::at(address, port, seen, Carries::Replies);
+    sight.tls = match first.as_ref().map(|origin| origin.scheme.as_str()) {
+        _ if tls_log.is_some() || protocol == "tls" => Known::Known(true),
+        Some("https") => Known::Known(true),
+        Some("http") => Known::Known(false),
+        _ => sight.tls,
+    };
+    sight.certificate = certificate(tls_log);
+    if of_url.is_none_or(|of_url| of_url == port) {
+        // What a redirect led to elsewhere is another endpoint's reply.
+        let own = replies.iter().filter(|reply| {
+            let request: Option<Request<'_>> = reply.request.read();
+            let there = request.and_then(|request| Origin::of(request.url));
+            there.is_none() || first.is_none() || there == first
+        });
+        sight.exchanges = own.filter_map(|reply| exchange(reply, seen)).collect();
+    }
+    Ok(sight)
+}
+
+/// Adds what another module saw of the same port.
+fn join(have: &mut Sight, more: Sight) {
+    have.seen = match (have.seen, more.seen) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    };
+    have.certificate = have.certificate.take().or(more.certificate);
+    match (have.tls.known(), more.tls.known()) {
+        // A port that speaks TLS refuses what comes in plain: that says nothing of what it is.
+        (Some(true), Some(false)) => {}
+        (Some(false), Some(true)) => {
+            have.tls = more.tls;
+            have.exchanges = more.exchanges;
+        }
+        (told, _) => {
+            if told.is_none() {
+                have.tls = more.tls;
+            }
+            have.exchanges.extend(more.exchanges);
+        }
+    }
+}
+
+/// Where a URL leads.
+#[derive(PartialEq)]
+struct Origin {
+    scheme: String,
+    /// In lower case.
+    host: String,
+    port: Option<u16>,
+}
+
+impl Origin {
+    /// `None` where the URL names no host.
+    fn of(url: Raw<'_>) -> Option<Self> {
+        let url: Url<'_> = url.read()?;
+        let scheme = url.scheme.word().unwrap_or_default().to_ascii_lowercase();
+        let authority = url.host.word()?.to_ascii_lowercase();
+        let (host, port) = match authority.rsplit_once(':') {
+            Some((host, port)) if !port.contains(']') => (host.to_owned(), port.parse().ok().filter(|port| *port > 0)),
+            _ => (
+                authority,
+                match scheme.as_str() {
+                    "http" => Some(80),
+                    "https" => Some(443),
+                    _ => None,
+                },
+            ),
+        };
+        Some(Self { scheme, host, port })
+    }
+}
+
+/// A reply with the request that it answers.
+fn exchange(response: &Response<'_>, seen: Option<Timestamp>) -> Option<Exchange> {
     let status = response.status_code.whole().and_then(|status| u16::try_from(status).ok())?;
     let mut reply = http::bare(status);
     // A text since 1.0, an object with a name before.
@@ -188,13 +266,6 @@ fn exchange(response: &Response<'_>, port: u16, seen: Option<Timestamp>) -> Opti
     http::set_body(&mut reply, body.as_bytes());
     let request: Option<Request<'_>> = response.request.read();
     let url: Option<Url<'_>> = request.as_ref().and_then(|request| request.url.read());
-    let there = url
-        .as_ref()
-        .and_then(|url| url.host.word())
-        .and_then(|host| host.rsplit_once(':')?.1.parse::<u16>().ok());
-    if there.is_some_and(|there| there != port) {
-        return None;
-    }
     let path = url.and_then(|url| url.path.word()).unwrap_or_else(|| "/".to_owned());
     let method = request
         .and_then(|request| request.method.word())

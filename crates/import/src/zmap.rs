@@ -1,4 +1,4 @@
-//! zmap: addresses alone (its default), CSV with a header, JSON lines. It says that a port answered a SYN, and nothing more.
+//! zmap: addresses alone (its default), addresses with ports (its default for several), CSV with a header, JSON lines. It says that a port answered a SYN, and nothing more.
 
 use serde::Deserialize;
 use vigie_model::Timestamp;
@@ -50,17 +50,21 @@ pub(crate) fn parse(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
             port: owned(line.sport),
             classification: owned(line.classification),
             success: owned(line.success).or_else(|| line.success.flag().map(|flag| u8::from(flag).to_string())),
-            seen: owned(line.seconds)
-                .or_else(|| owned(line.text))
-                .and_then(|text| time::either(&text)),
+            seen: time::said(owned(line.seconds).or_else(|| owned(line.text)).as_deref(), time::either)?,
         }
     } else if out.head.columns.is_empty() {
         let text = String::from_utf8_lossy(bytes);
         if text.trim_start().starts_with('#') {
             return Ok(());
         }
+        // Of several ports it writes the port beside the address.
+        let (address, port) = match text.split_once(',') {
+            Some((address, port)) => (address, Some(port.to_owned())),
+            None => (text.as_ref(), None),
+        };
         Answer {
-            address: Some(text.into_owned()),
+            address: Some(address.to_owned()),
+            port,
             ..Answer::default()
         }
     } else {
@@ -70,13 +74,17 @@ pub(crate) fn parse(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
         out.not_open();
         return Ok(());
     }
-    if answer
-        .classification
-        .as_deref()
-        .is_some_and(|word| word.contains("udp") || word.contains("echo"))
-    {
-        out.not_tcp();
-        return Ok(());
+    match answer.classification.as_deref().map(str::trim) {
+        None | Some("" | "synack") => {}
+        Some("rst") => {
+            out.not_open();
+            return Ok(());
+        }
+        // Every other probe is of UDP or ICMP, and classifies by its own word: `udp`, `dns`, `ntp`, `echoreply` …
+        Some(_) => {
+            out.not_tcp();
+            return Ok(());
+        }
     }
     let address = address(answer.address.as_deref())?;
     let port = match answer.port {
@@ -109,8 +117,11 @@ fn row(cells: &[String], columns: &[String]) -> Result<Answer, String> {
         port: cell(&["sport"]),
         classification: cell(&["classification"]),
         success: cell(&["success"]),
-        seen: cell(&["timestamp-ts", "timestamp_ts"])
-            .or_else(|| cell(&["timestamp-str", "timestamp_str"]))
-            .and_then(|text| time::either(&text)),
+        seen: time::said(
+            cell(&["timestamp-ts", "timestamp_ts"])
+                .or_else(|| cell(&["timestamp-str", "timestamp_str"]))
+                .as_deref(),
+            time::either,
+        )?,
     })
 }

@@ -28,10 +28,17 @@ pub(crate) struct JsonFrames {
     lost: bool,
 }
 
+/// Containers are told apart down to this depth; deeper ones are counted.
+const KINDS: usize = 256;
+
 /// Where in a value the scan stands.
 #[derive(Default)]
 struct Inside {
     depth: usize,
+    /// What the containers around this place begin with, as far as they are told apart.
+    kinds: Vec<u8>,
+    /// Whether a key or the end must come next.
+    key_next: bool,
     in_string: bool,
     escaped: bool,
     last: Vec<u8>,
@@ -48,6 +55,8 @@ enum Met {
     Records(usize),
     /// A line's end inside the value.
     LineEnd,
+    /// A bracket that cannot stand here: one before it is missing.
+    Broken,
 }
 
 impl JsonFrames {
@@ -112,6 +121,10 @@ impl JsonFrames {
                         }
                         break Some("the line ends inside this record".to_owned());
                     }
+                    Met::Broken => {
+                        self.lost = true;
+                        break Some("a bracket is missing in this record".to_owned());
+                    }
                 }
             };
             if fault.is_none() && keep.is_empty() {
@@ -160,6 +173,7 @@ impl JsonFrames {
         while self.rest {
             let mut inside = Inside {
                 depth: 1,
+                kinds: vec![b'{'],
                 ..Inside::default()
             };
             loop {
@@ -172,7 +186,7 @@ impl JsonFrames {
                 match met {
                     Met::On | Met::Records(_) => {}
                     Met::End => break,
-                    Met::LineEnd => {
+                    Met::LineEnd | Met::Broken => {
                         self.shell.clear();
                         self.rest = false;
                         return true;
@@ -275,8 +289,14 @@ impl Inside {
             match byte {
                 b'"' => {
                     self.in_string = true;
+                    self.key_next = false;
                     self.last.clear();
                 }
+                b',' => self.key_next = self.innermost() == Some(b'{'),
+                // Where values stand on lines of their own, the line says where the next one begins.
+                b'{' | b'[' if self.key_next && !by_line => return (at, Met::Broken),
+                b'}' if !by_line && self.innermost() == Some(b'[') => return (at + 1, Met::Broken),
+                b']' if !by_line && self.innermost() == Some(b'{') => return (at + 1, Met::Broken),
                 b':' => {
                     if let Some(key) = self.depth.checked_sub(1).and_then(|depth| self.keys.get_mut(depth)) {
                         key.clone_from(&self.last);
@@ -285,12 +305,18 @@ impl Inside {
                 b'[' if self.leads(paths) => return (at + 1, Met::Records(self.depth)),
                 b'{' | b'[' => {
                     self.depth += 1;
+                    self.key_next = byte == b'{';
+                    if self.kinds.len() + 1 == self.depth && self.depth <= KINDS {
+                        self.kinds.push(byte);
+                    }
                     if let Some(key) = self.depth.checked_sub(1).and_then(|depth| self.keys.get_mut(depth)) {
                         key.clear();
                     }
                 }
                 b'}' | b']' => {
                     self.depth = self.depth.saturating_sub(1);
+                    self.kinds.truncate(self.depth);
+                    self.key_next = false;
                     if self.depth == 0 {
                         return (at + 1, Met::End);
                     }
@@ -301,6 +327,11 @@ impl Inside {
             at += 1;
         }
         (at, Met::On)
+    }
+
+    /// What the innermost container begins with; `None` where it is too deep to be told.
+    fn innermost(&self) -> Option<u8> {
+        self.kinds.last().copied().filter(|_| self.kinds.len() == self.depth)
     }
 
     /// Whether the array that begins here holds the records.
@@ -352,8 +383,12 @@ pub(crate) fn first_keys(head: &[u8]) -> Vec<(usize, String)> {
                 let text = head.get(start..at).unwrap_or_default();
                 let after = head.get(at + 1..).unwrap_or_default();
                 let colon = after.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b':');
-                if colon && text.len() <= 64 && keys.len() < 2_000 {
-                    keys.push((objects, String::from_utf8_lossy(text).into_owned()));
+                // Records are told apart by their outer keys; those of a member may be thousands.
+                if colon && objects <= DEPTHS && text.len() <= 64 && keys.len() < 2_000 {
+                    let key = (objects, String::from_utf8_lossy(text).into_owned());
+                    if !keys.contains(&key) {
+                        keys.push(key);
+                    }
                 }
             }
             b'{' => {
@@ -426,6 +461,29 @@ mod tests {
         assert_eq!(whole("{\"matches\":1}", MATCHES).len(), 1);
         assert_eq!(whole("{\"x\":{\"matches\":[1]}}", MATCHES).len(), 1);
         assert!(whole("", MATCHES).is_empty() && whole("[]", MATCHES).is_empty());
+    }
+
+    #[test]
+    fn a_bracket_that_is_missing_costs_one_record() {
+        let record = |n: u32| format!("{{\n  \"n\": {n},\n  \"in\": {{\n    \"a\": [\n      1,\n      {{\"x\": 2}}\n    ]\n  }}\n}}");
+        for (from, to) in [
+            // The record's own, the inner object's, the array's, and one too many of another kind.
+            ("\n  }\n}", "\n  }\n"),
+            ("    ]\n  }\n}", "    ]\n  \n}"),
+            ("    ]\n", "\n"),
+            ("      1,", "      [1,"),
+        ] {
+            for (before, after) in [("[\n", "\n]\n"), ("{\n\"matches\": [\n", "\n],\n\"total\": 4\n}\n")] {
+                let broken = record(2).replacen(from, to, 1);
+                assert_ne!(broken, record(2));
+                let text = format!("{before}{},\n{broken},\n{},\n{}{after}", record(1), record(3), record(4));
+                let all = whole(&text, MATCHES);
+                let read: Vec<&String> = all.iter().filter(|record| !record.starts_with("bad")).collect();
+                assert!(all.len() - read.len() >= 1, "{all:?}");
+                assert!([1, 3, 4].iter().all(|n| read.contains(&&record(*n))), "{from:?} {all:?}");
+                assert!(!read.contains(&&record(2)));
+            }
+        }
     }
 
     #[test]

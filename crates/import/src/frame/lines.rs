@@ -78,12 +78,14 @@ impl CsvFrames {
             }
             let row = out.get(start..).unwrap_or_default();
             // A file that was put together of several has a header for each.
-            let named: Vec<String> = if self.headed && !row.to_ascii_lowercase().starts_with(first_column(head).as_bytes()) {
+            let named: Vec<String> = if self.headed && !begins_with(row, first_column(head)) {
                 return Some(framed);
             } else {
                 split_row(row).iter().map(|cell| cell.trim().to_ascii_lowercase()).collect()
             };
-            if self.headed && named.len() != head.columns.len() {
+            // That of another report may have more columns, and names those that a record cannot do without.
+            let has = |name: &str| named.iter().any(|have| have == name);
+            if self.headed && named.len() != head.columns.len() && !(has("ip") && has("port")) && !has("saddr") {
                 return Some(framed);
             }
             if self.headed && named.iter().any(|name| name.parse::<std::net::IpAddr>().is_ok()) {
@@ -144,8 +146,22 @@ fn first_column(head: &Head) -> &str {
     head.columns.first().map_or("\u{0}", String::as_str)
 }
 
+/// Whether a row's first cell begins with a column's name, which it may quote.
+fn begins_with(row: &[u8], column: &str) -> bool {
+    let row = row.strip_prefix(b"\"").unwrap_or(row);
+    row.get(..column.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(column.as_bytes()))
+}
+
 fn open_quote(row: &[u8]) -> bool {
     memchr::memchr_iter(b'"', row).count() % 2 == 1
+}
+
+/// The names in the first row of a text that is no comment, in lower case.
+pub(crate) fn head_columns(head: &[u8]) -> Vec<String> {
+    let mut lines = head.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    let first = lines.find(|line| !line.is_empty() && !line.starts_with(b"#")).unwrap_or_default();
+    split_row(first).iter().map(|cell| cell.trim().to_ascii_lowercase()).collect()
 }
 
 /// The cells of a row: RFC 4180, a doubled quote inside quotes is one.

@@ -22,13 +22,22 @@ enum Until {
 }
 
 /// Finds `<host>` elements.
-#[derive(Default)]
 pub(crate) struct MarkupFrames {
+    /// Whether there is a text, and nothing of it was a run of nmap's or a host.
+    foreign: bool,
     /// The tag that begins a host whose forerunner was not closed.
     begun: Option<(u64, Vec<u8>)>,
 }
 
 impl MarkupFrames {
+    /// `head` is what the text begins with.
+    pub(crate) fn new(head: &[u8]) -> Self {
+        Self {
+            foreign: !head.trim_ascii().is_empty(),
+            begun: None,
+        }
+    }
+
     pub(crate) fn next<R: Read>(&mut self, input: &mut Input<R>, out: &mut Vec<u8>, head: &mut Arc<Head>, most: usize) -> Option<Framed> {
         let mut keep = Keep::new(out, most);
         let mut at: Option<u64> = None;
@@ -41,6 +50,11 @@ impl MarkupFrames {
             if !to_markup(input) {
                 let fault = input.take_fault();
                 return match (at, fault) {
+                    // Said once.
+                    (None, None) if std::mem::take(&mut self.foreign) => Some(Framed {
+                        line: 1,
+                        fault: Some("no XML of nmap's: of nmap and masscan, -oX is read".to_owned()),
+                    }),
                     (None, None) => None,
                     (None, fault) => Some(Framed { line: input.line(), fault }),
                     (Some(line), fault) => Some(Framed {
@@ -61,6 +75,7 @@ impl MarkupFrames {
             let Some(read) = Tag::read(&tag) else { continue };
             match (read.name, read.closing) {
                 (b"nmaprun", false) => {
+                    self.foreign = false;
                     let run = read
                         .attributes()
                         .map(|(name, value)| (name.to_owned(), value.into_owned()))
@@ -68,6 +83,7 @@ impl MarkupFrames {
                     *head = Arc::new(Head { columns: Vec::new(), run });
                 }
                 (b"host", false) if !read.empty => {
+                    self.foreign = false;
                     if let Some(line_before) = at {
                         self.begun = Some((line, tag));
                         return Some(Framed {
@@ -194,7 +210,7 @@ mod tests {
 
     fn hosts(text: &str) -> (Vec<Result<String, String>>, Head) {
         let mut input = Input::new(text.as_bytes()).expect("a slice reads");
-        let (mut frames, mut head) = (MarkupFrames::default(), Arc::default());
+        let (mut frames, mut head) = (MarkupFrames::new(b"<"), Arc::default());
         let (mut all, mut out) = (Vec::new(), Vec::new());
         while let Some(framed) = frames.next(&mut input, &mut out, &mut head, 10_000) {
             all.push(framed.fault.map_or(Ok(String::from_utf8_lossy(&out).into_owned()), Err));

@@ -8,7 +8,7 @@ use std::io::Read;
 use std::sync::Arc;
 
 pub(crate) use json::{JsonFrames, Paths, first_keys};
-pub(crate) use lines::{CsvFrames, LineFrames, split_row};
+pub(crate) use lines::{CsvFrames, LineFrames, head_columns, split_row};
 pub(crate) use markup::MarkupFrames;
 
 use crate::input::Input;

@@ -4,6 +4,7 @@ mod formats;
 mod hostile;
 mod stream;
 mod unknowns;
+mod variants;
 
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
