@@ -341,18 +341,26 @@ impl List {
         let Some((old, new)) = self.both("models", &was.models, &is.models) else {
             return;
         };
-        fn by_name(models: &[Model]) -> BTreeMap<&str, &Model> {
-            models.iter().map(|model| (model.name.as_str(), model)).collect()
+        fn by_name(models: &[Model]) -> BTreeMap<&str, Vec<&Model>> {
+            let mut all: BTreeMap<&str, Vec<&Model>> = BTreeMap::new();
+            for model in models {
+                all.entry(&model.name).or_default().push(model);
+            }
+            all
         }
         let (old, new) = (by_name(old), by_name(new));
-        for (name, model) in &new {
+        for (name, models) in &new {
             match old.get(name) {
-                None => self.push(ChangeId::NewModel, model_severity(model), Some(name), None),
+                None => {
+                    let severity = models.iter().map(|model| model_severity(model)).max();
+                    self.push(ChangeId::NewModel, severity.unwrap_or(Severity::Low), Some(name), None);
+                }
                 Some(before) => {
-                    if let (Some(a), Some(b)) = (before.digest.known(), model.digest.known())
-                        && a != b
+                    // A server may list a name more than once, in any order.
+                    if let (Some(was), Some(is)) = (digests(before), digests(models))
+                        && was != is
                     {
-                        self.push(ChangeId::ModelChanged, Severity::Low, Some(name), Some((a.clone(), b.clone())));
+                        self.push(ChangeId::ModelChanged, Severity::Low, Some(name), one_for_one(&was, &is));
                     }
                 }
             }
@@ -454,6 +462,20 @@ fn has(exposure: &Exposure, word: &Capability) -> Option<bool> {
     match exposure.models.known() {
         Some(models) if models.iter().any(untold) => None,
         _ => Some(false),
+    }
+}
+
+/// The digests of the models of one name; `None`: one of them is not told.
+fn digests<'m>(models: &[&'m Model]) -> Option<BTreeSet<&'m str>> {
+    models.iter().map(|model| model.digest.known().map(String::as_str)).collect()
+}
+
+/// What went and what came in its place, if it is one of each.
+fn one_for_one(was: &BTreeSet<&str>, is: &BTreeSet<&str>) -> Option<(String, String)> {
+    let (mut gone, mut come) = (was.difference(is), is.difference(was));
+    match (gone.next(), gone.next(), come.next(), come.next()) {
+        (Some(gone), None, Some(come), None) => Some(((*gone).to_owned(), (*come).to_owned())),
+        _ => None,
     }
 }
 

@@ -452,10 +452,10 @@ pub(crate) struct StudyArgs {
     #[arg(long, value_name = "FILE", requires = "compare")]
     pub(crate) planted: Option<PathBuf>,
     /// Draw so many samples of the hosts, and say how often their intervals hold what all hosts give.
-    #[arg(long, value_name = "SAMPLES", conflicts_with_all = ["out", "compare"])]
+    #[arg(long, value_name = "SAMPLES", conflicts_with_all = ["out", "compare"], value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) coverage: Option<u32>,
     /// With --coverage: the share of the hosts that is in a sample.
-    #[arg(long, value_name = "SHARE", default_value_t = 0.01, value_parser = share)]
+    #[arg(long, value_name = "SHARE", default_value_t = 0.01, value_parser = share, requires = "coverage")]
     pub(crate) sample: f64,
     /// Only observations from this day on (UTC).
     #[arg(long, value_name = "DATE")]

@@ -1,4 +1,4 @@
--- What was seen, put together: a row per endpoint, source, what it said, and block of 62 days.
+-- What was seen, put together: a row per endpoint, source, what it said, where it stood, and block of 62 days.
 -- `days` has a bit for each day of the block on which it was seen; days are counted from 1970-01-01.
 SELECT
   address, port, transport, coalesce(name, '') AS name, source_kind, source_name, state,
@@ -7,9 +7,9 @@ SELECT
   count(*) AS observations,
   min(seen) AS first_seen,
   max(seen) AS last_seen,
-  max(country) AS country, max(asn) AS asn, max(organisation) AS organisation, max(class) AS class, max(tier) AS tier,
+  country, asn, class, tier, max(organisation) AS organisation,
   count(running) AS running_told,
   count(CASE WHEN running > 0 THEN 1 END) AS serving,
   sum(running) AS running_models
 FROM (SELECT *, CAST(date_part('epoch', date) / 86400 AS BIGINT) AS day FROM sightings) AS sightings
-GROUP BY address, port, transport, coalesce(name, ''), source_kind, source_name, state, CAST(floor(day / 62) AS BIGINT)
+GROUP BY address, port, transport, coalesce(name, ''), source_kind, source_name, state, CAST(floor(day / 62) AS BIGINT), country, asn, class, tier

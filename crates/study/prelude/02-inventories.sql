@@ -1,4 +1,5 @@
--- What a state's models come to. A capability is there if any model has it; it is unknown if none does and any may have it.
+-- What a state's models come to. A capability is there if any model has it; it is unknown if none does and any may have it. A prompt that
+-- is known to be empty is none that is shown.
 SELECT
   state,
   CASE WHEN bool_or(capabilities LIKE '%"completion"%') THEN TRUE
@@ -15,7 +16,7 @@ SELECT
        WHEN bool_or(capabilities IS NULL OR capabilities_untold LIKE '%"vision"%') THEN NULL ELSE FALSE END AS vision,
   CASE WHEN bool_or(remote) THEN TRUE WHEN bool_or(remote IS NULL) THEN NULL ELSE FALSE END AS remote,
   CASE WHEN bool_or(uncensored_by_name) THEN TRUE WHEN bool_or(uncensored_by_name IS NULL) THEN NULL ELSE FALSE END AS uncensored_by_name,
-  bool_or(system_prompt IS NOT NULL) AS shows_prompt,
+  bool_or(system_prompt IS NOT NULL AND coalesce(system_prompt_class, '') <> 'empty') AS shows_prompt,
   bool_or(uncensored_by_prompt) AS uncensored_by_prompt
 FROM models
 GROUP BY state

@@ -1,8 +1,14 @@
 -- A row per endpoint. Each attribute is the last that was told within the window: a listing that carries less does not make known things
 -- unknown. `inventory` is the state that last listed the models.
 WITH dated AS (
-  SELECT l.*, s.product, s.version, s.posture, s.activity, s.models, s.deception
-  FROM looks AS l LEFT JOIN said AS s ON s.state = l.state
+  SELECT l.*, s.product, s.deception,
+    CASE WHEN s.product <> c.product THEN NULL ELSE s.version END AS version,
+    CASE WHEN s.product <> c.product THEN NULL ELSE s.posture END AS posture,
+    CASE WHEN s.product <> c.product THEN NULL ELSE s.activity END AS activity,
+    CASE WHEN s.product <> c.product THEN NULL ELSE s.models END AS models
+  FROM looks AS l
+  LEFT JOIN said AS s ON s.state = l.state
+  LEFT JOIN changed AS c ON c.address = l.address AND c.port = l.port AND c.transport = l.transport AND c.name = l.name
 ),
 times AS (
   SELECT
@@ -17,7 +23,8 @@ times AS (
     max(CASE WHEN models IS NOT NULL THEN last_seen END) AS models_at,
     max(CASE WHEN country IS NOT NULL THEN last_seen END) AS country_at,
     max(CASE WHEN asn IS NOT NULL THEN last_seen END) AS asn_at,
-    max(CASE WHEN class IS NOT NULL THEN last_seen END) AS class_at
+    max(CASE WHEN class IS NOT NULL THEN last_seen END) AS class_at,
+    max(CASE WHEN tier IS NOT NULL THEN last_seen END) AS tier_at
   FROM dated GROUP BY address, port, transport, name
 ),
 told AS (
@@ -33,7 +40,7 @@ told AS (
     max(CASE WHEN d.last_seen = t.asn_at THEN d.asn END) AS asn,
     max(CASE WHEN d.last_seen = t.asn_at THEN d.organisation END) AS organisation,
     max(CASE WHEN d.last_seen = t.class_at THEN d.class END) AS class,
-    max(CASE WHEN d.last_seen = t.class_at THEN d.tier END) AS tier
+    max(CASE WHEN d.last_seen = t.tier_at THEN d.tier END) AS tier
   FROM times AS t
   JOIN dated AS d ON d.address = t.address AND d.port = t.port AND d.transport = t.transport AND d.name = t.name
   GROUP BY t.address, t.port, t.transport, t.name
@@ -41,7 +48,8 @@ told AS (
 SELECT
   CAST(row_number() OVER (ORDER BY t.address, t.port, t.transport, t.name) AS INTEGER) AS endpoint,
   CAST(dense_rank() OVER (ORDER BY t.address) AS INTEGER) AS host,
-  t.*, x.observations, x.first_seen, x.last_seen, x.running_told, x.serving, x.running_models
+  t.*, x.observations, x.first_seen, x.last_seen, x.running_told, x.serving, x.running_models,
+  x.country_at, x.asn_at, x.class_at, x.tier_at
 FROM told AS t
 JOIN times AS x ON x.address = t.address AND x.port = t.port AND x.transport = t.transport AND x.name = t.name
 WHERE t.product IS NOT NULL{products}

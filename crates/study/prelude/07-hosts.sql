@@ -1,6 +1,17 @@
 -- A row per host, which is an address. It has what any of its endpoints has; what none of those that told has, it has not; it is
--- unknown where none told, or where one that told may have it.
-WITH counted AS (SELECT host, CAST(sum(bit_count(days)) AS BIGINT) AS days FROM blocks GROUP BY host)
+-- unknown where none told, or where one that told may have it. Where it stands is what was told of it last. What takes two things at once,
+-- as `open_tools` does, one endpoint has alone: a model behind a key is not open because another port is.
+WITH counted AS (SELECT host, CAST(sum(bit_count(days)) AS BIGINT) AS days FROM blocks GROUP BY host),
+stood AS (
+  SELECT host, max(country_at) AS country_at, max(asn_at) AS asn_at, max(class_at) AS class_at, max(tier_at) AS tier_at FROM endpoints GROUP BY host
+),
+-- A port that answers under several names lists its models once.
+listed AS (
+  SELECT o.host, CAST(sum(s.models) AS BIGINT) AS models
+  FROM (SELECT DISTINCT host, port, transport, inventory FROM endpoints WHERE inventory IS NOT NULL) AS o JOIN said AS s ON s.state = o.inventory
+  GROUP BY o.host
+),
+h AS (
 SELECT
   e.host,
   max(e.address) AS address,
@@ -10,11 +21,13 @@ SELECT
   max(e.last_seen) AS last_seen,
   CAST(floor(date_part('epoch', min(e.first_seen)) / 86400) AS BIGINT) AS first_day,
   CAST(floor(date_part('epoch', max(e.last_seen)) / 86400) AS BIGINT) AS last_day,
-  max(e.country) AS country, max(e.asn) AS asn, max(e.organisation) AS organisation, max(e.class) AS class, max(e.tier) AS tier,
+  max(CASE WHEN e.country_at = w.country_at THEN e.country END) AS country,
+  max(CASE WHEN e.asn_at = w.asn_at THEN e.asn END) AS asn, max(CASE WHEN e.asn_at = w.asn_at THEN e.organisation END) AS organisation,
+  max(CASE WHEN e.class_at = w.class_at THEN e.class END) AS class, max(CASE WHEN e.tier_at = w.tier_at THEN e.tier END) AS tier,
   CASE WHEN bool_or(e.deception >= 0.5) THEN TRUE WHEN count(e.deception) = 0 THEN NULL ELSE FALSE END AS suspect,
   CASE WHEN bool_or(e.posture = 'open') THEN TRUE WHEN count(e.posture) = 0 THEN NULL ELSE FALSE END AS open,
   CASE WHEN bool_or(e.activity = 'active') THEN TRUE WHEN count(e.activity) = 0 THEN NULL ELSE FALSE END AS active,
-  CASE WHEN count(e.inventory) > 0 THEN CAST(sum(s.models) AS BIGINT) END AS models,
+  max(l.models) AS models,
   CAST(sum(e.running_told) AS BIGINT) AS running_told,
   CAST(sum(e.serving) AS BIGINT) AS serving,
   CAST(sum(e.running_models) AS BIGINT) AS running_models,
@@ -35,8 +48,24 @@ SELECT
   CASE WHEN bool_or(s.uncensored_by_name) THEN TRUE
        WHEN count(e.inventory) = 0 OR count(CASE WHEN e.inventory IS NOT NULL AND s.uncensored_by_name IS NULL THEN 1 END) > 0 THEN NULL ELSE FALSE END AS uncensored_by_name,
   bool_or(s.shows_prompt) AS shows_prompt,
-  bool_or(s.uncensored_by_prompt) AS uncensored_by_prompt
+  bool_or(s.uncensored_by_prompt) AS uncensored_by_prompt,
+  coalesce(bool_or(e.posture = 'open' AND e.activity = 'active'), FALSE) AS open_active,
+  coalesce(bool_or(e.posture = 'open' AND s.vision), FALSE) AS open_vision,
+  coalesce(bool_or(e.posture = 'open' AND s.thinking), FALSE) AS open_thinking,
+  coalesce(bool_or(e.posture = 'open' AND s.embedding), FALSE) AS open_embedding,
+  coalesce(bool_or(e.posture = 'open' AND e.serving > 0), FALSE) AS open_serving,
+  bool_or(e.posture = 'open' AND s.tools) AS some_tools,
+  bool_or(e.inventory IS NOT NULL AND (e.posture IS NULL OR e.posture = 'open') AND (e.posture IS NULL OR s.tools IS NULL)) AS maybe_tools,
+  bool_or(e.posture = 'open' AND s.remote) AS some_remote,
+  bool_or(e.inventory IS NOT NULL AND (e.posture IS NULL OR e.posture = 'open') AND (e.posture IS NULL OR s.remote IS NULL)) AS maybe_remote
 FROM endpoints AS e
 JOIN counted AS c ON c.host = e.host
+JOIN stood AS w ON w.host = e.host
+LEFT JOIN listed AS l ON l.host = e.host
 LEFT JOIN said AS s ON s.state = e.inventory
 GROUP BY e.host
+)
+SELECT h.*,
+  CASE WHEN some_tools THEN TRUE WHEN open AND tools AND NOT maybe_tools THEN FALSE WHEN open AND tools THEN NULL ELSE open AND tools END AS open_tools,
+  CASE WHEN some_remote THEN TRUE WHEN open AND remote AND NOT maybe_remote THEN FALSE WHEN open AND remote THEN NULL ELSE open AND remote END AS open_remote
+FROM h

@@ -9,6 +9,7 @@
 -- share: share = hosts / known
 -- chart: bars advisory share
 
-SELECT count(version) AS denominator, count(*) - count(version) AS unknown FROM endpoints;
+SELECT count(*) FILTER (WHERE versions > 0) AS denominator, count(*) FILTER (WHERE versions = 0) AS unknown
+FROM (SELECT host, count(version) AS versions FROM endpoints GROUP BY host) AS h;
 
 SELECT DISTINCT host, product, version FROM endpoints

@@ -11,7 +11,10 @@
 SELECT count(*) FILTER (WHERE scanned) AS denominator, count(CASE WHEN scanned THEN NULL ELSE 1 END) AS unknown
 FROM (
   SELECT l.endpoint, bool_or(p.last_seen > l.listed) AS scanned
-  FROM (SELECT endpoint, min(first_seen) AS listed FROM presence WHERE source_kind = 'import' GROUP BY endpoint) AS l
+  FROM (
+    SELECT i.endpoint, min(i.first_seen) AS listed FROM presence AS i JOIN said AS s ON s.state = i.state
+    WHERE i.source_kind = 'import' AND s.product IS NOT NULL GROUP BY i.endpoint
+  ) AS l
   LEFT JOIN presence AS p ON p.endpoint = l.endpoint AND p.source_kind = 'scan' GROUP BY l.endpoint
 ) AS c;
 

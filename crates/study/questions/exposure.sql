@@ -1,8 +1,8 @@
 -- title: Exposure, weighted by capability
 -- title.fr: Exposition pondérée par capacité
 -- unit: hosts
--- definition: Hosts that answer anyone, by what a stranger gets: 1 for an open server with a model, 3 more for tool calling, 2 for a model on the owner's paid account, 1 each for vision, thinking and embeddings, 1 for a model in memory. What is unknown adds nothing, so it is a lower bound; a host whose posture is unknown is unknown.
--- definition.fr: Hôtes qui répondent à tous, selon ce qu'obtient un inconnu : 1 pour un serveur ouvert avec un modèle, 3 de plus pour l'appel d'outils, 2 pour un modèle sur le compte payant du propriétaire, 1 chacun pour vision, raisonnement et vecteurs, 1 pour un modèle en mémoire. L'inconnu n'ajoute rien : c'est une borne inférieure ; posture inconnue, hôte inconnu.
+-- definition: Hosts that answer anyone, by what a stranger gets from the endpoints that do: 1 for an open server with a model, 3 more for tool calling, 2 for a model on the owner's paid account, 1 each for vision, thinking and embeddings, 1 for a model in memory. What is unknown adds nothing, so it is a lower bound; a host whose posture is unknown is unknown.
+-- definition.fr: Hôtes qui répondent à tous, selon ce qu'un inconnu obtient des points d'accès qui le font : 1 pour un serveur ouvert avec un modèle, 3 de plus pour l'appel d'outils, 2 pour un modèle sur le compte payant du propriétaire, 1 chacun pour vision, raisonnement et vecteurs, 1 pour un modèle en mémoire. L'inconnu n'ajoute rien : c'est une borne inférieure ; posture inconnue, hôte inconnu.
 -- why: A count of hosts treats an empty server and an agent alike.
 -- why.fr: Un compte d'hôtes traite de même un serveur vide et un agent.
 -- share: share = hosts / known
@@ -12,8 +12,8 @@ SELECT count(open) AS denominator, count(*) - count(open) AS unknown FROM hosts;
 
 WITH scored AS (
   SELECT
-    CASE WHEN open AND active THEN 1 + CASE WHEN tools THEN 3 ELSE 0 END + CASE WHEN remote THEN 2 ELSE 0 END + CASE WHEN vision THEN 1 ELSE 0 END
-      + CASE WHEN thinking THEN 1 ELSE 0 END + CASE WHEN embedding THEN 1 ELSE 0 END + CASE WHEN serving > 0 THEN 1 ELSE 0 END
+    CASE WHEN open_active THEN 1 + CASE WHEN open_tools THEN 3 ELSE 0 END + CASE WHEN open_remote THEN 2 ELSE 0 END + CASE WHEN open_vision THEN 1 ELSE 0 END
+      + CASE WHEN open_thinking THEN 1 ELSE 0 END + CASE WHEN open_embedding THEN 1 ELSE 0 END + CASE WHEN open_serving THEN 1 ELSE 0 END
       WHEN open IS NOT NULL THEN 0 END AS score
   FROM hosts
 ),

@@ -1,8 +1,8 @@
 -- title: Model families
 -- title.fr: Familles de modèles
 -- unit: hosts
--- definition: The architecture family as the server says it, by three weights. hosts: a host has it if a model that it last listed has; unknown where none has and one does not say. observations: those that listed models, with one of that family. host_days: host and day, counted once.
--- definition.fr: La famille d'architecture telle que le serveur la dit, selon trois pondérations. hosts : un hôte l'a si un modèle qu'il a listé en dernier l'a ; inconnu si aucun ne l'a et que l'un ne le dit pas. observations : celles qui listaient des modèles, dont un de cette famille. host_days : hôte et jour, comptés une fois.
+-- definition: The architecture family as the server says it, by three weights. hosts: a host has it if a model that it last listed has; unknown where none has and one does not say. observations: those whose list told the family of every model, with one of that family. host_days: host and day of such lists, counted once.
+-- definition.fr: La famille d'architecture telle que le serveur la dit, selon trois pondérations. hosts : un hôte l'a si un modèle qu'il a listé en dernier l'a ; inconnu si aucun ne l'a et que l'un ne le dit pas. observations : celles dont la liste disait la famille de chaque modèle, dont un de cette famille. host_days : hôte et jour de ces listes, comptés une fois.
 -- why: One flaw in what loads a family touches all of its hosts at once. The published ranks were the same by all three weights.
 -- why.fr: Une faille dans le chargement d'une famille touche tous ses hôtes d'un coup. Les rangs publiés étaient les mêmes selon les trois pondérations.
 -- share: share = hosts / known
@@ -17,13 +17,18 @@ WITH counts AS (
   FROM components WHERE kind = 'family' GROUP BY component
 ),
 whole AS (
-  SELECT count(h.models) AS listed, count(*) - count(h.models) AS silent, count(*) FILTER (WHERE l.family < l.models) AS doubts
+  SELECT count(h.models) AS listed, count(*) - count(h.models) AS silent, count(*) FILTER (WHERE coalesce(l.family, 0) < h.models) AS doubts
   FROM hosts AS h LEFT JOIN lists AS l ON l.host = h.host
 ),
 of_state AS (SELECT DISTINCT state, family FROM models WHERE family IS NOT NULL),
+told AS (
+  SELECT p.host, p.block, p.state, p.observations, p.days
+  FROM presence AS p LEFT JOIN (SELECT DISTINCT state FROM models WHERE family IS NULL) AS d ON d.state = p.state
+  WHERE p.listed AND d.state IS NULL
+),
 x AS (
   SELECT host, CAST(sum(observations) AS BIGINT) AS o, CAST(sum(bit_count(days)) AS BIGINT) AS d
-  FROM (SELECT host, block, sum(observations) AS observations, bit_or(days) AS days FROM presence WHERE listed GROUP BY host, block) AS b
+  FROM (SELECT host, block, sum(observations) AS observations, bit_or(days) AS days FROM told GROUP BY host, block) AS b
   GROUP BY host
 ),
 xs AS (SELECT CAST(sum(o) AS BIGINT) AS o, CAST(sum(d) AS BIGINT) AS d, CAST(sum(o * o) AS DOUBLE) AS oo, CAST(sum(d * d) AS DOUBLE) AS dd, count(*) AS n FROM x),
@@ -31,7 +36,7 @@ y AS (
   SELECT family, host, CAST(sum(observations) AS BIGINT) AS o, CAST(sum(bit_count(days)) AS BIGINT) AS d
   FROM (
     SELECT f.family, p.host, p.block, sum(p.observations) AS observations, bit_or(p.days) AS days
-    FROM presence AS p JOIN of_state AS f ON f.state = p.state WHERE p.listed GROUP BY f.family, p.host, p.block
+    FROM told AS p JOIN of_state AS f ON f.state = p.state GROUP BY f.family, p.host, p.block
   ) AS b
   GROUP BY family, host
 ),
@@ -41,8 +46,8 @@ ys AS (
   FROM y JOIN x ON x.host = y.host GROUP BY y.family
 )
 SELECT c.family, c.hosts, w.listed - w.doubts + c.doubted AS known, w.silent + w.doubts - c.doubted AS unknown, c.models,
-  ys.o AS observations, xs.o AS observations_known, ys.d AS host_days, xs.d AS host_days_known,
-  rank() OVER (ORDER BY c.hosts DESC) AS rank_by_hosts, rank() OVER (ORDER BY ys.o DESC) AS rank_by_observations, rank() OVER (ORDER BY ys.d DESC) AS rank_by_host_days,
+  coalesce(ys.o, 0) AS observations, xs.o AS observations_known, coalesce(ys.d, 0) AS host_days, xs.d AS host_days_known,
+  rank() OVER (ORDER BY c.hosts DESC) AS rank_by_hosts, rank() OVER (ORDER BY coalesce(ys.o, 0) DESC) AS rank_by_observations, rank() OVER (ORDER BY coalesce(ys.d, 0) DESC) AS rank_by_host_days,
   ys.oyy AS _oyy, ys.oxy AS _oxy, xs.oo AS _oxx, ys.dyy AS _dyy, ys.dxy AS _dxy, xs.dd AS _dxx, xs.n AS _n
-FROM counts AS c JOIN ys ON ys.family = c.family CROSS JOIN whole AS w CROSS JOIN xs
+FROM counts AS c LEFT JOIN ys ON ys.family = c.family CROSS JOIN whole AS w CROSS JOIN xs
 ORDER BY hosts DESC, family

@@ -17,7 +17,7 @@ WITH counts AS (
   FROM components WHERE kind = 'size' GROUP BY component
 ),
 whole AS (
-  SELECT count(h.models) AS listed, count(*) - count(h.models) AS silent, count(*) FILTER (WHERE l.size < l.models) AS doubts,
+  SELECT count(h.models) AS listed, count(*) - count(h.models) AS silent, count(*) FILTER (WHERE coalesce(l.size, 0) < h.models) AS doubts,
     CAST(coalesce(sum(l.size), 0) AS BIGINT) AS models, CAST(sum(l.size * l.size) AS DOUBLE) AS xx, count(*) FILTER (WHERE l.size > 0) AS n
   FROM hosts AS h LEFT JOIN lists AS l ON l.host = h.host
 )

@@ -12,8 +12,9 @@
 SELECT count(*) AS denominator, CAST(0 AS BIGINT) AS unknown FROM hosts;
 
 WITH whole AS (
-  SELECT count(*) AS n, CAST(sum(observations) AS BIGINT) AS x, CAST(sum(observations * observations) AS DOUBLE) AS xx,
-    max(last_day) - min(first_day) + 1 AS days FROM hosts
+  SELECT count(*) AS n, CAST(sum(h.observations) AS BIGINT) AS x, CAST(sum(h.observations * h.observations) AS DOUBLE) AS xx,
+    max(s.last_day - s.first_day + 1) AS days
+  FROM hosts AS h CROSS JOIN span AS s
 )
 SELECT 'observations' AS definition, CAST({core_observations} AS DOUBLE) AS threshold, count(h.host) AS hosts, max(w.n) AS known, CAST(0 AS BIGINT) AS unknown,
   CAST(coalesce(sum(h.observations), 0) AS BIGINT) AS observations, max(w.x) AS observations_known,
@@ -35,3 +36,4 @@ SELECT 'share-of-window' AS definition, CAST({core_share} AS DOUBLE) AS threshol
   CAST(sum(h.running_models) AS DOUBLE) / sum(h.running_told) AS mean_running,
   CAST(coalesce(sum(h.observations * h.observations), 0) AS DOUBLE) AS _yy, CAST(coalesce(sum(h.observations * h.observations), 0) AS DOUBLE) AS _xy, max(w.xx) AS _xx, max(w.n) AS _n
 FROM whole AS w LEFT JOIN hosts AS h ON h.days >= {core_share} * w.days
+ORDER BY definition

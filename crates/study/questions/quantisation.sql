@@ -21,11 +21,11 @@ WITH counts AS (
   FROM components AS c JOIN hosts AS h ON h.host = c.host WHERE c.kind = 'quantisation' AND h.tier IS NOT NULL GROUP BY h.tier, c.component
 ),
 whole AS (
-  SELECT '' AS tier, count(h.models) AS listed, count(*) - count(h.models) AS silent, count(*) FILTER (WHERE l.quantisation < l.models) AS doubts,
+  SELECT '' AS tier, count(h.models) AS listed, count(*) - count(h.models) AS silent, count(*) FILTER (WHERE coalesce(l.quantisation, 0) < h.models) AS doubts,
     CAST(sum(l.quantisation) AS BIGINT) AS models, CAST(sum(l.quantisation * l.quantisation) AS DOUBLE) AS xx, count(*) FILTER (WHERE l.quantisation > 0) AS n
   FROM hosts AS h LEFT JOIN lists AS l ON l.host = h.host
   UNION ALL
-  SELECT h.tier, count(h.models) AS listed, count(*) - count(h.models) AS silent, count(*) FILTER (WHERE l.quantisation < l.models) AS doubts,
+  SELECT h.tier, count(h.models) AS listed, count(*) - count(h.models) AS silent, count(*) FILTER (WHERE coalesce(l.quantisation, 0) < h.models) AS doubts,
     CAST(sum(l.quantisation) AS BIGINT) AS models, CAST(sum(l.quantisation * l.quantisation) AS DOUBLE) AS xx, count(*) FILTER (WHERE l.quantisation > 0) AS n
   FROM hosts AS h LEFT JOIN lists AS l ON l.host = h.host WHERE h.tier IS NOT NULL GROUP BY h.tier
 )

@@ -1,7 +1,7 @@
 -- title: Models in memory
 -- title.fr: Modèles en mémoire
 -- unit: hosts
--- definition: any: hosts that had a model in memory when they were last seen telling, at least once in the window. The observations are those that told whether one was; the mean is of models in memory per observation that told.
+-- definition: any: hosts that had a model in memory at least once in the window. The observations are those that told whether one was; the mean is of models in memory per observation that told.
 -- definition.fr: any : hôtes ayant eu au moins une fois dans la fenêtre un modèle en mémoire. Les observations sont celles qui le disaient ; la moyenne est celle des modèles en mémoire par observation qui le disait.
 -- why: A model in memory is a server in use, or one that is being used.
 -- why.fr: Un modèle en mémoire est un serveur dont on se sert, ou dont on abuse.

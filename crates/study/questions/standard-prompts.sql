@@ -13,7 +13,7 @@ SELECT count(*) FILTER (WHERE shows_prompt) AS denominator, count(*) - count(*) 
 SELECT s.system_prompt AS prompt, max(s.system_prompt_class) AS class, count(DISTINCT s.host) AS hosts, max(w.known) AS known, max(w.unknown) AS unknown
 FROM shelves AS s
 CROSS JOIN (SELECT count(*) FILTER (WHERE shows_prompt) AS known, count(*) - count(*) FILTER (WHERE shows_prompt) AS unknown FROM hosts) AS w
-WHERE s.system_prompt IS NOT NULL AND s.system_prompt_class <> 'empty'
+WHERE s.system_prompt IS NOT NULL AND coalesce(s.system_prompt_class, '') <> 'empty'
 GROUP BY s.system_prompt
 HAVING count(DISTINCT s.host) >= {standard_hosts}
 ORDER BY hosts DESC, prompt

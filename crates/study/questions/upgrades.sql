@@ -1,8 +1,8 @@
 -- title: Upgrades in place
 -- title.fr: Mises à jour sur place
 -- unit: endpoints
--- definition: Endpoints that told one version and later another, of the same product, both in that product's own order of versions. The denominator is the endpoints of which a version was told on two different days.
--- definition.fr: Points d'accès ayant dit une version puis une autre, du même produit, dans l'ordre des versions de ce produit. Le dénominateur : ceux dont une version a été dite deux jours différents.
+-- definition: The first and the last version that an endpoint told, of the same product, in that product's own order of versions; there and back: others were told in between. The denominator is the endpoints of which a version was told on two different days.
+-- definition.fr: La première et la dernière version dites par un point d'accès, du même produit, dans l'ordre des versions de ce produit ; there and back : d'autres ont été dites entre-temps. Le dénominateur : ceux dont une version a été dite deux jours différents.
 -- why: Another study found that 0.43 to 2.90 % of exposed hosts upgrade in place over a year.
 -- why.fr: Une autre étude trouve que 0,43 à 2,90 % des hôtes exposés se mettent à jour sur place en un an.
 -- statistic: upgrades
@@ -23,7 +23,11 @@ WITH told AS (
   WHERE s.version IS NOT NULL AND s.product IS NOT NULL
   GROUP BY p.endpoint, s.product, s.version
 ),
-changed AS (SELECT endpoint FROM told GROUP BY endpoint HAVING count(*) > 1)
-SELECT t.endpoint, t.product, t.version, t.first_seen
+-- Told on two days at least, as in the denominator.
+changed AS (
+  SELECT endpoint FROM told GROUP BY endpoint
+  HAVING count(*) > 1 AND floor(date_part('epoch', min(first_seen)) / 86400) < floor(date_part('epoch', max(last_seen)) / 86400)
+)
+SELECT t.endpoint, t.product, t.version, t.first_seen, t.last_seen
 FROM told AS t JOIN changed AS c ON c.endpoint = t.endpoint
 ORDER BY t.endpoint, t.first_seen, t.version

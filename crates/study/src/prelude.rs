@@ -51,7 +51,7 @@ const OF_HOSTS: [&str; 8] = [
     "components",
     "marks",
 ];
-const SHARED: [&str; 4] = ["models", "said", "months", "unrecognised"];
+const SHARED: [&str; 5] = ["models", "said", "months", "unrecognised", "span"];
 
 /// The tables of the questions.
 pub(crate) struct Prelude {
@@ -59,7 +59,7 @@ pub(crate) struct Prelude {
     pub(crate) all: SessionContext,
     /// Without the suspects; `None`: there are none.
     pub(crate) without_suspects: Option<SessionContext>,
-    /// Days from 1970 of the first and the last day seen.
+    /// Days from 1970 of the first and the last day on which anything was seen.
     pub(crate) window: (i64, i64),
     /// Where they are kept, and who answers.
     pub(crate) keep: Keep,
@@ -82,8 +82,8 @@ impl Prelude {
             }
             keep.made(&context, &context, &step.table, &step.sql).await?;
         }
-        let sql =
-            "SELECT min(first_day) AS first_day, max(last_day) AS last_day, count(CASE WHEN suspect THEN 1 END) AS suspects FROM hosts";
+        let sql = "SELECT max(s.first_day) AS first_day, max(s.last_day) AS last_day, count(*) FILTER (WHERE h.suspect) AS suspects \
+                   FROM span AS s LEFT JOIN hosts AS h ON TRUE";
         let window = keep.collect(&context, sql).await?;
         let one = |name: &str| -> Result<Option<i64>, Error> {
             match window.first() {
@@ -142,12 +142,14 @@ pub(crate) async fn some_hosts(keep: &Keep, from: &SessionContext, which: &str) 
     Ok(to)
 }
 
+/// Days of the longest window, a thousand years: a longer one is a clock gone wrong, and is told up to there.
+pub(crate) const LONGEST: i64 = 366_000;
+
 /// A row per calendar month and block of days of a window: the bits of the block that lie in the month.
 fn months((first, last): (i64, i64)) -> Result<RecordBatch, Error> {
     const BLOCK: i64 = crate::statistics::BLOCK;
     let mut rows: Vec<(String, i64, i64)> = Vec::new();
-    // A window of more than a thousand years is a clock gone wrong, and is drawn without months.
-    for day in first..=last.min(first + 366_000) {
+    for day in first..=last.min(first + LONGEST) {
         let Some(date) = chrono::DateTime::from_timestamp(day * 86_400, 0) else {
             continue;
         };

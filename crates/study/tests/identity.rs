@@ -80,7 +80,7 @@ async fn what_a_server_says_of_itself_marks_its_machine() {
     assert_eq!(count("identities"), Some(6));
     assert_eq!(count("addresses with a mark"), Some(7));
     assert_eq!(count("addresses that are an earlier machine again"), Some(2));
-    assert_eq!(count("addresses that share a mark: instance"), Some(2));
-    assert_eq!(count("addresses that share a mark: certificate"), Some(1));
+    assert_eq!(count("addresses that share a mark: instance"), Some(4));
+    assert_eq!(count("addresses that share a mark: certificate"), Some(2));
     assert_eq!(count("addresses that share a mark: models"), None);
 }

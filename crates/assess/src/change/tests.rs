@@ -194,6 +194,29 @@ fn models_come_change_and_go() {
 }
 
 #[test]
+fn models_of_one_name_have_no_order() {
+    let twice = |digests: [&str; 2]| {
+        let mut observation = look();
+        *models(&mut observation) = digests.map(|digest| model("a", digest)).to_vec();
+        observation
+    };
+    assert_eq!(said(&twice(["aa", "bb"]), &twice(["bb", "aa"])), [""; 0]);
+    assert_eq!(said(&twice(["aa", "bb"]), &twice(["cc", "aa"])), ["low model-changed a bb cc"]);
+    // Which of them became which is not told.
+    assert_eq!(said(&twice(["aa", "bb"]), &twice(["cc", "dd"])), ["low model-changed a - -"]);
+    let (same, mut more) = (twice(["aa", "aa"]), twice(["aa", "bb"]));
+    assert_eq!(said(&same, &more), ["low model-changed a - -"]);
+    // The one that is not told may be what it was.
+    models(&mut more)[1].digest = Known::unknown(Why::NotCarried);
+    assert_eq!(said(&same, &more), [""; 0]);
+    // The worst of them weighs.
+    let mut before = look();
+    models(&mut before).clear();
+    models(&mut more)[0].remote = Known::Known(true);
+    assert_eq!(said(&before, &more), ["medium new-model a - -"]);
+}
+
+#[test]
 fn capabilities_are_those_of_any_model() {
     once(
         |o| {

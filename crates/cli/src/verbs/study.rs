@@ -25,6 +25,11 @@ pub(crate) fn run(args: &StudyArgs) -> Done {
     if args.list {
         return list(&mut out, args.format, lang);
     }
+    if let Some((since, until)) = args.since.zip(args.until).filter(|(since, until)| since > until) {
+        return Err(Failure::usage(format!(
+            "--since {since} is later than --until {until}: no day lies between them"
+        )));
+    }
     let planted = args.planted.as_deref().map(planted).transpose()?;
     let questions = chosen(args)?;
     let bench = Bench::open(args)?;
@@ -147,6 +152,7 @@ impl Bench {
             }
         }
         let (runtime, lake) = crate::lake::open_for_questions(&args.lake)?;
+        check_sources(args, &runtime, &lake)?;
         let engine = Engine::chosen(args, &runtime, &lake)?;
         let bar = if args.quiet {
             ProgressBar::hidden()
@@ -178,10 +184,7 @@ impl Bench {
             products: args.products.clone(),
             sources: args.sources.clone(),
         };
-        let limits = Limits {
-            memory: args.memory.saturating_mul(1024 * 1024),
-            ..Limits::default()
-        };
+        let limits = limits(args);
         let told = &mut |table: &str| self.bar.set_message(format!("reading the lake: {table}"));
         let opened = self.engine.open(&self.lake, &self.knowledge, options, limits, told);
         self.engine.wait(&self.runtime, opened, |error| self.failed(error))
@@ -207,6 +210,47 @@ impl Bench {
     fn failed(&self, error: &vigie_study::Error) -> Failure {
         Failure::output(format!("cannot study the lake {}: {error}", self.lake.dir().display()))
     }
+}
+
+fn limits(args: &StudyArgs) -> Limits {
+    Limits {
+        memory: args.memory.saturating_mul(1024 * 1024),
+        ..Limits::default()
+    }
+}
+
+/// A source that the lake does not have is a slip, and would be answered with nothing at all.
+fn check_sources(args: &StudyArgs, runtime: &tokio::runtime::Runtime, lake: &vigie_lake::Lake) -> Result<(), Failure> {
+    // What a cluster reads is not read here beforehand.
+    if args.sources.is_empty() || args.engine.is_some() {
+        return Ok(());
+    }
+    // A lake that cannot be read whole is studied as far as it can be, and one that holds nothing has no names to choose from.
+    let had = runtime.block_on(sources(lake, limits(args))).unwrap_or_default();
+    match args.sources.iter().find(|source| !had.contains(source)) {
+        Some(source) if !had.is_empty() => {
+            let named: Vec<String> = had.iter().map(|name| vigie_export::text::clean(name, 60)).collect();
+            Err(Failure::usage(format!(
+                "{source:?} is no source of the lake {}; it has {}",
+                lake.dir().display(),
+                named.join(", ")
+            )))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Who saw what the lake holds, by name.
+async fn sources(lake: &vigie_lake::Lake, limits: Limits) -> Result<Vec<String>, vigie_study::Error> {
+    let engine = vigie_study::Engine::open(lake, limits).await?;
+    let answer = engine
+        .ask("SELECT DISTINCT source_name FROM observations WHERE source_name IS NOT NULL ORDER BY source_name")
+        .await?;
+    let mut names = Vec::new();
+    for batch in answer.all().await? {
+        names.extend(vigie_study::cells(&batch)?.into_iter().flatten().flatten());
+    }
+    Ok(names)
 }
 
 /// The answers for a terminal.

@@ -64,6 +64,10 @@ fn a_scan_is_studied() {
     assert_eq!(one["questions"]["posture"]["rows"], questions["posture"]["rows"]);
     let other = study(&lake, &["totals", "--product", "llama-cpp"]);
     assert_eq!(other["questions"]["totals"]["rows"][0]["hosts"], 1);
+    let seen = study(&lake, &["totals", "--source", "vigie"]);
+    assert_eq!(seen["questions"]["totals"]["rows"][0]["hosts"], 2);
+    let day = study(&lake, &["totals", "--since", "2020-01-01", "--until", "2020-01-01"]);
+    assert_eq!(day["questions"]["totals"]["denominator"], 0);
     let none = study(&lake, &["--until", "2020-01-01"]);
     assert_eq!(none["questions"]["totals"]["denominator"], 0);
     assert_eq!(none["window"], Value::Null);
@@ -73,6 +77,13 @@ fn a_scan_is_studied() {
         (&["study", "--product", "nothing"], "vigie catalog list"),
         (&["study", "--planted", "x"], "--compare"),
         (&["study", "--core-share", "7"], "from 0 to 1"),
+        (
+            &["study", "--since", "2026-02-01", "--until", "2026-01-31"],
+            "is later than --until",
+        ),
+        (&["study", "--source", "vigie", "--source", "shodna"], "it has vigie"),
+        (&["study", "--coverage", "0"], "--coverage"),
+        (&["study", "--sample", "0.5"], "--coverage"),
     ] {
         let output = vigie(&[wrong, &["--lake", text(&lake)]].concat());
         assert_eq!(code(&output), 2, "{wrong:?}");

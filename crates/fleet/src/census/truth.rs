@@ -529,8 +529,8 @@ impl Sheet<'_> {
             row([("signal", json!("name"))]),
             Tally::of(hosts, |host| any_model(host, |model| model.uncensored_by_name)),
         );
-        // Of the hosts that show a prompt at all.
-        let shows = |host: &Host| any_model(host, |model| model.prompt.is_some()) == Some(true);
+        // Of the hosts that show a prompt at all; an empty one is none.
+        let shows = |host: &Host| any_model(host, |model| model.prompt.is_some_and(|prompt| prompt != Prompt::Empty)) == Some(true);
         let tally = Tally::of(hosts, |host| shows(host).then(|| host.shows_uncensored_prompt()));
         self.share("uncensored", row([("signal", json!("prompt"))]), tally);
         let mut by_hash: BTreeMap<String, usize> = BTreeMap::new();

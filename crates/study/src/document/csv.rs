@@ -25,9 +25,12 @@ fn line(out: &mut String, fields: impl Iterator<Item = String>) {
     out.push_str("\r\n");
 }
 
+/// What a spreadsheet may take for the beginning of a formula (OWASP, CSV Injection). The last four are `=`, `+`, `-`, `@` in full width.
+const FORMULA: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
+
 /// Quoted where it must be. A text that a spreadsheet would take for a formula is told to be text.
 fn field(text: &str) -> String {
-    let text = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+    let text = if text.starts_with(FORMULA) {
         format!("'{text}")
     } else {
         text.to_owned()
@@ -50,5 +53,11 @@ mod tests {
             rows: vec![vec!["=cmd|'x'".into(), 1.into()], vec!["a,\"b\"".into(), Value::Null]],
         };
         assert_eq!(table(&rows), "name,hosts\r\n'=cmd|'x',1\r\n\"a,\"\"b\"\"\",\r\n");
+        for begins in FORMULA {
+            let told = field(&format!("{begins}1"));
+            assert!(told.trim_start_matches('"').starts_with(&format!("'{begins}")), "{told:?}");
+        }
+        assert_eq!(field("\n=1"), "\"'\n=1\"");
+        assert_eq!(field("1=1"), "1=1");
     }
 }

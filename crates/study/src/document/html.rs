@@ -2,7 +2,7 @@
 
 use super::chart;
 use super::markdown::{SHOWN, known, made};
-use super::text::{Cells, cells, decimal, limits, percent, whole, word};
+use super::text::{Cells, cells, decimal, is_left_out, limits, percent, whole, word};
 use crate::published::Compared;
 use crate::study::{Answered, Entry};
 use crate::{Lang, Report};
@@ -202,7 +202,7 @@ fn comparison(compared: &[Compared], lang: Lang) -> String {
     rows(&cells, word("compared", lang))
 }
 
-/// A text within HTML, attributes included. Control characters, which a stranger may have sent, are left out.
+/// A text within HTML, attributes included. What a stranger may have sent to control how it is shown is left out.
 pub(super) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 8);
     for character in text.chars() {
@@ -213,9 +213,7 @@ pub(super) fn escape(text: &str) -> String {
             '"' => out.push_str("&quot;"),
             '\'' => out.push_str("&#39;"),
             '\n' => out.push('\n'),
-            // Marks that turn the direction of writing can make a text look like another.
-            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {}
-            c if c.is_control() => {}
+            c if is_left_out(c) => {}
             c => out.push(c),
         }
     }

@@ -1,6 +1,6 @@
 //! The document as Markdown.
 
-use super::text::{cells, decimal, limits, percent, whole, word};
+use super::text::{cells, decimal, is_left_out, limits, percent, whole, word};
 use crate::published::Compared;
 use crate::study::Answered;
 use crate::{Lang, Report};
@@ -121,16 +121,20 @@ fn row<'a>(cells: impl Iterator<Item = &'a str>) -> String {
     format!("| {} |\n", cells.join(" | "))
 }
 
-/// A stranger's text within a table: no markup, no new line.
+/// A stranger's text within a table: no markup, no link, no new line.
 fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
-            '|' | '\\' | '`' | '*' | '_' | '<' | '>' | '[' | ']' | '!' => {
+            '|' | '\\' | '`' | '*' | '_' | '<' | '>' | '[' | ']' | '!' | '&' | '~' => {
                 out.push('\\');
                 out.push(character);
             }
-            c if c.is_control() => out.push(' '),
+            // GitHub makes a link of `http://` and of `www.`, whatever stands around it.
+            '/' if out.ends_with(':') => out.push_str("\\/"),
+            '.' if out.as_bytes().last_chunk::<3>().is_some_and(|end| end.eq_ignore_ascii_case(b"www")) => out.push_str("\\."),
+            '\n' | '\r' | '\t' => out.push(' '),
+            c if is_left_out(c) => {}
             c => out.push(c),
         }
     }
@@ -176,5 +180,27 @@ fn count(value: f64, lang: Lang) -> String {
         whole(value as i64, lang)
     } else {
         decimal(value, 2, lang)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_strangers_text_stays_text() {
+        for (text, expected) in [
+            ("<b>|*a*_b_`c`[d](e)!\\", r"\<b\>\|\*a\*\_b\_\`c\`\[d\](e)\!\\"),
+            ("&lt;~~x~~", r"\&lt;\~\~x\~\~"),
+            ("a\nb\tc", "a b c"),
+            ("a\u{202e}b\u{2066}c\u{7}d\u{1b}e", "abcde"),
+            ("https://a.example/b", r"https:\//a.example/b"),
+            // What is left out does not hide the link.
+            ("http:\u{202e}//a.example", r"http:\//a.example"),
+            ("see www.a.example, WwW.b", r"see www\.a.example, WwW\.b"),
+            ("llama3.2:8b", "llama3.2:8b"),
+        ] {
+            assert_eq!(plain(text), expected);
+        }
     }
 }

@@ -74,6 +74,7 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("observations", "observations", "observations"),
     ("host-days", "host-days", "jours-hôtes"),
     ("host_days", "host-days", "jours-hôtes"),
+    ("lists", "lists", "listes"),
     ("gaps", "gaps", "écarts"),
     ("share", "share", "part"),
     ("known", "known", "connus"),
@@ -184,6 +185,12 @@ pub(super) fn limits(lang: Lang) -> &'static [&'static str] {
             "Pays et réseaux sont ceux où l'adresse est enregistrée.",
         ],
     }
+}
+
+/// Whether a character is left out of a stranger's text: it controls, or turns the direction of writing, which can make a text look like
+/// another.
+pub(super) fn is_left_out(character: char) -> bool {
+    character.is_control() || matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// A whole number with its thousands apart.

@@ -95,7 +95,8 @@ impl Measured {
             } else {
                 0.0
             },
-            entropy: -shares().filter(|share| *share > 0.0).map(|share| share * share.log2()).sum::<f64>(),
+            // Taken from 0, so that one category alone has 0 and not -0.
+            entropy: 0.0 - shares().filter(|share| *share > 0.0).map(|share| share * share.log2()).sum::<f64>(),
         }
     }
 
@@ -114,6 +115,7 @@ mod tests {
         assert!((even.hhi - 0.25).abs() < 1e-12 && even.gini.abs() < 1e-12 && (even.entropy - 2.0).abs() < 1e-12);
         let one = Measured::of(&[10.0]);
         assert!((one.hhi - 1.0).abs() < 1e-12 && one.gini.abs() < 1e-12);
+        assert_eq!(json!(one.entropy).to_string(), "0.0", "not -0.0");
         // Gini of 1, 2, 3, 4: 2·(1+4+9+16)/(4·10) - 5/4 = 0.25.
         let steps = Measured::of(&[4.0, 3.0, 2.0, 1.0]);
         assert!((steps.gini - 0.25).abs() < 1e-12, "{}", steps.gini);

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::Longs;
 use crate::Error;
 use crate::interval::{Sums, wilson};
+use crate::prelude::LONGEST;
 use crate::rows::Rows;
 
 /// Days of a block, as in the prelude.
@@ -113,7 +114,7 @@ pub(super) fn churn(batches: &[RecordBatch], (first, last): (i64, i64)) -> Resul
         stayed: i64,
         left: i64,
     }
-    let count = usize::try_from((last - first).max(0) / 7 + 1).unwrap_or(1);
+    let count = usize::try_from((last - first).clamp(0, LONGEST) / 7 + 1).unwrap_or(1);
     let mut weeks = vec![Week::default(); count];
     each_host(batches, |days| {
         let mut before: Option<usize> = None;

@@ -4,7 +4,8 @@
 //! be one machine whose address changed, or copies of one image. Copies are there at the same time, a machine that moves is not: of a
 //! group of hosts that share such a mark, as many are different machines as were there at once at the most.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use datafusion::arrow::array::RecordBatch;
 use serde_json::{Value, json};
@@ -20,7 +21,7 @@ pub(super) fn identity(batches: &[RecordBatch], given: &Given<'_>) -> Result<Row
     let mut stays: BTreeMap<i64, Stay> = BTreeMap::new();
     let mut groups = Groups::default();
     let mut marks: HashMap<(String, String), i64> = HashMap::new();
-    let mut links: BTreeMap<String, i64> = BTreeMap::new();
+    let mut sharing: BTreeMap<String, HashSet<i64>> = BTreeMap::new();
     for batch in batches {
         let (host, first, last) = (
             Longs::of(batch, "host")?,
@@ -37,11 +38,13 @@ pub(super) fn identity(batches: &[RecordBatch], given: &Given<'_>) -> Result<Row
             };
             stays.insert(host, (first, last));
             match marks.entry((kind.to_owned(), mark.to_owned())) {
-                std::collections::hash_map::Entry::Occupied(other) => {
-                    *links.entry(kind.to_owned()).or_default() += 1;
-                    groups.join(*other.get(), host);
+                // A host that shows its own mark again shares it with nobody.
+                Entry::Occupied(first) if *first.get() == host => {}
+                Entry::Occupied(first) => {
+                    sharing.entry(kind.to_owned()).or_default().extend([*first.get(), host]);
+                    groups.join(*first.get(), host);
                 }
-                std::collections::hash_map::Entry::Vacant(place) => {
+                Entry::Vacant(place) => {
                     place.insert(host);
                 }
             }
@@ -64,8 +67,8 @@ pub(super) fn identity(batches: &[RecordBatch], given: &Given<'_>) -> Result<Row
     );
     put("addresses with a mark", marked, Value::Null);
     put("addresses that are an earlier machine again", marked - machines, Value::Null);
-    for (kind, count) in links {
-        put(&format!("addresses that share a mark: {kind}"), count, Value::Null);
+    for (kind, hosts) in sharing {
+        put(&format!("addresses that share a mark: {kind}"), hosts.len() as i64, Value::Null);
     }
     Ok(rows)
 }
@@ -110,7 +113,61 @@ impl Groups {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use datafusion::arrow::array::{ArrayRef, Int64Array, StringArray};
+    use vigie_assess::Knowledge;
+
     use super::*;
+
+    /// What is counted of hosts that are each there on a day of their own.
+    fn counted(marks: &[(i64, &str, &str)]) -> BTreeMap<String, i64> {
+        let hosts: Int64Array = marks.iter().map(|(host, _, _)| Some(*host)).collect();
+        let kinds: StringArray = marks.iter().map(|(_, kind, _)| Some(*kind)).collect();
+        let texts: StringArray = marks.iter().map(|(_, _, mark)| Some(*mark)).collect();
+        let hosts: ArrayRef = Arc::new(hosts);
+        let batch = RecordBatch::try_from_iter([
+            ("host", Arc::clone(&hosts)),
+            ("first_day", Arc::clone(&hosts)),
+            ("last_day", hosts),
+            ("kind", Arc::new(kinds) as ArrayRef),
+            ("mark", Arc::new(texts) as ArrayRef),
+        ])
+        .expect("a batch");
+        let given = Given {
+            knowledge: &Knowledge::embedded(),
+            denominator: 0,
+            unknown: 0,
+            window: (0, 0),
+        };
+        let rows = identity(&[batch], &given).expect("rows").rows;
+        rows.iter()
+            .map(|row| (row[0].as_str().expect("a text").to_owned(), row[1].as_i64().expect("a count")))
+            .collect()
+    }
+
+    #[test]
+    fn who_shares_a_mark_is_counted_once() {
+        let counts = counted(&[
+            // Three that share one, and two of them another.
+            (1, "certificate", "aa"),
+            (2, "certificate", "aa"),
+            (3, "certificate", "aa"),
+            (2, "certificate", "bb"),
+            (3, "certificate", "bb"),
+            // A pair by another kind of mark.
+            (4, "models", "cc"),
+            (5, "models", "cc"),
+            // A mark of one host alone, told twice.
+            (6, "instance", "dd"),
+            (6, "instance", "dd"),
+        ]);
+        assert_eq!(counts["addresses that share a mark: certificate"], 3);
+        assert_eq!(counts["addresses that share a mark: models"], 2);
+        assert_eq!(counts.get("addresses that share a mark: instance"), None);
+        assert_eq!(counts["addresses with a mark"], 6);
+        assert_eq!(counts["addresses that are an earlier machine again"], 3);
+    }
 
     #[test]
     fn who_is_there_at_once_is_not_one() {

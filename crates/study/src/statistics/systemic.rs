@@ -76,14 +76,22 @@ impl Places {
     }
 }
 
+/// What the hosts told of one kind of component.
+#[derive(Default)]
+struct Kind {
+    components: Components,
+    /// Hosts that told all of theirs: what they did not name, they have not.
+    told: Vec<u32>,
+}
+
 pub(super) fn systemic(batches: &[RecordBatch], given: &Given<'_>) -> Result<Rows, Error> {
-    let mut kinds: BTreeMap<String, Components> = BTreeMap::new();
+    let mut kinds: BTreeMap<String, Kind> = BTreeMap::new();
     let mut places = Places::default();
     for batch in batches {
         let (kind, component) = (Texts::of(batch, "kind")?, Texts::of(batch, "component")?);
         let (host, asn, country) = (Longs::of(batch, "host")?, Longs::of(batch, "asn")?, Texts::of(batch, "country")?);
         for row in 0..batch.num_rows() {
-            let (Some(kind), Some(component), Some(host)) = (kind.get(row), component.get(row), host.get(row)) else {
+            let (Some(kind), Some(host)) = (kind.get(row), host.get(row)) else {
                 continue;
             };
             // Hosts are numbered from 1, in 32 bits.
@@ -91,13 +99,17 @@ pub(super) fn systemic(batches: &[RecordBatch], given: &Given<'_>) -> Result<Row
             places.add(host, asn.get(row), country.get(row));
             // Looked up before they are copied: both are almost always there already.
             if !kinds.contains_key(kind) {
-                kinds.insert(kind.to_owned(), Components::new());
+                kinds.insert(kind.to_owned(), Kind::default());
             }
-            let Some(components) = kinds.get_mut(kind) else { continue };
-            match components.get_mut(component) {
+            let Some(of_kind) = kinds.get_mut(kind) else { continue };
+            let Some(component) = component.get(row) else {
+                of_kind.told.push(host);
+                continue;
+            };
+            match of_kind.components.get_mut(component) {
                 Some(hosts) => hosts.push(host),
                 None => {
-                    components.insert(component.to_owned(), vec![host]);
+                    of_kind.components.insert(component.to_owned(), vec![host]);
                 }
             }
         }
@@ -117,9 +129,14 @@ pub(super) fn systemic(batches: &[RecordBatch], given: &Given<'_>) -> Result<Row
         "cover_share",
         "cover_proved",
     ]);
-    for (kind, components) in kinds {
+    for (kind, Kind { components, told }) in kinds {
         let mut marks = Marks::none(below);
-        let whole = components.values().flatten().filter(|host| marks.add(**host)).count();
+        let mut any: Vec<u32> = components.values().flatten().copied().filter(|host| marks.add(*host)).collect();
+        let whole = any.len();
+        let mut all_told = Marks::none(below);
+        let fully = told.iter().filter(|host| all_told.add(**host)).count();
+        any.extend(told.iter().filter(|host| marks.add(**host)));
+        let (all_networks, all_countries) = places.counted(&any);
         let cover = cover(&components, whole, below);
         let mut sorted: Vec<(&String, &Vec<u32>)> = components.iter().collect();
         sorted.sort_by_key(|(name, hosts)| (std::cmp::Reverse(hosts.len()), *name));
@@ -136,16 +153,17 @@ pub(super) fn systemic(batches: &[RecordBatch], given: &Given<'_>) -> Result<Row
                 }
             };
             let (networks, countries) = places.counted(hosts);
+            let known = fully + hosts.iter().filter(|host| all_told.lacks(**host)).count();
             rows.rows.push(vec![
                 json!(kind),
                 json!(name),
                 json!(hosts.len()),
-                json!(whole),
-                json!(given.denominator - whole as i64),
+                json!(known),
+                json!(given.denominator - known as i64),
                 json!(networks),
-                share(networks, places.networks.len()),
+                share(networks, all_networks),
                 json!(countries),
-                share(countries, places.countries.len()),
+                share(countries, all_countries),
                 step.map_or(Value::Null, |step| json!(step + 1)),
                 step.and_then(|step| cover.steps.get(step))
                     .map_or(Value::Null, |(_, reached)| share(*reached, whole)),

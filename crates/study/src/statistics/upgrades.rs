@@ -12,27 +12,36 @@ use crate::Error;
 use crate::interval::wilson;
 use crate::rows::Rows;
 
-/// The versions of an endpoint, in the order in which they were first told.
-type Told = Vec<(String, String)>;
+/// A version of a product, and when it was first and last told, in microseconds.
+struct Told {
+    product: String,
+    version: String,
+    first_seen: i64,
+    last_seen: i64,
+}
 
 pub(super) fn upgrades(batches: &[RecordBatch], given: &Given<'_>) -> Result<Rows, Error> {
-    let mut endpoints: BTreeMap<i64, Told> = BTreeMap::new();
+    let mut endpoints: BTreeMap<i64, Vec<Told>> = BTreeMap::new();
     for batch in batches {
         let (endpoint, product, version) = (
             Longs::of(batch, "endpoint")?,
             Texts::of(batch, "product")?,
             Texts::of(batch, "version")?,
         );
+        let (first, last) = (Longs::of(batch, "first_seen")?, Longs::of(batch, "last_seen")?);
         for row in 0..batch.num_rows() {
-            if let (Some(endpoint), Some(product), Some(version)) = (endpoint.get(row), product.get(row), version.get(row)) {
-                endpoints
-                    .entry(endpoint)
-                    .or_default()
-                    .push((product.to_owned(), version.to_owned()));
-            }
+            let (Some(endpoint), Some(product), Some(version)) = (endpoint.get(row), product.get(row), version.get(row)) else {
+                continue;
+            };
+            endpoints.entry(endpoint).or_default().push(Told {
+                product: product.to_owned(),
+                version: version.to_owned(),
+                first_seen: first.get(row).unwrap_or(i64::MIN),
+                last_seen: last.get(row).unwrap_or(i64::MAX),
+            });
         }
     }
-    let mut counts: BTreeMap<&str, i64> = ["upgraded", "downgraded", "cannot be ordered", "another product"]
+    let mut counts: BTreeMap<&str, i64> = ["upgraded", "downgraded", "cannot be ordered", "another product", "there and back"]
         .into_iter()
         .map(|change| (change, 0))
         .collect();
@@ -55,12 +64,24 @@ pub(super) fn upgrades(batches: &[RecordBatch], given: &Given<'_>) -> Result<Row
 }
 
 /// What the first and the last that was told come to.
-fn change(told: &Told, given: &Given<'_>) -> &'static str {
-    let (Some((product, first)), Some((last_product, last))) = (told.first(), told.last()) else {
+fn change(told: &[Told], given: &Given<'_>) -> &'static str {
+    let begun = told.iter().min_by_key(|told| (told.first_seen, told.last_seen));
+    let ended = told.iter().max_by_key(|told| (told.last_seen, told.first_seen));
+    let (
+        Some(Told {
+            product, version: first, ..
+        }),
+        Some(last),
+    ) = (begun, ended)
+    else {
         return "cannot be ordered";
     };
-    if product != last_product {
+    if *product != last.product {
         return "another product";
+    }
+    let last = &last.version;
+    if first == last {
+        return "there and back";
     }
     let Some(order) = given.knowledge.catalog.product(product).map(|product| product.versions) else {
         return "cannot be ordered";
