@@ -13,6 +13,8 @@
 //! what the other wrote and tries again with what is still missing. Thus nothing is stored twice and nothing is lost.
 
 mod last;
+#[cfg(feature = "upkeep")]
+mod leftovers;
 mod noted;
 mod place;
 mod read;
@@ -21,6 +23,8 @@ mod rows;
 mod schema;
 #[cfg(feature = "s3")]
 mod store;
+#[cfg(feature = "upkeep")]
+mod sweep;
 #[cfg(test)]
 mod tests;
 #[cfg(feature = "upkeep")]
@@ -39,6 +43,8 @@ pub use last::{LastLooks, Lineage, Look, Said};
 pub use read::{Filter, HostRow, LakeFile};
 pub use record::Scan;
 pub use schema::Table;
+#[cfg(feature = "upkeep")]
+pub use upkeep::{Compacted, Forgotten, Removed};
 pub use write::Committed;
 
 /// Why the lake could not be read or written.
@@ -53,6 +59,9 @@ pub enum Error {
     /// The store cannot be used.
     #[error("the object store {}: {}", .0.display(), .1)]
     Store(PathBuf, String),
+    /// The place has a name that would be read as another one's.
+    #[error("{} cannot hold a lake: {}; name another folder", .0.display(), .1)]
+    Unnameable(PathBuf, &'static str),
     /// A table could not be opened or created.
     #[error("open the table {} of the lake in {}: {source}", .table.name(), .dir.display())]
     Open {

@@ -2,12 +2,17 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableError, ensure_table_uri};
 use futures_util::StreamExt as _;
 use object_store::{ObjectStore, ObjectStoreExt as _};
+use url::Url;
 
 use crate::{Error, Table};
+
+/// How often a table is looked at anew when what was to be read is gone by then.
+pub(crate) const LOOKS: u32 = 8;
 
 /// Schemes of object stores that speak S3.
 pub(crate) const STORES: [&str; 2] = ["s3://", "s3a://"];
@@ -87,6 +92,64 @@ fn prefix(place: &Path) -> Result<object_store::path::Path, Error> {
     object_store::path::Path::parse(behind.trim_end_matches('/')).map_err(|error| Error::Store(place.to_owned(), error.to_string()))
 }
 
+/// Refuses a folder that delta-rs, which knows it by a URL, would read as another one: half of each table would lie there.
+fn nameable(place: &Path) -> Result<(), Error> {
+    let refused = |why: &'static str| Err(Error::Unnameable(place.to_owned(), why));
+    if place.to_str().is_some_and(|text| text.contains("://")) {
+        return refused("it is neither a folder nor a URL of an object store that vigie knows (s3://)");
+    }
+    // What links lead to counts; what is not there yet has none.
+    let whole = std::path::absolute(place).unwrap_or_else(|_| place.to_owned());
+    let there = whole.ancestors().find_map(|part| Some((part, std::fs::canonicalize(part).ok()?)));
+    let real = there.map_or_else(
+        || whole.clone(),
+        |(part, real)| real.join(whole.strip_prefix(part).unwrap_or(Path::new(""))),
+    );
+    for part in real.components() {
+        let std::path::Component::Normal(part) = part else { continue };
+        let Some(part) = part.to_str() else {
+            return refused("a part of its path is not UTF-8");
+        };
+        if part.chars().any(|c| c.is_ascii_control()) {
+            return refused("a control character stands in its path");
+        }
+        if part.contains('\\') {
+            return refused("a backslash stands in its path");
+        }
+        let is_escape = |three: &[u8]| matches!(three, [b'%', high, low] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit());
+        if part.as_bytes().windows(3).any(is_escape) {
+            return refused("a percent sign with two hexadecimal digits stands in its path");
+        }
+    }
+    Ok(())
+}
+
+/// A folder as delta-rs wants it; it is made if it is not there. delta-rs itself takes a path for a URL where it can, and makes the name
+/// of a store out of it.
+fn url_of(folder: &Path) -> Result<Url, DeltaTableError> {
+    let refused = |why: &dyn std::fmt::Display| DeltaTableError::InvalidTableLocation(format!("{}: {why}", folder.display()));
+    std::fs::create_dir_all(folder).map_err(|error| refused(&error))?;
+    let folder = std::fs::canonicalize(folder).map_err(|error| refused(&error))?;
+    let mut url = Url::from_directory_path(&folder).map_err(|()| refused(&"no URL can name it"))?;
+    // These may stand in the path of a URL, and not in the name of a store.
+    let path = url
+        .path()
+        .replace('[', "%5B")
+        .replace(']', "%5D")
+        .replace('^', "%5E")
+        .replace('|', "%7C");
+    url.set_path(&path);
+    Ok(url)
+}
+
+/// Whether something failed because a file was gone. Layers in between keep no more than the text.
+pub(crate) fn has_vanished(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source()).any(|error| {
+        let is_told = |text: &str| ["not found", "NotFound", "No such file"].iter().any(|sign| text.contains(sign));
+        matches!(error.downcast_ref(), Some(object_store::Error::NotFound { .. })) || is_told(&error.to_string())
+    })
+}
+
 /// A folder, or the URL of a prefix.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
@@ -98,9 +161,13 @@ pub(crate) struct Place {
 impl Place {
     /// # Errors
     ///
-    /// [`Error::NoStore`] for a URL, where this vigie was built without stores.
+    /// [`Error::NoStore`] for a URL, where this vigie was built without stores; [`Error::Unnameable`] for what delta-rs would look for
+    /// elsewhere.
     pub(crate) fn at(place: &Path) -> Result<Self, Error> {
         let is_store = is_in_a_store(place);
+        if !is_store {
+            nameable(place)?;
+        }
         if is_store {
             #[cfg(not(feature = "s3"))]
             return Err(Error::NoStore(place.to_owned()));
@@ -131,9 +198,11 @@ impl Place {
 
     /// A table that nobody has read yet, whether it is there or not.
     pub(crate) fn unloaded(&self, table: Table) -> Result<DeltaTable, Error> {
-        let uri = below(&self.shown, table.name()).to_string_lossy().into_owned();
-        ensure_table_uri(uri)
-            .and_then(DeltaTableBuilder::from_url)
+        let url = match self.folder(table) {
+            Some(folder) => url_of(&folder),
+            None => ensure_table_uri(below(&self.shown, table.name()).to_string_lossy()),
+        };
+        url.and_then(DeltaTableBuilder::from_url)
             .and_then(DeltaTableBuilder::build)
             .map_err(|source| self.cannot_open(table, source))
     }
@@ -143,12 +212,18 @@ impl Place {
         if !self.may_hold(table) {
             return Ok(None);
         }
-        let mut delta = self.unloaded(table)?;
-        match delta.load().await {
-            Ok(()) => Ok(Some(delta)),
-            // The folder of the log was made and its first entry not yet: another process is at it, or was killed.
-            Err(DeltaTableError::NotATable(_)) => Ok(None),
-            Err(source) => Err(self.cannot_open(table, source)),
+        let mut attempt = 1;
+        loop {
+            let mut delta = self.unloaded(table)?;
+            match delta.load().await {
+                Ok(()) => return Ok(Some(delta)),
+                // The folder of the log was made and its first entry not yet: another process is at it, or was killed.
+                Err(DeltaTableError::NotATable(_)) => return Ok(None),
+                // Another process removed old entries of the log between the look at what there is and the reading of it.
+                Err(source) if has_vanished(&source) && attempt < LOOKS => attempt += 1,
+                Err(source) => return Err(self.cannot_open(table, source)),
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
 

@@ -14,7 +14,7 @@ use deltalake_core::arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use deltalake_core::arrow::error::ArrowError;
 use deltalake_core::parquet::arrow::ProjectionMask;
 use deltalake_core::parquet::arrow::arrow_reader::{ArrowPredicateFn, ArrowReaderOptions, RowFilter};
-use deltalake_core::parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStreamBuilder};
+use deltalake_core::parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStream, ParquetRecordBatchStreamBuilder};
 use deltalake_core::parquet::errors::ParquetError;
 use deltalake_core::parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use deltalake_core::{DeltaTable, DeltaTableError, ObjectStore};
@@ -383,7 +383,7 @@ pub(crate) struct DataFile {
     pub(crate) path: String,
     pub(crate) bytes: u64,
     pub(crate) modified: i64,
-    object: deltalake_core::Path,
+    pub(crate) object: deltalake_core::Path,
     seen: Option<(i64, i64)>,
     addresses: Option<(String, String)>,
 }
@@ -494,6 +494,19 @@ impl<'a> Scanner<'a> {
     pub(crate) async fn read(self, file: &DataFile, mut take: impl FnMut(&Rows) -> Result<(), Error>) -> Result<(), Error> {
         let table = self.table;
         let wrap = |source: ParquetError| wrap_read(table, DeltaTableError::Parquet { source });
+        let mut stream = self.stream(file).await?;
+        while let Some(batches) = stream.next_row_group().await.map_err(wrap)? {
+            for batch in batches {
+                let batch = batch.map_err(|source| wrap_read(table, DeltaTableError::Arrow { source }))?;
+                take(&Rows::new(batch))?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn stream(self, file: &DataFile) -> Result<ParquetRecordBatchStream<StoredFile>, Error> {
+        let table = self.table;
+        let wrap = |source: ParquetError| wrap_read(table, DeltaTableError::Parquet { source });
         let reader = StoredFile {
             store: self.delta.object_store(),
             path: file.object.clone(),
@@ -519,19 +532,12 @@ impl<'a> Scanner<'a> {
             let mask = ProjectionMask::columns(&schema, columns.iter().copied());
             builder = builder.with_projection(mask);
         }
-        let mut stream = builder.with_batch_size(8192).build().map_err(wrap)?;
-        while let Some(batches) = stream.next_row_group().await.map_err(wrap)? {
-            for batch in batches {
-                let batch = batch.map_err(|source| wrap_read(table, DeltaTableError::Arrow { source }))?;
-                take(&Rows::new(batch))?;
-            }
-        }
-        Ok(())
+        builder.with_batch_size(8192).build().map_err(wrap)
     }
 }
 
 /// A file in the table's store. The crate's own reader is deprecated in favour of one's own.
-struct StoredFile {
+pub(crate) struct StoredFile {
     store: Arc<dyn ObjectStore>,
     path: deltalake_core::Path,
     bytes: u64,

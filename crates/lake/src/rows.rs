@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate};
 use deltalake_core::arrow::array::{
-    Array as _, ArrayRef, AsArray as _, BooleanBuilder, Date32Builder, Float64Builder, Int32Builder, Int64Builder, RecordBatch,
-    StringBuilder, TimestampMicrosecondBuilder,
+    Array as _, ArrayRef, AsArray as _, BooleanArray, BooleanBuilder, Date32Builder, Float64Builder, Int32Builder, Int64Builder,
+    RecordBatch, StringBuilder, TimestampMicrosecondBuilder,
 };
 use deltalake_core::arrow::datatypes::{Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
 use deltalake_core::arrow::error::ArrowError;
@@ -48,6 +48,17 @@ impl Builder {
             Self::Day(builder) => Arc::new(builder.finish()),
         }
     }
+}
+
+/// The rows with some ids.
+#[cfg(feature = "upkeep")]
+pub(crate) fn picked(rows: &RecordBatch, column: &str, wanted: impl Fn(Option<i64>) -> bool) -> Result<RecordBatch, ArrowError> {
+    let ids = rows
+        .column_by_name(column)
+        .and_then(|ids| ids.as_primitive_opt::<Int64Type>())
+        .ok_or_else(|| ArrowError::SchemaError(format!("{column} is of another type")))?;
+    let keep: BooleanArray = ids.iter().map(|id| Some(wanted(id))).collect();
+    deltalake_core::arrow::compute::filter_record_batch(rows, &keep)
 }
 
 /// Columns under construction. Values are put in the order of the table's columns; a value of another type, or a row

@@ -1,28 +1,31 @@
 //! What needs a query engine: tables for SQL, compaction, and taking out what must go.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
 use std::num::NonZeroU64;
 use std::sync::Arc;
+use std::time::Duration;
 
-use datafusion::arrow::array::{AsArray as _, RecordBatch};
+use chrono::TimeDelta;
+use datafusion::arrow::array::AsArray as _;
 use datafusion::arrow::datatypes::Int64Type;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::prelude::{Expr, SessionContext, col, lit};
-use deltalake_core::checkpoints::create_checkpoint;
 use deltalake_core::kernel::Transaction;
 use deltalake_core::kernel::transaction::CommitProperties;
 use deltalake_core::operations::vacuum::VacuumMode;
 use deltalake_core::{DeltaTable, DeltaTableError};
-use futures_util::TryStreamExt as _;
-use object_store::ObjectStoreExt as _;
 use vigie_model::{Timestamp, Why};
 
-use crate::write::{APPLICATION, ATTEMPTS, is_conflict, squeezed};
+use crate::sweep::{RUNNING, SAFE, STATES};
+use crate::write::{APPLICATION, ATTEMPTS, is_conflict, pause, squeezed};
 use crate::{Error, Lake, Table};
 
 /// Files that are smaller than this are put together, in bytes.
 const TARGET: NonZeroU64 = NonZeroU64::new(128 << 20).expect("not zero");
+
+/// A compaction that takes long commits what it has: a file without a commit must not get as old as what a vacuum takes for left behind.
+const INTERVAL: Duration = Duration::from_mins(10);
 
 /// What compaction did to a table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,10 +41,26 @@ pub struct Compacted {
 pub struct Forgotten {
     /// Observations.
     pub observations: u64,
-    /// States, with their models, tools and evidence, that only those observations pointed to.
+    /// States, with their models, tools and evidence, that no observation points to any more. Those count that a deletion or an import
+    /// which was killed left behind.
     pub states: u64,
-    /// Lists of running models that only those observations pointed to.
+    /// Lists of running models that no observation points to any more.
     pub running: u64,
+    /// States and lists that no observation points to and that are younger than an hour: a writer may be about to.
+    pub left: u64,
+}
+
+/// What was removed from the disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Removed {
+    /// Files that counted once and do not any more.
+    pub files: u64,
+    /// Files that never counted: a writer was killed between writing and committing them.
+    pub unnamed: u64,
+    /// Files that do not count and are younger than an hour: a writer may be about to commit them.
+    pub left: u64,
+    /// States that no observation pointed to, with what belongs to them. A vacuum takes none out.
+    pub states: u64,
 }
 
 impl Lake {
@@ -72,6 +91,7 @@ impl Lake {
                 let optimized = delta
                     .optimize()
                     .with_target_size(TARGET)
+                    .with_min_commit_interval(INTERVAL)
                     .with_writer_properties(squeezed(table))
                     .await;
                 match optimized {
@@ -83,7 +103,7 @@ impl Lake {
                         done.insert(table, did);
                         break;
                     }
-                    Err(error) if is_conflict(&error) && attempt < ATTEMPTS => {}
+                    Err(error) if is_conflict(&error) && attempt < ATTEMPTS => pause(attempt).await,
                     Err(source) => return Err(write(table, source)),
                 }
             }
@@ -91,30 +111,37 @@ impl Lake {
         Ok(done)
     }
 
-    /// Removes files that no longer count from the disk, once they have not counted for `older` long; gives how many. Versions that
-    /// need them can no longer be read.
+    /// Removes files from the disk that no longer count, once they have not counted for `older` long, and with them the entries of the
+    /// logs that are older and that a checkpoint stands for. Versions that need them can no longer be read. Files that never counted go
+    /// too, if they are older than an hour as well.
     ///
     /// # Errors
     ///
     /// If a table cannot be read or a file not removed.
-    pub async fn vacuum(&self, older: chrono::TimeDelta) -> Result<u64, Error> {
-        let mut removed = 0;
-        for (table, delta) in self.tables().await? {
-            let (_, metrics) = delta
-                .vacuum()
-                // What a writer has written and not committed yet is named nowhere, and this mode leaves it alone.
-                .with_mode(VacuumMode::Lite)
-                .with_retention_period(older)
-                .with_enforce_retention_duration(false)
-                .await
-                .map_err(|source| write(table, source))?;
-            removed += metrics.files_deleted.len() as u64;
+    pub async fn vacuum(&self, older: TimeDelta) -> Result<Removed, Error> {
+        let mut removed = Removed::default();
+        for table in Table::ALL {
+            if let Some(delta) = self.place.load(table).await? {
+                let (_, metrics) = delta
+                    .vacuum()
+                    // What a writer has written and not committed yet is named nowhere, and this mode leaves it alone.
+                    .with_mode(VacuumMode::Lite)
+                    .with_retention_period(older)
+                    .with_enforce_retention_duration(false)
+                    .await
+                    .map_err(|source| write(table, source))?;
+                removed.files += metrics.files_deleted.len() as u64;
+            }
+            let (unnamed, left) = self.remove_unnamed(table, older.max(SAFE)).await?;
+            removed.unnamed += unnamed;
+            removed.left += left;
+            self.shorten_log(table, older).await?;
         }
         Ok(removed)
     }
 
-    /// Takes out every observation of an address, what only those pointed to, and the plans of scans that name it. It is gone from the
-    /// tables at once, from the files and the logs after [`Self::purge`].
+    /// Takes out every observation of an address, whatever no observation points to then, and the plans of scans that name it. It is gone
+    /// from the tables at once, from the files and the logs after [`Self::purge`].
     ///
     /// # Errors
     ///
@@ -126,39 +153,71 @@ impl Lake {
     }
 
     /// Takes what a scan set out to look at, and what it missed, out of the scans that name an address there. A longer address that begins
-    /// with it is taken for it: what is lost is that nothing can be said to be gone by these scans.
+    /// with it is taken for it: what is lost is that nothing can be said to be gone by these scans. The hashes of their targets go too, and
+    /// the ids of their watches, which are such hashes: all addresses can be tried against them.
     async fn redact_scans(&self, address: &str) -> Result<(), Error> {
-        let table = Table::Scans;
-        // Neither sign that LIKE reads stands in an address.
-        let names = |column: &str| col(column).like(lit(format!("%{address}%")));
-        for attempt in 1..=ATTEMPTS {
-            let Some(delta) = self.place.load(table).await? else {
-                return Ok(());
-            };
-            let schema = delta.snapshot().map_err(|source| write(table, source))?.schema();
+        let names = |column: &str| {
+            // Neither sign that LIKE reads stands in an address.
+            col(column).like(lit(format!("%{address}%")))
+        };
+        let is_there = |columns: &HashSet<String>, column: &str| columns.contains(column);
+        let hashes = |columns: &HashSet<String>| HASHES.into_iter().filter(|hash| is_there(columns, hash)).collect::<Vec<_>>();
+        self.update(Table::Scans, |columns| {
             // A lake of an earlier version has neither.
-            let columns: Vec<&str> = ["covers", "missed"]
+            let plans: Vec<&str> = ["covers", "missed"].into_iter().filter(|plan| is_there(columns, plan)).collect();
+            let named = plans.iter().map(|plan| names(plan)).reduce(Expr::or)?;
+            // An earlier version left the hashes of those whose plan it took out.
+            let kept = hashes(columns).into_iter().map(|hash| col(hash).is_not_null()).reduce(Expr::or);
+            let redacted = is_there(columns, "covers").then(|| col("covers_why").eq(lit(Why::Redacted.code())));
+            let which = redacted
+                .zip(kept)
                 .into_iter()
-                .filter(|name| schema.field(name).is_some())
-                .collect();
-            let Some(named) = columns.iter().map(|column| names(column)).reduce(Expr::or) else {
-                return Ok(());
+                .fold(named, |named, (redacted, kept)| named.or(redacted.and(kept)));
+            let mut values: Vec<(String, Expr)> = Vec::new();
+            for plan in plans {
+                values.push((plan.to_owned(), nothing()));
+                values.push((format!("{plan}_why"), lit(Why::Redacted.code())));
+                values.push((format!("{plan}_detail"), nothing()));
+            }
+            values.extend(hashes(columns).into_iter().map(|hash| (hash.to_owned(), nothing())));
+            Some((which, values))
+        })
+        .await?;
+        // Of a scan that does not say what it looked at it cannot be told whether it named the address.
+        self.update(Table::Scans, |columns| {
+            let hashed = is_there(columns, TARGETS).then(|| col(TARGETS).is_not_null())?;
+            let which = if is_there(columns, "covers") {
+                hashed.and(col("covers").is_null())
+            } else {
+                hashed
             };
-            let nothing = || lit(datafusion::scalar::ScalarValue::Utf8(None));
+            Some((which, vec![(TARGETS.to_owned(), nothing())]))
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Gives columns new values in some rows; tells how many. What to do is asked with the columns that the table has.
+    async fn update<F>(&self, table: Table, what: F) -> Result<u64, Error>
+    where
+        F: Fn(&HashSet<String>) -> Option<(Expr, Vec<(String, Expr)>)> + Send + Sync,
+    {
+        for attempt in 1..=ATTEMPTS {
+            let Some(delta) = self.place.load(table).await? else { return Ok(0) };
+            let schema = delta.snapshot().map_err(|source| write(table, source))?.schema();
+            let columns: HashSet<String> = schema.fields().map(|field| field.name().clone()).collect();
+            let Some((which, values)) = what(&columns) else { return Ok(0) };
             let mut update = delta
                 .update()
-                .with_predicate(named)
+                .with_predicate(which)
                 .with_writer_properties(squeezed(table))
                 .with_commit_properties(as_an_append());
-            for column in columns {
-                update = update
-                    .with_update(column, nothing())
-                    .with_update(format!("{column}_why"), lit(Why::Redacted.code()))
-                    .with_update(format!("{column}_detail"), nothing());
+            for (column, value) in values {
+                update = update.with_update(column, value);
             }
             match update.await {
-                Ok(_) => return Ok(()),
-                Err(error) if is_conflict(&error) && attempt < ATTEMPTS => {}
+                Ok((_, metrics)) => return Ok(metrics.num_updated_rows as u64),
+                Err(error) if is_conflict(&error) && attempt < ATTEMPTS => pause(attempt).await,
                 Err(source) => return Err(write(table, source)),
             }
         }
@@ -182,42 +241,25 @@ impl Lake {
     ///
     /// As for [`Self::forget`].
     pub async fn redact(&self) -> Result<u64, Error> {
-        let table = Table::Models;
-        for attempt in 1..=ATTEMPTS {
-            let Some(delta) = self.place.load(table).await? else {
-                return Ok(0);
-            };
-            let nothing = || lit(datafusion::scalar::ScalarValue::Utf8(None));
-            let updated = delta
-                .update()
-                .with_predicate(col("system_prompt_text").is_not_null().or(col("template_text").is_not_null()))
-                .with_update("system_prompt_text", nothing())
-                .with_update("template_text", nothing())
-                .with_writer_properties(squeezed(table))
-                .with_commit_properties(as_an_append())
-                .await;
-            match updated {
-                Ok((_, metrics)) => return Ok(metrics.num_updated_rows as u64),
-                Err(error) if is_conflict(&error) && attempt < ATTEMPTS => {}
-                Err(source) => return Err(write(table, source)),
-            }
-        }
-        Err(Error::Busy { table, attempts: ATTEMPTS })
+        let texts = ["system_prompt_text", "template_text"];
+        self.update(Table::Models, |_| {
+            let kept = texts.into_iter().map(|text| col(text).is_not_null()).reduce(Expr::or)?;
+            Some((kept, texts.into_iter().map(|text| (text.to_owned(), nothing())).collect()))
+        })
+        .await
     }
 
-    /// Removes now, from disk, whatever does not count any more: files, and the entries of the logs, in which extremes of columns
-    /// stand. Older versions can no longer be read; whoever reads at that moment may fail and try again.
+    /// Removes now, from disk, whatever does not count any more: contents that no observation points to, files, and the entries of the
+    /// logs, in which extremes of columns stand. Older versions can no longer be read; whoever reads at that moment may fail and try again.
     ///
     /// # Errors
     ///
     /// If a table cannot be read or a file not removed.
-    pub async fn purge(&self) -> Result<u64, Error> {
-        let removed = self.vacuum(chrono::TimeDelta::zero()).await?;
-        for (table, delta) in self.tables().await? {
-            create_checkpoint(&delta, None).await.map_err(|source| write(table, source))?;
-            let newest = delta.version().unwrap_or_default();
-            drop_log_before(table, &delta, newest).await?;
-        }
+    pub async fn purge(&self) -> Result<Removed, Error> {
+        let states = self.sweep(STATES, HashSet::new(), None).await?.removed;
+        self.sweep(RUNNING, HashSet::new(), None).await?;
+        let mut removed = self.vacuum(TimeDelta::zero()).await?;
+        removed.states = states;
         // A study on a cluster that was killed left copies there.
         crate::remove(&self.place.below(crate::SCRATCH)).await?;
         Ok(removed)
@@ -225,80 +267,26 @@ impl Lake {
 
     async fn take_out(&self, which: Expr) -> Result<Forgotten, Error> {
         let mut done = Forgotten::default();
-        let Some(before) = self.query().await? else { return Ok(done) };
-        let concerned = before
-            .table(Table::Observations.name())
-            .await
-            .map_err(asked)?
-            .filter(which.clone())
-            .map_err(asked)?;
-        let states = ids(&concerned, "state").await?;
-        let running = ids(&concerned, "running_state").await?;
-        done.observations = concerned.count().await.map_err(asked)? as u64;
-        if done.observations == 0 {
-            return Ok(done);
+        let (mut states, mut running) = (HashSet::new(), HashSet::new());
+        if let Some(delta) = self.place.load(Table::Observations).await? {
+            let context = SessionContext::new();
+            let concerned = context
+                .read_table(provider(Table::Observations, &delta, &context.state()).await?)
+                .and_then(|rows| rows.filter(which.clone()))
+                .map_err(asked)?;
+            states.extend(ids(&concerned, "state").await?);
+            running.extend(ids(&concerned, "running_state").await?);
+            done.observations = concerned.count().await.map_err(asked)? as u64;
+            if done.observations > 0 {
+                self.delete(Table::Observations, which).await?;
+            }
         }
-        self.delete(Table::Observations, which).await?;
-        done.states = self
-            .delete_orphans("state", &states, &[Table::Models, Table::Tools, Table::Evidence, Table::States])
-            .await?;
-        done.running = self.delete_orphans("running_state", &running, &[Table::Running]).await?;
+        // Whether or not anything was found: who was here before may have been killed between the observations and the rest.
+        let states = self.sweep(STATES, states, Some(SAFE)).await?;
+        let running = self.sweep(RUNNING, running, Some(SAFE)).await?;
+        (done.states, done.running) = (states.removed, running.removed);
+        done.left = states.left + running.left;
         Ok(done)
-    }
-
-    /// Deletes contents that no observation points to any more. An append that met them meanwhile is met in turn: what it points to
-    /// is put back.
-    async fn delete_orphans(&self, column: &'static str, candidates: &[i64], tables: &[Table]) -> Result<u64, Error> {
-        let orphans = self.without_observation(column, candidates).await?;
-        if orphans.is_empty() {
-            return Ok(0);
-        }
-        let these = || col(column).in_list(orphans.iter().map(|id| lit(*id)).collect(), false);
-        let mut copies: Vec<(Table, Vec<RecordBatch>)> = Vec::new();
-        if let Some(context) = self.query().await? {
-            for table in tables {
-                if context.table_exist(table.name()).map_err(asked)? {
-                    let rows = context.table(table.name()).await.map_err(asked)?.filter(these()).map_err(asked)?;
-                    copies.push((*table, rows.collect().await.map_err(asked)?));
-                }
-            }
-        }
-        for (table, _) in &copies {
-            self.delete(*table, these()).await?;
-        }
-        let still: Vec<i64> = self.without_observation(column, &orphans).await?;
-        let back: Vec<i64> = orphans.iter().copied().filter(|id| !still.contains(id)).collect();
-        if !back.is_empty() {
-            let mut writer = self.writer.lock().await;
-            for (table, rows) in copies {
-                let context = SessionContext::new();
-                let rows = context
-                    .read_batches(rows)
-                    .and_then(|rows| rows.filter(col(column).in_list(back.iter().map(|id| lit(*id)).collect(), false)))
-                    .map_err(asked)?;
-                for batch in rows.collect().await.map_err(asked)? {
-                    writer.put_back(table, &batch).await?;
-                }
-            }
-        }
-        Ok((orphans.len() - back.len()) as u64)
-    }
-
-    /// Those of the contents that no observation points to.
-    async fn without_observation(&self, column: &str, candidates: &[i64]) -> Result<Vec<i64>, Error> {
-        if candidates.is_empty() {
-            return Ok(Vec::new());
-        }
-        let Some(context) = self.query().await? else {
-            return Ok(candidates.to_vec());
-        };
-        let pointing = context
-            .table(Table::Observations.name())
-            .await
-            .and_then(|rows| rows.filter(col(column).in_list(candidates.iter().map(|id| lit(*id)).collect(), false)))
-            .map_err(asked)?;
-        let held = ids(&pointing, column).await?;
-        Ok(candidates.iter().copied().filter(|id| !held.contains(id)).collect())
     }
 
     async fn delete(&self, table: Table, which: Expr) -> Result<(), Error> {
@@ -314,45 +302,20 @@ impl Lake {
                 .await;
             match deleted {
                 Ok(_) => return Ok(()),
-                Err(error) if is_conflict(&error) && attempt < ATTEMPTS => {}
+                Err(error) if is_conflict(&error) && attempt < ATTEMPTS => pause(attempt).await,
                 Err(source) => return Err(write(table, source)),
             }
         }
         Err(Error::Busy { table, attempts: ATTEMPTS })
     }
-
-    /// The tables under their names; `None`: there are no observations.
-    async fn query(&self) -> Result<Option<SessionContext>, Error> {
-        let context = SessionContext::new();
-        let tables = self.tables().await?;
-        if !tables.contains_key(&Table::Observations) {
-            return Ok(None);
-        }
-        for (table, delta) in tables {
-            let provider = provider(table, &delta, &context.state()).await?;
-            context.register_table(table.name(), provider).map_err(asked)?;
-        }
-        Ok(Some(context))
-    }
 }
 
-/// Removes the entries of a log that a checkpoint of that version stands for, and older checkpoints.
-async fn drop_log_before(table: Table, delta: &DeltaTable, version: u64) -> Result<(), Error> {
-    let store = delta.object_store();
-    let refused = |source: object_store::Error| write(table, DeltaTableError::ObjectStore { source });
-    let log = deltalake_core::Path::from("_delta_log");
-    let entries: Vec<_> = store.list(Some(&log)).try_collect().await.map_err(refused)?;
-    for entry in entries {
-        let of = entry
-            .location
-            .filename()
-            .and_then(|name| name.split('.').next()?.parse::<u64>().ok());
-        // The newest entry itself stays: it says that there is such a version.
-        if of.is_some_and(|of| of < version) {
-            store.delete(&entry.location).await.map_err(refused)?;
-        }
-    }
-    Ok(())
+/// What a scan keeps of the text of its targets, and a watch of its question: hashes, short enough to be found by trying.
+const HASHES: [&str; 2] = [TARGETS, "watch"];
+const TARGETS: &str = "targets";
+
+fn nothing() -> Expr {
+    lit(datafusion::scalar::ScalarValue::Utf8(None))
 }
 
 /// An append that races is told, and looks again at what is there.
@@ -360,7 +323,7 @@ fn as_an_append() -> CommitProperties {
     CommitProperties::default().with_application_transaction(Transaction::new(APPLICATION, 0))
 }
 
-async fn provider(table: Table, delta: &DeltaTable, session: &dyn Session) -> Result<Arc<dyn TableProvider>, Error> {
+pub(crate) async fn provider(table: Table, delta: &DeltaTable, session: &dyn Session) -> Result<Arc<dyn TableProvider>, Error> {
     let wrap = |source| Error::Read {
         table,
         source: Box::new(source),
@@ -371,7 +334,7 @@ async fn provider(table: Table, delta: &DeltaTable, session: &dyn Session) -> Re
 }
 
 /// The different values of a column of ids.
-async fn ids(rows: &datafusion::prelude::DataFrame, column: &str) -> Result<Vec<i64>, Error> {
+pub(crate) async fn ids(rows: &datafusion::prelude::DataFrame, column: &str) -> Result<Vec<i64>, Error> {
     let distinct = rows
         .clone()
         .select_columns(&[column])
@@ -384,14 +347,14 @@ async fn ids(rows: &datafusion::prelude::DataFrame, column: &str) -> Result<Vec<
     Ok(ids)
 }
 
-fn write(table: Table, source: DeltaTableError) -> Error {
+pub(crate) fn write(table: Table, source: DeltaTableError) -> Error {
     Error::Write {
         table,
         source: Box::new(source),
     }
 }
 
-fn asked(error: datafusion::error::DataFusionError) -> Error {
+pub(crate) fn asked(error: datafusion::error::DataFusionError) -> Error {
     Error::Read {
         table: Table::Observations,
         source: Box::new(error.into()),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use deltalake_core::arrow::array::{ArrayRef, RecordBatch, new_null_array};
 use deltalake_core::arrow::datatypes::SchemaRef;
 use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties, TransactionError};
-use deltalake_core::kernel::{Action, Add, Transaction};
+use deltalake_core::kernel::{Action, Add, Remove, Transaction};
 use deltalake_core::parquet::basic::{Compression, Encoding, ZstdLevel};
 use deltalake_core::parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use deltalake_core::parquet::schema::types::ColumnPath;
@@ -18,7 +18,7 @@ use deltalake_core::{DeltaTable, DeltaTableError};
 use object_store::ObjectStoreExt as _;
 use vigie_model::{Observation, Timestamp};
 
-use crate::place::Place;
+use crate::place::{LOOKS, Place, has_vanished};
 use crate::read::{Scanner, files_of, wrap_read};
 use crate::record::{Key, Prepared, Scan};
 use crate::rows::Batch;
@@ -139,7 +139,7 @@ impl Lake {
             let mut batch = Batch::new(Table::Scans, 1);
             scan.put(&mut batch, now);
             let Some(batch) = built(Table::Scans, batch)? else { break };
-            if writer.try_commit(Table::Scans, &[batch]).await? {
+            if writer.try_commit(Table::Scans, &[batch]).await?.is_some() {
                 return Ok(());
             }
             writer.wait_turn(Table::Scans, attempt).await?;
@@ -203,14 +203,14 @@ impl Writer {
     /// A table with what other writers added to it; `None`: it is not there. What is then found missing is committed on top of
     /// exactly this version, or makes the table.
     async fn refreshed(&mut self, table: Table) -> Result<Option<&mut DeltaTable>, Error> {
-        let seen = self.tables.contains_key(&table);
-        match self.opened(table).await? {
-            Some(delta) if seen => {
-                delta.update_state().await.map_err(|source| wrap_read(table, source))?;
-                Ok(Some(delta))
-            }
-            delta => Ok(delta),
+        if let Some(delta) = self.tables.get_mut(&table)
+            && delta.update_state().await.is_err()
+        {
+            // The entries of the log behind what was seen may have been removed: a checkpoint stands for them.
+            self.tables.remove(&table);
+            return self.opened(table).await;
         }
+        self.opened(table).await
     }
 
     /// Those of the contents that the table does not hold.
@@ -218,8 +218,32 @@ impl Writer {
         if wanted.is_empty() {
             return Ok(Vec::new());
         }
+        let known = self.known(table).await?;
+        Ok(wanted
+            .iter()
+            .filter(|(id, _)| known.is_none_or(|known| !known.contains(id)))
+            .copied()
+            .collect())
+    }
+
+    /// The contents that a table holds now; `None`: there is no table.
+    async fn known(&mut self, table: Table) -> Result<Option<&HashSet<i64>>, Error> {
+        for look in 1.. {
+            match self.learn(table).await {
+                Ok(true) => break,
+                Ok(false) => return Ok(None),
+                // It was put together with others and removed meanwhile.
+                Err(error) if look < LOOKS && has_vanished(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Some(&self.ids.entry(table).or_default().ids))
+    }
+
+    /// Reads what files hold that this process does not know; `false`: there is no table.
+    async fn learn(&mut self, table: Table) -> Result<bool, Error> {
         let Some(delta) = self.refreshed(table).await?.cloned() else {
-            return Ok(wanted.to_vec());
+            return Ok(false);
         };
         let known = self.ids.entry(table).or_default();
         if known.ids.len() > 2 * REMEMBERED {
@@ -249,7 +273,7 @@ impl Writer {
             }
             known.files.insert(file.path);
         }
-        Ok(wanted.iter().filter(|(id, _)| !known.ids.contains(id)).copied().collect())
+        Ok(true)
     }
 
     /// Whether files that this process knows are gone from a table.
@@ -268,12 +292,19 @@ impl Writer {
             .is_some_and(|known| known.files.iter().any(|path| !current.contains(path.as_str()))))
     }
 
-    /// Appends rows that were taken out and are still pointed to.
+    /// Appends rows of contents that were taken out and are pointed to again, unless their writer saw it and put them back itself.
     #[cfg(feature = "upkeep")]
-    pub(crate) async fn put_back(&mut self, table: Table, rows: &RecordBatch) -> Result<(), Error> {
+    pub(crate) async fn put_back(&mut self, table: Table, rows: &[RecordBatch], ids: &HashSet<i64>) -> Result<(), Error> {
+        let column = table.spec().indexed;
         for attempt in 1..=ATTEMPTS {
-            self.refreshed(table).await?;
-            if self.try_commit(table, std::slice::from_ref(rows)).await? {
+            let there = self.known(table).await?;
+            let lacks = |id: Option<i64>| id.is_some_and(|id| ids.contains(&id) && there.is_none_or(|there| !there.contains(&id)));
+            let back: Vec<RecordBatch> = rows
+                .iter()
+                .map(|rows| crate::rows::picked(rows, column, lacks))
+                .collect::<Result<_, _>>()
+                .map_err(|source| wrap_read(table, DeltaTableError::Arrow { source }))?;
+            if back.iter().all(|rows| rows.num_rows() == 0) || self.try_commit(table, &back).await?.is_some() {
                 return Ok(());
             }
             self.wait_turn(table, attempt).await?;
@@ -296,7 +327,11 @@ impl Writer {
             if batches.is_empty() {
                 return Ok(0);
             }
-            if self.try_commit(table, &batches).await? {
+            if let Some(files) = self.try_commit(table, &batches).await? {
+                // Should they be taken out before an observation points to them, it is seen by these files that are gone.
+                let known = self.ids.entry(table).or_default();
+                known.files.extend(files);
+                known.ids.extend(missing.iter().map(|(id, _)| *id));
                 return Ok(missing.len());
             }
             self.wait_turn(table, attempt).await?;
@@ -323,7 +358,7 @@ impl Writer {
             if batches.is_empty() {
                 return Ok(0);
             }
-            if self.try_commit(table, &batches).await? {
+            if self.try_commit(table, &batches).await?.is_some() {
                 return Ok(prepared.len());
             }
             self.wait_turn(table, attempt).await?;
@@ -333,48 +368,57 @@ impl Writer {
 
     /// Takes out the observations that the lake holds.
     async fn drop_present(&mut self, prepared: &mut Vec<Prepared<'_>>) -> Result<(), Error> {
-        let table = Table::Observations;
-        let seen = || prepared.iter().map(Prepared::seen);
-        let (Some(from), Some(until)) = (seen().min(), seen().max()) else {
-            return Ok(());
-        };
-        let Some(delta) = self.refreshed(table).await?.cloned() else {
-            return Ok(());
-        };
-        let files = files_of(&delta).map_err(|source| wrap_read(table, source))?;
-        let mut present = vec![false; prepared.len()];
-        {
-            let keys: HashMap<Key<'_>, usize> = prepared.iter().enumerate().map(|(at, one)| (one.key(), at)).collect();
-            // Most rows are told by their instant alone.
-            let instants: HashSet<i64> = seen().collect();
-            for file in files.iter().filter(|file| file.may_hold_seen(from, until)) {
-                Scanner::new(table, &delta)
-                    .columns(&Key::COLUMNS)
-                    .seen(from, until)
-                    .read(file, |rows| {
-                        for row in 0..rows.len() {
-                            let known = rows.micros("seen", row).is_some_and(|seen| instants.contains(&seen));
-                            if known && let Some(at) = Key::read(rows, row).and_then(|key| keys.get(&key).copied()) {
-                                present[at] = true;
-                            }
-                        }
-                        Ok(())
-                    })
-                    .await?;
+        for look in 1.. {
+            match self.present(prepared).await {
+                Ok(present) => {
+                    let mut present = present.into_iter();
+                    prepared.retain(|_| present.next() != Some(true));
+                    break;
+                }
+                // It was put together with others and removed meanwhile.
+                Err(error) if look < LOOKS && has_vanished(&error) => {}
+                Err(error) => return Err(error),
             }
         }
-        let mut present = present.into_iter();
-        prepared.retain(|_| present.next() != Some(true));
         Ok(())
     }
 
-    /// Writes files and commits them on top of the version that was last seen; `false` if another writer was first.
-    async fn try_commit(&mut self, table: Table, batches: &[RecordBatch]) -> Result<bool, Error> {
-        let wrap = |source: DeltaTableError| Error::Write {
-            table,
-            source: Box::new(source),
+    /// Which of the observations the lake holds.
+    async fn present(&mut self, prepared: &[Prepared<'_>]) -> Result<Vec<bool>, Error> {
+        let table = Table::Observations;
+        let mut present = vec![false; prepared.len()];
+        let seen = || prepared.iter().map(Prepared::seen);
+        let (Some(from), Some(until)) = (seen().min(), seen().max()) else {
+            return Ok(present);
         };
-        let folder = self.place.folder(table);
+        let Some(delta) = self.refreshed(table).await?.cloned() else {
+            return Ok(present);
+        };
+        let files = files_of(&delta).map_err(|source| wrap_read(table, source))?;
+        let keys: HashMap<Key<'_>, usize> = prepared.iter().enumerate().map(|(at, one)| (one.key(), at)).collect();
+        // Most rows are told by their instant alone.
+        let instants: HashSet<i64> = seen().collect();
+        for file in files.iter().filter(|file| file.may_hold_seen(from, until)) {
+            Scanner::new(table, &delta)
+                .columns(&Key::COLUMNS)
+                .seen(from, until)
+                .read(file, |rows| {
+                    for row in 0..rows.len() {
+                        let known = rows.micros("seen", row).is_some_and(|seen| instants.contains(&seen));
+                        if known && let Some(at) = Key::read(rows, row).and_then(|key| keys.get(&key).copied()) {
+                            present[at] = true;
+                        }
+                    }
+                    Ok(())
+                })
+                .await?;
+        }
+        Ok(present)
+    }
+
+    /// Writes files and commits them on top of the version that was last seen; gives which, or `None` if another writer was first.
+    async fn try_commit(&mut self, table: Table, batches: &[RecordBatch]) -> Result<Option<Vec<String>>, Error> {
+        let wrap = |source: DeltaTableError| write_error(table, source);
         let Some(delta) = self.tables.get_mut(&table) else {
             return self.try_create(table, batches).await;
         };
@@ -385,50 +429,27 @@ impl Writer {
             .map(|batch| conformed(batch, &schema))
             .collect::<Result<_, _>>()
             .map_err(|source| wrap(DeltaTableError::Arrow { source }))?;
-        let adds = written(table, folder.as_deref(), writer, &batches).await?;
-
-        // The version is of no use to vigie: what counts is that two commits with one application conflict.
-        let next = delta.version().map_or(0, |version| version + 1);
-        let properties = CommitProperties::default()
-            .with_application_transaction(Transaction::new(APPLICATION, 0))
-            // Old entries of the log can go once a checkpoint stands for them, so nobody looks for them between two.
-            .with_cleanup_expired_logs(Some((next + 1) % CHECKPOINT == 0));
+        let folder = self.place.folder(table);
+        let adds = written(delta, table, folder.as_deref(), writer, &batches).await?;
         let operation = DeltaOperation::Write {
             mode: SaveMode::Append,
             partition_by: table.spec().partition.map(|column| vec![column.to_owned()]),
             predicate: None,
         };
-        let commit = CommitBuilder::from(properties)
-            .with_actions(adds.iter().cloned().map(Action::Add).collect())
-            .build(Some(delta.snapshot().map_err(wrap)?), delta.log_store(), operation)
-            .await;
-        match commit {
-            Ok(commit) => {
-                delta.state = Some(commit.snapshot());
-                sync_log(folder.as_deref(), commit.version()).await?;
-                Ok(true)
-            }
-            Err(error) if is_conflict(&error) => {
-                discard(delta, &adds).await;
-                Ok(false)
-            }
-            Err(error) => Err(wrap(error)),
-        }
+        let done = committed(&self.place, table, delta, Vec::new(), &adds, operation).await?;
+        Ok(done.then(|| paths(adds)))
     }
 
-    /// Makes a table with its first rows, in one commit; `false` if another writer made it first.
-    async fn try_create(&mut self, table: Table, batches: &[RecordBatch]) -> Result<bool, Error> {
-        let wrap = |source: DeltaTableError| Error::Write {
-            table,
-            source: Box::new(source),
-        };
+    /// Makes a table with its first rows, in one commit; `None` if another writer made it first.
+    async fn try_create(&mut self, table: Table, batches: &[RecordBatch]) -> Result<Option<Vec<String>>, Error> {
+        let wrap = |source: DeltaTableError| write_error(table, source);
         let (spec, folder) = (table.spec(), self.place.folder(table));
         let empty = self.place.unloaded(table)?;
         let spare = empty.clone();
         let partition = spec.partition.map(|column| vec![column.to_owned()]);
         let schema = SchemaRef::clone(&spec.schema);
         let writer = RecordBatchWriter::try_new(empty.table_url().as_str(), schema, partition, None).map_err(wrap)?;
-        let adds = written(table, folder.as_deref(), writer, batches).await?;
+        let adds = written(&spare, table, folder.as_deref(), writer, batches).await?;
         let created = empty
             .create()
             .with_table_name(table.name())
@@ -450,7 +471,7 @@ impl Writer {
                 Some(delta) if holds(table, &delta, &adds)? => delta,
                 Some(_) => {
                     discard(&spare, &adds).await;
-                    return Ok(false);
+                    return Ok(None);
                 }
                 None => {
                     discard(&spare, &adds).await;
@@ -460,40 +481,152 @@ impl Writer {
         };
         self.tables.insert(table, delta);
         sync_log(folder.as_deref(), 0).await?;
-        Ok(true)
+        Ok(Some(paths(adds)))
     }
 
     /// Waits a little, longer each time and not the same for two processes, then looks at what the others wrote.
     async fn wait_turn(&mut self, table: Table, attempt: u32) -> Result<(), Error> {
-        let nanos = std::time::SystemTime::now()
-            .duration_since(std::time::UNIX_EPOCH)
-            .map_or(0, |now| now.subsec_nanos());
-        let spread = u64::from(nanos ^ std::process::id().wrapping_mul(0x9e37_79b9)) % 20;
-        let millis = u64::from(attempt.min(20)) * 2 + spread;
-        tokio::time::sleep(Duration::from_millis(millis)).await;
+        pause(attempt).await;
         self.refreshed(table).await?;
         Ok(())
     }
 }
 
-/// Writes a batch into files of a table that no commit names yet, and makes them durable.
-async fn written(table: Table, folder: Option<&Path>, writer: RecordBatchWriter, batches: &[RecordBatch]) -> Result<Vec<Add>, Error> {
-    let wrap = |source: DeltaTableError| Error::Write {
-        table,
-        source: Box::new(source),
+/// Waits a little, longer each time and not the same for two processes.
+pub(crate) async fn pause(attempt: u32) {
+    let nanos = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |now| now.subsec_nanos());
+    let spread = u64::from(nanos ^ std::process::id().wrapping_mul(0x9e37_79b9)) % 20;
+    let millis = u64::from(attempt.min(20)) * 2 + spread;
+    tokio::time::sleep(Duration::from_millis(millis)).await;
+}
+
+/// Commits files, and that others do not count any more, on top of the version of a table that was loaded; `false` if another process was
+/// first, and then the files are gone again.
+pub(crate) async fn committed(
+    place: &Place,
+    table: Table,
+    delta: &mut DeltaTable,
+    removes: Vec<Remove>,
+    adds: &[Add],
+    operation: DeltaOperation,
+) -> Result<bool, Error> {
+    let wrap = |source: DeltaTableError| write_error(table, source);
+    // The version is of no use to vigie: what counts is that two commits with one application conflict.
+    let next = delta.version().map_or(0, |version| version + 1);
+    let properties = CommitProperties::default()
+        .with_application_transaction(Transaction::new(APPLICATION, 0))
+        // Old entries of the log can go once a checkpoint stands for them, so nobody looks for them between two.
+        .with_cleanup_expired_logs(Some((next + 1) % CHECKPOINT == 0));
+    let removes = removes.into_iter().map(Action::Remove);
+    let commit = CommitBuilder::from(properties)
+        .with_actions(removes.chain(adds.iter().cloned().map(Action::Add)).collect())
+        .build(Some(delta.snapshot().map_err(wrap)?), delta.log_store(), operation)
+        .await;
+    let (error, fate) = match commit {
+        Ok(commit) if !is_cut_off(delta, commit.version()).await => {
+            delta.state = Some(commit.snapshot());
+            sync_log(place.folder(table).as_deref(), commit.version()).await?;
+            return Ok(true);
+        }
+        // If it counts all the same and its files were put together with others already, appending again finds it there.
+        Ok(commit) => {
+            let fate = fate(place, table, None, adds).await;
+            (DeltaTableError::InvalidVersion(commit.version()), fate)
+        }
+        Err(error) if is_a_race(&error) => (error, Fate::Nothing),
+        Err(error) => (error, fate(place, table, Some(next), adds).await),
     };
+    match fate {
+        // What failed came afterwards: a checkpoint, say.
+        Fate::Counts(newer) => {
+            *delta = *newer;
+            sync_log(place.folder(table).as_deref(), delta.version().unwrap_or(next)).await?;
+            return Ok(true);
+        }
+        Fate::Nothing => discard(delta, adds).await,
+        // They stay until a vacuum.
+        Fate::Unknown => {}
+    }
+    if is_conflict(&error) { Ok(false) } else { Err(wrap(error)) }
+}
+
+/// What became of a commit that failed.
+enum Fate {
+    /// It is in the log; the table as it is now.
+    Counts(Box<DeltaTable>),
+    /// It is not and will not be.
+    Nothing,
+    /// It is not known, or may still come.
+    Unknown,
+}
+
+/// Looks for files among those that count, and then in the entries of the log from one on.
+async fn fate(place: &Place, table: Table, from: Option<u64>, adds: &[Add]) -> Fate {
+    let Ok(Some(now)) = place.load(table).await else {
+        return Fate::Unknown;
+    };
+    if holds(table, &now, adds).unwrap_or(false) {
+        return Fate::Counts(Box::new(now));
+    }
+    let Some(from) = from else { return Fate::Nothing };
+    // A request to a store may arrive after whoever sent it gave up.
+    if place.folder(table).is_none() {
+        return Fate::Unknown;
+    }
+    // It may have been there and been put together with others already.
+    let log = now.log_store();
+    for version in from..=now.version().unwrap_or_default() {
+        let Ok(Some(entry)) = log.read_commit_entry(version).await else {
+            return Fate::Unknown;
+        };
+        let entry = String::from_utf8_lossy(&entry);
+        let names = |add: &Add| add.path.rsplit('/').next().is_some_and(|name| entry.contains(name));
+        if adds.iter().any(names) {
+            return Fate::Counts(Box::new(now));
+        }
+    }
+    Fate::Nothing
+}
+
+/// Whether a commit is the first of what is left of the log. Then a checkpoint of a later version may have been there before it, which
+/// its number was free for, and nobody would ever read it.
+async fn is_cut_off(delta: &DeltaTable, version: u64) -> bool {
+    let Some(before) = version.checked_sub(1) else { return false };
+    let entry = deltalake_core::Path::from(format!("_delta_log/{before:020}.json"));
+    matches!(delta.object_store().head(&entry).await, Err(object_store::Error::NotFound { .. }))
+}
+
+/// Writes a batch into files of a table that no commit names yet, and makes them durable.
+async fn written(
+    delta: &DeltaTable,
+    table: Table,
+    folder: Option<&Path>,
+    writer: RecordBatchWriter,
+    batches: &[RecordBatch],
+) -> Result<Vec<Add>, Error> {
+    let wrap = |source: DeltaTableError| write_error(table, source);
     let mut writer = writer.with_writer_properties(properties(table));
     for batch in batches {
         writer.write(batch.clone()).await.map_err(wrap)?;
     }
     let adds = writer.flush().await.map_err(wrap)?;
+    durable(delta, folder, adds).await
+}
+
+/// Makes files of a table durable that no commit names yet.
+pub(crate) async fn durable(delta: &DeltaTable, folder: Option<&Path>, adds: Vec<Add>) -> Result<Vec<Add>, Error> {
     let Some(folder) = folder else { return Ok(adds) };
     let mut durable: Vec<PathBuf> = adds.iter().map(|add| folder.join(&add.path)).collect();
     durable.extend(adds.iter().filter_map(|add| Some(folder.join(&add.path).parent()?.to_owned())));
     durable.push(folder.to_owned());
     durable.sort_unstable();
     durable.dedup();
-    sync(durable).await?;
+    if let Err(error) = sync(durable).await {
+        discard(delta, &adds).await;
+        return Err(error);
+    }
     Ok(adds)
 }
 
@@ -502,6 +635,17 @@ async fn sync_log(folder: Option<&Path>, version: u64) -> Result<(), Error> {
     let Some(folder) = folder else { return Ok(()) };
     let log = folder.join("_delta_log");
     sync(vec![log.join(format!("{version:020}.json")), log]).await
+}
+
+fn paths(adds: Vec<Add>) -> Vec<String> {
+    adds.into_iter().map(|add| add.path).collect()
+}
+
+fn write_error(table: Table, source: DeltaTableError) -> Error {
+    Error::Write {
+        table,
+        source: Box::new(source),
+    }
 }
 
 /// Whether a table names one of these files.
@@ -550,7 +694,7 @@ fn built(table: Table, batch: Batch) -> Result<Option<RecordBatch>, Error> {
 }
 
 /// The batch in the table's columns: those that a later version added are NULL.
-fn conformed(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, deltalake_core::arrow::error::ArrowError> {
+pub(crate) fn conformed(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, deltalake_core::arrow::error::ArrowError> {
     let columns: Vec<ArrayRef> = schema
         .fields()
         .iter()
@@ -592,7 +736,14 @@ fn with_level(table: Table, level: i32) -> WriterPropertiesBuilder {
     properties
 }
 
+/// Whether to look at the table again and try once more.
 pub(crate) fn is_conflict(error: &DeltaTableError) -> bool {
+    // The entries that the version that was seen is held against are gone: another process removed old ones.
+    is_a_race(error) || matches!(error, DeltaTableError::InvalidVersion(_))
+}
+
+/// Whether another writer was first, so that nothing was committed.
+fn is_a_race(error: &DeltaTableError) -> bool {
     matches!(
         error,
         DeltaTableError::VersionAlreadyExists(_)
@@ -605,7 +756,7 @@ pub(crate) fn is_conflict(error: &DeltaTableError) -> bool {
 }
 
 /// Takes away files of a commit that did not happen. If it fails they stay until the next vacuum: no reader sees them.
-async fn discard(delta: &DeltaTable, adds: &[Add]) {
+pub(crate) async fn discard(delta: &DeltaTable, adds: &[Add]) {
     let store = delta.object_store();
     for add in adds {
         drop(store.delete(&deltalake_core::Path::from(add.path.as_str())).await);

@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use serde_json::json;
+use vigie_lake::{Lake, Removed};
 
 use crate::args::{LakeArgs, LakeVerb, TableOrJson};
 use crate::failure::{Done, Failure, written};
@@ -41,17 +42,21 @@ pub(crate) fn run(args: &LakeArgs) -> Done {
         LakeVerb::Vacuum { older } => {
             let removed = runtime.block_on(lake.vacuum(*older)).map_err(Failure::output)?;
             (
-                format!("{removed} files removed\n"),
-                json!({"schema": "vigie.lake-vacuum/1", "removed": removed}),
+                format!("{}\n", told(&removed)),
+                json!({
+                    "schema": "vigie.lake-vacuum/1",
+                    "removed": removed.files,
+                    "uncommitted_removed": removed.unnamed,
+                    "uncommitted_left": removed.left,
+                }),
             )
         }
         LakeVerb::Redact { now } => {
             let models = runtime.block_on(lake.redact()).map_err(Failure::output)?;
             let (removed, rest) = purge(&runtime, &lake, *now, "vigie lake redact --now")?;
-            (
-                format!("the texts of {models} models taken out; {rest}\n"),
-                json!({"schema": "vigie.lake-redact/1", "models": models, "files_removed": removed}),
-            )
+            let mut value = json!({"schema": "vigie.lake-redact/1", "models": models});
+            add_removed(&mut value, removed);
+            (format!("the texts of {models} models taken out; {rest}\n"), value)
         }
         LakeVerb::Forget { addresses, before, now } => {
             if addresses.is_empty() && before.is_none() {
@@ -68,10 +73,18 @@ pub(crate) fn run(args: &LakeArgs) -> Done {
             let observations: u64 = done.iter().map(|one| one.observations).sum();
             let states: u64 = done.iter().map(|one| one.states).sum();
             let (removed, rest) = purge(&runtime, &lake, *now, "vigie lake forget --now")?;
-            (
-                format!("{observations} observations and {states} states taken out; {rest}\n"),
-                json!({"schema": "vigie.lake-forget/1", "observations": observations, "states": states, "files_removed": removed}),
-            )
+            let states = states + removed.map_or(0, |removed| removed.states);
+            // Each looked at the whole lake; the last says how it is now.
+            let left = done.last().filter(|_| removed.is_none()).map_or(0, |one| one.left);
+            let mut text = format!("{observations} observations and {states} states taken out; {rest}\n");
+            if left > 0 {
+                text.push_str(&format!(
+                    "{left} states that no observation points to are younger than an hour and stay: a writer may be at them; --now takes them too\n"
+                ));
+            }
+            let mut value = json!({"schema": "vigie.lake-forget/1", "observations": observations, "states": states, "states_left": left});
+            add_removed(&mut value, removed);
+            (text, value)
         }
     };
     let mut out = anstream::stdout().lock();
@@ -82,17 +95,36 @@ pub(crate) fn run(args: &LakeArgs) -> Done {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Removes what was taken out from the disk too, if that is asked for; gives how many files went, and what to say.
-fn purge(runtime: &tokio::runtime::Runtime, lake: &vigie_lake::Lake, now: bool, how: &str) -> Result<(Option<u64>, String), Failure> {
+/// Removes what was taken out from the disk too, if that is asked for; gives what went, and what to say.
+fn purge(runtime: &tokio::runtime::Runtime, lake: &Lake, now: bool, how: &str) -> Result<(Option<Removed>, String), Failure> {
     if !now {
         return Ok((
             None,
-            format!("still in files that no longer count: {how}, or vigie lake vacuum, removes them"),
+            format!("still in files that no longer count, and in the log: {how}, or vigie lake vacuum --older 0d, removes both"),
         ));
     }
     let removed = runtime.block_on(lake.purge()).map_err(Failure::output)?;
-    Ok((
-        Some(removed),
-        format!("{removed} files removed; older versions can no longer be read"),
-    ))
+    Ok((Some(removed), format!("{}; older versions can no longer be read", told(&removed))))
+}
+
+/// What was removed, for people.
+fn told(removed: &Removed) -> String {
+    let mut text = format!("{} files removed", removed.files + removed.unnamed);
+    if removed.unnamed > 0 {
+        text.push_str(&format!(", {} of them never committed", removed.unnamed));
+    }
+    if removed.left > 0 {
+        text.push_str(&format!(
+            "; {} that no commit names are younger than an hour and stay, a writer may be at them: run vigie lake vacuum later",
+            removed.left
+        ));
+    }
+    text
+}
+
+/// What was removed, for programs; NULL if that was not asked for.
+fn add_removed(value: &mut serde_json::Value, removed: Option<Removed>) {
+    value["files_removed"] = json!(removed.map(|removed| removed.files));
+    value["uncommitted_removed"] = json!(removed.map(|removed| removed.unnamed));
+    value["uncommitted_left"] = json!(removed.map(|removed| removed.left));
 }
