@@ -60,6 +60,13 @@ impl Failure {
         self.code == exit::USAGE
     }
 
+    /// The same, with what else is to be known.
+    #[cfg(feature = "watch")]
+    pub(crate) fn and(mut self, more: impl fmt::Display) -> Self {
+        self.message = format!("{}; {more}", self.message);
+        self
+    }
+
     pub(crate) fn code(&self) -> ExitCode {
         ExitCode::from(self.code)
     }
@@ -67,7 +74,8 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        // What is wrong may be told in the words of a stranger: a record, a reply, a question's own text.
+        f.write_str(&vigie_export::text::lines(&self.message))
     }
 }
 
@@ -76,11 +84,44 @@ pub(crate) type Done = Result<ExitCode, Failure>;
 
 /// Writing to a closed pipe ends a program quietly; any other fault of the output is said.
 pub(crate) fn written(result: std::io::Result<()>) -> Result<(), Failure> {
+    heard(result).map(|_| ())
+}
+
+/// The same; says whether somebody still reads. What goes on by itself ends where nobody does.
+pub(crate) fn heard(result: std::io::Result<()>) -> Result<bool, Failure> {
     match result {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
         Err(error) => Err(Failure::output(format!("cannot write the output: {error}"))),
-        Ok(()) => Ok(()),
+        Ok(()) => Ok(true),
     }
+}
+
+/// Writes a value as a document of JSON that is safe on a terminal.
+pub(crate) fn print_json<T: serde::Serialize + ?Sized>(out: &mut impl std::io::Write, value: &T) -> Result<(), Failure> {
+    let mut text = Vec::new();
+    vigie_export::text::json_pretty(&mut text, value).map_err(Failure::output)?;
+    text.push(b'\n');
+    written(out.write_all(&text).and_then(|()| out.flush()))
+}
+
+/// Tries whether a file can be made beside or in place of this one, or in a folder, before anything depends on it.
+#[cfg(feature = "watch")]
+pub(crate) fn try_writing(path: &std::path::Path, is_folder: bool) -> std::io::Result<()> {
+    let trial = if is_folder {
+        std::fs::create_dir_all(path)?;
+        path.join(format!(".vigie-{}.trial", std::process::id()))
+    } else {
+        if path.is_dir() {
+            return Err(std::io::ErrorKind::IsADirectory.into());
+        }
+        let mut beside = path.as_os_str().to_owned();
+        beside.push(format!(".{}.trial", std::process::id()));
+        beside.into()
+    };
+    // A byte, for a disk that is full still makes empty files.
+    let tried = std::fs::write(&trial, b"\n");
+    let removed = std::fs::remove_file(&trial);
+    tried.and(removed)
 }
 
 /// Writes a file whole or not at all: beside it first, then in its place.
@@ -107,11 +148,22 @@ pub(crate) fn write_through(path: &std::path::Path, write: impl FnOnce(&mut std:
     })
 }
 
-fn cannot_write(path: &std::path::Path, error: &std::io::Error) -> Failure {
+pub(crate) fn cannot_write(path: &std::path::Path, error: &std::io::Error) -> Failure {
     Failure::output(format!("cannot write {}: {error}", path.display()))
 }
 
 /// Reads a text file, or says which and why not.
 pub(crate) fn read(path: &std::path::Path) -> Result<String, Failure> {
     std::fs::read_to_string(path).map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_shows_what_would_act() {
+        let said = Failure::usage("cannot cast '\u{1b}]0;pwned\u{7}\u{202e}\u{200b}'\nline 2").to_string();
+        assert_eq!(said, "cannot cast '\\u{1b}]0;pwned\\u{7}\\u{202e}\\u{200b}'\nline 2");
+    }
 }

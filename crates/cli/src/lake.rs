@@ -68,10 +68,32 @@ fn open_with(args: &LakeDir, threads: usize) -> Result<(tokio::runtime::Runtime,
             dir.display()
         )));
     }
-    let lake = runtime
-        .block_on(Lake::open(&dir))
-        .map_err(|error| Failure::usage(format!("cannot open the lake at {}: {error}", dir.display())))?;
+    let lake = runtime.block_on(Lake::open(&dir)).map_err(|error| {
+        use vigie_lake::Error::{NoStore, NotALake, Unnameable};
+        let said = format!("cannot open the lake at {}: {error}", dir.display());
+        match error {
+            // Another name is wanted, or another build: nothing is wrong with a lake.
+            NotALake(_) | NoStore(_) | Unnameable(..) => Failure::usage(said),
+            _ => Failure::output(said),
+        }
+    })?;
     Ok((runtime, lake))
+}
+
+/// Tries whether something can be written into a lake's folders, before anything depends on it. A store says so only when it is written to.
+#[cfg(feature = "watch")]
+pub(crate) fn try_writing(dir: &Path) -> Result<(), Failure> {
+    if vigie_lake::is_in_a_store(dir) {
+        return Ok(());
+    }
+    let tables = std::fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
+    let logs = tables.map(|table| table.join("_delta_log")).filter(|log| log.is_dir());
+    let folders = logs.flat_map(|log| [log.parent().map(Path::to_owned), Some(log)]).flatten();
+    for folder in std::iter::once(dir.to_owned()).chain(folders) {
+        crate::failure::try_writing(&folder, true)
+            .map_err(|error| Failure::output(format!("cannot write into the lake at {}: {error}", folder.display())))?;
+    }
+    Ok(())
 }
 
 /// Opens a lake for reading, or the folder that becomes one.
@@ -97,7 +119,7 @@ impl Writer {
         let runtime = runtime(1)?;
         let lake = runtime.block_on(Lake::open_or_create(dir)).map_err(|error| {
             Failure::output(format!(
-                "cannot open the lake at {}: {error}; use another folder (--lake DIR) or none (--no-lake)",
+                "cannot open the lake at {}: {error}; use another folder (--lake DIR); only a scan can do without one (--no-lake)",
                 dir.display()
             ))
         })?;

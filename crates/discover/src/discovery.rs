@@ -21,6 +21,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
 /// A page this deep that fails again and again tells the service's own limit; one before it, that something is wrong.
 const DEEP: u32 = 10;
+/// So many records past twice the total are no drift of it: a service that goes on for ever.
+const SPARE: u64 = 2 * PAGE;
 /// An interrupt is noticed this soon.
 const NOTICED: Duration = Duration::from_millis(50);
 /// After an interrupt, a reply that is on its way is waited for this long: it has been paid for.
@@ -275,7 +277,7 @@ impl Discovery {
     /// Puts parts in a part's place, one for each value.
     fn split(&mut self, at: (usize, usize), field: Field, said: CountSaid) {
         let whole = self.part(at).clone();
-        let sum: u64 = said.values.iter().map(|(_, count)| count).sum();
+        let sum = said.values.iter().fold(0_u64, |sum, (_, count)| sum.saturating_add(*count));
         let mut by = whole.by.clone();
         by.push(field);
         let parts: Vec<Part> = said
@@ -290,7 +292,7 @@ impl Discovery {
         part.token = None;
         let rest = said.total.saturating_sub(sum);
         if rest > 0 {
-            part.missed += rest;
+            part.missed = part.missed.saturating_add(rest);
             part.say(&format!("{rest} of {} have no {} that can be asked for", said.total, field.word()));
         }
         self.state.queries[at.0].parts.extend(parts);
@@ -323,6 +325,7 @@ impl Discovery {
             Err(Failed::Query(_)) if self.old.remove(&at) => {
                 let part = self.part(at);
                 (part.pages, part.got, part.token) = (0, 0, None);
+                part.tokens.clear();
                 part.say("the service had forgotten where the earlier run stood; it was read anew");
                 Ok(None)
             }
@@ -353,14 +356,28 @@ impl Discovery {
         part.first.get_or_insert(said.total);
         part.total = Some(said.total);
         part.pages += 1;
-        part.got += said.records;
+        part.got = part.got.saturating_add(said.records);
         let ended = match &said.next {
-            Next::Token(token) if said.records > 0 && part.token.as_ref() != Some(token) => {
-                part.token = Some(token.clone());
-                false
+            Next::Token(_) if part.got > said.total.saturating_mul(2).saturating_add(SPARE) => {
+                let word = format!(
+                    "{} records came where the total says {}: no more were asked for",
+                    part.got, said.total
+                );
+                part.say(&word);
+                true
             }
-            // No token, or one that would lead round in a circle.
-            Next::Nothing | Next::Token(_) if said.records >= PAGE && part.got < said.total => {
+            Next::Token(token) if said.records > 0 => {
+                let new = part.goes_on_with(token);
+                if !new {
+                    // Neither its pages nor those of its parts would have an end.
+                    part.say(&format!(
+                        "after page {} the service leads round in a circle: no more were asked for",
+                        part.pages
+                    ));
+                }
+                !new
+            }
+            Next::Nothing if said.records >= PAGE && part.got < said.total => {
                 // The total says that there is more, and it gives no page of it: plans have limits of their own.
                 part.capped = true;
                 false
@@ -389,7 +406,7 @@ impl Discovery {
         }
         let missing = total.saturating_sub(part.got);
         if missing > 0 {
-            part.missed += missing;
+            part.missed = part.missed.saturating_add(missing);
             let why = if part.capped {
                 "the service gives no further page, and there is nothing left to split by".to_owned()
             } else if part.pages >= pages && u64::from(pages) * PAGE < total {
@@ -407,7 +424,7 @@ impl Discovery {
         if at.1 == 0 {
             self.state.queries[at.0].refused = Some(word);
         } else {
-            part.missed += part.expected.unwrap_or(0);
+            part.missed = part.missed.saturating_add(part.expected.unwrap_or(0));
             part.say(&format!("the service does not take it: {word}"));
         }
     }
@@ -420,18 +437,19 @@ impl Discovery {
         read: impl Fn(&dyn Speak, &[u8]) -> Result<T, Fault>,
     ) -> Result<(T, Vec<u8>), Failed> {
         let mut tries = 0;
+        let mut last = None;
         loop {
             let Some(one) = ask(self.speak.as_ref()) else {
                 return Err(Failed::Spent("there is nothing to ask".to_owned()));
             };
-            if self.spent + cost > self.options.budget {
-                return Err(Failed::Stop(Stop::Budget));
+            if self.spent.saturating_add(cost) > self.options.budget {
+                return Err(Failed::Stop(Stop::Budget(last)));
             }
             let begin = self.next;
             self.wait(begin).await?;
             self.next = Some(Instant::now() + self.options.interval);
-            self.spent += cost;
-            self.state.spent += cost;
+            self.spent = self.spent.saturating_add(cost);
+            self.state.spent = self.state.spent.saturating_add(cost);
             let (fault, waiting) = match self.reply(one).await? {
                 Ok(answer) => {
                     let fault = if answer.status == 200 {
@@ -463,13 +481,12 @@ impl Discovery {
             if tries == RETRIES {
                 return Err(Failed::Spent(format!("{word} ({} times)", tries + 1)));
             }
-            let pause = self.options.interval.saturating_mul(2_u32.pow(tries)).min(LONGEST_PAUSE);
-            let pause = waiting.map_or(pause, |waiting| waiting.max(self.options.interval));
-            if pause > LONGEST_WAIT {
-                return Err(Failed::Stop(Stop::Wait(pause)));
+            if let Some(waiting) = waiting.filter(|waiting| *waiting > LONGEST_WAIT) {
+                return Err(Failed::Stop(Stop::Wait(waiting)));
             }
-            self.next = Some(Instant::now() + pause);
+            self.next = Some(Instant::now() + pause(self.options.interval, tries, waiting));
             tries += 1;
+            last = Some(word);
         }
     }
 
@@ -506,8 +523,31 @@ impl Discovery {
     }
 }
 
+/// The pause before a request is sent again: what the service says, else twice as long each time, and never less than between any two.
+fn pause(interval: Duration, tries: u32, waiting: Option<Duration>) -> Duration {
+    waiting
+        .unwrap_or_else(|| interval.saturating_mul(2_u32.pow(tries)).min(LONGEST_PAUSE))
+        .max(interval)
+}
+
 async fn stopped(stop: &AtomicBool) {
     while !stop.load(Ordering::Relaxed) {
         sleep(NOTICED).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_pause_is_shorter_than_the_interval() {
+        let seconds = Duration::from_secs;
+        assert_eq!(pause(seconds(1), 0, None), seconds(1));
+        assert_eq!(pause(seconds(1), 3, None), seconds(8));
+        assert_eq!(pause(seconds(20), 3, None), LONGEST_PAUSE);
+        assert_eq!(pause(seconds(200), 3, None), seconds(200), "a rate below one a minute is kept");
+        assert_eq!(pause(seconds(1), 0, Some(seconds(7))), seconds(7));
+        assert_eq!(pause(seconds(10), 0, Some(seconds(7))), seconds(10));
     }
 }

@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
+use vigie_export::text::is_unsafe;
+
 /// Why a discovery ends before its end. What was done stays done; a later run goes on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Stop {
     /// The next request would cost more than is left.
-    #[error("the budget is used up")]
-    Budget,
+    ///
+    /// With what the last reply to it said, if it was asked for before and nothing came of it.
+    #[error("the budget is used up{}", after(.0.as_deref()))]
+    Budget(Option<String>),
     /// The caller said so.
     #[error("interrupted")]
     Interrupted,
@@ -41,15 +45,40 @@ pub(crate) enum Fault {
     Again(String),
 }
 
-/// What a service says of an error, short, on one line and without control characters.
+fn after(word: Option<&str>) -> String {
+    word.map_or_else(String::new, |word| {
+        format!(", the last of it for a request that gave nothing ({word})")
+    })
+}
+
+/// What a service says of an error, short, on one line and without characters that act on a terminal or are not seen.
 pub(crate) fn said(text: &str) -> String {
     let line: String = text
         .split_whitespace()
         .collect::<Vec<_>>()
         .join(" ")
         .chars()
-        .filter(|c| !c.is_control())
+        .filter(|c| !is_unsafe(*c))
         .take(200)
         .collect();
     if line.is_empty() { "it does not say why".to_owned() } else { line }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_says_nothing_that_acts() {
+        assert_eq!(said("a\u{202e}b\u{200b}c \u{1b}]0;d\u{7}\n\u{9b}2J e"), "abc ]0;d 2J e");
+        assert_eq!(said("\u{200b}"), "it does not say why");
+        assert!(said(&"x".repeat(1_000)).len() <= 200);
+    }
+
+    #[test]
+    fn a_budget_that_faults_ate_says_so() {
+        assert_eq!(Stop::Budget(None).to_string(), "the budget is used up");
+        let told = Stop::Budget(Some("it answers 503: busy".to_owned())).to_string();
+        assert!(told.starts_with("the budget is used up, ") && told.contains("503"), "{told}");
+    }
 }

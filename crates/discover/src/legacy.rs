@@ -1,7 +1,7 @@
 //! Censys Search v2: `/v2/hosts/search` and `/v2/hosts/aggregate`, with an API id and its secret.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use http::Method;
 use serde::Deserialize;
 use serde_json::Value;
@@ -11,7 +11,7 @@ use crate::client::Ask;
 use crate::fault::{Fault, Stop, said};
 use crate::platform::Bucket;
 use crate::secret::Secret;
-use crate::service::{At, CountSaid, Field, Next, PageSaid, Records, Speak, names, read, usual, values, whole};
+use crate::service::{At, CountSaid, Few, Field, Next, PageSaid, Records, Speak, names, read, records, usual, values, whole};
 
 pub(crate) struct Legacy {
     pub(crate) id: Secret,
@@ -24,9 +24,9 @@ struct Enveloped<T> {
 }
 
 #[derive(Deserialize)]
-struct Found<'a> {
-    #[serde(borrow, default)]
-    hits: Records<'a>,
+struct Found {
+    #[serde(default)]
+    hits: Option<Records>,
     #[serde(default)]
     total: Value,
     #[serde(default)]
@@ -44,7 +44,7 @@ struct Aggregate {
     #[serde(default)]
     total: Value,
     #[serde(default)]
-    buckets: Option<Vec<Bucket>>,
+    buckets: Option<Few<Bucket>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -57,13 +57,16 @@ struct Problem {
 
 impl Legacy {
     fn get(&self, path: &str, pairs: &[(&str, &str)]) -> Ask {
-        let pair = format!("{}:{}", self.id.expose(), self.secret.expose());
         Ask {
             method: Method::GET,
             target: format!("{path}?{}", base::query(pairs)),
-            authorization: Some(format!("Basic {}", STANDARD.encode(pair))),
+            authorization: Some(format!("Basic {}", STANDARD.encode(self.pair()))),
             body: None,
         }
+    }
+
+    fn pair(&self) -> String {
+        format!("{}:{}", self.id.expose(), self.secret.expose())
     }
 
     fn field(field: Field) -> &'static str {
@@ -105,10 +108,10 @@ impl Speak for Legacy {
     }
 
     fn read_page(&self, body: &[u8]) -> Result<PageSaid, Fault> {
-        let found: Found<'_> = result(body)?;
+        let found: Found = result(body)?;
         Ok(PageSaid {
             total: total(&found.total)?,
-            records: found.hits.map_or(0, |hits| hits.len() as u64),
+            records: records(found.hits)?,
             next: found
                 .links
                 .next
@@ -119,7 +122,7 @@ impl Speak for Legacy {
 
     fn read_count(&self, body: &[u8], by: Option<Field>) -> Result<CountSaid, Fault> {
         let aggregate: Aggregate = result(body)?;
-        let buckets = aggregate.buckets.unwrap_or_default();
+        let buckets = aggregate.buckets.unwrap_or_default().0;
         Ok(CountSaid {
             total: total(&aggregate.total)?,
             values: by.map_or_else(Vec::new, |field| {
@@ -157,7 +160,9 @@ impl Speak for Legacy {
     }
 
     fn secrets(&self) -> Vec<Secret> {
-        vec![self.secret.clone(), self.id.clone()]
+        // The header in which both are sent shows them as well. Without its padding, which a service may leave off.
+        let sent = Secret::derived(STANDARD_NO_PAD.encode(self.pair()));
+        vec![sent, self.secret.clone(), self.id.clone()]
     }
 }
 
@@ -188,5 +193,9 @@ mod tests {
         assert!(matches!(legacy.refusal(401, wrong), Fault::Stop(Stop::Key(_))));
         let quota = br#"{"code":403,"status":"Forbidden","error":"quota exceeded"}"#;
         assert!(matches!(legacy.refusal(403, quota), Fault::Stop(Stop::Credits(_))));
+        let mut repeated = b"{\"authorization\":\"Basic MTExMTExMTEtMjIyMjphYmNkZWZnaA==\"}".to_vec();
+        legacy.secrets().iter().for_each(|secret| secret.mask(&mut repeated));
+        let repeated = String::from_utf8(repeated).expect("text");
+        assert!(!repeated.contains("MTEx") && repeated.contains("****"), "{repeated}");
     }
 }

@@ -8,7 +8,7 @@ use crate::base;
 use crate::client::Ask;
 use crate::fault::{Fault, Stop, said};
 use crate::secret::Secret;
-use crate::service::{At, CountSaid, Field, Next, PAGE, PageSaid, Records, Speak, names, read, usual, values, whole};
+use crate::service::{At, CountSaid, Few, Field, Next, PAGE, PageSaid, Records, Speak, names, read, records, usual, values, whole};
 
 pub(crate) struct Platform {
     pub(crate) token: Secret,
@@ -21,9 +21,9 @@ struct Enveloped<T> {
 }
 
 #[derive(Deserialize)]
-struct Found<'a> {
-    #[serde(borrow, default)]
-    hits: Records<'a>,
+struct Found {
+    #[serde(default)]
+    hits: Option<Records>,
     #[serde(default)]
     total_hits: Value,
     #[serde(default)]
@@ -35,7 +35,7 @@ struct Aggregate {
     #[serde(default)]
     total_count: Value,
     #[serde(default)]
-    buckets: Option<Vec<Bucket>>,
+    buckets: Option<Few<Bucket>>,
 }
 
 #[derive(Deserialize)]
@@ -124,10 +124,10 @@ impl Speak for Platform {
     }
 
     fn read_page(&self, body: &[u8]) -> Result<PageSaid, Fault> {
-        let found: Found<'_> = result(body)?;
+        let found: Found = result(body)?;
         Ok(PageSaid {
             total: total(&found.total_hits)?,
-            records: found.hits.map_or(0, |hits| hits.len() as u64),
+            records: records(found.hits)?,
             next: found
                 .next_page_token
                 .filter(|token| !token.is_empty())
@@ -137,7 +137,7 @@ impl Speak for Platform {
 
     fn read_count(&self, body: &[u8], by: Option<Field>) -> Result<CountSaid, Fault> {
         let aggregate: Aggregate = result(body)?;
-        let buckets = aggregate.buckets.unwrap_or_default();
+        let buckets = aggregate.buckets.unwrap_or_default().0;
         Ok(CountSaid {
             total: total(&aggregate.total_count)?,
             values: by.map_or_else(Vec::new, |field| {
@@ -222,6 +222,12 @@ mod tests {
             platform().read_count(count, Some(Field::Country)).expect("a count").values,
             [("DE".to_owned(), 7)]
         );
+        for (status, word) in [(204, ""), (206, "{\"result\":{}}")] {
+            assert!(
+                matches!(platform().refusal(status, word.as_bytes()), Fault::Again(word) if word.contains(&status.to_string())),
+                "{status} is no word on the query"
+            );
+        }
         let token = br#"{"error":{"code":401,"status":"Unauthorized","message":"Access credentials are invalid"}}"#;
         assert!(matches!(platform().refusal(401, token), Fault::Stop(Stop::Key(word)) if word.contains("invalid")));
         let credits = br#"{"title":"Forbidden","status":403,"detail":"Insufficient credits to perform this action."}"#;

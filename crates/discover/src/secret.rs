@@ -44,6 +44,11 @@ impl Secret {
         }
     }
 
+    /// What is made of keys, and shows them: covered like a key.
+    pub(crate) fn derived(text: String) -> Self {
+        Self(text)
+    }
+
     /// The key itself, to be sent and for nothing else.
     pub(crate) fn expose(&self) -> &str {
         &self.0

@@ -1,8 +1,11 @@
 //! What the services have in common.
 
+use std::fmt;
+use std::marker::PhantomData;
+
 use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::Value;
-use serde_json::value::RawValue;
 
 use crate::client::Ask;
 use crate::fault::{Fault, Stop, said};
@@ -224,8 +227,83 @@ pub(crate) fn whole(value: &Value) -> Option<u64> {
     })
 }
 
-/// A list of whatever, of which only the length counts.
-pub(crate) type Records<'a> = Option<Vec<&'a RawValue>>;
+/// A page with more records than this is none: what a service documents, with room to spare.
+const MOST_RECORDS: u64 = 10 * PAGE;
+/// Values that a count may tell of a field; the rest is left out, and so remains in the difference to the total.
+const MOST_VALUES: usize = 10_000;
+
+/// A list of whatever, of which only the length counts. It takes no memory, however long the list is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Records(u64);
+
+impl<'de> Deserialize<'de> for Records {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Counting;
+        impl<'de> Visitor<'de> for Counting {
+            type Value = Records;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Records, A::Error> {
+                let mut count = 0;
+                while list.next_element::<IgnoredAny>()?.is_some() {
+                    count += 1;
+                }
+                Ok(Records(count))
+            }
+        }
+        from.deserialize_seq(Counting)
+    }
+}
+
+/// How many records a page has, unless they are too many to be one.
+pub(crate) fn records(told: Option<Records>) -> Result<u64, Fault> {
+    match told.map_or(0, |told| told.0) {
+        // Asked again, it would only be paid for again.
+        count if count > MOST_RECORDS => Err(Fault::Stop(Stop::Unreachable(format!(
+            "a page holds {count} records, where the service documents {PAGE}; it is not read"
+        )))),
+        count => Ok(count),
+    }
+}
+
+/// The first of a list, as many as a count can have use for.
+#[derive(Debug)]
+pub(crate) struct Few<T>(pub(crate) Vec<T>);
+
+impl<T> Default for Few<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Few<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Taking<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Taking<T> {
+            type Value = Few<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Few<T>, A::Error> {
+                let mut few = Vec::new();
+                while few.len() < MOST_VALUES {
+                    match list.next_element()? {
+                        Some(one) => few.push(one),
+                        None => return Ok(Few(few)),
+                    }
+                }
+                while list.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(Few(few))
+            }
+        }
+        from.deserialize_seq(Taking(PhantomData))
+    }
+}
 
 /// Reads a reply, or says that it is not whole.
 pub(crate) fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Fault> {
@@ -276,11 +354,39 @@ pub(crate) fn usual(status: u16, word: &str) -> Fault {
         402 => Fault::Stop(Stop::Credits(word)),
         403 => Fault::Stop(Stop::Plan(word)),
         429 => Fault::Slow,
+        // Nothing, or a part of something, where the whole was asked for.
+        200..=299 => Fault::Again(format!("it answers {status}, and not 200 with a whole reply")),
         408 | 500..=599 => Fault::Again(format!("it answers {status}: {word}")),
         300..=399 => Fault::Stop(Stop::Unreachable(format!(
             "it answers {status}, a redirect, which is not followed; is the base URL right?"
         ))),
         404 | 405 => Fault::Stop(Stop::Unreachable(format!("it answers {status}; is the base URL right?"))),
         _ => Fault::Query(word),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_has_no_more_records_than_a_page_can_have() {
+        let list = |count: usize| format!("[{}1]", "1,".repeat(count - 1));
+        let count = |text: &str| records(read::<Option<Records>>(text.as_bytes()).expect("a list"));
+        assert_eq!(count("null"), Ok(0));
+        assert_eq!(count("[{\"a\":[1,2]},\"b\"]"), Ok(2));
+        assert_eq!(count(&list(1_000)), Ok(1_000));
+        let refused = count(&list(800_000)).expect_err("it is no page");
+        assert!(
+            matches!(&refused, Fault::Stop(Stop::Unreachable(why)) if why.contains("800000 records")),
+            "{refused:?}"
+        );
+        assert!(matches!(read::<Records>(b"[1,2"), Err(Fault::Again(why)) if why.contains("cut short")));
+    }
+
+    #[test]
+    fn a_count_tells_a_limited_number_of_values() {
+        let few: Few<u8> = read(format!("[{}1]", "1,".repeat(200_000)).as_bytes()).expect("a list");
+        assert_eq!(few.0.len(), MOST_VALUES);
     }
 }

@@ -1,7 +1,5 @@
 //! Shodan's REST API: `/shodan/host/search`, `/shodan/host/count`, `/api-info`. The key is a part of the URL.
 
-use std::collections::BTreeMap;
-
 use http::Method;
 use serde::Deserialize;
 use serde_json::Value;
@@ -10,22 +8,30 @@ use crate::base;
 use crate::client::Ask;
 use crate::fault::{Fault, Stop, said};
 use crate::secret::Secret;
-use crate::service::{At, CountSaid, Field, Next, PageSaid, Records, Speak, outside_quotes, read, usual, values, whole};
+use crate::service::{At, CountSaid, Few, Field, Next, PageSaid, Records, Speak, outside_quotes, read, records, usual, values, whole};
 
 pub(crate) struct Shodan {
     pub(crate) key: Secret,
 }
 
 #[derive(Deserialize)]
-struct Reply<'a> {
-    #[serde(borrow, default)]
-    matches: Records<'a>,
+struct Reply {
+    #[serde(default)]
+    matches: Option<Records>,
     #[serde(default)]
     total: Option<Value>,
     #[serde(default)]
-    facets: BTreeMap<String, Vec<Facet>>,
+    facets: Facets,
     #[serde(default)]
     error: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+struct Facets {
+    #[serde(default)]
+    country: Few<Facet>,
+    #[serde(default)]
+    port: Few<Facet>,
 }
 
 #[derive(Deserialize)]
@@ -58,8 +64,8 @@ impl Shodan {
         }
     }
 
-    fn reply<'a>(&self, body: &'a [u8]) -> Result<(Reply<'a>, u64), Fault> {
-        let reply: Reply<'_> = read(body)?;
+    fn reply(&self, body: &[u8]) -> Result<(Reply, u64), Fault> {
+        let reply: Reply = read(body)?;
         if let Some(error) = &reply.error {
             // Such as "The search request timed out or your query was invalid.", with the status 200.
             return Err(if error.contains("timed out") {
@@ -103,7 +109,7 @@ impl Speak for Shodan {
         let matches = reply.matches.ok_or_else(|| Fault::Again("the reply has no matches".to_owned()))?;
         Ok(PageSaid {
             total,
-            records: matches.len() as u64,
+            records: records(Some(matches))?,
             next: Next::Number,
         })
     }
@@ -111,8 +117,11 @@ impl Speak for Shodan {
     fn read_count(&self, body: &[u8], by: Option<Field>) -> Result<CountSaid, Fault> {
         let (reply, total) = self.reply(body)?;
         let values = by.map_or_else(Vec::new, |field| {
-            let facets = reply.facets.get(field.word()).map_or(&[][..], Vec::as_slice);
-            values(field, facets.iter().map(|facet| (&facet.value, &facet.count)))
+            let facets = match field {
+                Field::Country => &reply.facets.country,
+                Field::Port => &reply.facets.port,
+            };
+            values(field, facets.0.iter().map(|facet| (&facet.value, &facet.count)))
         });
         Ok(CountSaid { total, values })
     }

@@ -67,6 +67,9 @@ pub struct Part {
     pub pages: u32,
     /// What the last page said of the next.
     pub token: Option<String>,
+    /// Hashes of what the pages before said: one that comes again leads round in a circle.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub tokens: BTreeSet<u64>,
     /// Whether the service gives no page after these, whatever its total.
     pub capped: bool,
     /// How it stands.
@@ -176,13 +179,13 @@ impl QueryState {
     /// Records that came, some perhaps twice where it was split.
     #[must_use]
     pub fn got(&self) -> u64 {
-        self.parts.iter().map(|part| part.got).sum()
+        self.parts.iter().fold(0, |sum, part| sum.saturating_add(part.got))
     }
 
     /// Records that cannot be reached.
     #[must_use]
     pub fn missed(&self) -> u64 {
-        self.parts.iter().map(|part| part.missed).sum()
+        self.parts.iter().fold(0, |sum, part| sum.saturating_add(part.missed))
     }
 
     /// What is to be said of its parts.
@@ -204,11 +207,21 @@ impl Part {
             got: 0,
             pages: 0,
             token: None,
+            tokens: BTreeSet::new(),
             capped: false,
             standing: Standing::Open,
             missed: 0,
             why: None,
         }
+    }
+
+    /// Goes on with what a page said of the next; `false`: it was gone on with before.
+    pub(crate) fn goes_on_with(&mut self, token: &str) -> bool {
+        let new = self.token.as_deref() != Some(token) && self.tokens.insert(hash(token));
+        if new {
+            self.token = Some(token.to_owned());
+        }
+        new
     }
 
     /// Adds something to be said.
@@ -218,5 +231,39 @@ impl Part {
             why.push_str("; ");
         }
         why.push_str(what);
+    }
+}
+
+/// FNV-1a of 64 bits: the same in every version, for it stands in files.
+fn hash(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_do_not_wrap() {
+        let mut state = State::new("x", ServiceKind::Shodan, vec![("q".to_owned(), None)]);
+        let mut part = Part::new("q".to_owned(), Vec::new(), None);
+        (part.got, part.missed) = (u64::MAX - 1, u64::MAX);
+        state.queries[0].parts = vec![part.clone(), part];
+        assert_eq!((state.queries[0].got(), state.queries[0].missed()), (u64::MAX, u64::MAX));
+    }
+
+    #[test]
+    fn a_token_is_gone_on_with_once() {
+        let mut part = Part::new("q".to_owned(), Vec::new(), None);
+        let went: Vec<bool> = ["A", "B", "A", "B", "C"].iter().map(|token| part.goes_on_with(token)).collect();
+        assert_eq!(went, [true, true, false, false, true]);
+        // A state of a version that did not note them yet.
+        part.tokens.clear();
+        assert!(!part.goes_on_with("C"));
+        let text = serde_json::to_string(&part).expect("it serialises");
+        assert!(!text.contains("tokens"), "{text}");
+        assert_eq!(serde_json::from_str::<Part>(&text).expect("it reads"), part);
     }
 }

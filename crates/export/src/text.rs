@@ -6,7 +6,7 @@
 use std::io;
 
 use serde::Serialize;
-use serde_json::ser::Formatter;
+use serde_json::ser::{Formatter, PrettyFormatter};
 use unicode_width::UnicodeWidthChar as _;
 
 /// Marks that may stand on one character before they are escaped; living scripts need no more.
@@ -44,6 +44,22 @@ pub fn clean(text: &str, cap: usize) -> String {
         width += wide;
         if width < cap {
             cut = out.len();
+        }
+    }
+    out
+}
+
+/// Text of several lines, safe for a terminal: what [`clean`] escapes is escaped, but line breaks are kept.
+///
+/// For one's own words with a stranger's among them. Where a line break can be the stranger's, [`clean`] is the choice.
+#[must_use]
+pub fn lines(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c != '\n' && is_unsafe(c) {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
         }
     }
     out
@@ -88,30 +104,192 @@ pub fn json<W: io::Write, T: Serialize + ?Sized>(writer: W, value: &T) -> io::Re
         .map_err(io::Error::from)
 }
 
+/// The same on several lines, for people to read.
+///
+/// # Errors
+///
+/// What the writer says.
+pub fn json_pretty<W: io::Write, T: Serialize + ?Sized>(writer: W, value: &T) -> io::Result<()> {
+    value
+        .serialize(&mut serde_json::Serializer::with_formatter(writer, EscapingPretty::default()))
+        .map_err(io::Error::from)
+}
+
 /// Compact JSON that escapes more than it must.
 struct Escaping;
 
 impl Formatter for Escaping {
     fn write_string_fragment<W: ?Sized + io::Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
-        // Nearly all of it is plain ASCII, which is told many bytes at a time: the loop does not end early on purpose.
-        let odd = fragment.bytes().fold(false, |odd, byte| odd | !(0x20..0x7f).contains(&byte));
-        if !odd {
-            return writer.write_all(fragment.as_bytes());
+        escaped_fragment(writer, fragment)
+    }
+}
+
+/// The same with line breaks and indents.
+#[derive(Default)]
+struct EscapingPretty(PrettyFormatter<'static>);
+
+impl Formatter for EscapingPretty {
+    fn write_string_fragment<W: ?Sized + io::Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
+        escaped_fragment(writer, fragment)
+    }
+
+    fn begin_array<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.begin_array(writer)
+    }
+
+    fn end_array<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.end_array(writer)
+    }
+
+    fn begin_array_value<W: ?Sized + io::Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
+        self.0.begin_array_value(writer, first)
+    }
+
+    fn end_array_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.end_array_value(writer)
+    }
+
+    fn begin_object<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.begin_object(writer)
+    }
+
+    fn end_object<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.end_object(writer)
+    }
+
+    fn begin_object_key<W: ?Sized + io::Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
+        self.0.begin_object_key(writer, first)
+    }
+
+    fn begin_object_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.begin_object_value(writer)
+    }
+
+    fn end_object_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.end_object_value(writer)
+    }
+}
+
+/// Whether there is nothing in it but printable ASCII, which nearly all text is. The loop does not end early on purpose: so it is told
+/// many bytes at a time.
+fn is_plain(bytes: &[u8]) -> bool {
+    !bytes.iter().fold(false, |odd, byte| odd | !(0x20..0x7f).contains(byte))
+}
+
+fn escaped_fragment<W: ?Sized + io::Write>(writer: &mut W, fragment: &str) -> io::Result<()> {
+    if is_plain(fragment.as_bytes()) {
+        return writer.write_all(fragment.as_bytes());
+    }
+    escape(writer, fragment, is_unsafe, utf16)
+}
+
+/// Writes a text with some of its characters written otherwise.
+fn escape<W: ?Sized + io::Write>(
+    writer: &mut W,
+    text: &str,
+    acts: fn(char) -> bool,
+    otherwise: fn(&mut W, char) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut from = 0;
+    for (at, c) in text.char_indices().filter(|(_, c)| acts(*c)) {
+        writer.write_all(&text.as_bytes()[from..at])?;
+        otherwise(writer, c)?;
+        from = at + c.len_utf8();
+    }
+    writer.write_all(&text.as_bytes()[from..])
+}
+
+/// As JSON escapes it.
+fn utf16<W: ?Sized + io::Write>(writer: &mut W, c: char) -> io::Result<()> {
+    for unit in c.encode_utf16(&mut [0; 2]) {
+        write!(writer, "\\u{unit:04x}")?;
+    }
+    Ok(())
+}
+
+/// As [`clean`] does.
+fn shown<W: ?Sized + io::Write>(writer: &mut W, c: char) -> io::Result<()> {
+    write!(writer, "{}", c.escape_default())
+}
+
+/// A writer that escapes what would act on a terminal, for text that somebody else formats. Line breaks are kept.
+#[derive(Debug)]
+pub struct Safe<W> {
+    out: W,
+    json: bool,
+    /// The beginning of a character whose end did not come yet.
+    begun: Vec<u8>,
+}
+
+impl<W: io::Write> Safe<W> {
+    /// For JSON, whole or by lines: the values stay the same.
+    pub fn json(out: W) -> Self {
+        Self::new(out, true)
+    }
+
+    /// For any other text: what acts is shown as [`clean`] shows it.
+    pub fn text(out: W) -> Self {
+        Self::new(out, false)
+    }
+
+    fn new(out: W, json: bool) -> Self {
+        Self {
+            out,
+            json,
+            begun: Vec::new(),
         }
-        let mut from = 0;
-        for (at, c) in fragment.char_indices().filter(|(_, c)| is_unsafe(*c)) {
-            writer.write_all(&fragment.as_bytes()[from..at])?;
-            for unit in c.encode_utf16(&mut [0; 2]) {
-                write!(writer, "\\u{unit:04x}")?;
+    }
+
+    fn pass(&mut self, text: &str) -> io::Result<()> {
+        let acts = |c: char| c != '\n' && is_unsafe(c);
+        let otherwise = if self.json { utf16::<W> } else { shown::<W> };
+        escape(&mut self.out, text, acts, otherwise)
+    }
+
+    /// Takes bytes; what is no UTF-8 becomes the replacement character.
+    fn take(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        loop {
+            match std::str::from_utf8(bytes) {
+                Ok(text) => return self.pass(text),
+                Err(error) => {
+                    let (good, rest) = bytes.split_at(error.valid_up_to());
+                    self.pass(&String::from_utf8_lossy(good))?;
+                    let Some(bad) = error.error_len() else {
+                        self.begun = rest.to_vec();
+                        return Ok(());
+                    };
+                    self.pass("\u{fffd}")?;
+                    bytes = &rest[bad..];
+                }
             }
-            from = at + c.len_utf8();
         }
-        writer.write_all(&fragment.as_bytes()[from..])
+    }
+}
+
+impl<W: io::Write> io::Write for Safe<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.begun.is_empty() && is_plain(bytes) {
+            return self.out.write(bytes);
+        }
+        if self.begun.is_empty() {
+            self.take(bytes)?;
+        } else {
+            let mut all = std::mem::take(&mut self.begun);
+            all.extend_from_slice(bytes);
+            self.take(&all)?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -166,6 +344,33 @@ mod tests {
             let line = String::from_utf8(out).expect("JSON is UTF-8");
             prop_assert!(!line.chars().any(is_unsafe), "{line:?}");
             prop_assert_eq!(serde_json::from_str::<String>(&line).expect("reads back"), text);
+        }
+
+        #[test]
+        fn pretty_json_is_the_same_value_and_looks_as_usual(text in any::<String>(), number in any::<u32>()) {
+            let value = serde_json::json!({"a": [text, {}, []], "b": {"c": number, "d": null}});
+            let mut out = Vec::new();
+            json_pretty(&mut out, &value).expect("a vector takes every byte");
+            let pretty = String::from_utf8(out).expect("JSON is UTF-8");
+            prop_assert!(!pretty.chars().any(|c| c != '\n' && is_unsafe(c)), "{pretty:?}");
+            prop_assert_eq!(serde_json::from_str::<serde_json::Value>(&pretty).expect("reads back"), value.clone());
+            let usual = serde_json::to_string_pretty(&value).expect("it serialises");
+            prop_assert_eq!(usual.lines().count(), pretty.lines().count());
+        }
+
+        #[test]
+        fn what_another_formats_is_safe_however_it_comes(text in any::<String>(), cut in 1usize..7) {
+            let mut json = Vec::new();
+            let mut shown = Vec::new();
+            let line = serde_json::to_string(&text).expect("it serialises");
+            let mut writer = Safe::json(&mut json);
+            line.as_bytes().chunks(cut).for_each(|some| writer.write_all(some).expect("a vector takes every byte"));
+            let mut writer = Safe::text(&mut shown);
+            text.as_bytes().chunks(cut).for_each(|some| writer.write_all(some).expect("a vector takes every byte"));
+            let json = String::from_utf8(json).expect("JSON is UTF-8");
+            prop_assert!(!json.chars().any(is_unsafe), "{json:?}");
+            prop_assert_eq!(serde_json::from_str::<String>(&json).expect("reads back"), text.clone());
+            prop_assert_eq!(String::from_utf8(shown).expect("text"), lines(&text));
         }
     }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate};
 use deltalake_core::arrow::array::{
-    Array as _, ArrayRef, AsArray as _, BooleanArray, BooleanBuilder, Date32Builder, Float64Builder, Int32Builder, Int64Builder,
-    RecordBatch, StringBuilder, TimestampMicrosecondBuilder,
+    Array as _, ArrayRef, AsArray as _, BooleanBuilder, Date32Builder, Float64Builder, Int32Builder, Int64Builder, RecordBatch,
+    StringBuilder, TimestampMicrosecondBuilder,
 };
 use deltalake_core::arrow::datatypes::{Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
 use deltalake_core::arrow::error::ArrowError;
@@ -57,7 +57,7 @@ pub(crate) fn picked(rows: &RecordBatch, column: &str, wanted: impl Fn(Option<i6
         .column_by_name(column)
         .and_then(|ids| ids.as_primitive_opt::<Int64Type>())
         .ok_or_else(|| ArrowError::SchemaError(format!("{column} is of another type")))?;
-    let keep: BooleanArray = ids.iter().map(|id| Some(wanted(id))).collect();
+    let keep: deltalake_core::arrow::array::BooleanArray = ids.iter().map(|id| Some(wanted(id))).collect();
     deltalake_core::arrow::compute::filter_record_batch(rows, &keep)
 }
 

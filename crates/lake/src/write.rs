@@ -518,7 +518,7 @@ pub(crate) async fn committed(
     let properties = CommitProperties::default()
         .with_application_transaction(Transaction::new(APPLICATION, 0))
         // Old entries of the log can go once a checkpoint stands for them, so nobody looks for them between two.
-        .with_cleanup_expired_logs(Some((next + 1) % CHECKPOINT == 0));
+        .with_cleanup_expired_logs(Some((next + 1).is_multiple_of(CHECKPOINT)));
     let removes = removes.into_iter().map(Action::Remove);
     let commit = CommitBuilder::from(properties)
         .with_actions(removes.chain(adds.iter().cloned().map(Action::Add)).collect())

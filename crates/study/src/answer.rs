@@ -1,10 +1,13 @@
 //! What a question gives, and the forms in which it is written.
 
+use std::collections::HashSet;
 use std::io::Write;
+use std::sync::Arc;
 
-use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::array::{Array, RecordBatch};
+use datafusion::arrow::buffer::NullBuffer;
 use datafusion::arrow::csv;
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::arrow::json;
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::execution::SendableRecordBatchStream;
@@ -29,6 +32,8 @@ pub enum Form {
 /// Rows as they come.
 pub struct Answer {
     stream: SendableRecordBatchStream,
+    /// The columns, each with a name of its own; `None`: they have that already.
+    renamed: Option<SchemaRef>,
 }
 
 impl std::fmt::Debug for Answer {
@@ -39,13 +44,14 @@ impl std::fmt::Debug for Answer {
 
 impl Answer {
     pub(crate) fn new(stream: SendableRecordBatchStream) -> Self {
-        Self { stream }
+        let renamed = named_apart(&stream.schema());
+        Self { stream, renamed }
     }
 
-    /// The columns.
+    /// The columns. Of several with the same name, as a join gives them, the second is called `name:1`, the third `name:2`.
     #[must_use]
     pub fn schema(&self) -> SchemaRef {
-        self.stream.schema()
+        self.renamed.clone().unwrap_or_else(|| self.stream.schema())
     }
 
     /// The next rows; `None` after the last.
@@ -54,7 +60,11 @@ impl Answer {
     ///
     /// If the question fails on the way.
     pub async fn next(&mut self) -> Option<Result<RecordBatch, Error>> {
-        Some(self.stream.next().await?.map_err(Error::from))
+        let batch = self.stream.next().await?.map_err(Error::from);
+        let Some(schema) = &self.renamed else { return Some(batch) };
+        Some(batch.and_then(|batch| {
+            RecordBatch::try_new(Arc::clone(schema), batch.columns().to_vec()).map_err(|error| Error::Query(error.to_string()))
+        }))
     }
 
     /// All rows.
@@ -75,7 +85,16 @@ impl Answer {
     /// # Errors
     ///
     /// If the question fails on the way, or the writer does.
-    pub async fn write(mut self, form: Form, out: impl Write + Send) -> Result<u64, Error> {
+    pub async fn write(self, form: Form, out: impl Write + Send) -> Result<u64, Error> {
+        let mut out = Noting { out, failed: None };
+        let written = self.write_into(form, &mut out).await;
+        match (written, out.failed) {
+            (Err(Error::Write(error)), Some(kind)) => Err(Error::Write(std::io::Error::new(kind, error.to_string()))),
+            (written, _) => written,
+        }
+    }
+
+    async fn write_into(mut self, form: Form, out: &mut Noting<impl Write + Send>) -> Result<u64, Error> {
         let schema = self.schema();
         let mut rows = 0;
         let failed = |error: &dyn std::fmt::Display| Error::Write(std::io::Error::other(error.to_string()));
@@ -83,31 +102,29 @@ impl Answer {
             Form::Json => {
                 let mut writer = json::WriterBuilder::new()
                     .with_explicit_nulls(true)
-                    .build::<_, json::writer::LineDelimited>(out);
+                    .build::<_, json::writer::LineDelimited>(&mut *out);
                 while let Some(batch) = self.next().await {
                     let batch = batch?;
                     rows += batch.num_rows() as u64;
-                    writer.write(&batch).map_err(|error| broken(error, &failed))?;
+                    writer.write(&batch).map_err(|error| failed(&error))?;
                 }
-                writer.finish().map_err(|error| broken(error, &failed))?;
+                writer.finish().map_err(|error| failed(&error))?;
             }
             Form::Csv => {
-                let mut writer = csv::WriterBuilder::new().with_header(true).build(out);
+                let mut writer = csv::WriterBuilder::new().with_header(true).build(&mut *out);
                 // The head stands there even if no row follows.
-                writer
-                    .write(&RecordBatch::new_empty(schema))
-                    .map_err(|error| broken(error, &failed))?;
+                writer.write(&RecordBatch::new_empty(schema)).map_err(|error| failed(&error))?;
                 while let Some(batch) = self.next().await {
                     let batch = batch?;
                     rows += batch.num_rows() as u64;
-                    writer.write(&batch).map_err(|error| broken(error, &failed))?;
+                    writer.write(&batch).map_err(|error| failed(&error))?;
                 }
             }
             Form::Parquet => {
                 let properties = WriterProperties::builder()
                     .set_compression(Compression::ZSTD(ZstdLevel::default()))
                     .build();
-                let mut writer = ArrowWriter::try_new(out, schema, Some(properties)).map_err(|error| failed(&error))?;
+                let mut writer = ArrowWriter::try_new(&mut *out, schema, Some(properties)).map_err(|error| failed(&error))?;
                 while let Some(batch) = self.next().await {
                     let batch = batch?;
                     rows += batch.num_rows() as u64;
@@ -116,16 +133,68 @@ impl Answer {
                 writer.close().map_err(|error| failed(&error))?;
             }
         }
+        // What a buffer below still holds is not written yet, and its fault would be heard by nobody.
+        out.flush().map_err(Error::Write)?;
         Ok(rows)
     }
 }
 
-/// A writer's own error keeps its kind: a pipe that was closed is no failure.
-fn broken(error: datafusion::arrow::error::ArrowError, failed: &dyn Fn(&dyn std::fmt::Display) -> Error) -> Error {
-    match error {
-        datafusion::arrow::error::ArrowError::IoError(_, error) => Error::Write(error),
-        other => failed(&other),
+/// Notes of which kind a writer's fault was, for the layers above make a text of it, and a pipe that was closed is no failure.
+struct Noting<W> {
+    out: W,
+    failed: Option<std::io::ErrorKind>,
+}
+
+impl<W: Write> Noting<W> {
+    fn note<T>(&mut self, done: std::io::Result<T>) -> std::io::Result<T> {
+        done.inspect_err(|error| {
+            // Whoever is interrupted tries again.
+            if error.kind() != std::io::ErrorKind::Interrupted {
+                self.failed = Some(error.kind());
+            }
+        })
     }
+}
+
+impl<W: Write> Write for Noting<W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let done = self.out.write(bytes);
+        self.note(done)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        let done = self.out.flush();
+        self.note(done)
+    }
+}
+
+/// The same columns, each with a name of its own; `None`: they have that. A JSON object has each key once.
+fn named_apart(schema: &SchemaRef) -> Option<SchemaRef> {
+    let names: HashSet<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+    if names.len() == schema.fields().len() {
+        return None;
+    }
+    let mut taken: HashSet<String> = HashSet::new();
+    let fields: Vec<Field> = schema
+        .fields()
+        .iter()
+        .map(|field| {
+            let name = field.name();
+            if taken.insert(name.clone()) {
+                return field.as_ref().clone();
+            }
+            // A name that stands elsewhere is left to whoever has it.
+            let mut number = 1_usize;
+            let mut other = format!("{name}:{number}");
+            while names.contains(other.as_str()) || taken.contains(&other) {
+                number += 1;
+                other = format!("{name}:{number}");
+            }
+            taken.insert(other.clone());
+            field.as_ref().clone().with_name(other)
+        })
+        .collect();
+    Some(Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone())))
 }
 
 /// The cells of a batch as text, row by row; `None`: unknown.
@@ -141,15 +210,64 @@ pub fn cells(batch: &RecordBatch) -> Result<Vec<Vec<Option<String>>>, Error> {
         .map(|column| ArrayFormatter::try_new(column, &options))
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| Error::Query(error.to_string()))?;
+    // A column of NULL alone has no bits that say so.
+    let nulls: Vec<Option<NullBuffer>> = columns.iter().map(Array::logical_nulls).collect();
     Ok((0..batch.num_rows())
         .map(|row| {
             formatters
                 .iter()
-                .zip(columns)
-                .map(|(formatter, column)| {
-                    (!datafusion::arrow::array::Array::is_null(column, row)).then(|| formatter.value(row).to_string())
+                .zip(&nulls)
+                .map(|(formatter, nulls)| {
+                    let unknown = nulls.as_ref().is_some_and(|nulls| nulls.is_null(row));
+                    (!unknown).then(|| formatter.value(row).to_string())
                 })
                 .collect()
         })
         .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::arrow::array::{Int32Array, NullArray};
+    use datafusion::arrow::datatypes::DataType;
+
+    use super::*;
+
+    fn schema(names: &[&str]) -> SchemaRef {
+        let fields: Vec<Field> = names.iter().map(|name| Field::new(*name, DataType::Int32, true)).collect();
+        Arc::new(Schema::new(fields))
+    }
+
+    #[test]
+    fn columns_of_one_name_get_names_of_their_own() {
+        assert_eq!(named_apart(&schema(&["a", "b"])), None);
+        let renamed = named_apart(&schema(&["a", "a", "b", "a:1", "a"])).expect("two have one name");
+        let names: Vec<&str> = renamed.fields().iter().map(|field| field.name().as_str()).collect();
+        assert_eq!(names, ["a", "a:2", "b", "a:1", "a:3"]);
+    }
+
+    #[test]
+    fn a_column_of_nothing_but_null_is_unknown() {
+        let fields = vec![Field::new("n", DataType::Null, true), Field::new("i", DataType::Int32, true)];
+        let columns: Vec<Arc<dyn Array>> = vec![Arc::new(NullArray::new(2)), Arc::new(Int32Array::from(vec![Some(7), None]))];
+        let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).expect("a batch");
+        assert_eq!(cells(&batch).expect("text"), [[None, Some("7".to_owned())], [None, None]]);
+    }
+
+    #[test]
+    fn the_kind_of_a_fault_is_noted() {
+        struct Gone;
+        impl Write for Gone {
+            fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+                Err(std::io::ErrorKind::BrokenPipe.into())
+            }
+
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        let mut out = Noting { out: Gone, failed: None };
+        assert!(out.write_all(b"x").is_err());
+        assert_eq!(out.failed, Some(std::io::ErrorKind::BrokenPipe));
+    }
 }

@@ -7,7 +7,7 @@ use vigie_catalog::Catalog;
 
 use crate::args::{DiffArgs, TableOrJson};
 use crate::changes;
-use crate::failure::{Done, Failure, exit, written};
+use crate::failure::{Done, Failure, exit, print_json, written};
 
 pub(crate) fn run(args: &DiffArgs) -> Done {
     let now = chrono::Utc::now();
@@ -24,8 +24,7 @@ pub(crate) fn run(args: &DiffArgs) -> Done {
     let mut out = anstream::stdout().lock();
     match args.format {
         TableOrJson::Json => {
-            let text = serde_json::to_string_pretty(&diff).map_err(Failure::output)?;
-            written(writeln!(out, "{text}"))?;
+            print_json(&mut out, &diff)?;
         }
         TableOrJson::Table => {
             let table = changes::lines(&diff, args.verbose, super::width());

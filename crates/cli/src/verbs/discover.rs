@@ -2,7 +2,9 @@
 
 mod confirm;
 mod keys;
+mod lock;
 mod shown;
+mod signals;
 mod told;
 
 use std::collections::BTreeMap;
@@ -12,15 +14,16 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant};
 
 use vigie_assess::Knowledge;
 use vigie_catalog::Catalog;
 use vigie_discover::{Base, Discovery, Options, Reply, ReplyKind, ServiceKind, State, Step, Stop};
+use vigie_export::text::lines;
 use vigie_import::{Batch, Format, Importer, Parsed};
 use vigie_model::Observation;
 use vigie_network::Enricher;
 
+use self::lock::Lock;
 use self::shown::Shown;
 use self::told::{Credits, Report, Told};
 use crate::args::{AskArgs, DiscoverArgs, DiscoverService};
@@ -28,9 +31,7 @@ use crate::failure::{Done, Failure, exit, read, write_whole, written};
 use crate::intake::{Counts, Intake};
 use crate::lake::Writer;
 
-/// What came is committed, and the state written, at least this often.
-const EVERY: Duration = Duration::from_secs(10);
-/// And whenever this many observations wait.
+/// A page whose hosts have more services than this is committed in pieces.
 const BATCH: usize = 2_000;
 
 pub(crate) fn run(args: &DiscoverArgs) -> Done {
@@ -44,7 +45,7 @@ pub(crate) fn run(args: &DiscoverArgs) -> Done {
     let pages = ask.pages.unwrap_or_else(|| kind.pages());
     let knowledge = crate::knowledge::knowledge(ask.catalog.as_deref())?;
     let state = match &ask.resume {
-        Some(path) => State::read(&read(path)?, kind).map_err(|error| Failure::usage(format!("{} {error}", path.display())))?,
+        Some(path) => read_state(path, kind)?,
         None => {
             let queries = queries(kind, ask, &knowledge.catalog)?;
             let id = format!(
@@ -67,8 +68,16 @@ pub(crate) fn run(args: &DiscoverArgs) -> Done {
     let service = keys::service(kind, &args.service, ask.key_file.as_deref())?;
     let scope = confirm::scope(ask)?;
     let enricher = crate::network::enricher(&ask.network)?;
+    let path = ask.resume.clone().unwrap_or_else(|| state_path(&state));
+    let _alone = Lock::take(&path)?;
+    let state = match &ask.resume {
+        // Another run may have gone on with it before the lock was had.
+        Some(path) => read_state(path, kind)?,
+        None => state,
+    };
+    let intake = Intake::new(try_writing(ask)?, &ask.errors);
     let stop = Arc::new(AtomicBool::new(false));
-    crate::verbs::on_interrupt(&stop)?;
+    signals::listen(&stop, kind, path.clone())?;
     let options = Options {
         budget,
         cost,
@@ -77,8 +86,6 @@ pub(crate) fn run(args: &DiscoverArgs) -> Done {
         agent: format!("vigie/{}", env!("CARGO_PKG_VERSION")),
         stop,
     };
-    let path = ask.resume.clone().unwrap_or_else(|| state_path(&state));
-    let intake = Intake::new(Writer::open(&crate::lake::folder(&ask.lake)?)?, &ask.errors);
     let discovery = Discovery::new(service, base, options, state).map_err(Failure::scan)?;
     let mut run = Run {
         args: ask,
@@ -91,11 +98,32 @@ pub(crate) fn run(args: &DiscoverArgs) -> Done {
         path,
         ports: knowledge.catalog.ports(),
         counts: BTreeMap::new(),
-        last: Instant::now(),
         account: None,
     };
-    let stopped = run.go()?;
-    run.finish(stopped, scope)
+    match run.go() {
+        Ok(stopped) => run.finish(stopped, scope),
+        Err(failure) => Err(run.failed(failure)),
+    }
+}
+
+fn read_state(path: &Path, kind: ServiceKind) -> Result<State, Failure> {
+    State::read(&read(path)?, kind).map_err(|error| Failure::usage(format!("{} {error}", path.display())))
+}
+
+/// Opens the lake, and tries every place that is written to later: what was paid for must have somewhere to go.
+fn try_writing(ask: &AskArgs) -> Result<Writer, Failure> {
+    let folder = crate::lake::folder(&ask.lake)?;
+    let writer = Writer::open(&folder)?;
+    crate::lake::try_writing(&folder)?;
+    let tried = |path: &Path, is_folder: bool, option: &str| {
+        crate::failure::try_writing(path, is_folder)
+            .map_err(|error| Failure::output(format!("cannot write {}: {error}; name another with {option}", path.display())))
+    };
+    if let Some(raw) = &ask.raw {
+        tried(raw, true, "--raw")?;
+    }
+    tried(&ask.errors, false, "--errors")?;
+    Ok(writer)
 }
 
 /// The queries: of the products that were named, then those that were given.
@@ -175,7 +203,7 @@ fn dry_run(state: &State, budget: u64, cost: u64, pages: u32) -> Done {
     let bound = u64::from(pages).saturating_mul(cost);
     for query in &state.queries {
         let product = query.product.as_deref().map(|id| format!(" ({id})")).unwrap_or_default();
-        text.push_str(&format!("{}{product}\n", query.query));
+        text.push_str(&lines(&format!("{}{product}\n", query.query)));
         text.push_str(&format!(
             "  at most {bound} credits for {pages} pages; beyond them it is split by country and port, which costs more\n"
         ));
@@ -207,8 +235,6 @@ struct Run<'a> {
     ports: Vec<u16>,
     /// By query.
     counts: BTreeMap<usize, Counts>,
-    /// When the last commit was.
-    last: Instant,
     account: Option<u64>,
 }
 
@@ -227,49 +253,40 @@ impl Run<'_> {
             match runtime.block_on(self.discovery.step()) {
                 Ok(Step::Reply(reply)) => self.take(&reply)?,
                 Ok(Step::Done(query)) => {
-                    self.keep(query)?;
+                    self.counts.insert(query, self.intake.counts());
+                    self.save()?;
                     self.intake.start_anew();
                 }
                 Ok(Step::End) => break None,
                 Err(stop) => break Some(stop),
             }
         };
-        if let Some(query) = self.discovery.state().queries.iter().position(|query| !query.done) {
-            self.keep(query)?;
-        }
+        // What it cost since the last reply, and what is now known to be refused.
+        self.save()?;
         shown.end();
         Ok(stopped)
     }
 
-    /// Takes a reply: to its file if that is wanted, and its records towards the lake.
+    /// Takes a reply that was paid for: to its file if that is wanted, its records into the lake, and then the state says that it came.
     fn take(&mut self, reply: &Reply) -> Result<(), Failure> {
-        let name = file_name(self.discovery.state(), reply);
+        let mut kept = None;
+        let mut raw = Ok(());
         if let Some(dir) = &self.args.raw {
-            write_whole(&dir.join(&name), &reply.body)?;
+            let file = dir.join(file_name(self.discovery.state(), reply));
+            raw = write_whole(&file, &reply.body);
+            kept = raw.is_ok().then_some(file);
         }
-        let ReplyKind::Page(page) = reply.kind else { return Ok(()) };
-        let mut parsed = self.understand(&reply.body);
-        for observation in parsed.items.iter_mut().flatten() {
-            self.enricher.enrich(observation.endpoint.address, &mut observation.network);
+        if let ReplyKind::Page(page) = reply.kind
+            && let Err(failure) = self.pour(reply, page)
+        {
+            return Err(self.rescue(reply, kept, failure));
         }
-        let found: Vec<SocketAddr> = parsed
-            .items
-            .iter()
-            .flatten()
-            .filter(|observation| self.is_candidate(observation))
-            .map(|observation| observation.endpoint.socket())
-            .collect();
-        self.discovery.found().extend(found);
-        self.intake
-            .take(&format!("{}: {}, page {page}", self.kind.word(), reply.text), parsed)?;
-        if self.intake.waiting() >= BATCH || self.last.elapsed() >= EVERY {
-            self.keep(reply.query)?;
-        }
-        Ok(())
+        self.save()?;
+        raw
     }
 
-    /// The records of a page, as an import of the same reply would read them.
-    fn understand(&self, body: &[u8]) -> Parsed {
+    /// Puts the records of a page into the lake, as an import of the same reply would.
+    fn pour(&mut self, reply: &Reply, page: u32) -> Result<(), Failure> {
         let format = match self.kind {
             ServiceKind::Shodan => Format::Shodan,
             ServiceKind::Censys | ServiceKind::CensysLegacy => Format::Censys,
@@ -280,16 +297,51 @@ impl Run<'_> {
             chrono::Utc::now(),
         );
         options.recognised_only = self.args.recognised_only;
+        let from = format!("{}: {}, page {page}", self.kind.word(), reply.text);
+        let mut bad = Parsed::default();
         // Bytes in memory always read.
-        let mut parsed = Parsed::default();
-        if let Ok(importer) = Importer::new(body, Some(format), options) {
+        if let Ok(importer) = Importer::new(reply.body.as_slice(), Some(format), options) {
             let (mut records, parser) = importer.split();
             let mut batch = Batch::default();
             while records.fill(&mut batch) {
+                let mut parsed = Parsed::default();
                 parser.parse(&batch, &mut parsed);
+                for observation in parsed.items.iter_mut().flatten() {
+                    self.enricher.enrich(observation.endpoint.address, &mut observation.network);
+                }
+                // What is good does not wait for a file of what is bad.
+                bad.items.extend(parsed.items.extract_if(.., |item| item.is_err()));
+                let good = parsed.items.iter().flatten().filter(|observation| self.is_candidate(observation));
+                let found: Vec<SocketAddr> = good.map(|observation| observation.endpoint.socket()).collect();
+                self.discovery.found().extend(found);
+                self.intake.take(&from, parsed)?;
+                if self.intake.waiting() >= BATCH {
+                    self.commit(reply.query)?;
+                }
             }
         }
-        parsed
+        self.commit(reply.query)?;
+        self.intake.take(&from, bad)?;
+        self.counts.insert(reply.query, self.intake.counts());
+        Ok(())
+    }
+
+    /// A reply that was paid for and could not be taken is kept as it came, and not asked for again.
+    fn rescue(&self, reply: &Reply, kept: Option<PathBuf>, failure: Failure) -> Failure {
+        let beside = || {
+            let name = file_name(self.discovery.state(), reply);
+            let file = self.path.with_file_name(name);
+            write_whole(&file, &reply.body).map(|()| file)
+        };
+        let format = if self.kind == ServiceKind::Shodan { "shodan" } else { "censys" };
+        // The state is written last: it never says that a page came which is nowhere.
+        match kept.map_or_else(beside, Ok).and_then(|file| self.save().map(|()| file)) {
+            Ok(file) => failure.and(format!(
+                "the page that was paid for is kept; take it with: vigie import --from {format} {}",
+                file.display()
+            )),
+            Err(other) => failure.and(format!("the page that was paid for is lost: {other}")),
+        }
     }
 
     /// Whether it is worth confirming. Shodan gives the services that fit a query; Censys gives every service of a host that has one.
@@ -299,24 +351,44 @@ impl Run<'_> {
             || self.ports.binary_search(&observation.endpoint.port).is_ok()
     }
 
-    /// Commits what waits, then writes the state: what it calls done is in the lake.
-    fn keep(&mut self, query: usize) -> Result<(), Failure> {
-        self.last = Instant::now();
+    /// Commits what waits.
+    fn commit(&mut self, query: usize) -> Result<(), Failure> {
         self.intake.commit()?;
         self.counts.insert(query, self.intake.counts());
-        self.save()
+        Ok(())
     }
 
+    /// Writes the state; what it calls done is in the lake.
     fn save(&self) -> Result<(), Failure> {
         write_whole(&self.path, self.discovery.state().write().as_bytes())
+    }
+
+    /// What went wrong, and how to go on all the same.
+    fn failed(self, failure: Failure) -> Failure {
+        let failure = match self.intake.close() {
+            Ok(Some(errors)) => failure.and(format!("bad records are in {}", errors.display())),
+            Ok(None) | Err(_) => failure,
+        };
+        if self.path.exists() {
+            failure.and(again(self.kind, &self.path))
+        } else {
+            failure
+        }
     }
 
     /// Says what there is to say, and confirms if that is wanted.
     fn finish(self, stopped: Option<Stop>, scope: Option<vigie_scope::Scope>) -> Done {
         let state = self.discovery.state();
         let complete = state.is_done();
-        let kept = self.intake.close()?;
-        let goes_on = matches!(stopped, None | Some(Stop::Budget));
+        let named = |failure: Failure| {
+            if complete {
+                failure
+            } else {
+                failure.and(again(self.kind, &self.path))
+            }
+        };
+        let kept = self.intake.close().map_err(named)?;
+        let goes_on = matches!(stopped, None | Some(Stop::Budget(_)));
         let (endpoints, confirmed) = match scope.filter(|_| goes_on) {
             Some(scope) => {
                 let (endpoints, confirmed) = confirm::allowed(&state.found, &scope);
@@ -342,11 +414,11 @@ impl Run<'_> {
             errors: kept,
             confirm: confirmed,
         };
-        report.print(self.args.format)?;
         if complete {
             // Nothing is left to go on with.
             let _ = std::fs::remove_file(&self.path);
         }
+        report.print(self.args.format).map_err(named)?;
         let code = match stopped {
             None => ExitCode::SUCCESS,
             Some(stop) => ended(&stop, self.kind, &self.path, self.account)?,
@@ -362,25 +434,34 @@ impl Run<'_> {
     }
 }
 
-/// What to do next, and the exit code.
-fn ended(stop: &Stop, kind: ServiceKind, path: &Path, account: Option<u64>) -> Done {
+/// How to go on.
+fn again(kind: ServiceKind, path: &Path) -> String {
     let service = match kind {
         ServiceKind::Shodan => "shodan",
         ServiceKind::Censys => "censys",
         ServiceKind::CensysLegacy => "censys --legacy",
     };
-    let again = format!("go on with: vigie discover {service} --resume {}", path.display());
+    format!("go on with: vigie discover {service} --resume {}", path.display())
+}
+
+/// What to do next, and the exit code.
+fn ended(stop: &Stop, kind: ServiceKind, path: &Path, account: Option<u64>) -> Done {
+    let again = again(kind, path);
     let advice = match stop {
         Stop::Interrupted => {
             anstream::eprintln!("vigie: interrupted; what came is kept; {again}");
             return Ok(ExitCode::from(exit::INTERRUPTED));
         }
-        Stop::Budget => {
+        Stop::Budget(last) => {
             let why = match account {
                 Some(account) => format!("the budget, or the account's {account} credits, would be exceeded"),
                 None => "the budget would be exceeded".to_owned(),
             };
-            anstream::eprintln!("vigie: {why} by the next request; {again} --budget CREDITS");
+            let last = last
+                .as_ref()
+                .map(|word| format!("; the last request gave nothing: {}", lines(word)))
+                .unwrap_or_default();
+            anstream::eprintln!("vigie: {why} by the next request{last}; {again} --budget CREDITS");
             return Ok(ExitCode::SUCCESS);
         }
         Stop::Key(_) => "make a new key, or see whether it was copied whole",

@@ -8,7 +8,7 @@ use vigie_lake::{Filter, HostRow};
 use vigie_model::{Known, Posture};
 
 use crate::args::{HostsArgs, TableOrJson};
-use crate::failure::{Done, Failure, written};
+use crate::failure::{Done, Failure, print_json, written};
 
 #[derive(Serialize)]
 struct Host<'a> {
@@ -66,8 +66,7 @@ pub(crate) fn run(args: &HostsArgs) -> Done {
                 schema: "vigie.hosts/1",
                 hosts: rows.iter().map(host).collect(),
             };
-            let text = serde_json::to_string_pretty(&hosts).map_err(Failure::output)?;
-            written(writeln!(out, "{text}"))?;
+            print_json(&mut out, &hosts)?;
         }
         TableOrJson::Table => {
             let table: Vec<Vec<String>> = rows

@@ -17,7 +17,7 @@ use vigie_model::Timestamp;
 use vigie_network::Enricher;
 
 use crate::args::{ImportArgs, TableOrJson};
-use crate::failure::{Done, Failure, exit, written};
+use crate::failure::{Done, Failure, exit, print_json, written};
 use crate::intake::{Counts, Intake};
 use crate::lake::Writer;
 
@@ -66,7 +66,8 @@ pub(crate) fn run(args: &ImportArgs) -> Done {
         if let Err(failure) = one.read(file, args, (&knowledge, &enricher), &mut intake, &stop) {
             match failure {
                 Trouble::File(reason) => {
-                    anstream::eprintln!("vigie: {}: {reason}", file.display());
+                    let said = vigie_export::text::lines(&format!("{}: {reason}", file.display()));
+                    anstream::eprintln!("vigie: {said}");
                     one.failed = Some(reason);
                 }
                 Trouble::Own(failure) => return Err(failure),
@@ -88,8 +89,7 @@ pub(crate) fn run(args: &ImportArgs) -> Done {
                 errors: kept.as_deref(),
                 interrupted,
             };
-            let text = serde_json::to_string_pretty(&report).map_err(Failure::output)?;
-            written(writeln!(out, "{text}"))?;
+            print_json(&mut out, &report)?;
         }
         TableOrJson::Table => {
             let rows: Vec<Vec<String>> = told.iter().map(Told::row).collect();

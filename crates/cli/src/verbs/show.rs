@@ -7,7 +7,7 @@ use serde::Serialize;
 use vigie_model::{Known, Observation};
 
 use crate::args::{ShowArgs, TableOrJson};
-use crate::failure::{Done, Failure, written};
+use crate::failure::{Done, Failure, print_json, written};
 
 #[derive(Serialize)]
 struct Shown<'a> {
@@ -40,8 +40,7 @@ pub(crate) fn run(args: &ShowArgs) -> Done {
                 advisories_date: knowledge.advisories.date().to_string(),
                 observations: &history,
             };
-            let text = serde_json::to_string_pretty(&shown).map_err(Failure::output)?;
-            written(writeln!(out, "{text}"))?;
+            print_json(&mut out, &shown)?;
         }
         TableOrJson::Table => {
             let mut ports: Vec<(u16, Option<String>)> = history.iter().map(|o| (o.endpoint.port, o.endpoint.name.clone())).collect();

@@ -3,6 +3,7 @@
 use std::io::{BufWriter, IsTerminal as _, Read as _, Write};
 use std::process::ExitCode;
 
+use vigie_export::text::Safe;
 use vigie_study::{Answer, Engine, Form, Limits};
 
 use crate::args::{AnswerForm, SqlArgs};
@@ -18,11 +19,10 @@ pub(crate) fn run(args: &SqlArgs) -> Done {
         memory: args.memory.saturating_mul(1024 * 1024),
         ..Limits::default()
     };
-    let asked = runtime.block_on(async {
-        let engine = Engine::open(&lake, limits).await?;
-        engine.ask(&sql).await
-    });
-    let answer = asked.map_err(Failure::usage)?;
+    let engine = runtime
+        .block_on(Engine::open(&lake, limits))
+        .map_err(|error| Failure::output(format!("cannot open the lake at {}: {error}", lake.dir().display())))?;
+    let answer = runtime.block_on(engine.ask(&sql)).map_err(Failure::usage)?;
     let form = match args.format {
         AnswerForm::Table => {
             let mut out = anstream::stdout().lock();
@@ -39,19 +39,30 @@ pub(crate) fn run(args: &SqlArgs) -> Done {
     };
     match &args.output {
         Some(path) => crate::failure::write_through(path, |file| {
-            runtime
-                .block_on(answer.write(form, BufWriter::new(file)))
-                .map(|_| ())
-                .map_err(Failure::output)
+            let out = BufWriter::new(file);
+            let done = match form {
+                Form::Json => runtime.block_on(answer.write(form, Safe::json(out))),
+                Form::Csv | Form::Parquet => runtime.block_on(answer.write(form, out)),
+            };
+            done.map(|_| ()).map_err(Failure::output)
         })?,
         None if form == Form::Parquet && std::io::stdout().is_terminal() => {
             return Err(Failure::usage("Parquet is not for a terminal: name a file with --output"));
         }
-        None => match runtime.block_on(answer.write(form, BufWriter::new(std::io::stdout()))) {
-            Err(vigie_study::Error::Write(error)) => written(Err(error))?,
-            Err(error) => return Err(Failure::output(error)),
-            Ok(_) => {}
-        },
+        None => {
+            let out = BufWriter::new(std::io::stdout());
+            let done = match form {
+                Form::Json => runtime.block_on(answer.write(form, Safe::json(out))),
+                // CSV has no escapes: a file or a program gets the values as they are, a terminal what they would do to it.
+                Form::Csv if std::io::stdout().is_terminal() => runtime.block_on(answer.write(form, Safe::text(out))),
+                Form::Csv | Form::Parquet => runtime.block_on(answer.write(form, out)),
+            };
+            match done {
+                Err(vigie_study::Error::Write(error)) => written(Err(error))?,
+                Err(error) => return Err(Failure::output(error)),
+                Ok(_) => {}
+            }
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

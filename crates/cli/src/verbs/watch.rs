@@ -13,7 +13,7 @@ use vigie_scope::{OwnAddresses, Refusal};
 
 use crate::args::{RoundFormat, WatchArgs};
 use crate::changes::{self, Diff, Within};
-use crate::failure::{Done, Failure, exit, written};
+use crate::failure::{Done, Failure, exit, heard};
 use crate::interrupts::Interrupts;
 use crate::verbs::scan::{self, Ended};
 use crate::watch::{Lock, Question, Rounds, Schedule};
@@ -88,7 +88,7 @@ impl Watch<'_> {
         if ended.interrupted {
             return Ok(ended.code);
         }
-        let diff = self.tell(&ended, &before)?;
+        let (diff, _) = self.tell(&ended, &before)?;
         let fails = diff.is_some_and(|diff| diff.fails(self.args.fail_on_change));
         Ok(if fails { ExitCode::from(exit::FINDINGS) } else { ExitCode::SUCCESS })
     }
@@ -103,11 +103,12 @@ impl Watch<'_> {
             }
             match self.round() {
                 Ok(ended) if ended.interrupted => return Ok(ended.code),
-                Ok(ended) => {
-                    if let Err(failure) = self.tell(&ended, &before) {
-                        anstream::eprintln!("vigie: round {} cannot be told: {failure}", ended.scan.id);
-                    }
-                }
+                Ok(ended) => match self.tell(&ended, &before) {
+                    // Nobody reads any more: it ends as quietly as any verb does.
+                    Ok((_, false)) => return Ok(ExitCode::SUCCESS),
+                    Ok(_) => {}
+                    Err(failure) => anstream::eprintln!("vigie: round {} cannot be told: {failure}", ended.scan.id),
+                },
                 // What was asked is no longer right: to go on would be to watch nothing and say nothing.
                 Err(failure) if failure.is_usage() => return Err(failure),
                 // The network or the disk may be back at the next round.
@@ -189,8 +190,8 @@ impl Watch<'_> {
         scan::round(scan, &self.question.id, &self.interrupts)
     }
 
-    /// Prints a round and what changed since the one before; gives that.
-    fn tell(&self, ended: &Ended, before: &Rounds) -> Result<Option<Diff>, Failure> {
+    /// Prints a round and what changed since the one before; gives that, and whether somebody still reads.
+    fn tell(&self, ended: &Ended, before: &Rounds) -> Result<(Option<Diff>, bool), Failure> {
         let scan = &ended.scan;
         let finished = scan.finished.unwrap_or(scan.started);
         let mut notes = ended.notes.clone();
@@ -241,8 +242,8 @@ impl Watch<'_> {
                 writeln!(out, "{text}")
             }
         };
-        written(told.and_then(|()| out.flush()))?;
-        Ok(diff)
+        let heard = heard(told.and_then(|()| out.flush()))?;
+        Ok((diff, heard))
     }
 
     /// What changed of what this round looked at. Other scans into the same lake count too, where they looked from the same place.

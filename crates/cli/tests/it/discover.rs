@@ -6,6 +6,7 @@ mod confirm;
 mod emulated;
 mod faults;
 mod keys;
+mod paid;
 mod splitting;
 
 use std::path::PathBuf;
@@ -13,7 +14,7 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-use self::emulated::{KEY, Running, SECRET, Service, raise, records};
+use self::emulated::{KEY, PAIR, Running, SECRET, Service, raise, records};
 use crate::{code, stderr, stdout, text, vigie};
 
 const SEARCH: &str = "/shodan/host/search";
@@ -81,7 +82,9 @@ impl User {
         let mut left = vec![self.dir.path().to_owned()];
         let shows = |bytes: &[u8]| {
             let text = String::from_utf8_lossy(bytes);
-            ["SECRET", "0123456789abcdef", SECRET].iter().any(|word| text.contains(word))
+            ["SECRET", "kEy0123", SECRET, PAIR.trim_end_matches('=')]
+                .iter()
+                .any(|word| text.contains(word))
         };
         assert!(!shows(said.as_bytes()), "{said}");
         while let Some(folder) = left.pop() {
@@ -98,8 +101,12 @@ impl User {
     }
 
     fn state(&self) -> PathBuf {
-        let mut files = std::fs::read_dir(self.path("data/vigie/resume")).expect("a folder of states");
-        files.next().expect("a state").expect("it reads").path()
+        let files = std::fs::read_dir(self.path("data/vigie/resume")).expect("a folder of states");
+        let mut states = files
+            .map(|file| file.expect("it reads").path())
+            .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("discover-")))
+            .filter(|path| path.extension().is_some_and(|extension| extension == "json"));
+        states.next().expect("a state")
     }
 }
 

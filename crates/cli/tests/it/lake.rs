@@ -76,3 +76,74 @@ fn a_lake_is_asked_compacted_and_forgets() {
     assert_eq!(files(&["forget", "--before", "2000-01-01"])["observations"], 0);
     assert_eq!(code(&vigie(&["lake", "forget", "--lake", text(&lake)])), 2, "it says what to name");
 }
+
+/// A lake of one look.
+fn small(dir: &Path) -> std::path::PathBuf {
+    let (lake, file) = (dir.join("lake"), dir.join("one.jsonl"));
+    let record = serde_json::json!({
+        "ip_str": "192.0.2.7", "port": 11434, "transport": "tcp", "timestamp": "2026-11-01T07:21:33.444507", "product": "Ollama",
+        "http": {"status": 200, "html": "Ollama is running"}, "data": "HTTP/1.1 200 OK\r\n\r\n", "_shodan": {"module": "http"}
+    });
+    std::fs::write(&file, format!("{record}\n")).expect("written");
+    let output = vigie(&["import", "--from", "shodan", text(&file), "--quiet", "--lake", text(&lake)]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    lake
+}
+
+#[test]
+fn answers_are_safe_and_each_column_has_its_name() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let lake = small(dir.path());
+    let ask = |sql: &str, form: &str| vigie(&["sql", sql, "--lake", text(&lake), "--format", form]);
+    // Two tables with a column of one name: an object of JSON has each key once.
+    let twice = "SELECT * FROM (SELECT 1 AS a) AS x CROSS JOIN (SELECT 2 AS a) AS y";
+    assert_eq!(stdout(&ask(twice, "json")), "{\"a\":1,\"a:1\":2}\n");
+    assert_eq!(stdout(&ask(twice, "csv")), "a,a:1\n1,2\n");
+    assert_eq!(code(&ask(twice, "parquet")), 0);
+    // Nothing but NULL is as unknown as any other NULL.
+    let table = stdout(&ask("SELECT NULL AS nothing, CAST(NULL AS INT) AS number", "table"));
+    assert_eq!(table.matches('?').count(), 2, "{table}");
+    // What acts is escaped where that leaves the value as it is; a program that reads CSV gets the value.
+    let hostile = "SELECT 'a\u{202e}b\u{9b}\u{1b}c' AS x";
+    let told = stdout(&ask(hostile, "json"));
+    assert!(
+        told.contains("\\u202e") && !told.contains('\u{202e}') && !told.contains('\u{9b}'),
+        "{told:?}"
+    );
+    assert_eq!(
+        serde_json::from_str::<serde_json::Value>(&told).expect("JSON")["x"],
+        "a\u{202e}b\u{9b}\u{1b}c"
+    );
+    assert_eq!(stdout(&ask(hostile, "csv")), "x\na\u{202e}b\u{9b}\u{1b}c\n");
+    let failed = stderr(&ask("SELECT CAST('\u{1b}]0;pwned\u{7}' AS INT)", "json"));
+    assert!(!failed.contains('\u{1b}') && failed.contains("\\u{1b}]0;pwned"), "{failed:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_reader_that_has_enough_is_no_fault() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let lake = small(dir.path());
+    // More than a buffer holds, however well it is packed.
+    let mut state = 1_u64;
+    let values: Vec<String> = (0..4_000)
+        .map(|_| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            format!("('{state:016x}')")
+        })
+        .collect();
+    let sql = format!("SELECT * FROM (VALUES {}) AS v(x)", values.join(","));
+    for form in ["json", "csv", "parquet"] {
+        let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_vigie"))
+            .args(["sql", &sql, "--lake", text(&lake), "--format", form])
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        drop(child.stdout.take());
+        let output = child.wait_with_output().expect("it ends");
+        assert_eq!((code(&output), stderr(&output).as_str()), (0, ""), "{form}");
+    }
+}

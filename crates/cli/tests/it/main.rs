@@ -14,6 +14,7 @@ mod scan;
 mod schemas;
 #[cfg(feature = "study")]
 mod study;
+mod terminal;
 #[cfg(all(feature = "watch", unix))]
 mod watch;
 mod words;

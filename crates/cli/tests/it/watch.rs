@@ -329,6 +329,34 @@ fn an_interrupt_ends_the_round_in_flight() {
 }
 
 #[test]
+fn a_watch_whose_reader_is_gone_ends() {
+    let (_dir, lake) = lake();
+    let _fleet = raise_at(48, &[(1, NEW)]);
+    let mut child = command(&lake, &["127.91.48.1", "--ports", PORT, "--every", "2s", "--quiet"])
+        .spawn()
+        .expect("the program starts");
+    let mut first = String::new();
+    // The pipe is closed with the reader.
+    let out = child.stdout.take().expect("a pipe");
+    BufReader::new(out).read_line(&mut first).expect("a round");
+    assert!(first.contains("vigie.watch/1"), "{first}");
+    let begun = Instant::now();
+    let status = loop {
+        match child.try_wait().expect("it can be asked") {
+            Some(status) => break status,
+            None if begun.elapsed() > PATIENCE => {
+                let _ = child.kill();
+                panic!("it goes on for nobody");
+            }
+            None => std::thread::sleep(Duration::from_millis(50)),
+        }
+    };
+    let mut said = String::new();
+    child.stderr.take().expect("a pipe").read_to_string(&mut said).expect("text");
+    assert_eq!((status.code(), said.as_str()), (Some(0), ""));
+}
+
+#[test]
 fn a_round_that_was_paused_proves_no_absence() {
     let (_dir, lake) = lake();
     let fleet = raise_at(47, &[(1, NEW)]);

@@ -8,7 +8,7 @@ use vigie_discover::QueryState;
 use vigie_export::text::clean;
 
 use crate::args::TableOrJson;
-use crate::failure::{Failure, written};
+use crate::failure::{Failure, print_json, written};
 use crate::intake::Counts;
 
 /// `vigie.discover/1`.
@@ -120,8 +120,7 @@ impl Report {
     pub(super) fn print(&self, format: TableOrJson) -> Result<(), Failure> {
         let mut out = anstream::stdout().lock();
         if format == TableOrJson::Json {
-            let text = serde_json::to_string_pretty(self).map_err(Failure::output)?;
-            return written(writeln!(out, "{text}"));
+            return print_json(&mut out, self);
         }
         let rows: Vec<Vec<String>> = self.queries.iter().map(Told::row).collect();
         let head = ["query", "status", "in all", "read", "new", "duplicates", "not reached"];
@@ -152,7 +151,7 @@ impl Report {
                 confirmed.asked, confirmed.found, confirmed.left
             ));
             for reason in &confirmed.reasons {
-                text.push_str(&format!("  {reason}\n"));
+                text.push_str(&format!("  {}\n", clean(reason, 400)));
             }
         }
         written(write!(out, "{text}"))

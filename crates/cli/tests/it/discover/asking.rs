@@ -104,6 +104,15 @@ fn queries_come_from_the_catalogue_and_from_the_command_line_each_once() {
 }
 
 #[test]
+fn a_query_does_nothing_to_the_terminal_that_tells_of_it() {
+    let running = known(&[("DE", 11434, 5)]);
+    let query = "a\u{202e}b\u{200b}c";
+    let output = User::new().run("shodan", &running, &["--query", query, "--format", "json"]);
+    assert_eq!(report(&output)["queries"][0]["query"], query);
+    assert!(stdout(&output).contains("a\\u202eb\\u200bc"), "{}", stdout(&output));
+}
+
+#[test]
 fn a_dry_run_needs_no_key_and_sends_nothing() {
     let running = known(&[("DE", 11434, 5)]);
     let user = User::new();

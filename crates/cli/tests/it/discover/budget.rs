@@ -20,7 +20,11 @@ fn the_budget_is_never_exceeded_and_a_later_run_goes_on() {
         (told["complete"].as_bool(), number(&told["queries"][0]["records"])),
         (Some(false), 100)
     );
-    assert_eq!(told["stopped"], "the budget is used up");
+    let stopped = told["stopped"].as_str().unwrap_or_default();
+    assert!(
+        stopped.starts_with("the budget is used up, ") && stopped.contains("the connection broke"),
+        "what the last request gave is said: {stopped}"
+    );
     let mut before = 3;
     for budget in [0, 1, 4, 100] {
         let state = user.state();
@@ -32,6 +36,16 @@ fn the_budget_is_never_exceeded_and_a_later_run_goes_on() {
     }
     assert_eq!(before, 10 + 3, "no page was had twice");
     assert_eq!(user.hosts(), 1_000);
+}
+
+#[test]
+fn a_budget_that_faults_ate_says_which() {
+    let running = known(&[("DE", 11434, 250)]);
+    running.fault(SEARCH, 1, &[Fault::Status(503); 3]);
+    let user = User::new();
+    let output = user.run("shodan", &running, &["--query", "product:Ollama", "--budget", "3"]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    assert!(stderr(&output).contains("it answers 503"), "{}", stderr(&output));
 }
 
 #[test]

@@ -18,6 +18,8 @@ const PAGE: usize = 100;
 pub(crate) const KEY: &str = "kEy0123456789abcdefSECRET/+xyz";
 /// The other half of it, where there is one.
 pub(crate) const SECRET: &str = "s3cond-half-of-the-key-0123456789";
+/// `KEY:SECRET` in Base64, as a header carries them.
+pub(crate) const PAIR: &str = "a0V5MDEyMzQ1Njc4OWFiY2RlZlNFQ1JFVC8reHl6OnMzY29uZC1oYWxmLW9mLXRoZS1rZXktMDEyMzQ1Njc4OQ==";
 
 /// Something that a service knows.
 #[derive(Clone, Debug)]
@@ -40,6 +42,8 @@ pub(crate) enum Fault {
     CutJson,
     /// Shodan's word for a search that took too long, with the status 200.
     TimedOut,
+    /// So many records, none of which is one.
+    Bloated(usize),
 }
 
 /// A request as it came.
@@ -60,6 +64,8 @@ pub(crate) struct Service {
     pub(crate) faults: HashMap<(String, u32), VecDeque<Fault>>,
     /// Pages after which there is nothing, whatever the total.
     pub(crate) deepest: u32,
+    /// What the Platform says of the page after one, where it is not the next.
+    pub(crate) next: Option<fn(u32) -> u32>,
     /// How much the total differs from the truth after so many pages.
     pub(crate) drift: fn(u32) -> i64,
     /// Credits in the account.
@@ -83,6 +89,7 @@ impl Default for Service {
             records: Vec::new(),
             faults: HashMap::new(),
             deepest: u32::MAX,
+            next: None,
             drift: |_| 0,
             credits: 1_000_000,
             charged: 0,
@@ -249,6 +256,10 @@ impl Service {
                 text.truncate(text.len() / 2);
                 (200, None, Sent::whole(text))
             }
+            Some(Fault::Bloated(count)) => {
+                let list = "1,".repeat(count - 1);
+                (200, None, Sent::whole(format!("{{\"matches\":[{list}1],\"total\":250}}")))
+            }
             Some(Fault::TimedOut) => plain(200, &json!({"error": "The search request timed out or your query was invalid."})),
         }
     }
@@ -382,15 +393,18 @@ impl Service {
         let hits: Vec<Value> = self.slice(&fitting, page).iter().map(host).collect();
         let total = self.total(fitting.len(), page);
         let more = page as usize * PAGE < fitting.len() && page < self.deepest;
-        let next = if more { self.token(page + 1) } else { String::new() };
+        let next = match self.next {
+            Some(next) => self.token(next(page)),
+            None if more => self.token(page + 1),
+            None => String::new(),
+        };
         let fault = self.fault(&seen.path, page);
         let body = json!({"result": {"hits": hits, "total_hits": total as f64, "next_page_token": next, "previous_page_token": "", "query_duration_millis": 1}});
         self.spoilt(fault, self.cost, &body)
     }
 
     fn legacy(&mut self, seen: &Seen, authorization: &str) -> Reply {
-        // KEY:SECRET in Base64.
-        let pair = "Basic a0V5MDEyMzQ1Njc4OWFiY2RlZlNFQ1JFVC8reHl6OnMzY29uZC1oYWxmLW9mLXRoZS1rZXktMDEyMzQ1Njc4OQ==";
+        let pair = format!("Basic {PAIR}");
         if self.expired || authorization != pair {
             return plain(
                 401,
@@ -415,7 +429,10 @@ impl Service {
         let more = page as usize * PAGE < fitting.len();
         let next = if more { self.token(page + 1) } else { String::new() };
         let fault = self.fault(&seen.path, page);
-        let body = json!({"code": 200, "status": "OK", "result": {"query": value("q"), "total": fitting.len(), "hits": hits, "links": {"prev": "", "next": next}}});
+        let mut body = json!({"code": 200, "status": "OK", "result": {"query": value("q"), "total": fitting.len(), "hits": hits, "links": {"prev": "", "next": next}}});
+        if self.repeats_the_key {
+            body["headers"] = json!({"authorization": authorization});
+        }
         self.spoilt(fault, 1, &body)
     }
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::emulated::{Fault, Service, gaps, raise, records};
-use super::{COUNT, SEARCH, User, known, number};
+use super::{AGGREGATE, COUNT, QUERY, SEARCH, User, known, number};
 use crate::{code, stderr, text};
 
 #[test]
@@ -13,7 +13,8 @@ fn faults_of_the_service_lose_nothing() {
     running.fault(SEARCH, 1, &[Fault::Slow(Some(1)), Fault::Slow(None)]);
     running.fault(SEARCH, 2, &[Fault::Status(503), Fault::Status(500)]);
     running.fault(SEARCH, 3, &[Fault::Broken, Fault::CutJson]);
-    running.fault(SEARCH, 4, &[Fault::TimedOut]);
+    // A status that says nothing of the query is no refusal of it.
+    running.fault(SEARCH, 4, &[Fault::TimedOut, Fault::Status(204), Fault::Status(206)]);
     let user = User::new();
     let told = user.told("shodan", &running, &["--query", "product:Ollama", "--budget", "20"]);
     assert_eq!(
@@ -105,4 +106,69 @@ fn a_total_that_changes_ends_and_is_said() {
     });
     let told = User::new().told("shodan", &lying, &["--query", "product:Ollama", "--budget", "50"]);
     assert_eq!(number(&told["queries"][0]["missed"]), 40, "{told:#}");
+}
+
+#[test]
+fn a_page_of_a_million_records_is_none() {
+    let running = known(&[("DE", 11434, 250)]);
+    running.fault(SEARCH, 2, &[Fault::Bloated(800_000)]);
+    let user = User::new();
+    let output = user.run("shodan", &running, &["--query", "product:Ollama"]);
+    assert_eq!(code(&output), 3, "{}", stderr(&output));
+    assert!(stderr(&output).contains("holds 800000 records"), "{}", stderr(&output));
+    assert_eq!(running.count(SEARCH), 2, "it is not paid for again");
+    assert_eq!(user.hosts(), 100);
+}
+
+#[test]
+fn cursors_that_lead_round_in_a_circle_are_left() {
+    // The second page leads back to the first.
+    let running = raise(Service {
+        records: records(&[("DE", 11434, 1_000)]),
+        next: Some(|page| if page == 2 { 1 } else { page + 1 }),
+        ..Service::default()
+    });
+    let user = User::new();
+    let words = ["--query", "host.services.port=11434", "--cost", "1", "--budget", "60"];
+    let told = user.told("censys", &running, &words);
+    let one = &told["queries"][0];
+    assert_eq!((running.count(QUERY), running.count(AGGREGATE)), (3, 0), "{told:#}");
+    assert!(one["notes"].to_string().contains("round in a circle"), "{told:#}");
+    assert_eq!((number(&one["missed"]), told["complete"].as_bool()), (700, Some(true)));
+    // Nor does a run that goes on walk it again.
+    let running = raise(Service {
+        records: records(&[("DE", 11434, 1_000)]),
+        next: Some(|page| if page == 2 { 1 } else { page + 1 }),
+        ..Service::default()
+    });
+    let user = User::new();
+    user.told("censys", &running, &[&words[..5], &["2"]].concat());
+    user.told(
+        "censys",
+        &running,
+        &["--resume", text(&user.state()), "--cost", "1", "--budget", "60"],
+    );
+    assert_eq!(running.count(QUERY), 3);
+}
+
+#[test]
+fn a_service_that_gives_far_more_than_its_total_is_left() {
+    let running = raise(Service {
+        records: records(&[("DE", 11434, 9_000)]),
+        drift: |_| -8_900,
+        ..Service::default()
+    });
+    let user = User::new();
+    let told = user.told(
+        "censys",
+        &running,
+        &["--query", "host.services.port=11434", "--cost", "1", "--budget", "80"],
+    );
+    assert_eq!(running.count(QUERY), 5, "{told:#}");
+    assert!(
+        told["queries"][0]["notes"]
+            .to_string()
+            .contains("500 records came where the total says 100"),
+        "{told:#}"
+    );
 }

@@ -35,6 +35,17 @@ fn a_reply_that_repeats_the_key_does_not_spread_it() {
         user.told(service, &running, &["--query", query, "--raw", text(&user.path("raw"))]);
         assert_eq!(user.hosts(), 120);
     }
+    // Search v2 gets both halves in one header.
+    let user = User::new();
+    let words = ["--legacy", "--query", "services.port: 11434", "--raw", text(&user.path("raw"))].map(str::to_owned);
+    user.told("censys", &running, &words.each_ref().map(String::as_str));
+    let raw = std::fs::read_dir(user.path("raw"))
+        .expect("a folder")
+        .next()
+        .expect("a reply")
+        .expect("it reads");
+    let reply = std::fs::read_to_string(raw.path()).expect("text");
+    assert!(reply.contains("\"authorization\":\"Basic ****"), "{}", &reply[..200]);
 }
 
 #[cfg(unix)]
