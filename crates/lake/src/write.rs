@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use deltalake_core::arrow::array::{ArrayRef, RecordBatch, new_null_array};
+use deltalake_core::arrow::array::{Array as _, ArrayRef, RecordBatch, new_null_array};
+use deltalake_core::arrow::compute::cast;
 use deltalake_core::arrow::datatypes::SchemaRef;
+use deltalake_core::arrow::error::ArrowError;
 use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties, TransactionError};
 use deltalake_core::kernel::{Action, Add, Remove, Transaction};
 use deltalake_core::parquet::basic::{Compression, Encoding, ZstdLevel};
@@ -693,17 +695,17 @@ fn built(table: Table, batch: Batch) -> Result<Option<RecordBatch>, Error> {
     })
 }
 
-/// The batch in the table's columns: those that a later version added are NULL.
-pub(crate) fn conformed(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, deltalake_core::arrow::error::ArrowError> {
+/// The batch in the table's columns: those that a later version added are NULL. Files that were put together hold their texts as views.
+pub(crate) fn conformed(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
     let columns: Vec<ArrayRef> = schema
         .fields()
         .iter()
-        .map(|field| {
-            batch
-                .column_by_name(field.name())
-                .map_or_else(|| new_null_array(field.data_type(), batch.num_rows()), ArrayRef::clone)
+        .map(|field| match batch.column_by_name(field.name()) {
+            Some(column) if column.data_type() == field.data_type() => Ok(ArrayRef::clone(column)),
+            Some(column) => cast(column, field.data_type()),
+            None => Ok(new_null_array(field.data_type(), batch.num_rows())),
         })
-        .collect();
+        .collect::<Result<_, _>>()?;
     RecordBatch::try_new(SchemaRef::clone(schema), columns)
 }
 

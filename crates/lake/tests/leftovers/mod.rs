@@ -400,3 +400,26 @@ async fn no_hash_of_a_forgotten_address_stays() {
     assert!(!stands(&lake));
     assert_eq!(lake.scans().await.expect("read").len(), 3);
 }
+
+/// Files that were put together hold the same in other types; what is taken out of them leaves the rest as it was.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_put_together_is_taken_apart() {
+    let (_dir, lake) = lake().await;
+    for host in 1..=4 {
+        lake.append(&[own([192, 0, 2, host], i64::from(host), &format!("0.{host}.0"))])
+            .await
+            .expect("appended");
+    }
+    let compacted = lake.compact().await.expect("compacted");
+    assert!(CONTENTS.iter().all(|table| compacted[table].removed == 4), "{compacted:?}");
+    let before = whole(&lake, "192.0.2.3").await;
+    let all = rows(&lake).await;
+    let done = lake.forget("192.0.2.2".parse().expect("an address")).await.expect("forgotten");
+    assert_eq!((done.observations, done.states), (1, 1));
+    let left = rows(&lake).await;
+    assert!(CONTENTS.iter().all(|table| left[table] < all[table]), "{all:?} {left:?}");
+    assert_eq!(whole(&lake, "192.0.2.3").await, before);
+    // And what is said again is there again.
+    lake.append(&[own([192, 0, 2, 2], 60, "0.2.0")]).await.expect("appended");
+    assert_eq!(rows(&lake).await, all);
+}
