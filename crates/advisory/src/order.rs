@@ -85,10 +85,11 @@ impl Version {
             text: printable(text),
             order,
         };
-        if text.len() > LONGEST {
+        // Neither white space around it nor the letter that tags have counts.
+        let said = text.trim();
+        if said.strip_prefix(['v', 'V']).unwrap_or(said).len() > LONGEST {
             return Err(unreadable());
         }
-        let said = text.trim();
         let mut lower = said.to_ascii_lowercase();
         if PLACEHOLDERS.contains(&lower.as_str()) {
             return Err(NotAVersion::Hidden(printable(said)));
@@ -577,6 +578,17 @@ mod tests {
                 (text(), text(), text())
             })
             .prop_map(|(a, b, c)| [a, b, c])
+    }
+
+    #[test]
+    fn the_longest_version_may_have_a_prefix_and_white_space() {
+        let longest = format!("0.1.0+{}", "a".repeat(LONGEST - 6));
+        assert_eq!(longest.len(), LONGEST);
+        for order in [VersionOrder::Semver, VersionOrder::Pep440] {
+            let plain = version(order, &longest);
+            assert_eq!(version(order, &format!("  v{longest}\n")), plain);
+            assert!(Version::parse(order, &format!("{longest}a")).is_err());
+        }
     }
 
     proptest! {
