@@ -110,7 +110,8 @@ impl Version {
             return Err(NotAVersion::Hidden(printable(said)));
         }
         Ok(Self {
-            text: printable(said),
+            // Whole: what is printed is read again as the same version.
+            text: shown(said, LONGEST + 1),
             key,
         })
     }
@@ -340,12 +341,17 @@ fn number(text: &str) -> Option<u64> {
 
 /// A text from the network, cut and without control characters, fit for a sentence.
 fn printable(text: &str) -> String {
+    shown(text, 40)
+}
+
+/// The same, so many characters of it.
+fn shown(text: &str, most: usize) -> String {
     let text = text.trim();
     if text.is_empty() {
         return "an empty text".to_owned();
     }
-    let mut short: String = text.chars().take(40).flat_map(char::escape_debug).collect();
-    if text.chars().nth(40).is_some() {
+    let mut short: String = text.chars().take(most).flat_map(char::escape_debug).collect();
+    if text.chars().nth(most).is_some() {
         short.push('…');
     }
     short
@@ -587,6 +593,7 @@ mod tests {
         for order in [VersionOrder::Semver, VersionOrder::Pep440] {
             let plain = version(order, &longest);
             assert_eq!(version(order, &format!("  v{longest}\n")), plain);
+            assert_eq!(version(order, &plain.to_string()), plain, "it is printed whole");
             assert!(Version::parse(order, &format!("{longest}a")).is_err());
         }
     }
