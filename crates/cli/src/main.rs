@@ -5,6 +5,8 @@ mod args;
 mod changes;
 mod failure;
 #[cfg(feature = "watch")]
+mod holding;
+#[cfg(feature = "watch")]
 mod intake;
 mod interrupts;
 mod knowledge;

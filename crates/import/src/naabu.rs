@@ -8,7 +8,7 @@ use vigie_model::Known;
 use crate::frame::{head_columns, split_row};
 use crate::json::{self, Raw};
 use crate::make::{Carries, Claim, Sight};
-use crate::out::{Out, address};
+use crate::out::{Out, address, port};
 use crate::time;
 
 #[derive(Deserialize)]
@@ -100,12 +100,7 @@ fn row(cells: &[String], out: &mut Out<'_>) -> Result<(), String> {
         return Ok(());
     }
     let address = address(cell("ip").or_else(|| cell("host")))?;
-    let port = cell("port").ok_or("it says no port")?;
-    let port = port
-        .parse::<u16>()
-        .ok()
-        .filter(|port| *port > 0)
-        .ok_or_else(|| format!("{port:?} is no port"))?;
+    let port = port(cell("port").ok_or("it says no port")?)?;
     let mut sight = Sight::at(address, port, time::said(cell("timestamp"), time::instant)?, Carries::Port);
     sight.name = name(cell("host").map(str::to_owned));
     if cell("tls") == Some("true") {

@@ -112,3 +112,9 @@ pub(crate) fn address(text: Option<&str>) -> Result<IpAddr, String> {
     let address = text.parse::<IpAddr>().map_err(|_| format!("{text:?} is no address"))?;
     Ok(address.to_canonical())
 }
+
+/// A port as text, or what is wrong with it.
+pub(crate) fn port(text: &str) -> Result<u16, String> {
+    let port = text.trim().parse::<u16>().ok().filter(|port| *port > 0);
+    port.ok_or_else(|| format!("{text:?} is no port"))
+}

@@ -7,7 +7,7 @@ use crate::frame::split_row;
 use crate::http;
 use crate::make::{Carries, Sight, tagged};
 use crate::naabu::name;
-use crate::out::{Out, address};
+use crate::out::{Out, address, port};
 use crate::time;
 
 /// Columns that hold a header of the reply.
@@ -38,12 +38,7 @@ pub(crate) fn parse(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
         out.not_tcp();
         return Ok(());
     }
-    let port = cell("port").ok_or("it says no port")?;
-    let port = port
-        .parse::<u16>()
-        .ok()
-        .filter(|port| *port > 0)
-        .ok_or_else(|| format!("{port:?} is no port"))?;
+    let port = port(cell("port").ok_or("it says no port")?)?;
     let seen = time::said(cell("timestamp"), time::instant)?;
     let status = cell("http_code")
         .and_then(|text| text.parse::<u16>().ok())

@@ -6,7 +6,7 @@ use vigie_model::Timestamp;
 use crate::frame::split_row;
 use crate::json::{self, Raw};
 use crate::make::{Carries, Sight};
-use crate::out::{Out, address};
+use crate::out::{Out, address, port};
 use crate::time;
 
 #[derive(Deserialize)]
@@ -88,12 +88,7 @@ pub(crate) fn parse(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
     }
     let address = address(answer.address.as_deref())?;
     let port = match answer.port {
-        Some(text) => text
-            .trim()
-            .parse::<u16>()
-            .ok()
-            .filter(|port| *port > 0)
-            .ok_or_else(|| format!("{text:?} is no port"))?,
+        Some(text) => port(&text)?,
         None => out
             .parser
             .options

@@ -1,10 +1,10 @@
 //! One watch of a question in a lake at a time, also across processes.
 
-use std::fs::{File, TryLockError};
-use std::io::{Read as _, Seek as _, Write as _};
+use std::fs::File;
 use std::path::Path;
 
 use crate::failure::Failure;
+use crate::holding::{Held, hold, sign};
 
 /// The lock, held as long as this lives. The system lets go of it when the process ends, however it ends, so none is ever left behind.
 #[derive(Debug)]
@@ -26,34 +26,15 @@ impl Lock {
         };
         let cannot = |error: std::io::Error| Failure::output(format!("cannot lock {}: {error}", path.display()));
         std::fs::create_dir_all(folder).map_err(cannot)?;
-        let mut file = File::options()
-            .create(true)
-            .truncate(false)
-            .read(true)
-            .write(true)
-            .open(&path)
-            .map_err(cannot)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let mut holder = String::new();
-                // Where a locked file cannot be read, it is not said who holds it.
-                let _ = file.take(200).read_to_string(&mut holder);
-                let holder = vigie_export::text::clean(holder.trim(), 100);
-                let who = if holder.is_empty() { String::new() } else { format!(" ({holder})") };
-                return Err(Failure::usage(format!(
-                    "another vigie watches the same in this lake{who}; stop it first, or name another lake with --lake"
-                )));
+        match hold(&path).map_err(cannot)? {
+            Held::Here(mut file) => {
+                sign(&mut file).map_err(cannot)?;
+                Ok(Self { _file: file })
             }
-            Err(TryLockError::Error(error)) => return Err(cannot(error)),
+            Held::Elsewhere(who) => Err(Failure::usage(format!(
+                "another vigie watches the same in this lake{who}; stop it first, or name another lake with --lake"
+            ))),
         }
-        // For people; the lock is what counts.
-        let now = chrono::Utc::now().format("%Y-%m-%dT%H:%M:%SZ");
-        file.set_len(0)
-            .and_then(|()| file.rewind())
-            .and_then(|()| writeln!(file, "process {} since {now}", std::process::id()))
-            .map_err(cannot)?;
-        Ok(Self { _file: file })
     }
 }
 

@@ -1,10 +1,10 @@
 //! One run of a discovery at a time, also across processes: two that went on with the same file would pay for the same pages.
 
-use std::fs::{File, TryLockError};
-use std::io::{Read as _, Seek as _, Write as _};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use crate::failure::{Failure, cannot_write};
+use crate::holding::{Held, hold, sign};
 
 /// The lock, held as long as this lives. The system lets go of it when the process ends, however it ends.
 #[derive(Debug)]
@@ -24,38 +24,20 @@ impl Lock {
             std::fs::create_dir_all(folder).map_err(cannot)?;
         }
         loop {
-            let mut file = File::options()
-                .create(true)
-                .truncate(false)
-                .read(true)
-                .write(true)
-                .open(&path)
-                .map_err(cannot)?;
-            match file.try_lock() {
-                Ok(()) => {}
-                Err(TryLockError::WouldBlock) => {
-                    let mut holder = String::new();
-                    // Where a locked file cannot be read, it is not said who holds it.
-                    let _ = file.take(200).read_to_string(&mut holder);
-                    let holder = vigie_export::text::clean(holder.trim(), 100);
-                    let who = if holder.is_empty() { String::new() } else { format!(" ({holder})") };
+            let mut file = match hold(&path).map_err(cannot)? {
+                Held::Here(file) => file,
+                Held::Elsewhere(who) => {
                     return Err(Failure::usage(format!(
                         "another vigie works on {}{who}; let it end, or stop it first",
                         state.display()
                     )));
                 }
-                Err(TryLockError::Error(error)) => return Err(cannot(error)),
-            }
+            };
             if !is_at(&file, &path) {
                 // Its holder removed it meanwhile: it is no longer the one that others take.
                 continue;
             }
-            // For people; the lock is what counts.
-            let now = chrono::Utc::now().format("%Y-%m-%dT%H:%M:%SZ");
-            file.set_len(0)
-                .and_then(|()| file.rewind())
-                .and_then(|()| writeln!(file, "process {} since {now}", std::process::id()))
-                .map_err(cannot)?;
+            sign(&mut file).map_err(cannot)?;
             return Ok(Self { path, _file: file });
         }
     }
