@@ -7,6 +7,7 @@ use serde_json::Value;
 use vigie_model::{Effect, EvidenceWeight, LeakKind, Posture, VersionOrder};
 
 use crate::clause::{Guards, Look, Place, SigId};
+use crate::condition::{Asked, Body};
 use crate::effects::{EffectTable, Routes};
 use crate::index::Index;
 use crate::markers::Markers;
@@ -338,13 +339,20 @@ impl Catalog {
     }
 
     fn judge(&self, known: Option<u32>, method: &str, path: &str, body: Option<&str>, prove: bool) -> Result<Effect, Forbidden> {
-        let body: Option<Value> = body
-            .filter(|text| !text.is_empty())
-            .and_then(|text| serde_json::from_str(text).ok());
-        let body = body.as_ref();
+        let body = body.filter(|text| !text.is_empty());
+        let json = body.map(serde_json::from_str::<Value>);
+        let request = Asked {
+            method,
+            path,
+            body: match &json {
+                None => Body::None,
+                Some(Ok(json)) => Body::Json(json),
+                Some(Err(_)) => Body::Unread,
+            },
+        };
         let by_files = match known {
-            Some(product) => self.effects.of_product(product, method, path, body),
-            None => self.effects.worst(method, path, body),
+            Some(product) => self.effects.of_product(product, &request),
+            None => self.effects.worst(&request),
         };
         let no_route = || Forbidden::NoRoute {
             method: method.to_owned(),
@@ -355,8 +363,8 @@ impl Catalog {
             let (table, ids) = floor.as_ref();
             let same = known.and_then(|known| ids.get(&self.nth(known).id));
             match same {
-                Some(product) => table.of_product(*product, method, path, body),
-                None => table.worst(method, path, body),
+                Some(product) => table.of_product(*product, &request),
+                None => table.worst(&request),
             }
         });
         let effect = effect.max(floored.unwrap_or(effect));

@@ -1,28 +1,28 @@
 //! The effect that the whole catalogue gives a request, found segment by segment: it is asked before each request.
 //!
 //! A catalogue has thousands of routes, and a scan meets few of them. Those that a build carries stand in shelves by the first
-//! segments of their paths (build.rs), and a line of a shelf is read when a request falls into it.
+//! segments of their paths (build.rs), and a shelf is read when the first request falls into it.
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-use serde_json::Value;
 use vigie_model::Effect;
 
-use crate::pointer::Pointer;
-use crate::route::{Part, Route, Verb, bare, operation_fits, path_fits};
+use crate::condition::{Asked, Condition, Reading};
+use crate::route::{Part, Route, Verb, bare};
 
 /// The routes of a build, made by build.rs: the leading fixed segments of their paths, three at most, and a line each
 /// (`PRODUCT EFFECT ROUTE`, the product by its number, one space between words); in the order of the segments.
 pub(crate) type Shelves = &'static [(&'static str, &'static str)];
 
-/// What the end of a route's path leaves to be told: its effect, whose it is, and what else a request must have.
+/// The end of a route's path: its effect, its product, and what else a request must have.
 #[derive(Clone, Debug)]
 struct Leaf {
     method: Verb,
-    operation: Option<(Pointer, String)>,
+    condition: Option<Condition>,
     effect: Effect,
     product: u32,
+    known: bool,
 }
 
 /// Which effect a request has.
@@ -31,6 +31,8 @@ pub struct EffectTable {
     /// The routes that were added one by one.
     added: Node,
     shelves: Shelves,
+    /// The lines of each shelf, once they were read.
+    read: Vec<OnceLock<Vec<Line>>>,
 }
 
 /// The routes below a path.
@@ -48,9 +50,10 @@ impl Node {
     fn add(&mut self, product: u32, route: &Route, effect: Effect) {
         let leaf = Leaf {
             method: Verb::of(&route.method),
-            operation: route.operation.clone(),
+            condition: route.condition.clone(),
             effect,
             product,
+            known: route.known,
         };
         let mut node = self;
         for part in route.parts() {
@@ -85,6 +88,7 @@ impl EffectTable {
         Self {
             added: Node::default(),
             shelves,
+            read: vec![OnceLock::new(); shelves.len()],
         }
     }
 
@@ -95,28 +99,25 @@ impl EffectTable {
 
     /// The worst effect that any product gives the request; `None`: no route fits, so it has no effect class.
     #[must_use]
-    pub fn worst(&self, method: &str, path: &str, body: Option<&Value>) -> Option<Effect> {
-        self.fitting(None, method, path, body).into_iter().map(|(_, effect)| effect).max()
+    pub fn worst(&self, request: &Asked<'_>) -> Option<Effect> {
+        self.fitting(None, request).into_iter().map(|(_, effect)| effect).max()
     }
 
     /// The worst effect that this one product gives it.
     #[must_use]
-    pub fn of_product(&self, product: u32, method: &str, path: &str, body: Option<&Value>) -> Option<Effect> {
-        self.fitting(Some(product), method, path, body)
-            .into_iter()
-            .map(|(_, effect)| effect)
-            .max()
+    pub fn of_product(&self, product: u32, request: &Asked<'_>) -> Option<Effect> {
+        self.fitting(Some(product), request).into_iter().map(|(_, effect)| effect).max()
     }
 
     /// Who gives the request which effect, for error texts.
-    pub fn blame(&self, method: &str, path: &str, body: Option<&Value>) -> impl Iterator<Item = (u32, Effect)> {
-        self.fitting(None, method, path, body).into_iter()
+    pub fn blame(&self, request: &Asked<'_>) -> impl Iterator<Item = (u32, Effect)> {
+        self.fitting(None, request).into_iter()
     }
 
-    /// The routes that fit, of one product or of all: whose they are, and their effects.
-    fn fitting(&self, product: Option<u32>, method: &str, path: &str, body: Option<&Value>) -> Vec<(u32, Effect)> {
-        let (verb, path) = (Verb::of(method), bare(path));
-        let wanted = |whose: u32| product.is_none_or(|product| whose == product);
+    /// The routes that fit, of the product that is known or of all: whose they are, and their effects.
+    fn fitting(&self, known: Option<u32>, request: &Asked<'_>) -> Vec<(u32, Effect)> {
+        let (verb, path) = (Verb::of(request.method), bare(request.path));
+        let wanted = |whose: u32, once_known: bool| known.map_or(!once_known, |product| whose == product);
         let mut leaves = Vec::new();
         let mut segments = path.split('/');
         // What stands before the first slash.
@@ -124,7 +125,8 @@ impl EffectTable {
         self.added.find(segments, &mut leaves);
         let mut found: Vec<(u32, Effect)> = leaves
             .into_iter()
-            .filter(|leaf| wanted(leaf.product) && leaf.method.takes(verb) && operation_fits(leaf.operation.as_ref(), body))
+            .filter(|leaf| wanted(leaf.product, leaf.known) && leaf.method.takes(verb))
+            .filter(|leaf| leaf.condition.as_ref().is_none_or(|c| c.holds(request, reading(leaf.effect))))
             .map(|leaf| (leaf.product, leaf.effect))
             .collect();
         // A route's fixed segments are the path's own, so it stands in the shelf of none, one, two or three of them.
@@ -134,11 +136,14 @@ impl EffectTable {
             let Ok(at) = self.shelves.binary_search_by_key(&shelf, |(name, _)| name) else {
                 continue;
             };
-            for line in self.shelves[at].1.lines() {
-                match Line::read(line) {
-                    Some(line) if !wanted(line.product) => {}
-                    Some(line) => found.extend(line.effect(verb, path, body).map(|effect| (line.product, effect))),
-                    None => found.push((product.unwrap_or(u32::MAX), UNREADABLE)),
+            for line in self.read[at].get_or_init(|| self.shelves[at].1.lines().map(read_line).collect()) {
+                match line {
+                    Some((product, effect, route)) => {
+                        if wanted(*product, route.known) && route.fits(request, reading(*effect)) {
+                            found.push((*product, *effect));
+                        }
+                    }
+                    None => found.push((known.unwrap_or(u32::MAX), UNREADABLE)),
                 }
             }
         }
@@ -146,37 +151,21 @@ impl EffectTable {
     }
 }
 
+/// A harmless effect must be the request's by every reading, a harmful one by any.
+fn reading(effect: Effect) -> Reading {
+    if effect.is_harmless() { Reading::Exact } else { Reading::Possible }
+}
+
 /// What cannot be read cannot be called harmless. (The tests read all lines of the catalogue: there is none.)
 const UNREADABLE: Effect = Effect::Account;
 
-/// A line of a shelf.
-struct Line<'l> {
-    product: u32,
-    effect: &'l str,
-    route: &'l str,
-}
+/// A line of a shelf: the product, and the effect of a route; `None`: it does not read.
+type Line = Option<(u32, Effect, Route)>;
 
-impl<'l> Line<'l> {
-    fn read(line: &'l str) -> Option<Self> {
-        let (product, rest) = line.split_once(' ')?;
-        let (effect, route) = rest.split_once(' ')?;
-        let product = product.parse().ok()?;
-        Some(Self { product, effect, route })
-    }
-
-    /// The effect that it gives a request, if the route fits.
-    fn effect(&self, verb: Verb, path: &str, body: Option<&Value>) -> Option<Effect> {
-        let mut words = self.route.split(' ');
-        let (method, route) = (words.next()?, words.next().unwrap_or_default());
-        let method = Verb::of(method);
-        if method != Verb::Other && (!method.takes(verb) || !path_fits(route, path)) {
-            return None;
-        }
-        match (Route::parse(self.route), effect_of(self.effect)) {
-            (Ok(route), Some(effect)) => operation_fits(route.operation.as_ref(), body).then_some(effect),
-            _ => Some(UNREADABLE),
-        }
-    }
+fn read_line(line: &str) -> Line {
+    let (product, rest) = line.split_once(' ')?;
+    let (effect, route) = rest.split_once(' ')?;
+    Some((product.parse().ok()?, effect_of(effect)?, Route::parse(route).ok()?))
 }
 
 /// A product's routes by effect; those that a build carries are read when they are first asked for.
@@ -226,7 +215,47 @@ fn effect_of(word: &str) -> Option<Effect> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::condition::Body;
+
+    fn asked<'r>(method: &'r str, path: &'r str) -> Asked<'r> {
+        Asked {
+            method,
+            path,
+            body: Body::None,
+        }
+    }
+
+    #[test]
+    fn a_value_makes_a_harmless_route_harmful() {
+        let lines = "0 enumerate POST /api/show\n0 account POST /api/show if /model ~ :cloud$\n";
+        let table = EffectTable::of_build(Box::leak(Box::new([("api/show", lines)])));
+        let effect = |body: Body<'_>| {
+            table.worst(&Asked {
+                body,
+                ..asked("POST", "/api/show")
+            })
+        };
+        assert_eq!(effect(Body::Json(&json!({"model": "x"}))), Some(Effect::Enumerate));
+        assert_eq!(effect(Body::Json(&json!({"Model": "x:cloud"}))), Some(Effect::Account));
+        assert_eq!(effect(Body::Unread), Some(Effect::Account), "it may name any model");
+    }
+
+    #[test]
+    fn a_line_for_a_known_product_counts_for_that_one() {
+        let lines = "0 account GET /v1/models known\n1 enumerate GET /v1/models\n";
+        let built = EffectTable::of_build(Box::leak(Box::new([("v1/models", lines)])));
+        let mut added = EffectTable::default();
+        added.add(0, &Route::parse("GET /v1/models known").expect("a route"), Effect::Account);
+        added.add(1, &Route::parse("GET /v1/models").expect("a route"), Effect::Enumerate);
+        for table in [built, added] {
+            assert_eq!(table.worst(&asked("GET", "/v1/models")), Some(Effect::Enumerate));
+            assert_eq!(table.of_product(0, &asked("GET", "/v1/models")), Some(Effect::Account));
+            assert_eq!(table.of_product(1, &asked("GET", "/v1/models")), Some(Effect::Enumerate));
+        }
+    }
 
     #[test]
     fn the_worst_effect_counts_and_none_is_none() {
@@ -234,11 +263,11 @@ mod tests {
         table.add(0, &Route::parse("GET /health").expect("a route"), Effect::Identify);
         table.add(1, &Route::parse("GET /health").expect("a route"), Effect::Infer);
         table.add(2, &Route::parse("GET /{any...}").expect("a route"), Effect::Identify);
-        assert_eq!(table.worst("GET", "/health", None), Some(Effect::Infer));
-        assert_eq!(table.worst("HEAD", "/health", None), Some(Effect::Infer));
-        assert_eq!(table.of_product(0, "GET", "/health", None), Some(Effect::Identify));
-        assert_eq!(table.worst("GET", "/other", None), Some(Effect::Identify));
-        assert_eq!(table.worst("POST", "/other", None), None);
+        assert_eq!(table.worst(&asked("GET", "/health")), Some(Effect::Infer));
+        assert_eq!(table.worst(&asked("HEAD", "/health")), Some(Effect::Infer));
+        assert_eq!(table.of_product(0, &asked("GET", "/health")), Some(Effect::Identify));
+        assert_eq!(table.worst(&asked("GET", "/other")), Some(Effect::Identify));
+        assert_eq!(table.worst(&asked("POST", "/other")), None);
     }
 
     #[test]
@@ -273,8 +302,8 @@ mod tests {
             for method in ["GET", "POST", "DELETE", "HEAD"] {
                 for product in 0..2 {
                     let (one, other) = (
-                        built.of_product(product, method, path, None),
-                        added.of_product(product, method, path, None),
+                        built.of_product(product, &asked(method, path)),
+                        added.of_product(product, &asked(method, path)),
                     );
                     assert_eq!(one, other, "{method} {path} of {product}");
                 }
@@ -294,9 +323,9 @@ mod tests {
         ] {
             let line: &'static str = Box::leak(format!("{line}\n0 identify GET /a\n").into_boxed_str());
             let table = EffectTable::of_build(Box::leak(Box::new([("a", line)])));
-            assert_eq!(table.worst("GET", "/a", None), Some(Effect::Account), "{line}");
-            assert_eq!(table.of_product(0, "GET", "/a", None), Some(Effect::Account), "{line}");
-            assert_eq!(table.worst("GET", "/b", None), None, "{line}");
+            assert_eq!(table.worst(&asked("GET", "/a")), Some(Effect::Account), "{line}");
+            assert_eq!(table.of_product(0, &asked("GET", "/a")), Some(Effect::Account), "{line}");
+            assert_eq!(table.worst(&asked("GET", "/b")), None, "{line}");
         }
     }
 }

@@ -7,6 +7,7 @@
 mod catalog;
 mod clause;
 mod conclude;
+mod condition;
 mod dialogue;
 mod effects;
 mod embedded;
@@ -30,6 +31,7 @@ mod view;
 pub use catalog::{Catalog, CompiledEvidence, Forbidden, Opening, Product, Request, Signature};
 pub use clause::{Guards, Look, Place, SigId};
 pub use conclude::Conclusion;
+pub use condition::{Asked, Body, Condition, Reading};
 pub use effects::{EffectTable, Routes};
 pub use embedded::{ADVISORY_INDEX, CARRIED_ADVISORIES, CARRIED_FINDINGS, embedded_advisories, embedded_files, embedded_findings};
 pub use explain::Told;

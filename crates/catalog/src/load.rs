@@ -13,6 +13,7 @@ use crate::catalog::{
     Catalog, CompiledEvidence, CompiledList, CompiledPosture, CompiledTell, CompiledValue, Opening, Product, Request, Signature,
 };
 use crate::clause::{Guards, Look, Place, SigId, literal};
+use crate::condition::Asked;
 use crate::effects::{EffectTable, Routes};
 use crate::embedded::Built;
 use crate::index::IndexBuilder;
@@ -542,19 +543,19 @@ impl Loader {
         effects: &EffectTable,
         floor: Option<&Catalog>,
     ) {
-        let worst = |method: &str, path: &str, body: Option<&Value>| {
-            effects
-                .worst(method, path, body)
-                .max(floor.and_then(|floor| floor.effects.worst(method, path, body)))
-        };
+        let worst = |request: &Asked<'_>| effects.worst(request).max(floor.and_then(|floor| floor.effects.worst(request)));
         for (number, (p, product)) in (0_u32..).zip(parsed.iter().zip(products)) {
             for (rule, request) in p.rule.requests.iter().zip(&product.requests) {
                 if request.session.is_some() {
                     // Its path comes from the server; the transport judges it when it is known.
                     continue;
                 }
-                let body = rule.body.as_ref();
-                let own = effects.of_product(number, &request.method, &request.path, body);
+                let asked = Asked {
+                    method: &request.method,
+                    path: &request.path,
+                    body: rule.body.as_ref().into(),
+                };
+                let own = effects.of_product(number, &asked);
                 let Some(own) = own else {
                     self.say(
                         &p.file,
@@ -570,12 +571,12 @@ impl Loader {
                 let floored = floor.and_then(|floor| {
                     let known = floor.by_id.get(&p.rule.id.value);
                     match known {
-                        Some(known) => floor.effects.of_product(*known, &request.method, &request.path, body),
-                        None => floor.effects.worst(&request.method, &request.path, body),
+                        Some(known) => floor.effects.of_product(*known, &asked),
+                        None => floor.effects.worst(&asked),
                     }
                 });
                 let effect = match request.purpose {
-                    Purpose::Identify => worst(&request.method, &request.path, body).unwrap_or(own),
+                    Purpose::Identify => worst(&asked).unwrap_or(own),
                     _ => own.max(floored.unwrap_or(own)),
                 };
                 let allowed = match request.purpose {
@@ -584,7 +585,7 @@ impl Loader {
                 };
                 if !allowed {
                     let whose: BTreeSet<String> = effects
-                        .blame(&request.method, &request.path, body)
+                        .blame(&asked)
                         .filter(|(_, e)| *e == effect)
                         .filter_map(|(n, _)| products.get(usize::try_from(n).ok()?).map(|p| p.id.clone()))
                         .collect();
@@ -621,8 +622,15 @@ impl Loader {
                             }
                         },
                     };
-                    let body = body.and_then(|text| serde_json::from_str(&text).ok());
-                    let effect = effects.of_product(number, &method, &path, body.as_ref());
+                    let body: Option<Value> = body.and_then(|text| serde_json::from_str(&text).ok());
+                    let effect = effects.of_product(
+                        number,
+                        &Asked {
+                            method: &method,
+                            path: &path,
+                            body: body.as_ref().into(),
+                        },
+                    );
                     let on_session = product.requests.iter().any(|r| r.id == rule.on.value && r.session.is_some());
                     if effect != Some(Effect::Enumerate) && !on_session {
                         self.say(
@@ -640,11 +648,16 @@ impl Loader {
         }
         for (opening, rule) in openings.iter().zip(&openings_file.openings) {
             let request = &opening.request;
-            let body = request.body.as_ref().and_then(|text| serde_json::from_str(text).ok());
+            let body: Option<Value> = request.body.as_ref().and_then(|text| serde_json::from_str(text).ok());
             if request.session.is_some() {
                 continue;
             }
-            match worst(&request.method, &request.path, body.as_ref()) {
+            let asked = Asked {
+                method: &request.method,
+                path: &request.path,
+                body: body.as_ref().into(),
+            };
+            match worst(&asked) {
                 Some(effect) if effect.is_harmless() => {}
                 Some(effect) => self.say(
                     "openings.yaml",

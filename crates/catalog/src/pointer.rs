@@ -89,6 +89,29 @@ impl Pointer {
         found
     }
 
+    /// Every value that it points at for a reader that ignores the case of keys, as Go's does; at most 20,000.
+    #[must_use]
+    pub fn all_in_either_case<'v>(&self, root: &'v Value) -> Vec<&'v Value> {
+        let mut found = vec![root];
+        for segment in &self.segments {
+            let mut next = Vec::new();
+            for value in found {
+                match (segment, value) {
+                    (Segment::Key(key), Value::Object(map)) => {
+                        let key = folded(key);
+                        next.extend(map.iter().filter(|(name, _)| folded(name) == key).map(|(_, value)| value));
+                    }
+                    _ => step(segment, value, &mut next),
+                }
+                if next.len() >= MAX_VALUES {
+                    break;
+                }
+            }
+            found = next;
+        }
+        found
+    }
+
     /// The first value it points at.
     #[must_use]
     pub fn first<'v>(&self, root: &'v Value) -> Option<&'v Value> {
@@ -123,6 +146,11 @@ fn child<'v>(value: &'v Value, key: &str) -> Option<&'v Value> {
         Value::Array(list) => list.get(key.parse::<usize>().ok()?),
         _ => None,
     }
+}
+
+/// A key without its case, by Unicode's simple folding: the long s and the Kelvin sign are letters too.
+fn folded(key: &str) -> String {
+    key.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect()
 }
 
 fn step<'v>(segment: &Segment, value: &'v Value, next: &mut Vec<&'v Value>) {
@@ -177,6 +205,16 @@ mod tests {
         assert!(all("/none").is_empty());
         assert!(Pointer::parse("data").is_err());
         assert!(Pointer::parse("/a*b*c").is_err());
+    }
+
+    #[test]
+    fn keys_in_either_case() {
+        let document = json!({"model": "a", "MODEL": "b", "Meſſages": 1, "x": {"Name": 2}});
+        let all = |text: &str| Pointer::parse(text).expect("parses").all_in_either_case(&document).len();
+        assert_eq!(
+            (all("/model"), all("/messages"), all("/X/name"), all("/none"), all("")),
+            (2, 1, 1, 0, 1)
+        );
     }
 
     #[test]

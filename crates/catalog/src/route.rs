@@ -3,9 +3,8 @@
 use std::fmt;
 
 use serde::de::{self, Deserialize, Deserializer};
-use serde_json::Value;
 
-use crate::pointer::Pointer;
+use crate::condition::{Asked, Condition, Reading};
 
 /// A segment of a route's path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +17,7 @@ pub(crate) enum Part<'p> {
 }
 
 impl<'p> Part<'p> {
-    fn of(segment: &'p str) -> Self {
+    pub(crate) fn of(segment: &'p str) -> Self {
         match segment.strip_prefix('{').and_then(|s| s.strip_suffix('}')) {
             Some(name) if name.ends_with("...") => Self::Rest,
             Some(_) => Self::One,
@@ -27,19 +26,21 @@ impl<'p> Part<'p> {
     }
 }
 
-/// `METHOD PATH [if POINTER = VALUE] [since VERSION] [until VERSION]`.
+/// `METHOD PATH [if CONDITION] [since VERSION] [until VERSION] [known]`.
 #[derive(Clone, Debug)]
 pub struct Route {
     text: String,
     /// The HTTP method, in capitals.
     pub method: String,
     path: String,
-    /// The operation in the body: the pointer's value, as text, is this.
-    pub operation: Option<(Pointer, String)>,
+    /// What else a request must have: the operation that its body names, or a value on which its effect depends.
+    pub condition: Option<Condition>,
     /// The first version that has it.
     pub since: Option<String>,
     /// The last version that has it.
     pub until: Option<String>,
+    /// Whether it counts only once the product is recognised.
+    pub known: bool,
 }
 
 impl Route {
@@ -47,7 +48,7 @@ impl Route {
     ///
     /// # Errors
     ///
-    /// A method that is no method, a path that does not start with `/`, or words that belong nowhere.
+    /// A method that is no method, a path that does not start with `/`, a condition that does not read, or words that belong nowhere.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut words = text.split_whitespace();
         let method = words.next().unwrap_or_default();
@@ -62,27 +63,20 @@ impl Route {
             text: text.to_owned(),
             method: method.to_owned(),
             path: path.to_owned(),
-            operation: None,
+            condition: None,
             since: None,
             until: None,
+            known: false,
         };
         while let Some(word) = words.next() {
             match word {
-                "if" => {
-                    let pointer = Pointer::parse(words.next().unwrap_or_default())?;
-                    if words.next() != Some("=") {
-                        return Err(format!("{text:?}: after if come a pointer, = and a value"));
-                    }
-                    let value = words
-                        .next()
-                        .ok_or_else(|| format!("{text:?}: the value after = is missing (\"\" for an empty text)"))?;
-                    route.operation = Some((pointer, if value == "\"\"" { String::new() } else { value.to_owned() }));
-                }
+                "if" => route.condition = Some(Condition::parse(&mut words, path).map_err(|why| format!("{text:?}: {why}"))?),
                 "since" => route.since = Some(words.next().ok_or_else(|| format!("{text:?}: a version follows since"))?.to_owned()),
                 "until" => route.until = Some(words.next().ok_or_else(|| format!("{text:?}: a version follows until"))?.to_owned()),
+                "known" => route.known = true,
                 other => {
                     return Err(format!(
-                        "{text:?}: {other:?} belongs nowhere; if, since and until may follow the path"
+                        "{text:?}: {other:?} belongs nowhere; if, since, until and known may follow the path"
                     ));
                 }
             }
@@ -90,10 +84,12 @@ impl Route {
         Ok(route)
     }
 
-    /// Whether a request is one of this route's; the query never takes part.
+    /// Whether a request is one of this route's.
     #[must_use]
-    pub fn fits(&self, method: &str, path: &str, body: Option<&Value>) -> bool {
-        Verb::of(&self.method).takes(Verb::of(method)) && path_fits(&self.path, bare(path)) && operation_fits(self.operation.as_ref(), body)
+    pub fn fits(&self, request: &Asked<'_>, reading: Reading) -> bool {
+        Verb::of(&self.method).takes(Verb::of(request.method))
+            && path_fits(&self.path, bare(request.path))
+            && self.condition.as_ref().is_none_or(|condition| condition.holds(request, reading))
     }
 
     /// The segments of its path.
@@ -144,20 +140,6 @@ impl Verb {
     }
 }
 
-pub(crate) fn operation_fits(operation: Option<&(Pointer, String)>, body: Option<&Value>) -> bool {
-    let Some((pointer, expected)) = operation else {
-        return true;
-    };
-    match body.and_then(|body| pointer.first(body)) {
-        Some(Value::String(text)) => text == expected,
-        Some(Value::Null) | None => expected.is_empty(),
-        Some(other) => {
-            let text = other.to_string();
-            text == *expected
-        }
-    }
-}
-
 /// Whether a path without its query is one of a route's.
 pub(crate) fn path_fits(route: &str, path: &str) -> bool {
     let mut segments = path.split('/').skip(1);
@@ -204,39 +186,49 @@ pub(crate) fn bare(path: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
+    use crate::condition::Body;
 
-    fn route(text: &str) -> Route {
-        Route::parse(text).expect("parses")
+    fn fits(route: &str, method: &str, path: &str) -> bool {
+        let request = Asked {
+            method,
+            path,
+            body: Body::None,
+        };
+        Route::parse(route).expect("parses").fits(&request, Reading::Exact)
     }
 
     #[test]
     fn paths() {
-        assert!(route("GET /").fits("GET", "/?x=1", None));
-        assert!(!route("GET /").fits("GET", "/a", None));
-        assert!(!route("GET /").fits("POST", "/", None));
-        assert!(route("GET /v1/models/{model}").fits("GET", "/v1/models/x", None));
-        assert!(!route("GET /v1/models/{model}").fits("GET", "/v1/models/", None));
-        assert!(!route("GET /v1/models/{model}").fits("GET", "/v1/models/x/y", None));
-        assert!(route("GET /static/{rest...}").fits("GET", "/static/a/b", None));
-        assert!(!route("GET /mcp").fits("GET", "/mcp/", None), "a trailing slash is another path");
-        assert!(route("GET /mcp/").fits("GET", "/mcp/", None));
-        assert!(Route::parse("FETCH /").is_err());
-        assert!(Route::parse("GET x").is_err());
-        assert!(Route::parse("GET /a sometimes").is_err());
-        assert!(Route::parse("GET /{a...}/b").is_err());
+        assert!(fits("GET /", "GET", "/?x=1"));
+        assert!(!fits("GET /", "GET", "/a"));
+        assert!(!fits("GET /", "POST", "/"));
+        assert!(fits("GET /v1/models/{model}", "GET", "/v1/models/x"));
+        assert!(!fits("GET /v1/models/{model}", "GET", "/v1/models/"));
+        assert!(!fits("GET /v1/models/{model}", "GET", "/v1/models/x/y"));
+        assert!(fits("GET /static/{rest...}", "GET", "/static/a/b"));
+        assert!(!fits("GET /mcp", "GET", "/mcp/"), "a trailing slash is another path");
+        assert!(fits("GET /mcp/", "GET", "/mcp/"));
+        for wrong in [
+            "FETCH /",
+            "GET x",
+            "GET /a sometimes",
+            "GET /{a...}/b",
+            "GET /a if",
+            "GET /a since",
+            "GET /a until",
+        ] {
+            assert!(Route::parse(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]
-    fn operations() {
-        let list = route("POST /mcp if /method = tools/list");
-        assert!(list.fits("POST", "/mcp", Some(&json!({"method": "tools/list"}))));
-        assert!(!list.fits("POST", "/mcp", Some(&json!({"method": "tools/call"}))));
-        assert!(!list.fits("POST", "/mcp", None));
-        let empty = route("POST /api/generate if /prompt = \"\"");
-        assert!(empty.fits("POST", "/api/generate", Some(&json!({"model": "x"}))));
-        assert!(!empty.fits("POST", "/api/generate", Some(&json!({"prompt": "hi"}))));
+    fn what_may_follow_the_path() {
+        let route = Route::parse("GET /v1/models/{model} if {model} ~ x since 0.18.0 until 2.0.0 known").expect("parses");
+        assert_eq!(
+            (route.since.as_deref(), route.until.as_deref(), route.known),
+            (Some("0.18.0"), Some("2.0.0"), true)
+        );
+        assert!(route.condition.is_some());
     }
 }

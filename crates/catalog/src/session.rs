@@ -507,14 +507,16 @@ impl Session {
             && let Some(request) = product.requests.iter().find(|request| request.purpose == Purpose::Model)
             && request.when.iter().all(|look| look.holds(&self.record))
         {
-            for name in names {
-                if !self.models_asked.contains(name) {
-                    let ask = self.model_ask(request, number, name, false)?;
-                    return Some(Ask {
-                        target: Target::Model(name.clone()),
-                        ..ask
-                    });
-                }
+            // A model about which a question would do harm is left out: its server may pass the question on with its owner's key.
+            let unasked = names.iter().filter(|name| !self.models_asked.contains(*name));
+            if let Some((name, ask)) = unasked
+                .filter_map(|name| Some((name, self.model_ask(request, number, name, false)?)))
+                .next()
+            {
+                return Some(Ask {
+                    target: Target::Model(name.clone()),
+                    ..ask
+                });
             }
         }
         let prove = self.limits.prove?;

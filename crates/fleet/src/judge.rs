@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use percent_encoding::percent_decode_str;
 use serde_json::Value;
 use vigie_model::Effect;
 
@@ -24,8 +25,32 @@ pub struct Route {
     pub harm: Option<Harm>,
     method: String,
     path: String,
-    condition: Option<(String, String)>,
+    condition: Option<Condition>,
     only: bool,
+}
+
+/// What else a request must have: where the value is, and what it must be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Condition {
+    place: String,
+    test: Test,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Test {
+    /// This text.
+    Is(String),
+    /// A text with this end, in either case and with white space behind it.
+    Ends(String),
+}
+
+impl Condition {
+    fn holds(&self, value: &str) -> bool {
+        match &self.test {
+            Test::Is(text) => value == text,
+            Test::Ends(end) => value.trim().to_lowercase().ends_with(end),
+        }
+    }
 }
 
 /// What a forbidden route does. A word of its own, because the list must not lean on the catalogue's.
@@ -66,8 +91,16 @@ pub enum Ruling {
 impl fmt::Display for Route {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.method, self.path)?;
-        if let Some((pointer, value)) = &self.condition {
-            write!(f, " if {pointer} = {value}")?;
+        match &self.condition {
+            Some(Condition {
+                place,
+                test: Test::Is(text),
+            }) => write!(f, " if {place} = {text}")?,
+            Some(Condition {
+                place,
+                test: Test::Ends(end),
+            }) => write!(f, " if {place} ends {end}")?,
+            None => {}
         }
         Ok(())
     }
@@ -161,12 +194,34 @@ impl Route {
             && self
                 .condition
                 .as_ref()
-                .is_none_or(|(pointer, value)| body.is_some_and(|body| self.condition_holds(body, pointer, value)))
+                .is_none_or(|condition| match condition.place.starts_with('{') {
+                    true => self.segment(&condition.place, path).is_some_and(|value| condition.holds(&value)),
+                    false => body.is_some_and(|body| self.condition_holds(body, condition)),
+                })
+    }
+
+    /// The segment of a path under that name, as a server decodes it.
+    fn segment(&self, name: &str, path: &[&str]) -> Option<String> {
+        let at = segments(&self.path).iter().position(|segment| *segment == name)?;
+        Some(percent_decode_str(path.get(at)?).decode_utf8_lossy().into_owned())
     }
 
     /// In a batch, one harmful call is enough to be harmful, and one call that is no reading is enough to be none.
-    fn condition_holds(&self, body: &Value, pointer: &str, value: &str) -> bool {
-        let one = |body: &Value| body.pointer(pointer).and_then(Value::as_str) == Some(value);
+    fn condition_holds(&self, body: &Value, condition: &Condition) -> bool {
+        let one = |body: &Value| {
+            let exact = body
+                .pointer(&condition.place)
+                .and_then(Value::as_str)
+                .is_some_and(|value| condition.holds(value));
+            // Servers in Go take a key in either case.
+            let key = condition.place.trim_start_matches('/');
+            let members = body.as_object().into_iter().flatten();
+            exact
+                || (self.harm.is_some()
+                    && members
+                        .filter(|(name, _)| name.eq_ignore_ascii_case(key))
+                        .any(|(_, value)| value.as_str().is_some_and(|value| condition.holds(value))))
+        };
         match body {
             Value::Array(batch) if self.harm.is_some() => batch.iter().any(one),
             Value::Array(batch) => !batch.is_empty() && batch.iter().all(one),
@@ -205,8 +260,20 @@ fn route(line: &str, product: &str, source: &str) -> Result<Route, String> {
     }
     let condition = match rest.as_slice() {
         [] => None,
-        ["if", pointer, "=", value] => Some(((*pointer).to_owned(), (*value).to_owned())),
-        _ => return Err(format!("{:?} is no condition; write: if POINTER = VALUE", rest.join(" "))),
+        ["if", place, word @ ("=" | "ends"), value] => Some(Condition {
+            place: (*place).to_owned(),
+            test: if *word == "=" {
+                Test::Is((*value).to_owned())
+            } else {
+                Test::Ends((*value).to_owned())
+            },
+        }),
+        _ => {
+            return Err(format!(
+                "{:?} is no condition; write: if POINTER = VALUE, or if POINTER ends VALUE",
+                rest.join(" ")
+            ));
+        }
     };
     Ok(Route {
         product: product.to_owned(),

@@ -6,6 +6,7 @@ mod generated;
 mod language;
 mod peers;
 mod scale;
+mod values;
 
 use std::path::{Path, PathBuf};
 

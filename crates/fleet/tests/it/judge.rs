@@ -124,6 +124,24 @@ fn the_operation_in_the_body_decides() {
 }
 
 #[test]
+fn a_value_in_the_body_or_the_path_decides() {
+    for (method, path, body) in [
+        ("POST", "/api/show", r#"{"model":"x:cloud"}"#),
+        ("POST", "/api/show", r#"{"Name":"x:7b-CLOUD "}"#),
+        ("POST", "//api/show", r#"{"model":"a","MODEL":"x:cloud"}"#),
+        ("GET", "/v1/models/x:cloud", ""),
+        ("HEAD", "/v1/models/x%3Acloud?y=1", ""),
+        ("POST", "/olla/ollama/api/show", r#"{"model":"x:cloud"}"#),
+    ] {
+        assert!(forbidden("", method, path, body), "{method} {path} {body}");
+    }
+    assert!(!forbidden("", "POST", "/api/show", r#"{"model":"cloud:latest"}"#));
+    assert!(!forbidden("", "GET", "/v1/models/x", ""));
+    assert!(forbidden("bifrost", "GET", "/v1/models", ""));
+    assert!(!forbidden("", "GET", "/v1/models", ""));
+}
+
+#[test]
 fn a_method_that_changes_things_needs_a_line_that_says_it_reads() {
     for method in ["POST", "PUT", "PATCH", "DELETE", "PURGE"] {
         let ruling = Judge::by_hand().ruling(&seen("", method, "/never/heard/of", ""));
