@@ -22,15 +22,7 @@ fn text() -> impl Strategy<Value = String> {
 }
 
 fn known<T: Clone + std::fmt::Debug + 'static>(value: impl Strategy<Value = T> + 'static) -> BoxedStrategy<Known<T>> {
-    let why = select(vec![
-        Why::NotAsked,
-        Why::NotCarried,
-        Why::Refused,
-        Why::Hidden,
-        Why::Unparsable,
-        Why::TooOld,
-        Why::Redacted,
-    ]);
+    let why = select(Why::ALL.to_vec());
     prop_oneof![
         value.prop_map(Known::Known),
         (why, option::of(text())).prop_map(|(why, detail)| Known::Unknown(Unknown { why, detail })),

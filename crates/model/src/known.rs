@@ -14,8 +14,14 @@ pub enum Why {
     NotAsked,
     /// The source cannot carry it, or the product never tells.
     NotCarried,
-    /// The server declined to answer.
+    /// The server asked for credentials, or declined to answer without any.
     Refused,
+    /// It was asked, and the server has no such route.
+    Absent,
+    /// It was asked, and the server said that it is asked too often.
+    Throttled,
+    /// It was asked, and the server, or a proxy in front of it, failed or was too busy to answer.
+    Unavailable,
     /// The server answers, but hides this or says a constant in its place.
     Hidden,
     /// An answer came and could not be understood.
@@ -27,6 +33,20 @@ pub enum Why {
 }
 
 impl Why {
+    /// Every reason.
+    pub const ALL: [Self; 10] = [
+        Self::NotAsked,
+        Self::NotCarried,
+        Self::Refused,
+        Self::Absent,
+        Self::Throttled,
+        Self::Unavailable,
+        Self::Hidden,
+        Self::Unparsable,
+        Self::TooOld,
+        Self::Redacted,
+    ];
+
     /// The code as it stands in JSON and in `<column>_why`.
     #[must_use]
     pub fn code(self) -> &'static str {
@@ -34,6 +54,9 @@ impl Why {
             Self::NotAsked => "not-asked",
             Self::NotCarried => "not-carried",
             Self::Refused => "refused",
+            Self::Absent => "absent",
+            Self::Throttled => "throttled",
+            Self::Unavailable => "unavailable",
             Self::Hidden => "hidden",
             Self::Unparsable => "unparsable",
             Self::TooOld => "too-old",
@@ -44,17 +67,7 @@ impl Why {
     /// The reverse of [`Why::code`]; `None` for a code that is not in the list.
     #[must_use]
     pub fn from_code(code: &str) -> Option<Self> {
-        [
-            Self::NotAsked,
-            Self::NotCarried,
-            Self::Refused,
-            Self::Hidden,
-            Self::Unparsable,
-            Self::TooOld,
-            Self::Redacted,
-        ]
-        .into_iter()
-        .find(|why| why.code() == code)
+        Self::ALL.into_iter().find(|why| why.code() == code)
     }
 }
 
@@ -254,8 +267,9 @@ mod tests {
 
     #[test]
     fn codes_read_back() {
-        for code in ["not-asked", "not-carried", "refused", "hidden", "unparsable", "too-old", "redacted"] {
-            assert_eq!(Why::from_code(code).map(Why::code), Some(code));
+        for why in Why::ALL {
+            assert_eq!(Why::from_code(why.code()), Some(why));
+            assert_eq!(serde_json::to_value(why).expect("serialises"), why.code());
         }
         assert_eq!(Why::from_code("because"), None);
     }

@@ -136,15 +136,7 @@ fn every_sample_is_accepted() {
 #[test]
 fn every_code_of_the_unknown_is_accepted() {
     let schemas = Schemas::new(true);
-    for why in [
-        Why::NotAsked,
-        Why::NotCarried,
-        Why::Refused,
-        Why::Hidden,
-        Why::Unparsable,
-        Why::TooOld,
-        Why::Redacted,
-    ] {
+    for why in Why::ALL {
         let mut seen = samples::ollama_open();
         seen.exposure = vigie_model::Exposure::unknown(why).into();
         seen.identity.product = Known::unknown_because(why, "a detail");
