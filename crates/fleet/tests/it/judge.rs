@@ -167,3 +167,19 @@ fn a_list_that_does_not_read_names_its_line() {
         assert!(error.contains(complaint), "{error}");
     }
 }
+
+#[test]
+fn the_front_page_of_a_tool_server_may_be_asked_for_its_tools_and_for_nothing_more() {
+    let call = |method: &str| format!("{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"{method}\",\"params\":{{}}}}");
+    for method in ["initialize", "notifications/initialized", "tools/list"] {
+        assert!(!forbidden("mcp", "POST", "/", &call(method)), "{method}");
+        assert!(
+            forbidden("tgi", "POST", "/", &call(method)),
+            "{method}: at this server it is the model's task"
+        );
+    }
+    for method in ["tools/call", "resources/read", "prompts/get"] {
+        assert!(forbidden("mcp", "POST", "/", &call(method)), "{method}");
+    }
+    assert!(forbidden("mcp", "POST", "/", "{\"inputs\":\"hello\"}"));
+}
