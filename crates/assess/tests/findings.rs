@@ -263,6 +263,20 @@ fn tools_are_as_bad_as_the_worst_of_them() {
 }
 
 #[test]
+fn models_and_tools_on_one_port_have_the_findings_of_both() {
+    let mut seen = with_models(seen("openai-compatible", "", Posture::Open), vec![model("tiny")]);
+    seen.identity.also = vec!["mcp".to_owned()];
+    seen.exposure.tools = Known::Known(vec![Tool {
+        name: "run_shell".to_owned(),
+        risks: vec![ToolRisk::CodeExecution],
+    }]);
+    let judged = judged(seen);
+    for id in ["open-inference", "models-readable", "tools-without-authentication"] {
+        assert!(ids(&judged).contains(&id), "{id}: {:?}", ids(&judged));
+    }
+}
+
+#[test]
 fn a_version_is_held_against_the_advisories() {
     let old = judged(seen("ollama", "0.1.33", Posture::Key));
     let finding = find(&old, "vulnerable-version");

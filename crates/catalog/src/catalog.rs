@@ -85,6 +85,8 @@ pub struct CompiledEvidence {
     pub weight: EvidenceWeight,
     /// Why.
     pub why: String,
+    /// Whether it names the product in a refusal too, where all else is refused.
+    pub alone: bool,
     /// What it looks at.
     pub look: Look,
     /// What stands beside.
@@ -205,6 +207,12 @@ pub struct Product {
 }
 
 impl Product {
+    /// Whether it is what a server may be besides: tools stand beside an interface of the server's own.
+    #[must_use]
+    pub fn is_side(&self) -> bool {
+        self.kind == Kind::Tools
+    }
+
     /// Whether it has a route of that effect.
     #[must_use]
     pub fn has_effect(&self, effect: Effect) -> bool {

@@ -33,7 +33,8 @@ impl Session {
             Some(known) => Conclusion::clone(&known),
             None => {
                 self.read_up();
-                let conclusion = self.draw(&self.named());
+                let (named, behind_a_door) = self.concluded();
+                let conclusion = self.draw(&named, behind_a_door);
                 if let Some(turn) = &self.turn {
                     let _ = turn.conclusion.set(Arc::new(conclusion.clone()));
                 }
@@ -55,8 +56,12 @@ impl Session {
         self.read_up();
         let number = self.catalog.number(product)?;
         let said = self.catalog.nth(number);
-        let another = self.named().iter().any(|named| *named != number && !said.emulates.contains(named));
-        (!another && self.against(product).is_empty()).then(|| self.draw(&[number]))
+        let another = self
+            .concluded()
+            .0
+            .iter()
+            .any(|named| *named != number && !said.emulates.contains(named));
+        (!another && self.against(product).is_empty()).then(|| self.draw(&[number], false))
     }
 
     /// The evidence that rules a product out, whether or not anything speaks for it.
@@ -75,7 +80,7 @@ impl Session {
     }
 
     /// What the record says of the products that are named; the confidence is that of the evidence alone.
-    fn draw(&self, named: &[u32]) -> Conclusion {
+    fn draw(&self, named: &[u32], behind_a_door: bool) -> Conclusion {
         let winner = named.first().map(|number| self.catalog.nth(*number));
         let seen = &self.record;
         let spoke_http = seen.views.iter().any(|view| view.reply().is_some());
@@ -86,13 +91,20 @@ impl Session {
                 let exposure = self.exposure(product, &version, named);
                 (version, read::instance(product, seen), exposure)
             }
-            None => (
-                Known::unknown(Why::NotAsked),
-                Known::unknown(Why::NotCarried),
-                Exposure::unknown(Why::NotAsked),
-            ),
+            None => {
+                let mut exposure = Exposure::unknown(Why::NotAsked);
+                let unlisted = read::unlisted(&self.catalog, seen);
+                exposure.models = Known::Unknown(unlisted.clone());
+                exposure.activity = Known::Unknown(unlisted);
+                (Known::unknown(Why::NotAsked), Known::unknown(Why::NotCarried), exposure)
+            }
         };
-        let (posture, from) = read::posture(winner, &self.catalog, seen);
+        let tally = named
+            .first()
+            .and_then(|number| self.tallies.get(number))
+            .copied()
+            .unwrap_or_default();
+        let (posture, from) = read::posture(winner, &self.catalog, seen, behind_a_door);
         exposure.posture = posture;
         exposure.posture_from = from;
         if let (Some(product), Some(index)) = (winner, seen.proof)
@@ -108,12 +120,8 @@ impl Session {
             exposure.inference_proved = Some(answered);
         }
 
-        let tally = named
-            .first()
-            .and_then(|number| self.tallies.get(number))
-            .copied()
-            .unwrap_or_default();
-        let confidence = winner.map_or(0.0, |_| certainty(tally));
+        let most = if behind_a_door { BEHIND_A_DOOR } else { 1.0 };
+        let confidence = winner.map_or(0.0, |_| certainty(tally).min(most));
         let product = match winner {
             Some(product) => Known::Known(product.id.clone()),
             None if spoke_http => Known::unknown_because(Why::NotCarried, "no product of the catalogue fits what it answered"),
@@ -135,7 +143,7 @@ impl Session {
                     .iter()
                     .skip(1)
                     .map(|number| self.catalog.nth(*number))
-                    .filter(|p| !p.last_resort)
+                    .filter(|p| !p.last_resort || winner.is_some_and(|winner| winner.models.is_empty()))
                     .map(|p| p.id.clone())
                     .collect(),
             },
@@ -147,8 +155,14 @@ impl Session {
 
     fn exposure(&self, product: &Product, version: &Known<String>, named: &[u32]) -> Exposure {
         let seen = &self.record;
-        let models = read::models(&self.catalog, product, seen, version);
-        let activity = match (&models, product.kind) {
+        // A product that lists no models may stand on one port with an interface that does.
+        let serves = named
+            .iter()
+            .map(|number| self.catalog.nth(*number))
+            .find(|one| !one.models.is_empty());
+        let serves = serves.filter(|_| product.models.is_empty()).unwrap_or(product);
+        let models = read::models(&self.catalog, serves, seen, version);
+        let activity = match (&models, serves.kind) {
             (Known::Known(models), Kind::Inference | Kind::Gateway) => {
                 Known::Known(if models.is_empty() { Activity::Dormant } else { Activity::Active })
             }
@@ -384,6 +398,10 @@ fn told(product: &Product, rule: &str, weight: EvidenceWeight, why: &str, view: 
         seen,
     }
 }
+
+/// The highest confidence of a product that one strong piece of evidence names, in front of routes that are all refused: below what
+/// two such pieces give, as one in five misleads and the rest could not be seen. A judgement.
+const BEHIND_A_DOOR: f64 = 0.6;
 
 /// How sure the evidence alone makes: one minus the chance that all of it misleads. The chances (unique 1 in 100, strong 1 in 5,
 /// weak 4 in 5) are judgements; what the fixtures measured caps the result.

@@ -23,6 +23,7 @@ mod memory;
 pub mod pattern;
 mod pointer;
 mod read;
+mod refusal;
 mod route;
 pub mod rule;
 mod session;

@@ -849,6 +849,7 @@ impl Scope<'_> {
                 id: written.id.value.clone(),
                 weight: written.evidence,
                 why: written.why.clone(),
+                alone: written.alone,
                 look,
                 guards,
             });

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, HashSet};
 
 use chrono::DateTime;
 use serde_json::Value;
-use vigie_model::{Capability, Known, Model, Posture, RunningModel, Timestamp, Tool, Why};
+use vigie_model::{Capability, Effect, Known, Model, Posture, RunningModel, Timestamp, Tool, Unknown, Why};
 
 use crate::catalog::{Catalog, CompiledList, CompiledValue, Product};
 use crate::clause::{Place, Seen};
-use crate::rule::{Field, FieldPlace, Step, ValueRule};
+use crate::refusal;
+use crate::rule::{BodyType, Field, FieldPlace, Step, ValueRule};
 use crate::session::Record;
 use crate::view::View;
 
@@ -73,11 +74,12 @@ pub(crate) fn instance(product: &Product, seen: &Record) -> Known<String> {
 }
 
 /// What came back from the requests that would have told a value.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Met {
-    refused: bool,
     answered: bool,
     silent: bool,
+    /// The weightiest reason that a reply gave, with its sentence.
+    declined: Option<(Why, Option<String>)>,
 }
 
 impl Met {
@@ -85,15 +87,28 @@ impl Met {
     fn why(self) -> Known<String> {
         if self.silent {
             // What was not answered may have told: nothing is hidden.
-            Known::unknown_because(Why::NotAsked, "no answer came to a request that tells it")
-        } else if self.refused && !self.answered {
-            Known::unknown(Why::Refused)
-        } else if self.refused || self.answered {
-            Known::unknown(Why::Hidden)
-        } else {
-            Known::unknown(Why::NotAsked)
+            return Known::unknown_because(Why::NotAsked, "no answer came to a request that tells it");
+        }
+        match self.declined {
+            _ if self.answered => Known::unknown(Why::Hidden),
+            Some((why, Some(detail))) => Known::unknown_because(why, detail),
+            Some((why, None)) => Known::unknown(why),
+            None => Known::unknown(Why::NotAsked),
         }
     }
+}
+
+/// Of two reasons why a value is unknown, the one that says more: what stands first would have told, had it been let through.
+fn weighs_more(one: Why, other: Why) -> bool {
+    let weight = |why: Why| match why {
+        Why::Refused => 0,
+        Why::Throttled => 1,
+        Why::Unavailable => 2,
+        Why::Unparsable => 3,
+        Why::Absent => 4,
+        _ => 5,
+    };
+    weight(one) < weight(other)
 }
 
 /// The first value that an entry gives and that passes for one.
@@ -114,8 +129,13 @@ fn said(entries: &[CompiledValue], seen: &Record, passes: impl Fn(&str) -> bool)
                 met.silent = true;
                 continue;
             };
-            met.refused |= matches!(reply.status, 401 | 403);
-            met.answered |= reply.status < 400;
+            match refusal::why(view) {
+                Some(why) if met.declined.as_ref().is_none_or(|(met, _)| weighs_more(why, *met)) => {
+                    met.declined = Some((why, refusal::detail(why, Some(view))));
+                }
+                Some(_) => {}
+                None => met.answered = true,
+            }
             let status_fits = entry.rule.status.0.is_empty() || entry.rule.status.0.contains(&reply.status);
             if !status_fits || !entry.guards.pass(seen) {
                 continue;
@@ -170,7 +190,14 @@ fn scalar(value: &Value) -> Option<String> {
 }
 
 /// What a stranger meets, and the request that showed it.
-pub(crate) fn posture(product: Option<&Product>, catalog: &Catalog, seen: &Record) -> (Known<Posture>, Option<String>) {
+///
+/// `behind_a_door`: the product is named by what it shows in front of routes that are all refused.
+pub(crate) fn posture(
+    product: Option<&Product>,
+    catalog: &Catalog,
+    seen: &Record,
+    behind_a_door: bool,
+) -> (Known<Posture>, Option<String>) {
     let named = |view: &View| Some(format!("{} {}", view.exchange.request.method, view.exchange.request.path));
     if let Some(product) = product {
         for rule in &product.posture {
@@ -181,63 +208,121 @@ pub(crate) fn posture(product: Option<&Product>, catalog: &Catalog, seen: &Recor
             }
         }
     }
+    let Some(product) = product else {
+        return stranger(catalog, seen);
+    };
     // Without a rule that holds, refusals decide; a page that answers decides nothing.
-    let mut refusal = None;
     let mut looked = 0;
-    for view in seen.every() {
-        let Some(reply) = view.reply() else { continue };
-        let request = &view.exchange.request;
-        let matters = match product {
-            Some(product) => catalog
-                .by_id
-                .get(&product.id)
-                .and_then(|number| {
-                    catalog
-                        .permit(Some(*number), &request.method, &request.path, Some(&request.body), false)
-                        .ok()
-                })
-                .is_some_and(|effect| effect == vigie_model::Effect::Enumerate),
-            None => true,
-        };
-        if !matters {
+    for view in seen.every().iter().filter(|view| view.reply().is_some()) {
+        if own_effect(catalog, product, view) != Some(Effect::Enumerate) {
             continue;
         }
         looked += 1;
-        let found = match reply.status {
-            401 if has_scheme(reply.header("www-authenticate"), "basic") => Posture::Login,
-            401 => Posture::Key,
-            403 => Posture::Forbidden,
-            301..=303 | 307 | 308 if reply.header("location").is_some_and(is_sign_in) => Posture::Login,
-            _ => continue,
-        };
-        refusal = refusal.or(Some((found, view)));
-        if product.is_some() {
-            break;
+        if let Some(found) = refusal::door(view) {
+            return (Known::Known(found), named(view));
         }
     }
-    match refusal {
-        // An unrecognised endpoint is behind a door only if every path is.
-        Some((found, view)) if product.is_some() || all_refused(seen) => (Known::Known(found), named(view)),
-        _ if looked == 0 => (Known::unknown(Why::NotAsked), None),
+    if behind_a_door {
+        return stranger(catalog, seen);
+    }
+    match looked {
+        0 => (Known::unknown(Why::NotAsked), None),
         _ => (Known::unknown_because(Why::NotCarried, "no rule fits what it answered"), None),
     }
 }
 
-fn all_refused(seen: &Record) -> bool {
-    seen.every().iter().filter_map(View::reply).all(|reply| {
-        matches!(reply.status, 401 | 403) || ((300..400).contains(&reply.status) && reply.header("location").is_some_and(is_sign_in))
-    })
+/// The effect that a product's own file gives the request of an exchange; `None`: it is no route of it.
+pub(crate) fn own_effect(catalog: &Catalog, product: &Product, view: &View) -> Option<Effect> {
+    let request = &view.exchange.request;
+    let number = catalog.number(&product.id)?;
+    catalog
+        .permit(Some(number), &request.method, &request.path, Some(&request.body), false)
+        .ok()
 }
 
-fn has_scheme(header: Option<&str>, scheme: &str) -> bool {
-    header.is_some_and(|value| value.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)))
+/// What a request of a conversation is to a server that nobody knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    /// It lists what is there: `/v1/models`, `/api/tags`.
+    List,
+    /// It is of some interface for programs: a version, a description, a handshake.
+    Interface,
+    /// A page, of which there are many kinds.
+    Page,
 }
 
-fn is_sign_in(location: &str) -> bool {
-    let path = location.split(['?', '#']).next().unwrap_or_default().to_ascii_lowercase();
-    ["login", "signin", "sign-in", "sign_in", "oauth2", "oauth", "auth", "sso", "saml"]
-        .iter()
-        .any(|word| path.split('/').any(|part| part == *word))
+fn part(catalog: &Catalog, view: &View) -> Part {
+    let request = &view.exchange.request;
+    let path = request.path.split('?').next().unwrap_or_default();
+    if path == "/" || path == crate::ABSENT_PATH || refusal::is_sign_in(path) {
+        return Part::Page;
+    }
+    match catalog.permit(None, &request.method, &request.path, Some(&request.body), false) {
+        Ok(Effect::Enumerate) if request.method == "GET" => Part::List,
+        Ok(_) => Part::Interface,
+        Err(_) => Part::Page,
+    }
+}
+
+/// The posture of an endpoint that is not recognised: the door on a list of what it has, else on another route for programs, else
+/// on its front page.
+///
+/// A page that answers, or one that does not exist, says nothing of the routes behind it; a list that answers says that there is no
+/// door. A bare 403 is a door only on a list, or where every path has one: servers forbid a folder, and a POST that lacks their
+/// form's token, for reasons of their own.
+fn stranger(catalog: &Catalog, seen: &Record) -> (Known<Posture>, Option<String>) {
+    let mut first: [Option<(Posture, &View)>; 3] = [None; 3];
+    let (mut answered, mut every, mut replies) = (false, true, 0);
+    for view in seen.every() {
+        let Some(reply) = view.reply() else { continue };
+        replies += 1;
+        let part = part(catalog, view);
+        let door = refusal::door(view);
+        if part == Part::List && (200..300).contains(&reply.status) && view.body_type() == BodyType::Json {
+            answered = true;
+        }
+        // The page on which one signs in is no room behind the door.
+        every &= door.is_some() || refusal::is_sign_in(&view.exchange.request.path);
+        if let Some(door) = door {
+            first[part as usize].get_or_insert((door, view));
+        }
+    }
+    let certain = |(door, _): &(Posture, &View)| *door != Posture::Forbidden;
+    let [list, interface, page] = first;
+    let found = if every {
+        list.or(interface).or(page)
+    } else {
+        list.or(interface.filter(certain)).or(page.filter(certain))
+    };
+    match found {
+        Some((door, view)) if !answered => {
+            let request = &view.exchange.request;
+            (Known::Known(door), Some(format!("{} {}", request.method, request.path)))
+        }
+        _ if replies == 0 => (Known::unknown(Why::NotAsked), None),
+        _ => (Known::unknown_because(Why::NotCarried, "no rule fits what it answered"), None),
+    }
+}
+
+/// Why the models of an endpoint that is not recognised are unknown: a list was asked for and did not come, or none was asked for.
+pub(crate) fn unlisted(catalog: &Catalog, seen: &Record) -> Unknown {
+    let mut found = Unknown {
+        why: Why::NotAsked,
+        detail: None,
+    };
+    for view in seen.every() {
+        // A list that is not there is none of this server's.
+        if let Some(why) = refusal::why(view).filter(|why| matches!(why, Why::Refused | Why::Throttled | Why::Unavailable))
+            && weighs_more(why, found.why)
+            && part(catalog, view) == Part::List
+        {
+            found = Unknown {
+                why,
+                detail: refusal::detail(why, Some(view)),
+            };
+        }
+    }
+    found
 }
 
 /// One element of a list, with the key it stands under in an object.
@@ -452,7 +537,7 @@ pub(crate) fn models(catalog: &Catalog, product: &Product, seen: &Record, versio
         }
     }
     if !known {
-        return Known::unknown(unread(product.models.iter().map(|list| list.look.place), seen));
+        return unread(product, &product.models, seen);
     }
     if let Some(details) = &product.details {
         for (name, index) in &seen.models {
@@ -469,15 +554,13 @@ pub(crate) fn models(catalog: &Catalog, product: &Product, seen: &Record, versio
                     models[*at].uncensored_by_prompt = Known::Known(false);
                     models[*at].system_prompt = Known::Known(none);
                 }
-            } else if let Some(reply) = view.reply()
-                && matches!(reply.status, 401 | 403)
-            {
-                refuse(&mut models[*at]);
+            } else if let Some(why) = refusal::why(view) {
+                untold(details, why, &mut models[*at]);
             }
         }
         for model in &mut models {
             if !seen.models.iter().any(|(name, _)| *name == model.name) {
-                unasked(details, model);
+                untold(details, Why::NotAsked, model);
             }
         }
     }
@@ -502,54 +585,72 @@ pub(crate) fn models(catalog: &Catalog, product: &Product, seen: &Record, versio
     Known::Known(models)
 }
 
-/// Why a list could not be read from these exchanges.
-fn unread(places: impl Iterator<Item = Place>, seen: &Record) -> Why {
-    let mut why = None;
-    for place in places {
-        let view = match place {
+/// Why none of these lists could be read.
+fn unread<T>(product: &Product, lists: &[CompiledList], seen: &Record) -> Known<T> {
+    let mut found: Option<(Why, Option<&View>)> = None;
+    for list in lists {
+        let view = match list.look.place {
             Place::Sig(sig) => seen.at(sig),
             Place::Landing => seen.landing(),
             Place::Any => None,
         };
-        let found = match view.and_then(View::reply) {
-            Some(reply) if matches!(reply.status, 401 | 403) => Why::Refused,
-            Some(reply) if reply.status < 400 => Why::Unparsable,
-            Some(_) => Why::Refused,
-            None => Why::NotAsked,
+        let met = match view.filter(|view| view.reply().is_some()) {
+            Some(view) => (refusal::why(view).unwrap_or(Why::Unparsable), Some(view)),
+            None => unsent(product, list.look.place, seen),
         };
-        why = Some(match why {
-            None | Some(Why::NotAsked) => found,
-            Some(Why::Unparsable) if found == Why::Refused => found,
-            Some(earlier) => earlier,
-        });
+        if found.is_none_or(|(why, _)| weighs_more(met.0, why)) {
+            found = Some(met);
+        }
     }
-    why.unwrap_or(Why::NotCarried)
+    let Some((why, view)) = found else {
+        return Known::unknown(Why::NotCarried);
+    };
+    match refusal::detail(why, view) {
+        Some(detail) => Known::unknown_because(why, detail),
+        None => Known::unknown(why),
+    }
 }
 
-/// The details of a model that was not asked about are not asked, rather than not carried.
-fn unasked(details: &CompiledList, model: &mut Model) {
+/// Why a request was not sent: the one that must come before it was declined, or nothing kept it back but the budget.
+fn unsent<'s>(product: &Product, place: Place, seen: &'s Record) -> (Why, Option<&'s View>) {
+    let Place::Sig(sig) = place else {
+        return (Why::NotAsked, None);
+    };
+    let mut found = (Why::NotAsked, None);
+    let waiting = product
+        .requests
+        .iter()
+        .filter(|request| request.sig == sig && !request.when.is_empty());
+    for look in waiting.flat_map(|request| &request.when).filter(|look| !look.holds(seen)) {
+        let view = match look.place {
+            Place::Sig(sig) => seen.at(sig),
+            Place::Landing => seen.landing(),
+            Place::Any => None,
+        };
+        if let Some(view) = view
+            && let Some(why) = refusal::why(view).filter(|why| matches!(why, Why::Refused | Why::Throttled | Why::Unavailable))
+            && weighs_more(why, found.0)
+        {
+            found = (why, Some(view));
+        }
+    }
+    found
+}
+
+/// The details of a model that was not asked about, or about which the server did not answer, are unknown for that reason, rather
+/// than not carried.
+fn untold(details: &CompiledList, why: Why, model: &mut Model) {
     let asks = |name: &str| details.rule.fields.contains_key(name);
     let not_carried = |why: Option<Why>| why == Some(Why::NotCarried);
     macro_rules! mark {
         ($($name:literal => $field:ident),*) => {
-            $(if asks($name) && not_carried(model.$field.why()) { model.$field = Known::unknown(Why::NotAsked); })*
+            $(if asks($name) && not_carried(model.$field.why()) { model.$field = Known::unknown(why); })*
         };
     }
     mark!("template" => template, "system_prompt" => system_prompt, "capabilities" => capabilities, "context_length" => context_length,
           "family" => family, "parameters" => parameters, "quantisation" => quantisation, "format" => format);
     if asks("system_prompt") && not_carried(model.uncensored_by_prompt.why()) {
-        model.uncensored_by_prompt = Known::unknown(Why::NotAsked);
-    }
-}
-
-fn refuse(model: &mut Model) {
-    for field in [&mut model.template, &mut model.system_prompt] {
-        if !field.is_known() {
-            *field = Known::unknown(Why::Refused);
-        }
-    }
-    if !model.capabilities.is_known() {
-        model.capabilities = Known::unknown(Why::Refused);
+        model.uncensored_by_prompt = Known::unknown(why);
     }
 }
 
@@ -657,7 +758,7 @@ pub(crate) fn running(product: &Product, seen: &Record) -> Known<Vec<RunningMode
         });
         return Known::Known(models.collect());
     }
-    Known::unknown(unread(product.running.iter().map(|list| list.look.place), seen))
+    unread(product, &product.running, seen)
 }
 
 /// The tools, with their risk classes.
@@ -679,7 +780,7 @@ pub(crate) fn tools(catalog: &Catalog, product: &Product, seen: &Record) -> Know
         });
         return Known::Known(tools.collect());
     }
-    Known::unknown(unread(product.tools.iter().map(|list| list.look.place), seen))
+    unread(product, &product.tools, seen)
 }
 
 #[cfg(test)]

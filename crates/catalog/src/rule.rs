@@ -289,6 +289,9 @@ rule! {
         /// Why it says so.
         #[serde(default)]
         why: String,
+        /// A constant of a refusal, which no other product words alike: it names the product alone where all else is refused.
+        #[serde(default)]
+        alone: bool,
     }
 }
 

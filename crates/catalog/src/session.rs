@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use vigie_model::{EvidenceWeight, Exchange, FailureKind, RequestLine};
 
-use crate::catalog::{Catalog, Request};
+use crate::catalog::{Catalog, Forbidden, Request};
 use crate::clause::{Place, Seen, SigId};
 use crate::dialogue::Turn;
 use crate::memory::{Known, Recalled};
@@ -321,45 +321,82 @@ impl Session {
         if room && let Some(ask) = self.pending.take() {
             return Some(ask);
         }
-        let winner = self.winner();
-        let recognised = winner.filter(|number| !self.catalog.nth(*number).last_resort);
-        if room {
-            if let Some(number) = recognised {
-                // What answers as this product may be something that emulates it: its own evidence decides.
-                for rival in self.rivals(number) {
-                    if let Some(ask) = self.of_product(rival, None, &[Purpose::Identify]) {
-                        return Some(ask);
-                    }
-                }
-                if let Some(ask) = self.of_product(number, Some(number), &[Purpose::Identify, Purpose::Read]) {
-                    return Some(ask);
-                }
-            } else if let Some(ask) = self.search() {
-                return Some(ask);
-            } else if let Some(number) = winner
-                && let Some(ask) = self.of_product(number, Some(number), &[Purpose::Identify, Purpose::Read])
-            {
-                return Some(ask);
-            }
+        let named = self.named();
+        let winner = named.first().copied();
+        if room && let Some(ask) = self.about_endpoint(&named) {
+            return Some(ask);
         }
         self.about_models(winner?)
     }
 
+    /// The next request about the endpoint itself, where these products are named, the answer first.
+    fn about_endpoint(&self, named: &[u32]) -> Option<Ask> {
+        let every = &[Purpose::Identify, Purpose::Read];
+        let is_side = |number: &u32| self.catalog.nth(*number).is_side();
+        let side = named.iter().copied().find(is_side);
+        let main = named.iter().copied().find(|number| !is_side(number));
+        // What a server is besides is read by the requests of its own file, unless the server itself gives one a harmful effect.
+        let beside = || self.of_product(side?, side, every).filter(|ask| self.lets(main, ask));
+        match main {
+            Some(main) if !self.catalog.nth(main).last_resort => {
+                // What answers as this product may be something that emulates it: its own evidence decides.
+                let mut rivals = self.rivals(main).into_iter();
+                rivals
+                    .find_map(|rival| self.of_product(rival, None, &[Purpose::Identify]))
+                    .or_else(|| self.of_product(main, Some(main), every))
+                    .or_else(beside)
+                    .or_else(|| self.side_of(main))
+            }
+            Some(main) => beside()
+                .or_else(|| self.search())
+                .or_else(|| self.of_product(main, Some(main), every)),
+            None if side.is_some() => beside().or_else(|| self.search_beside()),
+            None => self.search().or_else(|| {
+                // What a stranger meets on the rest of its routes; that it is this product is not sure enough to lower an effect.
+                self.of_product(self.behind_a_door()?, None, every)
+            }),
+        }
+    }
+
+    /// Whether the server that is known, if any is, gives a request no harmful effect.
+    fn lets(&self, main: Option<u32>, ask: &Ask) -> bool {
+        let Some(main) = main else { return true };
+        let RequestLine { method, path, body, .. } = &ask.request;
+        !matches!(
+            self.catalog.permit(Some(main), method, path, Some(body), false),
+            Err(Forbidden::Effect { .. })
+        )
+    }
+
+    /// Where a server has a route of its own for what tools are asked by, that may tell of them.
+    fn side_of(&self, main: u32) -> Option<Ask> {
+        let kinds = (0_u32..).zip(&self.catalog.products).filter(|(_, product)| product.is_side());
+        kinds.into_iter().find_map(|(number, _)| {
+            // Asked as a request of the server's: it must have the route, and a harmless effect for it.
+            self.of_product(number, Some(main), &[Purpose::Identify])
+        })
+    }
+
+    /// Where tools alone are named: a server that offers them beside its own interface may be hinted at strongly, or list models as
+    /// many do.
+    fn search_beside(&self) -> Option<Ask> {
+        let families = (0_u32..).zip(&self.catalog.products).filter(|(_, product)| product.last_resort);
+        let mut due = self
+            .candidates()
+            .into_iter()
+            .filter(|(_, tally)| tally.points() >= 10)
+            .map(|(number, _)| number);
+        due.find_map(|number| self.of_product(number, None, &[Purpose::Identify]))
+            .or_else(|| {
+                families
+                    .into_iter()
+                    .find_map(|(number, _)| self.of_product(number, None, &[Purpose::Identify]))
+            })
+    }
+
     /// Looks for a product: strong candidates, then the openings, then weak candidates, then those whose port it is.
     fn search(&self) -> Option<Ask> {
-        let mut candidates: Vec<(u32, Tally)> = self
-            .tallies
-            .iter()
-            .filter(|(_, tally)| !tally.contradicted && tally.points() > 0)
-            .map(|(n, t)| (*n, *t))
-            .collect();
-        candidates.sort_by_key(|(number, tally)| {
-            (
-                std::cmp::Reverse(tally.points()),
-                !self.catalog.nth(*number).ports.contains(&self.port),
-                *number,
-            )
-        });
+        let candidates = self.candidates();
         let ask_first = |mut found: &mut dyn Iterator<Item = u32>| {
             Iterator::find_map(&mut found, |number| self.of_product(number, None, &[Purpose::Identify]))
         };
@@ -377,6 +414,24 @@ impl Session {
             });
             ask_first(&mut on_port.map(|(number, _)| number))
         })
+    }
+
+    /// The products that something speaks for and nothing against, the most likely first.
+    fn candidates(&self) -> Vec<(u32, Tally)> {
+        let mut candidates: Vec<(u32, Tally)> = self
+            .tallies
+            .iter()
+            .filter(|(_, tally)| !tally.contradicted && tally.points() > 0)
+            .map(|(n, t)| (*n, *t))
+            .collect();
+        candidates.sort_by_key(|(number, tally)| {
+            (
+                std::cmp::Reverse(tally.points()),
+                !self.catalog.nth(*number).ports.contains(&self.port),
+                *number,
+            )
+        });
+        candidates
     }
 
     fn opening(&self) -> Option<Ask> {
@@ -756,11 +811,6 @@ impl Session {
         tally
     }
 
-    /// The named product that no other named product emulates, with the weightiest evidence.
-    pub(crate) fn winner(&self) -> Option<u32> {
-        self.named().first().copied()
-    }
-
     /// Every product that the evidence names, the answer first; emulated ones are left out.
     pub(crate) fn named(&self) -> Vec<u32> {
         let named: Vec<u32> = self
@@ -780,16 +830,84 @@ impl Session {
             .collect();
         standing.sort_by_key(|number| {
             let product = self.catalog.nth(*number);
-            // Beside another product, tools are the second thing a server is.
-            let side = matches!(product.kind, crate::rule::Kind::Tools);
             (
+                // Beside another product, and beside a list of models, tools are the second thing a server is.
+                product.is_side(),
                 product.last_resort,
-                side,
                 std::cmp::Reverse(self.tallies.get(number).copied().unwrap_or_default().points()),
                 *number,
             )
         });
         standing
+    }
+
+    /// Every product that the whole conversation names, the answer first, and whether that is named only by what stands before a
+    /// door.
+    pub(crate) fn concluded(&self) -> (Vec<u32>, bool) {
+        let named = self.named();
+        if named.iter().any(|number| !self.catalog.nth(*number).last_resort) {
+            return (named, false);
+        }
+        match self.behind_a_door() {
+            Some(number) => (vec![number], true),
+            None => (named, false),
+        }
+    }
+
+    /// The product that one strong piece of evidence names, where all else that it would be known by is refused: a server behind a
+    /// proxy that lets its front page through, say. `None` where there is none, or where several would do.
+    fn behind_a_door(&self) -> Option<u32> {
+        let strong = |tally: &Tally| !tally.contradicted && tally.unique == 0 && tally.strong == 1;
+        let likely: Vec<u32> = self
+            .tallies
+            .iter()
+            .filter(|(number, tally)| strong(tally) && self.is_shut(**number))
+            .map(|(number, _)| *number)
+            .collect();
+        // What emulates it answers with the same page: its own words, a refusal's too, speak for it.
+        let posing = |number: u32| {
+            let mut others = self
+                .tallies
+                .iter()
+                .filter(|(other, tally)| **other != number && strong(tally) && self.catalog.nth(**other).emulates.contains(&number));
+            others.next().is_some()
+        };
+        let mut only = likely.into_iter().filter(|number| !posing(*number));
+        only.next().filter(|_| only.next().is_none())
+    }
+
+    /// Whether a product's evidence was shown and every other route of its own that was asked for was refused, at least one.
+    fn is_shut(&self, number: u32) -> bool {
+        let product = self.catalog.nth(number);
+        let status = |at: usize| self.record.views[at].reply().map_or(0, |reply| reply.status);
+        // What only words a refusal may be worded alike by others, unless the file says that it is a constant.
+        let shown = self.hits_of(number).any(|(_, rule, at)| {
+            let evidence = &product.evidence[*rule as usize];
+            evidence.weight == EvidenceWeight::Strong
+                && evidence.guards.pass(&self.record)
+                && (evidence.alone || (200..300).contains(&status(*at)))
+        });
+        if !shown {
+            return false;
+        }
+        let mut refused = 0;
+        for (at, view) in self.record.views.iter().enumerate() {
+            let path = view.exchange.request.path.as_str();
+            let front = path == "/" || path == crate::ABSENT_PATH || self.record.landing == Some(at);
+            if front || crate::read::own_effect(&self.catalog, product, view).is_none() {
+                continue;
+            }
+            if crate::refusal::door(view).is_some() {
+                refused += 1;
+            } else if (200..300).contains(&status(at))
+                && view.body_type() != crate::rule::BodyType::Html
+                && !self.hits_of(number).any(|(_, _, hit)| *hit == at)
+            {
+                // It answered, and not as this product does.
+                return false;
+            }
+        }
+        refused > 0
     }
 
     /// Products that emulate this one and for which something speaks.

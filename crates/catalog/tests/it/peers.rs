@@ -3,7 +3,7 @@
 use vigie_catalog::{Catalog, Limits, Measured, Purpose, Session};
 use vigie_model::{Exchange, Failure, FailureKind, Reply, RequestLine, Timestamp};
 
-fn reply(status: u16, kind: &str, body: &str) -> Option<Reply> {
+pub(crate) fn reply(status: u16, kind: &str, body: &str) -> Option<Reply> {
     Some(Reply {
         status,
         version: "HTTP/1.1".to_owned(),
@@ -14,7 +14,7 @@ fn reply(status: u16, kind: &str, body: &str) -> Option<Reply> {
 }
 
 /// A conversation with a server that answers by this function.
-fn talk(port: u16, answer: impl Fn(&RequestLine) -> Option<Reply>) -> (vigie_catalog::Conclusion, Vec<RequestLine>) {
+pub(crate) fn talk(port: u16, answer: impl Fn(&RequestLine) -> Option<Reply>) -> (vigie_catalog::Conclusion, Vec<RequestLine>) {
     let mut session = Session::new(Catalog::embedded(), port, format!("127.0.0.1:{port}"), Limits::default());
     let mut asked = Vec::new();
     while let Some(ask) = session.next_ask() {

@@ -1,7 +1,7 @@
 //! Each format's files say what stands in them.
 
 use vigie_import::{CLAIM_CONFIDENCE, Format, Importer};
-use vigie_model::{Activity, EvidenceWeight, Known, Posture, SourceKind, Timestamp};
+use vigie_model::{Activity, EvidenceWeight, Known, Posture, SourceKind, Timestamp, Why};
 
 use crate::{at, data, good, import, import_with, options, product, whole_address};
 
@@ -271,6 +271,27 @@ fn zgrab2_replies() {
     let mut refused = Importer::new(&bytes[..], None, options()).expect("it reads");
     assert!(refused.next().is_none());
     assert_eq!(refused.passed_over().not_open, 1);
+}
+
+/// Another tool's reply is judged by the code that judges our own: each status of a list has its own reason.
+#[test]
+fn a_list_that_did_not_come_has_the_reason_of_its_status() {
+    let whole = String::from_utf8(data("zgrab2/tags.jsonl")).expect("text");
+    for (status, why, posture) in [
+        (401, Why::Refused, Some(Posture::Key)),
+        (403, Why::Refused, Some(Posture::Forbidden)),
+        (429, Why::Throttled, None),
+        (503, Why::Unavailable, None),
+        (504, Why::Unavailable, None),
+        // A list that is not there tells nothing of a server that nobody knows.
+        (404, Why::NotAsked, None),
+    ] {
+        let text = whole.replace("\"status_code\":200", &format!("\"status_code\":{status}"));
+        let items = import_with(text.as_bytes(), None, options());
+        let [Ok(seen)] = &items[..] else { panic!("{status}: {items:?}") };
+        assert_eq!(seen.exposure.models.why(), Some(why), "{status}");
+        assert_eq!(seen.exposure.posture.known().copied(), posture, "{status}");
+    }
 }
 
 #[test]
