@@ -26,9 +26,9 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-use chrono::NaiveDate;
+use chrono::{Datelike as _, NaiveDate};
 use serde::de::DeserializeOwned;
-use vigie_model::{AdvisoryVerdict, Confidence, Known, Severity, Verdict, VersionOrder};
+use vigie_model::{AdvisoryCoverage, AdvisoryVerdict, Confidence, Known, Severity, Verdict, VersionOrder};
 
 pub use order::{NotAVersion, Version};
 pub use osv::Status;
@@ -38,12 +38,17 @@ use range::{Judgement, Ranges};
 /// The name and version of the folder's `index.json`.
 pub const SCHEMA: &str = "vigie.advisories/1";
 
+/// From this on, the number that a version begins with is a year.
+const FIRST_YEAR: u64 = 1990;
+
 /// Every advisory that is held.
 #[derive(Clone, Debug)]
 pub struct Advisories {
     date: NaiveDate,
     source: String,
     hash: String,
+    /// By product, of which nothing published was found: the day of the search.
+    searched: BTreeMap<String, NaiveDate>,
     /// By id.
     all: Vec<Held>,
     /// Package name, in lower case, to the places in `all` of those that list it, ascending.
@@ -177,6 +182,7 @@ impl Advisories {
             date: index.date,
             source: index.source,
             hash,
+            searched: index.searched.into_iter().map(|one| (one.product, one.date)).collect(),
             all,
             by_package,
         }
@@ -192,6 +198,24 @@ impl Advisories {
     /// `semver` and a record that says `pep440` agree; build numbers are compared with build numbers only.
     #[must_use]
     pub fn against(&self, packages: &[String], order: VersionOrder, version: &Known<String>) -> Vec<AdvisoryVerdict> {
+        self.against_releases(packages, order, version, None)
+    }
+
+    /// The same, with the newest release that the product's file knows.
+    ///
+    /// A version above every release that the file and the advisories name is likely another product's: a fork counts for itself. So
+    /// no range decides on it. Above is what begins with a higher number (`2.2.1` where all known are `0.x`); of calendar versions,
+    /// more than a year after the newest known and after the advisories; of build numbers, more than twice the newest. Of a fork
+    /// that counts within the same major version nothing is noticed, and a true new major version is unknown until an advisory or
+    /// the product's file names one of it.
+    #[must_use]
+    pub fn against_releases(
+        &self,
+        packages: &[String],
+        order: VersionOrder,
+        version: &Known<String>,
+        newest: Option<&str>,
+    ) -> Vec<AdvisoryVerdict> {
         if order == VersionOrder::Author {
             return Vec::new();
         }
@@ -208,18 +232,82 @@ impl Advisories {
             text: version.known().map(String::as_str),
             order,
             parsed: BTreeMap::new(),
+            above: None,
         };
-        let mut verdicts: Vec<AdvisoryVerdict> = places
+        let standing: Vec<&Advisory> = places
             .into_iter()
             .map(|place| self.all[place].advisory())
             .filter(|advisory| advisory.status() != Status::Rejected)
-            .map(|advisory| advisory.held_against(&names, &mut told))
             .collect();
+        told.above = self.above_all(&standing, &names, order, told.text, newest);
+        let mut verdicts: Vec<AdvisoryVerdict> = standing.iter().map(|advisory| advisory.held_against(&names, &mut told)).collect();
         verdicts.sort_by(|a, b| {
             let rank = |verdict: &AdvisoryVerdict| (Reverse(verdict.exploited), rank(verdict.verdict), Reverse(verdict.severity));
             rank(a).cmp(&rank(b)).then_with(|| a.id.cmp(&b.id))
         });
         verdicts
+    }
+
+    /// Why no range decides on a version: it is above every release that is known.
+    fn above_all(
+        &self,
+        standing: &[&Advisory],
+        names: &[String],
+        order: VersionOrder,
+        text: Option<&str>,
+        newest: Option<&str>,
+    ) -> Option<String> {
+        let told = Version::parse(order, text?).ok()?;
+        let newest = newest.and_then(|newest| Version::parse(order, newest).ok());
+        let bounds = standing
+            .iter()
+            .flat_map(|advisory| advisory.ranges_of(names))
+            .flat_map(Ranges::bounds);
+        // Build numbers are compared with build numbers only.
+        let alike = |bound: &&Version| (bound.order() == VersionOrder::LlamaBuild) == (order == VersionOrder::LlamaBuild);
+        let newest = bounds
+            .filter(alike)
+            .chain(newest.as_ref())
+            .max_by(|a, b| a.leading().cmp(&b.leading()).then_with(|| a.cmp(b)))?;
+        let (known, told_leads) = (newest.leading(), told.leading());
+        let year = u64::try_from(self.date.year()).unwrap_or_default();
+        let most = match order {
+            VersionOrder::LlamaBuild => known.saturating_mul(2),
+            // Calendar versions begin with the year.
+            _ if known >= FIRST_YEAR => known.max(year) + 1,
+            _ => known,
+        };
+        (told_leads > most).then(|| {
+            format!(
+                "{told} is far above {newest}, the newest release known here: a fork may count for itself, or these advisories are too old"
+            )
+        })
+    }
+
+    /// Whether the advisories can answer for a product: by its id in the catalogue, and the packages that its file names.
+    ///
+    /// Listed is a product of which at least one advisory lists a package; searched, one that `index.json` names. Any other is not
+    /// covered: that no advisory is held against it says nothing of it.
+    #[must_use]
+    pub fn coverage(&self, product: &str, packages: &[String], order: VersionOrder) -> AdvisoryCoverage {
+        if order != VersionOrder::Author && packages.iter().any(|package| self.lists(package)) {
+            AdvisoryCoverage::Listed
+        } else if self.searched.contains_key(product) {
+            AdvisoryCoverage::NoneFound
+        } else {
+            AdvisoryCoverage::NotCovered
+        }
+    }
+
+    /// The day on which a product was searched for and nothing published was found.
+    #[must_use]
+    pub fn searched(&self, product: &str) -> Option<NaiveDate> {
+        self.searched.get(product).copied()
+    }
+
+    /// The products that were searched for and of which nothing published was found.
+    pub fn all_searched(&self) -> impl Iterator<Item = &str> {
+        self.searched.keys().map(String::as_str)
     }
 
     /// The advisory of that id or alias, a rejected one too.
@@ -307,6 +395,17 @@ impl Advisory {
                 "it needs a last_affected event; otherwise write a fixed event",
             );
         }
+        let last_is_a_fix = |ranges: &[osv::Range]| {
+            ranges
+                .iter()
+                .any(|range| range.events.last().is_some_and(|last| last.fixed.is_some()))
+        };
+        if vigie.disputed_fix.is_some() && !record.affected.iter().any(|affected| last_is_a_fix(&affected.ranges)) {
+            return fail(
+                "database_specific.vigie.disputed_fix",
+                "it needs a range that ends with a fixed event: the later of the two",
+            );
+        }
         if record.affected.is_empty() {
             return fail("affected", "name at least one package");
         }
@@ -342,26 +441,36 @@ impl Advisory {
 
     fn held_against(&self, names: &[String], told: &mut Told<'_>) -> AdvisoryVerdict {
         let vigie = &self.record.database_specific.vigie;
-        let judgement = match told.under(vigie.order) {
+        let mut own_build = None;
+        let above = told.above.clone();
+        let judgement = match above.map_or_else(|| told.under(vigie.order), Err) {
             Err(why) => Judgement {
                 verdict: Verdict::Unknown,
                 why,
                 fixed: vigie.fixed_in.clone().or_else(|| self.last_fix()),
             },
-            Ok(version) => self
-                .affected
-                .iter()
-                .filter(|(name, _)| names.iter().any(|wanted| wanted.eq_ignore_ascii_case(name)))
-                .map(|(_, ranges)| match ranges {
-                    Some(ranges) => ranges.judge(version),
-                    None => self.undecidable(),
-                })
-                // Where two packages of the product are listed, the worse one counts.
-                .min_by_key(|judgement| rank(judgement.verdict))
-                .unwrap_or_else(|| self.undecidable()),
+            Ok(version) => {
+                own_build = version.own_build();
+                self.affected
+                    .iter()
+                    .filter(|(name, _)| names.iter().any(|wanted| wanted.eq_ignore_ascii_case(name)))
+                    .map(|(_, ranges)| match ranges {
+                        Some(ranges) => ranges.judge(version),
+                        None => self.undecidable(),
+                    })
+                    // Where two packages of the product are listed, the worse one counts.
+                    .min_by_key(|judgement| rank(judgement.verdict))
+                    .unwrap_or_else(|| self.undecidable())
+            }
         };
         let mut why = judgement.why;
         let mut doubts = usize::from(self.status() == Status::Disputed);
+        if judgement.verdict != Verdict::Unknown
+            && let Some(own) = own_build
+        {
+            why = format!("{why}; but {own}");
+            doubts += 1;
+        }
         if judgement.verdict != Verdict::Unknown
             && let Some(doubt) = &vigie.doubt
         {
@@ -386,6 +495,14 @@ impl Advisory {
                 _ => Confidence::Low,
             },
         }
+    }
+
+    /// The ranges of those packages.
+    fn ranges_of(&self, names: &[String]) -> impl Iterator<Item = &Ranges> {
+        self.affected
+            .iter()
+            .filter(|(name, _)| names.iter().any(|wanted| wanted.eq_ignore_ascii_case(name)))
+            .filter_map(|(_, ranges)| ranges.as_ref())
     }
 
     /// The verdict where no version can decide.
@@ -483,6 +600,8 @@ struct Told<'a> {
     text: Option<&'a str>,
     order: VersionOrder,
     parsed: BTreeMap<VersionOrder, Result<Version, String>>,
+    /// Why no range decides on it: it is above every release that is known.
+    above: Option<String>,
 }
 
 impl Told<'_> {

@@ -7,6 +7,12 @@
 //! | `llama-build` | `b8492`, `8492`, `b8492-abc1234` and `version: 8492 (abc1234)` are build 8492 |
 //! | `dotted` | a `v` may stand before it, zeros at the end do not count (`1.2` is `1.2.0`) |
 //!
+//! **Other suffixes.** Semantic Versioning calls whatever follows a `-` a pre-release. Builders do not: `0.1.47-amd` and `0.17.1-ipexllm`
+//! are releases built again. So, in every order, only the words of [`Suffix::of`]'s first list (`alpha`, `rc`, `dev` …) make a
+//! pre-release. Words for a platform, an accelerator, an image or a patch say how the release was built; it is compared as the release.
+//! Of any other suffix the meaning is not known: it is compared as the release, and [`Version::earliest`] gives the other reading,
+//! before the release. A range decides only where both readings agree.
+//!
 //! `+…` takes no part in Semantic Versioning's order; in PEP 440 it comes after the version without it, but a range
 //! never looks at it: PEP 440 has `<=1.0` hold for `1.0+cu130`.
 
@@ -69,6 +75,8 @@ pub enum NotAVersion {
 pub struct Version {
     text: String,
     key: Key,
+    /// What makes it a build of somebody's own; it takes no part in the order.
+    suffix: Option<Suffix>,
 }
 
 impl Version {
@@ -98,11 +106,11 @@ impl Version {
         if let Some(at) = lower.find(" (") {
             lower.truncate(at);
         }
-        let key = match order {
-            VersionOrder::Semver => Semver::parse(&lower).map(Key::Semver),
-            VersionOrder::Pep440 => pep440(&lower).map(Key::Pep440),
-            VersionOrder::LlamaBuild => llama_build(&lower).map(Key::Build),
-            VersionOrder::Dotted => dotted(&lower).map(Key::Dotted),
+        let (key, suffix) = match order {
+            VersionOrder::Semver => Semver::parse(&lower).map(|(version, suffix)| (Key::Semver(version), suffix)),
+            VersionOrder::Pep440 => pep440(&lower).map(|(version, suffix)| (Key::Pep440(version), suffix)),
+            VersionOrder::LlamaBuild => llama_build(&lower).map(|(build, suffix)| (Key::Build(build), suffix)),
+            VersionOrder::Dotted => dotted(&lower).map(|(parts, suffix)| (Key::Dotted(parts, Stage::Release), suffix)),
             VersionOrder::Author => None,
         }
         .ok_or_else(unreadable)?;
@@ -113,7 +121,53 @@ impl Version {
             // Whole: what is printed is read again as the same version.
             text: shown(said, LONGEST + 1),
             key,
+            suffix,
         })
+    }
+
+    /// Why it may not be what was released under its number: how it was built, or that its suffix has no known meaning. `None` for a
+    /// release or a pre-release.
+    #[must_use]
+    pub fn own_build(&self) -> Option<String> {
+        let suffix = self.suffix.as_ref()?;
+        let text = printable(&suffix.text);
+        Some(match suffix.meaning {
+            Meaning::Build => format!("-{text} says that it was built again, and what that changed is not known"),
+            Meaning::Commits => format!("it was built {text} commits after the release, and what they changed is not known"),
+            Meaning::Unclear => format!("what -{text} means is not known"),
+        })
+    }
+
+    /// The earliest that it may be, where its suffix has no known meaning: before every pre-release of its number.
+    pub(crate) fn earliest(&self) -> Option<Self> {
+        if self.suffix.as_ref()?.meaning != Meaning::Unclear {
+            return None;
+        }
+        let before = Stage::Before(Vec::new());
+        let key = match &self.key {
+            Key::Semver(semver) => Key::Semver(Semver {
+                stage: before,
+                ..semver.clone()
+            }),
+            Key::Pep440(version) => Key::Pep440(version.clone().with_dev(Some(0))),
+            Key::Dotted(parts, _) => Key::Dotted(parts.clone(), before),
+            Key::Build(build) => Key::Build(*build),
+        };
+        Some(Self {
+            text: self.text.clone(),
+            key,
+            suffix: self.suffix.clone(),
+        })
+    }
+
+    /// The number that it begins with: the major version, the year of a calendar version, the build.
+    pub(crate) fn leading(&self) -> u64 {
+        match &self.key {
+            Key::Semver(semver) => semver.core[0],
+            Key::Pep440(version) => version.release().first().copied().unwrap_or_default(),
+            Key::Build(build) => *build,
+            Key::Dotted(parts, _) => parts.first().copied().unwrap_or_default(),
+        }
     }
 
     /// The order it was read under.
@@ -123,7 +177,7 @@ impl Version {
             Key::Semver(_) => VersionOrder::Semver,
             Key::Pep440(_) => VersionOrder::Pep440,
             Key::Build(_) => VersionOrder::LlamaBuild,
-            Key::Dotted(_) => VersionOrder::Dotted,
+            Key::Dotted(..) => VersionOrder::Dotted,
         }
     }
 
@@ -181,7 +235,7 @@ enum Key {
     Semver(Semver),
     Pep440(pep440_rs::Version),
     Build(u64),
-    Dotted(Vec<u64>),
+    Dotted(Vec<u64>, Stage),
 }
 
 impl Key {
@@ -196,7 +250,7 @@ impl Key {
             }
             // 0: not known. 1: counted in a clone with a history of one commit.
             Self::Build(number) => *number <= 1,
-            Self::Dotted(parts) => parts.is_empty(),
+            Self::Dotted(parts, _) => parts.is_empty(),
         }
     }
 }
@@ -229,14 +283,257 @@ enum Run {
     Other(String),
 }
 
+/// A suffix that is neither a pre-release nor the release itself.
+#[derive(Clone, Debug)]
+struct Suffix {
+    text: String,
+    meaning: Meaning,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Meaning {
+    /// How it was built.
+    Build,
+    /// Built from commits after the release.
+    Commits,
+    /// Not known: a release built again, or something before it.
+    Unclear,
+}
+
+/// What stands after a `-`.
+enum Tail {
+    Before,
+    Of(Suffix),
+}
+
+/// Words of versions that come before the release of their number.
+const BEFORE: &[&str] = &[
+    "alpha",
+    "beta",
+    "canary",
+    "ci",
+    "cr",
+    "dev",
+    "devel",
+    "develop",
+    "development",
+    "ea",
+    "eap",
+    "exp",
+    "experimental",
+    "insider",
+    "insiders",
+    "milestone",
+    "next",
+    "nightly",
+    "pre",
+    "prerelease",
+    "preview",
+    "rc",
+    "snapshot",
+    "unstable",
+];
+
+/// Words that say how a release was built: for which platform and accelerator, into which image, by whom, or patched afterwards.
+const BUILT: &[&str] = &[
+    "aarch",
+    "aio",
+    "all",
+    "alpine",
+    "amazonlinux",
+    "amd",
+    "apple",
+    "arch",
+    "arm",
+    "armhf",
+    "armv",
+    "ascend",
+    "avx",
+    "bookworm",
+    "bsd",
+    "bullseye",
+    "buster",
+    "cann",
+    "ce",
+    "centos",
+    "clblast",
+    "conda",
+    "core",
+    "cpu",
+    "cu",
+    "cublas",
+    "cuda",
+    "cudnn",
+    "custom",
+    "darwin",
+    "debian",
+    "dgx",
+    "dirty",
+    "distroless",
+    "docker",
+    "ee",
+    "el",
+    "enterprise",
+    "fedora",
+    "ffmpeg",
+    "final",
+    "fips",
+    "fix",
+    "fork",
+    "full",
+    "ga",
+    "gaudi",
+    "gfx",
+    "git",
+    "gpu",
+    "gradio",
+    "habana",
+    "hip",
+    "hipblas",
+    "hotfix",
+    "hpu",
+    "igpu",
+    "intel",
+    "ipex",
+    "ipexllm",
+    "jammy",
+    "jetpack",
+    "jetson",
+    "jp",
+    "kunlun",
+    "l",
+    "launcher",
+    "linux",
+    "llm",
+    "llvm",
+    "lts",
+    "mac",
+    "macos",
+    "metal",
+    "minimal",
+    "mkl",
+    "mlu",
+    "mps",
+    "msvc",
+    "musa",
+    "musl",
+    "neuron",
+    "noavx",
+    "noble",
+    "npu",
+    "nv",
+    "nvidia",
+    "oneapi",
+    "onnx",
+    "openblas",
+    "opencl",
+    "openvino",
+    "oss",
+    "osx",
+    "p",
+    "patch",
+    "patched",
+    "pl",
+    "pro",
+    "py",
+    "python",
+    "r",
+    "rebuild",
+    "release",
+    "rev",
+    "rhel",
+    "riscv",
+    "rockylinux",
+    "rocm",
+    "rpm",
+    "s",
+    "scratch",
+    "slim",
+    "sm",
+    "stable",
+    "static",
+    "sycl",
+    "tegra",
+    "tensorrt",
+    "torch",
+    "tpu",
+    "trixie",
+    "ubi",
+    "ubuntu",
+    "update",
+    "vulkan",
+    "win",
+    "windows",
+    "wolfi",
+    "x",
+    "xpu",
+];
+
+impl Suffix {
+    /// What stands after a `-` means. The first list decides by any word of it, the second if each word is one of its own; a single
+    /// letter and a number (`a0`, `b1`) are a pre-release as PEP 440 writes it.
+    fn of(rest: &str) -> Option<Tail> {
+        let fits = rest.chars().all(|c| c.is_ascii_alphanumeric() || ".-_".contains(c));
+        let parts: Vec<&str> = rest.split(['.', '-', '_']).collect();
+        if !fits || parts.iter().any(|part| part.is_empty()) {
+            return None;
+        }
+        let word = |part: &str| part.trim_end_matches(|c: char| c.is_ascii_digit()).to_owned();
+        let staged = |part: &str| matches!(word(part).as_str(), "a" | "b" | "c" | "m") && part.len() > 1 && part.len() < 5;
+        // A pseudo-version of Go: a time, then a commit.
+        let pseudo = parts.windows(2).any(|pair| {
+            let digits = pair[0].len() == 14 && number(pair[0]).is_some();
+            digits && pair[1].len() == 12 && pair[1].bytes().all(|byte| byte.is_ascii_hexdigit())
+        });
+        if pseudo || staged(parts[0]) || parts.iter().any(|part| BEFORE.contains(&word(part).as_str())) {
+            return Some(Tail::Before);
+        }
+        // A commit as `git describe` writes it.
+        let commit = |part: &str| {
+            let hash = part.strip_prefix('g').unwrap_or_default();
+            hash.len() >= 7 && hash.bytes().all(|byte| byte.is_ascii_hexdigit())
+        };
+        let built = |part: &str| commit(part) || BUILT.contains(&leading_letters(part));
+        // What follows a known word may number it: `cuda-12.4`, `arm64-v8`.
+        let numbers = |part: &str| number(part.strip_prefix('v').unwrap_or(part)).is_some();
+        let known = parts
+            .split_first()
+            .is_some_and(|(first, rest)| built(first) && rest.iter().all(|part| built(part) || numbers(part)));
+        Some(Tail::Of(Self {
+            text: rest.to_owned(),
+            meaning: if known { Meaning::Build } else { Meaning::Unclear },
+        }))
+    }
+
+    fn dirty() -> Self {
+        Self {
+            text: "dirty".to_owned(),
+            meaning: Meaning::Build,
+        }
+    }
+
+    fn commits(since: u64) -> Self {
+        Self {
+            text: since.to_string(),
+            meaning: Meaning::Commits,
+        }
+    }
+}
+
+/// `rocm` of `rocm6`, `arm` of `arm64v8`.
+fn leading_letters(part: &str) -> &str {
+    let end = part.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(part.len());
+    &part[..end]
+}
+
 impl Semver {
-    fn parse(lower: &str) -> Option<Self> {
+    fn parse(lower: &str) -> Option<(Self, Option<Suffix>)> {
         let text = lower.strip_prefix('v').unwrap_or(lower);
         let (text, build) = text.split_once('+').unwrap_or((text, "0"));
         if !build.chars().all(|c| c.is_ascii_alphanumeric() || ".-".contains(c)) {
             return None;
         }
-        let (text, since) = commits_since(text);
+        let Described { tag: text, since, suffix } = described(text);
         let (core, rest) = match text.split_once('-') {
             Some((core, rest)) => (core, Some(rest)),
             None => (text, None),
@@ -247,11 +544,17 @@ impl Semver {
             [major, minor, patch] => [major, minor, patch],
             _ => return None,
         };
-        let stage = match rest {
-            None | Some("stable" | "release" | "final" | "ga" | "lts") => Stage::Release,
-            Some(rest) => Stage::Before(rest.split('.').map(Identifier::parse).collect::<Option<_>>()?),
+        let (stage, suffix) = match rest {
+            None | Some("stable" | "release" | "final" | "ga" | "lts") => (Stage::Release, suffix),
+            Some(rest) => match Suffix::of(rest)? {
+                Tail::Before => (
+                    Stage::Before(rest.split('.').map(Identifier::parse).collect::<Option<_>>()?),
+                    suffix,
+                ),
+                Tail::Of(of) => (Stage::Release, Some(of)),
+            },
         };
-        Some(Self { core, stage, since })
+        Some((Self { core, stage, since }, suffix))
     }
 }
 
@@ -280,22 +583,43 @@ impl Identifier {
     }
 }
 
+/// A version without what `git describe` adds to its tag.
+struct Described<'t> {
+    tag: &'t str,
+    /// Commits since the tag.
+    since: u64,
+    suffix: Option<Suffix>,
+}
+
 /// Takes off what `git describe --long --dirty` adds to a tag: `-3-gabc1234-dirty`.
-fn commits_since(text: &str) -> (&str, u64) {
-    let clean = text.strip_suffix("-dirty").unwrap_or(text);
-    let described = || {
+fn described(text: &str) -> Described<'_> {
+    let clean = text.strip_suffix("-dirty");
+    let dirty = clean.map(|_| Suffix::dirty());
+    let clean = clean.unwrap_or(text);
+    let counted = || {
         let (rest, commit) = clean.rsplit_once("-g")?;
         let (tag, count) = rest.rsplit_once('-')?;
         let commit = commit.len() >= 7 && commit.bytes().all(|byte| byte.is_ascii_hexdigit());
         let count = number(count)?;
         (commit && !tag.is_empty()).then_some((tag, count))
     };
-    described().unwrap_or((clean, 0))
+    match counted() {
+        Some((tag, since)) => Described {
+            tag,
+            since,
+            suffix: if since > 0 { Some(Suffix::commits(since)) } else { dirty },
+        },
+        None => Described {
+            tag: clean,
+            since: 0,
+            suffix: dirty,
+        },
+    }
 }
 
-fn pep440(lower: &str) -> Option<pep440_rs::Version> {
-    let (text, since) = commits_since(lower);
-    let mut text = text.to_owned();
+fn pep440(lower: &str) -> Option<(pep440_rs::Version, Option<Suffix>)> {
+    let Described { tag, since, suffix } = described(lower);
+    let mut text = tag.to_owned();
     if since > 0 {
         text = format!("{text}.post{since}");
     } else if let Some((base, rest)) = text.split_once("-stable") {
@@ -307,25 +631,63 @@ fn pep440(lower: &str) -> Option<pep440_rs::Version> {
     } else if let Some(base) = text.strip_suffix("-nightly") {
         text = format!("{base}.dev0");
     }
-    pep440_rs::Version::from_str(&text).ok()
+    if let Ok(version) = pep440_rs::Version::from_str(&text) {
+        return Some((version, suffix));
+    }
+    let (base, suffix) = built_again(&text)?;
+    // What PEP 440 has a word for, and cannot read here, is left alone.
+    let own = ["post", "rev"].contains(&leading_letters(&suffix.text));
+    let version = pep440_rs::Version::from_str(base).ok()?;
+    (!own).then_some((version, Some(suffix)))
 }
 
-fn llama_build(lower: &str) -> Option<u64> {
+fn llama_build(lower: &str) -> Option<(u64, Option<Suffix>)> {
     let text = lower.strip_prefix("version:").unwrap_or(lower).trim_start();
     let text = text.strip_prefix('b').unwrap_or(text);
     let (digits, rest) = text.split_once('-').unwrap_or((text, "unknown"));
-    let rest = rest.strip_suffix("-dirty").unwrap_or(rest);
-    let commit = rest.strip_prefix('g').unwrap_or(rest);
-    let commit = (4..=40).contains(&commit.len()) && commit.bytes().all(|byte| byte.is_ascii_hexdigit());
-    (commit || rest == "unknown").then(|| number(digits))?
+    let clean = rest.strip_suffix("-dirty");
+    let dirty = clean.map(|_| Suffix::dirty());
+    let rest = clean.unwrap_or(rest);
+    let is_commit = |text: &str| {
+        let commit = text.strip_prefix('g').unwrap_or(text);
+        (4..=40).contains(&commit.len()) && commit.bytes().all(|byte| byte.is_ascii_hexdigit())
+    };
+    if is_commit(rest) || rest == "unknown" {
+        return Some((number(digits)?, dirty));
+    }
+    // A commit may stand before the words.
+    let words = match rest.split_once('-') {
+        Some((commit, words)) if is_commit(commit) => words,
+        _ => rest,
+    };
+    match Suffix::of(words)? {
+        Tail::Of(suffix) if suffix.meaning == Meaning::Build => Some((number(digits)?, Some(suffix))),
+        _ => None,
+    }
 }
 
-fn dotted(lower: &str) -> Option<Vec<u64>> {
-    let mut parts = numbers(lower.strip_prefix('v').unwrap_or(lower))?;
+fn dotted(lower: &str) -> Option<(Vec<u64>, Option<Suffix>)> {
+    let text = lower.strip_prefix('v').unwrap_or(lower);
+    let (mut parts, suffix) = match numbers(text) {
+        Some(parts) => (parts, None),
+        None => {
+            let (base, suffix) = built_again(text)?;
+            (numbers(base)?, Some(suffix))
+        }
+    };
     while parts.last() == Some(&0) {
         parts.pop();
     }
-    Some(parts)
+    Some((parts, suffix))
+}
+
+/// Parts a version from a suffix that is no pre-release: these orders have no place for one.
+fn built_again(text: &str) -> Option<(&str, Suffix)> {
+    let (base, rest) = text.split_once(['-', '_'])?;
+    match Suffix::of(rest)? {
+        Tail::Before => None,
+        Tail::Of(suffix) => Some((base, suffix)),
+    }
 }
 
 /// Numbers between dots.
@@ -399,7 +761,7 @@ mod tests {
                 "0.1.34-rc1",
                 "0.1.34-rc9",
                 "0.1.34-rc10",
-                "0.1.34 = v0.1.34 = 0.1.34 (amd64 on linux) = 0.1.34-0-gabc1234 = 0.1.34-dirty = 0.1.34-stable",
+                "0.1.34 = v0.1.34 = 0.1.34 (amd64 on linux) = 0.1.34-0-gabc1234 = 0.1.34-dirty = 0.1.34-stable = 0.1.34-rocm = 0.1.34-somebody",
                 "0.1.34-12-gabc1234 = 0.1.34-12-gabc1234-dirty",
                 "0.3.14",
                 "0.4.0-ci1",
@@ -435,7 +797,7 @@ mod tests {
                 "0.5.0 = v0.5.0 = 0.5",
                 "0.5.0+cpu",
                 "0.5.0+cu130",
-                "0.5.0.post1",
+                "0.5.0.post1 = 0.5.0.post1-rocm",
                 "0.5.0.post2",
                 "0.5.10",
                 "0.5.10.post1 = 0.5.10-1",
@@ -477,7 +839,15 @@ mod tests {
         );
         ascends(
             VersionOrder::Dotted,
-            &["0.9.9", "0.10.1", "0.10.12", "1.2 = 1.2.0 = v1.2", "1.2.0.1", "2026.6.0", "2026.10"],
+            &[
+                "0.9.9",
+                "0.10.1",
+                "0.10.12",
+                "1.2 = 1.2.0 = v1.2",
+                "1.2.0.1",
+                "2026.6.0 = 2026.6-alpine",
+                "2026.10",
+            ],
         );
     }
 
@@ -559,10 +929,10 @@ mod tests {
     fn texts(order: VersionOrder) -> BoxedStrategy<String> {
         // Small numbers, so that equal and nearly equal versions are frequent.
         match order {
-            VersionOrder::Semver => "v?[0-2]\\.[0-2](\\.[0-3])?(-(rc[0-3]|rc1[0-2]|[0-2]|alpha|beta\\.[0-3]|stable|[a-c0-2-]{1,3}))?(-[0-2]-gabc1234)?(\\+[a-c]{1,2})?",
-            VersionOrder::Pep440 => "v?[0-2](\\.[0-2]){1,3}((a|b|rc)[0-2])?(\\.post[0-2])?(\\.dev[0-2])?(\\+[a-c0-2]{1,3})?(-stable|-stable\\.patch\\.[0-2]|-nightly)?",
-            VersionOrder::LlamaBuild => "b?[0-9]{1,2}(-abc1234|-unknown)?",
-            _ => "v?[0-2](\\.[0-2]){0,3}",
+            VersionOrder::Semver => "v?[0-2]\\.[0-2](\\.[0-3])?(-(rc[0-3]|rc1[0-2]|[0-2]|alpha|beta\\.[0-3]|stable|rocm6|amd|somebody|[a-c0-2-]{1,3}))?(-[0-2]-gabc1234)?(-dirty)?(\\+[a-c]{1,2})?",
+            VersionOrder::Pep440 => "v?[0-2](\\.[0-2]){1,3}((a|b|rc)[0-2])?(\\.post[0-2])?(\\.dev[0-2])?(\\+[a-c0-2]{1,3})?(-stable|-stable\\.patch\\.[0-2]|-nightly|-rocm6|-somebody)?",
+            VersionOrder::LlamaBuild => "b?[0-9]{1,2}(-abc1234|-unknown)?(-cuda12)?",
+            _ => "v?[0-2](\\.[0-2]){0,3}(-alpine|-somebody)?",
         }
         .prop_map(|text: String| text)
         .boxed()

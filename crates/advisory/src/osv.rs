@@ -101,6 +101,8 @@ pub(crate) struct Vigie {
     pub(crate) tested_up_to: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) fixed_in: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) disputed_fix: Option<String>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) complete: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -134,4 +136,17 @@ pub(crate) struct Index {
     pub(crate) schema: String,
     pub(crate) date: chrono::NaiveDate,
     pub(crate) source: String,
+    /// Products of the catalogue that were searched for and of which nothing published was found.
+    #[serde(default)]
+    pub(crate) searched: Vec<Searched>,
+}
+
+/// A product of which nothing published was found.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Searched {
+    /// Its id in the catalogue.
+    pub(crate) product: String,
+    /// The day of the search.
+    pub(crate) date: chrono::NaiveDate,
 }

@@ -31,8 +31,8 @@ struct Span {
 
 #[derive(Clone, Debug)]
 enum End {
-    /// Up to the fix, without it.
-    Fixed(Version),
+    /// Up to the fix, without it. Another source may name an earlier one: between the two it cannot be told.
+    Fixed { fix: Version, disputed: Option<Version> },
     /// Up to and with this one; the fix may be later than the next version.
     Last { last: Version, fixed: Option<Version> },
     /// Without end.
@@ -94,13 +94,54 @@ impl Ranges {
         })
     }
 
+    /// Every version that they name.
+    pub(crate) fn bounds(&self) -> impl Iterator<Item = &Version> {
+        self.spans.iter().flat_map(|span| {
+            let (end, beside) = match &span.end {
+                End::Fixed { fix, disputed } => (Some(fix), disputed.as_ref()),
+                End::Last { last, fixed } => (Some(last), fixed.as_ref()),
+                End::Open => (None, None),
+            };
+            span.start.iter().chain(end).chain(beside)
+        })
+    }
+
     /// Holds a version against the ranges. The design's words, in this order:
     ///
     /// - it lies in a stated range: affected. A range without an end is stated too: nobody has said that it ended;
     /// - below the first range, in a gap between two, at or above the fix: not affected;
-    /// - above the last version that was tested, with no fix known, or between it and the fix: unknown.
+    /// - above the last version that was tested, with no fix known, or between it and the fix: unknown;
+    /// - between the fixes that two sources name: unknown;
+    /// - with a suffix of no known meaning, where that decides: unknown.
     pub(crate) fn judge(&self, version: &Version) -> Judgement {
+        let judged = self.judge_as_read(version);
+        let Some(earliest) = version.earliest() else {
+            return judged;
+        };
+        if judged.verdict != Verdict::Unknown && self.judge_as_read(&earliest).verdict != judged.verdict {
+            return Judgement {
+                verdict: Verdict::Unknown,
+                why: format!("{version} may be a release built again, or come before it, and that decides"),
+                fixed: judged.fixed,
+            };
+        }
+        judged
+    }
+
+    fn judge_as_read(&self, version: &Version) -> Judgement {
         if let Some(span) = self.spans.iter().find(|span| span.contains(version)) {
+            if let End::Fixed {
+                fix,
+                disputed: Some(earlier),
+            } = &span.end
+                && version >= earlier
+            {
+                return Judgement {
+                    verdict: Verdict::Unknown,
+                    why: format!("the sources differ: one says that it is fixed in {earlier}, another in {fix}"),
+                    fixed: Some(fix.to_string()),
+                };
+            }
             return Judgement {
                 verdict: Verdict::Affected,
                 why: span.why_affected(version),
@@ -133,7 +174,7 @@ impl Ranges {
         let start = next.and_then(|span| span.start.as_ref());
         match (before.map(|span| &span.end), start) {
             (None | Some(End::Open), Some(start)) => judgement(Verdict::NotAffected, format!("below {start}, where it came in")),
-            (Some(End::Fixed(fix)), _) => judgement(Verdict::NotAffected, format!("fixed in {fix}")),
+            (Some(End::Fixed { fix, .. }), _) => judgement(Verdict::NotAffected, format!("fixed in {fix}")),
             (Some(End::Last { fixed: Some(fix), .. }), _) if version >= fix => judgement(Verdict::NotAffected, format!("fixed in {fix}")),
             (Some(End::Last { last, fixed: Some(fix) }), _) => judgement(
                 Verdict::Unknown,
@@ -161,7 +202,7 @@ impl Span {
     /// Whether the end lies beyond a version.
     fn reaches(&self, version: &Version) -> bool {
         match &self.end {
-            End::Fixed(fix) => version < fix,
+            End::Fixed { fix, .. } => version < fix,
             End::Last { last, .. } => version <= last,
             End::Open => true,
         }
@@ -169,7 +210,7 @@ impl Span {
 
     fn fix(&self) -> Option<&Version> {
         match &self.end {
-            End::Fixed(fix) => Some(fix),
+            End::Fixed { fix, .. } => Some(fix),
             End::Last { fixed, .. } => fixed.as_ref(),
             End::Open => None,
         }
@@ -181,7 +222,7 @@ impl Span {
             _ => version.to_string(),
         };
         match (&self.start, &self.end) {
-            (_, End::Fixed(fix)) => format!("{from} < {fix} (fixed)"),
+            (_, End::Fixed { fix, .. }) => format!("{from} < {fix} (fixed)"),
             (Some(start), End::Last { last, fixed: None }) if start == last => {
                 format!("{version} is a version that it names")
             }
@@ -222,10 +263,22 @@ fn read_events(events: &[osv::Event], vigie: &osv::Vigie, field: &str, spans: &m
                     Some(Some(start)) if start >= fix => {
                         return fail("fixed", "it is not above the introduced version");
                     }
-                    Some(start) => spans.push(Span {
-                        start,
-                        end: End::Fixed(fix),
-                    }),
+                    Some(start) => {
+                        let disputed = match &vigie.disputed_fix {
+                            Some(text) if i + 1 == events.len() => {
+                                Some(bound(vigie.order, text, "database_specific.vigie.disputed_fix".to_owned())?)
+                            }
+                            _ => None,
+                        };
+                        let within = |earlier: &Version| *earlier < fix && start.as_ref().is_none_or(|start| start < earlier);
+                        if disputed.as_ref().is_some_and(|earlier| !within(earlier)) {
+                            return fail("fixed", "disputed_fix is not between the introduced version and this one");
+                        }
+                        spans.push(Span {
+                            start,
+                            end: End::Fixed { fix, disputed },
+                        });
+                    }
                 }
             }
             (None, None, Some(text)) => {

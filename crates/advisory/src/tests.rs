@@ -1,6 +1,8 @@
 //! The design's rules, one by one, against the files of `catalog/advisories` and against records made up for a rule
 //! that no real file needs yet.
 
+mod builds;
+
 use std::path::Path;
 
 use super::*;
@@ -380,14 +382,14 @@ fn verdicts_on_the_real_files() {
             &format!("0.4.0-ci1 lies between 0.3.14, {last}, and 0.4.0, where it is fixed"),
         ),
         ("ollama", Semver, "0.4.0", "CVE-2024-12886", NotAffected, "fixed in 0.4.0"),
-        // One version by name: a bound that was tested, and nothing below it was.
+        // The one version that was tested is an upper bound.
         (
             "vllm",
             Pep440,
             "0.6.2",
             "CVE-2024-11041",
             Affected,
-            "0.6.2 is a version that it names",
+            &format!("0.6.2 <= 0.6.2, {last}; no fix is known"),
         ),
         (
             "vllm",
@@ -395,15 +397,15 @@ fn verdicts_on_the_real_files() {
             "v0.6.2+cu118",
             "CVE-2024-11041",
             Affected,
-            "v0.6.2+cu118 is a version that it names",
+            &format!("v0.6.2+cu118 <= 0.6.2, {last}; no fix is known"),
         ),
         (
             "vllm",
             Pep440,
             "0.6.1",
             "CVE-2024-11041",
-            NotAffected,
-            "below 0.6.2, where it came in",
+            Affected,
+            &format!("0.6.1 <= 0.6.2, {last}; no fix is known"),
         ),
         (
             "vllm",
@@ -469,8 +471,8 @@ fn verdicts_on_the_real_files() {
             Pep440,
             "1.83.7",
             "CVE-2026-40217",
-            Unknown,
-            "the record bounds it by a date (2026-04-08), not by a version",
+            Affected,
+            "1.81.8 <= 1.83.7 < 1.83.10 (fixed)",
         ),
         // A range given as commits.
         (
@@ -639,11 +641,12 @@ fn conditions_and_doubts_lower_the_confidence() {
     let windows = one(&advisories, "ollama", Semver, "0.17.4", "CVE-2026-42248");
     assert_eq!(windows.conditions, ["Windows only: the desktop updater"]);
     assert_eq!(windows.fixed.as_deref(), Some("0.23.3"));
-    let doubtful = one(&advisories, "open-webui", Pep440, "0.10.0", "CVE-2026-70486");
+    let doubtful = one(&advisories, "litellm", Pep440, "1.40.5", "CVE-2024-6825");
     assert_eq!(doubtful.confidence, Confidence::Medium);
     assert_eq!(
         doubtful.why,
-        "0.10.0 < 0.11.0 (fixed); but the fixed version is inferred from CVE-2026-70493"
+        "1.40.3.dev2 <= 1.40.5 <= 1.40.12, the last version known to be affected; no fix is known; \
+         but the CVE record states another range: below 1.65.4.dev6"
     );
 }
 
@@ -663,7 +666,7 @@ fn the_fix_is_named_where_one_is_known() {
 fn the_folder_is_whole() {
     let advisories = real();
     assert_eq!(advisories.count(), 332);
-    assert_eq!(advisories.date().to_string(), "2026-11-22");
+    assert_eq!(advisories.date().to_string(), "2026-11-30");
     assert!(!advisories.source().is_empty());
     assert!(advisories.hash().starts_with("sha256:"));
     assert!(advisories.lists("Ollama") && !advisories.lists("n8n"));
@@ -933,6 +936,18 @@ fn errors_name_the_file_and_the_field() {
             r#", "fixed_in": "new""#,
             "database_specific.vigie.fixed_in".to_owned(),
             "cannot be ordered",
+        ),
+        (
+            whole.clone(),
+            r#", "disputed_fix": "1.0.0""#,
+            "database_specific.vigie.disputed_fix".to_owned(),
+            "ends with a fixed event",
+        ),
+        (
+            events(r#"{"introduced": "0"}, {"fixed": "1.0.0"}"#),
+            r#", "disputed_fix": "1.0.0""#,
+            format!("{ranges}.events[1].fixed"),
+            "not between",
         ),
         (
             whole.clone(),

@@ -38,6 +38,36 @@ impl fmt::Display for Verdict {
     }
 }
 
+/// Whether the advisories can answer for a product. An empty list of verdicts means *none applies* only where they can.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AdvisoryCoverage {
+    /// At least one advisory lists the product.
+    Listed,
+    /// It was searched for, and nothing published was found.
+    NoneFound,
+    /// Nobody looked: whether an advisory applies is unknown.
+    NotCovered,
+}
+
+impl AdvisoryCoverage {
+    /// The word in JSON.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Listed => "listed",
+            Self::NoneFound => "none-found",
+            Self::NotCovered => "not-covered",
+        }
+    }
+}
+
+impl fmt::Display for AdvisoryCoverage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
 /// An advisory held against one version.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AdvisoryVerdict {
