@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use vigie_advisory::Advisories;
 use vigie_catalog::{ADVISORY_INDEX, CARRIED_ADVISORIES, Catalog, Measured};
-use vigie_model::{AdvisoryVerdict, Finding, Known, Observation};
+use vigie_model::{Advised, AdvisoryCoverage, AdvisoryVerdict, Confidence, Finding, Known, Observation};
 
 use crate::look::{About, Look, Memory};
 use crate::rules;
+use crate::sure::Sure;
 use crate::texts::Texts;
 
 /// The catalogue, what its fixtures measured, the advisories and the words of the findings.
@@ -30,7 +31,7 @@ pub struct Knowledge {
 #[derive(Clone, Debug, Default)]
 struct Verdicts(Arc<Mutex<Remembered>>);
 
-type Remembered = HashMap<(String, Known<String>), Arc<[AdvisoryVerdict]>>;
+type Remembered = HashMap<(String, Known<String>, Confidence), Arc<[AdvisoryVerdict]>>;
 
 /// The most pairs remembered: a hostile network that invents versions makes no memory grow.
 const MAX_REMEMBERED: usize = 4_096;
@@ -70,26 +71,53 @@ impl Knowledge {
     /// The advisories held against a product's version.
     #[must_use]
     pub fn verdicts(&self, product: &str, version: &Known<String>) -> Arc<[AdvisoryVerdict]> {
+        self.verdicts_at_most(product, version, Confidence::High)
+    }
+
+    /// The same, none of them surer than the version is.
+    fn verdicts_at_most(&self, product: &str, version: &Known<String>, most: Confidence) -> Arc<[AdvisoryVerdict]> {
         let Some(product) = self.catalog.product(product) else {
             return [].into();
         };
-        let key = (product.id.clone(), version.clone());
+        let key = (product.id.clone(), version.clone(), most);
         let mut remembered = self.verdicts.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = remembered.get(&key) {
             return Arc::clone(known);
         }
-        let verdicts: Arc<[AdvisoryVerdict]> = self.advisories.against(&product.packages, product.versions, version).into();
+        let mut verdicts = self
+            .advisories
+            .against_releases(&product.packages, product.versions, version, product.newest.as_deref());
+        for verdict in &mut verdicts {
+            verdict.confidence = verdict.confidence.min(most);
+        }
+        let verdicts: Arc<[AdvisoryVerdict]> = verdicts.into();
         if remembered.len() < MAX_REMEMBERED {
             remembered.insert(key, Arc::clone(&verdicts));
         }
         verdicts
     }
 
+    /// Whether the advisories can answer for a product; one that the catalogue has not is not covered.
+    #[must_use]
+    pub fn coverage(&self, product: &str) -> AdvisoryCoverage {
+        self.catalog.product(product).map_or(AdvisoryCoverage::NotCovered, |product| {
+            self.advisories.coverage(&product.id, &product.packages, product.versions)
+        })
+    }
+
     /// Holds the advisories against an observation and draws its findings; what stood there before is replaced.
     pub fn assess(&self, observation: &mut Observation) {
         let product = observation.identity.product.known().and_then(|id| self.catalog.product(id));
-        observation.advisories = product.map_or_else(|| [].into(), |product| self.verdicts(&product.id, &observation.identity.version));
-        let look = Look::at(observation, product);
+        let known = &observation.identity.version;
+        observation.advisories = product.map_or_else(
+            || [].into(),
+            |product| {
+                let most = Sure::of(&observation.identity).version;
+                let verdicts = self.verdicts_at_most(&product.id, known, most);
+                Advised::new(verdicts, self.coverage(&product.id))
+            },
+        );
+        let look = Look::at(observation, product, &self.catalog);
         let said = match self.said.said_of(&look) {
             Some(said) => said,
             None => {

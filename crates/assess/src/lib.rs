@@ -7,10 +7,13 @@ mod change;
 mod knowledge;
 mod look;
 mod presence;
+mod routes;
 mod rules;
+mod sure;
 mod texts;
 
 pub use change::{Change, ChangeId, changes};
 pub use knowledge::Knowledge;
 pub use presence::{Case, EndedScan, Looks, Presence, Proof};
+pub use sure::{HIGH_FROM, MEDIUM_FROM};
 pub use texts::{FindingText, Texts};

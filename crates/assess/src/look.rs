@@ -3,36 +3,54 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use vigie_catalog::Product;
-use vigie_model::{Activity, AdvisoryVerdict, Claim, Deception, Exposure, Known, Model, Observation, Posture, Reach};
+use vigie_catalog::{Catalog, Product};
+use vigie_model::{Activity, Advised, Claim, Deception, Exposure, Known, Model, Observation, Posture, Reach};
+
+use crate::sure::Sure;
 
 /// What the rules look at, and nothing else: what they say hangs on this alone, so it is the same of two servers of which this is
 /// the same.
 pub(crate) struct Look<'o> {
     pub(crate) product: Option<&'o Product>,
+    /// Other products at the same endpoint.
+    pub(crate) also: &'o [String],
     pub(crate) version: &'o Known<String>,
+    pub(crate) sure: Sure,
     pub(crate) exposure: &'o Exposure,
     pub(crate) deception: &'o Deception,
-    pub(crate) advisories: &'o Arc<[AdvisoryVerdict]>,
+    pub(crate) advisories: &'o Advised,
     pub(crate) tls: &'o Known<bool>,
     /// Whether it was reached by a loopback address.
     pub(crate) loopback: bool,
     /// Whether its listening socket is on this machine.
     pub(crate) local: bool,
+    /// Says what the others are; it is the same at every look.
+    catalog: &'o Catalog,
 }
 
 impl<'o> Look<'o> {
-    pub(crate) fn at(observation: &'o Observation, product: Option<&'o Product>) -> Self {
+    pub(crate) fn at(observation: &'o Observation, product: Option<&'o Product>, catalog: &'o Catalog) -> Self {
         Self {
             product,
+            also: &observation.identity.also,
             version: &observation.identity.version,
+            sure: Sure::of(&observation.identity),
             exposure: &observation.exposure,
             deception: &observation.deception,
             advisories: &observation.advisories,
             tls: &observation.endpoint.tls,
             loopback: observation.endpoint.address.is_loopback(),
             local: observation.listener.is_some(),
+            catalog,
         }
+    }
+
+    /// The other products at the endpoint whose own open answer the posture rests on.
+    pub(crate) fn also_open(&self) -> impl Iterator<Item = &'o Product> {
+        let from = self.exposure.posture_from.as_deref();
+        let catalog = self.catalog;
+        let also = self.also.iter().filter_map(move |id| catalog.product(id));
+        also.filter(move |product| from.is_some_and(|from| product.open_at.iter().any(|open| open.is(from))))
     }
 
     pub(crate) fn posture(&self) -> Option<Posture> {
@@ -68,10 +86,12 @@ impl<'o> Look<'o> {
     fn kept(&self) -> Kept {
         Kept {
             product: self.product.map(|product| product.id.clone()),
+            also: self.also.to_vec(),
             version: self.version.clone(),
+            sure: self.sure,
             exposure: self.exposure.clone(),
             deception: self.deception.clone(),
-            advisories: Arc::clone(self.advisories),
+            advisories: self.advisories.clone(),
             tls: self.tls.clone(),
             loopback: self.loopback,
             local: self.local,
@@ -86,10 +106,12 @@ pub(crate) type About = (Option<String>, Arc<Claim>);
 #[derive(Debug)]
 struct Kept {
     product: Option<String>,
+    also: Vec<String>,
     version: Known<String>,
+    sure: Sure,
     exposure: Exposure,
     deception: Deception,
-    advisories: Arc<[AdvisoryVerdict]>,
+    advisories: Advised,
     tls: Known<bool>,
     loopback: bool,
     local: bool,
@@ -101,16 +123,20 @@ impl Kept {
         // Every field is named: what a rule may look at must stand here too.
         let Look {
             product,
+            also,
             version,
+            sure,
             exposure,
             deception,
             advisories,
             tls,
             loopback,
             local,
+            catalog: _,
         } = look;
-        (self.loopback, self.local) == (*loopback, *local)
-            && Arc::ptr_eq(&self.advisories, advisories)
+        (self.loopback, self.local, self.sure) == (*loopback, *local, *sure)
+            && self.advisories.is(advisories)
+            && self.also == *also
             && self.product.as_deref() == product.map(|product| product.id.as_str())
             && self.version == **version
             && self.tls == **tls

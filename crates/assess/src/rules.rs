@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use vigie_catalog::{Kind, Product, Route};
+use vigie_catalog::{Kind, Product};
 use vigie_model::{
-    Claim, Confidence, Effect, EvidenceKind, Known, LeakKind, Model, Posture, PromptClass, Reach, Severity, ToolRisk, Verdict,
+    AdvisoryCoverage, Claim, Confidence, Effect, EvidenceKind, Known, LeakKind, Model, Posture, PromptClass, Reach, Severity, ToolRisk,
+    Verdict,
 };
 
 use crate::look::{About, Look};
+use crate::routes::Had;
 use crate::texts::Texts;
 
 /// What is claimed of what was seen, the worst first.
@@ -26,9 +28,14 @@ pub(crate) fn claims(look: &Look<'_>, texts: &Texts) -> Vec<About> {
         found.extend(open_application(look, product));
         found.extend(tools_without_authentication(look));
         found.extend(vulnerable_version(look));
-        found.extend(plain_http(look));
+        found.extend(advisories_not_covered(look, product));
         found.extend(uncensored_model(look));
         found.extend(paid_quota_exposed(look));
+        // All of these rest on the product: its file says how to read the replies, and which routes it has.
+        for draft in &mut found {
+            draft.confidence = draft.confidence.min(look.sure.product);
+        }
+        found.extend(plain_http(look));
     }
     found.extend(suspected_deception(look));
     if look.only_here() && look.product.is_some() {
@@ -53,6 +60,8 @@ struct Draft {
     detail: String,
     about: Option<String>,
     advisories: Vec<String>,
+    /// Under which the text has other words.
+    case: Option<&'static str>,
 }
 
 impl Draft {
@@ -65,7 +74,13 @@ impl Draft {
             detail,
             about: None,
             advisories: Vec::new(),
+            case: None,
         }
+    }
+
+    fn case(mut self, case: Option<&'static str>) -> Self {
+        self.case = case;
+        self
     }
 
     fn severity(mut self, severity: Severity) -> Self {
@@ -86,13 +101,14 @@ fn finish(draft: Draft, look: &Look<'_>, texts: &Texts) -> Option<About> {
         });
     }
     let own = look.product.and_then(|product| product.remedies.get(draft.id));
+    let case = draft.case.and_then(|case| text.cases.get(case));
     let claim = Claim {
         id: draft.id.to_owned(),
         severity,
         confidence: draft.confidence,
         evidence: draft.evidence,
-        title: text.title.clone(),
-        detail: draft.detail + &text.why,
+        title: case.and_then(|case| case.title.as_ref()).unwrap_or(&text.title).clone(),
+        detail: draft.detail + case.map_or(&text.why, |case| &case.why),
         remedy: own.unwrap_or(&text.remedy).clone(),
         standards: text.standards.clone(),
         advisories: draft.advisories,
@@ -101,10 +117,17 @@ fn finish(draft: Draft, look: &Look<'_>, texts: &Texts) -> Option<About> {
 }
 
 fn open_inference(look: &Look<'_>, product: &Product) -> Option<Draft> {
-    let serves = product.has_effect(Effect::Infer) && matches!(product.kind, Kind::Inference | Kind::Gateway);
     let dormant = look.is_dormant();
     let proved = look.exposure.inference_proved == Some(true);
-    if !serves || !(look.is_open() || proved) || (dormant && !proved) {
+    if !proved && (dormant || !look.is_open()) {
+        return None;
+    }
+    let mut interfaces = std::iter::once(product).chain(look.also_open());
+    let product =
+        interfaces.find(|product| matches!(product.kind, Kind::Inference | Kind::Gateway) && product.has_effect(Effect::Infer))?;
+    let had = Had::by(look, product, &[Effect::Infer]);
+    // A family's routes are no server's own; what it lists is, and it is what such a list is for.
+    if had.is_empty() && !product.family && !proved {
         return None;
     }
     let models = look.models().len();
@@ -125,45 +148,41 @@ fn open_inference(look: &Look<'_>, product: &Product) -> Option<Draft> {
         detail.push_str("Some can call tools. ");
     }
     // An effect that was not exercised is stated with medium confidence at most.
-    let (confidence, evidence) = if proved {
-        (Confidence::High, EvidenceKind::Observed)
+    let (confidence, evidence, case) = if proved {
+        (Confidence::High, EvidenceKind::Observed, Some("proved"))
+    } else if product.family {
+        (Confidence::Low, EvidenceKind::Inferred, Some("family"))
+    } else if had.surely.is_empty() {
+        (Confidence::Low, EvidenceKind::Inferred, None)
     } else {
-        (Confidence::Medium, EvidenceKind::Inferred)
+        (Confidence::Medium, EvidenceKind::Inferred, None)
     };
     let severity = if look.is_public() { Severity::Critical } else { Severity::High };
-    Some(Draft::new("open-inference", confidence, evidence, detail).severity(severity))
+    let draft = Draft::new("open-inference", confidence, evidence, detail);
+    Some(draft.severity(severity).case(case))
 }
 
 fn management_reachable(look: &Look<'_>, product: &Product) -> Option<Draft> {
     if !look.is_open() {
         return None;
     }
-    let mut routes = product
-        .routes_with(Effect::Write)
-        .chain(product.routes_with(Effect::Load))
-        .map(Route::as_str);
-    let mut detail = format!("It has {}", routes.next()?);
-    for route in routes.by_ref().take(3) {
-        detail.push_str(", ");
-        detail.push_str(route);
-    }
-    match routes.count() {
-        0 => detail.push_str(". "),
-        more => detail.push_str(&format!(" and {more} more. ")),
-    }
-    Some(Draft::new(
-        "management-reachable",
-        Confidence::Medium,
-        EvidenceKind::Inferred,
-        detail,
-    ))
+    let had = Had::by(look, product, &[Effect::Write, Effect::Load]);
+    (!had.is_empty()).then(|| Draft::new("management-reachable", had.confidence(), EvidenceKind::Inferred, had.words(product)))
 }
 
 fn empty_server_fillable(look: &Look<'_>, product: &Product) -> Option<Draft> {
-    let dormant = look.is_dormant();
-    let fills = product.has_effect(Effect::Write) || product.has_effect(Effect::Load);
-    (dormant && fills && look.is_open())
-        .then(|| Draft::new("empty-server-fillable", Confidence::Medium, EvidenceKind::Inferred, look.seen_at()))
+    if !(look.is_dormant() && look.is_open()) {
+        return None;
+    }
+    let had = Had::by(look, product, &[Effect::Write, Effect::Load]);
+    (!had.is_empty()).then(|| {
+        Draft::new(
+            "empty-server-fillable",
+            had.confidence(),
+            EvidenceKind::Inferred,
+            look.seen_at() + &had.words(product),
+        )
+    })
 }
 
 fn models_readable(look: &Look<'_>) -> Option<Draft> {
@@ -264,7 +283,16 @@ fn open_application(look: &Look<'_>, product: &Product) -> Option<Draft> {
     let kind = matches!(product.kind, Kind::Application | Kind::Platform | Kind::Vectors);
     (kind && look.is_open()).then(|| {
         let severity = if look.is_public() { Severity::Critical } else { Severity::High };
-        Draft::new("open-application", Confidence::High, EvidenceKind::Observed, look.seen_at()).severity(severity)
+        // A page that shows no other route of the application to be open is a page.
+        let used = product.has_effect(Effect::Infer) || product.has_effect(Effect::Write);
+        let page = used && Had::by(look, product, &[Effect::Infer, Effect::Write, Effect::Load]).is_empty();
+        let (confidence, evidence, case) = if page {
+            (Confidence::Medium, EvidenceKind::Inferred, Some("page"))
+        } else {
+            (Confidence::High, EvidenceKind::Observed, None)
+        };
+        let draft = Draft::new("open-application", confidence, evidence, look.seen_at());
+        draft.severity(severity).case(case)
     })
 }
 
@@ -329,7 +357,8 @@ fn vulnerable_version(look: &Look<'_>) -> Option<Draft> {
         .iter()
         .map(|advisory| advisory.confidence)
         .max()
-        .unwrap_or(Confidence::Medium);
+        .unwrap_or(Confidence::Medium)
+        .min(look.sure.version);
     let version = look.version.known().map_or("?", String::as_str);
     let mut detail = format!("{} advisories apply to {version}", counted.len());
     if counted.len() == 1 {
@@ -342,6 +371,18 @@ fn vulnerable_version(look: &Look<'_>) -> Option<Draft> {
     let mut draft = Draft::new("vulnerable-version", confidence, EvidenceKind::Inferred, detail).severity(severity);
     draft.advisories = counted.iter().map(|advisory| advisory.id.clone()).collect();
     Some(draft)
+}
+
+/// Said of a product whose version is known: that nothing is held against it would else read as nothing applies.
+fn advisories_not_covered(look: &Look<'_>, product: &Product) -> Option<Draft> {
+    let untold = look.advisories.coverage() == Some(AdvisoryCoverage::NotCovered) && !product.family;
+    let version = look.version.known().filter(|_| untold)?;
+    Some(Draft::new(
+        "advisories-not-covered",
+        Confidence::High,
+        EvidenceKind::Observed,
+        format!("{} {version}. ", product.name),
+    ))
 }
 
 fn plain_http(look: &Look<'_>) -> Option<Draft> {

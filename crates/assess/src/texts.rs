@@ -22,8 +22,22 @@ pub struct FindingText {
     pub why: String,
     /// What to do, where the product's file has no remedy of its own.
     pub remedy: String,
+    /// Other words for cases in which less or more was seen, by case.
+    #[serde(default)]
+    pub cases: BTreeMap<String, CaseText>,
     /// Where it stands in the standards.
     pub standards: std::sync::Arc<[Standard]>,
+}
+
+/// What is said in one case in place of the general words.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CaseText {
+    /// One line, where it differs.
+    #[serde(default)]
+    pub title: Option<String>,
+    /// What it means.
+    pub why: String,
 }
 
 /// The words of all findings.

@@ -1,5 +1,8 @@
 //! What follows from what was seen: each finding where it belongs, and not beside it.
 
+#[path = "findings/rests_on.rs"]
+mod rests_on;
+
 use std::net::SocketAddr;
 use std::sync::OnceLock;
 

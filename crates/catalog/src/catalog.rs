@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use vigie_model::{Effect, EvidenceWeight, LeakKind, Posture, VersionOrder};
 
+use crate::beside::OpenAt;
 use crate::clause::{Guards, Look, Place, SigId};
 use crate::condition::{Asked, Body};
 use crate::effects::{EffectTable, Routes};
@@ -166,8 +167,15 @@ pub struct Product {
     pub shodan: Vec<String>,
     /// What the Censys Platform is asked for it.
     pub censys: Vec<String>,
+    /// The newest release that its file's author knew.
+    pub newest: Option<String>,
     /// Named only if nothing else is.
     pub last_resort: bool,
+    /// An interface that many products speak, and no product: its routes are those of the interface, and a server that speaks it
+    /// need not have them.
+    pub family: bool,
+    /// The requests that show it open, and which of its routes stand beside each.
+    pub open_at: Vec<OpenAt>,
     /// Routes by effect.
     pub routes: Routes,
     /// Requests.

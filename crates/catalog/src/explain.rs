@@ -88,10 +88,16 @@ impl Catalog {
             let emulated: Vec<&str> = product.emulates.iter().map(|number| self.nth(*number).name.as_str()).collect();
             out.push_str(&format!("- answers as: {}\n", emulated.join(", ")));
         }
+        if product.family {
+            out.push_str("- an interface that many products speak: that a server has all of its routes is not claimed\n");
+        }
+        if let Some(newest) = &product.newest {
+            out.push_str(&format!("- newest release known: {newest}\n"));
+        }
         out.push_str(&format!(
             "- advisories: {}\n",
             if product.packages.is_empty() {
-                "none list it".to_owned()
+                "its file names no package".to_owned()
             } else {
                 product.packages.join(", ")
             }

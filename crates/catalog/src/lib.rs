@@ -4,6 +4,7 @@
 //! describes it. [`Catalog::embedded`] is the catalogue that this build carries, [`Catalog::load`] reads another one.
 //! A [`Session`] is the conversation with one endpoint; [`fixture`] replays recorded conversations.
 
+mod beside;
 mod catalog;
 mod clause;
 mod conclude;
@@ -29,6 +30,7 @@ pub mod rule;
 mod session;
 mod view;
 
+pub use beside::{Beside, OpenAt};
 pub use catalog::{Catalog, CompiledEvidence, Forbidden, Opening, Product, Request, Signature};
 pub use clause::{Guards, Look, Place, SigId};
 pub use conclude::Conclusion;
@@ -49,7 +51,7 @@ pub use session::{Ask, Limits, Prove, Session};
 pub const ABSENT_PATH: &str = "/vigie-no-such-page";
 
 /// The ids of all findings of a scan.
-pub const FINDINGS: [&str; 21] = [
+pub const FINDINGS: [&str; 22] = [
     "open-inference",
     "management-reachable",
     "empty-server-fillable",
@@ -66,6 +68,7 @@ pub const FINDINGS: [&str; 21] = [
     "open-application",
     "tools-without-authentication",
     "vulnerable-version",
+    "advisories-not-covered",
     "plain-http",
     "uncensored-model",
     "paid-quota-exposed",

@@ -9,6 +9,7 @@ use serde_json::Value;
 use serde_saphyr::{Location, Spanned};
 use vigie_model::{Effect, EvidenceWeight, Posture, sha256};
 
+use crate::beside::{Beside, OpenAt};
 use crate::catalog::{
     Catalog, CompiledEvidence, CompiledList, CompiledPosture, CompiledTell, CompiledValue, Opening, Product, Request, Signature,
 };
@@ -374,6 +375,21 @@ impl Loader {
             for rule in &p.rule.identify {
                 if !seen.insert(&rule.id.value) {
                     self.say(&p.file, rule.id.defined, format!("{:?} stands twice under identify", rule.id.value));
+                }
+            }
+            for rule in &p.rule.posture {
+                let Some(words) = &rule.beside else { continue };
+                if rule.posture != Posture::Open {
+                    self.say(
+                        &p.file,
+                        rule.on.defined,
+                        "beside belongs to an open posture: it says which routes are open too",
+                    );
+                }
+                for word in words {
+                    if let Err(message) = Beside::read([word.value.as_str()]) {
+                        self.say(&p.file, word.defined, message);
+                    }
                 }
             }
             for finding in p.rule.remedies.keys() {
@@ -866,6 +882,27 @@ impl Scope<'_> {
                 })
             })
             .collect();
+        let open_at = rule
+            .posture
+            .iter()
+            .filter(|written| written.posture == Posture::Open)
+            .filter_map(|written| {
+                let of_id = requests.iter().find(|request| request.id == written.on.value);
+                let (method, path) = of_id
+                    .map(|request| (request.method.as_str(), request.path.as_str()))
+                    .or_else(|| written.on.value.split_once(' '))?;
+                // What does not read was said when the file was checked.
+                let beside = written
+                    .beside
+                    .as_ref()
+                    .and_then(|words| Beside::read(words.iter().map(|word| word.value.as_str())).ok());
+                Some(OpenAt {
+                    method: method.to_owned(),
+                    path: path.to_owned(),
+                    beside,
+                })
+            });
+        let open_at = open_at.collect();
         let leaks = rule
             .leaks
             .iter()
@@ -920,7 +957,11 @@ impl Scope<'_> {
             emulates: rule.emulates.iter().filter_map(|id| ids.get(&id.value).copied()).collect(),
             since: rule.since.clone(),
             neighbours: rule.neighbours.clone(),
+            newest: rule.newest.clone(),
             last_resort: rule.last_resort,
+            // What is named only if nothing else is can be no product of its own.
+            family: rule.family || rule.last_resort,
+            open_at,
             routes,
             requests,
             guarded: evidence

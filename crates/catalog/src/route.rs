@@ -97,6 +97,11 @@ impl Route {
         self.path.split('/').skip(1).map(Part::of)
     }
 
+    /// Its path, placeholders as they are written.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
     /// The notation.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -73,6 +73,9 @@ pub struct ProductFile {
     /// Names under which advisories list it.
     #[serde(default)]
     pub packages: Vec<String>,
+    /// The newest release that the file's author knew.
+    #[serde(default)]
+    pub newest: Option<String>,
     /// Products whose interface it answers as.
     #[serde(default)]
     pub emulates: Vec<Spanned<String>>,
@@ -88,6 +91,9 @@ pub struct ProductFile {
     /// The last resort: named only if nothing else is.
     #[serde(default)]
     pub last_resort: bool,
+    /// An interface that many products speak, and no product: its routes are those of the interface.
+    #[serde(default)]
+    pub family: bool,
     /// Routes by effect.
     #[serde(default)]
     pub routes: BTreeMap<Effect, Vec<Spanned<Route>>>,
@@ -300,6 +306,9 @@ rule! {
     PostureRule {
         /// The posture.
         posture: Posture,
+        /// Of an open one: the effects and the beginnings of paths of the routes that are served where this answers; left out, all.
+        #[serde(default)]
+        beside: Option<Vec<Spanned<String>>>,
     }
 }
 

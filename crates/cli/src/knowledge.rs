@@ -17,9 +17,9 @@ pub(crate) fn knowledge(dir: Option<&Path>) -> Result<Knowledge, Failure> {
         .filter(|files| !files.is_empty())
         .unwrap_or_else(embedded_advisories);
     let advisories = Advisories::load(advisories).map_err(|errors| said("advisories", &errors))?;
-    let findings = texts(&dir.join("findings"), "", "yaml")?
-        .filter(|files| !files.is_empty())
-        .unwrap_or_else(embedded_findings);
+    // The words of a finding that the folder does not have are the embedded ones.
+    let mut findings = embedded_findings();
+    findings.extend(texts(&dir.join("findings"), "", "yaml")?.unwrap_or_default());
     let findings = Texts::load(&findings).map_err(|errors| said("findings", &errors))?;
     let measured = match std::fs::read_to_string(dir.join("measured.json")) {
         Ok(text) => serde_json::from_str(&text).map_err(|error| Failure::usage(format!("{}/measured.json: {error}", dir.display())))?,

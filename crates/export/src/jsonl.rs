@@ -7,8 +7,8 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use vigie_model::{
-    AdvisoryVerdict, Claim, Deception, Endpoint, Evidence, Exposure, Finding, Identity, Known, Listener, Network, Observation, ScopeRef,
-    Source, Timestamp,
+    AdvisoryCoverage, AdvisoryVerdict, Claim, Deception, Endpoint, Evidence, Exposure, Finding, Identity, Known, Listener, Network,
+    Observation, ScopeRef, Source, Timestamp,
 };
 
 use crate::{Report, Summary, text};
@@ -139,6 +139,8 @@ struct Line<'o> {
     network: &'o Network,
     deception: &'o Deception,
     advisories: Said<'o, AdvisoryVerdict>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    advisory_coverage: Option<AdvisoryCoverage>,
 }
 
 #[derive(Serialize)]
@@ -204,6 +206,7 @@ impl<'o> Line<'o> {
             network,
             deception,
             advisories: verdicts.text(advisories)?,
+            advisory_coverage: advisories.coverage(),
         };
         Ok((line, findings))
     }

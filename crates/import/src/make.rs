@@ -22,6 +22,9 @@ pub const MANY_SERVICES: usize = 45;
 /// The rule that evidence from a source's own word is told under.
 const CLAIM_RULE: &str = "said-by-source";
 
+/// The rule that a version is told under which only the source's own word gives.
+const VERSION_CLAIM_RULE: &str = "version-said-by-source";
+
 /// How much of a source can be in its records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Carries {
@@ -192,7 +195,7 @@ impl Parser {
                 ..Network::unknown(Why::NotCarried)
             },
             deception: deception(tells, sight.carries),
-            advisories: Arc::from([]),
+            advisories: [].into(),
             findings: Vec::new().into(),
         })
     }
@@ -267,6 +270,18 @@ impl Parser {
             && let Some(version) = &claim.version
         {
             identity.version = Known::Known(shorten(version, 100));
+            if agrees {
+                // The replies show the product and the source alone tells the version: who judges it must see that.
+                let mut evidence = identity.evidence.to_vec();
+                evidence.push(Evidence {
+                    product: id.to_owned(),
+                    rule: VERSION_CLAIM_RULE.to_owned(),
+                    weight: EvidenceWeight::Weak,
+                    request: format!("{source} record"),
+                    seen: shorten(&format!("{source} says version {version:?}"), 200),
+                });
+                identity.evidence = evidence.into();
+            }
         }
         conclusion
     }

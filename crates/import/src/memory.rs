@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ahash::RandomState;
 use serde::Deserialize;
-use vigie_model::{AdvisoryVerdict, Deception, Exposure, Finding, Identity, Network, Shared};
+use vigie_model::{AdvisoryCoverage, AdvisoryVerdict, Deception, Exposure, Finding, Identity, Network, Shared};
 
 /// Bytes of text that are remembered, at most. What was read from them takes about one and a half times as much beside.
 const REMEMBERED: usize = 96 << 20;
@@ -22,6 +22,8 @@ pub(crate) struct Said {
     pub(crate) network: Network,
     pub(crate) deception: Deception,
     pub(crate) advisories: Arc<[AdvisoryVerdict]>,
+    #[serde(default)]
+    pub(crate) advisory_coverage: Option<AdvisoryCoverage>,
     pub(crate) findings: Shared<Vec<Finding>>,
 }
 

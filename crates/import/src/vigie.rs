@@ -6,7 +6,7 @@ use chrono::NaiveDate;
 use memchr::memmem;
 use serde::de::Visitor;
 use serde::{Deserialize, Deserializer};
-use vigie_model::{Endpoint, Known, Listener, Observation, SCHEMA, ScopeRef, Source, Timestamp};
+use vigie_model::{Advised, Endpoint, Known, Listener, Observation, SCHEMA, ScopeRef, Source, Timestamp};
 
 use crate::memory::{Memory, Said};
 use crate::out::Out;
@@ -116,7 +116,7 @@ fn in_two(line: &[u8], memory: &Memory) -> Option<(Observation, bool)> {
         exposure: said.exposure,
         network: said.network,
         deception: said.deception,
-        advisories: said.advisories,
+        advisories: Advised::as_recorded(said.advisories, said.advisory_coverage),
         findings: said.findings,
     };
     Some((observation, anew))

@@ -26,7 +26,7 @@ pub use known::{Known, Unknown, Why};
 pub use observation::{Listener, Network, Observation, SCHEMA, ScopeRef, Source, SourceKind};
 pub use shared::{Mark, Shared};
 pub use transcript::{Exchange, Failure, FailureKind, Reply, RequestLine, Transcript};
-pub use verdict::{AdvisoryCoverage, AdvisoryVerdict, Verdict};
+pub use verdict::{Advised, AdvisoryCoverage, AdvisoryVerdict, Verdict};
 pub use version::VersionOrder;
 
 /// An instant in UTC, to the microsecond, as RFC 3339 in JSON.

@@ -1,10 +1,11 @@
 //! One endpoint seen once, by one source, under one scope. Immutable.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
-use crate::{AdvisoryVerdict, Deception, Endpoint, Exposure, Finding, Identity, Known, Shared, Timestamp, Why};
+use crate::{Advised, AdvisoryCoverage, AdvisoryVerdict, Deception, Endpoint, Exposure, Finding, Identity, Known, Shared, Timestamp, Why};
 
 /// The record's schema; it counts up when a field changes its meaning.
 pub const SCHEMA: &str = "vigie.observation/1";
@@ -111,7 +112,8 @@ pub struct Listener {
 }
 
 /// One endpoint seen once.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(from = "Read")]
 pub struct Observation {
     /// [`SCHEMA`].
     pub schema: String,
@@ -126,7 +128,6 @@ pub struct Observation {
     /// Where.
     pub endpoint: Endpoint,
     /// The socket behind it, where vigie runs on the same machine.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listener: Option<Listener>,
     /// What it is.
     pub identity: Shared<Identity>,
@@ -137,9 +138,94 @@ pub struct Observation {
     /// Whether it is what it seems.
     pub deception: Deception,
     /// The advisories held against it, exploited and affected first. The servers of one version share them.
-    pub advisories: std::sync::Arc<[AdvisoryVerdict]>,
+    pub advisories: Advised,
     /// What to act on, the worst first.
     pub findings: Shared<Vec<Finding>>,
+}
+
+/// The keys of an observation in JSON, in their order.
+#[derive(Serialize)]
+struct Written<'o> {
+    schema: &'o str,
+    seen: &'o Timestamp,
+    recorded: &'o Timestamp,
+    source: &'o Source,
+    scope: &'o ScopeRef,
+    endpoint: &'o Endpoint,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    listener: &'o Option<Listener>,
+    identity: &'o Shared<Identity>,
+    exposure: &'o Shared<Exposure>,
+    network: &'o Network,
+    deception: &'o Deception,
+    advisories: &'o [AdvisoryVerdict],
+    /// Left out where the list says it: what was written before the key was there stays as it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    advisory_coverage: Option<AdvisoryCoverage>,
+    findings: &'o Shared<Vec<Finding>>,
+}
+
+impl Serialize for Observation {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Written {
+            schema: &self.schema,
+            seen: &self.seen,
+            recorded: &self.recorded,
+            source: &self.source,
+            scope: &self.scope,
+            endpoint: &self.endpoint,
+            listener: &self.listener,
+            identity: &self.identity,
+            exposure: &self.exposure,
+            network: &self.network,
+            deception: &self.deception,
+            advisories: &self.advisories,
+            advisory_coverage: self.advisories.coverage(),
+            findings: &self.findings,
+        }
+        .serialize(serializer)
+    }
+}
+
+/// The same, read.
+#[derive(Deserialize)]
+struct Read {
+    schema: String,
+    seen: Timestamp,
+    recorded: Timestamp,
+    source: Source,
+    scope: ScopeRef,
+    endpoint: Endpoint,
+    #[serde(default)]
+    listener: Option<Listener>,
+    identity: Shared<Identity>,
+    exposure: Shared<Exposure>,
+    network: Network,
+    deception: Deception,
+    advisories: Arc<[AdvisoryVerdict]>,
+    #[serde(default)]
+    advisory_coverage: Option<AdvisoryCoverage>,
+    findings: Shared<Vec<Finding>>,
+}
+
+impl From<Read> for Observation {
+    fn from(read: Read) -> Self {
+        Self {
+            schema: read.schema,
+            seen: read.seen,
+            recorded: read.recorded,
+            source: read.source,
+            scope: read.scope,
+            endpoint: read.endpoint,
+            listener: read.listener,
+            identity: read.identity,
+            exposure: read.exposure,
+            network: read.network,
+            deception: read.deception,
+            advisories: Advised::as_recorded(read.advisories, read.advisory_coverage),
+            findings: read.findings,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! Whether an advisory applies, in three values.
 
 use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -93,4 +95,86 @@ pub struct AdvisoryVerdict {
     pub conditions: Vec<String>,
     /// How sure the verdict is; lower where conditions cannot be seen.
     pub confidence: crate::Confidence,
+}
+
+/// The advisories held against one version, and whether there are any that could be. The servers of one version share them.
+///
+/// It is the list of verdicts for whoever reads it; in a record the list stands under `advisories`, and why it is empty under
+/// `advisory_coverage`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Advised {
+    verdicts: Arc<[AdvisoryVerdict]>,
+    gap: Option<AdvisoryCoverage>,
+}
+
+impl Advised {
+    /// Verdicts on a product that is covered so.
+    #[must_use]
+    pub fn new(verdicts: Arc<[AdvisoryVerdict]>, coverage: AdvisoryCoverage) -> Self {
+        Self {
+            verdicts,
+            // Where advisories list it, the verdicts say so.
+            gap: (coverage != AdvisoryCoverage::Listed).then_some(coverage),
+        }
+    }
+
+    /// As a record says it.
+    #[must_use]
+    pub fn as_recorded(verdicts: Arc<[AdvisoryVerdict]>, coverage: Option<AdvisoryCoverage>) -> Self {
+        Self {
+            verdicts,
+            gap: coverage.filter(|coverage| *coverage != AdvisoryCoverage::Listed),
+        }
+    }
+
+    /// Why no advisory is held against the product; `None`: some list it, or nothing was said of it (an old record, a product that is
+    /// not known).
+    #[must_use]
+    pub fn coverage(&self) -> Option<AdvisoryCoverage> {
+        self.gap
+    }
+
+    /// Whether an empty list says nothing, because nobody looked.
+    #[must_use]
+    pub fn is_not_covered(&self) -> bool {
+        self.gap == Some(AdvisoryCoverage::NotCovered)
+    }
+
+    /// Whether both hold one and the same list, not only equal ones.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        self.gap == other.gap && Arc::ptr_eq(&self.verdicts, &other.verdicts)
+    }
+}
+
+impl Deref for Advised {
+    type Target = Arc<[AdvisoryVerdict]>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.verdicts
+    }
+}
+
+impl DerefMut for Advised {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.verdicts
+    }
+}
+
+impl From<Arc<[AdvisoryVerdict]>> for Advised {
+    fn from(verdicts: Arc<[AdvisoryVerdict]>) -> Self {
+        Self { verdicts, gap: None }
+    }
+}
+
+impl From<Vec<AdvisoryVerdict>> for Advised {
+    fn from(verdicts: Vec<AdvisoryVerdict>) -> Self {
+        Self::from(Arc::from(verdicts))
+    }
+}
+
+impl<const N: usize> From<[AdvisoryVerdict; N]> for Advised {
+    fn from(verdicts: [AdvisoryVerdict; N]) -> Self {
+        Self::from(Arc::from(verdicts))
+    }
 }

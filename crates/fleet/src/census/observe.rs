@@ -106,7 +106,7 @@ pub(super) fn observe(at: usize, host: &Host, look: usize) -> Observation {
             }]),
             (false, false) => Deception::from_tells(Vec::new()),
         },
-        advisories: Arc::from([]),
+        advisories: [].into(),
         findings: Vec::new().into(),
     }
 }
