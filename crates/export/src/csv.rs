@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use vigie_model::{Finding, Known, Observation, Reach, Severity, SourceKind, ToolRisk, Verdict};
+use vigie_model::{Finding, Known, Observation, Reach, Severity, SourceKind, ToolRisk, Verdict, Why};
 
 use crate::{Report, Summary, text};
 
@@ -83,7 +83,7 @@ pub const COLUMNS: &[Column] = &[
     ("advisories_affected", |o| advisories(o, Verdict::Affected, false)),
     ("advisories_exploited", |o| advisories(o, Verdict::Affected, true)),
     ("advisories_unknown", |o| advisories(o, Verdict::Unknown, false)),
-    ("advisories_why", |o| why(&o.identity.product)),
+    ("advisories_why", advisories_why),
     ("findings_critical", |o| findings(o, Severity::Critical)),
     ("findings_high", |o| findings(o, Severity::High)),
     ("findings_medium", |o| findings(o, Severity::Medium)),
@@ -218,9 +218,17 @@ fn tool_risks(observation: &Observation) -> String {
     list(risks.into_iter().map(|risk| crate::table::risk_word(risk).to_owned()))
 }
 
-/// Empty where the product is unknown: nothing was held against it, which is not "none applies".
+/// Why the columns of advisories are empty: the product is unknown, or no advisory covers it.
+fn advisories_why(observation: &Observation) -> String {
+    if observation.advisories.is_not_covered() {
+        return Why::NotCarried.code().to_owned();
+    }
+    why(&observation.identity.product)
+}
+
+/// Empty where the product is unknown or not covered: nothing was held against it, which is not "none applies".
 fn advisories(observation: &Observation, verdict: Verdict, exploited: bool) -> String {
-    if !observation.identity.product.is_known() {
+    if !observation.identity.product.is_known() || observation.advisories.is_not_covered() {
         return String::new();
     }
     list(

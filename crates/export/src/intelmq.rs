@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use serde_json::{Map, Value};
 use vigie_model::{Confidence, Finding, Known, Observation, Timestamp};
 
-use crate::rule::kind_of;
+use crate::rule::{is_of_vigie, kind_of};
 use crate::{Options, Report, RuleKind, Summary, text};
 
 /// The mapping's schema, in `extra.schema`.
@@ -40,7 +40,7 @@ impl<W: Write> Report for Intelmq<W> {
     fn observation(&mut self, observation: &Observation) -> io::Result<()> {
         let mut classes: BTreeMap<Class, Vec<&Finding>> = BTreeMap::new();
         for finding in &observation.findings {
-            if finding.accepted.is_none() {
+            if finding.accepted.is_none() && !is_of_vigie(finding) {
                 let class = if observation.deception.is_suspect() {
                     Class::Suspect
                 } else {
@@ -152,6 +152,9 @@ impl Event {
             .map(|id| id.to_lowercase())
             .collect();
         event.put(&new("product.vulnerabilities"), joined(advisories.iter().map(String::as_str)));
+        if let Some(coverage) = observation.advisories.coverage() {
+            event.put("extra.advisories", coverage.word());
+        }
         event.exposed(observation);
         event
     }

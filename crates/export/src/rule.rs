@@ -43,3 +43,8 @@ pub(crate) fn kind_of(finding: &Finding, rules: &[RuleText]) -> RuleKind {
         RuleKind::Exposure
     }
 }
+
+/// Whether a finding tells what vigie does not know, and nothing of the server: whoever handles incidents has none.
+pub(crate) fn is_of_vigie(finding: &Finding) -> bool {
+    finding.id == "advisories-not-covered"
+}

@@ -96,6 +96,7 @@ impl<W: Write> Report for Sarif<W> {
                     catalog: summary.catalog.sha256.known(),
                     catalog_date: summary.catalog.date.known(),
                     advisories_date: summary.catalog.advisories_date.known(),
+                    advisories_not_covered: summary.counts.not_covered.keys().map(|product| text::clean(product, 100)).collect(),
                 },
             }],
         };
@@ -171,6 +172,9 @@ struct RunProperties<'a> {
     catalog_date: Option<&'a String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     advisories_date: Option<&'a String>,
+    /// Products of which the log could name no advisory, since none covers them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    advisories_not_covered: Vec<String>,
 }
 
 #[derive(Clone, Debug, Serialize)]

@@ -181,6 +181,9 @@ pub struct Counts {
     pub affected: u64,
     /// Of these, the exploited ones.
     pub exploited: u64,
+    /// Recognised ones of whose product vigie has no advisories, by product id: of them `affected` says nothing.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub not_covered: BTreeMap<String, u64>,
     /// What could not be told.
     pub unknown: UnknownCounts,
 }
@@ -217,6 +220,9 @@ impl Counts {
         };
         self.recognised += 1;
         *self.products.entry(product.clone()).or_default() += 1;
+        if observation.advisories.is_not_covered() {
+            *self.not_covered.entry(product.clone()).or_default() += 1;
+        }
         let exposure = &observation.exposure;
         match exposure.posture.known() {
             Some(posture) => *self.postures.entry(posture.word().to_owned()).or_default() += 1,

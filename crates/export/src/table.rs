@@ -10,7 +10,7 @@ use std::net::IpAddr;
 
 use anstyle::{AnsiColor, Style};
 use comfy_table::{ContentArrangement, presets};
-use vigie_model::{EndpointKey, Finding, Known, Observation, Posture, Reach, Severity, ToolRisk, Verdict};
+use vigie_model::{AdvisoryCoverage, EndpointKey, Finding, Known, Observation, Posture, Reach, Severity, ToolRisk, Verdict};
 
 use crate::text::{clean, columns};
 use crate::{Counts, Options, Report, Summary};
@@ -544,6 +544,15 @@ impl Page {
         let affected = of(Verdict::Affected).count();
         let unknown = of(Verdict::Unknown).count();
         if affected == 0 && unknown == 0 {
+            match observation.advisories.coverage() {
+                // Nothing listed reads as nothing known, which is not so.
+                Some(AdvisoryCoverage::NotCovered) => {
+                    let product = known_or(&observation.identity.product, "this product");
+                    self.field("advisories", &format!("not covered for {}", clean(&product, NAME)), PLAIN);
+                }
+                Some(AdvisoryCoverage::NoneFound) => self.field("advisories", "none found", PLAIN),
+                _ => {}
+            }
             return;
         }
         let mut ranked: Vec<_> = of(Verdict::Affected).collect();
@@ -767,11 +776,22 @@ impl Page {
             let _ = write!(text, "; {} accepted", thousands(counts.accepted));
         }
         self.field("findings", &text, style);
+        let mut text = String::new();
         if counts.affected > 0 {
-            let mut text = format!("{} affected, by endpoint", thousands(counts.affected));
+            let _ = write!(text, "{} affected, by endpoint", thousands(counts.affected));
             if counts.exploited > 0 {
                 let _ = write!(text, "; {} of them exploited", thousands(counts.exploited));
             }
+        }
+        if !counts.not_covered.is_empty() {
+            let list = counts
+                .not_covered
+                .iter()
+                .map(|(product, n)| format!("{} {}", clean(product, NAME), thousands(*n)));
+            let none = if text.is_empty() { "" } else { "; " };
+            let _ = write!(text, "{none}not covered for {}", some(list, 4 * NAMES));
+        }
+        if !text.is_empty() {
             self.field("advisories", &text, PLAIN);
         }
         let mut products: Vec<(&String, &u64)> = counts.products.iter().collect();

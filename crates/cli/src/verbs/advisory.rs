@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use serde::Serialize;
-use vigie_model::{AdvisoryVerdict, Known, Verdict, VersionOrder, Why};
+use vigie_model::{AdvisoryCoverage, AdvisoryVerdict, Known, Verdict, VersionOrder, Why};
 
 use crate::args::{AdvisoryArgs, TableOrJson};
 use crate::failure::{Done, Failure, written};
@@ -16,6 +16,9 @@ struct Answer<'a> {
     version: &'a Known<String>,
     catalog: &'a str,
     advisories_date: String,
+    coverage: AdvisoryCoverage,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    searched: Option<String>,
     verdicts: &'a [AdvisoryVerdict],
 }
 
@@ -31,6 +34,8 @@ pub(crate) fn run(args: &AdvisoryArgs) -> Done {
         .product(id)
         .ok_or_else(|| Failure::usage(format!("{id:?} is no product of the catalogue; vigie catalog list names them all")))?;
     let verdicts = knowledge.verdicts(&product.id, &version);
+    let coverage = knowledge.coverage(&product.id);
+    let searched = knowledge.advisories.searched(&product.id).map(|date| date.to_string());
     let date = knowledge.advisories.date().to_string();
     let mut out = anstream::stdout().lock();
     match args.format {
@@ -41,6 +46,8 @@ pub(crate) fn run(args: &AdvisoryArgs) -> Done {
                 version: &version,
                 catalog: knowledge.catalog.hash(),
                 advisories_date: date,
+                coverage,
+                searched,
                 verdicts: &verdicts,
             };
             let text = serde_json::to_string_pretty(&answer).map_err(Failure::output)?;
@@ -49,10 +56,17 @@ pub(crate) fn run(args: &AdvisoryArgs) -> Done {
         TableOrJson::Table => {
             let told = version.known().map_or_else(String::new, |version| format!(" {version}"));
             if verdicts.is_empty() {
-                let why = if product.versions == VersionOrder::Author {
-                    "its version is its author's own and is held against nothing".to_owned()
-                } else {
-                    format!("no advisory of {date} lists it")
+                let why = match (product.versions, coverage) {
+                    (VersionOrder::Author, _) => "advisories: not covered; its version is its author's own and is held against nothing".to_owned(),
+                    (_, AdvisoryCoverage::NotCovered) => format!(
+                        "advisories: not covered for {id}; vigie has none of this product, so whether any applies is unknown (advisories of {date})"
+                    ),
+                    (_, AdvisoryCoverage::NoneFound) => format!(
+                        "no advisory lists it: a search on {} found none",
+                        searched.as_deref().unwrap_or(&date)
+                    ),
+                    // All that list it were rejected.
+                    (_, AdvisoryCoverage::Listed) => format!("no advisory of {date} that stands lists it"),
                 };
                 written(writeln!(out, "{}{told}: {why}.", product.name))?;
                 return Ok(ExitCode::SUCCESS);

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use vigie_catalog::fixture::{self, FixtureFiles};
 use vigie_catalog::{Catalog, embedded_files};
+use vigie_model::AdvisoryCoverage;
 
 use crate::args::{CatalogArgs, CatalogVerb, TableOrJson};
 use crate::failure::{Done, Failure, exit, read, write_whole, written};
@@ -23,6 +24,7 @@ struct Entry<'a> {
     recorded: u32,
     constructed: u32,
     advisories: usize,
+    advisory_coverage: AdvisoryCoverage,
 }
 
 #[derive(Serialize)]
@@ -73,6 +75,7 @@ fn list(dir: Option<&Path>, format: TableOrJson) -> Done {
                     .iter()
                     .filter(|a| a.packages().any(|p| product.packages.iter().any(|own| own == p)))
                     .count(),
+                advisory_coverage: knowledge.coverage(&product.id),
             }
         })
         .collect();
@@ -109,7 +112,11 @@ fn list(dir: Option<&Path>, format: TableOrJson) -> Done {
                         ports.join(","),
                         format!("{:.2}", entry.confidence),
                         fixtures,
-                        entry.advisories.to_string(),
+                        match entry.advisory_coverage {
+                            AdvisoryCoverage::NotCovered => "not covered".to_owned(),
+                            AdvisoryCoverage::NoneFound => "none found".to_owned(),
+                            AdvisoryCoverage::Listed => entry.advisories.to_string(),
+                        },
                     ]
                 })
                 .collect();
