@@ -57,7 +57,9 @@ pub(crate) fn run(args: &AdvisoryArgs) -> Done {
             let told = version.known().map_or_else(String::new, |version| format!(" {version}"));
             if verdicts.is_empty() {
                 let why = match (product.versions, coverage) {
-                    (VersionOrder::Author, _) => "advisories: not covered; its version is its author's own and is held against nothing".to_owned(),
+                    (VersionOrder::Author, _) => {
+                        "advisories: not covered; its version is its author's own and is held against nothing".to_owned()
+                    }
                     (_, AdvisoryCoverage::NotCovered) => format!(
                         "advisories: not covered for {id}; vigie has none of this product, so whether any applies is unknown (advisories of {date})"
                     ),

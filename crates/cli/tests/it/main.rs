@@ -7,6 +7,7 @@ mod discover;
 mod fleet;
 #[cfg(feature = "study")]
 mod import;
+mod knows;
 #[cfg(feature = "study")]
 mod lake;
 mod scan;

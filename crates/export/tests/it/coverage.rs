@@ -34,7 +34,11 @@ fn cell(csv: &str, column: &str) -> String {
 fn not_covered_is_said_in_every_format() {
     let n8n = [without_advisories("n8n", AdvisoryCoverage::NotCovered)];
     let table = plain(&written(Format::Table, &n8n, Options::default()));
-    assert_eq!(table.matches("not covered for n8n").count(), 2, "the endpoint's, and the summary's: {table}");
+    assert_eq!(
+        table.matches("not covered for n8n").count(),
+        2,
+        "the endpoint's, and the summary's: {table}"
+    );
 
     let json: Value = serde_json::from_str(&written(Format::Json, &n8n, Options::default())).expect("JSON");
     assert_eq!(json["observations"][0]["advisory_coverage"], "not-covered");
