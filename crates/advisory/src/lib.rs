@@ -279,7 +279,7 @@ impl Advisories {
         };
         (told_leads > most).then(|| {
             format!(
-                "{told} is far above {newest}, the newest release known here: a fork may count for itself, or these advisories are too old"
+                "{told} is above {newest}, the newest release known here: a fork may count for itself, or these advisories are too old"
             )
         })
     }

@@ -8,10 +8,10 @@
 //! | `dotted` | a `v` may stand before it, zeros at the end do not count (`1.2` is `1.2.0`) |
 //!
 //! **Other suffixes.** Semantic Versioning calls whatever follows a `-` a pre-release. Builders do not: `0.1.47-amd` and `0.17.1-ipexllm`
-//! are releases built again. So, in every order, only the words of [`Suffix::of`]'s first list (`alpha`, `rc`, `dev` …) make a
+//! are releases built again. So, in every order, only the words of `BEFORE` (`alpha`, `rc`, `dev` …) make a
 //! pre-release. Words for a platform, an accelerator, an image or a patch say how the release was built; it is compared as the release.
-//! Of any other suffix the meaning is not known: it is compared as the release, and [`Version::earliest`] gives the other reading,
-//! before the release. A range decides only where both readings agree.
+//! Of any other suffix the meaning is not known: it is compared as the release, and `Version::earliest` gives the other reading,
+//! before the release; a range decides only where both readings agree.
 //!
 //! `+…` takes no part in Semantic Versioning's order; in PEP 440 it comes after the version without it, but a range
 //! never looks at it: PEP 440 has `<=1.0` hold for `1.0+cu130`.

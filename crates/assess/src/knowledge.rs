@@ -31,7 +31,7 @@ pub struct Knowledge {
 #[derive(Clone, Debug, Default)]
 struct Verdicts(Arc<Mutex<Remembered>>);
 
-type Remembered = HashMap<(String, Known<String>, Confidence), Arc<[AdvisoryVerdict]>>;
+type Remembered = HashMap<(String, Known<String>, Confidence), Advised>;
 
 /// The most pairs remembered: a hostile network that invents versions makes no memory grow.
 const MAX_REMEMBERED: usize = 4_096;
@@ -71,18 +71,18 @@ impl Knowledge {
     /// The advisories held against a product's version.
     #[must_use]
     pub fn verdicts(&self, product: &str, version: &Known<String>) -> Arc<[AdvisoryVerdict]> {
-        self.verdicts_at_most(product, version, Confidence::High)
+        Arc::clone(&self.advised(product, version, Confidence::High))
     }
 
-    /// The same, none of them surer than the version is.
-    fn verdicts_at_most(&self, product: &str, version: &Known<String>, most: Confidence) -> Arc<[AdvisoryVerdict]> {
+    /// The same, none of them surer than the version is, and whether there are advisories at all.
+    fn advised(&self, product: &str, version: &Known<String>, most: Confidence) -> Advised {
         let Some(product) = self.catalog.product(product) else {
             return [].into();
         };
         let key = (product.id.clone(), version.clone(), most);
         let mut remembered = self.verdicts.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = remembered.get(&key) {
-            return Arc::clone(known);
+            return known.clone();
         }
         let mut verdicts = self
             .advisories
@@ -90,11 +90,12 @@ impl Knowledge {
         for verdict in &mut verdicts {
             verdict.confidence = verdict.confidence.min(most);
         }
-        let verdicts: Arc<[AdvisoryVerdict]> = verdicts.into();
+        let coverage = self.advisories.coverage(&product.id, &product.packages, product.versions);
+        let advised = Advised::new(verdicts.into(), coverage);
         if remembered.len() < MAX_REMEMBERED {
-            remembered.insert(key, Arc::clone(&verdicts));
+            remembered.insert(key, advised.clone());
         }
-        verdicts
+        advised
     }
 
     /// Whether the advisories can answer for a product; one that the catalogue has not is not covered.
@@ -113,8 +114,7 @@ impl Knowledge {
             || [].into(),
             |product| {
                 let most = Sure::of(&observation.identity).version;
-                let verdicts = self.verdicts_at_most(&product.id, known, most);
-                Advised::new(verdicts, self.coverage(&product.id))
+                self.advised(&product.id, known, most)
             },
         );
         let look = Look::at(observation, product, &self.catalog);

@@ -11,7 +11,7 @@ use crate::look::Look;
 pub(crate) struct Had<'p> {
     /// The product has them in this version.
     pub(crate) surely: Vec<&'p Route>,
-    /// Some versions have them; whether this one does cannot be told.
+    /// Some versions have them, and whether this one does cannot be told; or they need an option.
     pub(crate) perhaps: Vec<&'p Route>,
 }
 
@@ -27,9 +27,10 @@ impl<'p> Had<'p> {
         let from = look.exposure.posture_from.as_deref();
         for effect in effects {
             for route in product.routes_beside(*effect, from) {
+                let by_option = product.by_option.as_ref().is_some_and(|some| some.holds(*effect, route));
                 match told.has(route) {
-                    Some(true) => had.surely.push(route),
-                    None => had.perhaps.push(route),
+                    Some(true) if !by_option => had.surely.push(route),
+                    Some(true) | None => had.perhaps.push(route),
                     Some(false) => {}
                 }
             }
@@ -53,7 +54,7 @@ impl<'p> Had<'p> {
     /// The first of them by name, and how many more there are.
     pub(crate) fn words(&self, product: &Product) -> String {
         let (routes, when) = if self.surely.is_empty() {
-            (&self.perhaps, "in some versions ")
+            (&self.perhaps, ", in some versions or with an option,")
         } else {
             (&self.surely, "")
         };
@@ -62,11 +63,7 @@ impl<'p> Had<'p> {
             0 => String::new(),
             more => format!(" and {more} more"),
         };
-        format!(
-            "By its source {} has {when}{}{more}; some may need an option. ",
-            product.name,
-            named.join(", ")
-        )
+        format!("By its source {} has{when} {}{more}. ", product.name, named.join(", "))
     }
 }
 

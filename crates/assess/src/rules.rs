@@ -31,8 +31,9 @@ pub(crate) fn claims(look: &Look<'_>, texts: &Texts) -> Vec<About> {
         found.extend(advisories_not_covered(look, product));
         found.extend(uncensored_model(look));
         found.extend(paid_quota_exposed(look));
-        // All of these rest on the product: its file says how to read the replies, and which routes it has.
-        for draft in &mut found {
+        // All of these rest on the product: its file says how to read the replies, and which routes it has. An answer of a model is one
+        // whatever the product is.
+        for draft in found.iter_mut().filter(|draft| draft.case != Some(PROVED)) {
             draft.confidence = draft.confidence.min(look.sure.product);
         }
         found.extend(plain_http(look));
@@ -50,6 +51,9 @@ pub(crate) fn claims(look: &Look<'_>, texts: &Texts) -> Vec<About> {
     });
     claims
 }
+
+/// The case of a model that answered.
+const PROVED: &str = "proved";
 
 /// A finding before its words are put to it.
 struct Draft {
@@ -149,7 +153,7 @@ fn open_inference(look: &Look<'_>, product: &Product) -> Option<Draft> {
     }
     // An effect that was not exercised is stated with medium confidence at most.
     let (confidence, evidence, case) = if proved {
-        (Confidence::High, EvidenceKind::Observed, Some("proved"))
+        (Confidence::High, EvidenceKind::Observed, Some(PROVED))
     } else if product.family {
         (Confidence::Low, EvidenceKind::Inferred, Some("family"))
     } else if had.surely.is_empty() {

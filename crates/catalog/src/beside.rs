@@ -1,12 +1,12 @@
-//! What an open answer shows of a product's other routes.
+//! Some of a product's routes, by their effects and paths: those that an open answer shows to be open too, and those that need an option.
 
 use vigie_model::Effect;
 
 use crate::catalog::Product;
 use crate::route::Route;
 
-/// Which routes are served where an open answer came from: a product may listen on several ports, with other routes on each, or have
-/// some only with an option. Written `[infer, /v1/]`: effects, and what paths begin with; where both are named, both count.
+/// Some of a product's routes: those served where an open answer came from (a product may listen on several ports, with other routes on
+/// each), or those that are there only with an option. Written `[infer, /v1/]`: effects, and what paths begin with; where both are named, both count.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Beside {
     effects: Vec<Effect>,
@@ -44,7 +44,9 @@ impl Beside {
         Ok(beside)
     }
 
-    fn holds(&self, effect: Effect, route: &Route) -> bool {
+    /// Whether a route is one of them.
+    #[must_use]
+    pub fn holds(&self, effect: Effect, route: &Route) -> bool {
         let of_effect = self.effects.is_empty() || self.effects.contains(&effect);
         let of_path = self.paths.is_empty() || self.paths.iter().any(|path| route.path().starts_with(path.as_str()));
         !self.nothing && of_effect && of_path

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use vigie_model::{Effect, EvidenceWeight, LeakKind, Posture, VersionOrder};
 
-use crate::beside::OpenAt;
+use crate::beside::{Beside, OpenAt};
 use crate::clause::{Guards, Look, Place, SigId};
 use crate::condition::{Asked, Body};
 use crate::effects::{EffectTable, Routes};
@@ -174,6 +174,8 @@ pub struct Product {
     /// An interface that many products speak, and no product: its routes are those of the interface, and a server that speaks it
     /// need not have them.
     pub family: bool,
+    /// Routes that are there only with an option or a plug-in.
+    pub by_option: Option<Beside>,
     /// The requests that show it open, and which of its routes stand beside each.
     pub open_at: Vec<OpenAt>,
     /// Routes by effect.

@@ -377,6 +377,11 @@ impl Loader {
                     self.say(&p.file, rule.id.defined, format!("{:?} stands twice under identify", rule.id.value));
                 }
             }
+            for word in &p.rule.by_option {
+                if let Err(message) = Beside::read([word.value.as_str()]) {
+                    self.say(&p.file, word.defined, message);
+                }
+            }
             for rule in &p.rule.posture {
                 let Some(words) = &rule.beside else { continue };
                 if rule.posture != Posture::Open {
@@ -962,6 +967,9 @@ impl Scope<'_> {
             // What is named only if nothing else is can be no product of its own.
             family: rule.family || rule.last_resort,
             open_at,
+            by_option: (!rule.by_option.is_empty())
+                .then(|| Beside::read(rule.by_option.iter().map(|word| word.value.as_str())).ok())
+                .flatten(),
             routes,
             requests,
             guarded: evidence

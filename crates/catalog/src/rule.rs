@@ -94,6 +94,9 @@ pub struct ProductFile {
     /// An interface that many products speak, and no product: its routes are those of the interface.
     #[serde(default)]
     pub family: bool,
+    /// The effects and the beginnings of paths of routes that are there only with an option or a plug-in.
+    #[serde(default)]
+    pub by_option: Vec<Spanned<String>>,
     /// Routes by effect.
     #[serde(default)]
     pub routes: BTreeMap<Effect, Vec<Spanned<Route>>>,

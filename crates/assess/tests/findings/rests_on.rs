@@ -172,6 +172,21 @@ fn what_stands_beside_is_there() {
     }
 }
 
+#[test]
+fn a_route_that_needs_an_option_is_said_so() {
+    let judged = judged(open_at("vllm", "0.32.0", "GET /v1/models"));
+    let finding = find(&judged, "management-reachable");
+    assert_eq!(finding.confidence, Confidence::Low);
+    assert!(
+        finding
+            .detail
+            .starts_with("By its source vLLM has, in some versions or with an option, POST /collective_rpc, "),
+        "{}",
+        finding.detail
+    );
+    assert_eq!(find(&judged, "open-inference").confidence, Confidence::Medium, "inference needs none");
+}
+
 /// A made-up product, some of whose routes are of some versions only.
 fn with_versioned_routes() -> Knowledge {
     let mut files = embedded_files();
@@ -187,6 +202,8 @@ routes:
   enumerate: [GET /list]
   infer: [POST /ask since 1.0.0]
   write: [POST /old until 1.4.0, POST /new since 2.0.0]
+  load: [POST /debug/load until 1.0.0]
+by_option: [/debug/]
 requests:
   - {id: list, send: GET /list, for: identify}
 identify:
@@ -231,6 +248,8 @@ fn a_route_of_other_versions_is_not_claimed() {
         assert_eq!(find(&judged(unknown), "open-inference").confidence, Confidence::Low);
     }
     assert!(!ids(&judged(Some("0.9.0"))).contains(&"open-inference"));
+    // What needs an option stands behind what does not.
+    assert!(!find(&judged(Some("0.9.0")), "management-reachable").detail.contains("/debug/"));
     assert_eq!(find(&judged(Some("1.0.0")), "open-inference").confidence, Confidence::Medium);
 }
 
@@ -271,6 +290,11 @@ fn a_finding_is_no_surer_than_its_product() {
         }
         assert!(judged.advisories.iter().any(|verdict| verdict.verdict == Verdict::Affected));
     }
+    // A model that answered has answered, whatever serves it.
+    let mut proved = leaking.clone();
+    proved.identity.confidence = 0.3;
+    proved.exposure.inference_proved = Some(true);
+    assert_eq!(find(&judged(proved), "open-inference").confidence, Confidence::High);
     // How it was reached was seen, whatever it is.
     assert_eq!(find(&at(0.1), "plain-http").confidence, Confidence::High);
 }

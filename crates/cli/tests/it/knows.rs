@@ -60,7 +60,7 @@ fn versions_that_are_no_release_are_doubted() {
     is("ollama@0.17.1-ipexllm-20250401", "CVE-2024-37032", "not affected", "medium");
     is("ollama@0.1.34-rc1", "CVE-2024-37032", "affected", "high");
     is("ollama@2.2.1", "CVE-2024-37032", "unknown", "low");
-    is("localai@4.9.0", "CVE-2024-48057", "not affected", "high");
+    is("localai@4.9.0", "CVE-2024-9900", "not affected", "high");
     is("litellm@1.44.7", "CVE-2024-6587", "affected", "high");
     is("litellm@1.44.8", "CVE-2024-6587", "unknown", "low");
     is("litellm@1.44.9", "CVE-2024-6587", "not affected", "high");

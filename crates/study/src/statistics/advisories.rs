@@ -1,10 +1,10 @@
 //! Advisories held against what was last told, with the catalogue of the day.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use datafusion::arrow::array::RecordBatch;
 use serde_json::{Value, json};
-use vigie_model::{AdvisoryVerdict, Known, Verdict, Why};
+use vigie_model::{AdvisoryCoverage, AdvisoryVerdict, Known, Verdict, Why};
 
 use super::{Given, Longs, Texts};
 use crate::Error;
@@ -43,9 +43,16 @@ type Run = (String, Option<String>);
 pub(super) fn advisories(batches: &[RecordBatch], given: &Given<'_>) -> Result<Rows, Error> {
     let mut counts: BTreeMap<(String, String), Counts> = BTreeMap::new();
     let mut any = Counts::default();
+    // Hosts of a product of which there are no advisories: whether any applies is unknown, which is not none.
+    let mut not_covered: BTreeMap<String, i64> = BTreeMap::new();
     for (runs, hosts) in combinations(batches)? {
         let mut of_host: BTreeMap<(String, String), Verdict> = BTreeMap::new();
+        let mut without: BTreeSet<String> = BTreeSet::new();
         for (product, version) in runs {
+            if given.knowledge.coverage(&product) == AdvisoryCoverage::NotCovered {
+                without.insert(product);
+                continue;
+            }
             let version = version.map_or_else(|| Known::unknown(Why::NotCarried), Known::Known);
             for verdict in given.knowledge.verdicts(&product, &version).iter() {
                 let key = (product.clone(), verdict.id.clone());
@@ -58,8 +65,12 @@ pub(super) fn advisories(batches: &[RecordBatch], given: &Given<'_>) -> Result<R
                 *entry = worst(*entry, verdict.verdict);
             }
         }
-        if let Some(all) = of_host.values().copied().reduce(worst) {
+        let unknown = (!without.is_empty()).then_some(Verdict::Unknown);
+        if let Some(all) = of_host.values().copied().chain(unknown).reduce(worst) {
             any.add(all, hosts);
+        }
+        for product in without {
+            *not_covered.entry(product).or_default() += hosts;
         }
         for (key, verdict) in of_host {
             counts.entry(key).or_default().add(verdict, hosts);
@@ -96,6 +107,20 @@ pub(super) fn advisories(batches: &[RecordBatch], given: &Given<'_>) -> Result<R
     sorted.sort_by_key(|(key, counts)| (std::cmp::Reverse(counts.affected), *key));
     for ((product, id), counts) in sorted {
         put(&mut rows, json!(product), id, counts);
+    }
+    for (product, hosts) in not_covered {
+        let mut row = vec![Value::Null; rows.columns.len()];
+        for (column, value) in [
+            ("product", json!(product)),
+            ("advisory", json!("not covered")),
+            ("known", json!(0)),
+            ("unknown", json!(hosts)),
+        ] {
+            if let Some(cell) = rows.column(column).and_then(|at| row.get_mut(at)) {
+                *cell = value;
+            }
+        }
+        rows.rows.push(row);
     }
     Ok(rows)
 }
