@@ -278,9 +278,7 @@ impl Advisories {
             _ => known,
         };
         (told_leads > most).then(|| {
-            format!(
-                "{told} is above {newest}, the newest release known here: a fork may count for itself, or these advisories are too old"
-            )
+            format!("{told} is above {newest}, the newest release known here: a fork may count for itself, or these advisories are too old")
         })
     }
 

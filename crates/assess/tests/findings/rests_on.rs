@@ -184,7 +184,11 @@ fn a_route_that_needs_an_option_is_said_so() {
         "{}",
         finding.detail
     );
-    assert_eq!(find(&judged, "open-inference").confidence, Confidence::Medium, "inference needs none");
+    assert_eq!(
+        find(&judged, "open-inference").confidence,
+        Confidence::Medium,
+        "inference needs none"
+    );
 }
 
 /// A made-up product, some of whose routes are of some versions only.

@@ -5,6 +5,7 @@ mod hostile;
 mod stream;
 mod unknowns;
 mod variants;
+mod word;
 
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
