@@ -2,7 +2,7 @@
 //! One reader serves both: their names for the same thing differ, and none is used for two things.
 
 use serde::Deserialize;
-use vigie_model::{Exchange, Known, Model, RunningModel, Timestamp, Why};
+use vigie_model::{Exchange, Known, Model, Posture, RunningModel, Timestamp, Why};
 
 use crate::frame::Paths;
 use crate::http;
@@ -428,7 +428,10 @@ fn decoded(ollama: &Ollama<'_>, out: &Out<'_>) -> Decoded {
             Known::unknown(Why::NotCarried)
         }
     };
+    // A list that came without a key is the answer of an open server.
+    let listed = !models.is_empty();
     Decoded {
+        product: Some("ollama"),
         models: if models.is_empty() {
             unit(none(ollama.models))
         } else {
@@ -439,7 +442,10 @@ fn decoded(ollama: &Ollama<'_>, out: &Out<'_>) -> Decoded {
         } else {
             Known::Known(running)
         },
-        request: "GET /api/tags",
+        tools: Known::unknown(Why::NotAsked),
+        posture: listed.then_some(Posture::Open),
+        request: "GET /api/tags".to_owned(),
+        leaks: Vec::new(),
     }
 }
 

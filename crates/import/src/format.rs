@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
-use crate::frame::{first_keys, split_row};
+use crate::frame::{first_keys, split_row, without_status};
 
 /// A tool whose records are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -189,7 +189,11 @@ const NAABU: [&str; 28] = [
 ];
 
 fn of_markup(head: &[u8]) -> Option<Format> {
-    let start = memchr::memmem::find(head, b"<nmaprun")?;
+    let head = without_status(head);
+    let Some(start) = memchr::memmem::find(&head, b"<nmaprun") else {
+        // Of a file that ends early, no more may be there.
+        return contains(&head, "<!DOCTYPE nmaprun").then_some(Format::Nmap);
+    };
     let tag = head[start..].split(|byte| *byte == b'>').next()?;
     Some(if contains(tag, "scanner=\"masscan\"") {
         Format::Masscan

@@ -9,7 +9,7 @@ use vigie_model::{Observation, Timestamp};
 
 use crate::bad::Bad;
 use crate::format::Format;
-use crate::frame::{CsvFrames, Frames, Head, JsonFrames, LineFrames, MarkupFrames};
+use crate::frame::{CsvFrames, Frames, Head, JsonFrames, LineFrames, MarkupFrames, Unfinished};
 use crate::input::Input;
 use crate::make::fold;
 use crate::memory::Memory;
@@ -95,6 +95,7 @@ struct Span {
     line: u64,
     record: u64,
     fault: Option<String>,
+    open: bool,
     /// A file that was put together of several has several.
     head: Arc<Head>,
 }
@@ -130,9 +131,16 @@ pub struct Records<R: Read> {
     most: usize,
     count: u64,
     over: bool,
+    unfinished: Option<Unfinished>,
 }
 
 impl<R: Read> Records<R> {
+    /// Where the text ended before its end; known once [`Records::fill`] found no more. See [`Parsed::open_end`].
+    #[must_use]
+    pub fn unfinished(&self) -> Option<&Unfinished> {
+        self.unfinished.as_ref()
+    }
+
     /// Fills a batch with the next records; false: there are none.
     pub fn fill(&mut self, batch: &mut Batch) -> bool {
         batch.clear();
@@ -142,6 +150,7 @@ impl<R: Read> Records<R> {
             let start = batch.bytes.len();
             let Some(framed) = self.frames.next(&mut self.input, &mut batch.bytes, &mut self.head, self.most) else {
                 self.over = true;
+                self.unfinished = self.frames.unfinished(&self.input);
                 break;
             };
             self.count += 1;
@@ -151,6 +160,7 @@ impl<R: Read> Records<R> {
                 line: framed.line,
                 record: self.count,
                 fault: framed.fault,
+                open: framed.open,
                 head: Arc::clone(&self.head),
             });
         }
@@ -200,7 +210,11 @@ impl Parser {
     pub fn parse(&self, batch: &Batch, parsed: &mut Parsed) {
         for span in &batch.records {
             let bytes = batch.bytes.get(span.start..span.end).unwrap_or_default();
+            let before = parsed.items.len();
             self.parse_one(bytes, &span.head, (span.line, span.record), span.fault.as_deref(), parsed);
+            if span.open {
+                parsed.open_end = parsed.items.get(before..).unwrap_or_default().iter().any(Result::is_err);
+            }
         }
     }
 
@@ -249,6 +263,7 @@ pub struct Importer<R: Read> {
     parsed: Parsed,
     ready: VecDeque<Result<Observation, Bad>>,
     passed_over: PassedOver,
+    open_end: bool,
 }
 
 impl<R: Read> Importer<R> {
@@ -258,9 +273,13 @@ impl<R: Read> Importer<R> {
     ///
     /// The first bytes cannot be read, or are of no format that is known.
     pub fn new(reader: R, format: Option<Format>, options: Options) -> Result<Self, ImportError> {
-        let input = Input::new(reader)?;
+        let mut input = Input::new(reader)?;
         let found = format.or_else(|| Format::recognise(input.head(), options.file_name.as_deref()));
         let Some(format) = found else {
+            if input.broke() {
+                let reason = input.take_fault().unwrap_or_default();
+                return Err(ImportError::Read(io::Error::new(io::ErrorKind::UnexpectedEof, reason)));
+            }
             if input.head().trim_ascii().is_empty() {
                 return Err(ImportError::Empty);
             }
@@ -279,12 +298,14 @@ impl<R: Read> Importer<R> {
                 most,
                 count: 0,
                 over: false,
+                unfinished: None,
             },
             parser: Parser::new(format, options),
             batch: Batch::default(),
             parsed: Parsed::default(),
             ready: VecDeque::new(),
             passed_over: PassedOver::default(),
+            open_end: false,
         })
     }
 
@@ -298,6 +319,12 @@ impl<R: Read> Importer<R> {
     #[must_use]
     pub fn records(&self) -> u64 {
         self.records.count
+    }
+
+    /// Where the text ended before its end; known after the last item.
+    #[must_use]
+    pub fn unfinished(&self) -> Option<&Unfinished> {
+        self.records.unfinished()
     }
 
     /// What was passed over so far.
@@ -322,10 +349,14 @@ impl<R: Read> Iterator for Importer<R> {
                 return Some(item);
             }
             if !self.records.fill(&mut self.batch) {
+                if let Some(unfinished) = &mut self.records.unfinished {
+                    unfinished.certain |= self.open_end;
+                }
                 return None;
             }
             self.parser.parse(&self.batch, &mut self.parsed);
             self.passed_over.add(self.parsed.passed_over);
+            self.open_end |= self.parsed.open_end;
             self.ready.extend(self.parsed.items.drain(..));
             self.parsed.clear();
         }
@@ -348,7 +379,7 @@ fn frames(format: Format, head: &[u8]) -> Frames {
     let first = head.iter().copied().find(|byte| !byte.is_ascii_whitespace());
     let json = matches!(first, Some(b'{' | b'['));
     match format {
-        Format::Vigie => Frames::Lines(LineFrames),
+        Format::Vigie => Frames::Lines(LineFrames::default()),
         Format::Shodan => Frames::Json(JsonFrames::new(head, crate::shodan::PATHS)),
         Format::Censys => Frames::Json(JsonFrames::new(head, crate::censys::PATHS)),
         Format::Zgrab2 | Format::Httpx => Frames::Json(JsonFrames::new(head, &[])),
@@ -358,6 +389,6 @@ fn frames(format: Format, head: &[u8]) -> Frames {
         Format::Masscan if first == Some(b'<') => Frames::Markup(MarkupFrames::new(head)),
         Format::Zmap if crate::zmap::has_header(head) => Frames::Csv(CsvFrames::default()),
         Format::Naabu if crate::naabu::has_header(head) => Frames::Csv(CsvFrames::default()),
-        Format::Zmap | Format::Naabu | Format::Masscan => Frames::Lines(LineFrames),
+        Format::Zmap | Format::Naabu | Format::Masscan => Frames::Lines(LineFrames::default()),
     }
 }

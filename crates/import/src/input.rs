@@ -38,6 +38,7 @@ pub(crate) struct Input<R: Read> {
     end: usize,
     lines: u64,
     fault: Option<io::Error>,
+    broke: bool,
     over: bool,
 }
 
@@ -66,6 +67,7 @@ impl<R: Read> Input<R> {
             end: 0,
             lines: 0,
             fault: None,
+            broke: false,
             over: false,
         };
         while input.end < input.buffer.len() && !input.over {
@@ -98,6 +100,18 @@ impl<R: Read> Input<R> {
         self.head()
     }
 
+    /// The bytes at hand, `want` of them if there are as many before the end; no more than [`CHUNK`].
+    pub(crate) fn at_hand(&mut self, want: usize) -> &[u8] {
+        if self.end - self.start < want && !self.over {
+            self.buffer.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+            while self.end < want.min(self.buffer.len()) && !self.over {
+                self.more();
+            }
+        }
+        self.head()
+    }
+
     /// Passes over bytes that were given.
     pub(crate) fn consume(&mut self, bytes: usize) {
         let to = (self.start + bytes).min(self.end);
@@ -105,6 +119,11 @@ impl<R: Read> Input<R> {
             self.lines += memchr::memchr_iter(b'\n', gone).count() as u64;
         }
         self.start = to;
+    }
+
+    /// Whether the bytes ended before their end.
+    pub(crate) fn broke(&self) -> bool {
+        self.broke
     }
 
     /// Why the bytes ended before their end, told once.
@@ -127,6 +146,7 @@ impl<R: Read> Input<R> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => {
                 self.over = true;
+                self.broke = true;
                 self.fault = Some(error);
             }
         }

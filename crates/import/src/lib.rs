@@ -22,6 +22,7 @@ mod masscan_text;
 mod memory;
 mod naabu;
 mod nmap;
+mod nmap_scripts;
 mod out;
 mod shadowserver;
 mod shodan;
@@ -33,6 +34,7 @@ mod zmap;
 
 pub use bad::Bad;
 pub use format::Format;
+pub use frame::Unfinished;
 pub use importer::{Batch, ImportError, Importer, MAX_RECORD, Options, Parser, Records};
 pub use make::{CLAIM_CONFIDENCE, MANY_SERVICES};
 pub use out::{Parsed, PassedOver};

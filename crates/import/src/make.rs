@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use vigie_catalog::{Conclusion, Session};
 use vigie_model::{
-    Activity, Certificate, Deception, Endpoint, Evidence, EvidenceWeight, Exchange, Exposure, Identity, Known, Model, Network, Observation,
-    Posture, RunningModel, SCHEMA, Source, SourceKind, Tell, Timestamp, Transport, Why,
+    Activity, Certificate, Deception, Endpoint, Evidence, EvidenceWeight, Exchange, Exposure, Identity, Known, Leak, Model, Network,
+    Observation, Posture, RunningModel, SCHEMA, Source, SourceKind, Tell, Timestamp, Tool, Transport, Why,
 };
 
 use crate::importer::Parser;
@@ -24,6 +24,12 @@ const CLAIM_RULE: &str = "said-by-source";
 
 /// The rule that a version is told under which only the source's own word gives.
 const VERSION_CLAIM_RULE: &str = "version-said-by-source";
+
+/// The most words of a source that are kept of one endpoint.
+const MAX_WORDS: usize = 32;
+
+/// The most characters of one.
+const MAX_WORD: usize = 200;
 
 /// How much of a source can be in its records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,9 +51,11 @@ pub(crate) struct Sight {
     pub(crate) certificate: Option<Certificate>,
     /// What was asked and answered.
     pub(crate) exchanges: Vec<Exchange>,
-    /// What the source says it is; the first that the catalogue has counts.
+    /// What the source says it is; the first that the catalogue has counts, and all are kept as evidence.
     pub(crate) claims: Vec<Claim>,
-    /// A model server's lists, decoded by the source.
+    /// What else the source says of it: where it stands, and its words.
+    pub(crate) words: Vec<(String, String)>,
+    /// A server's lists and its access, decoded by the source.
     pub(crate) decoded: Option<Decoded>,
     pub(crate) country: Option<String>,
     pub(crate) asn: Option<u32>,
@@ -73,6 +81,7 @@ impl Sight {
             certificate: None,
             exchanges: Vec::new(),
             claims: Vec::new(),
+            words: Vec::new(),
             decoded: None,
             country: None,
             asn: None,
@@ -103,13 +112,27 @@ pub(crate) struct Claim {
     pub(crate) place: &'static str,
 }
 
-/// The lists of a model server, as a source decoded them.
+impl Claim {
+    /// Its words, as they are.
+    fn words(&self) -> String {
+        let version = self.version.as_ref().map(|version| format!(", {}", quoted("version", version)));
+        format!("{}{}", quoted(self.place, &self.product), version.unwrap_or_default())
+    }
+}
+
+/// What a server lists and asks for, as a source decoded it.
 #[derive(Clone, Debug)]
 pub(crate) struct Decoded {
+    /// The product it was asked as; `None`: whatever it is.
+    pub(crate) product: Option<&'static str>,
     pub(crate) models: Known<Vec<Model>>,
     pub(crate) running: Known<Vec<RunningModel>>,
-    /// The request whose reply the list of models is.
-    pub(crate) request: &'static str,
+    pub(crate) tools: Known<Vec<Tool>>,
+    /// What a stranger met, in the source's own word.
+    pub(crate) posture: Option<Posture>,
+    /// The request whose reply that is; empty if the source does not say it.
+    pub(crate) request: String,
+    pub(crate) leaks: Vec<Leak>,
 }
 
 /// The tell of a source's own tag or label.
@@ -148,10 +171,11 @@ impl Parser {
             certificate: sight.certificate.clone(),
         };
         let (mut identity, mut exposure, mut tells) = self.conclude(&mut sight);
-        if let Some(decoded) = &sight.decoded
-            && identity.product.known().map(String::as_str) == Some("ollama")
-        {
-            decoded.fill(&mut exposure);
+        if let Some(decoded) = sight.decoded.take() {
+            let product = identity.product.known().map(String::as_str);
+            if decoded.product.is_none() || decoded.product == product {
+                decoded.fill(&mut exposure);
+            }
         }
         settle(&mut exposure, sight.carries);
         for told in [&mut identity.version, &mut identity.instance] {
@@ -201,13 +225,18 @@ impl Parser {
     }
 
     fn conclude(&self, sight: &mut Sight) -> (Identity, Exposure, Vec<Tell>) {
-        let claim = sight.claims.iter().find_map(|claim| Some((self.product(&claim.product)?, claim)));
+        let claims = || sight.claims.iter().filter_map(|claim| Some((self.product(&claim.product)?, claim)));
+        // What it only resembles is the source's word where it has no better one.
+        let resembles = |id: &str| self.options.catalog.product(id).is_some_and(|product| product.last_resort);
+        let claim = claims().find(|(id, _)| !resembles(id)).or_else(|| claims().next());
         if sight.exchanges.is_empty() && claim.is_none() {
             let why = match sight.carries {
                 Carries::Port => Known::unknown(Why::NotCarried),
                 Carries::Replies => Known::unknown_because(Why::NotCarried, "the record holds no HTTP reply"),
             };
-            return (nothing(why), Exposure::unknown(Why::NotAsked), Vec::new());
+            let mut identity = nothing(why);
+            self.say(&mut identity, sight, None);
+            return (identity, Exposure::unknown(Why::NotAsked), Vec::new());
         }
         let host = sight.name.clone().unwrap_or_else(|| match sight.address {
             IpAddr::V4(address) => address.to_string(),
@@ -221,24 +250,15 @@ impl Parser {
         if let Some((id, claim)) = claim {
             conclusion = self.weigh(&mut session, conclusion, id, claim);
         }
+        let used = claim.map(|(_, claim)| claim);
+        self.say(&mut conclusion.identity, sight, used);
         (conclusion.identity, conclusion.exposure, conclusion.deception.tells)
     }
 
     /// What the transcript says and what the source says, together. The transcript wins.
     fn weigh(&self, session: &mut Session, found: Conclusion, id: &str, claim: &Claim) -> Conclusion {
         let source = self.format.word();
-        let version = claim
-            .version
-            .as_ref()
-            .map(|version| format!(", version {version:?}"))
-            .unwrap_or_default();
-        let said = Evidence {
-            product: id.to_owned(),
-            rule: CLAIM_RULE.to_owned(),
-            weight: EvidenceWeight::Strong,
-            request: format!("{source} record"),
-            seen: shorten(&format!("{source} says {} {:?}{version}", claim.place, claim.product), 200),
-        };
+        let said = self.said(id, EvidenceWeight::Strong, &claim.words());
         let agrees = found.identity.product.known().map(String::as_str) == Some(id);
         let (mut conclusion, against) = if agrees {
             (found, Vec::new())
@@ -286,10 +306,96 @@ impl Parser {
         conclusion
     }
 
-    /// The product of the catalogue that goes by this name.
-    fn product(&self, said: &str) -> Option<&str> {
-        self.names.get(&fold(said)).map(String::as_str)
+    /// Keeps as evidence what the source says besides the claim that was `used`: its words as they are, with the product that they name, if any.
+    fn say(&self, identity: &mut Identity, sight: &Sight, used: Option<&Claim>) {
+        let other = |claim: &&Claim| used.is_none_or(|used| !std::ptr::eq(used, *claim));
+        let claims = sight.claims.iter().filter(other);
+        let mut said: Vec<Evidence> = claims
+            .map(|claim| {
+                let product = self.product(&claim.product).unwrap_or_default();
+                self.said(product, EvidenceWeight::Weak, &claim.words())
+            })
+            .collect();
+        let words = sight.words.iter();
+        said.extend(words.map(|(place, word)| self.said("", EvidenceWeight::Weak, &quoted(place, word))));
+        let mut all = identity.evidence.to_vec();
+        let mut left_out = 0_usize;
+        for (number, evidence) in said.into_iter().enumerate() {
+            if number >= MAX_WORDS {
+                left_out += 1;
+            } else if !all.contains(&evidence) {
+                all.push(evidence);
+            }
+        }
+        if left_out > 0 {
+            all.push(self.said("", EvidenceWeight::Weak, &format!("{left_out} more")));
+        }
+        if all.len() > identity.evidence.len() {
+            identity.evidence = all.into();
+        }
     }
+
+    fn said(&self, product: &str, weight: EvidenceWeight, words: &str) -> Evidence {
+        let source = self.format.word();
+        Evidence {
+            product: product.to_owned(),
+            rule: CLAIM_RULE.to_owned(),
+            weight,
+            request: format!("{source} record"),
+            seen: shorten(&format!("{source} says {words}"), MAX_WORD),
+        }
+    }
+
+    /// The product of the catalogue that goes by this name, in the words of whoever names it: `vLLM (OpenAI-compatible)` is vLLM,
+    /// `Triton/KServe (v2 inference)` is Triton.
+    fn product(&self, said: &str) -> Option<&str> {
+        let known = |name: &str| self.names.get(&fold(name)).map(String::as_str);
+        let bare = without_remarks(said);
+        let each = bare.split('/').map(str::trim).filter(|_| bare.contains('/'));
+        [said, bare.as_str()]
+            .into_iter()
+            .chain(each)
+            .find_map(|name| known(name).or_else(|| known(without_kind(without_maker(name)))))
+    }
+}
+
+/// A name without what stands in brackets after it.
+fn without_remarks(name: &str) -> String {
+    let (mut out, mut depth) = (String::new(), 0_usize);
+    for character in name.chars() {
+        match character {
+            '(' | '[' => depth += 1,
+            ')' | ']' => depth = depth.saturating_sub(1),
+            _ if depth == 0 => out.push(character),
+            _ => {}
+        }
+    }
+    out.trim().to_owned()
+}
+
+/// A name without its maker's before it.
+fn without_maker(name: &str) -> &str {
+    let makers = ["hf ", "huggingface ", "hugging face ", "nvidia "];
+    let maker = |maker: &&&str| name.get(..maker.len()).is_some_and(|start| start.eq_ignore_ascii_case(maker));
+    makers.iter().find(maker).map_or(name, |maker| name.get(maker.len()..).unwrap_or(name)).trim()
+}
+
+/// A name without the words for what kind of thing it is.
+fn without_kind(name: &str) -> &str {
+    let kinds = [" httpd", " http server", " server", " llm api", " rest api", " http api", " api", " api server"];
+    let ends = |kind: &&&str| {
+        name.len()
+            .checked_sub(kind.len())
+            .and_then(|at| name.get(at..))
+            .is_some_and(|end| end.eq_ignore_ascii_case(kind))
+    };
+    let longest = kinds.iter().filter(ends).max_by_key(|kind| kind.len());
+    longest.map_or(name, |kind| name.get(..name.len() - kind.len()).unwrap_or(name)).trim()
+}
+
+/// A source's word and where it stands, in quotes that nothing in it ends.
+fn quoted(place: &str, word: &str) -> String {
+    format!("{place} {word:?}")
 }
 
 /// A product's name without case, blanks and marks: `Open WebUI` and `open-webui` are one.
@@ -312,19 +418,33 @@ fn nothing(product: Known<String>) -> Identity {
 
 impl Decoded {
     /// Gives what the transcript does not.
-    fn fill(&self, exposure: &mut Exposure) {
-        if !exposure.models.is_known() && self.models.is_known() {
-            let some = self.models.known().is_some_and(|models| !models.is_empty());
-            exposure.models = self.models.clone();
-            exposure.activity = Known::Known(if some { Activity::Active } else { Activity::Dormant });
-            if !exposure.posture.is_known() {
-                // The list is the reply to a request without a key.
-                exposure.posture = Known::Known(Posture::Open);
-                exposure.posture_from = Some(self.request.to_owned());
+    fn fill(self, exposure: &mut Exposure) {
+        if !exposure.models.is_known() {
+            let some = self.models.known().map(|models| !models.is_empty());
+            let said = some.is_some() || self.models.why() != Some(Why::NotAsked);
+            if let Some(some) = some {
+                exposure.activity = Known::Known(if some { Activity::Active } else { Activity::Dormant });
+            }
+            if said {
+                exposure.models = self.models;
             }
         }
-        if !exposure.running.is_known() {
-            exposure.running = self.running.clone();
+        if !exposure.posture.is_known()
+            && let Some(posture) = self.posture
+        {
+            exposure.posture = Known::Known(posture);
+            exposure.posture_from = Some(self.request).filter(|request| !request.is_empty());
+        }
+        if !exposure.running.is_known() && self.running.why() != Some(Why::NotAsked) {
+            exposure.running = self.running;
+        }
+        if !exposure.tools.is_known() && self.tools.is_known() {
+            exposure.tools = self.tools;
+        }
+        for leak in self.leaks {
+            if exposure.leaks.iter().all(|have| have.what != leak.what) {
+                exposure.leaks.push(leak);
+            }
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::http;
 use crate::json::{self, Raw};
 use crate::make::{Carries, Sight};
 use crate::out::{Out, address};
+use crate::xml::{Note, Part};
 use crate::{masscan_text, time, xml};
 
 #[derive(Deserialize)]
@@ -147,7 +148,21 @@ fn of_xml(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
         .unwrap_or_default();
     let (mut at, mut host) = (None, None);
     let mut port: Option<Seen> = None;
-    for tag in xml::tags(bytes) {
+    for part in xml::parts(bytes) {
+        let tag = match part {
+            Part::Tag(tag) => tag,
+            Part::Text(_) | Part::Note(Note::Mended) => continue,
+            Part::Note(Note::Torn(torn)) => {
+                out.bad_at(torn.line, torn.why, torn.quote);
+                // What is left of a port would say less than there was.
+                port = None;
+                continue;
+            }
+            Part::Note(Note::Cut(cut)) => {
+                out.bad_at(cut.line, cut.why, bytes);
+                return Ok(());
+            }
+        };
         match (tag.name, tag.closing) {
             (b"host", false) => at = time::said(tag.get("endtime").as_deref(), time::either)?,
             (b"address", false) => host = tag.get("addr").map(|text| text.into_owned()),

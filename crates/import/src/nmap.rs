@@ -1,12 +1,17 @@
 //! nmap: `-oX`. Ports, what service detection says of them, and of the replies it got those to its GET requests; the scripts
-//! http-title, http-headers and http-server-header.
+//! http-title, http-headers and http-server-header, and those of nmap-ai-recon.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
 
 use vigie_model::{Exchange, Known, Reply, Timestamp, Why};
 
 use crate::http;
 use crate::make::{Carries, Claim, Sight, many_services};
 use crate::naabu::name;
+use crate::nmap_scripts::{self, Kind, Script};
 use crate::out::{Out, address};
+use crate::xml::{Note, Part, Tag};
 use crate::{time, xml};
 
 /// The paths that nmap's probes ask for.
@@ -16,12 +21,15 @@ const PROBES: [(&str, &str); 2] = [("GetRequest", "/"), ("FourOhFourRequest", "/
 #[derive(Default)]
 struct Port {
     number: Option<u16>,
-    tcp: bool,
-    open: bool,
+    protocol: String,
+    state: Option<String>,
     service: Option<Service>,
     title: Option<String>,
     headers: Option<String>,
     server: Option<String>,
+    scripts: Vec<Script>,
+    /// Something of it was torn and told.
+    torn: bool,
 }
 
 #[derive(Default)]
@@ -35,66 +43,205 @@ struct Service {
     replies: Vec<(&'static str, Reply)>,
 }
 
+/// What stands under one `<host>`.
+struct Host {
+    up: bool,
+    address: Option<String>,
+    reached: Option<String>,
+    at: Option<Timestamp>,
+    ports: Vec<Port>,
+    /// The port that is read.
+    port: Option<Port>,
+    /// Whether the next text and elements are of its last script.
+    in_script: bool,
+    /// Something was torn: what follows may be another host's, if bytes are lost as well.
+    shaken: bool,
+    /// What follows is another host's, whose beginning is lost.
+    strange: bool,
+}
+
 pub(crate) fn parse(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
     let run = |name: &str| out.head.run.iter().find(|(have, _)| have == name).map(|(_, value)| value.clone());
     let version = run("version").unwrap_or_default();
     let started = time::said(run("start").as_deref(), time::either)?;
-    let (mut up, mut host, mut reached, mut at) = (true, None, None, None);
-    let mut ports: Vec<Port> = Vec::new();
-    for tag in xml::tags(bytes).filter(|tag| !tag.closing) {
-        let get = |name: &str| tag.get(name).map(|value| value.into_owned());
-        match tag.name {
-            b"host" => at = time::said(get("endtime").or_else(|| get("starttime")).as_deref(), time::either)?,
-            b"status" => up = get("state").is_none_or(|state| state != "down"),
-            // A MAC address is an address too.
-            b"address" if get("addrtype").is_none_or(|kind| kind != "mac") => host = host.or_else(|| get("addr")),
-            // The name it was scanned by; a name found by reverse look-up is none that was asked for.
-            b"hostname" if get("type").as_deref() == Some("user") => reached = reached.or_else(|| name(get("name"))),
-            b"port" => ports.push(Port {
-                number: get("portid").and_then(|text| text.parse().ok()).filter(|port| *port > 0),
-                tcp: get("protocol").as_deref() == Some("tcp"),
-                ..Port::default()
-            }),
-            _ => {
-                if let Some(port) = ports.last_mut() {
-                    within(port, tag.name, &get);
+    let mut host = Host {
+        up: true,
+        address: None,
+        reached: None,
+        at: None,
+        ports: Vec::new(),
+        port: None,
+        in_script: false,
+        shaken: false,
+        strange: false,
+    };
+    for part in xml::parts(bytes) {
+        match part {
+            Part::Tag(tag) => host.tag(&tag, out)?,
+            Part::Text(text) => {
+                if let Some(script) = host.script() {
+                    script.text(text);
                 }
+            }
+            Part::Note(Note::Mended) => host.shaken = true,
+            Part::Note(Note::Torn(torn)) => {
+                out.bad_at(torn.line, torn.why, torn.quote);
+                host.shaken = true;
+                if let Some(port) = &mut host.port {
+                    port.torn = true;
+                }
+            }
+            Part::Note(Note::Cut(cut)) => {
+                // A later copy of the file has the port whole, and this one would stand in its way.
+                let lost = host.port.take().and_then(|port| port.number);
+                let lost = lost.map(|number| format!(", in its port {number}")).unwrap_or_default();
+                out.bad_at(cut.line, &format!("{}{lost}", cut.why), bytes);
             }
         }
     }
-    if !up {
+    host.close_port(out);
+    if !host.up {
         out.not_open();
         return Ok(());
     }
-    let address = address(host.as_deref())?;
-    let at = at.or(started);
-    let open = ports.iter().filter(|port| port.tcp && port.open).count();
-    for port in ports {
-        let Some(number) = port.number else {
-            out.bad("one of its ports has no number");
-            continue;
-        };
-        if !port.tcp {
-            out.not_tcp();
-        } else if !port.open {
-            out.not_open();
-        } else {
-            let mut sight = sight(&port, Sight::at(address, number, at, Carries::Port), at);
-            sight.name.clone_from(&reached);
-            sight.version.clone_from(&version);
-            sight.tells.extend(many_services(open));
-            out.sight(sight);
-        }
-    }
+    let address = address(host.address.as_deref())?;
+    host.give(address, (started, &version), out);
     Ok(())
 }
 
-/// Takes a tag under a port.
-fn within(port: &mut Port, tag: &[u8], get: &dyn Fn(&str) -> Option<String>) {
+impl Host {
+    fn tag(&mut self, tag: &Tag<'_>, out: &mut Out<'_>) -> Result<(), String> {
+        let get = |name: &str| tag.get(name).map(Cow::into_owned);
+        if tag.closing {
+            match tag.name {
+                b"port" => {
+                    self.ports.extend(self.port.take());
+                    self.in_script = false;
+                }
+                b"script" => self.in_script = false,
+                b"ports" | b"host" => self.close_port(out),
+                other => {
+                    if let Some(script) = self.script() {
+                        script.close(other);
+                    }
+                }
+            }
+            return Ok(());
+        }
+        match tag.name {
+            b"host" => self.at = time::said(get("endtime").or_else(|| get("starttime")).as_deref(), time::either)?,
+            b"status" => {
+                let state = get("state");
+                if !matches!(state.as_deref(), None | Some("up" | "down" | "unknown" | "skipped")) {
+                    out.bad("its status is none that nmap has");
+                }
+                self.up = state.is_none_or(|state| state != "down");
+            }
+            // A MAC address is an address too.
+            b"address" if get("addrtype").is_none_or(|kind| kind != "mac") => {
+                if self.address.is_none() {
+                    self.address = get("addr");
+                } else if !self.strange && get("addr") != self.address {
+                    self.strange = true;
+                    self.close_port(out);
+                    out.bad("a second address in it: the beginning of another host is missing, and its ports are left out");
+                }
+            }
+            // The name it was scanned by; a name found by reverse look-up is none that was asked for.
+            b"hostname" if get("type").as_deref() == Some("user") => self.reached = self.reached.take().or_else(|| name(get("name"))),
+            b"port" => {
+                self.close_port(out);
+                if self.strange {
+                    return Ok(());
+                }
+                let port = Port {
+                    number: get("portid").and_then(|text| text.parse().ok()).filter(|port| *port > 0),
+                    protocol: get("protocol").unwrap_or_default(),
+                    ..Port::default()
+                };
+                if tag.empty {
+                    self.ports.push(port);
+                } else {
+                    self.port = Some(port);
+                }
+            }
+            other => match &mut self.port {
+                Some(port) => {
+                    self.in_script = within(port, other, &get, tag.empty, self.in_script);
+                }
+                None => {
+                    if matches!(other, b"state" | b"service") && !self.shaken && !self.strange {
+                        self.shaken = true;
+                        out.bad("the state of a port stands in no port: its beginning is missing");
+                    }
+                }
+            },
+        }
+        Ok(())
+    }
+
+    fn script(&mut self) -> Option<&mut Script> {
+        self.port.as_mut().filter(|_| self.in_script)?.scripts.last_mut()
+    }
+
+    /// Takes a port whose end did not come.
+    fn close_port(&mut self, out: &mut Out<'_>) {
+        self.in_script = false;
+        if let Some(port) = self.port.take() {
+            if !port.torn && !self.shaken {
+                out.bad("one of its ports has no end");
+            }
+            self.ports.push(port);
+        }
+    }
+
+    /// Gives its ports.
+    fn give(self, address: IpAddr, (started, version): (Option<Timestamp>, &str), out: &mut Out<'_>) {
+        let at = self.at.or(started);
+        let is_open = |port: &&Port| port.protocol == "tcp" && port.state.as_deref() == Some("open");
+        let open = self.ports.iter().filter(is_open).count();
+        // nmap writes the ports of a protocol in the order of their numbers.
+        let mut last: Vec<(String, u16)> = Vec::new();
+        for port in self.ports {
+            let Some(number) = port.number else {
+                out.bad("one of its ports has no number");
+                continue;
+            };
+            if self.shaken {
+                let before = last.last().filter(|(protocol, _)| *protocol == port.protocol);
+                let again = before.is_none() && last.iter().any(|(protocol, _)| *protocol == port.protocol);
+                if again || before.is_some_and(|(_, before)| *before >= number) {
+                    out.bad(&format!("port {number} after a torn tag and out of order: it may be another host's"));
+                    continue;
+                }
+                last.push((port.protocol.clone(), number));
+            }
+            match (port.protocol.as_str(), port.state.as_deref()) {
+                ("udp" | "sctp" | "ip", _) => out.not_tcp(),
+                ("tcp", Some("closed" | "filtered" | "unfiltered" | "open|filtered" | "closed|filtered" | "unknown")) => out.not_open(),
+                ("tcp", Some("open")) => {
+                    let mut sight = sight(&port, Sight::at(address, number, at, Carries::Port), at);
+                    nmap_scripts::add(&port.scripts, &mut sight, &out.parser.options.catalog);
+                    sight.name.clone_from(&self.reached);
+                    version.clone_into(&mut sight.version);
+                    sight.tells.extend(many_services(open));
+                    out.sight(sight);
+                }
+                // Its torn tag was told.
+                _ if port.torn => {}
+                ("tcp", _) => out.bad(&format!("its port {number} says no state that nmap has")),
+                _ => out.bad(&format!("its port {number} says no protocol that nmap has")),
+            }
+        }
+    }
+}
+
+/// Takes a tag under a port; says whether what follows is of a script that is read.
+fn within(port: &mut Port, tag: &[u8], get: &dyn Fn(&str) -> Option<String>, empty: bool, in_script: bool) -> bool {
     match tag {
-        b"state" => port.open = get("state").as_deref() == Some("open"),
+        b"state" => port.state = get("state"),
         b"service" => {
-            let print = get("servicefp");
+            let print = get("servicefp").map(unwrapped);
             port.service = Some(Service {
                 name: get("name").unwrap_or_default(),
                 product: get("product"),
@@ -114,15 +261,28 @@ fn within(port: &mut Port, tag: &[u8], get: &dyn Fn(&str) -> Option<String>) {
                 }
                 Some("http-headers") => port.headers = output,
                 Some("http-server-header") => port.server = output,
-                _ => {}
+                Some(id) => {
+                    if let Some(kind) = Kind::of(id) {
+                        port.scripts.push(Script::new(kind, &output.unwrap_or_default()));
+                        return !empty;
+                    }
+                }
+                None => {}
+            }
+            return false;
+        }
+        other if in_script && !empty => {
+            if let Some(script) = port.scripts.last_mut() {
+                script.open(other, get("key"));
             }
         }
         _ => {}
     }
+    in_script
 }
 
 fn sight(port: &Port, mut sight: Sight, at: Option<Timestamp>) -> Sight {
-    let scripts = port.headers.is_some() || port.title.is_some() || port.server.is_some();
+    let scripts = port.headers.is_some() || port.title.is_some() || port.server.is_some() || !port.scripts.is_empty();
     if scripts
         || port
             .service
@@ -146,15 +306,16 @@ fn sight(port: &Port, mut sight: Sight, at: Option<Timestamp>) -> Sight {
             Known::unknown(Why::NotAsked)
         };
         exchanges.extend(service.replies.iter().map(|(path, reply)| http::get(path, reply.clone(), asked)));
-        sight.claims = service
-            .product
-            .iter()
-            .map(|product| Claim {
-                product: product.trim().trim_end_matches(" httpd").trim_end_matches(" API").to_owned(),
-                version: service.version.clone(),
-                place: "product",
-            })
-            .collect();
+        let claim = |place, word: &str| Claim {
+            product: word.to_owned(),
+            version: service.version.clone(),
+            place,
+        };
+        sight.claims.extend(service.product.iter().map(|product| claim("product", product.trim())));
+        // Of what it probed, the name of the protocol may be the product's. By the number of a port alone, it is a guess.
+        if service.probed && !service.name.is_empty() && !service.name.starts_with("http") {
+            sight.claims.push(claim("service", &service.name));
+        }
     } else {
         sight.tls = Known::unknown(Why::NotAsked);
     }
@@ -185,6 +346,16 @@ fn scripted(port: &Port) -> Option<Reply> {
     }
     http::without_body(&mut reply, port.title.as_deref());
     Some(reply)
+}
+
+/// A fingerprint in one line. nmap broke it into lines that begin with `SF:`, up to release 5 in its XML too; it has no other blanks.
+fn unwrapped(print: String) -> String {
+    if !print.contains(char::is_whitespace) {
+        return print;
+    }
+    let mut lines = print.split_whitespace();
+    let first = lines.next().unwrap_or_default().to_owned();
+    lines.fold(first, |print, line| print + line.strip_prefix("SF:").unwrap_or(line))
 }
 
 /// The replies to GET requests in a service fingerprint: `%r(GetRequest,86,"HTTP/1\.0\x20200…")`.

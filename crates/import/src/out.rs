@@ -21,6 +21,8 @@ pub struct Parsed {
     pub passed_over: PassedOver,
     /// Of the observations, those that say what none before them said: each takes memory of its own, the others share it.
     pub anew: usize,
+    /// Whether the text ends with the last of them, without a line's end, and it could not be read: then the text is unfinished for sure.
+    pub open_end: bool,
 }
 
 impl Parsed {
@@ -29,6 +31,7 @@ impl Parsed {
         self.items.clear();
         self.passed_over = PassedOver::default();
         self.anew = 0;
+        self.open_end = false;
     }
 }
 
@@ -94,6 +97,11 @@ impl Out<'_> {
     /// Tells a fault of this record.
     pub(crate) fn bad(&mut self, reason: &str) {
         self.parsed.items.push(Err(Bad::new(self.line, self.record, reason, self.bytes)));
+    }
+
+    /// Tells a fault of a part of this record.
+    pub(crate) fn bad_at(&mut self, line: u64, reason: &str, part: &[u8]) {
+        self.parsed.items.push(Err(Bad::new(line, self.record, reason, part)));
     }
 
     pub(crate) fn not_open(&mut self) {

@@ -3,7 +3,7 @@
 
 use std::io::Read;
 
-use super::{Framed, Keep};
+use super::{Framed, Keep, Unfinished};
 use crate::input::{CHUNK, Input};
 
 /// The keys that lead from an object to the array whose elements are the records.
@@ -26,6 +26,9 @@ pub(crate) struct JsonFrames {
     rest: bool,
     /// Passing over what cannot be read until a line that begins a value.
     lost: bool,
+    /// Whether the end came inside a record.
+    cut: bool,
+    unfinished: Option<Unfinished>,
 }
 
 /// Containers are told apart down to this depth; deeper ones are counted.
@@ -68,33 +71,50 @@ impl JsonFrames {
             shell: Vec::new(),
             rest: false,
             lost: false,
+            cut: false,
+            unfinished: None,
         }
+    }
+
+    /// Where the text ended before its end.
+    pub(crate) fn unfinished(&self) -> Option<&Unfinished> {
+        self.unfinished.as_ref()
+    }
+
+    /// The last frame, if there is one.
+    fn end<R: Read>(&mut self, input: &mut Input<R>) -> Option<Framed> {
+        let line = input.line();
+        if self.cut {
+            self.unfinished = Some(Unfinished::sure(line, "it ends inside a record"));
+        } else if let Some(last) = self.shell.first() {
+            let what = if *last == b']' { "the array" } else { "the object" };
+            self.unfinished = Some(Unfinished::sure(line, &format!("{what} around its records is not closed")));
+        }
+        Some(Framed::bad(line, input.take_fault()?))
     }
 
     pub(crate) fn next<R: Read>(&mut self, input: &mut Input<R>, out: &mut Vec<u8>, most: usize) -> Option<Framed> {
         loop {
             if self.lost && !self.find_line(input) {
-                return fault_of(input);
+                return self.end(input);
             }
             if self.rest && !self.pass_rest(input) {
-                return fault_of(input);
+                return self.end(input);
             }
             let Some(first) = self.between(input) else {
-                return fault_of(input);
+                return self.end(input);
             };
             let line = input.line();
             let mut keep = Keep::new(out, most);
             if !matches!(first, b'{' | b'[' | b'"') {
                 self.scalar(input, &mut keep);
-                return Some(Framed {
-                    line,
-                    fault: Some(keep.too_long().unwrap_or_else(|| "no JSON object".to_owned())),
-                });
+                return Some(Framed::bad(line, keep.too_long().unwrap_or_else(|| "no JSON object".to_owned())));
             }
             let mut inside = Inside::default();
             let fault = loop {
                 let chunk = input.fill();
                 if chunk.is_empty() {
+                    self.cut = true;
                     break Some(input.take_fault().unwrap_or_else(|| "the file ends inside this record".to_owned()));
                 }
                 let (used, met) = inside.scan(chunk, self.paths, self.by_line);
@@ -130,7 +150,7 @@ impl JsonFrames {
             if fault.is_none() && keep.is_empty() {
                 continue;
             }
-            return Some(Framed { line, fault });
+            return Some(Framed::new(line, fault));
         }
     }
 
@@ -218,9 +238,14 @@ impl JsonFrames {
 
     /// Goes to the next line that begins with `{`; false: there is none.
     fn find_line<R: Read>(&mut self, input: &mut Input<R>) -> bool {
+        let mut last = 0;
         loop {
             let chunk = input.fill();
             if chunk.is_empty() {
+                // The brackets that close it may be among what was passed over.
+                if self.shell.first() == Some(&last) {
+                    self.shell.clear();
+                }
                 return false;
             }
             let blank = chunk
@@ -236,17 +261,10 @@ impl JsonFrames {
                 return true;
             }
             let to = memchr::memchr(b'\n', chunk).map_or(chunk.len(), |at| at + 1);
+            last = chunk.get(..to).unwrap_or_default().trim_ascii_end().last().copied().unwrap_or(last);
             input.consume(to);
         }
     }
-}
-
-fn fault_of<R: Read>(input: &mut Input<R>) -> Option<Framed> {
-    let fault = input.take_fault()?;
-    Some(Framed {
-        line: input.line(),
-        fault: Some(fault),
-    })
 }
 
 impl Inside {
@@ -340,6 +358,12 @@ impl Inside {
             .iter()
             .any(|path| path.len() == self.depth && path.iter().zip(&self.keys).all(|(want, have)| want.as_bytes() == have.as_slice()))
     }
+}
+
+/// Whether a text is one value, whole.
+pub(crate) fn is_whole(text: &[u8]) -> bool {
+    let (used, met) = Inside::default().scan(text, &[], true);
+    used == text.len() && matches!(met, Met::End)
 }
 
 /// Whether values stand on lines of their own, as far as the first of them tells.

@@ -4,12 +4,23 @@ use std::collections::VecDeque;
 use std::io::Read;
 use std::sync::Arc;
 
-use super::{Framed, Head, Keep};
+use super::{Framed, Head, Keep, Unfinished};
 use crate::input::Input;
+
+/// What a tool writes as the first line of a text and as its last: masscan's list and greppable output, nmap's.
+const MARKS: [(&[u8], &[u8]); 3] = [
+    (b"#masscan", b"# end"),
+    (b"# Masscan ", b"# Masscan done"),
+    (b"# Nmap ", b"# Nmap done"),
+];
 
 /// A line each; blank ones are passed over.
 #[derive(Default)]
-pub(crate) struct LineFrames;
+pub(crate) struct LineFrames {
+    /// Which tool's text began, where its last line did not come yet.
+    open: Option<usize>,
+    unfinished: Option<Unfinished>,
+}
 
 impl LineFrames {
     pub(crate) fn next<R: Read>(&mut self, input: &mut Input<R>, out: &mut Vec<u8>, most: usize) -> Option<Framed> {
@@ -17,19 +28,60 @@ impl LineFrames {
             let mut keep = Keep::new(out, most);
             let (line, more, fault) = read_line(input, &mut keep);
             if let Some(fault) = fault {
-                return Some(Framed { line, fault: Some(fault) });
+                return Some(Framed::bad(line, fault));
             }
             if keep.bytes().trim_ascii().is_empty() && !keep.over {
                 keep.clear();
                 if more {
                     continue;
                 }
+                if self.open.is_some() {
+                    self.unfinished = Some(Unfinished::sure(line, "its tool's last line is missing"));
+                }
                 return None;
+            }
+            if keep.bytes().first() == Some(&b'#') {
+                self.mark(keep.bytes());
+            }
+            if !more {
+                self.unfinished = self.last(line, keep.bytes());
             }
             return Some(Framed {
                 line,
                 fault: keep.too_long(),
+                open: !more,
             });
+        }
+    }
+
+    /// Where the text ended before its end.
+    pub(crate) fn unfinished(&self) -> Option<&Unfinished> {
+        self.unfinished.as_ref()
+    }
+
+    fn mark(&mut self, line: &[u8]) {
+        if MARKS.iter().any(|(_, last)| line.starts_with(last)) {
+            self.open = None;
+        } else if let Some(tool) = MARKS.iter().position(|(first, _)| line.starts_with(first)) {
+            self.open = Some(tool);
+        }
+    }
+
+    /// What a last line without a line's end says: an object that is whole is nothing less, any other text may go on.
+    fn last(&self, line: u64, text: &[u8]) -> Option<Unfinished> {
+        let text = text.trim_ascii();
+        if self.open.is_some() {
+            return Some(Unfinished::sure(line, "its tool's last line is missing"));
+        }
+        match text.first() {
+            Some(b'{' | b'[') if super::json::is_whole(text) => None,
+            Some(b'{' | b'[') => Some(Unfinished::sure(line, "it ends inside a line")),
+            Some(b'#') => None,
+            _ => Some(Unfinished {
+                line,
+                reason: "its last line has no end and may be a part of one".to_owned(),
+                certain: false,
+            }),
         }
     }
 }
@@ -66,6 +118,7 @@ const MAX_ROW_LINES: usize = 64;
 pub(crate) struct CsvFrames {
     headed: bool,
     waiting: VecDeque<(Framed, Vec<u8>)>,
+    lines: LineFrames,
 }
 
 impl CsvFrames {
@@ -112,7 +165,7 @@ impl CsvFrames {
         while taken.len() < MAX_ROW_LINES && out.len() - start < most {
             let mut next = Vec::new();
             let Some(more) = self.line(input, &mut next, most) else { break };
-            let broken = more.fault.is_some();
+            let (broken, open) = (more.fault.is_some(), more.open);
             out.push(b'\n');
             out.extend_from_slice(&next);
             taken.push((more, next));
@@ -120,7 +173,7 @@ impl CsvFrames {
                 break;
             }
             if !open_quote(out.get(start..).unwrap_or_default()) {
-                return Some(framed);
+                return Some(Framed { open, ..framed });
             }
         }
         out.truncate(first);
@@ -128,8 +181,8 @@ impl CsvFrames {
             self.waiting.push_front(line);
         }
         Some(Framed {
-            line: framed.line,
             fault: Some("a quote in this row is never closed".to_owned()),
+            ..framed
         })
     }
 
@@ -138,7 +191,12 @@ impl CsvFrames {
             out.extend_from_slice(&bytes);
             return Some(framed);
         }
-        LineFrames.next(input, out, most)
+        self.lines.next(input, out, most)
+    }
+
+    /// Where the text ended before its end.
+    pub(crate) fn unfinished(&self) -> Option<&Unfinished> {
+        self.lines.unfinished()
     }
 }
 

@@ -1,15 +1,279 @@
 //! The `<host>` elements of an nmap XML, and the attributes of its `<nmaprun>`. Comments, processing instructions and document
 //! types are passed over: no entity is ever declared, and nothing is ever fetched.
+//!
+//! What nmap says of its own progress is taken out wherever it stands, inside a tag too; a tag that cannot be read all the same is noted in
+//! the host, for the parser to tell, or told here where it stands in none.
 
 use std::io::Read;
 use std::sync::Arc;
 
-use super::{Framed, Head, Keep, QUOTED};
+use super::status::{self, Status, status};
+use super::{Framed, Head, Keep, QUOTED, Unfinished};
 use crate::input::Input;
-use crate::xml::Tag;
+use crate::xml::{MENDED, Tag, note};
 
-/// The longest tag outside a host that is looked at.
-const MAX_TAG: usize = 64 * 1024;
+/// The longest comment that is kept while it is passed over: none of it is needed.
+const MAX_OTHER: usize = 64 * 1024;
+
+/// Finds `<host>` elements.
+pub(crate) struct MarkupFrames {
+    /// Whether there is a text, and nothing of it was a run of nmap's or a host.
+    foreign: bool,
+    /// The tag that begins a host whose forerunner was not closed.
+    begun: Option<(u64, Vec<u8>)>,
+    /// The line of the run that was not closed yet.
+    run: Option<u64>,
+    /// Whether something of this place was told already: what hangs loose after it is its remainder.
+    told: bool,
+    /// Where the text ends before its end.
+    unfinished: Option<Unfinished>,
+}
+
+/// What a piece of markup is.
+enum Piece {
+    /// A tag; whether it had to be put together again.
+    Tag(bool),
+    /// A text as it stands, of `<![CDATA[`.
+    Text,
+    /// A comment, an instruction, a document type.
+    Other,
+    /// A tag that cannot be read.
+    Torn(&'static str),
+    /// The end of the file came first.
+    Cut,
+}
+
+impl MarkupFrames {
+    /// `head` is what the text begins with.
+    pub(crate) fn new(head: &[u8]) -> Self {
+        Self {
+            foreign: !head.trim_ascii().is_empty(),
+            begun: None,
+            run: None,
+            told: false,
+            unfinished: None,
+        }
+    }
+
+    /// Where the text ended before its end.
+    pub(crate) fn unfinished(&self) -> Option<&Unfinished> {
+        self.unfinished.as_ref()
+    }
+
+    pub(crate) fn next<R: Read>(&mut self, input: &mut Input<R>, out: &mut Vec<u8>, head: &mut Arc<Head>, most: usize) -> Option<Framed> {
+        let mut keep = Keep::new(out, most);
+        let mut at: Option<u64> = None;
+        if let Some((line, tag)) = self.begun.take() {
+            keep.push(&tag);
+            at = Some(line);
+        }
+        let mut tag = Vec::new();
+        let mut in_element = false;
+        loop {
+            let line = input.line();
+            tag.clear();
+            let more = text(input, &mut tag, in_element && at.is_some());
+            if memchr::memchr(b'>', &tag).is_some() {
+                let why = "a tag whose beginning is missing";
+                match at {
+                    Some(_) => keep.push(&note(false, line, why, tag.trim_ascii())),
+                    // What stands before the document is no part of it.
+                    None if !self.foreign && !std::mem::replace(&mut self.told, true) => {
+                        return Some(fault(keep, line, why, tag.trim_ascii()));
+                    }
+                    None => {}
+                }
+            } else if in_element && at.is_some() {
+                keep.push(&tag);
+            }
+            if !more {
+                return self.end(input, keep, at);
+            }
+            let line = input.line();
+            tag.clear();
+            let mended = match piece(input, &mut tag) {
+                Piece::Tag(mended) => mended,
+                Piece::Text => {
+                    if in_element && at.is_some() {
+                        keep.push(&tag);
+                    }
+                    continue;
+                }
+                Piece::Other => {
+                    if tag.starts_with(b"<!DOCTYPE nmaprun") {
+                        self.foreign = false;
+                        self.run = Some(line);
+                    }
+                    continue;
+                }
+                Piece::Cut => {
+                    self.cut(line);
+                    if at.is_none() && tag.starts_with(b"<host") && !tag.starts_with(b"<hosth") {
+                        return Some(fault(keep, line, "the file ends inside this host", &tag));
+                    }
+                    continue;
+                }
+                Piece::Torn(why) => {
+                    in_element = false;
+                    self.foreign = false;
+                    match at {
+                        Some(_) => keep.push(&note(false, line, why, &tag)),
+                        None => {
+                            self.told = true;
+                            return Some(fault(keep, line, why, &tag));
+                        }
+                    }
+                    continue;
+                }
+            };
+            let Some(read) = Tag::read(&tag) else { continue };
+            match (read.name, read.closing) {
+                (b"nmaprun", false) => {
+                    self.foreign = false;
+                    self.run = Some(line);
+                    let run = read
+                        .attributes()
+                        .map(|(name, value)| (name.to_owned(), value.into_owned()))
+                        .collect();
+                    *head = Arc::new(Head { columns: Vec::new(), run });
+                }
+                (b"nmaprun", true) => {
+                    if self.run.take().is_none() && !std::mem::replace(&mut self.told, true) && at.is_none() {
+                        return Some(fault(keep, line, "a run ends here whose beginning is missing", &tag));
+                    }
+                }
+                (b"host", false) => {
+                    self.foreign = false;
+                    if let Some(before) = at {
+                        keep.push(&note(true, line, "this host is not closed before the next one", &tag));
+                        let fault = keep.too_long();
+                        self.begun = Some((line, tag));
+                        return Some(Framed::new(before, fault));
+                    }
+                    let empty = read.empty;
+                    keep.push(&tag);
+                    if mended {
+                        keep.push(MENDED);
+                    }
+                    self.told = false;
+                    if empty {
+                        let fault = keep.too_long();
+                        return Some(Framed::new(line, fault));
+                    }
+                    at = Some(line);
+                }
+                (b"host", true) => match at {
+                    Some(line) => {
+                        keep.push(&tag);
+                        let fault = keep.too_long();
+                        return Some(Framed::new(line, fault));
+                    }
+                    None if !std::mem::replace(&mut self.told, true) => {
+                        return Some(fault(keep, line, "a host ends here whose beginning is missing", &tag));
+                    }
+                    None => {}
+                },
+                (b"port" | b"address", false) if at.is_none() => {
+                    if !std::mem::replace(&mut self.told, true) {
+                        return Some(fault(keep, line, "this stands in no host: its beginning is missing", &tag));
+                    }
+                }
+                (name, closing) if at.is_some() => {
+                    in_element = name == b"elem" && !closing && !read.empty;
+                    if mended {
+                        keep.push(MENDED);
+                    }
+                    keep.push(&tag);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The last frame, if there is one.
+    fn end<R: Read>(&mut self, input: &mut Input<R>, mut keep: Keep<'_>, at: Option<u64>) -> Option<Framed> {
+        let line = input.line();
+        let broken = input.take_fault();
+        if broken.is_some() || at.is_some() || self.run.is_some() {
+            self.cut(line);
+        }
+        match (at, broken) {
+            // Said once.
+            (None, None) if std::mem::take(&mut self.foreign) => {
+                Some(Framed::bad(1, "no XML of nmap's: of nmap and masscan, -oX is read"))
+            }
+            (None, None) => None,
+            (None, fault) => Some(Framed::new(line, fault)),
+            (Some(begun), broken) => {
+                // What stands whole in it is read all the same.
+                let why = broken.unwrap_or_else(|| "the file ends inside this host".to_owned());
+                keep.push(&note(true, line, &why, b""));
+                let fault = keep.too_long();
+                Some(Framed::new(begun, fault))
+            }
+        }
+    }
+
+    fn cut(&mut self, line: u64) {
+        self.unfinished.get_or_insert_with(|| match self.run {
+            Some(_) => Unfinished::sure(line, "it ends before </nmaprun>"),
+            None => Unfinished::sure(line, "it ends inside an element"),
+        });
+    }
+}
+
+/// Something that is told by itself.
+fn fault(mut keep: Keep<'_>, line: u64, why: &str, quote: &[u8]) -> Framed {
+    keep.push(quote.get(..QUOTED.min(quote.len())).unwrap_or_default());
+    Framed::bad(line, why)
+}
+
+/// Goes to the next `<` that begins no word of nmap's progress; false: there is none. The text before it is taken where it is `wanted`, or
+/// holds the end of a tag. Any other text says nothing that an attribute does not.
+fn text<R: Read>(input: &mut Input<R>, out: &mut Vec<u8>, wanted: bool) -> bool {
+    loop {
+        let chunk = input.fill();
+        if chunk.is_empty() {
+            return false;
+        }
+        let end = memchr::memchr(b'<', chunk);
+        let before = chunk.get(..end.unwrap_or(chunk.len())).unwrap_or_default();
+        if wanted || !out.is_empty() || memchr::memchr(b'>', before).is_some() {
+            let most = if wanted { crate::importer::MAX_RECORD } else { QUOTED };
+            let room = most.saturating_sub(out.len());
+            out.extend_from_slice(before.get(..room.min(before.len())).unwrap_or_default());
+        }
+        let bytes = before.len();
+        input.consume(bytes);
+        if end.is_some() && !pass_status(input) {
+            return true;
+        }
+    }
+}
+
+/// Passes over a word of nmap's progress, if one begins here.
+fn pass_status<R: Read>(input: &mut Input<R>) -> bool {
+    let mut want = 16;
+    loop {
+        let bytes = input.at_hand(want);
+        match status(bytes) {
+            Status::No => return false,
+            Status::Yes(length) => {
+                input.consume(length);
+                return true;
+            }
+            Status::More if bytes.len() < want => {
+                // The end of the file: no more comes.
+                let whole = [bytes, b" "].concat();
+                let Status::Yes(length) = status(&whole) else { return false };
+                input.consume(length);
+                return true;
+            }
+            Status::More if want >= status::MOST => return false,
+            Status::More => want = (want * 8).min(status::MOST),
+        }
+    }
+}
 
 /// What a piece of markup ends with.
 #[derive(Clone, Copy, PartialEq)]
@@ -21,142 +285,53 @@ enum Until {
     Doctype,
 }
 
-/// Finds `<host>` elements.
-pub(crate) struct MarkupFrames {
-    /// Whether there is a text, and nothing of it was a run of nmap's or a host.
-    foreign: bool,
-    /// The tag that begins a host whose forerunner was not closed.
-    begun: Option<(u64, Vec<u8>)>,
-}
-
-impl MarkupFrames {
-    /// `head` is what the text begins with.
-    pub(crate) fn new(head: &[u8]) -> Self {
-        Self {
-            foreign: !head.trim_ascii().is_empty(),
-            begun: None,
-        }
-    }
-
-    pub(crate) fn next<R: Read>(&mut self, input: &mut Input<R>, out: &mut Vec<u8>, head: &mut Arc<Head>, most: usize) -> Option<Framed> {
-        let mut keep = Keep::new(out, most);
-        let mut at: Option<u64> = None;
-        if let Some((line, tag)) = self.begun.take() {
-            keep.push(&tag);
-            at = Some(line);
-        }
-        let mut tag = Vec::new();
-        loop {
-            if !to_markup(input) {
-                let fault = input.take_fault();
-                return match (at, fault) {
-                    // Said once.
-                    (None, None) if std::mem::take(&mut self.foreign) => Some(Framed {
-                        line: 1,
-                        fault: Some("no XML of nmap's: of nmap and masscan, -oX is read".to_owned()),
-                    }),
-                    (None, None) => None,
-                    (None, fault) => Some(Framed { line: input.line(), fault }),
-                    (Some(line), fault) => Some(Framed {
-                        line,
-                        fault: fault.or_else(|| Some("the file ends inside this host".to_owned())),
-                    }),
-                };
-            }
-            let line = input.line();
-            tag.clear();
-            if !take_markup(input, &mut tag) {
-                if at.is_none() && tag.starts_with(b"<host") && !tag.starts_with(b"<hosth") && input.fill().is_empty() {
-                    at = Some(line);
-                    keep.push(tag.get(..QUOTED.min(tag.len())).unwrap_or_default());
-                }
-                continue;
-            }
-            let Some(read) = Tag::read(&tag) else { continue };
-            match (read.name, read.closing) {
-                (b"nmaprun", false) => {
-                    self.foreign = false;
-                    let run = read
-                        .attributes()
-                        .map(|(name, value)| (name.to_owned(), value.into_owned()))
-                        .collect();
-                    *head = Arc::new(Head { columns: Vec::new(), run });
-                }
-                (b"host", false) if !read.empty => {
-                    self.foreign = false;
-                    if let Some(line_before) = at {
-                        self.begun = Some((line, tag));
-                        return Some(Framed {
-                            line: line_before,
-                            fault: Some("this host is not closed before the next one".to_owned()),
-                        });
-                    }
-                    at = Some(line);
-                    keep.push(&tag);
-                }
-                (b"host", true) => {
-                    if let Some(line) = at {
-                        keep.push(&tag);
-                        return Some(Framed {
-                            line,
-                            fault: keep.too_long(),
-                        });
-                    }
-                }
-                _ if at.is_some() => keep.push(&tag),
-                _ => {}
-            }
-        }
-    }
-}
-
-/// Goes to the next `<`; false: there is none. What stands between tags says nothing that an attribute does not.
-fn to_markup<R: Read>(input: &mut Input<R>) -> bool {
-    loop {
-        let chunk = input.fill();
-        if chunk.is_empty() {
-            return false;
-        }
-        match memchr::memchr(b'<', chunk) {
-            Some(at) => {
-                input.consume(at);
-                return true;
-            }
-            None => {
-                let bytes = chunk.len();
-                input.consume(bytes);
-            }
-        }
-    }
-}
-
-/// Takes a piece of markup; false: it is no tag, or is broken or too long.
-fn take_markup<R: Read>(input: &mut Input<R>, tag: &mut Vec<u8>) -> bool {
+/// Takes the piece of markup that begins here.
+fn piece<R: Read>(input: &mut Input<R>, tag: &mut Vec<u8>) -> Piece {
     let mut until = Until::Tag;
     let mut quote: Option<u8> = None;
     let mut brackets = 0_u32;
     // The last bytes, for the ends that are longer than one.
     let mut tail = [0_u8; 2];
-    let mut length = 0_usize;
+    let mut mended = false;
+    let mut long = false;
     loop {
         let chunk = input.fill();
         if chunk.is_empty() {
-            return false;
+            return Piece::Cut;
         }
         let mut used = 0;
         let mut done = None;
-        for &byte in chunk {
-            if length > 0 && until == Until::Tag && byte == b'<' {
-                // A tag holds no `<`: this one is broken, and here begins another piece.
-                done = Some(false);
+        let mut stop = false;
+        while let Some(&byte) = chunk.get(used) {
+            if byte == b'<' && !(tag.is_empty() || brackets > 0) {
+                stop = true;
                 break;
             }
-            used += 1;
-            length += 1;
-            if tag.len() < crate::importer::MAX_RECORD.min(if until == Until::Tag { usize::MAX } else { MAX_TAG }) {
-                tag.push(byte);
+            // The bytes of a value, and of a tag without one, are taken at once.
+            if until == Until::Tag && tag.len() > 9 {
+                let rest = chunk.get(used..).unwrap_or_default();
+                let run = match quote {
+                    Some(open) => memchr::memchr2(open, b'<', rest),
+                    None => rest.iter().position(|byte| matches!(byte, b'"' | b'\'' | b'>' | b'<')),
+                };
+                let run = run.unwrap_or(rest.len());
+                if run > 0 {
+                    let room = crate::importer::MAX_RECORD.saturating_sub(tag.len());
+                    long |= run > room;
+                    tag.extend_from_slice(rest.get(..run.min(room)).unwrap_or_default());
+                    used += run;
+                    continue;
+                }
             }
-            if length <= 9 {
+            used += 1;
+            if until == Until::Tag || until == Until::Cdata || tag.len() < MAX_OTHER {
+                if tag.len() < crate::importer::MAX_RECORD {
+                    tag.push(byte);
+                } else {
+                    long = true;
+                }
+            }
+            if tag.len() <= 9 {
                 until = match tag.as_slice() {
                     b"<!--" => Until::Comment,
                     b"<![CDATA[" => Until::Cdata,
@@ -179,9 +354,9 @@ fn take_markup<R: Read>(input: &mut Input<R>, tag: &mut Vec<u8>) -> bool {
                     }
                     (None, _) => byte == b'>',
                 },
-                Until::Comment => byte == b'>' && tail == *b"--" && length > 6,
+                Until::Comment => byte == b'>' && tail == *b"--" && tag.len() > 6,
                 Until::Cdata => byte == b'>' && tail == *b"]]",
-                Until::Instruction => byte == b'>' && tail[1] == b'?',
+                Until::Instruction => byte == b'>' && tail[1] == b'?' && tag.len() > 3,
                 Until::Doctype => {
                     brackets = match byte {
                         b'[' => brackets + 1,
@@ -193,15 +368,57 @@ fn take_markup<R: Read>(input: &mut Input<R>, tag: &mut Vec<u8>) -> bool {
             };
             tail = [tail[1], byte];
             if ended {
-                done = Some(until == Until::Tag);
+                done = Some(until);
                 break;
             }
         }
         input.consume(used);
-        if let Some(whole) = done {
-            return whole && length <= tag.len();
+        if stop {
+            if pass_status(input) {
+                mended = true;
+                continue;
+            }
+            if matches!(until, Until::Tag | Until::Doctype) {
+                return Piece::Torn("this tag is torn");
+            }
+            // In a comment it is a letter as any other.
+            input.consume(1);
+            if tag.len() < MAX_OTHER || until == Until::Cdata && tag.len() < crate::importer::MAX_RECORD {
+                tag.push(b'<');
+            }
+            tail = [tail[1], b'<'];
+            continue;
+        }
+        match done {
+            None => {}
+            Some(Until::Tag) if long => return Piece::Torn("this tag is too long"),
+            Some(Until::Tag) => return checked(tag, mended),
+            Some(Until::Cdata) => {
+                let inside = tag.get(9..tag.len().saturating_sub(3)).unwrap_or_default();
+                *tag = escaped(inside);
+                return Piece::Text;
+            }
+            Some(Until::Comment | Until::Instruction | Until::Doctype) => return Piece::Other,
         }
     }
+}
+
+/// A tag that is written as it should be, or a torn one.
+fn checked(tag: &mut Vec<u8>, mended: bool) -> Piece {
+    if std::str::from_utf8(tag).is_err() {
+        *tag = String::from_utf8_lossy(tag).into_owned().into_bytes();
+    }
+    if Tag::read(tag).is_some_and(|tag| tag.is_whole()) {
+        Piece::Tag(mended)
+    } else {
+        Piece::Torn("this tag is torn")
+    }
+}
+
+/// A text as it stands, written as one between tags.
+fn escaped(text: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(text);
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").into_bytes()
 }
 
 #[cfg(test)]

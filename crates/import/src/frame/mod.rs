@@ -3,6 +3,7 @@
 mod json;
 mod lines;
 mod markup;
+mod status;
 
 use std::io::Read;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 pub(crate) use json::{JsonFrames, Paths, first_keys};
 pub(crate) use lines::{CsvFrames, LineFrames, head_columns, split_row};
 pub(crate) use markup::MarkupFrames;
+pub(crate) use status::without as without_status;
 
 use crate::input::Input;
 
@@ -19,6 +21,39 @@ pub(crate) struct Framed {
     pub(crate) line: u64,
     /// Why it is none.
     pub(crate) fault: Option<String>,
+    /// Whether the text ends with it, and without a line's end.
+    pub(crate) open: bool,
+}
+
+impl Framed {
+    fn new(line: u64, fault: Option<String>) -> Self {
+        Self { line, fault, open: false }
+    }
+
+    fn bad(line: u64, fault: impl Into<String>) -> Self {
+        Self::new(line, Some(fault.into()))
+    }
+}
+
+/// Where a text ends before its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unfinished {
+    /// The line it ends on, from 1, of the unpacked text.
+    pub line: u64,
+    /// What is missing, a fragment that reads well after "unfinished: ".
+    pub reason: String,
+    /// Whether something is missing for sure. If not, the last record is read as it stands and may be a part of one.
+    pub certain: bool,
+}
+
+impl Unfinished {
+    fn sure(line: u64, reason: &str) -> Self {
+        Self {
+            line,
+            reason: reason.to_owned(),
+            certain: true,
+        }
+    }
 }
 
 /// What stands before the records and is needed to read each.
@@ -50,6 +85,19 @@ impl Frames {
             Self::Csv(frames) => frames.next(input, out, head, most),
             Self::Json(frames) => frames.next(input, out, most),
             Self::Markup(frames) => frames.next(input, out, head, most),
+        }
+    }
+
+    /// Where the text ended before its end; known once there are no more records.
+    pub(crate) fn unfinished<R: Read>(&self, input: &Input<R>) -> Option<Unfinished> {
+        if input.broke() {
+            return Some(Unfinished::sure(input.line(), "its bytes end before their end"));
+        }
+        match self {
+            Self::Lines(frames) => frames.unfinished().cloned(),
+            Self::Csv(frames) => frames.unfinished().cloned(),
+            Self::Json(frames) => frames.unfinished().cloned(),
+            Self::Markup(frames) => frames.unfinished().cloned(),
         }
     }
 }
