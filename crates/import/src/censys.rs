@@ -269,6 +269,8 @@ fn take(host: &Host<'_>, out: &mut Out<'_>) -> Result<(), String> {
         if tells.iter().all(|tell| tell.id != "source-tag-honeypot") {
             sight.tells.extend(honeypot(service.labels));
         }
+        let words = [labels(service.labels), labels(host.labels)].concat();
+        sight.words.extend(words.into_iter().map(|label| ("label".to_owned(), label)));
         look(&service, &mut sight, out);
         out.sight(sight);
     }
@@ -469,12 +471,12 @@ fn known<T>(value: Option<T>) -> Known<T> {
 }
 
 /// Labels are `{"value": "honeypot"}`; in Search v2 texts.
-fn honeypot(labels: Raw<'_>) -> Option<vigie_model::Tell> {
-    let value = |raw: &Raw<'_>| raw.word().or_else(|| raw.read::<Label<'_>>()?.value.word());
-    let labels = labels.each();
-    let label = labels
-        .iter()
-        .filter_map(value)
-        .find(|label| label.to_ascii_lowercase().contains("honeypot"))?;
+fn labels(labels: Raw<'_>) -> Vec<String> {
+    let value = |raw: Raw<'_>| raw.word().or_else(|| raw.read::<Label<'_>>()?.value.word());
+    labels.each().into_iter().filter_map(value).collect()
+}
+
+fn honeypot(raw: Raw<'_>) -> Option<vigie_model::Tell> {
+    let label = labels(raw).into_iter().find(|label| label.to_ascii_lowercase().contains("honeypot"))?;
     Some(tagged("source-tag-honeypot", format!("censys labels it {:?}", shorten(&label, 80))))
 }

@@ -159,7 +159,7 @@ pub(crate) fn parse(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
             .unwrap_or_else(|| "GET".to_owned());
         sight.exchanges.push(http::asked(&method, &path, reply, seen.unwrap_or_default()));
     }
-    sight.claims = line.tech.each().iter().filter_map(|raw| raw.word()).take(64).map(tech).collect();
+    sight.claims = line.tech.each().iter().filter_map(|raw| raw.word()).map(tech).collect();
     sight.certificate = line.tls.read().and_then(|tls| certificate(&tls));
     if let Some(asn) = line.asn.read::<Asn<'_>>() {
         sight.asn = asn

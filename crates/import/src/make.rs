@@ -115,6 +115,10 @@ pub(crate) struct Claim {
 impl Claim {
     /// Its words, as they are.
     fn words(&self) -> String {
+        // httpx writes both in one word.
+        if let ("tech", Some(version)) = (self.place, &self.version) {
+            return quoted("tech", &format!("{}:{version}", self.product));
+        }
         let version = self.version.as_ref().map(|version| format!(", {}", quoted("version", version)));
         format!("{}{}", quoted(self.place, &self.product), version.unwrap_or_default())
     }
@@ -355,7 +359,8 @@ impl Parser {
         [said, bare.as_str()]
             .into_iter()
             .chain(each)
-            .find_map(|name| known(name).or_else(|| known(without_kind(without_maker(name)))))
+            .flat_map(|name| [name, without_maker(name), without_kind(without_maker(name))])
+            .find_map(known)
     }
 }
 

@@ -5,7 +5,7 @@ use vigie_model::{Known, Reply};
 
 use crate::frame::split_row;
 use crate::http;
-use crate::make::{Carries, Sight, tagged};
+use crate::make::{Carries, Claim, Sight, tagged};
 use crate::naabu::name;
 use crate::out::{Out, address, port};
 use crate::time;
@@ -64,6 +64,12 @@ pub(crate) fn parse(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
             .tells
             .push(tagged("source-tag-honeypot", format!("shadowserver tags it {tag:?}")));
     }
+    let named = tags.iter().filter(|tag| !tag.is_empty());
+    sight.claims.extend(named.map(|tag| Claim {
+        product: (*tag).to_owned(),
+        version: None,
+        place: "tag",
+    }));
     if let Some(status) = status {
         let mut reply: Reply = http::bare(status);
         if let Some(version) = cell("http").filter(|text| text.starts_with("HTTP/") && text.len() <= 8) {

@@ -99,7 +99,11 @@ pub(crate) fn parse(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
     }
     // A host reply: what stands at its top is true of each banner.
     let banners = record.data.each();
-    let ports = record.ports.each().len().max(banners.len());
+    let listed = record.ports.each().len();
+    if banners.is_empty() && listed > 0 {
+        return Err(format!("it lists {listed} ports without their banners"));
+    }
+    let ports = listed.max(banners.len());
     let mut tells: Vec<_> = many_services(ports).into_iter().collect();
     tells.extend(honeypot(record.tags));
     for raw in banners {
@@ -167,6 +171,9 @@ fn banner(banner: &Banner<'_>, host: Option<&Banner<'_>>, tells: &[vigie_model::
         })
         .into_iter()
         .collect();
+    let tags = [Some(banner.tags), host.map(|host| host.tags)];
+    let tags = tags.into_iter().flatten().flat_map(Raw::each).filter_map(Raw::word);
+    sight.words.extend(tags.map(|tag| ("tag".to_owned(), tag)));
     let page: Option<Http<'_>> = banner.http.read();
     sight.name = page.as_ref().and_then(|page| name(page.host.word()));
     let data = banner.data.text().unwrap_or_default();

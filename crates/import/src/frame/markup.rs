@@ -29,6 +29,47 @@ pub(crate) struct MarkupFrames {
     unfinished: Option<Unfinished>,
 }
 
+/// The elements of a host that are not closed yet.
+#[derive(Default)]
+struct Inside {
+    names: Vec<Box<[u8]>>,
+    /// Deeper ones, whose names are not kept.
+    deeper: usize,
+    /// Something of this host was noted already.
+    torn: bool,
+}
+
+/// How deep the elements of a host are told apart. nmap's are six deep, and those of scripts some more.
+const DEPTH: usize = 64;
+
+impl Inside {
+    fn open(&mut self, name: &[u8]) {
+        if self.names.len() < DEPTH {
+            self.names.push(name.into());
+        } else {
+            self.deeper += 1;
+        }
+    }
+
+    /// Takes an end; says whether it is to be noted that it is not the end of what stands open, once a host.
+    fn close(&mut self, name: &[u8]) -> bool {
+        if self.deeper > 0 && name != b"host" {
+            self.deeper -= 1;
+            return false;
+        }
+        let place = self.names.iter().rposition(|open| **open == *name);
+        let fits = if name == b"host" {
+            self.names.is_empty()
+        } else {
+            place.is_some_and(|place| place + 1 == self.names.len())
+        };
+        if let Some(place) = place {
+            self.names.truncate(place);
+        }
+        !fits && !std::mem::replace(&mut self.torn, true)
+    }
+}
+
 /// What a piece of markup is.
 enum Piece {
     /// A tag; whether it had to be put together again.
@@ -69,12 +110,15 @@ impl MarkupFrames {
         }
         let mut tag = Vec::new();
         let mut in_element = false;
+        // The elements of the host that are not closed yet.
+        let mut inside = Inside::default();
         loop {
             let line = input.line();
             tag.clear();
             let more = text(input, &mut tag, in_element && at.is_some());
             if memchr::memchr(b'>', &tag).is_some() {
                 let why = "a tag whose beginning is missing";
+                inside.torn = true;
                 match at {
                     Some(_) => keep.push(&note(false, line, why, tag.trim_ascii())),
                     // What stands before the document is no part of it.
@@ -115,6 +159,7 @@ impl MarkupFrames {
                 }
                 Piece::Torn(why) => {
                     in_element = false;
+                    inside.torn = true;
                     self.foreign = false;
                     match at {
                         Some(_) => keep.push(&note(false, line, why, &tag)),
@@ -163,10 +208,13 @@ impl MarkupFrames {
                     at = Some(line);
                 }
                 (b"host", true) => match at {
-                    Some(line) => {
+                    Some(begun) => {
+                        if inside.close(b"host") {
+                            keep.push(&note(false, line, "an element of this host has no end", &tag));
+                        }
                         keep.push(&tag);
                         let fault = keep.too_long();
-                        return Some(Framed::new(line, fault));
+                        return Some(Framed::new(begun, fault));
                     }
                     None if !std::mem::replace(&mut self.told, true) => {
                         return Some(fault(keep, line, "a host ends here whose beginning is missing", &tag));
@@ -180,6 +228,11 @@ impl MarkupFrames {
                 }
                 (name, closing) if at.is_some() => {
                     in_element = name == b"elem" && !closing && !read.empty;
+                    if closing && inside.close(name) {
+                        keep.push(&note(false, line, "this end has no beginning", &tag));
+                    } else if !closing && !read.empty {
+                        inside.open(name);
+                    }
                     if mended {
                         keep.push(MENDED);
                     }
@@ -457,6 +510,10 @@ mod tests {
     fn broken_hosts_cost_themselves_only() {
         let (all, _) = hosts("<nmaprun><host><a x=\"1><b/><host><c/></host><host><d/>");
         assert_eq!(all.len(), 3);
-        assert!(all[0].is_err() && all[1] == Ok("<host><c/></host>".to_owned()) && all[2].is_err());
+        assert_eq!(all[1], Ok("<host><c/></host>".to_owned()));
+        // What stands whole is kept, and what does not is noted.
+        let has = |number: usize, what: &str| all[number].as_ref().is_ok_and(|host| host.contains(what));
+        assert!(has(0, "<?torn 1\nthis tag is torn\n<a x=") && has(0, "<b/>") && has(0, "<?cut 1\n"), "{all:?}");
+        assert!(has(2, "<d/><?cut 1\nthe file ends inside this host"), "{all:?}");
     }
 }

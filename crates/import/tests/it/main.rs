@@ -3,9 +3,12 @@
 mod formats;
 mod hostile;
 mod stream;
+mod torn;
+mod unfinished;
 mod unknowns;
 mod variants;
 mod word;
+mod words;
 
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};

@@ -1,0 +1,251 @@
+//! nmap's progress inside its own tags (nmap issue 1601): what can be put together again is read, and nothing is lost in silence.
+
+use std::collections::BTreeSet;
+
+use vigie_import::{Bad, Importer};
+
+use crate::{data, import, options, whole_address};
+
+/// What a text gave: the endpoints with what they are, the bad records, what was passed over, and whether it is unfinished.
+struct Gave {
+    open: BTreeSet<String>,
+    bad: Vec<Bad>,
+    passed: u64,
+    unfinished: bool,
+}
+
+fn gave(bytes: &[u8]) -> Gave {
+    let mut importer = Importer::new(bytes, Some(vigie_import::Format::Nmap), options()).expect("a slice reads");
+    let (mut open, mut bad) = (BTreeSet::new(), Vec::new());
+    for item in importer.by_ref() {
+        match item {
+            Ok(one) => {
+                let models = one.exposure.models.known().map_or(0, Vec::len);
+                open.insert(format!("{} {:?} {:?} {models}", whole_address(&one), one.identity.product.known(), one.endpoint.tls.known()));
+            }
+            Err(one) => bad.push(one),
+        }
+    }
+    let passed = importer.passed_over();
+    Gave {
+        open,
+        bad,
+        passed: passed.not_open + passed.not_tcp,
+        unfinished: importer.unfinished().is_some(),
+    }
+}
+
+/// Constructed: an open port with all that is read, a closed one, UDP, a second host, text in elements, `CDATA`.
+const SCAN: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
+<!DOCTYPE nmaprun>
+<?xml-stylesheet href="file:///usr/bin/../share/nmap/nmap.xsl" type="text/xsl"?>
+<!-- Nmap 7.98 scan initiated as: nmap -sV -oX o.xml 192.0.2.31-32 -->
+<nmaprun scanner="nmap" args="nmap -sV" start="1790100000" version="7.98" xmloutputversion="1.05">
+<scaninfo type="connect" protocol="tcp" numservices="3" services="22,5000,11434"/>
+<verbose level="0"/>
+<host starttime="1790100000" endtime="1790100060"><status state="up" reason="syn-ack"/>
+<address addr="192.0.2.31" addrtype="ipv4"/>
+<hostnames>
+<hostname name="a.example" type="user"/>
+</hostnames>
+<ports><extraports state="closed" count="9">
+</extraports>
+<port protocol="tcp" portid="443"><state state="closed" reason="reset"/></port>
+<port protocol="tcp" portid="8000"><state state="open" reason="syn-ack"/><service name="llm-api" product="vLLM (OpenAI-compatible) &quot;x&quot;" version="0.9.1" tunnel="ssl" method="probed" conf="10"/><script id="llm-info" output="&#xa;"><elem key="framework">vLLM</elem>
+<table key="models (2)">
+<elem>ex&amp;ample/model-7b</elem>
+<elem><![CDATA[other<b>]]></elem>
+</table>
+</script></port>
+<port protocol="udp" portid="53"><state state="open" reason="x"/></port>
+</ports>
+<times srtt="1" rttvar="2" to="3"/>
+</host>
+<host endtime="1790100061"><status state="up"/>
+<address addr="192.0.2.32" addrtype="ipv4"/>
+<ports><port protocol="tcp" portid="11434"><state state="open"/></port>
+</ports>
+</host>
+<runstats><finished time="1790100061" exit="success"/><hosts up="2" down="0" total="2"/>
+</runstats>
+</nmaprun>
+"#;
+
+const PROGRESS: &str = "<taskprogress task=\"Connect Scan\" time=\"1557906097\" percent=\"94.02\" remaining=\"4202\" etc=\"1557910298\"/>";
+
+#[test]
+fn a_word_of_progress_at_every_place_costs_nothing() {
+    let whole = gave(SCAN.as_bytes());
+    assert_eq!((whole.open.len(), whole.bad.len(), whole.passed, whole.unfinished), (2, 0, 2, false), "{:?}", whole.bad);
+    assert!(whole.open.iter().any(|one| one.ends_with("Some(\"vllm\") Some(true) 2")), "{:?}", whole.open);
+    let three = format!("{PROGRESS}\n{PROGRESS}\r\n{PROGRESS}\n");
+    for spliced in [
+        PROGRESS,
+        &format!("{PROGRESS}\n"),
+        &three,
+        "<taskbegin task=\"x\" time=\"1\"/>\n",
+        "<taskend task=\"x\" time=\"1\"/>",
+        "<debugging level=\"1\"/>\n",
+        "<verbose level=\"1\"/>\n",
+        "<hosthint><status state=\"up\" reason=\"syn-ack\"/>\n<address addr=\"192.0.2.99\" addrtype=\"ipv4\"/>\n<hostnames>\n</hostnames>\n</hosthint>\n",
+        "<output type=\"interactive\">1 host &lt; 2\n</output>\n",
+        "<taskprog<taskend task=\"x\"/>\nress task=\"x\"/>\n",
+    ] {
+        for at in 0..=SCAN.len() {
+            let text = format!("{}{spliced}{}", &SCAN[..at], &SCAN[at..]);
+            let torn = gave(text.as_bytes());
+            let around = &SCAN[at.saturating_sub(20)..(at + 20).min(SCAN.len())];
+            assert!(torn.bad.is_empty(), "{spliced:?} at {at} in {around:?}: {:?}", torn.bad);
+            assert_eq!(
+                (&torn.open, torn.passed, torn.unfinished),
+                (&whole.open, whole.passed, whole.unfinished),
+                "{spliced:?} at {at} in {around:?}"
+            );
+            // Recognised without being told.
+            assert_eq!(vigie_import::Format::recognise(text.as_bytes(), None), Some(vigie_import::Format::Nmap), "{at}");
+        }
+    }
+}
+
+#[test]
+fn a_tear_that_costs_bytes_is_told() {
+    let whole = gave(SCAN.as_bytes());
+    let body = SCAN.find("<host ").expect("a host");
+    for spliced in [&format!("{PROGRESS}\n"), ""] {
+        for lost in [1, 2, 3, 5, 8, 13, 40, 90, 200] {
+            for at in body..SCAN.len() - lost {
+                let text = format!("{}{spliced}{}", &SCAN[..at], &SCAN[at + lost..]);
+                let torn = gave(text.as_bytes());
+                let told = !torn.bad.is_empty() || torn.unfinished;
+                // Whole elements that are gone without a trace, and a number that is another one, leave no sign.
+                let count = torn.open.len() as u64 + torn.passed;
+                let gone = &SCAN[at..at + lost];
+                let traceless = whole_elements(gone);
+                assert!(
+                    told || traceless || count >= whole.open.len() as u64 + whole.passed,
+                    "{lost} lost at {at}: {gone:?}, {:?}",
+                    torn.open
+                );
+            }
+        }
+    }
+}
+
+/// Whether a port's element is gone from its beginning to its end, which leaves a sound text.
+fn whole_elements(gone: &str) -> bool {
+    ["<port", "port ", "</port", "</ports", "/port"].iter().any(|part| gone.contains(part)) && gone.len() >= 40
+}
+
+#[test]
+fn the_tears_of_the_report() {
+    let text = String::from_utf8(data("nmap/torn.xml")).expect("text");
+    let items = import("nmap/torn.xml");
+    let open: Vec<String> = items.iter().flatten().map(whole_address).collect();
+    for end in ["192.0.2.51:11434", "192.0.2.52:80", "192.0.2.52:11434", "192.0.2.53:11434"] {
+        assert!(open.iter().any(|have| have == end), "{end}: {open:?}");
+    }
+    let bad: Vec<&Bad> = items.iter().filter_map(|item| item.as_ref().err()).collect();
+    let line = text.lines().position(|line| line.contains("portid=\"4<")).expect("the tear") as u64 + 1;
+    assert_eq!(bad.len(), 1, "{bad:?}");
+    assert!(bad[0].line == line && bad[0].reason.contains("torn") && bad[0].quote.contains("portid"), "{}", bad[0]);
+    assert!(!open.iter().any(|end| end.ends_with(":4") || end.ends_with(":135")));
+
+    let host = |inside: &str| {
+        format!(
+            "<nmaprun scanner=\"nmap\" start=\"1557905000\"><host><status state=\"up\"/><address addr=\"192.0.2.1\" addrtype=\"ipv4\"/>\
+             <ports>{inside}</ports></host></nmaprun>"
+        )
+    };
+    // Put together again.
+    for torn in [
+        format!("<port protocol=\"tcp\" portid=\"4{PROGRESS}\n43\"><state state=\"open\"/></port>"),
+        format!("<port protocol=\"tcp\" portid=\"443\"><state st{PROGRESS}\nate=\"open\"/></port>"),
+        format!("<port protocol=\"tcp\" portid=\"443\"><state state=\"open\"/></po{PROGRESS}\nrt>"),
+    ] {
+        let gave = gave(host(&torn).as_bytes());
+        assert!(gave.bad.is_empty() && gave.passed == 0, "{torn}: {:?}", gave.bad);
+        assert!(gave.open.len() == 1 && gave.open.iter().all(|one| one.starts_with("192.0.2.1:443 ")), "{torn}");
+    }
+    // Not to be put together.
+    for torn in [
+        format!("<port protocol=\"tcp\" portid=\"443\"><state st{PROGRESS}\n=\"open\" reason\"x\"/></port>"),
+        "<port protocol=\"tcp\" portid=\"443\"><state state=\"op\"/></port>".to_owned(),
+        "<port protocol=\"tcp\" portid=\"443\"></port>".to_owned(),
+        "<port protocol=\"tc\" portid=\"443\"><state state=\"open\"/></port>".to_owned(),
+        "<port portid=\"443\"><state state=\"open\"/></port>".to_owned(),
+        "<port protocol=\"tcp\" portid=\"443\" portid=\"80\"><state state=\"open\"/></port>".to_owned(),
+        "port protocol=\"tcp\" portid=\"443\"><state state=\"open\"/></port>".to_owned(),
+        "<state state=\"open\"/>".to_owned(),
+        format!("<port protocol=\"tcp\" portid=\"443{PROGRESS}\n<state state=\"open\"/></port>"),
+    ] {
+        let gave = gave(host(&torn).as_bytes());
+        assert_eq!((gave.bad.len(), gave.open.len(), gave.passed), (1, 0, 0), "{torn}: {:?} {:?}", gave.bad, gave.open);
+    }
+}
+
+#[test]
+fn what_may_be_another_hosts_is_not_taken() {
+    let lost = |between: &str| {
+        format!(
+            "<nmaprun scanner=\"nmap\" start=\"1557905000\"><host><status state=\"up\"/><address addr=\"192.0.2.1\" addrtype=\"ipv4\"/>\
+             <ports><port protocol=\"tcp\" portid=\"443\"><state state=\"open\"/></port>{between}\
+             <port protocol=\"tcp\" portid=\"80\"><state state=\"open\"/></port></ports></host>\
+             <host><status state=\"up\"/><address addr=\"192.0.2.3\"/><ports><port protocol=\"tcp\" portid=\"8000\"><state state=\"open\"/></port>\
+             </ports></host></nmaprun>"
+        )
+    };
+    for between in [
+        format!("<port protocol=\"tcp\" po{PROGRESS}\nort=\"1\" x>"),
+        "</ports></ho<status state=\"up\"/><address addr=\"192.0.2.2\" addrtype=\"ipv4\"/><ports>".to_owned(),
+        "</ports><status state=\"up\"/><address addr=\"192.0.2.2\" addrtype=\"ipv4\"/><ports>".to_owned(),
+    ] {
+        let gave = gave(lost(&between).as_bytes());
+        let open: Vec<&str> = gave.open.iter().filter_map(|one| one.split(' ').next()).collect();
+        assert_eq!(open, ["192.0.2.1:443", "192.0.2.3:8000"], "{between}");
+        assert!(!gave.bad.is_empty(), "{between}");
+    }
+}
+
+#[test]
+fn what_hangs_loose_between_hosts_is_told_once() {
+    let host = "<host><status state=\"up\"/><address addr=\"192.0.2.3\"/><ports><port protocol=\"tcp\" portid=\"8000\"><state state=\"open\"/></port></ports></host>";
+    for (loose, bad) in [
+        (host.replace("<host>", ""), 1),
+        (host.replace("<host>", "<ho<x/>st>"), 1),
+        (host.replace("<host>", "host>"), 1),
+        (host.replace("<host>", "").replace("</host>", ""), 1),
+        (host.replace("</host>", ""), 1),
+        ("<host/>".to_owned(), 1),
+        ("<!-- > <host> --><?a > <b ?>".to_owned(), 0),
+    ] {
+        let text = format!("<nmaprun scanner=\"nmap\" start=\"1557905000\">{loose}{host}<runstats/></nmaprun>");
+        let gave = gave(text.as_bytes());
+        assert_eq!((gave.bad.len(), gave.unfinished), (bad, false), "{loose}: {:?}", gave.bad);
+        assert!(gave.open.len() == 1, "{loose}: {:?}", gave.open);
+    }
+    let text = format!("{}</nmaprun>", host.replace("<host>", "<host endtime=\"1557905000\">"));
+    assert_eq!(gave(text.as_bytes()).bad.len(), 1, "the run's beginning is missing");
+}
+
+#[test]
+fn tears_in_masscans_xml_are_told_too() {
+    let text = String::from_utf8(data("masscan/scan.xml")).expect("text");
+    let read = |text: &str| {
+        let items: Vec<_> = Importer::new(text.as_bytes(), None, options()).expect("masscan").collect();
+        let bad = items.iter().filter(|item| item.is_err()).count();
+        (items.len() - bad, bad)
+    };
+    assert_eq!(read(&text), (2, 0));
+    let body = text.find("<host").expect("a host");
+    for at in 0..text.len() {
+        let torn = format!("{}{PROGRESS}\n{}", &text[..at], &text[at..]);
+        assert_eq!(read(&torn), (2, 0), "{at}");
+        if at >= body {
+            let mut lossy = text.clone();
+            lossy.remove(at);
+            let (good, bad) = read(&lossy);
+            let silent = good + bad < 2;
+            assert!(!silent, "{:?} is gone at {at}", &text[at..=at]);
+        }
+    }
+}
