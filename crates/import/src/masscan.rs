@@ -115,7 +115,7 @@ fn of_json(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
             continue;
         };
         let service: Option<Service<'_>> = port.service.read();
-        take(
+        each(
             Seen {
                 address: line.ip.word(),
                 port: port.port.port(),
@@ -126,7 +126,7 @@ fn of_json(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
                 version: String::new(),
             },
             out,
-        )?;
+        );
     }
     Ok(())
 }
@@ -188,7 +188,7 @@ fn of_xml(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
             }
             (b"port", true) => {
                 if let Some(port) = port.take() {
-                    take(port, out)?;
+                    each(port, out);
                 }
             }
             _ => {}
@@ -209,18 +209,37 @@ fn place(banner: Option<&str>) -> TimeDelta {
     TimeDelta::microseconds(i64::from(hash % 999_983) + 1)
 }
 
+/// Takes one port of several: what is wrong with it costs no other.
+pub(crate) fn each(seen: Seen, out: &mut Out<'_>) {
+    if let Err(reason) = take(seen, out) {
+        out.bad(&reason);
+    }
+}
+
 /// Takes a port.
 pub(crate) fn take(seen: Seen, out: &mut Out<'_>) -> Result<(), String> {
     let address = address(seen.address.as_deref())?;
-    if !seen.protocol.eq_ignore_ascii_case("tcp") {
-        // ICMP stands with port 0.
-        out.not_tcp();
-        return Ok(());
+    match seen.protocol.to_ascii_lowercase().as_str() {
+        "tcp" => {}
+        // ICMP and ARP stand with port 0; `oproto` is any other protocol over IP, and `err` one that has no name.
+        "udp" | "sctp" | "icmp" | "arp" | "ip" | "oproto" | "err" => {
+            out.not_tcp();
+            return Ok(());
+        }
+        "" => return Err("it says no protocol".to_owned()),
+        other => return Err(format!("{other:?} is no protocol of masscan's")),
     }
     let port = seen.port.ok_or("it says no port")?;
-    if seen.status.as_deref().is_some_and(|status| status != "open") {
-        out.not_open();
-        return Ok(());
+    match seen.status.as_deref() {
+        Some("open") => {}
+        Some("closed" | "filtered" | "up" | "unknown") => {
+            out.not_open();
+            return Ok(());
+        }
+        // A banner came from an open port.
+        None if seen.banner.is_some() => {}
+        None => return Err("it says neither whether the port is open nor what came from it".to_owned()),
+        Some(other) => return Err(format!("{other:?} is no state of masscan's")),
     }
     let carries = if seen.banner.is_some() { Carries::Replies } else { Carries::Port };
     let at = seen.at.or(out.parser.options.seen);

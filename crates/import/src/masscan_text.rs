@@ -1,7 +1,7 @@
 //! masscan's texts: `-oL` (`open tcp 80 192.0.2.1 1700000000`) and `-oG` (`Timestamp: … Host: … Ports: …`).
 
 use crate::http;
-use crate::masscan::{Seen, take};
+use crate::masscan::{Seen, each, take};
 use crate::out::Out;
 use crate::time;
 
@@ -75,7 +75,7 @@ fn grepable(line: &str, out: &mut Out<'_>) -> Result<(), String> {
         let mut parts = entry.trim().split('/');
         let port = parts.next().and_then(|port| port.parse::<u16>().ok()).filter(|port| *port > 0);
         let (status, protocol) = (parts.next(), parts.next());
-        take(
+        each(
             Seen {
                 address: address.clone(),
                 port,
@@ -85,7 +85,7 @@ fn grepable(line: &str, out: &mut Out<'_>) -> Result<(), String> {
                 ..Seen::default()
             },
             out,
-        )?;
+        );
     }
     Ok(())
 }

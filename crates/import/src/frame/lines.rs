@@ -76,7 +76,6 @@ impl LineFrames {
         match text.first() {
             Some(b'{' | b'[') if super::json::is_whole(text) => None,
             Some(b'{' | b'[') => Some(Unfinished::sure(line, "it ends inside a line")),
-            Some(b'#') => None,
             _ => Some(Unfinished {
                 line,
                 reason: "its last line has no end and may be a part of one".to_owned(),

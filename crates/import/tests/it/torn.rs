@@ -79,7 +79,7 @@ fn a_word_of_progress_at_every_place_costs_nothing() {
     assert_eq!((whole.open.len(), whole.bad.len(), whole.passed, whole.unfinished), (2, 0, 2, false), "{:?}", whole.bad);
     assert!(whole.open.iter().any(|one| one.ends_with("Some(\"vllm\") Some(true) 2")), "{:?}", whole.open);
     let three = format!("{PROGRESS}\n{PROGRESS}\r\n{PROGRESS}\n");
-    for spliced in [
+    let kinds = [
         PROGRESS,
         &format!("{PROGRESS}\n"),
         &three,
@@ -90,8 +90,11 @@ fn a_word_of_progress_at_every_place_costs_nothing() {
         "<hosthint><status state=\"up\" reason=\"syn-ack\"/>\n<address addr=\"192.0.2.99\" addrtype=\"ipv4\"/>\n<hostnames>\n</hostnames>\n</hosthint>\n",
         "<output type=\"interactive\">1 host &lt; 2\n</output>\n",
         "<taskprog<taskend task=\"x\"/>\nress task=\"x\"/>\n",
-    ] {
-        for at in 0..=SCAN.len() {
+    ];
+    for (number, spliced) in kinds.into_iter().enumerate() {
+        // The first at every byte, the others at every third.
+        let step = if number < 2 { 1 } else { 3 };
+        for at in (number % step..=SCAN.len()).step_by(step) {
             let text = format!("{}{spliced}{}", &SCAN[..at], &SCAN[at..]);
             let torn = gave(text.as_bytes());
             let around = &SCAN[at.saturating_sub(20)..(at + 20).min(SCAN.len())];
@@ -112,7 +115,7 @@ fn a_tear_that_costs_bytes_is_told() {
     let whole = gave(SCAN.as_bytes());
     let body = SCAN.find("<host ").expect("a host");
     for spliced in [&format!("{PROGRESS}\n"), ""] {
-        for lost in [1, 2, 3, 5, 8, 13, 40, 90, 200] {
+        for lost in [1, 2, 5, 13, 90] {
             for at in body..SCAN.len() - lost {
                 let text = format!("{}{spliced}{}", &SCAN[..at], &SCAN[at + lost..]);
                 let torn = gave(text.as_bytes());
