@@ -20,7 +20,7 @@ pub(crate) use discover::{AskArgs, DiscoverArgs, DiscoverService};
 #[command(name = "vigie", version, propagate_version = true, max_term_width = 100)]
 #[command(
     after_help = "Exit codes: 0 nothing at or above --fail-on; 1 something; 2 wrong usage or input file; 3 the scan failed; \
-                        4 results could not be written; 130 interrupted."
+                        4 results could not be written; 5 an imported file ends early; 130 interrupted."
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]
@@ -42,7 +42,8 @@ pub(crate) enum Verb {
     /// Bring what other tools saw into the lake.
     ///
     /// Shodan, Censys, zmap, zgrab2, masscan, nmap, naabu, httpx, Shadowserver CSV, and vigie's own JSON lines; gzip and zstd too.
-    /// It sends nothing. What a source does not carry is unknown, and importing the same file twice adds nothing.
+    /// It sends nothing. What a source does not carry is unknown, and importing the same file twice adds nothing. A file that ends
+    /// early is taken as far as it goes, and the exit code is 5.
     #[cfg(feature = "watch")]
     Import(ImportArgs),
     /// Ask Shodan or Censys what they saw, within a budget of credits, and bring it into the lake.

@@ -13,6 +13,9 @@ pub(crate) mod exit {
     pub(crate) const SCAN: u8 = 3;
     /// Results could not be written.
     pub(crate) const OUTPUT: u8 = 4;
+    /// An input file ends early; what it held was taken.
+    #[cfg(feature = "watch")]
+    pub(crate) const UNFINISHED: u8 = 5;
     /// Interrupted; a resume file was written.
     pub(crate) const INTERRUPTED: u8 = 130;
 }

@@ -516,12 +516,11 @@ impl Page {
         }
         if verbose {
             for evidence in observation.identity.evidence.iter() {
-                let text = format!(
-                    "{}: {} ({})",
-                    clean(&evidence.request, NAME),
-                    clean(&evidence.seen, SENTENCE),
-                    clean(&evidence.product, NAME)
-                );
+                let mut text = format!("{}: {}", clean(&evidence.request, NAME), clean(&evidence.seen, SENTENCE));
+                // A source's own word may name no product of the catalogue.
+                if !evidence.product.is_empty() {
+                    let _ = write!(text, " ({})", clean(&evidence.product, NAME));
+                }
                 self.field("evidence", &text, DIM);
             }
         }
@@ -869,7 +868,8 @@ fn suspect(observation: &Observation, verbose: bool) -> String {
 
 /// An endpoint that nobody recognised, in one line: what it came nearest to, and what was found all the same.
 fn unrecognised(observation: &Observation, verbose: bool) -> String {
-    let mut text = match observation.identity.evidence.first() {
+    // The words of its source that name none say nothing of what it resembles.
+    let mut text = match observation.identity.evidence.iter().find(|evidence| !evidence.product.is_empty()) {
         Some(evidence) => format!(
             "resembles {} ({}: {})",
             clean(&evidence.product, NAME),

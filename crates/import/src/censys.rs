@@ -278,9 +278,18 @@ fn take(host: &Host<'_>, out: &mut Out<'_>) -> Result<(), String> {
 }
 
 /// Takes what a service's endpoints say.
-fn look(service: &Service<'_>, sight: &mut Sight, out: &Out<'_>) {
+fn look(service: &Service<'_>, sight: &mut Sight, out: &mut Out<'_>) {
     let mut schemes = Vec::new();
-    let endpoints: Vec<Endpoint<'_>> = service.endpoints.each().into_iter().take(64).filter_map(Raw::read).collect();
+    let listed = service.endpoints.each();
+    let count = listed.len();
+    let endpoints: Vec<Endpoint<'_>> = listed.into_iter().take(64).filter_map(Raw::read).collect();
+    if endpoints.len() < count {
+        let lost = count - endpoints.len();
+        out.bad(&format!(
+            "{lost} of the endpoints of port {} are left out, being none or too many",
+            sight.port
+        ));
+    }
     for endpoint in &endpoints {
         if let Some(page) = endpoint.http.read::<Page<'_>>() {
             schemes.extend(page.uri.word().and_then(|uri| Some(uri.split_once("://")?.0.to_ascii_lowercase())));
@@ -295,6 +304,15 @@ fn look(service: &Service<'_>, sight: &mut Sight, out: &Out<'_>) {
                 version: ollama.version.word(),
                 place: "endpoint",
             });
+            for (what, list) in [("models", ollama.models), ("running models", ollama.running_models)] {
+                let lost = list.each().len() - listed_models(list).len();
+                if lost > 0 {
+                    out.bad(&format!(
+                        "{lost} of the {what} of port {} are left out, being without a name or too many",
+                        sight.port
+                    ));
+                }
+            }
             sight.decoded = Some(decoded(&ollama, out));
         }
     }
@@ -389,11 +407,11 @@ fn exchange(page: &Page<'_>, path: Option<String>, seen: Option<Timestamp>) -> O
 /// Ollama's lists, as Censys decoded them. An empty list stands for none and for not seen alike, so it is unknown.
 fn decoded(ollama: &Ollama<'_>, out: &Out<'_>) -> Decoded {
     let markers = out.parser.options.catalog.markers();
-    let running = listed(ollama.running_models);
+    let running = listed_models(ollama.running_models);
     let text = |raw: Raw<'_>| known(raw.word().map(|text| shorten(&text, 512)));
     // A size of 0 stands for none said.
     let size = |raw: Raw<'_>| known(raw.whole().filter(|size| *size > 0));
-    let models: Vec<Model> = listed(ollama.models)
+    let models: Vec<Model> = listed_models(ollama.models)
         .into_iter()
         .map(|(name, raw)| {
             let name = shorten(&name, 512);
@@ -452,7 +470,7 @@ fn decoded(ollama: &Ollama<'_>, out: &Out<'_>) -> Decoded {
 }
 
 /// The models of a list; one without a name cannot be told from another.
-fn listed(raw: Raw<'_>) -> Vec<(String, OllamaModel<'_>)> {
+fn listed_models(raw: Raw<'_>) -> Vec<(String, OllamaModel<'_>)> {
     let models = raw.each().into_iter().take(MAX_MODELS).filter_map(Raw::read::<OllamaModel<'_>>);
     models
         .filter_map(|model| Some((model.name.word().or_else(|| model.model.word())?, model)))
@@ -477,6 +495,8 @@ fn labels(labels: Raw<'_>) -> Vec<String> {
 }
 
 fn honeypot(raw: Raw<'_>) -> Option<vigie_model::Tell> {
-    let label = labels(raw).into_iter().find(|label| label.to_ascii_lowercase().contains("honeypot"))?;
+    let label = labels(raw)
+        .into_iter()
+        .find(|label| label.to_ascii_lowercase().contains("honeypot"))?;
     Some(tagged("source-tag-honeypot", format!("censys labels it {:?}", shorten(&label, 80))))
 }

@@ -382,12 +382,25 @@ fn without_remarks(name: &str) -> String {
 fn without_maker(name: &str) -> &str {
     let makers = ["hf ", "huggingface ", "hugging face ", "nvidia "];
     let maker = |maker: &&&str| name.get(..maker.len()).is_some_and(|start| start.eq_ignore_ascii_case(maker));
-    makers.iter().find(maker).map_or(name, |maker| name.get(maker.len()..).unwrap_or(name)).trim()
+    makers
+        .iter()
+        .find(maker)
+        .map_or(name, |maker| name.get(maker.len()..).unwrap_or(name))
+        .trim()
 }
 
 /// A name without the words for what kind of thing it is.
 fn without_kind(name: &str) -> &str {
-    let kinds = [" httpd", " http server", " server", " llm api", " rest api", " http api", " api", " api server"];
+    let kinds = [
+        " httpd",
+        " http server",
+        " server",
+        " llm api",
+        " rest api",
+        " http api",
+        " api",
+        " api server",
+    ];
     let ends = |kind: &&&str| {
         name.len()
             .checked_sub(kind.len())
@@ -395,7 +408,9 @@ fn without_kind(name: &str) -> &str {
             .is_some_and(|end| end.eq_ignore_ascii_case(kind))
     };
     let longest = kinds.iter().filter(ends).max_by_key(|kind| kind.len());
-    longest.map_or(name, |kind| name.get(..name.len() - kind.len()).unwrap_or(name)).trim()
+    longest
+        .map_or(name, |kind| name.get(..name.len() - kind.len()).unwrap_or(name))
+        .trim()
 }
 
 /// A source's word and where it stands, in quotes that nothing in it ends.

@@ -211,7 +211,9 @@ impl Host {
                 let before = last.last().filter(|(protocol, _)| *protocol == port.protocol);
                 let again = before.is_none() && last.iter().any(|(protocol, _)| *protocol == port.protocol);
                 if again || before.is_some_and(|(_, before)| *before >= number) {
-                    out.bad(&format!("port {number} after a torn tag and out of order: it may be another host's"));
+                    out.bad(&format!(
+                        "port {number} after a torn tag and out of order: it may be another host's"
+                    ));
                     continue;
                 }
                 last.push((port.protocol.clone(), number));
@@ -311,7 +313,9 @@ fn sight(port: &Port, mut sight: Sight, at: Option<Timestamp>) -> Sight {
             version: service.version.clone(),
             place,
         };
-        sight.claims.extend(service.product.iter().map(|product| claim("product", product.trim())));
+        sight
+            .claims
+            .extend(service.product.iter().map(|product| claim("product", product.trim())));
         // Of what it probed, the name of the protocol may be the product's. By the number of a port alone, it is a guess.
         if service.probed && !service.name.is_empty() && !service.name.starts_with("http") {
             sight.claims.push(claim("service", &service.name));

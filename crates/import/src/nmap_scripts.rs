@@ -25,7 +25,9 @@ pub(crate) enum Kind {
 impl Kind {
     /// The script of that id, if it is one of these.
     pub(crate) fn of(id: &str) -> Option<Self> {
-        [Self::LlmInfo, Self::McpInfo, Self::McpEnum].into_iter().find(|kind| kind.word() == id)
+        [Self::LlmInfo, Self::McpInfo, Self::McpEnum]
+            .into_iter()
+            .find(|kind| kind.word() == id)
     }
 
     fn word(self) -> &'static str {
@@ -199,7 +201,9 @@ impl Script {
     fn request(&self) -> String {
         let endpoint = self.get("endpoint").filter(|path| path.starts_with('/') && path.len() <= 256);
         let Some(endpoint) = endpoint else { return String::new() };
-        let sse = self.get("transport").is_some_and(|transport| transport.contains("legacy") || transport.contains("sse"));
+        let sse = self
+            .get("transport")
+            .is_some_and(|transport| transport.contains("legacy") || transport.contains("sse"));
         let posted = match self.kind {
             Kind::LlmInfo => endpoint.ends_with("/completions") || endpoint.ends_with("/messages"),
             Kind::McpInfo | Kind::McpEnum => !sse,
@@ -324,12 +328,22 @@ fn tools(scripts: &[Script], catalog: &Catalog) -> Known<Vec<Tool>> {
         let ends = [" [RISK: ", " - ", "  (params: ", "  schema="];
         let end = ends.iter().filter_map(|end| line.find(end)).min().unwrap_or(line.len());
         let (name, rest) = line.split_at(end);
-        let rest = rest.trim_start().strip_prefix("[RISK: ").and_then(|rest| Some(rest.split_once(']')?.1)).unwrap_or(rest);
-        let cut = ["  (params: ", "  schema="].iter().filter_map(|end| rest.find(end)).min().unwrap_or(rest.len());
+        let rest = rest
+            .trim_start()
+            .strip_prefix("[RISK: ")
+            .and_then(|rest| Some(rest.split_once(']')?.1))
+            .unwrap_or(rest);
+        let cut = ["  (params: ", "  schema="]
+            .iter()
+            .filter_map(|end| rest.find(end))
+            .min()
+            .unwrap_or(rest.len());
         let (description, parameters) = rest.split_at(cut);
         let name = shorten(name.trim(), MAX_NAME);
         Tool {
-            risks: catalog.markers().tool_risks(&name, description.trim_start_matches([' ', '-']), parameters),
+            risks: catalog
+                .markers()
+                .tool_risks(&name, description.trim_start_matches([' ', '-']), parameters),
             name,
         }
     };

@@ -43,7 +43,10 @@ impl<'t> Tag<'t> {
     /// Whether it is written as XML asks: a name, then attributes in quotes, none of them twice. What is torn seldom is.
     pub(crate) fn is_whole(&self) -> bool {
         let named = |name: &[u8]| {
-            !name.is_empty() && name.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b':' | b'.') || *byte >= 0x80)
+            !name.is_empty()
+                && name
+                    .iter()
+                    .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b':' | b'.') || *byte >= 0x80)
         };
         if !named(self.name) {
             return false;
@@ -274,7 +277,15 @@ mod tests {
     #[test]
     fn what_is_torn_is_not_whole() {
         let whole = |text: &str| Tag::read(text.as_bytes()).is_some_and(|tag| tag.is_whole());
-        for text in ["<a>", "<a/>", "</a>", "</a >", "<a x=\"1\" y='2'/>", "<a x = \"1 > 2\"\n y=\"\"  />", "<a-b.c:d _e=\"é\">"] {
+        for text in [
+            "<a>",
+            "<a/>",
+            "</a>",
+            "</a >",
+            "<a x=\"1\" y='2'/>",
+            "<a x = \"1 > 2\"\n y=\"\"  />",
+            "<a-b.c:d _e=\"é\">",
+        ] {
             assert!(whole(text), "{text}");
         }
         for text in [
@@ -300,7 +311,14 @@ mod tests {
 
     #[test]
     fn notes_are_read_as_they_were_written() {
-        let fragment = [&b"<a>te&amp;xt"[..], &note(false, 7, "why", b"<x ?> y"), MENDED, b"</a>", &note(true, 9, "end", b"")].concat();
+        let fragment = [
+            &b"<a>te&amp;xt"[..],
+            &note(false, 7, "why", b"<x ?> y"),
+            MENDED,
+            b"</a>",
+            &note(true, 9, "end", b""),
+        ]
+        .concat();
         let all: Vec<String> = parts(&fragment)
             .map(|part| match part {
                 Part::Tag(tag) => String::from_utf8_lossy(tag.name).into_owned(),

@@ -12,6 +12,9 @@ use crate::naabu::name;
 use crate::out::{Out, address};
 use crate::time;
 
+/// The most redirects of one module that are read.
+const MAX_REDIRECTS: usize = 16;
+
 #[derive(Deserialize)]
 struct Line<'a> {
     #[serde(borrow, default)]
@@ -129,7 +132,14 @@ pub(crate) fn parse(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
             .as_ref()
             .map(|outcome| outcome.redirect_response_chain.each())
             .unwrap_or_default();
-        let mut replies: Vec<Response<'_>> = chain.into_iter().take(16).filter_map(Raw::read).collect();
+        let followed = chain.len();
+        let mut replies: Vec<Response<'_>> = chain.into_iter().take(MAX_REDIRECTS).filter_map(Raw::read).collect();
+        if replies.len() < followed {
+            let lost = followed - replies.len();
+            out.bad(&format!(
+                "the result of {module}: {lost} of its redirects are left out, being none or too many"
+            ));
+        }
         replies.extend(last);
         match of_module(&scan, &protocol, address, &replies) {
             Ok(mut sight) => {

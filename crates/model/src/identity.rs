@@ -21,7 +21,7 @@ pub enum EvidenceWeight {
 /// One reason for (or against) an identity.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evidence {
-    /// The product it speaks of.
+    /// The product it speaks of; empty where a source's own word names none of the catalogue.
     pub product: String,
     /// The rule that found it, stable within the product's file.
     pub rule: String,

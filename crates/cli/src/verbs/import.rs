@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use vigie_assess::Knowledge;
-use vigie_import::{Batch, Format, Importer, Options, Parsed, Parser, Records};
+use vigie_import::{Batch, Format, Importer, Options, Parsed, Parser, Records, Unfinished};
 use vigie_model::Timestamp;
 use vigie_network::Enricher;
 
@@ -29,6 +29,9 @@ struct Told {
     /// Why it was not read to its end, or not at all.
     #[serde(skip_serializing_if = "Option::is_none")]
     failed: Option<String>,
+    /// Where it ends before its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unfinished: Option<Early>,
     observations: u64,
     added: u64,
     duplicates: u64,
@@ -36,6 +39,36 @@ struct Told {
     not_open: u64,
     not_tcp: u64,
     not_recognised: u64,
+}
+
+/// That a file ends early, as the report says it.
+#[derive(Debug, Serialize)]
+struct Early {
+    line: u64,
+    reason: String,
+    /// Whether something is missing for sure.
+    certain: bool,
+}
+
+impl Early {
+    fn of(unfinished: Unfinished) -> Self {
+        Self {
+            line: unfinished.line,
+            reason: unfinished.reason,
+            certain: unfinished.certain,
+        }
+    }
+
+    /// What its user is told of a file.
+    fn said(&self, file: &str) -> String {
+        let Self { line, reason, certain } = self;
+        let what = if *certain {
+            "the file is unfinished: what stands before is imported"
+        } else {
+            "the file may be unfinished"
+        };
+        vigie_export::text::lines(&format!("{file}: {reason} (line {line}); {what}"))
+    }
 }
 
 #[derive(Serialize)]
@@ -73,6 +106,9 @@ pub(crate) fn run(args: &ImportArgs) -> Done {
                 Trouble::Own(failure) => return Err(failure),
             }
         }
+        if let Some(early) = &one.unfinished {
+            anstream::eprintln!("vigie: {}", early.said(&one.file));
+        }
         told.push(one);
         if stop.load(Ordering::Relaxed) {
             break;
@@ -107,8 +143,14 @@ pub(crate) fn run(args: &ImportArgs) -> Done {
     // Bad records end nothing; a file that could not be read, or gave nothing but faults, is not as it should be.
     let useless = told
         .iter()
-        .any(|one| one.failed.is_some() || (one.bad > 0 && one.observations == 0));
-    Ok(if useless { ExitCode::from(exit::USAGE) } else { ExitCode::SUCCESS })
+        .any(|one| one.failed.is_some() || (one.bad > 0 && one.observations == 0 && !one.is_unfinished()));
+    Ok(if useless {
+        ExitCode::from(exit::USAGE)
+    } else if told.iter().any(Told::is_unfinished) {
+        ExitCode::from(exit::UNFINISHED)
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 /// Whose fault it is.
@@ -120,6 +162,11 @@ enum Trouble {
 }
 
 impl Told {
+    /// Whether it ends early for sure.
+    fn is_unfinished(&self) -> bool {
+        self.unfinished.as_ref().is_some_and(|early| early.certain)
+    }
+
     fn read(
         &mut self,
         file: &Path,
@@ -163,14 +210,16 @@ impl Told {
         let (records, parser) = importer.split();
         let progress = Shown::new(total, args.quiet, &self.file);
         intake.start_anew();
-        self.pour(records, (&parser, enricher), intake, stop, &progress, &read)
+        let unfinished = self
+            .pour(records, (&parser, enricher), intake, stop, &progress, &read)
             .map_err(Trouble::Own)?;
+        self.unfinished = unfinished.map(Early::of);
         self.count(intake.counts());
         progress.done();
         Ok(())
     }
 
-    /// One thread reads, others parse, this one writes.
+    /// One thread reads, others parse, this one writes. Says where the text ended before its end.
     fn pour<R: Read + Send>(
         &self,
         records: Records<R>,
@@ -179,13 +228,13 @@ impl Told {
         stop: &AtomicBool,
         progress: &Shown,
         read: &AtomicU64,
-    ) -> Result<(), Failure> {
+    ) -> Result<Option<Unfinished>, Failure> {
         let parsers = std::thread::available_parallelism().map_or(1, usize::from).saturating_sub(1).max(1);
         std::thread::scope(|scope| {
             let (full, batches) = sync_channel::<Batch>(2 * parsers);
             let (parsed, results) = sync_channel::<Parsed>(2 * parsers);
             let (empty, emptied) = channel::<Batch>();
-            scope.spawn(move || fill(records, &emptied, &full, stop));
+            let reader = scope.spawn(move || fill(records, &emptied, &full, stop));
             let batches = Arc::new(Mutex::new(batches));
             for _ in 0..parsers {
                 let (batches, parsed, empty) = (Arc::clone(&batches), parsed.clone(), empty.clone());
@@ -193,11 +242,19 @@ impl Told {
             }
             // What is left of the channels belongs to the threads: when they end, so does the loop, and the other way round.
             drop((parsed, batches, empty));
+            let mut open_end = false;
             for result in results {
+                open_end |= result.open_end;
                 intake.take(&self.file, result)?;
                 progress.update(read.load(Ordering::Relaxed), intake.counts());
             }
-            intake.commit()
+            intake.commit()?;
+            // A reader that panicked takes the program with it when the scope ends.
+            let unfinished = reader.join().ok().flatten();
+            Ok(unfinished.map(|unfinished| Unfinished {
+                certain: unfinished.certain || open_end,
+                ..unfinished
+            }))
         })
     }
 
@@ -228,7 +285,14 @@ impl Told {
             vigie_export::text::clean(&self.file, 60),
             match (&self.format, &self.failed) {
                 (_, Some(_)) => "failed".to_owned(),
-                (format, None) => format.unwrap_or("?").to_owned(),
+                (format, None) => {
+                    let format = format.unwrap_or("?");
+                    if self.is_unfinished() {
+                        format!("{format}, unfinished")
+                    } else {
+                        format.to_owned()
+                    }
+                }
             },
             self.added.to_string(),
             self.duplicates.to_string(),
@@ -238,12 +302,19 @@ impl Told {
     }
 }
 
-fn fill<R: Read>(mut records: Records<R>, emptied: &Receiver<Batch>, full: &SyncSender<Batch>, stop: &AtomicBool) {
+/// Says where the text ended before its end.
+fn fill<R: Read>(mut records: Records<R>, emptied: &Receiver<Batch>, full: &SyncSender<Batch>, stop: &AtomicBool) -> Option<Unfinished> {
     loop {
         // Memory that was used before costs less than fresh memory, which the system hands out cleared.
         let mut batch = emptied.try_recv().unwrap_or_default();
-        if stop.load(Ordering::Relaxed) || !records.fill(&mut batch) || full.send(batch).is_err() {
-            return;
+        if stop.load(Ordering::Relaxed) {
+            return None;
+        }
+        if !records.fill(&mut batch) {
+            return records.unfinished().cloned();
+        }
+        if full.send(batch).is_err() {
+            return None;
         }
     }
 }

@@ -16,6 +16,8 @@ mod schemas;
 #[cfg(feature = "study")]
 mod study;
 mod terminal;
+#[cfg(feature = "watch")]
+mod unfinished;
 #[cfg(all(feature = "watch", unix))]
 mod watch;
 mod words;

@@ -252,9 +252,7 @@ impl MarkupFrames {
         }
         match (at, broken) {
             // Said once.
-            (None, None) if std::mem::take(&mut self.foreign) => {
-                Some(Framed::bad(1, "no XML of nmap's: of nmap and masscan, -oX is read"))
-            }
+            (None, None) if std::mem::take(&mut self.foreign) => Some(Framed::bad(1, "no XML of nmap's: of nmap and masscan, -oX is read")),
             (None, None) => None,
             (None, fault) => Some(Framed::new(line, fault)),
             (Some(begun), broken) => {
@@ -513,7 +511,10 @@ mod tests {
         assert_eq!(all[1], Ok("<host><c/></host>".to_owned()));
         // What stands whole is kept, and what does not is noted.
         let has = |number: usize, what: &str| all[number].as_ref().is_ok_and(|host| host.contains(what));
-        assert!(has(0, "<?torn 1\nthis tag is torn\n<a x=") && has(0, "<b/>") && has(0, "<?cut 1\n"), "{all:?}");
+        assert!(
+            has(0, "<?torn 1\nthis tag is torn\n<a x=") && has(0, "<b/>") && has(0, "<?cut 1\n"),
+            "{all:?}"
+        );
         assert!(has(2, "<d/><?cut 1\nthe file ends inside this host"), "{all:?}");
     }
 }

@@ -68,7 +68,13 @@ fn nested(bytes: &[u8], depth: u8) -> Status {
     // The name, which may be torn itself.
     loop {
         match bytes.get(at) {
-            None => return if begins_one(name.get(..length).unwrap_or_default()) { Status::More } else { Status::No },
+            None => {
+                return if begins_one(name.get(..length).unwrap_or_default()) {
+                    Status::More
+                } else {
+                    Status::No
+                };
+            }
             Some(b'<') if depth < DEPTH => match nested(bytes.get(at..).unwrap_or_default(), depth + 1) {
                 Status::Yes(length) => at += length,
                 other => return other,

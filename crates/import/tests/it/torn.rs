@@ -21,7 +21,12 @@ fn gave(bytes: &[u8]) -> Gave {
         match item {
             Ok(one) => {
                 let models = one.exposure.models.known().map_or(0, Vec::len);
-                open.insert(format!("{} {:?} {:?} {models}", whole_address(&one), one.identity.product.known(), one.endpoint.tls.known()));
+                open.insert(format!(
+                    "{} {:?} {:?} {models}",
+                    whole_address(&one),
+                    one.identity.product.known(),
+                    one.endpoint.tls.known()
+                ));
             }
             Err(one) => bad.push(one),
         }
@@ -76,8 +81,17 @@ const PROGRESS: &str = "<taskprogress task=\"Connect Scan\" time=\"1557906097\" 
 #[test]
 fn a_word_of_progress_at_every_place_costs_nothing() {
     let whole = gave(SCAN.as_bytes());
-    assert_eq!((whole.open.len(), whole.bad.len(), whole.passed, whole.unfinished), (2, 0, 2, false), "{:?}", whole.bad);
-    assert!(whole.open.iter().any(|one| one.ends_with("Some(\"vllm\") Some(true) 2")), "{:?}", whole.open);
+    assert_eq!(
+        (whole.open.len(), whole.bad.len(), whole.passed, whole.unfinished),
+        (2, 0, 2, false),
+        "{:?}",
+        whole.bad
+    );
+    assert!(
+        whole.open.iter().any(|one| one.ends_with("Some(\"vllm\") Some(true) 2")),
+        "{:?}",
+        whole.open
+    );
     let three = format!("{PROGRESS}\n{PROGRESS}\r\n{PROGRESS}\n");
     let kinds = [
         PROGRESS,
@@ -105,7 +119,11 @@ fn a_word_of_progress_at_every_place_costs_nothing() {
                 "{spliced:?} at {at} in {around:?}"
             );
             // Recognised without being told.
-            assert_eq!(vigie_import::Format::recognise(text.as_bytes(), None), Some(vigie_import::Format::Nmap), "{at}");
+            assert_eq!(
+                vigie_import::Format::recognise(text.as_bytes(), None),
+                Some(vigie_import::Format::Nmap),
+                "{at}"
+            );
         }
     }
 }
@@ -136,7 +154,10 @@ fn a_tear_that_costs_bytes_is_told() {
 
 /// Whether a port's element is gone from its beginning to its end, which leaves a sound text.
 fn whole_elements(gone: &str) -> bool {
-    ["<port", "port ", "</port", "</ports", "/port"].iter().any(|part| gone.contains(part)) && gone.len() >= 40
+    ["<port", "port ", "</port", "</ports", "/port"]
+        .iter()
+        .any(|part| gone.contains(part))
+        && gone.len() >= 40
 }
 
 #[test]
@@ -150,7 +171,11 @@ fn the_tears_of_the_report() {
     let bad: Vec<&Bad> = items.iter().filter_map(|item| item.as_ref().err()).collect();
     let line = text.lines().position(|line| line.contains("portid=\"4<")).expect("the tear") as u64 + 1;
     assert_eq!(bad.len(), 1, "{bad:?}");
-    assert!(bad[0].line == line && bad[0].reason.contains("torn") && bad[0].quote.contains("portid"), "{}", bad[0]);
+    assert!(
+        bad[0].line == line && bad[0].reason.contains("torn") && bad[0].quote.contains("portid"),
+        "{}",
+        bad[0]
+    );
     assert!(!open.iter().any(|end| end.ends_with(":4") || end.ends_with(":135")));
 
     let host = |inside: &str| {
@@ -167,7 +192,10 @@ fn the_tears_of_the_report() {
     ] {
         let gave = gave(host(&torn).as_bytes());
         assert!(gave.bad.is_empty() && gave.passed == 0, "{torn}: {:?}", gave.bad);
-        assert!(gave.open.len() == 1 && gave.open.iter().all(|one| one.starts_with("192.0.2.1:443 ")), "{torn}");
+        assert!(
+            gave.open.len() == 1 && gave.open.iter().all(|one| one.starts_with("192.0.2.1:443 ")),
+            "{torn}"
+        );
     }
     // Not to be put together.
     for torn in [
@@ -182,7 +210,13 @@ fn the_tears_of_the_report() {
         format!("<port protocol=\"tcp\" portid=\"443{PROGRESS}\n<state state=\"open\"/></port>"),
     ] {
         let gave = gave(host(&torn).as_bytes());
-        assert_eq!((gave.bad.len(), gave.open.len(), gave.passed), (1, 0, 0), "{torn}: {:?} {:?}", gave.bad, gave.open);
+        assert_eq!(
+            (gave.bad.len(), gave.open.len(), gave.passed),
+            (1, 0, 0),
+            "{torn}: {:?} {:?}",
+            gave.bad,
+            gave.open
+        );
     }
 }
 
@@ -250,5 +284,67 @@ fn tears_in_masscans_xml_are_told_too() {
             let silent = good + bad < 2;
             assert!(!silent, "{:?} is gone at {at}", &text[at..=at]);
         }
+    }
+}
+
+#[test]
+fn no_part_of_a_record_is_left_out_in_silence() {
+    let read = |text: &str| {
+        let items: Vec<_> = Importer::new(text.as_bytes(), None, options()).expect("a format").collect();
+        let bad: Vec<String> = items
+            .iter()
+            .filter_map(|item| item.as_ref().err())
+            .map(|bad| bad.reason.clone())
+            .collect();
+        (items.len() - bad.len(), bad)
+    };
+    let masscan = |ports: &str| format!("[{{\"ip\":\"192.0.2.1\",\"timestamp\":\"1793517693\",\"ports\":[{ports}]}}]");
+    let open = "{\"port\":80,\"proto\":\"tcp\",\"status\":\"open\"}";
+    let zgrab = |chain: &str| {
+        format!(
+            "{{\"ip\":\"192.0.2.1\",\"data\":{{\"http\":{{\"status\":\"success\",\"protocol\":\"http\",\"port\":80,\"timestamp\":\"2026-11-01T07:21:33Z\",\
+             \"result\":{{\"response\":{{\"status_code\":200}},\"redirect_response_chain\":[{chain}]}}}}}}}}"
+        )
+    };
+    let censys = |endpoints: &str| {
+        format!(
+            "{{\"ip\":\"192.0.2.1\",\"services\":[{{\"port\":80,\"transport_protocol\":\"tcp\",\"scan_time\":\"2026-11-01T07:21:33Z\",\"endpoints\":[{endpoints}]}}]}}"
+        )
+    };
+    for (text, good, bad) in [
+        // What is wrong with one port costs no other.
+        (masscan(&format!("{{\"proto\":\"tcp\",\"status\":\"open\"}},{open}")), 1, 1),
+        (masscan(&format!("{{\"port\":81,\"status\":\"open\"}},{open}")), 1, 1),
+        (
+            masscan(&format!("{{\"port\":81,\"proto\":\"tc\",\"status\":\"open\"}},{open}")),
+            1,
+            1,
+        ),
+        (masscan(&format!("{{\"port\":81,\"proto\":\"tcp\"}},{open}")), 1, 1),
+        (
+            masscan(&format!("{{\"port\":81,\"proto\":\"tcp\",\"status\":\"ope\"}},{open}")),
+            1,
+            1,
+        ),
+        (masscan(&format!("7,{open}")), 1, 1),
+        ("#masscan\nope tcp 80 192.0.2.1 1793517693\n# end\n".to_owned(), 0, 1),
+        (
+            "Timestamp: 1793517693\tHost: 192.0.2.1 ()\tPorts: 80/open/tcp////, x/open/tcp////, 81/open////, 82/open/tcp////\n".to_owned(),
+            2,
+            2,
+        ),
+        (zgrab("7,{\"status_code\":302}"), 1, 1),
+        (zgrab(&["{\"status_code\":302}"; 20].join(",")), 1, 1),
+        (censys("7"), 1, 1),
+        (censys("{\"ollama\":{\"models\":[{\"name\":\"a\"},{}]}}"), 1, 1),
+        ("{\"ip_str\":\"192.0.2.1\",\"ports\":[80,81],\"data\":[]}".to_owned(), 0, 1),
+        (
+            "{\"ip_str\":\"192.0.2.1\",\"data\":[7,{\"port\":80,\"timestamp\":\"2026-11-01T07:21:33\"}]}".to_owned(),
+            1,
+            1,
+        ),
+    ] {
+        let told = read(&text);
+        assert_eq!((told.0, told.1.len()), (good, bad), "{text}: {:?}", told.1);
     }
 }

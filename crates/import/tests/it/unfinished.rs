@@ -81,8 +81,15 @@ fn a_sample_cut_anywhere_says_so() {
             let at_line = bytes[at - 1] == b'\n';
             // Between two lines of a format without an end, nothing tells that there were more.
             let silent = !has_end && (at_line || bytes[..at].ends_with(b"}"));
-            assert!(told || silent || !(lost || invented), "{name} cut at {at} of {length}: {:?}", String::from_utf8_lossy(&bytes[at.saturating_sub(30)..at]));
-            assert!(!invented || cut.unfinished.is_some(), "{name} cut at {at}: a record that the whole does not have");
+            assert!(
+                told || silent || !(lost || invented),
+                "{name} cut at {at} of {length}: {:?}",
+                String::from_utf8_lossy(&bytes[at.saturating_sub(30)..at])
+            );
+            assert!(
+                !invented || cut.unfinished.is_some(),
+                "{name} cut at {at}: a record that the whole does not have"
+            );
             // A document is unfinished wherever it is cut, once it has begun.
             let begun = !matches!(format, Format::Nmap | Format::Masscan) || at > 500;
             if has_end && begun {
@@ -107,16 +114,27 @@ fn an_nmap_run_without_its_end() {
     let told = gave(&text.as_bytes()[..second], Format::Nmap);
     assert_eq!((told.good.len(), told.bad), (1, 0));
     let line = text[..second].matches('\n').count() as u64 + 1;
-    assert!(told.unfinished.is_some_and(|unfinished| unfinished.certain && unfinished.line == line));
+    assert!(
+        told.unfinished
+            .is_some_and(|unfinished| unfinished.certain && unfinished.line == line)
+    );
     // Within a host: the ports that are whole are read, the one that is not is bad.
     let port = text.rfind("<service").expect("a service");
     let within = text.match_indices("portid=\"139\"").next().expect("a port").0;
     let told = gave(&text.as_bytes()[..within], Format::Nmap);
     assert_eq!((told.good.len(), told.bad), (2, 2), "{:?}", told.good);
     let told = gave(&text.as_bytes()[..port], Format::Nmap);
-    assert!(told.bad == 2 && !told.good.iter().any(|one| one.contains("192.0.2.53")), "{:?}", told.good);
+    assert!(
+        told.bad == 2 && !told.good.iter().any(|one| one.contains("192.0.2.53")),
+        "{:?}",
+        told.good
+    );
     // Two runs in one file, the first of which has its end.
-    let two = format!("{}{}", String::from_utf8(data("nmap/ports.xml")).expect("text"), String::from_utf8(header).expect("text"));
+    let two = format!(
+        "{}{}",
+        String::from_utf8(data("nmap/ports.xml")).expect("text"),
+        String::from_utf8(header).expect("text")
+    );
     assert!(gave(two.as_bytes(), Format::Nmap).unfinished.is_some());
     let twice = data("nmap/ports.xml").repeat(2);
     assert_eq!(gave(&twice, Format::Nmap).unfinished, None);
@@ -131,7 +149,10 @@ fn a_last_line_without_its_end() {
     // A port or an address may have been longer.
     let told = gave(b"192.0.2.17:8000\n192.0.2.1:80", Format::Naabu);
     assert_eq!((told.good.len(), told.bad), (2, 0));
-    assert!(told.unfinished.is_some_and(|unfinished| !unfinished.certain && unfinished.line == 2));
+    assert!(
+        told.unfinished
+            .is_some_and(|unfinished| !unfinished.certain && unfinished.line == 2)
+    );
     assert_eq!(certain("192.0.2.17:8000\n192.0.2.1:80\n", Format::Naabu), None);
     // One that cannot be read is a part of one.
     assert_eq!(certain("192.0.2.17:8000\n192.0.", Format::Naabu), Some(true));
@@ -139,11 +160,19 @@ fn a_last_line_without_its_end() {
     // A masscan list and a greppable output end in a line of their own.
     assert_eq!(certain("#masscan\nopen tcp 80 192.0.2.1 1793517693\n", Format::Masscan), Some(true));
     assert_eq!(certain("#masscan\n", Format::Masscan), Some(true));
-    assert_eq!(certain("open tcp 80 192.0.2.1 1793517693\n", Format::Masscan), None, "a part of one, made by hand");
+    assert_eq!(
+        certain("open tcp 80 192.0.2.1 1793517693\n", Format::Masscan),
+        None,
+        "a part of one, made by hand"
+    );
     let record = data("vigie/records.jsonl");
     let line = record.split(|byte| *byte == b'\n').next().expect("a line");
     assert_eq!(gave(line, Format::Vigie).unfinished, None);
-    assert!(gave(&line[..line.len() - 1], Format::Vigie).unfinished.is_some_and(|unfinished| unfinished.certain));
+    assert!(
+        gave(&line[..line.len() - 1], Format::Vigie)
+            .unfinished
+            .is_some_and(|unfinished| unfinished.certain)
+    );
 }
 
 #[test]

@@ -6,7 +6,9 @@ use vigie_model::{Activity, Known, LeakKind, Observation, Posture, ToolRisk, Why
 use crate::{data, good, import_with, options, product};
 
 fn at_port(all: &[Observation], port: u16) -> &Observation {
-    all.iter().find(|one| one.endpoint.port == port).unwrap_or_else(|| panic!("no port {port}"))
+    all.iter()
+        .find(|one| one.endpoint.port == port)
+        .unwrap_or_else(|| panic!("no port {port}"))
 }
 
 fn says(one: &Observation, words: &str) -> bool {
@@ -43,15 +45,24 @@ fn nmaps_script_for_model_servers() {
             (9000, Some("openai-compatible"), None),
         ]
     );
-    assert!(all.iter().all(|one| one.identity.confidence > 0.0 && one.identity.confidence <= CLAIM_CONFIDENCE));
+    assert!(
+        all.iter()
+            .all(|one| one.identity.confidence > 0.0 && one.identity.confidence <= CLAIM_CONFIDENCE)
+    );
     let ollama = at_port(&all, 11434);
     assert_eq!(models(ollama), ["llama3:8b", "qwen2.5:7b", "nomic-embed-text:latest"]);
     assert_eq!(ollama.exposure.posture, Known::Known(Posture::Open));
     assert_eq!(ollama.exposure.posture_from.as_deref(), Some("GET /api/tags"));
     assert_eq!(ollama.exposure.activity, Known::Known(Activity::Active));
     assert!(says(ollama, "nmap says llm-info auth \"NONE (unauthenticated)\""));
-    assert!(says(at_port(&all, 8000), "nmap says product \"vLLM (OpenAI-compatible)\", version \"0.9.1\""));
-    assert!(says(at_port(&all, 8000), "llm-info inference \"confirmed (responded to a minimal hello)\""));
+    assert!(says(
+        at_port(&all, 8000),
+        "nmap says product \"vLLM (OpenAI-compatible)\", version \"0.9.1\""
+    ));
+    assert!(says(
+        at_port(&all, 8000),
+        "llm-info inference \"confirmed (responded to a minimal hello)\""
+    ));
     assert!(says(at_port(&all, 8003), "\"Triton/KServe (v2 inference)\""));
     let posture = |port: u16| at_port(&all, port).exposure.posture.known().copied();
     assert_eq!(posture(8080), Some(Posture::Signup));
@@ -68,7 +79,10 @@ fn nmaps_script_for_model_servers() {
 fn nmaps_scripts_for_tool_servers() {
     let all = good("nmap/mcp.xml");
     let open = at_port(&all, 8000);
-    assert_eq!((product(open), open.identity.version.known().map(String::as_str)), (Some("mcp"), Some("1.4.2")));
+    assert_eq!(
+        (product(open), open.identity.version.known().map(String::as_str)),
+        (Some("mcp"), Some("1.4.2"))
+    );
     assert!(says(open, "nmap says product \"acme-toolserver\", version \"1.4.2\""));
     assert!(says(open, "mcp-info server \"acme-toolserver 1.4.2\""));
     let tools = open.exposure.tools.known().expect("they are listed");
@@ -86,7 +100,10 @@ fn nmaps_scripts_for_tool_servers() {
     assert!(product(inner) == Some("mcp") && !inner.exposure.tools.is_known() && !inner.exposure.posture.is_known());
     // A script whose elements are missing says the same in its print.
     let printed = at_port(&all, 8080);
-    assert_eq!((product(printed), models(printed)), (Some("llama-cpp"), vec!["/models/a&b:7b.gguf"]));
+    assert_eq!(
+        (product(printed), models(printed)),
+        (Some("llama-cpp"), vec!["/models/a&b:7b.gguf"])
+    );
     assert_eq!(printed.exposure.leaks.first().map(|leak| leak.what), Some(LeakKind::SystemPrompt));
     // A framework that the catalogue does not have.
     let other = at_port(&all, 9000);
@@ -132,12 +149,18 @@ fn words_of_other_sources() {
         let items = import_with(line.as_bytes(), None, given);
         items[0].as_ref().expect("a record").clone()
     };
-    let shodan = read(r#"{"ip_str":"192.0.2.10","port":80,"transport":"tcp","hash":1,"product":"Caddy \"x\"","tags":["cloud","self-signed"],"_shodan":{}}"#);
+    let shodan = read(
+        r#"{"ip_str":"192.0.2.10","port":80,"transport":"tcp","hash":1,"product":"Caddy \"x\"","tags":["cloud","self-signed"],"_shodan":{}}"#,
+    );
     assert!(says(&shodan, r#"shodan says product "Caddy \"x\"""#) && says(&shodan, r#"tag "cloud""#));
     let httpx = read(
         r#"{"url":"http://192.0.2.10","host":"192.0.2.10","port":"80","scheme":"http","method":"GET","words":1,"status_code":200,"tech":["Nginx:1.25.3","HSTS"]}"#,
     );
-    assert!(says(&httpx, r#"httpx says tech "Nginx:1.25.3""#) && says(&httpx, r#"tech "HSTS""#), "{:?}", httpx.identity.evidence);
+    assert!(
+        says(&httpx, r#"httpx says tech "Nginx:1.25.3""#) && says(&httpx, r#"tech "HSTS""#),
+        "{:?}",
+        httpx.identity.evidence
+    );
     let censys = read(
         r#"{"ip":"192.0.2.10","labels":[{"value":"CLOUD"}],"services":[{"port":80,"transport_protocol":"tcp","labels":["LOGIN_PAGE"],"software":[{"vendor":"acme","product":"thing","version":"2"}]}]}"#,
     );
@@ -158,7 +181,11 @@ fn words_of_other_sources() {
         r#"{{"url":"http://192.0.2.10","host":"192.0.2.10","port":"80","scheme":"http","method":"GET","words":1,"status_code":200,"tech":[{}]}}"#,
         tech.join(",")
     ));
-    assert!(many.identity.evidence.len() <= 40 && says(&many, "468 more"), "{:?}", many.identity.evidence.last());
+    assert!(
+        many.identity.evidence.len() <= 40 && says(&many, "468 more"),
+        "{:?}",
+        many.identity.evidence.last()
+    );
 }
 
 #[test]
