@@ -183,7 +183,8 @@ impl MarkupFrames {
                     *head = Arc::new(Head { columns: Vec::new(), run });
                 }
                 (b"nmaprun", true) => {
-                    if self.run.take().is_none() && !std::mem::replace(&mut self.told, true) && at.is_none() {
+                    let missing = self.run.take().is_none() && at.is_none();
+                    if missing && !std::mem::replace(&mut self.told, true) {
                         return Some(fault(keep, line, "a run ends here whose beginning is missing", &tag));
                     }
                 }
@@ -222,7 +223,8 @@ impl MarkupFrames {
                     None => {}
                 },
                 (b"port" | b"address", false) if at.is_none() => {
-                    if !std::mem::replace(&mut self.told, true) {
+                    let told = std::mem::replace(&mut self.told, true);
+                    if !told {
                         return Some(fault(keep, line, "this stands in no host: its beginning is missing", &tag));
                     }
                 }
