@@ -130,3 +130,21 @@ fn counts_keep_the_unknown_and_the_suspects_apart() {
     assert_eq!(counts.findings.worst(), Some(vigie_model::Severity::Critical));
     assert_eq!(samples::summary(&[]).counts.findings.worst(), None);
 }
+
+#[test]
+fn a_sources_word_that_names_no_product_resembles_none() {
+    let mut one = samples::unrecognised();
+    one.identity.evidence = [vigie_model::Evidence {
+        product: String::new(),
+        rule: "said-by-source".to_owned(),
+        weight: vigie_model::EvidenceWeight::Weak,
+        request: "nmap record".to_owned(),
+        seen: "nmap says product \"nginx\"".to_owned(),
+    }]
+    .into();
+    let out = plain(&written(Format::Table, &[one], Options::default()));
+    assert!(
+        out.contains("answers as no product of the catalogue") && !out.contains("resembles"),
+        "{out}"
+    );
+}
