@@ -349,8 +349,11 @@ impl List {
             all
         }
         let (old, new) = (by_name(old), by_name(new));
+        // What is not in a list that goes on may be further on in it.
+        let (told_all, tells_all) = (was.models_at_least.is_none(), is.models_at_least.is_none());
         for (name, models) in &new {
             match old.get(name) {
+                None if !told_all => {}
                 None => {
                     let severity = models.iter().map(|model| model_severity(model)).max();
                     self.push(ChangeId::NewModel, severity.unwrap_or(Severity::Low), Some(name), None);
@@ -365,7 +368,7 @@ impl List {
                 }
             }
         }
-        for name in old.keys().filter(|name| !new.contains_key(*name)) {
+        for name in old.keys().filter(|name| tells_all && !new.contains_key(*name)) {
             self.push(ChangeId::RemovedModel, Severity::Info, Some(name), None);
         }
     }
@@ -407,8 +410,10 @@ impl List {
             all
         }
         let (old, new) = (by_name(old), by_name(new));
+        let (told_all, tells_all) = (was.tools_at_least.is_none(), is.tools_at_least.is_none());
         for (name, risks) in &new {
             match old.get(name) {
+                None if !told_all => {}
                 None => self.push(ChangeId::NewTool, risk_severity(risks), Some(name), None),
                 Some(before) if before != risks => {
                     let added: BTreeSet<ToolRisk> = risks.difference(before).copied().collect();
@@ -418,7 +423,7 @@ impl List {
                 Some(_) => {}
             }
         }
-        for name in old.keys().filter(|name| !new.contains_key(*name)) {
+        for name in old.keys().filter(|name| tells_all && !new.contains_key(*name)) {
             self.push(ChangeId::RemovedTool, Severity::Info, Some(name), None);
         }
     }
@@ -460,6 +465,7 @@ fn has(exposure: &Exposure, word: &Capability) -> Option<bool> {
     // A model of which it is not told, or whose server has no word for it yet, may well have it.
     let untold = |model: &Model| !model.capabilities.is_known() || model.capabilities_untold.contains(word);
     match exposure.models.known() {
+        Some(_) if exposure.models_at_least.is_some() => None,
         Some(models) if models.iter().any(untold) => None,
         _ => Some(false),
     }

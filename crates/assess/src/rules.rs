@@ -134,7 +134,7 @@ fn open_inference(look: &Look<'_>, product: &Product) -> Option<Draft> {
     if had.is_empty() && !product.family && !proved {
         return None;
     }
-    let models = look.models().len();
+    let models = look.exposure.models_counted();
     let tools = look
         .exposure
         .capabilities
@@ -145,8 +145,10 @@ fn open_inference(look: &Look<'_>, product: &Product) -> Option<Draft> {
     } else {
         look.seen_at()
     };
-    if models > 0 {
-        detail.push_str(&format!("It lists {models} model{}. ", if models == 1 { "" } else { "s" }));
+    if let Some(models) = models.filter(|models| models.count > 0) {
+        let least = if models.or_more { "at least " } else { "" };
+        let plural = if models.count == 1 { "" } else { "s" };
+        detail.push_str(&format!("It lists {least}{} model{plural}. ", models.count));
     }
     if tools {
         detail.push_str("Some can call tools. ");
@@ -201,10 +203,13 @@ fn models_readable(look: &Look<'_>) -> Option<Draft> {
         format!(
             "{}{}. ",
             names.join(", "),
-            if look.models().len() > 3 {
-                format!(" and {} more", look.models().len() - 3)
-            } else {
-                String::new()
+            match look.exposure.models_counted() {
+                Some(models) if models.count > 3 => {
+                    let least = if models.or_more { "at least " } else { "" };
+                    format!(" and {least}{} more", models.count - 3)
+                }
+                Some(models) if models.or_more => " and perhaps more".to_owned(),
+                _ => String::new(),
             }
         )
     };

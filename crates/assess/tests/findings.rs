@@ -146,6 +146,18 @@ fn a_proof_makes_it_sure() {
 }
 
 #[test]
+fn a_list_that_was_cut_is_a_lower_bound() {
+    let mut cut = with_models(seen("ollama", "0.17.4", Posture::Open), vec![model("made-up:1b"); 5]);
+    let whole = judged(cut.clone());
+    assert!(find(&whole, "open-inference").detail.contains("It lists 5 models."));
+    assert!(find(&whole, "models-readable").detail.contains(" and 2 more."));
+    cut.exposure.models_at_least = Some(3312);
+    let cut = judged(cut);
+    assert!(find(&cut, "open-inference").detail.contains("It lists at least 3312 models."));
+    assert!(find(&cut, "models-readable").detail.contains(" and at least 3309 more."));
+}
+
+#[test]
 fn an_empty_server_can_be_filled_and_runs_nothing_yet() {
     let dormant = judged(with_models(seen("ollama", "0.17.4", Posture::Open), Vec::new()));
     find(&dormant, "empty-server-fillable");

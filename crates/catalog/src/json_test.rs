@@ -62,6 +62,29 @@ impl JsonTest {
         }
     }
 
+    /// The same over the values of a document that was cut: what came may make it pass, what did not come may not.
+    #[must_use]
+    pub(crate) fn passes_in_part(&self, values: &[&Value]) -> bool {
+        match self {
+            Self::Absent => false,
+            Self::Empty => values.iter().any(|value| !is_container(value) && is_empty(value)),
+            _ => self.passes(values),
+        }
+    }
+
+    /// Whether it may pass over the whole of a document of which these are the values that came. `one`: there is one value at most.
+    #[must_use]
+    pub(crate) fn may_pass(&self, values: &[&Value], one: bool) -> bool {
+        // A value that came whole stays what it is; of a list or an object, more may come.
+        match values {
+            [value] if one => match self {
+                Self::Empty | Self::NonEmpty if is_container(value) => true,
+                _ => self.passes(values),
+            },
+            _ => true,
+        }
+    }
+
     fn passes_one(&self, value: &Value) -> bool {
         match self {
             Self::Exists => true,
@@ -97,6 +120,10 @@ impl JsonTest {
     pub fn needs_value(&self) -> bool {
         !matches!(self, Self::Absent)
     }
+}
+
+fn is_container(value: &Value) -> bool {
+    value.is_array() || value.is_object()
 }
 
 fn is_empty(value: &Value) -> bool {

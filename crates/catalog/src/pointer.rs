@@ -115,10 +115,30 @@ impl Pointer {
     /// The first value it points at.
     #[must_use]
     pub fn first<'v>(&self, root: &'v Value) -> Option<&'v Value> {
-        if self.segments.iter().all(|segment| matches!(segment, Segment::Key(_))) {
+        if self.is_single() {
             return down(&self.segments, root);
         }
         self.all(root).first().copied()
+    }
+
+    /// Whether it leads to one value at most.
+    pub(crate) fn is_single(&self) -> bool {
+        self.segments.iter().all(|segment| matches!(segment, Segment::Key(_)))
+    }
+
+    /// The last value on its way, as far as keys lead.
+    pub(crate) fn deepest<'v>(&self, root: &'v Value) -> &'v Value {
+        let mut at = root;
+        for segment in &self.segments {
+            match segment {
+                Segment::Key(key) => match child(at, key) {
+                    Some(next) => at = next,
+                    None => break,
+                },
+                Segment::Every | Segment::Like(..) => break,
+            }
+        }
+        at
     }
 
     /// The last key that must stand in a document where it points at something.

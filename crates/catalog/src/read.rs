@@ -331,21 +331,32 @@ struct Element<'v> {
     value: &'v Value,
 }
 
+/// What a list rule finds.
+struct Elements<'v> {
+    /// The elements that are read.
+    all: Vec<Element<'v>>,
+    /// Where the list goes on: how many elements came of it, those included that are not read.
+    at_least: Option<u64>,
+}
+
 /// The elements that a list rule finds; `None`: the rule does not apply, or what it looks at is no list.
-fn elements<'s>(list: &CompiledList, seen: &'s Record) -> Option<Vec<Element<'s>>> {
+fn elements<'s>(list: &CompiledList, seen: &'s Record) -> Option<Elements<'s>> {
     let view = list.look.find(seen)?;
     if !list.guards.pass(seen) {
         return None;
     }
     let json = view.json()?;
+    let whole = |all| Elements { all, at_least: None };
     let Some(each) = &list.rule.each else {
-        return Some(vec![Element { key: None, value: json }]);
+        return Some(whole(vec![Element { key: None, value: json }]));
     };
     let values = each.all(json);
     let found = *values.first()?;
     if list.rule.none.contains(found) {
-        return Some(Vec::new());
+        return Some(whole(Vec::new()));
     }
+    let goes_on = list.rule.more.0.iter().any(|(pointer, test)| test.passes(&pointer.all(json)))
+        || view.cut().is_some_and(|cut| cut.is_open(each.deepest(json)));
     let all: Vec<Element<'s>> = match found {
         // A pointer that ends in `*` gives the elements themselves.
         _ if values.len() > 1 || each.as_str().ends_with("/*") => values.into_iter().map(|value| Element { key: None, value }).collect(),
@@ -353,18 +364,20 @@ fn elements<'s>(list: &CompiledList, seen: &'s Record) -> Option<Vec<Element<'s>
         Value::Object(members) => members.iter().map(|(key, value)| Element { key: Some(key), value }).collect(),
         _ => return None,
     };
-    Some(
-        all.into_iter()
-            .filter(|element| {
-                list.rule
-                    .filter
-                    .0
-                    .iter()
-                    .all(|(pointer, test)| test.passes(&pointer.all(element.value)))
-            })
-            .take(MAX_MODELS)
-            .collect(),
-    )
+    let mut all: Vec<Element<'s>> = all
+        .into_iter()
+        .filter(|element| {
+            let tests = &list.rule.filter.0;
+            tests.iter().all(|(pointer, test)| test.passes(&pointer.all(element.value)))
+        })
+        .collect();
+    // That none came of a list that goes on does not say that there are none.
+    if goes_on && all.is_empty() {
+        return None;
+    }
+    let at_least = (goes_on || all.len() > MAX_MODELS).then_some(all.len() as u64);
+    all.truncate(MAX_MODELS);
+    Some(Elements { all, at_least })
 }
 
 /// What a field says of an element: the first of its places that gives something that is not null.
@@ -482,7 +495,7 @@ pub(crate) fn model_names(product: &Product, seen: &Record) -> Vec<String> {
     let mut names = Vec::new();
     let listed = product.models.iter().find_map(|list| Some((list, elements(list, seen)?)));
     for (list, elements) in listed.iter() {
-        for name in elements.iter().filter_map(|element| model_name(list, element)) {
+        for name in elements.all.iter().filter_map(|element| model_name(list, element)) {
             if met.insert(name.clone()) {
                 names.push(name);
             }
@@ -497,8 +510,8 @@ fn model_name(list: &CompiledList, element: &Element<'_>) -> Option<String> {
 
 /// A model for the owner's proof: local, and in memory unless one may be loaded.
 pub(crate) fn model_for_proof(catalog: &Catalog, product: &Product, seen: &Record, may_load: bool) -> Option<String> {
-    let models = models(catalog, product, seen, &Known::unknown(Why::NotAsked)).into_known()?;
-    let running = running(product, seen).into_known().unwrap_or_default();
+    let models = models(catalog, product, seen, &Known::unknown(Why::NotAsked)).list.into_known()?;
+    let running = running(product, seen).list.into_known().unwrap_or_default();
     let local = |model: &&Model| model.remote.known() != Some(&true);
     let loaded = |model: &&Model| model.loaded.known() == Some(&true) || running.iter().any(|r| r.name == model.name);
     models
@@ -509,9 +522,24 @@ pub(crate) fn model_for_proof(catalog: &Catalog, product: &Product, seen: &Recor
         .map(|model| model.name.clone())
 }
 
-/// The models; known none and unknown are two things.
-pub(crate) fn models(catalog: &Catalog, product: &Product, seen: &Record, version: &Known<String>) -> Known<Vec<Model>> {
+/// A list as far as it was read.
+pub(crate) struct Listed<T> {
+    /// What is in it; known none and unknown are two things.
+    pub(crate) list: Known<Vec<T>>,
+    /// Where it goes on: how many came, at least.
+    pub(crate) at_least: Option<u64>,
+}
+
+impl<T> Listed<T> {
+    fn untold(list: Known<Vec<T>>) -> Self {
+        Self { list, at_least: None }
+    }
+}
+
+/// The models.
+pub(crate) fn models(catalog: &Catalog, product: &Product, seen: &Record, version: &Known<String>) -> Listed<Model> {
     let mut models: Vec<Model> = Vec::new();
+    let mut at_least = None;
     let mut place: BTreeMap<String, usize> = BTreeMap::new();
     let mut known = false;
     for list in &product.models {
@@ -520,7 +548,10 @@ pub(crate) fn models(catalog: &Catalog, product: &Product, seen: &Record, versio
         };
         let first = !known;
         known = true;
-        for element in elements {
+        if first {
+            at_least = elements.at_least;
+        }
+        for element in elements.all {
             let Some(name) = model_name(list, &element) else {
                 continue;
             };
@@ -537,7 +568,7 @@ pub(crate) fn models(catalog: &Catalog, product: &Product, seen: &Record, versio
         }
     }
     if !known {
-        return unread(product, &product.models, seen);
+        return Listed::untold(unread(product, &product.models, seen));
     }
     if let Some(details) = &product.details {
         for (name, index) in &seen.models {
@@ -549,7 +580,8 @@ pub(crate) fn models(catalog: &Catalog, product: &Product, seen: &Record, versio
             {
                 fill(catalog, details, &Element { key: None, value: json }, &mut models[*at]);
                 // A reply in full that holds no system prompt says that there is none.
-                if details.rule.fields.contains_key("system_prompt") && models[*at].system_prompt.why() == Some(Why::NotCarried) {
+                let whole = view.cut().is_none();
+                if whole && details.rule.fields.contains_key("system_prompt") && models[*at].system_prompt.why() == Some(Why::NotCarried) {
                     let none = catalog.markers.print("");
                     models[*at].uncensored_by_prompt = Known::Known(false);
                     models[*at].system_prompt = Known::Known(none);
@@ -564,10 +596,12 @@ pub(crate) fn models(catalog: &Catalog, product: &Product, seen: &Record, versio
             }
         }
     }
-    if let Some(running) = running(product, seen).known() {
+    let running = running(product, seen);
+    if let Some(names) = running.list.known() {
         for model in &mut models {
-            if model.loaded.why() == Some(Why::NotCarried) {
-                model.loaded = Known::Known(running.iter().any(|r| r.name == model.name));
+            let loaded = names.iter().any(|r| r.name == model.name);
+            if model.loaded.why() == Some(Why::NotCarried) && (loaded || running.at_least.is_none()) {
+                model.loaded = Known::Known(loaded);
             }
         }
     }
@@ -582,7 +616,10 @@ pub(crate) fn models(catalog: &Catalog, product: &Product, seen: &Record, versio
         }
         too_old(product, version, model);
     }
-    Known::Known(models)
+    Listed {
+        list: Known::Known(models),
+        at_least,
+    }
 }
 
 /// Why none of these lists could be read.
@@ -741,12 +778,12 @@ pub(crate) fn before(version: &str, since: &str) -> bool {
 }
 
 /// The models in memory.
-pub(crate) fn running(product: &Product, seen: &Record) -> Known<Vec<RunningModel>> {
+pub(crate) fn running(product: &Product, seen: &Record) -> Listed<RunningModel> {
     for list in &product.running {
         let Some(elements) = elements(list, seen) else {
             continue;
         };
-        let models = elements.iter().filter_map(|element| {
+        let models = elements.all.iter().filter_map(|element| {
             let known = |value: Option<u64>| value.map_or(Known::unknown(Why::NotCarried), Known::Known);
             Some(RunningModel {
                 name: shorten(&text(list, "name", element)?, MAX_NAME),
@@ -756,18 +793,21 @@ pub(crate) fn running(product: &Product, seen: &Record) -> Known<Vec<RunningMode
                 expires: instant(list, "expires", element).map_or(Known::unknown(Why::NotCarried), Known::Known),
             })
         });
-        return Known::Known(models.collect());
+        return Listed {
+            list: Known::Known(models.collect()),
+            at_least: elements.at_least,
+        };
     }
-    unread(product, &product.running, seen)
+    Listed::untold(unread(product, &product.running, seen))
 }
 
 /// The tools, with their risk classes.
-pub(crate) fn tools(catalog: &Catalog, product: &Product, seen: &Record) -> Known<Vec<Tool>> {
+pub(crate) fn tools(catalog: &Catalog, product: &Product, seen: &Record) -> Listed<Tool> {
     for list in &product.tools {
         let Some(elements) = elements(list, seen) else {
             continue;
         };
-        let tools = elements.iter().filter_map(|element| {
+        let tools = elements.all.iter().filter_map(|element| {
             let name = shorten(&text(list, "name", element)?, MAX_NAME);
             let description = text(list, "description", element).unwrap_or_default();
             let schema = field(list, "schema", element)
@@ -778,9 +818,12 @@ pub(crate) fn tools(catalog: &Catalog, product: &Product, seen: &Record) -> Know
                 name,
             })
         });
-        return Known::Known(tools.collect());
+        return Listed {
+            list: Known::Known(tools.collect()),
+            at_least: elements.at_least,
+        };
     }
-    unread(product, &product.tools, seen)
+    Listed::untold(unread(product, &product.tools, seen))
 }
 
 #[cfg(test)]

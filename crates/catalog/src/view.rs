@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use vigie_model::{Exchange, Reply};
 
+use crate::cut::Cut;
 use crate::rule::BodyType;
 
 /// The part of a body that rules search for text, in bytes.
@@ -20,6 +21,7 @@ pub struct View {
     text: OnceCell<String>,
     title: OnceCell<Option<String>>,
     json: OnceCell<Option<Arc<Value>>>,
+    cut: OnceCell<Option<Cut>>,
 }
 
 impl View {
@@ -31,6 +33,7 @@ impl View {
             text: OnceCell::new(),
             title: OnceCell::new(),
             json: OnceCell::new(),
+            cut: OnceCell::new(),
         }
     }
 
@@ -71,13 +74,42 @@ impl View {
             .as_deref()
     }
 
-    /// The body as JSON; of an event stream, the data of the first answer in it.
+    /// The body as JSON; of an event stream, the data of the first answer in it. Of a body that was cut, as far as it goes.
     #[must_use]
     pub fn json(&self) -> Option<&Value> {
-        self.shared_json().map(Arc::as_ref)
+        match self.shared_json() {
+            Some(whole) => Some(whole),
+            None => self.cut().map(|cut| &cut.value),
+        }
     }
 
-    /// The same, to be shared with other replies of the same bytes.
+    /// The body as JSON, where it ended before the JSON did: what is not in it may have come later.
+    ///
+    /// The JSON decides and not the mark of the reply: not every source marks what it cut, and a body of which only the last line
+    /// break is missing is whole.
+    #[must_use]
+    pub fn cut(&self) -> Option<&Cut> {
+        self.cut
+            .get_or_init(|| {
+                if self.shared_json().is_some() {
+                    return None;
+                }
+                let body = &self.reply()?.body;
+                let stream = self.is_event_stream();
+                if !stream && !matches!(body.iter().find(|byte| !byte.is_ascii_whitespace()), Some(b'{' | b'[')) {
+                    return None;
+                }
+                let text = beginning(body)?;
+                if stream {
+                    last_event(text).and_then(|data| crate::cut::read(&data))
+                } else {
+                    crate::cut::read(text)
+                }
+            })
+            .as_ref()
+    }
+
+    /// The whole body as JSON, to be shared with other replies of the same bytes.
     pub(crate) fn shared_json(&self) -> Option<&Arc<Value>> {
         self.json
             .get_or_init(|| {
@@ -132,6 +164,27 @@ fn is_page(text: &str) -> bool {
     ["<!doctype html", "<html", "<head", "<body", "<title", "<script", "<meta"]
         .iter()
         .any(|tag| head.starts_with(tag))
+}
+
+/// The text up to a character that the cut went through; `None`: it is no UTF-8.
+fn beginning(body: &[u8]) -> Option<&str> {
+    match std::str::from_utf8(body) {
+        Ok(text) => Some(text),
+        Err(error) if error.error_len().is_none() => std::str::from_utf8(&body[..error.valid_up_to()]).ok(),
+        Err(_) => None,
+    }
+}
+
+/// The data of the event that no empty line ended.
+fn last_event(text: &str) -> Option<String> {
+    let start = [text.rfind("\n\n"), text.rfind("\r\n\r\n")]
+        .into_iter()
+        .flatten()
+        .max()
+        .unwrap_or(0);
+    let lines = text[start..].lines().filter_map(|line| line.strip_prefix("data:"));
+    let data: Vec<&str> = lines.map(|data| data.strip_prefix(' ').unwrap_or(data)).collect();
+    (!data.is_empty()).then(|| data.join("\n"))
 }
 
 /// The data of the first event that is a JSON-RPC answer, else of the first that is JSON: a server may announce things first.
@@ -210,6 +263,24 @@ mod tests {
     }
 
     #[test]
+    fn a_body_that_was_cut_is_read_as_far_as_it_goes() {
+        let cut = view("application/json", "{\"models\":[{\"name\":\"ü\"},{\"name\":\"b");
+        assert_eq!(cut.json(), Some(&serde_json::json!({"models": [{"name": "ü"}]})));
+        assert_eq!(cut.body_type(), BodyType::Json);
+        assert!(cut.cut().is_some());
+        assert!(view("application/json", "{\"models\":[]}").cut().is_none());
+        let mut through = view("application/json", "");
+        if let Some(reply) = &mut through.exchange.reply {
+            reply.body = "{\"a\":1,\"b\":\"ü".as_bytes()[..12].to_vec();
+        }
+        assert_eq!(
+            through.json(),
+            Some(&serde_json::json!({"a": 1})),
+            "the cut went through a character"
+        );
+    }
+
+    #[test]
     fn event_streams() {
         let stream = view(
             "text/event-stream; charset=utf-8",
@@ -221,6 +292,14 @@ mod tests {
             "data: {\"method\":\"notifications/x\"}\n\ndata: {\"id\":2,\"result\":{}}\n\n",
         );
         assert!(announced.json().is_some_and(|v| v.get("result").is_some()));
+        let unfinished = view(
+            "text/event-stream",
+            ": ping\n\ndata: {\"id\":2,\"result\":{\"tools\":[{\"name\":\"a\"},{\"na",
+        );
+        assert_eq!(
+            unfinished.json(),
+            Some(&serde_json::json!({"id": 2, "result": {"tools": [{"name": "a"}]}}))
+        );
         let endpoint = view("text/event-stream", "event: endpoint\ndata: /messages/?session_id=1\n\n");
         assert!(endpoint.json().is_none());
     }

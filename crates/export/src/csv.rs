@@ -98,6 +98,9 @@ pub const COLUMNS: &[Column] = &[
     ("organisation_why", |o| why(&o.network.organisation)),
     ("network_tier", |o| value(&o.network.tier)),
     ("network_tier_why", |o| why(&o.network.tier)),
+    ("models_at_least", |o| at_least(o.exposure.models_at_least)),
+    ("running_at_least", |o| at_least(o.exposure.running_at_least)),
+    ("tools_at_least", |o| at_least(o.exposure.tools_at_least)),
 ];
 
 /// CSV as RFC 4180 has it, with a header.
@@ -183,6 +186,11 @@ fn why<T>(known: &Known<T>) -> String {
 
 fn count<T>(known: &Known<Vec<T>>) -> String {
     known.known().map(|list| list.len().to_string()).unwrap_or_default()
+}
+
+/// How many came of a list that goes on; nothing of one that is whole.
+fn at_least(least: Option<u64>) -> String {
+    least.map(|least| least.to_string()).unwrap_or_default()
 }
 
 fn names<T>(known: &Known<Vec<T>>, name: impl Fn(&T) -> &str) -> String {

@@ -193,8 +193,11 @@ impl Event {
         if let Some(posture) = exposure.posture.known() {
             self.put("extra.posture", posture.word());
         }
-        if let Some(models) = exposure.models.known() {
-            self.0.insert("extra.models_count".to_owned(), models.len().into());
+        if let Some(counted) = exposure.models_counted() {
+            self.0.insert("extra.models_count".to_owned(), counted.count.into());
+            if counted.or_more {
+                self.0.insert("extra.models_at_least".to_owned(), true.into());
+            }
         }
         if let Some(capabilities) = exposure.capabilities.known() {
             self.put(

@@ -477,7 +477,9 @@ impl Page {
                     }
                     text
                 });
-                let text = format!("{}: {}", models.len(), some(list, names));
+                // Where the list goes on, there are at least as many.
+                let counted = exposure.models_counted().map(|counted| counted.to_string()).unwrap_or_default();
+                let text = format!("{counted}: {}", some(list, names));
                 self.field("models", &text, PLAIN);
             }
             Known::Unknown(unknown) => self.unknown("models", unknown, verbose),
@@ -500,7 +502,8 @@ impl Page {
                     let risks = tool.risks.iter().map(|risk| risk_word(*risk).to_owned());
                     format!("{} ({})", clean(&tool.name, NAME), some(risks, names))
                 });
-                let text = format!("{}: {}", tools.len(), some(list, names));
+                let counted = exposure.tools_counted().map(|counted| counted.to_string()).unwrap_or_default();
+                let text = format!("{counted}: {}", some(list, names));
                 self.field("tools", &text, PLAIN);
             }
             Known::Unknown(unknown) => self.unknown("tools", unknown, verbose),

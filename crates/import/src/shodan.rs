@@ -250,11 +250,23 @@ fn is_model_list(reply: &Reply) -> bool {
         #[serde(borrow, default)]
         details: Raw<'a>,
     }
-    reply.body.first() == Some(&b'{')
-        && serde_json::from_slice::<List<'_>>(&reply.body).is_ok_and(|list| {
-            let ours = |model: &Model<'_>| model.name.is_some() && model.digest.is_some() && !model.details.members().is_empty();
-            !list.models.is_empty() && list.models.iter().all(ours)
-        })
+    let listed = |list: List<'_>| {
+        let ours = |model: &Model<'_>| model.name.is_some() && model.digest.is_some() && !model.details.members().is_empty();
+        !list.models.is_empty() && list.models.iter().all(ours)
+    };
+    if reply.body.first() != Some(&b'{') {
+        return false;
+    }
+    match serde_json::from_slice::<List<'_>>(&reply.body) {
+        Ok(list) => listed(list),
+        // A long list is cut in the record.
+        Err(error) if error.is_eof() => std::str::from_utf8(&reply.body)
+            .ok()
+            .and_then(vigie_catalog::cut::read)
+            .and_then(|cut| serde_json::to_string(&cut.value).ok())
+            .is_some_and(|text| serde_json::from_str(&text).is_ok_and(listed)),
+        Err(_) => false,
+    }
 }
 
 /// Where the page stands on another path than `/`, the headers in `data` may be those of the redirect that led to it.

@@ -104,7 +104,13 @@ struct Said<'a>(
     &'a [Leak],
     &'a Option<bool>,
     &'a Deception,
+    // Left out where every list is whole, so that a state keeps the id that it had before there was this.
+    #[serde(skip_serializing_if = "is_whole")] (Option<u64>, Option<u64>),
 );
+
+fn is_whole((models, tools): &(Option<u64>, Option<u64>)) -> bool {
+    models.is_none() && tools.is_none()
+}
 
 impl<'a> Said<'a> {
     fn of(observation: &'a Observation) -> Self {
@@ -123,6 +129,7 @@ impl<'a> Said<'a> {
             &exposure.leaks,
             &exposure.inference_proved,
             &observation.deception,
+            (exposure.models_at_least, exposure.tools_at_least),
         )
     }
 }
@@ -232,6 +239,8 @@ impl<'a> Prepared<'a> {
         batch.known_text(&network.city);
         batch.known_text(&network.organisation);
         batch.known_text(&network.tier);
+        batch.int(bound(exposure.models_at_least));
+        batch.int(bound(exposure.running_at_least));
         batch.end_row();
     }
 
@@ -268,6 +277,8 @@ impl<'a> Prepared<'a> {
         batch.flag(exposure.inference_proved);
         batch.known(&deception.score, |batch, score| batch.real(score.copied()));
         batch.known_text(&identity.instance);
+        batch.int(bound(exposure.models_at_least));
+        batch.int(bound(exposure.tools_at_least));
         batch.end_row();
     }
 
@@ -403,6 +414,10 @@ fn put_length<T>(batch: &mut Batch, list: Option<&Vec<T>>) {
     batch.int(list.map(|list| i32::try_from(list.len()).unwrap_or(i32::MAX)));
 }
 
+fn bound(at_least: Option<u64>) -> Option<i32> {
+    at_least.map(|least| i32::try_from(least).unwrap_or(i32::MAX))
+}
+
 fn put_print(batch: &mut Batch, print: &Known<TextPrint>) {
     batch.known(print, |batch, print| batch.text(print.map(|p| p.sha256.as_str())));
     let print = print.known();
@@ -473,9 +488,12 @@ impl Contents {
                     reach: known_word(rows, "reach", row),
                     activity: known_word(rows, "activity", row),
                     models: length("models").map(|()| Vec::new()),
+                    models_at_least: at_least(rows, "models_at_least", row),
                     running: Known::unknown(Why::NotCarried),
+                    running_at_least: None,
                     capabilities: rows.known("capabilities", row, list),
                     tools: length("tools").map(|()| Vec::new()),
+                    tools_at_least: at_least(rows, "tools_at_least", row),
                     leaks: Vec::new(),
                     inference_proved: rows.flag("inference_proved", row),
                 },
@@ -642,6 +660,7 @@ impl Contents {
             identity: state.identity.clone().into(),
             exposure: Exposure {
                 running,
+                running_at_least: at_least(rows, "running_at_least", row),
                 ..state.exposure.clone()
             }
             .into(),
@@ -651,6 +670,11 @@ impl Contents {
             findings: Vec::new().into(),
         })
     }
+}
+
+/// How many of a list came at least; `None`: it is whole, or a lake that is older says nothing of it.
+fn at_least(rows: &Rows, column: &str, row: usize) -> Option<u64> {
+    rows.int(column, row).and_then(|least| u64::try_from(least).ok())
 }
 
 /// The key of an endpoint as it stands in the table of observations.

@@ -218,7 +218,9 @@ static SPECS: LazyLock<Specs> = LazyLock::new(|| {
                 .known(Text, &["listener_process"])
                 .known(Long, &["listener_pid"])
                 // Later columns stand last, as they do in a table that grew.
-                .known(Text, &["city", "organisation", "tier"]),
+                .known(Text, &["city", "organisation", "tier"])
+                // Where a list goes on beyond what is kept of it: how many came, at least.
+                .plain(Int, &["models_at_least", "running_at_least"]),
         ),
         states: Spec::new(
             "What an endpoint said, once per content; observations.state leads here.",
@@ -243,7 +245,8 @@ static SPECS: LazyLock<Specs> = LazyLock::new(|| {
                 .plain(Flag, &["inference_proved"])
                 .known(Real, &["deception"])
                 // Later columns stand last, as they do in a table that grew.
-                .known(Text, &["instance"]),
+                .known(Text, &["instance"])
+                .plain(Int, &["models_at_least", "tools_at_least"]),
         ),
         models: Spec::new(
             "The models of a state, in its order.",

@@ -132,16 +132,20 @@ fn exposure() -> impl Strategy<Value = Exposure> {
         (known(posture), option::of(text()), known(reach), known(activity)),
         (known(vec(model(), 0..4)), known(vec(running(), 0..3)), known(capabilities())),
         (known(vec(tool, 0..4)), vec(leak, 0..3), option::of(any::<bool>())),
+        (option::of(0..9_000_u64), option::of(0..9_000_u64), option::of(0..9_000_u64)),
     )
-        .prop_map(|(a, b, c)| Exposure {
+        .prop_map(|(a, b, c, d)| Exposure {
             posture: a.0,
             posture_from: a.1,
             reach: a.2,
             activity: a.3,
             models: b.0,
+            models_at_least: d.0,
             running: b.1,
+            running_at_least: d.1,
             capabilities: b.2,
             tools: c.0,
+            tools_at_least: d.2,
             leaks: c.1,
             inference_proved: c.2,
         })

@@ -262,6 +262,32 @@ pub struct Leak {
     pub request: String,
 }
 
+/// How many there are in a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counted {
+    /// How many came.
+    pub count: u64,
+    /// Whether there may be more.
+    pub or_more: bool,
+}
+
+impl Counted {
+    fn of(kept: Option<usize>, at_least: Option<u64>) -> Option<Self> {
+        let kept = kept? as u64;
+        Some(Self {
+            count: at_least.map_or(kept, |least| least.max(kept)),
+            or_more: at_least.is_some(),
+        })
+    }
+}
+
+/// `12`, or `2000+` where there may be more.
+impl fmt::Display for Counted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.count, if self.or_more { "+" } else { "" })
+    }
+}
+
 /// What a server shows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Exposure {
@@ -276,12 +302,22 @@ pub struct Exposure {
     pub activity: Known<Activity>,
     /// The models; an empty list is known none.
     pub models: Known<Vec<Model>>,
+    /// Where `models` is not all that the server lists (the reply was cut, has further pages, or names more than a record keeps):
+    /// how many came at least. Not there: the list is whole, or unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub models_at_least: Option<u64>,
     /// The models in memory; an empty list is known none.
     pub running: Known<Vec<RunningModel>>,
+    /// The same of `running`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub running_at_least: Option<u64>,
     /// What any of its models can do.
     pub capabilities: Known<Vec<Capability>>,
     /// The tools it lists.
     pub tools: Known<Vec<Tool>>,
+    /// The same of `tools`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tools_at_least: Option<u64>,
     /// What is readable that should not be.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub leaks: Vec<Leak>,
@@ -291,6 +327,18 @@ pub struct Exposure {
 }
 
 impl Exposure {
+    /// How many models it lists, and whether that is a lower bound; `None`: it is not told.
+    #[must_use]
+    pub fn models_counted(&self) -> Option<Counted> {
+        Counted::of(self.models.known().map(Vec::len), self.models_at_least)
+    }
+
+    /// How many tools it lists.
+    #[must_use]
+    pub fn tools_counted(&self) -> Option<Counted> {
+        Counted::of(self.tools.known().map(Vec::len), self.tools_at_least)
+    }
+
     /// An exposure of which nothing is known, for that reason.
     #[must_use]
     pub fn unknown(why: crate::Why) -> Self {
@@ -300,9 +348,12 @@ impl Exposure {
             reach: Known::unknown(crate::Why::NotAsked),
             activity: Known::unknown(why),
             models: Known::unknown(why),
+            models_at_least: None,
             running: Known::unknown(why),
+            running_at_least: None,
             capabilities: Known::unknown(why),
             tools: Known::unknown(why),
+            tools_at_least: None,
             leaks: Vec::new(),
             inference_proved: None,
         }

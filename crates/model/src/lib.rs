@@ -19,7 +19,9 @@ mod version;
 pub use deception::{Deception, SUSPECT_FROM, Tell};
 pub use effect::Effect;
 pub use endpoint::{Certificate, Endpoint, EndpointKey, Reach, Transport};
-pub use exposure::{Activity, Capability, Exposure, Leak, LeakKind, Model, Posture, PromptClass, RunningModel, TextPrint, Tool, ToolRisk};
+pub use exposure::{
+    Activity, Capability, Counted, Exposure, Leak, LeakKind, Model, Posture, PromptClass, RunningModel, TextPrint, Tool, ToolRisk,
+};
 pub use finding::{Claim, Confidence, EvidenceKind, Finding, Severity, Standard};
 pub use identity::{Evidence, EvidenceWeight, Identity};
 pub use known::{Known, Unknown, Why};

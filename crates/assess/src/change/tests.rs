@@ -300,6 +300,17 @@ fn reach_tls_and_certificates() {
 }
 
 #[test]
+fn what_a_cut_list_lacks_is_neither_gone_nor_new() {
+    let (mut before, mut after) = (look(), look());
+    models(&mut before).truncate(1);
+    models(&mut after).remove(0);
+    assert_eq!(said(&before, &after).iter().filter(|line| line.contains("model")).count(), 2);
+    before.exposure.models_at_least = Some(1);
+    after.exposure.models_at_least = Some(1);
+    assert_eq!(said(&before, &after), Vec::<String>::new());
+}
+
+#[test]
 fn of_another_product_nothing_else_is_compared_that_hangs_on_it() {
     once(
         |o| {

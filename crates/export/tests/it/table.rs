@@ -97,6 +97,14 @@ fn a_listener_that_answers_others_is_never_called_loopback_only() {
 }
 
 #[test]
+fn a_list_that_was_cut_is_written_as_a_lower_bound() {
+    let mut seen = samples::ollama_open();
+    assert!(plain(&table::block(&seen, 80)).contains("2: tiny:latest"));
+    seen.exposure.models_at_least = Some(3312);
+    assert!(plain(&table::block(&seen, 80)).contains("3312+: tiny:latest"));
+}
+
+#[test]
 fn the_last_line_says_what_to_type() {
     let out = plain(&written(Format::Table, &samples::all(), Options::default()));
     assert_eq!(out.lines().last(), Some("Next: vigie show 192.0.2.16"));

@@ -151,6 +151,9 @@ fn exposure(host: &Host, look: usize, listing: bool, second: bool) -> Exposure {
             Some(_) => Known::Known(Activity::Active),
         },
         models: models.map_or_else(|| Known::unknown(why), |models| Known::Known(models.iter().map(model).collect())),
+        models_at_least: None,
+        running_at_least: None,
+        tools_at_least: None,
         running: models.map_or_else(
             || Known::unknown(why),
             |models| {

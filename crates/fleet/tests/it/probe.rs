@@ -224,3 +224,111 @@ fn the_probe_holds_a_session_over_an_event_stream() {
     assert!(learnt.contains("\"mcp\""), "{learnt}");
     assert!(learnt.contains("tools Some([\"add\"])"), "{learnt}");
 }
+
+/// How the long list of an Ollama ends.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Ends {
+    Whole,
+    /// Its chunks stop before the last one.
+    MidChunk,
+    /// The connection closes before its length came.
+    TooShort,
+    /// The compressed stream stops.
+    MidGzip,
+}
+
+/// An Ollama that lists so many models, on a socket of its own.
+fn long_list(models: usize, ends: Ends) -> SocketAddrV4 {
+    use std::io::{Read as _, Write as _};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let Ok(SocketAddr::V4(address)) = listener.local_addr() else {
+        panic!("it is an IPv4 address")
+    };
+    let list: Vec<Value> = (0..models)
+        .map(|n| {
+            json!({"name": format!("team-{n}/llama3:8b"), "model": format!("team-{n}/llama3:8b"), "modified_at": format!("2026-01-02T03:04:05.{n:06}789Z"),
+                   "size": 4_661_224_676_u64, "digest": format!("{n:064x}"), "details": {"parent_model": "", "format": "gguf", "family": "llama",
+                   "families": ["llama"], "parameter_size": "8.0B", "quantization_level": "Q4_0"}})
+        })
+        .collect();
+    let list = json!({ "models": list }).to_string().into_bytes();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let mut head = Vec::new();
+            let mut byte = [0];
+            while !head.ends_with(b"\r\n\r\n") && matches!(stream.read(&mut byte), Ok(1)) {
+                head.push(byte[0]);
+            }
+            let head = String::from_utf8_lossy(&head).into_owned();
+            let path = head.split(' ').nth(1).unwrap_or_default();
+            let (status, kind, body): (_, _, &[u8]) = match path {
+                "/" => ("200 OK", "text/plain; charset=utf-8", b"Ollama is running"),
+                "/api/version" => ("200 OK", "application/json; charset=utf-8", b"{\"version\":\"0.17.4\"}"),
+                "/api/ps" => ("200 OK", "application/json; charset=utf-8", b"{\"models\":[]}"),
+                "/api/tags" => ("200 OK", "application/json; charset=utf-8", &list),
+                _ => ("404 Not Found", "text/plain", b"404 page not found"),
+            };
+            let head = format!("HTTP/1.1 {status}\r\ncontent-type: {kind}\r\nconnection: close\r\n");
+            let reply = match ends {
+                Ends::MidChunk if path == "/api/tags" => {
+                    let half = &body[..body.len() / 2];
+                    [
+                        format!("{head}transfer-encoding: chunked\r\n\r\n{:x}\r\n", body.len()).as_bytes(),
+                        half,
+                    ]
+                    .concat()
+                }
+                Ends::TooShort if path == "/api/tags" => [
+                    format!("{head}content-length: {}\r\n\r\n", body.len()).as_bytes(),
+                    &body[..body.len() / 2],
+                ]
+                .concat(),
+                Ends::MidGzip if path == "/api/tags" => {
+                    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+                    packed.write_all(body).expect("memory takes it");
+                    let packed = packed.finish().expect("memory takes it");
+                    let half = &packed[..packed.len() / 2];
+                    [
+                        format!("{head}content-encoding: gzip\r\ncontent-length: {}\r\n\r\n", half.len()).as_bytes(),
+                        half,
+                    ]
+                    .concat()
+                }
+                _ => [format!("{head}content-length: {}\r\n\r\n", body.len()).as_bytes(), body].concat(),
+            };
+            // A client that has enough closes.
+            let _ = stream.write_all(&reply);
+        }
+    });
+    address
+}
+
+#[test]
+fn a_list_longer_than_what_is_read_is_a_lower_bound() {
+    let cases = [
+        (3_700, Ends::Whole, true),
+        (20, Ends::Whole, false),
+        (20, Ends::MidChunk, true),
+        (20, Ends::TooShort, true),
+        (2_000, Ends::MidGzip, true),
+    ];
+    let addresses: Vec<SocketAddrV4> = cases.iter().map(|(models, ends, _)| long_list(*models, *ends)).collect();
+    for ((models, ends, cut), probed) in cases.into_iter().zip(probe_all(&addresses)) {
+        let exposure = &probed.conclusion.exposure;
+        let counted = exposure.models_counted().expect("it lists some");
+        assert_eq!(
+            probed.conclusion.identity.product.known().map(String::as_str),
+            Some("ollama"),
+            "{ends:?}"
+        );
+        assert_eq!(exposure.posture.known(), Some(&vigie_model::Posture::Open), "{ends:?}");
+        assert_eq!(counted.or_more, cut, "{ends:?}: {counted}");
+        assert!(counted.count > 0 && (counted.count < models as u64) == cut, "{ends:?}: {counted}");
+        assert!(
+            !probed.conclusion.deception.is_suspect(),
+            "{ends:?}: {:?}",
+            probed.conclusion.deception
+        );
+    }
+}

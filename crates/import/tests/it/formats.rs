@@ -118,6 +118,28 @@ fn a_list_in_the_page_is_read_where_the_product_is_known() {
     assert_eq!(one.exposure.posture_from.as_deref(), Some("GET /api/tags"));
 }
 
+/// Tools keep the beginning of a page, and not every one says so.
+#[test]
+fn a_list_that_a_tool_cut_is_read_as_far_as_it_goes() {
+    let text = String::from_utf8(data("shodan/download.jsonl")).expect("text");
+    let mut line: serde_json::Value = serde_json::from_str(text.lines().nth(1).expect("a second line")).expect("JSON");
+    let list: serde_json::Value = serde_json::from_str(line["http"]["html"].as_str().expect("a list")).expect("JSON");
+    let mut models = vec![list["models"][0].clone(); 3];
+    for (number, model) in models.iter_mut().enumerate() {
+        model["name"] = format!("tiny-{number}:latest").into();
+    }
+    let list = serde_json::json!({ "models": models }).to_string();
+    for (end, count, at_least) in [(list.len(), 3, None), (list.len() - 40, 2, Some(2))] {
+        line["http"]["html"] = list[..end].into();
+        line["product"] = "Ollama".into();
+        let all = import_with(line.to_string().as_bytes(), None, options());
+        let one = all[0].as_ref().expect("sound");
+        assert_eq!(one.exposure.posture, Known::Known(Posture::Open), "{end}");
+        assert_eq!(one.exposure.models.known().map(Vec::len), Some(count), "{end}");
+        assert_eq!(one.exposure.models_at_least, at_least, "{end}");
+    }
+}
+
 #[test]
 fn shodan_replies_are_the_lines() {
     let lines = good("shodan/download.jsonl");
