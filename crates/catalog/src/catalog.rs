@@ -140,6 +140,17 @@ pub struct CompiledTell {
     pub guards: Guards,
 }
 
+/// A value that is made for the answer in which it stands.
+#[derive(Clone, Debug)]
+pub struct CompiledMade {
+    /// The reply it stands in.
+    pub look: Look,
+    /// What stands beside.
+    pub guards: Guards,
+    /// Where.
+    pub at: Pointer,
+}
+
 /// One product, compiled.
 #[derive(Clone, Debug)]
 pub struct Product {
@@ -210,6 +221,16 @@ pub struct Product {
     pub leaks: Vec<(LeakKind, Look, Guards)>,
     /// Tells.
     pub tells: Vec<CompiledTell>,
+    /// What its HTTP is written with.
+    pub stack: Vec<crate::stack::Stack>,
+    /// Its own `Server` header, where that holds its name.
+    pub server: crate::pattern::OneOrMany<crate::pattern::Pattern>,
+    /// What it says to a path that it does not have.
+    pub unknown_path: Vec<Look>,
+    /// Times that it takes when it answers.
+    pub made_when_asked: Vec<CompiledMade>,
+    /// Ids that it draws for each place where they stand.
+    pub drawn_anew: Vec<CompiledMade>,
     /// The proof: the request's position and where the answer is.
     pub prove: Option<(usize, Pointer)>,
     /// Remedies by finding.

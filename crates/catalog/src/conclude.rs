@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use vigie_model::{Activity, Capability, Deception, Evidence, EvidenceWeight, Exposure, Identity, Known, Leak, Model, Tell, Why};
+use vigie_model::{Activity, Capability, Deception, Evidence, EvidenceWeight, Exposure, Identity, Known, Leak, Model, Why};
 
 use crate::catalog::Product;
-use crate::clause::Seen as _;
 use crate::read;
-use crate::rule::{BodyType, Kind};
+use crate::rule::Kind;
 use crate::session::{Session, Tally};
 use crate::view::View;
 
@@ -161,7 +160,9 @@ impl Session {
             .map(|number| self.catalog.nth(*number))
             .find(|one| !one.models.is_empty());
         let serves = serves.filter(|_| product.models.is_empty()).unwrap_or(product);
-        let models = read::models(&self.catalog, serves, seen, version);
+        let listed = read::models(&self.catalog, serves, seen, version);
+        let (models, models_at_least) = (listed.list, listed.at_least);
+        let running = read::running(product, seen);
         let activity = match (&models, serves.kind) {
             (Known::Known(models), Kind::Inference | Kind::Gateway) => {
                 Known::Known(if models.is_empty() { Activity::Dormant } else { Activity::Active })
@@ -184,17 +185,20 @@ impl Session {
         let tools = named
             .iter()
             .map(|number| read::tools(&self.catalog, self.catalog.nth(*number), seen))
-            .reduce(|first, second| if first.is_known() { first } else { second })
-            .unwrap_or(Known::unknown(Why::NotAsked));
+            .reduce(|first, second| if first.list.is_known() { first } else { second });
+        let (tools, tools_at_least) = tools.map_or((Known::unknown(Why::NotAsked), None), |tools| (tools.list, tools.at_least));
         Exposure {
             posture: Known::unknown(Why::NotAsked),
             posture_from: None,
             reach: Known::unknown(Why::NotAsked),
             activity,
-            capabilities: host_capabilities(&models),
+            capabilities: host_capabilities(&models, models_at_least.is_some()),
             models,
-            running: read::running(product, seen),
+            models_at_least,
+            running: running.list,
+            running_at_least: running.at_least,
             tools,
+            tools_at_least,
             leaks,
             inference_proved: None,
         }
@@ -232,134 +236,18 @@ impl Session {
         all.truncate(24);
         all
     }
-
-    fn deception(&self, winner: Option<&Product>, version: &Known<String>, exposure: &Exposure) -> Deception {
-        let seen = &self.record;
-        let mut tells = Vec::new();
-        let mut tell = |id: &str, weight: f64, text: String| {
-            tells.push(Tell {
-                id: id.to_owned(),
-                weight,
-                seen: text,
-            })
-        };
-
-        if let Some(view) = seen.at(self.catalog.absent)
-            && view.reply().is_some_and(|reply| reply.status == 200)
-            && view.body_type() == BodyType::Json
-        {
-            tell("any-path-answers", 0.5, format!("{} is 200 with JSON", crate::ABSENT_PATH));
-        }
-        let mut servers: Vec<&str> = seen.views.iter().filter_map(|view| view.reply()?.header("server")).collect();
-        servers.sort_unstable();
-        servers.dedup();
-        if servers.len() > 2 {
-            tell(
-                "rotating-server-header",
-                0.6,
-                format!("{} different Server headers: {}", servers.len(), servers.join(", ")),
-            );
-        }
-        for view in &seen.views {
-            let Some(json) = view.json() else { continue };
-            let has = |key: &str| json.get(key).is_some();
-            if (has("models") || json.get("data").is_some_and(serde_json::Value::is_array))
-                && ["message", "choices", "eval_count", "total_duration", "role"]
-                    .iter()
-                    .any(|key| has(key))
-                && view.exchange.request.method == "GET"
-            {
-                tell(
-                    "chat-fields-in-list",
-                    0.8,
-                    format!("{} mixes a list with an answer's fields", view.exchange.request.path),
-                );
-                break;
-            }
-        }
-        if let Some(view) = seen.views.iter().find(|view| {
-            let text = view.text();
-            text.contains("uid=0(root)") || text.contains("root:x:0:0:")
-        }) {
-            tell(
-                "bait",
-                0.8,
-                format!("{} offers what an intruder looks for", view.exchange.request.path),
-            );
-        }
-        for (number, tally) in &self.tallies {
-            let product = self.catalog.nth(*number);
-            let enough = tally.unique > 0 || tally.strong > 1;
-            if tally.contradicted && enough && winner.is_none_or(|winner| !winner.emulates.contains(number)) {
-                tell(
-                    "imitation",
-                    0.6,
-                    format!("answers as {} and shows what {} never shows", product.name, product.name),
-                );
-            }
-        }
-        let servers_named = self
-            .named()
-            .into_iter()
-            .filter(|n| matches!(self.catalog.nth(*n).kind, Kind::Inference))
-            .count();
-        if servers_named > 1 {
-            tell("several-products", 0.5, "answers as several model servers at once".to_owned());
-        }
-        if let Some(product) = winner {
-            for rule in &product.tells {
-                if let Some(view) = rule.look.find(seen)
-                    && rule.guards.pass(seen)
-                {
-                    tell(
-                        &rule.id,
-                        rule.weight,
-                        format!("{} {}", view.exchange.request.method, view.exchange.request.path),
-                    );
-                }
-            }
-            if let (Some(version), Some(models)) = (version.known(), exposure.models.known())
-                && let Some(what) = impossible(product, version, models)
-            {
-                tell("impossible-version", 0.7, what);
-            }
-        }
-        Deception::from_tells(tells)
-    }
 }
 
-/// A capability or a kind of model that this version could not have told.
-fn impossible(product: &Product, version: &str, models: &[Model]) -> Option<String> {
-    let old = |thing: &str| product.since.get(thing).filter(|since| read::before(version, since));
-    for model in models {
-        if let Some(capabilities) = model.capabilities.known() {
-            if let Some(since) = old("capabilities") {
-                return Some(format!("version {version} tells capabilities, which came with {since}"));
-            }
-            for capability in capabilities {
-                if let Some(since) = old(&format!("capability.{capability}")) {
-                    return Some(format!("version {version} tells {capability}, which came with {since}"));
-                }
-            }
-        }
-        if model.remote.known() == Some(&true)
-            && let Some(since) = old("remote")
-        {
-            return Some(format!("version {version} lists a remote model, which came with {since}"));
-        }
-    }
-    None
-}
-
-/// A host has a capability if any of its models does; it is unknown if none does and any is unknown.
-fn host_capabilities(models: &Known<Vec<Model>>) -> Known<Vec<Capability>> {
+/// A host has a capability if any of its models does; it is unknown if none does and any is unknown, or not listed.
+fn host_capabilities(models: &Known<Vec<Model>>, goes_on: bool) -> Known<Vec<Capability>> {
     match models {
         Known::Unknown(unknown) => Known::Unknown(unknown.clone()),
         Known::Known(models) => {
             let mut all: Vec<Capability> = models.iter().filter_map(|m| m.capabilities.known()).flatten().cloned().collect();
             all.sort();
             all.dedup();
-            match models.iter().find_map(|model| model.capabilities.why()) {
+            let cut = goes_on.then_some(Why::NotCarried);
+            match models.iter().find_map(|model| model.capabilities.why()).or(cut) {
                 Some(why) if all.is_empty() => Known::unknown(why),
                 _ => Known::Known(all),
             }

@@ -9,6 +9,7 @@ mod catalog;
 mod clause;
 mod conclude;
 mod condition;
+pub mod cut;
 mod dialogue;
 mod effects;
 mod embedded;
@@ -28,6 +29,8 @@ mod refusal;
 mod route;
 pub mod rule;
 mod session;
+mod stack;
+mod tells;
 mod view;
 
 pub use beside::{Beside, OpenAt};
@@ -46,6 +49,7 @@ pub use pointer::Pointer;
 pub use route::Route;
 pub use rule::{Clause, Kind, Purpose, ReplyEnd};
 pub use session::{Ask, Limits, Prove, Session};
+pub use stack::Stack;
 
 /// The page that no product has: what it answers shows what a server says of unknown paths.
 pub const ABSENT_PATH: &str = "/vigie-no-such-page";

@@ -11,7 +11,8 @@ use vigie_model::{Effect, EvidenceWeight, Posture, sha256};
 
 use crate::beside::{Beside, OpenAt};
 use crate::catalog::{
-    Catalog, CompiledEvidence, CompiledList, CompiledPosture, CompiledTell, CompiledValue, Opening, Product, Request, Signature,
+    Catalog, CompiledEvidence, CompiledList, CompiledMade, CompiledPosture, CompiledTell, CompiledValue, Opening, Product, Request,
+    Signature,
 };
 use crate::clause::{Guards, Look, Place, SigId, literal};
 use crate::condition::Asked;
@@ -19,7 +20,7 @@ use crate::effects::{EffectTable, Routes};
 use crate::embedded::Built;
 use crate::index::IndexBuilder;
 use crate::markers::Markers;
-use crate::rule::{Clause, ListRule, MarkersFile, OpeningsFile, PRODUCT_SCHEMA, ProductFile, Purpose, RequestRule, ValueRule};
+use crate::rule::{Clause, ListRule, MadeRule, MarkersFile, OpeningsFile, PRODUCT_SCHEMA, ProductFile, Purpose, RequestRule, ValueRule};
 
 /// The largest file, in bytes.
 pub const MAX_FILE_BYTES: usize = 256 * 1024;
@@ -929,6 +930,18 @@ impl Scope<'_> {
                 })
             })
             .collect();
+        let unknown_path = self.looks(&rule.unknown_path);
+        let mut made = |rules: &[MadeRule]| -> Vec<CompiledMade> {
+            let compiled = rules.iter().filter_map(|written| {
+                Some(CompiledMade {
+                    look: self.look(&written.clause())?,
+                    guards: self.guards(written.guards()),
+                    at: written.at.clone(),
+                })
+            });
+            compiled.collect()
+        };
+        let (made_when_asked, drawn_anew) = (made(&rule.made_when_asked), made(&rule.drawn_anew));
         let prove = rule.prove.as_ref().and_then(|written| {
             let found = requests
                 .iter()
@@ -990,6 +1003,11 @@ impl Scope<'_> {
             tools: self.lists(&rule.tools),
             leaks,
             tells,
+            stack: rule.stack.clone(),
+            server: rule.server.clone(),
+            unknown_path,
+            made_when_asked,
+            drawn_anew,
             prove,
             remedies: rule.remedies.clone(),
             shodan: rule.discover.shodan.iter().map(|query| query.value.clone()).collect(),

@@ -139,6 +139,21 @@ pub struct ProductFile {
     /// Signs that something pretends to be this product.
     #[serde(default)]
     pub tells: Vec<TellRule>,
+    /// What its HTTP is written with; empty: not told, so that nothing is read from it.
+    #[serde(default)]
+    pub stack: Vec<crate::stack::Stack>,
+    /// Its own `Server` header, where that holds its name.
+    #[serde(default)]
+    pub server: OneOrMany<Pattern>,
+    /// What it says to a path that it does not have: one of these holds.
+    #[serde(default)]
+    pub unknown_path: Vec<Clause>,
+    /// Times in seconds that it takes at the moment at which it answers.
+    #[serde(default)]
+    pub made_when_asked: Vec<MadeRule>,
+    /// Ids that it draws for each place where they stand.
+    #[serde(default)]
+    pub drawn_anew: Vec<MadeRule>,
     /// The owner's proof.
     #[serde(default)]
     pub prove: Option<ProveRule>,
@@ -334,6 +349,14 @@ rule! {
 }
 
 rule! {
+    /// A value that is made for the answer in which it stands.
+    MadeRule {
+        /// Where it is.
+        at: Pointer,
+    }
+}
+
+rule! {
     /// How a list of models or tools is read.
     ListRule {
         /// The list, or the object whose members are the elements.
@@ -353,6 +376,9 @@ rule! {
         /// What is true of every element.
         #[serde(default)]
         always: BTreeMap<String, Value>,
+        /// Tests over the whole reply any of which says that the list goes on elsewhere, on a further page.
+        #[serde(default)]
+        more: Tests,
         /// Tests over the element any of which says that another service runs the model.
         #[serde(default)]
         remote_if: Tests,

@@ -346,11 +346,12 @@ impl Session {
                     .or_else(|| self.of_product(main, Some(main), every))
                     .or_else(beside)
                     .or_else(|| self.side_of(main))
+                    .or_else(|| self.ask_unknown_path(main))
             }
             Some(main) => beside()
                 .or_else(|| self.search())
                 .or_else(|| self.of_product(main, Some(main), every)),
-            None if side.is_some() => beside().or_else(|| self.search_beside()),
+            None if side.is_some() => beside().or_else(|| self.search_beside()).or_else(|| self.ask_unknown_path(side?)),
             None => self.search().or_else(|| {
                 // What a stranger meets on the rest of its routes; that it is this product is not sure enough to lower an effect.
                 self.of_product(self.behind_a_door()?, None, every)
@@ -392,6 +393,21 @@ impl Session {
                     .into_iter()
                     .find_map(|(number, _)| self.of_product(number, None, &[Purpose::Identify]))
             })
+    }
+
+    /// The page that no product has, asked of what was recognised before its turn among the openings: what it says there is hard to
+    /// imitate. A product that does something on any path is not asked.
+    fn ask_unknown_path(&self, number: u32) -> Option<Ask> {
+        let absent = self.catalog.absent;
+        if self.asked.contains(&absent) {
+            return None;
+        }
+        let own = self.catalog.permit(Some(number), "GET", crate::ABSENT_PATH, None, false);
+        if matches!(own, Err(Forbidden::Effect { .. })) {
+            return None;
+        }
+        let opening = self.catalog.openings.iter().find(|opening| opening.request.sig == absent)?;
+        self.ask(&opening.request, None)
     }
 
     /// Looks for a product: strong candidates, then the openings, then weak candidates, then those whose port it is.

@@ -1,6 +1,7 @@
 //! The catalogue as a whole: its files, its fixtures, its language, its cost.
 
 mod corpus;
+mod decoys;
 mod doors;
 mod fuzz;
 mod generated;

@@ -61,6 +61,83 @@ fn an_ollama_without_a_model_is_recognised() {
     }
 }
 
+/// An Ollama with many models, and the beginning of what it lists.
+fn many_models(count: usize) -> String {
+    let models: Vec<String> = (0..count)
+        .map(|number| {
+            format!(
+                "{{\"name\":\"team-{number}/llama3:8b\",\"model\":\"team-{number}/llama3:8b\",\"modified_at\":\"2026-01-02T03:04:05.{number:06}789Z\",\"size\":4661224676,\
+                 \"digest\":\"{number:064x}\",\"details\":{{\"parent_model\":\"\",\"format\":\"gguf\",\"family\":\"llama\",\"families\":[\"llama\"],\
+                 \"parameter_size\":\"8.0B\",\"quantization_level\":\"Q4_0\"}}}}"
+            )
+        })
+        .collect();
+    format!("{{\"models\":[{}]}}", models.join(","))
+}
+
+#[test]
+fn a_list_that_was_cut_is_kept_and_is_a_lower_bound() {
+    let whole = many_models(3_700);
+    let (conclusion, _) = talk(11434, ollama("0.17.4", &whole));
+    assert_eq!(conclusion.exposure.models.known().map(Vec::len), Some(2_000));
+    assert_eq!(
+        conclusion.exposure.models_at_least,
+        Some(3_700),
+        "a record keeps 2,000 of them and says so"
+    );
+
+    let (conclusion, _) = talk(11434, ollama("0.17.4", &many_models(30)));
+    assert_eq!(conclusion.exposure.models.known().map(Vec::len), Some(30));
+    assert_eq!(conclusion.exposure.models_at_least, None, "it is whole");
+
+    for (end, came) in [(1 << 20, None), (10_000, Some(29)), (400, Some(1)), (100, Some(0)), (11, Some(0))] {
+        let (conclusion, _) = talk(11434, ollama("0.17.4", &whole[..end]));
+        let exposure = &conclusion.exposure;
+        assert_eq!(conclusion.identity.product.known().map(String::as_str), Some("ollama"), "{end}");
+        assert_eq!(exposure.posture.known(), Some(&vigie_model::Posture::Open), "{end}");
+        assert!(conclusion.deception.tells.is_empty(), "{end}: {:?}", conclusion.deception.tells);
+        match came {
+            Some(0) => {
+                assert_eq!(
+                    exposure.models.why(),
+                    Some(vigie_model::Why::Unparsable),
+                    "none came, which is not none: {end}"
+                );
+                assert_eq!(exposure.activity.known(), None, "{end}");
+            }
+            _ => {
+                let counted = exposure.models_counted().expect("some came");
+                assert!(counted.or_more, "{end}");
+                assert!(
+                    counted.count < 3_700 && came.is_none_or(|came| came == counted.count),
+                    "{end}: {counted}"
+                );
+                assert_eq!(exposure.activity.known(), Some(&vigie_model::Activity::Active), "{end}");
+            }
+        }
+    }
+}
+
+/// What did not come of a reply is not absent: nothing that rests on absence may hold.
+#[test]
+fn what_was_cut_off_is_not_absent() {
+    let list = "{\"data\":[{\"id\":\"m\",\"created\":1700000000,\"owned_by\":\"acme\"}],\"object\":\"list\"}";
+    let cut = &list[..list.len() - 10];
+    let rules = |body: &str| {
+        let body = body.to_owned();
+        let (conclusion, _) = talk(8000, move |request| match request.path.as_str() {
+            "/v1/models" => reply(200, "application/json", &body),
+            _ => reply(404, "application/json", "{\"error\":\"no\"}"),
+        });
+        let ids: Vec<String> = conclusion.identity.evidence.iter().map(|evidence| evidence.rule.clone()).collect();
+        ids
+    };
+    let short = "model-list-short".to_owned();
+    assert!(rules(&list.replace("\"object\":\"list\"", "\"more\":1")).contains(&short));
+    assert!(!rules(list).contains(&short), "its frame is there");
+    assert!(!rules(cut).contains(&short), "its frame may have come after the cut");
+}
+
 #[test]
 fn versions_are_read_whole() {
     for version in ["0.10.12", "0.12.10-rc1", "0.1.9", "0.100.0"] {
