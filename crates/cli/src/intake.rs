@@ -30,6 +30,7 @@ pub(crate) struct Counts {
     pub(crate) bad: u64,
     pub(crate) not_open: u64,
     pub(crate) not_tcp: u64,
+    pub(crate) host_discovery: u64,
     pub(crate) not_recognised: u64,
 }
 
@@ -45,6 +46,7 @@ impl Counts {
         let passed: Vec<String> = [
             (self.not_open, "not open"),
             (self.not_tcp, "not TCP"),
+            (self.host_discovery, "without a port (host discovery)"),
             (self.not_recognised, "not recognised"),
         ]
         .into_iter()
@@ -80,6 +82,7 @@ impl Intake {
     pub(crate) fn take(&mut self, from: &str, parsed: Parsed) -> Result<(), Failure> {
         self.counts.not_open += parsed.passed_over.not_open;
         self.counts.not_tcp += parsed.passed_over.not_tcp;
+        self.counts.host_discovery += parsed.passed_over.host_discovery;
         self.counts.not_recognised += parsed.passed_over.not_recognised;
         self.alone += parsed.anew;
         for item in parsed.items {

@@ -43,11 +43,26 @@ pub(crate) fn quote(bytes: &[u8]) -> String {
     // A character has four bytes at most.
     let cut = &bytes[..bytes.len().min(4 * MAX_QUOTE)];
     let text = String::from_utf8_lossy(cut);
+    if is_binary(&text) {
+        return format!("({} bytes that are no text)", bytes.len());
+    }
     let mut out = escape(text.trim_end_matches(['\r', '\n']), MAX_QUOTE);
     if cut.len() < bytes.len() && !out.ends_with('…') {
         out.push('…');
     }
     out
+}
+
+/// Whether what stands there is no text: more than half of it, or of a longer piece a quarter, cannot be shown.
+fn is_binary(text: &str) -> bool {
+    let shown = text.chars().take(MAX_QUOTE);
+    let (mut all, mut hidden) = (0_usize, 0_usize);
+    for character in shown {
+        all += 1;
+        let blank = matches!(character, '\t' | '\r' | '\n');
+        hidden += usize::from(!blank && (character.is_control() || character == char::REPLACEMENT_CHARACTER));
+    }
+    2 * hidden > all || all >= 32 && 4 * hidden > all
 }
 
 fn escape(text: &str, most: usize) -> String {

@@ -9,7 +9,7 @@ use crate::http;
 use crate::json::{self, Raw};
 use crate::make::{Carries, Claim, Decoded, Sight, many_services, shorten, tagged};
 use crate::naabu::name;
-use crate::out::{Out, address};
+use crate::out::{Out, address, is_tcp};
 use crate::time;
 
 /// Where a reply's hosts are.
@@ -214,7 +214,13 @@ fn take(host: &Host<'_>, out: &mut Out<'_>) -> Result<(), String> {
         services = host.matched_services.each();
     }
     if services.is_empty() {
-        return Err("it lists no services".to_owned());
+        if let Some(other) = [host.services, host.matched_services].into_iter().find(|raw| raw.is_some() && !raw.is_list()) {
+            other.said()?;
+            return Err("its services are no list".to_owned());
+        }
+        // It was looked at, and nothing answered.
+        out.host_discovery();
+        return Ok(());
     }
     let count = host
         .service_count
@@ -223,7 +229,6 @@ fn take(host: &Host<'_>, out: &mut Out<'_>) -> Result<(), String> {
         .unwrap_or(0);
     let mut tells: Vec<_> = many_services(count.max(services.len())).into_iter().collect();
     tells.extend(honeypot(host.labels));
-    let updated = host.last_updated_at.scalar();
     // Search v2 lists a host once for each name that it was asked by, and once without.
     let reached = name(host.name.word());
     let system = host.autonomous_system.read::<System<'_>>();
@@ -240,22 +245,14 @@ fn take(host: &Host<'_>, out: &mut Out<'_>) -> Result<(), String> {
             out.bad("one of its services is no object");
             continue;
         };
-        if service
-            .transport_protocol
-            .text()
-            .is_some_and(|transport| !transport.eq_ignore_ascii_case("tcp"))
-        {
-            out.not_tcp();
-            continue;
-        }
-        let Some(port) = service.port.port() else {
-            out.bad("one of its services says no port");
-            continue;
-        };
-        let seen = match time::said(service.scan_time.scalar().or_else(|| updated.clone()).as_deref(), time::instant) {
-            Ok(seen) => seen,
+        let (port, seen) = match endpoint(&service, host.last_updated_at) {
+            Ok(Some(found)) => found,
+            Ok(None) => {
+                out.not_tcp();
+                continue;
+            }
             Err(reason) => {
-                out.bad(&reason);
+                out.bad(&format!("one of its services: {reason}"));
                 continue;
             }
         };
@@ -275,6 +272,18 @@ fn take(host: &Host<'_>, out: &mut Out<'_>) -> Result<(), String> {
         out.sight(sight);
     }
     Ok(())
+}
+
+/// The port of a service and when it was seen; `None`: it is not of TCP.
+fn endpoint(service: &Service<'_>, updated: Raw<'_>) -> Result<Option<(u16, Option<Timestamp>)>, String> {
+    if let Some(transport) = service.transport_protocol.said()?
+        && !is_tcp(&transport)?
+    {
+        return Ok(None);
+    }
+    let port = service.port.port_said()?.ok_or("it says no port")?;
+    let said = if service.scan_time.is_some() { service.scan_time } else { updated };
+    Ok(Some((port, said.time_said(time::instant)?)))
 }
 
 /// Takes what a service's endpoints say.

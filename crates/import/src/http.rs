@@ -79,6 +79,11 @@ pub(crate) fn without_body(reply: &mut Reply, title: Option<&str>) {
     }
 }
 
+/// The text of a title as it stands in a page: the entities that XML knows, and numbers, are resolved.
+pub(crate) fn entities(text: &str) -> String {
+    crate::xml::unescape(text).into_owned()
+}
+
 /// Reads status line, headers and body as they came over the wire; `None`: it is no HTTP reply.
 pub(crate) fn parse(raw: &[u8]) -> Option<Reply> {
     let rest = raw.strip_prefix(b"HTTP/")?;

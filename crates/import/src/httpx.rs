@@ -96,12 +96,15 @@ pub(crate) fn parse(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
         return Ok(());
     }
     let url = line.url.word().ok_or("it says no url")?;
-    let (scheme, host, port, path) = split_url(&url).ok_or("its url is none of HTTP")?;
-    let seen = time::said(line.timestamp.scalar().as_deref(), time::instant)?;
+    let (scheme, host, port, path) = split_url(&url).ok_or("its url is none of HTTP, or its port is none")?;
+    let seen = line.timestamp.time_said(time::instant)?;
     // `host` was the address up to 1.6 and is the name where `host_ip` stands beside it; `a` is what the name led to.
     let first = |list: Raw<'_>| list.each().first().and_then(|raw| raw.word());
+    // What stands where an address must is one, or the record is bad.
+    let stated = line.host_ip.said()?.filter(|text| !text.trim().is_empty());
+    let stated = stated.map(|text| address(Some(text.trim_matches(['[', ']'])))).transpose()?;
     let places = [
-        line.host_ip.word(),
+        stated.map(|address| address.to_string()),
         line.host.word(),
         Some(host.to_owned()),
         first(line.a),
@@ -112,7 +115,7 @@ pub(crate) fn parse(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
         .flatten()
         .find(|text| text.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok());
     let address = address(found.as_deref().map(|text| text.trim_matches(['[', ']'])))?;
-    let port = line.port.port().or(port).ok_or("it says no port")?;
+    let port = line.port.port_said()?.or(port).ok_or("it says no port")?;
     let mut sight = Sight::at(address, port, seen, Carries::Replies);
     sight.name = name(Some(host.to_owned()));
     let scheme = line.scheme.word().unwrap_or_else(|| scheme.to_owned());
@@ -121,9 +124,9 @@ pub(crate) fn parse(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
         "http" => Known::Known(false),
         _ => sight.tls,
     };
-    let last = line.final_url.word();
-    let last = last.as_deref().and_then(split_url);
-    if last.is_some_and(|there| !same_origin((scheme.as_str(), host, Some(port)), there)) {
+    let led_to = line.final_url.word();
+    let last = led_to.as_deref().and_then(split_url);
+    if led_to.is_some() && !last.is_some_and(|there| same_origin((scheme.as_str(), host, Some(port)), there)) {
         // What is left is that this endpoint answered with a redirect, and of that the line holds no reply.
         out.sight(sight);
         return Ok(());
@@ -226,8 +229,8 @@ fn certificate(tls: &Tls<'_>) -> Option<Certificate> {
     })
 }
 
-/// Scheme, host, port and path of a URL.
-fn split_url(url: &str) -> Option<(&str, &str, Option<u16>, &str)> {
+/// Scheme, host, port and path of a URL; `None`: it is none of HTTP, or says a port that is none.
+pub(crate) fn split_url(url: &str) -> Option<(&str, &str, Option<u16>, &str)> {
     let (scheme, rest) = url.split_once("://")?;
     let standard = match scheme {
         "http" => 80,
@@ -238,7 +241,7 @@ fn split_url(url: &str) -> Option<(&str, &str, Option<u16>, &str)> {
     let (authority, path) = rest.split_at(cut);
     let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     let (host, port) = match authority.rsplit_once(':') {
-        Some((host, port)) if !port.contains(']') => (host, port.parse().ok().filter(|port| *port > 0)),
+        Some((host, port)) if !port.contains(']') => (host, Some(port.parse().ok().filter(|port| *port > 0)?)),
         _ => (authority, Some(standard)),
     };
     Some((scheme, host, port, if path.is_empty() { "/" } else { path }))

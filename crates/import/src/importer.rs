@@ -7,13 +7,15 @@ use std::sync::Arc;
 use vigie_catalog::{Catalog, Measured};
 use vigie_model::{Observation, Timestamp};
 
-use crate::bad::Bad;
+use crate::bad::{self, Bad};
 use crate::format::Format;
-use crate::frame::{CsvFrames, Frames, Head, JsonFrames, LineFrames, MarkupFrames, Unfinished};
+use crate::frame::{CsvFrames, Frames, GrepFrames, Head, JsonFrames, LineFrames, MarkupFrames, Unfinished};
 use crate::input::Input;
 use crate::make::fold;
 use crate::memory::Memory;
 use crate::out::{Out, Parsed, PassedOver};
+use crate::recognise::{Author, author};
+use crate::refuse;
 
 /// The longest record, in bytes. A longer one is told as bad and passed over.
 pub const MAX_RECORD: usize = 16 << 20;
@@ -72,12 +74,24 @@ pub enum ImportError {
     #[error("it is empty: there is nothing to import")]
     Empty,
     /// No format was given, and the first bytes look like none.
-    #[error("not recognised as the output of a tool that vigie reads{hint}; name its format ({words}); it begins with {begins}", words = Format::words())]
+    #[error("not recognised as the output of a tool that vigie reads; name its format with --from ({words}); it begins with {begins}", words = Format::words())]
     NotRecognised {
-        /// What it is instead, where that shows; empty, or after a colon and a blank.
-        hint: &'static str,
         /// Its beginning, escaped.
         begins: String,
+    },
+    /// No format was given, and several tools could have written it.
+    #[error("several tools write such a file, and nothing in it says which; name it with --from ({candidates}); it begins with {begins}")]
+    Ambiguous {
+        /// The formats that could read it, and what else to do.
+        candidates: String,
+        /// Its beginning, escaped.
+        begins: String,
+    },
+    /// It is in a form that is not read.
+    #[error("not read: {why}")]
+    Refused {
+        /// What it is, and what to export in its place.
+        why: &'static str,
     },
 }
 
@@ -243,7 +257,10 @@ impl Parser {
             Format::Zmap => crate::zmap::parse(bytes, &mut out),
             Format::Zgrab2 => crate::zgrab2::parse(bytes, &mut out),
             Format::Masscan => crate::masscan::parse(bytes, &mut out),
-            Format::Nmap => crate::nmap::parse(bytes, &mut out),
+            Format::Nmap if bytes.trim_ascii_start().starts_with(b"<") => crate::nmap::parse(bytes, &mut out),
+            Format::Nmap => crate::nmap_text::parse(bytes, &mut out),
+            Format::Nuclei => crate::nuclei::parse(bytes, &mut out),
+            Format::Fofa => crate::fofa::parse(bytes, &mut out),
             Format::Naabu => crate::naabu::parse(bytes, &mut out),
             Format::Httpx => crate::httpx::parse(bytes, &mut out),
             Format::Shadowserver => crate::shadowserver::parse(bytes, &mut out),
@@ -274,19 +291,13 @@ impl<R: Read> Importer<R> {
     /// The first bytes cannot be read, or are of no format that is known.
     pub fn new(reader: R, format: Option<Format>, options: Options) -> Result<Self, ImportError> {
         let mut input = Input::new(reader)?;
-        let found = format.or_else(|| Format::recognise(input.head(), options.file_name.as_deref()));
-        let Some(format) = found else {
-            if input.broke() {
+        let format = match chosen(input.head(), format, options.file_name.as_deref()) {
+            // What was read before the fault says nothing of what it is.
+            Err(ImportError::Empty | ImportError::NotRecognised { .. }) if input.broke() => {
                 let reason = input.take_fault().unwrap_or_default();
                 return Err(ImportError::Read(io::Error::new(io::ErrorKind::UnexpectedEof, reason)));
             }
-            if input.head().trim_ascii().is_empty() {
-                return Err(ImportError::Empty);
-            }
-            return Err(ImportError::NotRecognised {
-                hint: hint(input.head()),
-                begins: crate::bad::quote(input.head().split(|byte| *byte == b'\n').next().unwrap_or_default()),
-            });
+            chosen => chosen?,
         };
         let frames = frames(format, input.head());
         let most = options.max_record.clamp(1, MAX_RECORD);
@@ -363,15 +374,54 @@ impl<R: Read> Iterator for Importer<R> {
     }
 }
 
-/// What a text is that is often taken for one that can be read.
-fn hint(head: &[u8]) -> &'static str {
-    if head.starts_with(&[0xff, 0xfe]) || head.starts_with(&[0xfe, 0xff]) {
-        ": it is UTF-16, as a redirection in PowerShell writes it; UTF-8 is read"
-    } else if head.starts_with(b"# Nmap ") || head.starts_with(b"Starting Nmap ") {
-        ": of nmap, -oX is read, and this is -oN or -oG"
-    } else {
-        ""
+/// The format to read a text by: what the caller says, else what only one tool writes.
+fn chosen(head: &[u8], said: Option<Format>, name: Option<&str>) -> Result<Format, ImportError> {
+    if let Some(refusal) = refuse::packed(head) {
+        return Err(ImportError::Refused { why: refusal.why });
     }
+    if let Some(format) = said {
+        // nmap's own texts are told line by line.
+        let sure = refuse::hint(head).filter(|refusal| refusal.of == said && format != Format::Nmap);
+        let fits = matches!(author(head, None), Author::One(found) if found == format);
+        return match sure {
+            Some(refusal) if !fits => Err(ImportError::Refused { why: refusal.why }),
+            _ => Ok(format),
+        };
+    }
+    let begins = || bad::quote(head.split(|byte| *byte == b'\n').next().unwrap_or_default());
+    match author(head, name) {
+        Author::One(format) => Ok(format),
+        _ if head.trim_ascii().is_empty() => Err(ImportError::Empty),
+        found => match (refuse::hint(head), found) {
+            (Some(refusal), _) => Err(ImportError::Refused { why: refusal.why }),
+            (None, Author::Several(formats)) => Err(ImportError::Ambiguous {
+                candidates: candidates(&formats),
+                begins: begins(),
+            }),
+            (None, _) => Err(ImportError::NotRecognised { begins: begins() }),
+        },
+    }
+}
+
+/// The formats that could read a text, and which export says by itself whose it is.
+fn candidates(formats: &[Format]) -> String {
+    let words: Vec<&str> = formats.iter().map(|format| format.word()).collect();
+    let better: Vec<&str> = formats
+        .iter()
+        .filter_map(|format| match format {
+            Format::Naabu => Some("naabu's -json"),
+            Format::Zmap => Some("zmap's -O csv with its fields"),
+            Format::Fofa => Some("FOFA's export with lastupdatetime"),
+            _ => None,
+        })
+        .collect();
+    let mut text = words.join(", ");
+    if !better.is_empty() {
+        text.push_str("; ");
+        text.push_str(&better.join(", "));
+        text.push_str(if better.len() == 1 { " says it by itself" } else { " say it by themselves" });
+    }
+    text
 }
 
 /// How the records of a format are found in a text that begins so.
@@ -383,6 +433,10 @@ fn frames(format: Format, head: &[u8]) -> Frames {
         Format::Shodan => Frames::Json(JsonFrames::new(head, crate::shodan::PATHS)),
         Format::Censys => Frames::Json(JsonFrames::new(head, crate::censys::PATHS)),
         Format::Zgrab2 | Format::Httpx => Frames::Json(JsonFrames::new(head, &[])),
+        Format::Nuclei => Frames::Json(JsonFrames::new(head, &[])),
+        Format::Fofa if json => Frames::Json(JsonFrames::new(head, crate::fofa::PATHS)),
+        Format::Fofa => Frames::Csv(CsvFrames::default()),
+        Format::Nmap if crate::nmap_text::is_greppable(head) => Frames::Grep(GrepFrames::default()),
         Format::Nmap => Frames::Markup(MarkupFrames::new(head)),
         Format::Shadowserver => Frames::Csv(CsvFrames::default()),
         _ if json => Frames::Json(JsonFrames::new(head, &[])),

@@ -17,6 +17,11 @@ impl<'a> Raw<'a> {
         self.0.map(RawValue::get)
     }
 
+    /// The beginning of it, for an error.
+    fn shown(self) -> String {
+        self.json().unwrap_or_default().chars().take(40).collect()
+    }
+
     /// Whether anything but `null` stands there.
     pub(crate) fn is_some(self) -> bool {
         self.0.is_some()
@@ -47,14 +52,45 @@ impl<'a> Raw<'a> {
         }
     }
 
+    /// A text, or a number as it is written; `None` where nothing stands there.
+    ///
+    /// # Errors
+    ///
+    /// Something else stands there: an object, an array, a truth value.
+    pub(crate) fn said(self) -> Result<Option<Cow<'a, str>>, String> {
+        match (self.scalar(), self.json()) {
+            (Some(text), _) => Ok(Some(text)),
+            (None, Some(_)) => Err(format!("{} stands where a text or a number should", self.shown())),
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// A port; `None` where nothing stands there, or an empty text.
+    ///
+    /// # Errors
+    ///
+    /// What stands there is no port.
+    pub(crate) fn port_said(self) -> Result<Option<u16>, String> {
+        self.said()
+            .map_err(|_| format!("{} is no port", self.shown()))?
+            .filter(|text| !text.trim().is_empty())
+            .map(|text| crate::out::port(&text))
+            .transpose()
+    }
+
+    /// An instant; `None` where nothing stands there.
+    ///
+    /// # Errors
+    ///
+    /// What stands there is no instant.
+    pub(crate) fn time_said(self, read: fn(&str) -> Option<vigie_model::Timestamp>) -> Result<Option<vigie_model::Timestamp>, String> {
+        let said = self.said().map_err(|_| format!("{} is no time", self.shown()))?;
+        crate::time::said(said.as_deref(), read)
+    }
+
     /// A whole number, or a text of one.
     pub(crate) fn whole(self) -> Option<u64> {
         self.scalar()?.trim().parse().ok()
-    }
-
-    /// A whole number that fits; zero counts as one that does not.
-    pub(crate) fn port(self) -> Option<u16> {
-        self.whole().and_then(|number| u16::try_from(number).ok()).filter(|port| *port > 0)
     }
 
     /// A truth value.
@@ -64,6 +100,11 @@ impl<'a> Raw<'a> {
             "false" => Some(false),
             _ => None,
         }
+    }
+
+    /// Whether it is an object.
+    pub(crate) fn is_object(self) -> bool {
+        self.json().is_some_and(|json| json.starts_with('{'))
     }
 
     /// Whether it is an array.
@@ -182,10 +223,14 @@ mod tests {
         let two: Two<'_> = read(br#"{"a":"\ud800x","b":null}"#).expect("it is sound");
         assert_eq!(two.a.text().as_deref(), Some("\u{fffd}\u{fffd}\u{fffd}x"));
         assert!(!two.b.is_some());
+        assert_eq!((two.b.said(), two.b.port_said()), (Ok(None), Ok(None)));
+        let two: Two<'_> = read(br#"{"a":{"x":1},"b":"8080"}"#).expect("it is sound");
+        assert!(two.a.said().is_err() && two.a.time_said(crate::time::instant).is_err());
+        assert_eq!(two.b.port_said(), Ok(Some(8080)));
         for number in ["-1", "1.5", "1e400", "70000", "0", "99999999999999999999999"] {
             let text = format!("{{\"a\":{number}}}");
             let two: Two<'_> = read(text.as_bytes()).expect("it is sound");
-            assert_eq!(two.a.port(), None, "{number}");
+            assert!(two.a.port_said().is_err_and(|reason| reason.contains("is no port")), "{number}");
         }
     }
 }

@@ -7,8 +7,10 @@
 //! Memory does not grow with the file. To parse on several threads, take the two halves with [`Importer::split`]: one thread
 //! fills [`Batch`]es, the others parse them.
 
+mod archive;
 mod bad;
 mod censys;
+mod fofa;
 mod format;
 mod frame;
 mod http;
@@ -23,7 +25,11 @@ mod memory;
 mod naabu;
 mod nmap;
 mod nmap_scripts;
+mod nmap_text;
+mod nuclei;
 mod out;
+mod recognise;
+mod refuse;
 mod shadowserver;
 mod shodan;
 mod time;
@@ -32,6 +38,7 @@ mod xml;
 mod zgrab2;
 mod zmap;
 
+pub use archive::{Archive, ArchiveError, Entry, Unpacked};
 pub use bad::Bad;
 pub use format::Format;
 pub use frame::Unfinished;

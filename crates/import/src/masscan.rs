@@ -3,12 +3,12 @@
 
 use chrono::TimeDelta;
 use serde::Deserialize;
-use vigie_model::{Known, Timestamp};
+use vigie_model::{Known, Reply, Timestamp};
 
 use crate::http;
 use crate::json::{self, Raw};
 use crate::make::{Carries, Sight};
-use crate::out::{Out, address};
+use crate::out::{Out, address, is_tcp, port};
 use crate::xml::{Note, Part};
 use crate::{masscan_text, time, xml};
 
@@ -65,7 +65,7 @@ struct Service<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     pub(crate) address: Option<String>,
-    pub(crate) port: Option<u16>,
+    pub(crate) port: Option<String>,
     pub(crate) protocol: String,
     pub(crate) status: Option<String>,
     pub(crate) at: Option<Timestamp>,
@@ -88,14 +88,61 @@ fn of_json(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
     if ending == b"{finished:1}" {
         return Ok(());
     }
-    let line: Line<'_> = json::read(bytes)?;
-    let at = time::said(line.timestamp.scalar().as_deref(), time::either)?;
+    match json::read::<Line<'_>>(bytes) {
+        Ok(line) => of_line(&line, out),
+        Err(reason) => {
+            // 1.0 wrote its keys without quotes.
+            let quoted = quote_keys(bytes).ok_or(reason)?;
+            of_line(&json::read::<Line<'_>>(&quoted)?, out)
+        }
+    }
+}
+
+/// The text with quotes around the keys that have none; `None`: every key has.
+fn quote_keys(text: &[u8]) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(text.len() + 64);
+    let (mut in_string, mut escaped, mut key_next, mut changed) = (false, false, false, false);
+    let mut at = 0;
+    while let Some(&byte) = text.get(at) {
+        if in_string {
+            in_string = byte != b'"' || escaped;
+            escaped = !escaped && byte == b'\\';
+        } else if key_next && (byte.is_ascii_alphabetic() || byte == b'_') {
+            let rest = &text[at..];
+            let end = rest
+                .iter()
+                .position(|byte| !(byte.is_ascii_alphanumeric() || *byte == b'_'))
+                .unwrap_or(rest.len());
+            let colon = rest[end..].iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b':');
+            if colon {
+                out.push(b'"');
+                out.extend_from_slice(&rest[..end]);
+                out.push(b'"');
+                changed = true;
+            } else {
+                out.extend_from_slice(&rest[..end]);
+            }
+            key_next = false;
+            at += end;
+            continue;
+        } else {
+            in_string = byte == b'"';
+            key_next = matches!(byte, b'{' | b',') || key_next && byte.is_ascii_whitespace();
+        }
+        out.push(byte);
+        at += 1;
+    }
+    changed.then_some(out)
+}
+
+fn of_line(line: &Line<'_>, out: &mut Out<'_>) -> Result<(), String> {
+    let at = line.timestamp.time_said(time::either)?;
     if line.rec_type.is_some() {
         let data: Data<'_> = line.data.read().ok_or("it holds no data")?;
         return take(
             Seen {
                 address: line.ip.word(),
-                port: line.port.port(),
+                port: line.port.said()?.map(|text| text.into_owned()),
                 protocol: line.proto.text().unwrap_or_default(),
                 status: data.status.text(),
                 at,
@@ -118,7 +165,7 @@ fn of_json(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
         each(
             Seen {
                 address: line.ip.word(),
-                port: port.port.port(),
+                port: port.port.said()?.map(|text| text.into_owned()),
                 protocol: port.proto.text().unwrap_or_default(),
                 status: port.status.text(),
                 at,
@@ -169,7 +216,7 @@ fn of_xml(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
             (b"port", false) => {
                 port = Some(Seen {
                     address: host.clone(),
-                    port: tag.get("portid").and_then(|text| text.parse().ok()).filter(|port| *port > 0),
+                    port: tag.get("portid").map(|text| text.into_owned()),
                     protocol: tag.get("protocol").unwrap_or_default().into_owned(),
                     at,
                     version: version.clone(),
@@ -197,16 +244,57 @@ fn of_xml(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
     Ok(())
 }
 
+/// What masscan calls the protocols of its banners (`src/masscan-app.c`).
+const PROTOCOLS: [&str; 34] = [
+    "unknown",
+    "ssh",
+    "http",
+    "ftp",
+    "dns-ver",
+    "snmp",
+    "nbtstat",
+    "ssl",
+    "smb",
+    "smtp",
+    "pop",
+    "imap",
+    "zeroaccess",
+    "X509",
+    "X509CA",
+    "title",
+    "html",
+    "ntp",
+    "vuln",
+    "heartbleed",
+    "ticketbleed",
+    "vnc",
+    "safe",
+    "memcached",
+    "scripting",
+    "versioning",
+    "coap",
+    "telnet",
+    "rdp",
+    "http.server",
+    "minecraft",
+    "vnc-info",
+    "isakmp",
+    "error",
+];
+
 /// How many microseconds after the second that masscan says a record stands. It writes an open port and each banner of it as records of
 /// their own, often of one second; a lake takes two of one instant for the same. The port itself is first, and a banner has its place by
-/// its protocol, so that the same file gives the same instants again.
+/// its protocol, so that the same file gives the same instants again. It is less than a millisecond.
 fn place(banner: Option<&str>) -> TimeDelta {
     let Some(protocol) = banner else { return TimeDelta::zero() };
-    // FNV-1a, for names have no order of their own.
-    let hash = protocol
-        .bytes()
-        .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-    TimeDelta::microseconds(i64::from(hash % 999_983) + 1)
+    let place = PROTOCOLS.iter().position(|known| *known == protocol).unwrap_or_else(|| {
+        // FNV-1a, for a name of a later release has no place of its own.
+        let hash = protocol
+            .bytes()
+            .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+        PROTOCOLS.len() + (hash % 900) as usize
+    });
+    TimeDelta::microseconds(i64::try_from(place).unwrap_or(0) + 1)
 }
 
 /// Takes one port of several: what is wrong with it costs no other.
@@ -219,17 +307,12 @@ pub(crate) fn each(seen: Seen, out: &mut Out<'_>) {
 /// Takes a port.
 pub(crate) fn take(seen: Seen, out: &mut Out<'_>) -> Result<(), String> {
     let address = address(seen.address.as_deref())?;
-    match seen.protocol.to_ascii_lowercase().as_str() {
-        "tcp" => {}
-        // ICMP and ARP stand with port 0; `oproto` is any other protocol over IP, and `err` one that has no name.
-        "udp" | "sctp" | "icmp" | "arp" | "ip" | "oproto" | "err" => {
-            out.not_tcp();
-            return Ok(());
-        }
-        "" => return Err("it says no protocol".to_owned()),
-        other => return Err(format!("{other:?} is no protocol of masscan's")),
+    // ICMP and ARP stand with port 0; `oproto` is any other protocol over IP, and `err` one that has no name.
+    if matches!(seen.protocol.as_str(), "oproto" | "err") || !is_tcp(&seen.protocol)? {
+        out.not_tcp();
+        return Ok(());
     }
-    let port = seen.port.ok_or("it says no port")?;
+    let port = port(&seen.port.ok_or("it says no port")?)?;
     match seen.status.as_deref() {
         Some("open") => {}
         Some("closed" | "filtered" | "up" | "unknown") => {
@@ -247,14 +330,7 @@ pub(crate) fn take(seen: Seen, out: &mut Out<'_>) -> Result<(), String> {
     let mut sight = Sight::at(address, port, at, carries);
     sight.version = seen.version;
     if let Some((protocol, bytes)) = seen.banner {
-        let reply = match protocol.as_str() {
-            "http" | "html" => http::parse(&bytes).map(|mut reply| {
-                // A banner is what came in the first moments, and masscan keeps a part of it.
-                reply.truncated = true;
-                reply
-            }),
-            _ => None,
-        };
+        let reply = reply(&protocol, &bytes);
         if matches!(protocol.as_str(), "ssl" | "X509" | "X509CA") {
             sight.tls = Known::Known(true);
         }
@@ -264,4 +340,32 @@ pub(crate) fn take(seen: Seen, out: &mut Out<'_>) -> Result<(), String> {
     }
     out.sight(sight);
     Ok(())
+}
+
+/// What a banner says of the reply at `/`. Of a title, a page and a server's name by themselves masscan says no status, which stays 0: a rule
+/// that asks for one does not hold.
+fn reply(protocol: &str, bytes: &[u8]) -> Option<Reply> {
+    let mut reply = match protocol {
+        "http" | "html" if bytes.starts_with(b"HTTP/") => http::parse(bytes)?,
+        "html" => {
+            let mut reply = http::bare(0);
+            http::set_body(&mut reply, bytes);
+            reply
+        }
+        "title" => {
+            let mut reply = http::bare(0);
+            let title = http::entities(&String::from_utf8_lossy(bytes));
+            http::without_body(&mut reply, Some(&title));
+            reply
+        }
+        "http.server" => {
+            let mut reply = http::bare(0);
+            http::header(&mut reply, "server", &String::from_utf8_lossy(bytes));
+            reply
+        }
+        _ => return None,
+    };
+    // A banner is what came in the first moments, and masscan keeps a part of it.
+    reply.truncated = true;
+    Some(reply)
 }

@@ -29,7 +29,7 @@ pub(crate) fn parse(line: &str, out: &mut Out<'_>) -> Result<(), String> {
     take(
         Seen {
             address: Some(address.to_owned()),
-            port: port.parse().ok().filter(|port| *port > 0),
+            port: Some(port.to_owned()),
             protocol: protocol.to_owned(),
             status: (status != "banner").then(|| status.to_owned()),
             at: time::said(Some(at), time::either)?,
@@ -47,7 +47,7 @@ fn grepable(line: &str, out: &mut Out<'_>) -> Result<(), String> {
             Some(("Timestamp", value)) => at = time::said(Some(value), time::either)?,
             Some(("Host", value)) => address = value.split(' ').next().map(str::to_owned),
             Some(("Ports", value)) => ports = Some(value),
-            Some(("Port", value)) => port = value.parse::<u16>().ok().filter(|port| *port > 0),
+            Some(("Port", value)) => port = Some(value.to_owned()),
             Some(("Service", value)) => name = Some(value.to_owned()),
             Some(("Banner", value)) => text = Some(http::unescape(value.as_bytes())),
             _ => {}
@@ -73,7 +73,7 @@ fn grepable(line: &str, out: &mut Out<'_>) -> Result<(), String> {
     };
     for entry in ports.split(", ") {
         let mut parts = entry.trim().split('/');
-        let port = parts.next().and_then(|port| port.parse::<u16>().ok()).filter(|port| *port > 0);
+        let port = parts.next().map(str::to_owned);
         let (status, protocol) = (parts.next(), parts.next());
         each(
             Seen {

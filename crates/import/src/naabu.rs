@@ -8,7 +8,7 @@ use vigie_model::Known;
 use crate::frame::{head_columns, split_row};
 use crate::json::{self, Raw};
 use crate::make::{Carries, Claim, Sight};
-use crate::out::{Out, address, port};
+use crate::out::{Out, address, is_tcp, port};
 use crate::time;
 
 #[derive(Deserialize)]
@@ -55,21 +55,21 @@ pub(crate) fn parse(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
     }
     let line: Line<'_> = json::read(bytes)?;
     let old: OldPort<'_> = line.port.read().unwrap_or_default();
-    let udp = line.protocol.text().is_some_and(|protocol| !protocol.eq_ignore_ascii_case("tcp"));
-    if udp
-        || old
-            .protocol
-            .scalar()
-            .is_some_and(|protocol| !matches!(protocol.trim(), "0" | "tcp"))
-    {
-        out.not_tcp();
-        return Ok(());
-    }
     let host = line.host.word();
     let said = line.ip.word();
     let address = address(said.as_deref().or(host.as_deref()))?;
-    let port = line.port.port().or_else(|| old.port.port()).ok_or("it says no port")?;
-    let seen = time::said(line.timestamp.scalar().as_deref(), time::instant)?;
+    let number = if line.port.is_object() { old.port } else { line.port };
+    if no_port(number.said()?.as_deref()) {
+        // `-sn`: the host answered, and no port was asked.
+        out.host_discovery();
+        return Ok(());
+    }
+    let port = number.port_said()?.ok_or("it says no port")?;
+    if !tcp(line.protocol.said()?.as_deref())? || !old_tcp(old.protocol.said()?.as_deref())? {
+        out.not_tcp();
+        return Ok(());
+    }
+    let seen = line.timestamp.time_said(time::instant)?;
     let mut sight = Sight::at(address, port, seen, Carries::Port);
     sight.name = name(host);
     if line.tls.flag() == Some(true) || old.tls.flag() == Some(true) || line.tunnel.word().as_deref() == Some("ssl") {
@@ -95,11 +95,15 @@ fn row(cells: &[String], out: &mut Out<'_>) -> Result<(), String> {
         let at = columns.iter().position(|column| column == name)?;
         cells.get(at).map(|cell| cell.trim()).filter(|cell| !cell.is_empty())
     };
-    if cell("protocol").is_some_and(|protocol| !protocol.eq_ignore_ascii_case("tcp")) {
+    let address = address(cell("ip").or_else(|| cell("host")))?;
+    if no_port(cell("port")) {
+        out.host_discovery();
+        return Ok(());
+    }
+    if !tcp(cell("protocol"))? {
         out.not_tcp();
         return Ok(());
     }
-    let address = address(cell("ip").or_else(|| cell("host")))?;
     let port = port(cell("port").ok_or("it says no port")?)?;
     let mut sight = Sight::at(address, port, time::said(cell("timestamp"), time::instant)?, Carries::Port);
     sight.name = name(cell("host").map(str::to_owned));
@@ -110,14 +114,34 @@ fn row(cells: &[String], out: &mut Out<'_>) -> Result<(), String> {
     Ok(())
 }
 
+/// Whether no port stands here: nothing does, or 0.
+fn no_port(said: Option<&str>) -> bool {
+    said.is_none_or(|text| matches!(text.trim(), "" | "0"))
+}
+
+/// Whether it is of TCP; releases that say no transport knew no other.
+fn tcp(said: Option<&str>) -> Result<bool, String> {
+    said.filter(|text| !text.trim().is_empty()).map_or(Ok(true), is_tcp)
+}
+
+/// The same of the port that is an object: there a number stands for the transport, 0 for TCP, 1 for UDP, 2 for ARP.
+fn old_tcp(said: Option<&str>) -> Result<bool, String> {
+    match said.map(str::trim) {
+        Some("0") => Ok(true),
+        Some("1" | "2") => Ok(false),
+        other => tcp(other),
+    }
+}
+
 /// Whether the text begins with the names of its columns.
 pub(crate) fn has_header(head: &[u8]) -> bool {
     is_header(&head_columns(head))
 }
 
-/// Whether these are the names of its columns.
+/// Whether names of columns stand here, among them those that a row cannot do without.
 pub(crate) fn is_header(columns: &[String]) -> bool {
-    columns.starts_with(&["host".to_owned(), "ip".to_owned(), "port".to_owned()])
+    let has = |name: &str| columns.iter().any(|column| column == name);
+    has("port") && (has("ip") || has("host"))
 }
 
 fn plain(line: &str, out: &mut Out<'_>) -> Result<(), String> {
@@ -126,9 +150,15 @@ fn plain(line: &str, out: &mut Out<'_>) -> Result<(), String> {
         return Ok(());
     }
     let line = bare(line);
+    if line.parse::<IpAddr>().is_ok() {
+        // `-sn`.
+        out.host_discovery();
+        return Ok(());
+    }
     if let Ok(socket) = line.parse::<SocketAddr>() {
         if socket.port() == 0 {
-            return Err("0 is no port".to_owned());
+            out.host_discovery();
+            return Ok(());
         }
         out.sight(Sight::at(socket.ip(), socket.port(), None, Carries::Port));
         return Ok(());

@@ -42,6 +42,8 @@ pub struct PassedOver {
     pub not_open: u64,
     /// UDP, SCTP and ICMP: the record has endpoints of TCP only.
     pub not_tcp: u64,
+    /// Hosts without a port: host discovery, and hosts of which nobody saw a service.
+    pub host_discovery: u64,
     /// Endpoints that nothing recognised, where the caller wants recognised ones only.
     pub not_recognised: u64,
 }
@@ -51,6 +53,7 @@ impl PassedOver {
     pub fn add(&mut self, other: Self) {
         self.not_open += other.not_open;
         self.not_tcp += other.not_tcp;
+        self.host_discovery += other.host_discovery;
         self.not_recognised += other.not_recognised;
     }
 }
@@ -111,6 +114,10 @@ impl Out<'_> {
     pub(crate) fn not_tcp(&mut self) {
         self.parsed.passed_over.not_tcp += 1;
     }
+
+    pub(crate) fn host_discovery(&mut self) {
+        self.parsed.passed_over.host_discovery += 1;
+    }
 }
 
 /// An address as text, or what is wrong with it.
@@ -125,4 +132,26 @@ pub(crate) fn address(text: Option<&str>) -> Result<IpAddr, String> {
 pub(crate) fn port(text: &str) -> Result<u16, String> {
     let port = text.trim().parse::<u16>().ok().filter(|port| *port > 0);
     port.ok_or_else(|| format!("{text:?} is no port"))
+}
+
+/// Transports and other protocols that a port, or a host, was reached by, and that are not TCP.
+const NOT_TCP: [&str; 16] = [
+    "udp", "udp4", "udp6", "udplite", "udp-lite", "quic", "sctp", "dccp", "icmp", "icmp4", "icmp6", "icmpv6", "igmp", "arp", "ip", "gre",
+];
+
+/// Whether a transport is TCP.
+///
+/// # Errors
+///
+/// It is none: what a source calls an application (`http`) is no transport, and neither is what cannot be read.
+pub(crate) fn is_tcp(text: &str) -> Result<bool, String> {
+    let word = text.trim();
+    let is = |name: &&str| word.eq_ignore_ascii_case(name);
+    if ["tcp", "tcp4", "tcp6"].iter().any(|name| is(name)) {
+        Ok(true)
+    } else if NOT_TCP.iter().any(|name| is(name)) {
+        Ok(false)
+    } else {
+        Err(format!("{word:?} is no transport"))
+    }
 }

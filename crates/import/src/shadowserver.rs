@@ -7,7 +7,7 @@ use crate::frame::split_row;
 use crate::http;
 use crate::make::{Carries, Claim, Sight, tagged};
 use crate::naabu::name;
-use crate::out::{Out, address, port};
+use crate::out::{Out, address, is_tcp, port};
 use crate::time;
 
 /// Columns that hold a header of the reply.
@@ -33,8 +33,10 @@ pub(crate) fn parse(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
         cells.get(at).map(|cell| cell.trim()).filter(|cell| !cell.is_empty())
     };
     let address = address(cell("ip"))?;
-    let protocol = cell("protocol").unwrap_or("tcp").to_ascii_lowercase();
-    if protocol.contains("udp") || protocol == "icmp" || protocol == "sctp" {
+    // Some reports are of TCP alone, and have no such column.
+    if let Some(protocol) = cell("protocol")
+        && !is_tcp(protocol)?
+    {
         out.not_tcp();
         return Ok(());
     }

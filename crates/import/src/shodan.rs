@@ -8,7 +8,7 @@ use crate::http;
 use crate::json::{self, Raw};
 use crate::make::{Carries, Claim, Sight, many_services, tagged};
 use crate::naabu::name;
-use crate::out::{Out, address};
+use crate::out::{Out, address, is_tcp};
 use crate::time;
 
 /// Where a reply's banners are.
@@ -92,6 +92,12 @@ struct Http<'a> {
     location: Raw<'a>,
 }
 
+impl<'a> Banner<'a> {
+    fn time(&self) -> Option<Raw<'a>> {
+        [self.timestamp, self.last_update].into_iter().find(|raw| raw.is_some())
+    }
+}
+
 pub(crate) fn parse(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
     let record: Banner<'_> = json::read(bytes)?;
     if !record.data.is_list() {
@@ -119,8 +125,9 @@ pub(crate) fn parse(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
 }
 
 fn banner(banner: &Banner<'_>, host: Option<&Banner<'_>>, tells: &[vigie_model::Tell], out: &mut Out<'_>) -> Result<(), String> {
-    let transport = banner.transport.text().unwrap_or_else(|| "tcp".to_owned());
-    if transport != "tcp" {
+    if let Some(transport) = banner.transport.said()?
+        && !is_tcp(&transport)?
+    {
         out.not_tcp();
         return Ok(());
     }
@@ -131,12 +138,10 @@ fn banner(banner: &Banner<'_>, host: Option<&Banner<'_>>, tells: &[vigie_model::
         Some(std::net::Ipv4Addr::from(number).to_string())
     });
     let address = address(said.as_deref())?;
-    let port = banner.port.port().ok_or("it says no port")?;
-    let said = or_host(|b| {
-        let said = b.timestamp.scalar().or_else(|| b.last_update.scalar());
-        said.map(|text| text.into_owned())
-    });
-    let seen = time::said(said.as_deref(), time::instant)?;
+    let port = banner.port.port_said()?.ok_or("it says no port")?;
+    // A banner's own time, else the host's.
+    let said = banner.time().or_else(|| host.and_then(Banner::time)).unwrap_or_default();
+    let seen = said.time_said(time::instant)?;
     let mut sight = Sight::at(address, port, seen, Carries::Replies);
     sight.asn = or_host(|b| b.asn.scalar().map(|text| text.into_owned()))
         .and_then(|text| text.trim().trim_start_matches("AS").trim_start_matches("as").parse().ok());

@@ -160,13 +160,13 @@ pub(crate) fn parse(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
 
 /// What one module saw.
 fn of_module(scan: &Scan<'_>, protocol: &str, address: IpAddr, replies: &[Response<'_>]) -> Result<Sight, String> {
-    let seen = time::said(scan.timestamp.scalar().as_deref(), time::instant)?;
+    let seen = scan.timestamp.time_said(time::instant)?;
     let asked: Option<Request<'_>> = replies.first().and_then(|reply| reply.request.read());
     let first = asked.as_ref().and_then(|request| Origin::of(request.url));
     let tls_log = asked.as_ref().map(|request| request.tls_log).unwrap_or_default();
     // Releases before 1.0 say the port in the URL only.
     let of_url = first.as_ref().and_then(|origin| origin.port);
-    let port = scan.port.port().or(of_url).ok_or("it says no port")?;
+    let port = scan.port.port_said()?.or(of_url).ok_or("it says no port")?;
     let mut sight = Sight::at(address, port, seen, Carries::Replies);
     sight.tls = match first.as_ref().map(|origin| origin.scheme.as_str()) {
         _ if tls_log.is_some() || protocol == "tls" => Known::Known(true),

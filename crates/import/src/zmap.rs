@@ -47,10 +47,10 @@ pub(crate) fn parse(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
         let owned = |raw: Raw<'_>| raw.scalar().map(|text| text.into_owned());
         Answer {
             address: owned(line.saddr),
-            port: owned(line.sport),
+            port: line.sport.said()?.map(|text| text.into_owned()),
             classification: owned(line.classification),
             success: owned(line.success).or_else(|| line.success.flag().map(|flag| u8::from(flag).to_string())),
-            seen: time::said(owned(line.seconds).or_else(|| owned(line.text)).as_deref(), time::either)?,
+            seen: if line.seconds.is_some() { line.seconds } else { line.text }.time_said(time::either)?,
         }
     } else if out.head.columns.is_empty() {
         let text = String::from_utf8_lossy(bytes);

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use vigie_assess::Knowledge;
-use vigie_import::{Batch, Format, Importer, Options, Parsed, Parser, Records, Unfinished};
+use vigie_import::{Archive, Batch, Format, Importer, Options, Parsed, Parser, Records, Unfinished};
 use vigie_model::Timestamp;
 use vigie_network::Enricher;
 
@@ -38,7 +38,15 @@ struct Told {
     bad: u64,
     not_open: u64,
     not_tcp: u64,
+    /// Hosts without a port.
+    #[serde(skip_serializing_if = "is_zero")]
+    host_discovery: u64,
     not_recognised: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// That a file ends early, as the report says it.
@@ -92,24 +100,13 @@ pub(crate) fn run(args: &ImportArgs) -> Done {
     };
     let mut told = Vec::new();
     for file in &files {
-        let mut one = Told {
-            file: file.display().to_string(),
-            ..Told::default()
+        let reading = Reading {
+            args,
+            knowledge: &knowledge,
+            enricher: &enricher,
+            stop: &stop,
         };
-        if let Err(failure) = one.read(file, args, (&knowledge, &enricher), &mut intake, &stop) {
-            match failure {
-                Trouble::File(reason) => {
-                    let said = vigie_export::text::lines(&format!("{}: {reason}", file.display()));
-                    anstream::eprintln!("vigie: {said}");
-                    one.failed = Some(reason);
-                }
-                Trouble::Own(failure) => return Err(failure),
-            }
-        }
-        if let Some(early) = &one.unfinished {
-            anstream::eprintln!("vigie: {}", early.said(&one.file));
-        }
-        told.push(one);
+        reading.file(file, &mut intake, &mut told)?;
         if stop.load(Ordering::Relaxed) {
             break;
         }
@@ -161,62 +158,186 @@ enum Trouble {
     Own(Failure),
 }
 
+/// What each file is read with.
+struct Reading<'r> {
+    args: &'r ImportArgs,
+    knowledge: &'r Knowledge,
+    enricher: &'r Enricher,
+    stop: &'r AtomicBool,
+}
+
+/// Where a file's bytes come from.
+struct Source {
+    /// How it is told.
+    name: String,
+    /// What helps to recognise its format.
+    file_name: Option<String>,
+    /// When it was last written.
+    modified: Option<Timestamp>,
+    /// Its size as it lies there.
+    size: Option<u64>,
+}
+
+impl Reading<'_> {
+    /// Reads a file; of an archive, each file in it.
+    fn file(&self, file: &Path, intake: &mut Intake, told: &mut Vec<Told>) -> Result<(), Failure> {
+        let name = file.display().to_string();
+        match self.open(file, &name, intake, told) {
+            Err(Trouble::File(reason)) => {
+                told.push(Told::failed(name, reason));
+                Ok(())
+            }
+            Err(Trouble::Own(failure)) => Err(failure),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    fn open(&self, file: &Path, name: &str, intake: &mut Intake, told: &mut Vec<Told>) -> Result<(), Trouble> {
+        let refused = |error: std::io::Error| Trouble::File(format!("cannot be read: {error}"));
+        let mut source = Source {
+            name: name.to_owned(),
+            file_name: None,
+            modified: None,
+            size: None,
+        };
+        if file.as_os_str() == "-" {
+            let (start, input) = begin(std::io::stdin()).map_err(refused)?;
+            if Archive::is_one(&start) {
+                // Its table of contents stands at its end.
+                let mut kept = tempfile::tempfile().map_err(refused)?;
+                let most = std::io::copy(&mut input.take(MAX_PIPED), &mut kept).map_err(refused)?;
+                if most == MAX_PIPED {
+                    return Err(Trouble::File(format!(
+                        "a zip archive of more than {} GiB; name the file",
+                        MAX_PIPED >> 30
+                    )));
+                }
+                return self.archive(kept, &source, intake, told);
+            }
+            let one = self.one(&source, input, intake)?;
+            told.push(one);
+            return Ok(());
+        }
+        let open = File::open(file).map_err(refused)?;
+        let about = open.metadata().map_err(refused)?;
+        if about.is_dir() {
+            return Err(Trouble::File("is a folder; name the files in it".to_owned()));
+        }
+        source.size = about.is_file().then_some(about.len());
+        source.modified = about.modified().ok().map(Timestamp::from);
+        source.file_name = file.file_name().map(|name| name.to_string_lossy().into_owned());
+        let (start, input) = begin(open).map_err(refused)?;
+        if about.is_file() && Archive::is_one(&start) {
+            return self.archive(File::open(file).map_err(refused)?, &source, intake, told);
+        }
+        let one = self.one(&source, input, intake)?;
+        told.push(one);
+        Ok(())
+    }
+
+    /// Reads each file in a zip archive, one that is not read is told as a file by itself.
+    fn archive(&self, file: File, source: &Source, intake: &mut Intake, told: &mut Vec<Told>) -> Result<(), Trouble> {
+        let mut archive = Archive::open(file).map_err(|error| Trouble::File(error.to_string()))?;
+        let entries = archive.entries().to_vec();
+        // What macOS puts beside each file is no file of the user's.
+        let (own, other): (Vec<_>, Vec<_>) = entries
+            .into_iter()
+            .partition(|entry| !entry.name.starts_with("__MACOSX/") && !entry.name.ends_with(".DS_Store"));
+        if !other.is_empty() {
+            let said = vigie_export::text::lines(&format!("{}: {} files of macOS's own are left out", source.name, other.len()));
+            anstream::eprintln!("vigie: {said}");
+        }
+        if own.is_empty() {
+            return Err(Trouble::File("a zip archive without a file in it".to_owned()));
+        }
+        for entry in own {
+            let inner = Source {
+                name: format!("{}: {}", source.name, entry.name),
+                file_name: Some(entry.name.clone()),
+                modified: source.modified,
+                size: None,
+            };
+            let done = match archive.unpack(&entry) {
+                Ok(unpacked) => self.one(&inner, unpacked, intake),
+                Err(reason) => Err(Trouble::File(reason)),
+            };
+            match done {
+                Ok(one) => told.push(one),
+                Err(Trouble::File(reason)) => told.push(Told::failed(inner.name, reason)),
+                Err(own) => return Err(own),
+            }
+            if self.stop.load(Ordering::Relaxed) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the records of one text.
+    fn one<R: Read + Send>(&self, source: &Source, reader: R, intake: &mut Intake) -> Result<Told, Trouble> {
+        let mut one = Told {
+            file: source.name.clone(),
+            ..Told::default()
+        };
+        let knowledge = self.knowledge;
+        let mut options = Options::new(Arc::clone(&knowledge.catalog), Arc::clone(&knowledge.measured), chrono::Utc::now());
+        options.vantage.clone_from(&self.args.vantage);
+        options.default_port = self.args.port;
+        options.recognised_only = self.args.recognised_only;
+        options.file_name.clone_from(&source.file_name);
+        options.seen = match self.args.seen {
+            Some(SeenAt::File) => source.modified,
+            Some(SeenAt::Instant(instant)) => Some(instant),
+            None => None,
+        };
+        let read = Arc::new(AtomicU64::new(0));
+        let counting = Counting {
+            inner: reader,
+            read: Arc::clone(&read),
+        };
+        let importer = Importer::new(counting, self.args.from, options).map_err(|error| Trouble::File(error.to_string()))?;
+        one.format = Some(importer.format().word());
+        let (records, parser) = importer.split();
+        let progress = Shown::new(source.size, self.args.quiet, &one.file);
+        intake.start_anew();
+        let unfinished = one
+            .pour(records, (&parser, self.enricher), intake, self.stop, &progress, &read)
+            .map_err(Trouble::Own)?;
+        one.unfinished = unfinished.map(Early::of);
+        if let Some(early) = &one.unfinished {
+            anstream::eprintln!("vigie: {}", early.said(&one.file));
+        }
+        one.count(intake.counts());
+        progress.done();
+        Ok(one)
+    }
+}
+
+/// The most of a zip archive that is taken from a pipe.
+const MAX_PIPED: u64 = 4 << 30;
+
+/// The first bytes of a reader, and the reader with them.
+fn begin<R: Read>(mut reader: R) -> std::io::Result<(Vec<u8>, std::io::Chain<std::io::Cursor<Vec<u8>>, R>)> {
+    let mut start = Vec::with_capacity(4);
+    reader.by_ref().take(4).read_to_end(&mut start)?;
+    Ok((start.clone(), std::io::Cursor::new(start).chain(reader)))
+}
+
 impl Told {
     /// Whether it ends early for sure.
     fn is_unfinished(&self) -> bool {
         self.unfinished.as_ref().is_some_and(|early| early.certain)
     }
 
-    fn read(
-        &mut self,
-        file: &Path,
-        args: &ImportArgs,
-        (knowledge, enricher): (&Knowledge, &Enricher),
-        intake: &mut Intake,
-        stop: &AtomicBool,
-    ) -> Result<(), Trouble> {
-        let refused = |error: std::io::Error| Trouble::File(format!("cannot be read: {error}"));
-        let piped = file.as_os_str() == "-";
-        let mut options = Options::new(Arc::clone(&knowledge.catalog), Arc::clone(&knowledge.measured), chrono::Utc::now());
-        options.vantage.clone_from(&args.vantage);
-        options.default_port = args.port;
-        options.recognised_only = args.recognised_only;
-        let read = Arc::new(AtomicU64::new(0));
-        let mut total = None;
-        let reader: Box<dyn Read + Send> = if piped {
-            Box::new(std::io::stdin())
-        } else {
-            let open = File::open(file).map_err(refused)?;
-            let about = open.metadata().map_err(refused)?;
-            if about.is_dir() {
-                return Err(Trouble::File("is a folder; name the files in it".to_owned()));
-            }
-            total = about.is_file().then_some(about.len());
-            options.file_name = file.file_name().map(|name| name.to_string_lossy().into_owned());
-            if args.seen == Some(SeenAt::File) {
-                options.seen = about.modified().ok().map(Timestamp::from);
-            }
-            Box::new(open)
-        };
-        if let Some(SeenAt::Instant(instant)) = args.seen {
-            options.seen = Some(instant);
+    /// Of a file that was not read; said on standard error too.
+    fn failed(file: String, reason: String) -> Self {
+        let said = vigie_export::text::lines(&format!("{file}: {reason}"));
+        anstream::eprintln!("vigie: {said}");
+        Self {
+            file,
+            failed: Some(reason),
+            ..Self::default()
         }
-        let counting = Counting {
-            inner: reader,
-            read: Arc::clone(&read),
-        };
-        let importer = Importer::new(counting, args.from, options).map_err(|error| Trouble::File(error.to_string()))?;
-        self.format = Some(importer.format().word());
-        let (records, parser) = importer.split();
-        let progress = Shown::new(total, args.quiet, &self.file);
-        intake.start_anew();
-        let unfinished = self
-            .pour(records, (&parser, enricher), intake, stop, &progress, &read)
-            .map_err(Trouble::Own)?;
-        self.unfinished = unfinished.map(Early::of);
-        self.count(intake.counts());
-        progress.done();
-        Ok(())
     }
 
     /// One thread reads, others parse, this one writes. Says where the text ended before its end.
@@ -265,6 +386,7 @@ impl Told {
         self.bad = counts.bad;
         self.not_open = counts.not_open;
         self.not_tcp = counts.not_tcp;
+        self.host_discovery = counts.host_discovery;
         self.not_recognised = counts.not_recognised;
     }
 
@@ -276,6 +398,7 @@ impl Told {
             bad: self.bad,
             not_open: self.not_open,
             not_tcp: self.not_tcp,
+            host_discovery: self.host_discovery,
             not_recognised: self.not_recognised,
         }
     }

@@ -316,6 +316,8 @@ impl Inside {
                 b'}' if !by_line && self.innermost() == Some(b'[') => return (at + 1, Met::Broken),
                 b']' if !by_line && self.innermost() == Some(b'{') => return (at + 1, Met::Broken),
                 b':' => {
+                    // Also after a key without quotes, as masscan 1.0 wrote them.
+                    self.key_next = false;
                     if let Some(key) = self.depth.checked_sub(1).and_then(|depth| self.keys.get_mut(depth)) {
                         key.clone_from(&self.last);
                     }

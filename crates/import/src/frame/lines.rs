@@ -109,8 +109,9 @@ fn read_line<R: Read>(input: &mut Input<R>, keep: &mut Keep<'_>) -> (u64, bool, 
     }
 }
 
-/// The most lines that one row may run over. A quote that nothing closes must not swallow the rest of the file.
-const MAX_ROW_LINES: usize = 64;
+/// The most lines that one row may run over, for pages and certificates stand in cells. A quote that nothing closes must not swallow the rest of
+/// the file.
+const MAX_ROW_LINES: usize = 512;
 
 /// Rows after a header; a quoted cell may run over several lines.
 #[derive(Default)]
@@ -161,18 +162,20 @@ impl CsvFrames {
         let first = out.len();
         // The lines that follow are kept until the quote is closed; if it never is, they are rows of their own.
         let mut taken: Vec<(Framed, Vec<u8>)> = Vec::new();
+        let mut open = true;
         while taken.len() < MAX_ROW_LINES && out.len() - start < most {
             let mut next = Vec::new();
             let Some(more) = self.line(input, &mut next, most) else { break };
-            let (broken, open) = (more.fault.is_some(), more.open);
+            let (broken, ended) = (more.fault.is_some(), more.open);
+            open ^= open_quote(&next);
             out.push(b'\n');
             out.extend_from_slice(&next);
             taken.push((more, next));
             if broken {
                 break;
             }
-            if !open_quote(out.get(start..).unwrap_or_default()) {
-                return Some(Framed { open, ..framed });
+            if !open {
+                return Some(Framed { open: ended, ..framed });
             }
         }
         out.truncate(first);

@@ -1,5 +1,6 @@
 //! Where one record ends and the next begins. Framing knows no record's meaning and keeps one record at a time, capped.
 
+mod grepable;
 mod json;
 mod lines;
 mod markup;
@@ -8,6 +9,7 @@ mod status;
 use std::io::Read;
 use std::sync::Arc;
 
+pub(crate) use grepable::GrepFrames;
 pub(crate) use json::{JsonFrames, Paths, first_keys};
 pub(crate) use lines::{CsvFrames, LineFrames, head_columns, split_row};
 pub(crate) use markup::MarkupFrames;
@@ -71,6 +73,8 @@ pub(crate) enum Frames {
     Lines(LineFrames),
     /// A row each, after a header.
     Csv(CsvFrames),
+    /// A line each, after comments that say of the run what each needs.
+    Grep(GrepFrames),
     /// A JSON value each.
     Json(JsonFrames),
     /// A `<host>` each.
@@ -83,6 +87,7 @@ impl Frames {
         match self {
             Self::Lines(frames) => frames.next(input, out, most),
             Self::Csv(frames) => frames.next(input, out, head, most),
+            Self::Grep(frames) => frames.next(input, out, head, most),
             Self::Json(frames) => frames.next(input, out, most),
             Self::Markup(frames) => frames.next(input, out, head, most),
         }
@@ -95,6 +100,7 @@ impl Frames {
         }
         match self {
             Self::Lines(frames) => frames.unfinished().cloned(),
+            Self::Grep(frames) => frames.unfinished().cloned(),
             Self::Csv(frames) => frames.unfinished().cloned(),
             Self::Json(frames) => frames.unfinished().cloned(),
             Self::Markup(frames) => frames.unfinished().cloned(),

@@ -5,7 +5,7 @@ use vigie_model::{Activity, EvidenceWeight, Known, Posture, SourceKind, Timestam
 
 use crate::{at, data, good, import, import_with, options, product, whole_address};
 
-const FILES: [(&str, Format); 28] = [
+const FILES: [(&str, Format); 26] = [
     ("shodan/download.jsonl", Format::Shodan),
     ("shodan/search.json", Format::Shodan),
     ("shodan/banner.json", Format::Shodan),
@@ -15,7 +15,6 @@ const FILES: [(&str, Format); 28] = [
     ("censys/hosts.jsonl", Format::Censys),
     ("censys/v2-search.json", Format::Censys),
     ("censys/v2-host.json", Format::Censys),
-    ("zmap/addresses.txt", Format::Zmap),
     ("zmap/fields.csv", Format::Zmap),
     ("zmap/fields.jsonl", Format::Zmap),
     ("zgrab2/root.jsonl", Format::Zgrab2),
@@ -29,7 +28,6 @@ const FILES: [(&str, Format); 28] = [
     ("nmap/services.xml", Format::Nmap),
     ("nmap/ports.xml", Format::Nmap),
     ("naabu/ports.jsonl", Format::Naabu),
-    ("naabu/ports.txt", Format::Naabu),
     ("httpx/plain.jsonl", Format::Httpx),
     ("shadowserver/2026-11-01-scan_http-example.csv", Format::Shadowserver),
     ("shadowserver/other-order.csv", Format::Shadowserver),
@@ -238,14 +236,15 @@ fn censys_search_v2() {
 
 #[test]
 fn zmap_answers() {
-    let bare = import("zmap/addresses.txt");
+    let zmap = Some(Format::Zmap);
+    let bare = import_with(&data("zmap/addresses.txt"), zmap, options());
     assert!(bare[0].as_ref().is_err_and(|bad| bad.reason.contains("port") && bad.line == 1));
     let mut with = options();
     with.default_port = Some(11_434);
-    let untimed = import_with(&data("zmap/addresses.txt"), None, with.clone());
+    let untimed = import_with(&data("zmap/addresses.txt"), zmap, with.clone());
     assert!(untimed[0].as_ref().is_err_and(|bad| bad.reason.contains("time")));
     with.seen = Some(at("2026-11-20T00:00:00Z"));
-    let one = import_with(&data("zmap/addresses.txt"), None, with);
+    let one = import_with(&data("zmap/addresses.txt"), zmap, with);
     let one = one[0].as_ref().expect("sound");
     assert_eq!(
         (whole_address(one), one.seen),
@@ -447,10 +446,12 @@ fn naabu_ports() {
         json.iter().all(|one| !one.endpoint.tls.is_known()),
         "false also stands where it was not looked at"
     );
-    assert!(import("naabu/ports.txt").iter().all(Result::is_err), "no time, and none was given");
+    let naabu = Some(Format::Naabu);
+    let list = import_with(&data("naabu/ports.txt"), naabu, options());
+    assert!(list.len() == 2 && list.iter().all(Result::is_err), "no time, and none was given");
     let mut given = options();
     given.seen = Some(at("2026-11-22T00:00:00Z"));
-    let plain = import_with(b"127.0.0.1:8001\n[2001:db8::1]:443\na.example:80\n192.0.2.1:70000\n", None, given);
+    let plain = import_with(b"127.0.0.1:8001\n[2001:db8::1]:443\na.example:80\n192.0.2.1:70000\n", naabu, given);
     assert_eq!(plain.iter().filter(|item| item.is_ok()).count(), 2);
     assert!(plain[2].as_ref().is_err_and(|bad| bad.line == 3 && bad.quote == "a.example:80"));
     let named = import_with(

@@ -1,7 +1,9 @@
 //! Other tools' files, as they are and broken, against the importer.
 
+mod authors;
 mod formats;
 mod hostile;
+mod sightings;
 mod stream;
 mod torn;
 mod unfinished;
@@ -9,6 +11,7 @@ mod unknowns;
 mod variants;
 mod word;
 mod words;
+mod zips;
 
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};

@@ -102,7 +102,7 @@ fn masscan_ndjson_and_pings() {
 #[test]
 fn zmap_of_several_ports_and_of_udp() {
     assert_eq!(
-        addresses(&read("192.0.2.1,80\n2001:db8::2,11434\n")),
+        addresses(&import_with(b"192.0.2.1,80\n2001:db8::2,11434\n", Some(Format::Zmap), with_time())),
         ["192.0.2.1:80", "[2001:db8::2]:11434"]
     );
     let text = r#"{"saddr":"192.0.2.1","sport":11434,"classification":"synack","success":true}
@@ -183,18 +183,13 @@ fn shadowserver_reports_put_together() {
 fn other_tools_lines_are_not_taken_for_these() {
     for text in [
         r#"{"timestamp":"2026-11-01T07:21:33Z","host":"b.example","ip":"192.0.2.2","port":"444","probe_status":false,"error":"refused"}"#,
-        r#"{"template-id":"ollama","type":"http","host":"192.0.2.1:11434","port":"11434","scheme":"http","url":"http://192.0.2.1:11434","path":"/","ip":"192.0.2.1","timestamp":"2026-11-01T07:21:33Z"}"#,
-        r#"{"host":"192.0.2.1:11434","ip":"192.0.2.1","port":"11434","protocol":"http","title":"","lastupdatetime":"2026-11-01 07:00:00"}"#,
         "ip,port\n192.0.2.1,80\n",
         "data,hostnames,ip,ip_str,port,timestamp\nx,a.example,3221225994,192.0.2.10,11434,2026-11-01T07:21:33\n",
     ] {
         assert_eq!(format(text), None, "{text}");
     }
     for (text, says) in [
-        (
-            "# Nmap 7.93 scan initiated\nHost: 192.0.2.1 ()\tPorts: 80/open/tcp//http///\n",
-            "-oX",
-        ),
+        ("# Nmap 7.93 scan initiated\nNmap scan report for 192.0.2.1\n", "-oX"),
         ("\u{feff}", "empty"),
         ("", "empty"),
     ] {
