@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 
+use flate2::Crc;
 use flate2::bufread::DeflateDecoder;
 use rawzip::{CompressionMethod, RECOMMENDED_BUFFER_SIZE, ZipArchive, ZipArchiveEntryWayfinder};
 
@@ -12,7 +13,7 @@ const MAX_ENTRIES: u64 = 10_000;
 /// What an archive may unpack to: so many times its own size, and this much more. Reports are packed to a fifth or a twentieth; a bomb to a
 /// thousandth.
 const MAX_RATIO: u64 = 100;
-const MAX_FREE: u64 = 512 << 20;
+const MAX_FREE: u64 = 256 << 20;
 
 /// The most bytes of a file's name that are kept.
 const MAX_NAME: usize = 512;
@@ -50,6 +51,8 @@ pub struct Entry {
     /// Why it is not read.
     pub refused: Option<String>,
     method: CompressionMethod,
+    /// Its checksum and size.
+    told: (u32, u64),
     way: ZipArchiveEntryWayfinder,
 }
 
@@ -57,6 +60,11 @@ pub struct Entry {
 pub struct Unpacked<'a> {
     inner: Box<dyn Read + Send + 'a>,
     left: &'a mut u64,
+    /// Of what was given so far.
+    sum: Crc,
+    read: u64,
+    /// What the archive says of the whole.
+    told: (u32, u64),
 }
 
 impl Archive {
@@ -108,6 +116,7 @@ impl Archive {
                 name: String::from_utf8_lossy(&bytes[..bytes.len().min(MAX_NAME)]).into_owned(),
                 refused,
                 method,
+                told: (header.crc32(), header.uncompressed_size_hint()),
                 way: header.wayfinder(),
             });
         }
@@ -126,6 +135,13 @@ impl Archive {
             entries,
             left: packed.saturating_mul(MAX_RATIO).saturating_add(MAX_FREE),
         })
+    }
+
+    /// Lowers the bound of what it may unpack to, in bytes.
+    #[must_use]
+    pub fn within(mut self, most: u64) -> Self {
+        self.left = self.left.min(most);
+        self
     }
 
     /// The files in it, in its order.
@@ -149,13 +165,16 @@ impl Archive {
             .map_err(|error| format!("the zip archive is damaged here: {error}"))?;
         let packed = BufReader::with_capacity(64 * 1024, found.reader());
         let inner: Box<dyn Read + Send + '_> = if entry.method == CompressionMethod::STORE {
-            Box::new(found.verifying_reader(packed))
+            Box::new(packed)
         } else {
-            Box::new(found.verifying_reader(DeflateDecoder::new(packed)))
+            Box::new(DeflateDecoder::new(packed))
         };
         let mut unpacked = Unpacked {
             inner,
             left: &mut self.left,
+            sum: Crc::new(),
+            read: 0,
+            told: entry.told,
         };
         // An archive in an archive may unpack to any size, and gives no records by itself.
         let mut start = Vec::with_capacity(8);
@@ -166,10 +185,14 @@ impl Archive {
         if is_packed(&start) {
             return Err("it is an archive within the archive: unpack the outer one, and name the files".to_owned());
         }
-        let Unpacked { inner, left } = unpacked;
+        // They are given, counted and summed again.
+        *unpacked.left = unpacked.left.saturating_add(start.len() as u64);
         Ok(Unpacked {
-            inner: Box::new(io::Cursor::new(start).chain(inner)),
-            left,
+            inner: Box::new(io::Cursor::new(start).chain(unpacked.inner)),
+            left: unpacked.left,
+            sum: Crc::new(),
+            read: 0,
+            told: entry.told,
         })
     }
 }
@@ -183,14 +206,20 @@ fn is_packed(start: &[u8]) -> bool {
 impl Read for Unpacked<'_> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         if *self.left == 0 && !buf.is_empty() {
-            return Err(io::Error::other(format!(
-                "the zip archive unpacks to more than {MAX_RATIO} times its size and {} MiB, as a bomb does",
-                MAX_FREE >> 20
-            )));
+            return Err(io::Error::other(
+                "the zip archive unpacks to more than may be read of one of its size, as a bomb does; unpack it and name the files",
+            ));
         }
         let most = usize::try_from(*self.left).unwrap_or(usize::MAX).min(buf.len());
         let read = self.inner.read(buf.get_mut(..most).unwrap_or_default())?;
         *self.left -= read as u64;
+        self.read += read as u64;
+        self.sum.update(buf.get(..read).unwrap_or_default());
+        // What was read is given first; that the whole is not what the archive says comes at its end.
+        if read == 0 && !buf.is_empty() && (self.sum.sum(), self.read) != self.told {
+            self.told = (self.sum.sum(), self.read);
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "its checksum or its size is not what the archive says"));
+        }
         Ok(read)
     }
 }

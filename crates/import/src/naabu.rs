@@ -59,7 +59,7 @@ pub(crate) fn parse(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
     let said = line.ip.word();
     let address = address(said.as_deref().or(host.as_deref()))?;
     let number = if line.port.is_object() { old.port } else { line.port };
-    if no_port(number.said()?.as_deref()) {
+    if !number.is_some() || number.scalar().is_some_and(|text| no_port(Some(&text))) {
         // `-sn`: the host answered, and no port was asked.
         out.host_discovery();
         return Ok(());

@@ -174,9 +174,9 @@ fn what_is_nested_encrypted_or_packed_otherwise_is_refused() {
 
 #[test]
 fn a_damaged_archive_is_an_error_and_never_a_panic() {
-    let lines = data("vigie/records.jsonl");
+    let lines = b"{\"saddr\":\"192.0.2.1\",\"sport\":80,\"timestamp-ts\":1793517693}\n".repeat(3);
     let whole = zip(&[deflated("a.jsonl", &lines), stored("b.jsonl", &lines)]);
-    for cut in [4, 30, 200, whole.len() / 2, whole.len() - 23, whole.len() - 1] {
+    for cut in [4, 30, 100, whole.len() / 2, whole.len() - 23, whole.len() - 1] {
         assert!(open(&whole[..cut]).is_err(), "{cut}");
     }
     let mut wrong = stored("a.jsonl", &lines);
@@ -187,7 +187,7 @@ fn a_damaged_archive_is_an_error_and_never_a_panic() {
         .expect("recognised")
         .collect();
     let bad: Vec<_> = items.iter().filter_map(|item| item.as_ref().err()).collect();
-    assert!(items.len() == 13 && bad.len() == 1, "what was whole is kept: {bad:?}");
+    assert!(items.len() == 4 && bad.len() == 1, "what was whole is kept: {bad:?}");
     // Every byte may be wrong.
     for at in 0..whole.len() {
         let mut changed = whole.clone();
@@ -201,23 +201,23 @@ fn a_damaged_archive_is_an_error_and_never_a_panic() {
     }
 }
 
-/// 1.1 GB of zeros in 1.1 MB: the bound is met, memory is not taken, and what came before is read.
+/// 40 MB of blanks in 40 kB, read within a bound of 24 MiB: it is met, and what came before is read.
 #[test]
 fn a_bomb_is_bounded() {
     let mut encoder = DeflateEncoder::new(Vec::new(), Compression::best());
-    let zeros = vec![b' '; 1 << 20];
-    for _ in 0..1_100 {
-        encoder.write_all(&zeros).expect("memory takes it");
+    let blanks = vec![b' '; 1 << 20];
+    for _ in 0..40 {
+        encoder.write_all(&blanks).expect("memory takes it");
     }
     let bomb = Part {
         packed: encoder.finish().expect("memory takes it"),
-        size: 1_100 << 20,
+        size: 40 << 20,
         ..deflated("bomb.csv", b"")
     };
-    assert!(bomb.packed.len() < 2_000_000, "{}", bomb.packed.len());
+    assert!(bomb.packed.len() < 50_000, "{}", bomb.packed.len());
     let bytes = zip(&[deflated("a.jsonl", &data("vigie/records.jsonl")), bomb]);
-    let bound = 100 * bytes.len() as u64 + (512 << 20);
-    let mut archive = open(&bytes).expect("its table is sound");
+    let bound = 24 << 20;
+    let mut archive = open(&bytes).expect("its table is sound").within(bound);
     let entries = archive.entries().to_vec();
     let first = Importer::new(archive.unpack(&entries[0]).expect("it begins"), None, options()).expect("recognised");
     assert_eq!(first.count(), 12);
