@@ -41,7 +41,8 @@ pub(crate) enum Verb {
     Show(ShowArgs),
     /// Bring what other tools saw into the lake.
     ///
-    /// Shodan, Censys, zmap, zgrab2, masscan, nmap, naabu, httpx, Shadowserver CSV, and vigie's own JSON lines; gzip and zstd too.
+    /// Shodan, Censys, zmap, zgrab2, masscan, nmap, naabu, httpx, nuclei, FOFA, Shadowserver CSV, and vigie's own JSON lines; gzip, zstd
+    /// and zip too. A file that several tools could have written asks for --from.
     /// It sends nothing. What a source does not carry is unknown, and importing the same file twice adds nothing. A file that ends
     /// early is taken as far as it goes, and the exit code is 5.
     #[cfg(feature = "watch")]

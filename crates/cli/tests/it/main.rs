@@ -7,6 +7,8 @@ mod discover;
 mod fleet;
 #[cfg(feature = "study")]
 mod import;
+#[cfg(feature = "watch")]
+mod import_files;
 mod knows;
 #[cfg(feature = "study")]
 mod lake;
