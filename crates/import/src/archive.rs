@@ -108,7 +108,9 @@ impl Archive {
             } else if method != CompressionMethod::STORE && method != CompressionMethod::DEFLATE {
                 let number = method.as_u16().to_string();
                 let name = method.name().unwrap_or(&number);
-                Some(format!("it is packed by method {name}, which is not read: unpack the archive, and name the files"))
+                Some(format!(
+                    "it is packed by method {name}, which is not read: unpack the archive, and name the files"
+                ))
             } else {
                 None
             };
@@ -218,7 +220,10 @@ impl Read for Unpacked<'_> {
         // What was read is given first; that the whole is not what the archive says comes at its end.
         if read == 0 && !buf.is_empty() && (self.sum.sum(), self.read) != self.told {
             self.told = (self.sum.sum(), self.read);
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "its checksum or its size is not what the archive says"));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "its checksum or its size is not what the archive says",
+            ));
         }
         Ok(read)
     }

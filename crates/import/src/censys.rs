@@ -214,7 +214,10 @@ fn take(host: &Host<'_>, out: &mut Out<'_>) -> Result<(), String> {
         services = host.matched_services.each();
     }
     if services.is_empty() {
-        if let Some(other) = [host.services, host.matched_services].into_iter().find(|raw| raw.is_some() && !raw.is_list()) {
+        if let Some(other) = [host.services, host.matched_services]
+            .into_iter()
+            .find(|raw| raw.is_some() && !raw.is_list())
+        {
             other.said()?;
             return Err("its services are no list".to_owned());
         }

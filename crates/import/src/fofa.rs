@@ -186,7 +186,9 @@ impl Row {
         let place = Place::of(place);
         let address = match self.get(Field::Ip) {
             Some(ip) => address(Some(ip))?,
-            None => address(place.as_ref().map(|place| place.host.trim_matches(['[', ']']))).map_err(|_| "it says no address".to_owned())?,
+            None => {
+                address(place.as_ref().map(|place| place.host.trim_matches(['[', ']']))).map_err(|_| "it says no address".to_owned())?
+            }
         };
         let protocol = self.get(Field::Protocol).unwrap_or_default().to_ascii_lowercase();
         let tcp = match self.get(Field::Transport) {
@@ -212,9 +214,7 @@ impl Row {
         };
         sight.country = self.get(Field::Country).map(str::to_owned);
         sight.city = self.get(Field::City).map(str::to_owned);
-        sight.asn = self
-            .get(Field::System)
-            .and_then(|text| text.trim_start_matches("AS").parse().ok());
+        sight.asn = self.get(Field::System).and_then(|text| text.trim_start_matches("AS").parse().ok());
         sight.organisation = self.get(Field::Organisation).map(str::to_owned);
         sight.claims = self.claims();
         if let Some(reply) = self.reply() {
@@ -237,7 +237,9 @@ impl Row {
             .filter(|product| !product.is_empty())
             .take(64)
             .collect();
-        let version = self.get(Field::Version).filter(|version| products.len() == 1 && !version.contains(','));
+        let version = self
+            .get(Field::Version)
+            .filter(|version| products.len() == 1 && !version.contains(','));
         let claim = |product: &&str| Claim {
             product: (*product).to_owned(),
             version: version.map(str::to_owned),

@@ -292,8 +292,8 @@ impl<R: Read> Importer<R> {
     pub fn new(reader: R, format: Option<Format>, options: Options) -> Result<Self, ImportError> {
         let mut input = Input::new(reader)?;
         let format = match chosen(input.head(), format, options.file_name.as_deref()) {
-            // What was read before the fault says nothing of what it is.
-            Err(ImportError::Empty | ImportError::NotRecognised { .. }) if input.broke() => {
+            // What was read before the fault may not say what it is.
+            Err(_) if input.broke() => {
                 let reason = input.take_fault().unwrap_or_default();
                 return Err(ImportError::Read(io::Error::new(io::ErrorKind::UnexpectedEof, reason)));
             }
@@ -419,7 +419,11 @@ fn candidates(formats: &[Format]) -> String {
     if !better.is_empty() {
         text.push_str("; ");
         text.push_str(&better.join(", "));
-        text.push_str(if better.len() == 1 { " says it by itself" } else { " say it by themselves" });
+        text.push_str(if better.len() == 1 {
+            " says it by itself"
+        } else {
+            " say it by themselves"
+        });
     }
     text
 }

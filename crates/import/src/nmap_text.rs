@@ -9,10 +9,16 @@ use crate::out::{Out, address, is_tcp, port};
 
 /// Whether a text is nmap's greppable output, as far as its first lines tell: comments of nmap's, and lines of hosts.
 pub(crate) fn is_greppable(head: &[u8]) -> bool {
-    let mut lines = head.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
+    let mut lines = head
+        .split(|byte| *byte == b'\n')
+        .map(<[u8]>::trim_ascii)
+        .filter(|line| !line.is_empty());
     match lines.find(|line| !line.starts_with(b"#")) {
         Some(line) => is_line(&String::from_utf8_lossy(line)),
-        None => head.trim_ascii_start().get(..7).is_some_and(|start| start.eq_ignore_ascii_case(b"# nmap ")),
+        None => head
+            .trim_ascii_start()
+            .get(..7)
+            .is_some_and(|start| start.eq_ignore_ascii_case(b"# nmap ")),
     }
 }
 
@@ -46,7 +52,10 @@ pub(crate) fn parse(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
         }
     }
     if let Some(protocols) = protocols {
-        protocols.split(", ").filter(|one| one.contains("/open/")).for_each(|_| out.not_tcp());
+        protocols
+            .split(", ")
+            .filter(|one| one.contains("/open/"))
+            .for_each(|_| out.not_tcp());
         return Ok(());
     }
     let Some(ports) = ports else {

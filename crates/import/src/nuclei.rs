@@ -164,7 +164,11 @@ fn place(line: &Line<'_>) -> Result<(Place, bool), String> {
     let asked = base.as_ref().map(|base| bare(&base.host)).or_else(|| {
         let host = host.as_deref()?;
         Some(bare(host.rsplit_once(':').map_or(host, |(name, port)| {
-            if port.bytes().all(|byte| byte.is_ascii_digit()) { name } else { host }
+            if port.bytes().all(|byte| byte.is_ascii_digit()) {
+                name
+            } else {
+                host
+            }
         })))
     });
     match (at, base) {
@@ -245,8 +249,15 @@ fn exchange(line: &Line<'_>, path: &str, response: Option<&str>, seen: Option<Ti
     let request = line.request.text().unwrap_or_default();
     let first = request.lines().next().unwrap_or_default();
     let mut words = first.split(' ');
-    let method = words.next().filter(|method| !method.is_empty() && method.len() <= 16).unwrap_or("GET");
-    let method = if method.bytes().all(|byte| byte.is_ascii_uppercase()) { method } else { "GET" };
+    let method = words
+        .next()
+        .filter(|method| !method.is_empty() && method.len() <= 16)
+        .unwrap_or("GET");
+    let method = if method.bytes().all(|byte| byte.is_ascii_uppercase()) {
+        method
+    } else {
+        "GET"
+    };
     let path = words.next().filter(|path| path.starts_with('/')).unwrap_or(path);
     let mut exchange = http::asked(method, path, reply, seen.unwrap_or_default());
     if let Some((_, body)) = request.split_once("\r\n\r\n")

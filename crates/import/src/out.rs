@@ -147,9 +147,9 @@ const NOT_TCP: [&str; 16] = [
 pub(crate) fn is_tcp(text: &str) -> Result<bool, String> {
     let word = text.trim();
     let is = |name: &&str| word.eq_ignore_ascii_case(name);
-    if ["tcp", "tcp4", "tcp6"].iter().any(|name| is(name)) {
+    if ["tcp", "tcp4", "tcp6"].iter().any(is) {
         Ok(true)
-    } else if NOT_TCP.iter().any(|name| is(name)) {
+    } else if NOT_TCP.iter().any(is) {
         Ok(false)
     } else {
         Err(format!("{word:?} is no transport"))

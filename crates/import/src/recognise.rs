@@ -235,8 +235,9 @@ fn is_zgrab2(keys: &Keys<'_>) -> (bool, bool) {
 
 /// Other tools have a URL and a status too; this one says what it was given and how the reply was measured.
 fn is_httpx(keys: &Keys<'_>) -> (bool, bool) {
-    let line = keys.top(&["url"]) && keys.top(&["status_code", "status-code", "failed"]) && !keys.top(&["template-id", "template", "templateID"]);
-    let own = keys.top(&["input"]) || keys.top(&["webserver"]) || keys.top(&["words"]) && keys.top(&["lines"]);
+    let line =
+        keys.top(&["url"]) && keys.top(&["status_code", "status-code", "failed"]) && !keys.top(&["template-id", "template", "templateID"]);
+    let own = keys.top(&["input", "webserver", "words", "lines", "knowledgebase"]);
     (line && own, line)
 }
 
@@ -276,7 +277,8 @@ const NAABU: [&str; 29] = [
 /// An address and a port are everybody's; whether TLS was looked at, only naabu says beside them.
 fn is_naabu(keys: &Keys<'_>) -> (bool, bool) {
     let line = keys.top(&["ip", "host"]) && keys.top(&["port"]) && keys.only(&NAABU);
-    let own = keys.top(&["tls", "cdn", "cdn-name", "is_cdn_ip", "mac_address"]) || keys.inner(&["Port"]) && keys.inner(&["Protocol", "TLS"]);
+    let own =
+        keys.top(&["tls", "cdn", "cdn-name", "is_cdn_ip", "mac_address"]) || keys.inner(&["Port"]) && keys.inner(&["Protocol", "TLS"]);
     (line && own, line)
 }
 
@@ -285,7 +287,10 @@ fn is_fofa(keys: &Keys<'_>) -> (bool, bool) {
     let names = || names.iter().map(String::as_str);
     let readable = crate::fofa::can_read(names());
     let reply = keys.top(&["results"]) && keys.top(&["error"]) && keys.top(&["query", "mode", "consumed_fpoint", "required_fpoints"]);
-    (reply || readable && crate::fofa::is_its_own(names()), readable && keys.top(&["ip"]) && keys.top(&["port"]) && !keys.top(&["url"]))
+    (
+        reply || readable && crate::fofa::is_its_own(names()),
+        readable && keys.top(&["ip"]) && keys.top(&["port"]) && !keys.top(&["url"]),
+    )
 }
 
 fn of_markup(head: &[u8]) -> Found {
@@ -334,7 +339,11 @@ fn of_lines(head: &[u8]) -> Found {
     let bare = crate::naabu::bare(line);
     if bare.parse::<SocketAddr>().is_ok() || crate::naabu::pair(bare).is_some() {
         // What a service or a network is called stands behind the port in naabu's lists alone.
-        return if bare == line { Found::may(Format::Naabu) } else { Found::own(Format::Naabu) };
+        return if bare == line {
+            Found::may(Format::Naabu)
+        } else {
+            Found::own(Format::Naabu)
+        };
     }
     Found::default()
 }
@@ -354,10 +363,7 @@ fn is_masscan_line(line: &str) -> bool {
 }
 
 fn of_csv(line: &str) -> Found {
-    let columns: Vec<String> = split_row(line.as_bytes())
-        .iter()
-        .map(|cell| cell.trim().to_lowercase())
-        .collect();
+    let columns: Vec<String> = split_row(line.as_bytes()).iter().map(|cell| cell.trim().to_lowercase()).collect();
     let has = |name: &str| columns.iter().any(|column| column == name);
     let any = |names: &[&str]| names.iter().any(|name| has(name));
     let mut found = Found::default();
@@ -373,7 +379,15 @@ fn of_csv(line: &str) -> Found {
     let readable = crate::fofa::can_read(names()) && !has("ip_str");
     let fofa = readable && crate::fofa::is_its_own(names());
     found.add(Format::Fofa, fofa && !measured, place || fofa);
-    let probed = any(&["classification", "success", "sport", "timestamp-ts", "timestamp-str", "timestamp_ts", "timestamp_str"]);
+    let probed = any(&[
+        "classification",
+        "success",
+        "sport",
+        "timestamp-ts",
+        "timestamp-str",
+        "timestamp_ts",
+        "timestamp_str",
+    ]);
     found.add(Format::Zmap, has("saddr") && probed, has("saddr"));
     if let [address, port] = columns.as_slice() {
         let pair = address.parse::<IpAddr>().is_ok() && port.parse::<u16>().is_ok();

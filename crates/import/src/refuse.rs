@@ -156,10 +156,18 @@ fn of_csv(columns: &[String]) -> Option<Refusal> {
         );
     }
     if has("url") && (has("status_code") || has("status-code")) {
-        return of(Format::Httpx, "it is httpx's CSV; export JSON lines with -json (and -irr for headers and page)");
+        return of(
+            Format::Httpx,
+            "it is httpx's CSV; export JSON lines with -json (and -irr for headers and page)",
+        );
     }
     let dotted = |start: &str| columns.iter().any(|column| column.starts_with(start));
-    if dotted("host.services") || dotted("host.ip") || dotted("services.") || dotted("autonomous_system.") || dotted("host.autonomous_system") {
+    if dotted("host.services")
+        || dotted("host.ip")
+        || dotted("services.")
+        || dotted("autonomous_system.")
+        || dotted("host.autonomous_system")
+    {
         return of(
             Format::Censys,
             "it is a CSV of Censys, where a host's services cannot be told apart; export JSON (`censys search QUERY -o hosts.json`, or the API's reply)",

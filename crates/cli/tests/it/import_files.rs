@@ -9,7 +9,16 @@ use crate::{code, stderr, stdout, text, vigie};
 /// The exit code, the report, and what is said on standard error.
 fn import(dir: &Path, files: &[&Path], more: &[&str]) -> (i32, serde_json::Value, String) {
     let (lake, errors) = (dir.join("lake"), dir.join("errors.jsonl"));
-    let mut words = vec!["import", "--lake", text(&lake), "--errors", text(&errors), "--format", "json", "--quiet"];
+    let mut words = vec![
+        "import",
+        "--lake",
+        text(&lake),
+        "--errors",
+        text(&errors),
+        "--format",
+        "json",
+        "--quiet",
+    ];
     words.extend(files.iter().map(|file| text(file)));
     words.extend(more);
     let output = vigie(&words);
@@ -25,7 +34,9 @@ fn zip(files: &[(&str, &[u8], u16)]) -> Vec<u8> {
         let size = u32::try_from(bytes.len()).expect("small").to_le_bytes();
         // CRC-32, bit by bit.
         let crc = !bytes.iter().fold(!0_u32, |crc, byte| {
-            (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 })
+            (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
+                if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 }
+            })
         });
         let mut common = vec![20, 0];
         common.extend_from_slice(&flags.to_le_bytes());
@@ -45,7 +56,10 @@ fn zip(files: &[(&str, &[u8], u16)]) -> Vec<u8> {
         table.extend_from_slice(&offset.to_le_bytes());
         table.extend_from_slice(name.as_bytes());
     }
-    let (start, count) = (u32::try_from(out.len()).expect("small"), u16::try_from(files.len()).expect("few").to_le_bytes());
+    let (start, count) = (
+        u32::try_from(out.len()).expect("small"),
+        u16::try_from(files.len()).expect("few").to_le_bytes(),
+    );
     out.extend_from_slice(&table);
     out.extend_from_slice(b"PK\x05\x06\0\0\0\0");
     out.extend_from_slice(&count);
@@ -81,15 +95,32 @@ fn an_archive_is_read_file_by_file() {
     let files = told["files"].as_array().expect("files").clone();
     assert_eq!((status, files.len()), (2, 4), "what was not read is said: {told:#} {said}");
     for (one, (name, format)) in files.iter().zip([("scan_http-example.csv", "shadowserver"), ("fofa.csv", "fofa")]) {
-        assert!(one["file"].as_str().is_some_and(|file| file.contains("mailed.zip: ") && file.ends_with(name)), "{one}");
+        assert!(
+            one["file"]
+                .as_str()
+                .is_some_and(|file| file.contains("mailed.zip: ") && file.ends_with(name)),
+            "{one}"
+        );
         assert_eq!((one["format"].as_str(), one["added"].as_u64()), (Some(format), Some(1)), "{one}");
     }
     assert!(files[2]["failed"].as_str().is_some_and(|why| why.contains("encrypted")));
-    assert!(files[3]["failed"].as_str().is_some_and(|why| why.contains("archive within the archive")));
+    assert!(
+        files[3]["failed"]
+            .as_str()
+            .is_some_and(|why| why.contains("archive within the archive"))
+    );
     assert!(said.contains("1 files of macOS's own are left out"), "{said}");
     // The same through a pipe adds nothing.
     let mut child = Command::new(env!("CARGO_BIN_EXE_vigie"))
-        .args(["import", "-", "--quiet", "--format", "json", "--lake", text(&dir.path().join("lake"))])
+        .args([
+            "import",
+            "-",
+            "--quiet",
+            "--format",
+            "json",
+            "--lake",
+            text(&dir.path().join("lake")),
+        ])
         .args(["--errors", text(&dir.path().join("errors.jsonl"))])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -99,7 +130,11 @@ fn an_archive_is_read_file_by_file() {
     child.stdin.take().expect("a pipe").write_all(&archive).expect("written");
     let output = child.wait_with_output().expect("it ends");
     let told: serde_json::Value = serde_json::from_slice(&output.stdout).expect("a report");
-    assert_eq!((told["files"][1]["added"].as_u64(), told["files"][1]["duplicates"].as_u64()), (Some(0), Some(1)), "{told:#}");
+    assert_eq!(
+        (told["files"][1]["added"].as_u64(), told["files"][1]["duplicates"].as_u64()),
+        (Some(0), Some(1)),
+        "{told:#}"
+    );
     // A broken one costs no other file.
     let broken = written(dir.path(), "broken.zip", &archive[..archive.len() - 30]);
     let other = written(dir.path(), "more.csv", FOFA);
@@ -111,16 +146,27 @@ fn an_archive_is_read_file_by_file() {
 #[test]
 fn whose_a_file_is_is_asked_and_not_guessed() {
     let dir = tempfile::tempdir().expect("a folder");
-    let list = written(dir.path(), "list.csv", b"host,ip,port,protocol\nhttp://192.0.2.1,192.0.2.1,80,http\n");
+    let list = written(
+        dir.path(),
+        "list.csv",
+        b"host,ip,port,protocol\nhttp://192.0.2.1,192.0.2.1,80,http\n",
+    );
     let (status, told, said) = import(dir.path(), &[&list], &[]);
     assert_eq!(status, 2, "{told:#}");
-    assert!(said.contains("--from (naabu, fofa") && said.contains("it begins with host,ip,port,protocol"), "{said}");
+    assert!(
+        said.contains("--from (naabu, fofa") && said.contains("it begins with host,ip,port,protocol"),
+        "{said}"
+    );
     let (status, told, said) = import(dir.path(), &[&list], &["--from", "fofa", "--seen", "2026-11-01"]);
     assert_eq!((status, told["files"][0]["added"].as_u64()), (0, Some(1)), "{told:#} {said}");
     // `http` is no transport: nothing is counted as UDP.
     let (status, told, _) = import(dir.path(), &[&list], &["--from", "naabu", "--seen", "2026-11-01"]);
     let one = &told["files"][0];
-    assert_eq!((status, one["bad"].as_u64(), one["not_tcp"].as_u64()), (2, Some(1), Some(0)), "{told:#}");
+    assert_eq!(
+        (status, one["bad"].as_u64(), one["not_tcp"].as_u64()),
+        (2, Some(1), Some(0)),
+        "{told:#}"
+    );
     let errors = std::fs::read_to_string(dir.path().join("errors.jsonl")).expect("the error file");
     assert!(errors.contains("is no transport"), "{errors}");
     let output = vigie(&["import", "--help"]);
@@ -130,20 +176,40 @@ fn whose_a_file_is_is_asked_and_not_guessed() {
 #[test]
 fn a_refusal_says_what_to_export_and_shows_nothing_binary() {
     let dir = tempfile::tempdir().expect("a folder");
-    let binary = [&b"masscan/1.1\ns:1700000000\n"[..], &[0, 1, 2, 0x1b, b'[', b'2', b'J', 0x9b, 0xff, 7].repeat(20)].concat();
+    let binary = [
+        &b"masscan/1.1\ns:1700000000\n"[..],
+        &[0, 1, 2, 0x1b, b'[', b'2', b'J', 0x9b, 0xff, 7].repeat(20),
+    ]
+    .concat();
     let odd: Vec<u8> = (0..=255_u8).cycle().take(5_000).collect();
     for (name, bytes, word) in [
         ("scan.bin", &binary[..], "--readscan"),
-        ("shodan.csv", b"data,hostnames,ip,ip_str,port,timestamp\nx,y,1,192.0.2.1,80,2026-11-01T00:00:00\n", ".json.gz"),
+        (
+            "shodan.csv",
+            b"data,hostnames,ip,ip_str,port,timestamp\nx,y,1,192.0.2.1,80,2026-11-01T00:00:00\n",
+            ".json.gz",
+        ),
         ("httpx.csv", b"timestamp,port,url,input,title,status_code\n", "-json"),
-        ("scan.nmap", b"# Nmap 7.93 scan initiated Tue Nov 10 10:00:00 2026 as: nmap\nNmap scan report for 192.0.2.1\n", "-oX"),
+        (
+            "scan.nmap",
+            b"# Nmap 7.93 scan initiated Tue Nov 10 10:00:00 2026 as: nmap\nNmap scan report for 192.0.2.1\n",
+            "-oX",
+        ),
         ("odd", &odd, "no text"),
     ] {
         let file = written(dir.path(), name, bytes);
         let (status, told, said) = import(dir.path(), &[&file], &[]);
         assert_eq!(status, 2, "{name}");
-        assert!(said.contains(word) && told["files"][0]["failed"].as_str().is_some_and(|why| why.contains(word)), "{said}");
-        assert!(!said.chars().any(|c| c.is_control() && c != '\n' || c == char::REPLACEMENT_CHARACTER), "{said:?}");
+        assert!(
+            said.contains(word) && told["files"][0]["failed"].as_str().is_some_and(|why| why.contains(word)),
+            "{said}"
+        );
+        assert!(
+            !said
+                .chars()
+                .any(|c| c.is_control() && c != '\n' || c == char::REPLACEMENT_CHARACTER),
+            "{said:?}"
+        );
     }
 }
 
@@ -155,7 +221,11 @@ fn host_discovery_is_counted_as_such() {
     let file = written(dir.path(), "alive.jsonl", lines);
     let (status, told, said) = import(dir.path(), &[&file], &[]);
     let one = &told["files"][0];
-    assert_eq!((status, one["host_discovery"].as_u64(), one["not_tcp"].as_u64(), one["bad"].as_u64()), (0, Some(2), Some(0), Some(0)), "{said}");
+    assert_eq!(
+        (status, one["host_discovery"].as_u64(), one["not_tcp"].as_u64(), one["bad"].as_u64()),
+        (0, Some(2), Some(0), Some(0)),
+        "{said}"
+    );
     let output = vigie(&["import", "--quiet", "--lake", text(&dir.path().join("lake")), text(&file)]);
     assert!(stdout(&output).contains("host discovery"), "{}", stdout(&output));
 }

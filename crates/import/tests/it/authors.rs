@@ -35,7 +35,10 @@ fn what_several_tools_write_asks_for_the_format() {
         (br#"{"ip":"192.0.2.1","data":{"x":1}}"#, &["zgrab2"]),
         (br#"{"ip":"192.0.2.1","services":["http"]}"#, &["censys"]),
         (br#"{"url":"http://192.0.2.1/","status_code":200,"method":"GET"}"#, &["httpx"]),
-        (br#"{"pid":1,"comm":"curl","saddr":"192.0.2.1","daddr":"192.0.2.2","sport":80}"#, &["zmap"]),
+        (
+            br#"{"pid":1,"comm":"curl","saddr":"192.0.2.1","daddr":"192.0.2.2","sport":80}"#,
+            &["zmap"],
+        ),
         (b"<?xml version=\"1.0\"?><nmaprun scanner=\"other\"><host/></nmaprun>", &["nmap"]),
     ] {
         let shown = String::from_utf8_lossy(text);
@@ -50,7 +53,10 @@ fn what_several_tools_write_asks_for_the_format() {
         // The user named the file, or names the tool.
         let word = candidates[0];
         let format: Format = word.parse().expect("a format");
-        assert!(matches!(found(text, Some(&format!("/x/{word}-scan.txt"))), Ok(named) if named == format), "{shown}");
+        assert!(
+            matches!(found(text, Some(&format!("/x/{word}-scan.txt"))), Ok(named) if named == format),
+            "{shown}"
+        );
         assert_eq!(said(text, Some(format)), format!("taken for {word}"));
         assert!(Format::recognise(text, Some("scan.txt")).is_none(), "{shown}");
     }
@@ -63,7 +69,10 @@ fn what_several_tools_write_asks_for_the_format() {
 fn each_is_known_by_what_only_its_tool_writes() {
     for (text, format) in [
         // FOFA's names, in English and in Chinese, and its reply.
-        ("host,ip,port,protocol,title,domain,country,city,server,lastupdatetime\n", Format::Fofa),
+        (
+            "host,ip,port,protocol,title,domain,country,city,server,lastupdatetime\n",
+            Format::Fofa,
+        ),
         ("ip,port,host,as_organization\n", Format::Fofa),
         ("主机名,网站标题,IP地址,域名,端口,协议名,网站server,资产的URL链接\n", Format::Fofa),
         (
@@ -75,9 +84,15 @@ fn each_is_known_by_what_only_its_tool_writes() {
             Format::Fofa,
         ),
         // naabu's, with and without a host; its CSV.
-        (r#"{"ip":"192.0.2.1","timestamp":"2026-11-01T07:21:33Z","port":80,"protocol":"tcp","tls":false}"#, Format::Naabu),
+        (
+            r#"{"ip":"192.0.2.1","timestamp":"2026-11-01T07:21:33Z","port":80,"protocol":"tcp","tls":false}"#,
+            Format::Naabu,
+        ),
         (r#"{"ip":"192.0.2.1","port":{"Port":80,"Protocol":0,"TLS":false}}"#, Format::Naabu),
-        ("host,ip,port,protocol,tls,cdn,cdn-name,timestamp,mac_address,,cpes\n", Format::Naabu),
+        (
+            "host,ip,port,protocol,tls,cdn,cdn-name,timestamp,mac_address,,cpes\n",
+            Format::Naabu,
+        ),
         ("192.0.2.1:443 [cloudflare]\n", Format::Naabu),
         (
             r#"{"template-id":"ollama-detect","type":"http","host":"192.0.2.1","port":"11434","scheme":"http","url":"http://192.0.2.1:11434","path":"/","ip":"192.0.2.1","timestamp":"2026-11-01T07:21:33Z"}"#,
@@ -87,12 +102,18 @@ fn each_is_known_by_what_only_its_tool_writes() {
             r#"[{"template":"x.yaml","template-id":"x","info":{"name":"X"},"type":"http","host":"a.example","matcher-status":true}]"#,
             Format::Nuclei,
         ),
-        ("# Nmap 7.93 scan initiated Tue Nov 24 10:00:00 2026 as: nmap -oG - 192.0.2.1\nHost: 192.0.2.1 ()\tStatus: Up\n", Format::Nmap),
+        (
+            "# Nmap 7.93 scan initiated Tue Nov 24 10:00:00 2026 as: nmap -oG - 192.0.2.1\nHost: 192.0.2.1 ()\tStatus: Up\n",
+            Format::Nmap,
+        ),
         ("Host: 192.0.2.1 ()\tPorts: 80/open/tcp//http///\n", Format::Nmap),
         ("Host: 192.0.2.1 ()\tPorts: 80/open/tcp////\n", Format::Masscan),
         ("Host: 192.0.2.1 ()\tPort: 80\tService: http\tBanner: x\n", Format::Masscan),
         ("open tcp 80 192.0.2.1 1700000000\n", Format::Masscan),
-        ("[\n{   ip: \"192.0.2.1\",   ports: [ {port: 80, proto: \"tcp\"} ] },\n", Format::Masscan),
+        (
+            "[\n{   ip: \"192.0.2.1\",   ports: [ {port: 80, proto: \"tcp\"} ] },\n",
+            Format::Masscan,
+        ),
         ("[\n{finished: 1}\n]\n", Format::Masscan),
         (r#"{"saddr":"192.0.2.1","sport":80}"#, Format::Zmap),
         ("saddr,classification\n", Format::Zmap),
@@ -109,7 +130,10 @@ fn each_is_known_by_what_only_its_tool_writes() {
         r#"{"ip":"192.0.2.1","hostname":"a.example"}"#,
         "Host: a.example\r\nAccept: */*\r\n",
     ] {
-        assert!(matches!(found(text.as_bytes(), None), Err(ImportError::NotRecognised { .. })), "{text}");
+        assert!(
+            matches!(found(text.as_bytes(), None), Err(ImportError::NotRecognised { .. })),
+            "{text}"
+        );
     }
 }
 
@@ -157,7 +181,11 @@ fn a_refusal_says_what_to_export_instead() {
     // Also where the caller says whose it is.
     for (text, format, word) in [
         (&masscan[..], Format::Masscan, "--readscan"),
-        (b"data,hostnames,ip,ip_str,port,timestamp\nx,y,1,192.0.2.10,80,2026-11-01T07:21:33\n", Format::Shodan, "json.gz"),
+        (
+            b"data,hostnames,ip,ip_str,port,timestamp\nx,y,1,192.0.2.10,80,2026-11-01T07:21:33\n",
+            Format::Shodan,
+            "json.gz",
+        ),
         (b"timestamp,url,input,status_code\n", Format::Httpx, "-json"),
         (b"host.ip,host.services.port\n", Format::Censys, "JSON"),
     ] {
@@ -172,7 +200,12 @@ fn binary_is_never_shown() {
     binary[0] = 0x7f;
     let error = said(&binary, None);
     assert!(error.contains("bytes that are no text"), "{error}");
-    let lines = [&b"{\"saddr\":\"192.0.2.1\",\"sport\":\x1b[2J\x07}\n"[..], &binary, b"\n\x1b]0;title\x07\n"].concat();
+    let lines = [
+        &b"{\"saddr\":\"192.0.2.1\",\"sport\":\x1b[2J\x07}\n"[..],
+        &binary,
+        b"\n\x1b]0;title\x07\n",
+    ]
+    .concat();
     let bad: Vec<_> = Importer::new(&lines[..], Some(Format::Zmap), options())
         .expect("it begins")
         .filter_map(Result::err)

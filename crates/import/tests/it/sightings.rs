@@ -51,7 +51,11 @@ fn fofa_csv_of_its_usual_fields() {
     assert_eq!(all[0].network.city, Known::Known("Berlin".to_owned()));
     assert_eq!(all[1].endpoint.name.as_deref(), Some("chat.example.org"));
     assert_eq!(all[1].endpoint.tls, Known::Known(true));
-    assert!(all[1].identity.evidence.iter().any(|e| e.product == "open-webui"), "{:?}", all[1].identity);
+    assert!(
+        all[1].identity.evidence.iter().any(|e| e.product == "open-webui"),
+        "{:?}",
+        all[1].identity
+    );
 }
 
 #[test]
@@ -62,7 +66,10 @@ fn fofa_replies_products_and_names() {
     let ollama = one(text);
     assert_eq!((product(&ollama), version(&ollama)), (Some("ollama"), Some("0.12.3")));
     assert!(ollama.identity.confidence <= CLAIM_CONFIDENCE);
-    assert_eq!((ollama.network.asn.clone(), ollama.network.country.clone()), (Known::Known(64_500), Known::Known("DE".to_owned())));
+    assert_eq!(
+        (ollama.network.asn.clone(), ollama.network.country.clone()),
+        (Known::Known(64_500), Known::Known("DE".to_owned()))
+    );
     // Of several products, nobody says whose the version is.
     let several = one(
         r#"{"ip":"192.0.2.8","port":"8080","host":"192.0.2.8:8080","protocol":"http","base_protocol":"tcp","product":"NGINX,Open-WebUI","version":"1.24.0","lastupdatetime":"2026-11-20 10:00:00"}"#,
@@ -76,7 +83,9 @@ fn fofa_replies_products_and_names() {
     };
     let mut timed = options();
     timed.seen = Some(at("2026-11-20T00:00:00Z"));
-    let rows = reply(r#"["https://a.example:8443","192.0.2.9","8443"],["192.0.2.10","192.0.2.10","80"],["2001:db8::5","11434","b.example:11434"]"#);
+    let rows = reply(
+        r#"["https://a.example:8443","192.0.2.9","8443"],["192.0.2.10","192.0.2.10","80"],["2001:db8::5","11434","b.example:11434"]"#,
+    );
     let all = import_with(rows.as_bytes(), None, timed.clone());
     let ends: Vec<String> = all.iter().flatten().map(whole_address).collect();
     assert_eq!(ends, ["192.0.2.9:8443", "192.0.2.10:80", "[2001:db8::5]:11434"], "{all:?}");
@@ -95,7 +104,9 @@ fn fofa_replies_products_and_names() {
 
 #[test]
 fn fofa_says_what_is_wrong() {
-    let row = |ip: &str, port: &str, transport: &str, time: &str| format!("ip,port,base_protocol,lastupdatetime\n{ip},{port},{transport},{time}\n");
+    let row = |ip: &str, port: &str, transport: &str, time: &str| {
+        format!("ip,port,base_protocol,lastupdatetime\n{ip},{port},{transport},{time}\n")
+    };
     for (text, says) in [
         (row("a.example", "80", "tcp", "2026-11-20 10:00:00"), "\"a.example\" is no address"),
         (row("192.0.2.1", "http", "tcp", "2026-11-20 10:00:00"), "\"http\" is no port"),
@@ -128,17 +139,47 @@ fn nuclei(more: &str) -> String {
 fn nuclei_templates_name_what_they_found() {
     for (template, metadata, more, found, is) in [
         ("ollama-detect", "ollama", "", "ollama", None),
-        ("vllm-detect", "vllm", r#","matcher-name":"version-endpoint","extracted-results":["0.9.1"]"#, "vllm", Some("0.9.1")),
-        ("vllm-detect", "vllm", r#","matcher-name":"metrics-prefix","extracted-results":["0.9.1","meta/llama-3.1"]"#, "vllm", Some("0.9.1")),
+        (
+            "vllm-detect",
+            "vllm",
+            r#","matcher-name":"version-endpoint","extracted-results":["0.9.1"]"#,
+            "vllm",
+            Some("0.9.1"),
+        ),
+        (
+            "vllm-detect",
+            "vllm",
+            r#","matcher-name":"metrics-prefix","extracted-results":["0.9.1","meta/llama-3.1"]"#,
+            "vllm",
+            Some("0.9.1"),
+        ),
         ("comfyui-detect", "comfyui", "", "comfyui", None),
         ("llamacpp-detect", "llama.cpp", "", "llama-cpp", None),
-        ("koboldcpp-detect", "koboldcpp", r#","extractor-name":"version","extracted-results":["1.115.2"]"#, "koboldcpp", Some("1.115.2")),
-        ("tei-detect", "text-embeddings-inference", r#","extractor-name":"model_id","extracted-results":["BAAI/bge-1.5"]"#, "tei", None),
+        (
+            "koboldcpp-detect",
+            "koboldcpp",
+            r#","extractor-name":"version","extracted-results":["1.115.2"]"#,
+            "koboldcpp",
+            Some("1.115.2"),
+        ),
+        (
+            "tei-detect",
+            "text-embeddings-inference",
+            r#","extractor-name":"model_id","extracted-results":["BAAI/bge-1.5"]"#,
+            "tei",
+            None,
+        ),
         ("open-webui-panel", "", "", "open-webui", None),
         ("mcp-server-detect", "", "", "mcp", None),
         ("mcp-detect", "", "", "mcp", None),
         ("litellm-unauth", "litellm", "", "litellm", None),
-        ("ollama-detect", "ollama", r#","extracted-results":["0.1.2","0.1.3"]"#, "ollama", None),
+        (
+            "ollama-detect",
+            "ollama",
+            r#","extracted-results":["0.1.2","0.1.3"]"#,
+            "ollama",
+            None,
+        ),
     ] {
         let line = nuclei(&format!(r#""template-id":"{template}"{more}"#)).replace(
             r#""max-request":1"#,
@@ -146,10 +187,24 @@ fn nuclei_templates_name_what_they_found() {
         );
         let one = one(&line);
         assert_eq!((product(&one), version(&one)), (Some(found), is), "{template}");
-        assert!(one.identity.confidence > 0.0 && one.identity.confidence <= CLAIM_CONFIDENCE, "{template}");
-        assert_eq!((whole_address(&one), one.source.name.as_str()), ("192.0.2.5:11434".to_owned(), "nuclei"));
-        assert_eq!((one.seen, one.endpoint.tls.clone()), (at("2026-11-20T09:00:00.123456Z"), Known::Known(false)));
-        assert!(one.identity.evidence.iter().any(|e| e.rule == "said-by-source" && e.seen.contains("nuclei says")));
+        assert!(
+            one.identity.confidence > 0.0 && one.identity.confidence <= CLAIM_CONFIDENCE,
+            "{template}"
+        );
+        assert_eq!(
+            (whole_address(&one), one.source.name.as_str()),
+            ("192.0.2.5:11434".to_owned(), "nuclei")
+        );
+        assert_eq!(
+            (one.seen, one.endpoint.tls.clone()),
+            (at("2026-11-20T09:00:00.123456Z"), Known::Known(false))
+        );
+        assert!(
+            one.identity
+                .evidence
+                .iter()
+                .any(|e| e.rule == "said-by-source" && e.seen.contains("nuclei says"))
+        );
         assert!(!one.exposure.posture.is_known(), "that a template matched says nothing of a list");
     }
     // A template of no product says that the port answered.
@@ -183,7 +238,10 @@ fn nuclei_carries_the_reply() {
 fn nuclei_where_it_matched() {
     let id = r#""template-id":"ollama-detect""#;
     // A template of another port, and one whose port was not given to nuclei.
-    let other = nuclei(id).replace("\"matched-at\":\"http://192.0.2.5:11434/", "\"matched-at\":\"http://192.0.2.5:8080/");
+    let other = nuclei(id).replace(
+        "\"matched-at\":\"http://192.0.2.5:11434/",
+        "\"matched-at\":\"http://192.0.2.5:8080/",
+    );
     assert_eq!(whole_address(&one(&other)), "192.0.2.5:8080");
     let network = nuclei(id)
         .replace(r#""type":"http""#, r#""type":"javascript""#)
@@ -192,7 +250,10 @@ fn nuclei_where_it_matched() {
         .replace(r#""matched-at":"http://192.0.2.5:11434/""#, r#""matched-at":"192.0.2.5:11434""#);
     assert_eq!(whole_address(&one(&network)), "192.0.2.5:11434");
     // A redirect to another host: the endpoint, and nothing that the other said.
-    let redirect = nuclei(id).replace("\"matched-at\":\"http://192.0.2.5:11434/", "\"matched-at\":\"https://login.example/");
+    let redirect = nuclei(id).replace(
+        "\"matched-at\":\"http://192.0.2.5:11434/",
+        "\"matched-at\":\"https://login.example/",
+    );
     let redirect = one(&redirect);
     assert_eq!((whole_address(&redirect), product(&redirect)), ("192.0.2.5:11434".to_owned(), None));
     // Up to 2.9 the host is the URL.
@@ -238,10 +299,17 @@ fn nmaps_greppable_output() {
     assert_eq!((passed.not_open, passed.not_tcp, passed.host_discovery), (3, 1, 0));
     for one in &all {
         assert_eq!((one.seen, one.source.version.as_str()), (at("2026-11-10T10:00:00Z"), "7.93"));
-        assert_eq!((one.endpoint.name.as_deref(), one.source.name.as_str()), (None, "nmap"), "a reverse look-up is no name that was asked for");
+        assert_eq!(
+            (one.endpoint.name.as_deref(), one.source.name.as_str()),
+            (None, "nmap"),
+            "a reverse look-up is no name that was asked for"
+        );
     }
     assert_eq!(all[1].endpoint.tls, Known::Known(true));
-    assert_eq!((product(&all[2]), version(&all[2]), all[2].identity.confidence), (Some("ollama"), Some("0.12.3"), CLAIM_CONFIDENCE));
+    assert_eq!(
+        (product(&all[2]), version(&all[2]), all[2].identity.confidence),
+        (Some("ollama"), Some("0.12.3"), CLAIM_CONFIDENCE)
+    );
     assert_eq!(all[2].endpoint.tls, Known::Known(false));
     assert!(!all[3].endpoint.tls.is_known());
     // Hosts without ports, where none was asked.
@@ -262,7 +330,11 @@ fn nmaps_greppable_output() {
         ("192.0.2.1 80", "no line of a host"),
     ] {
         let text = format!("# Nmap 7.93 scan initiated Tue Nov 10 10:00:00 2026 as: nmap\nHost: 192.0.2.9 ()\tStatus: Up\n{line}\n");
-        assert!(reason(&text, Some(Format::Nmap)).contains(says), "{line}: {}", reason(&text, Some(Format::Nmap)));
+        assert!(
+            reason(&text, Some(Format::Nmap)).contains(says),
+            "{line}: {}",
+            reason(&text, Some(Format::Nmap))
+        );
     }
     let undated = "# Nmap 7.93 scan initiated some day as: nmap\nHost: 192.0.2.1 ()\tPorts: 80/open/tcp//http///\n";
     assert!(reason(undated, None).contains("is no time"));
@@ -281,24 +353,51 @@ fn masscans_keys_without_quotes() {
     let all = import_with(text.as_bytes(), None, given);
     let ends: Vec<String> = all.iter().flatten().map(whole_address).collect();
     assert_eq!(ends, ["192.0.2.101:80", "192.0.2.102:11434"], "{all:?}");
-    let broken = reason("{ ip: \"192.0.2.1\", ports: [ {port: , proto: \"tcp\"} ] }\n", Some(Format::Masscan));
+    let broken = reason(
+        "{ ip: \"192.0.2.1\", ports: [ {port: , proto: \"tcp\"} ] }\n",
+        Some(Format::Masscan),
+    );
     assert!(broken.contains("no sound record"), "{broken}");
 }
 
 #[test]
 fn masscans_banners_are_evidence() {
     let record = |name: &str, banner: &str| {
-        format!(r#"{{ "ip": "192.0.2.111", "timestamp": "1785522040", "ports": [ {{"port": 8080, "proto": "tcp", "service": {{"name": "{name}", "banner": "{banner}"}} }} ] }}"#)
+        format!(
+            r#"{{ "ip": "192.0.2.111", "timestamp": "1785522040", "ports": [ {{"port": 8080, "proto": "tcp", "service": {{"name": "{name}", "banner": "{banner}"}} }} ] }}"#
+        )
     };
     let title = one(&record("title", "Open WebUI"));
-    assert!(title.identity.evidence.iter().any(|e| e.product == "open-webui"), "{:?}", title.identity);
+    assert!(
+        title.identity.evidence.iter().any(|e| e.product == "open-webui"),
+        "{:?}",
+        title.identity
+    );
     let odd = one(&record("title", "A \\u0026amp; B\\u003c/"));
     assert_eq!(product(&odd), None);
-    let page = one(&record("html", "\\u003chtml\\u003e\\u003ctitle\\u003eOpen WebUI\\u003c/title\\u003e"));
-    assert!(page.identity.evidence.iter().any(|e| e.product == "open-webui"), "{:?}", page.identity);
+    let page = one(&record(
+        "html",
+        "\\u003chtml\\u003e\\u003ctitle\\u003eOpen WebUI\\u003c/title\\u003e",
+    ));
+    assert!(
+        page.identity.evidence.iter().any(|e| e.product == "open-webui"),
+        "{:?}",
+        page.identity
+    );
     // A banner stands some microseconds after its second, each protocol at its own.
     let mut seen = Vec::new();
-    for name in ["ssh", "http", "title", "html", "http.server", "ssl", "X509", "X509CA", "(77)", "of-a-later-release"] {
+    for name in [
+        "ssh",
+        "http",
+        "title",
+        "html",
+        "http.server",
+        "ssl",
+        "X509",
+        "X509CA",
+        "(77)",
+        "of-a-later-release",
+    ] {
         let at = one(&record(name, "x")).seen;
         assert_eq!(at.timestamp(), 1_785_522_040);
         assert!((1..1_000).contains(&at.timestamp_subsec_micros()), "{name} {at}");
@@ -330,7 +429,9 @@ fn naabus_host_discovery_is_counted_as_such() {
     assert_eq!((items, passed.host_discovery), (0, 1));
     let (items, passed) = counted("192.0.2.1\n192.0.2.2:0\n", Some(Format::Naabu));
     assert_eq!((items, passed.host_discovery), (0, 2));
-    let line = |port: &str, protocol: &str, time: &str| format!(r#"{{"ip":"192.0.2.1","port":{port},"protocol":{protocol},"tls":false,"timestamp":{time}}}"#);
+    let line = |port: &str, protocol: &str, time: &str| {
+        format!(r#"{{"ip":"192.0.2.1","port":{port},"protocol":{protocol},"tls":false,"timestamp":{time}}}"#)
+    };
     for (text, says) in [
         (line("70000", "\"tcp\"", "\"2026-11-01T00:00:00Z\""), "is no port"),
         (line("\"http\"", "\"tcp\"", "\"2026-11-01T00:00:00Z\""), "is no port"),
@@ -355,27 +456,82 @@ fn what_cannot_be_is_bad_in_every_format() {
     given.seen = Some(at("2026-11-01T00:00:00Z"));
     given.default_port = Some(80);
     for (format, text, says) in [
-        (Format::Shodan, r#"{"ip_str":"192.0.2.1","port":80,"transport":"http","timestamp":"2026-11-01T00:00:00"}"#, "is no transport"),
-        (Format::Shodan, r#"{"ip_str":"192.0.2.1","port":80,"transport":{},"timestamp":"2026-11-01T00:00:00"}"#, "where a text"),
-        (Format::Shodan, r#"{"ip_str":"192.0.2.1","port":99999,"timestamp":"2026-11-01T00:00:00"}"#, "is no port"),
-        (Format::Shodan, r#"{"ip_str":"192.0.2.1","port":80,"timestamp":["2026"]}"#, "is no time"),
-        (Format::Censys, r#"{"ip":"192.0.2.1","services":[{"port":80,"transport_protocol":"http"}]}"#, "is no transport"),
-        (Format::Censys, r#"{"ip":"192.0.2.1","services":[{"port":"x","transport_protocol":"tcp"}]}"#, "is no port"),
-        (Format::Censys, r#"{"ip":"192.0.2.1","services":[{"port":80,"scan_time":{}}]}"#, "is no time"),
+        (
+            Format::Shodan,
+            r#"{"ip_str":"192.0.2.1","port":80,"transport":"http","timestamp":"2026-11-01T00:00:00"}"#,
+            "is no transport",
+        ),
+        (
+            Format::Shodan,
+            r#"{"ip_str":"192.0.2.1","port":80,"transport":{},"timestamp":"2026-11-01T00:00:00"}"#,
+            "where a text",
+        ),
+        (
+            Format::Shodan,
+            r#"{"ip_str":"192.0.2.1","port":99999,"timestamp":"2026-11-01T00:00:00"}"#,
+            "is no port",
+        ),
+        (
+            Format::Shodan,
+            r#"{"ip_str":"192.0.2.1","port":80,"timestamp":["2026"]}"#,
+            "is no time",
+        ),
+        (
+            Format::Censys,
+            r#"{"ip":"192.0.2.1","services":[{"port":80,"transport_protocol":"http"}]}"#,
+            "is no transport",
+        ),
+        (
+            Format::Censys,
+            r#"{"ip":"192.0.2.1","services":[{"port":"x","transport_protocol":"tcp"}]}"#,
+            "is no port",
+        ),
+        (
+            Format::Censys,
+            r#"{"ip":"192.0.2.1","services":[{"port":80,"scan_time":{}}]}"#,
+            "is no time",
+        ),
         (Format::Censys, r#"{"ip":"192.0.2.1","services":"none"}"#, "are no list"),
         (Format::Zmap, r#"{"saddr":"192.0.2.1","sport":{}}"#, "where a text"),
         (Format::Zmap, r#"{"saddr":"192.0.2.1","sport":70000}"#, "is no port"),
-        (Format::Zmap, r#"{"saddr":"192.0.2.1","sport":80,"timestamp-ts":true}"#, "is no time"),
-        (Format::Zgrab2, r#"{"ip":"192.0.2.1","data":{"http":{"status":"success","protocol":"http","port":70000,"result":{"response":{"status_code":200,"request":{"url":{"scheme":"http","host":"192.0.2.1:80","path":"/"}}}}}}}"#, "is no port"),
-        (Format::Httpx, r#"{"url":"http://192.0.2.1","input":"x","port":"70000","host":"192.0.2.1","status_code":200}"#, "is no port"),
-        (Format::Httpx, r#"{"url":"http://192.0.2.1:70000","input":"x","host":"192.0.2.1","status_code":200}"#, "its port is none"),
-        (Format::Httpx, r#"{"url":"http://a.example","input":"x","port":"80","host_ip":"bogus","a":["192.0.2.1"],"status_code":200}"#, "is no address"),
+        (
+            Format::Zmap,
+            r#"{"saddr":"192.0.2.1","sport":80,"timestamp-ts":true}"#,
+            "is no time",
+        ),
+        (
+            Format::Zgrab2,
+            r#"{"ip":"192.0.2.1","data":{"http":{"status":"success","protocol":"http","port":70000,"result":{"response":{"status_code":200,"request":{"url":{"scheme":"http","host":"192.0.2.1:80","path":"/"}}}}}}}"#,
+            "is no port",
+        ),
+        (
+            Format::Httpx,
+            r#"{"url":"http://192.0.2.1","input":"x","port":"70000","host":"192.0.2.1","status_code":200}"#,
+            "is no port",
+        ),
+        (
+            Format::Httpx,
+            r#"{"url":"http://192.0.2.1:70000","input":"x","host":"192.0.2.1","status_code":200}"#,
+            "its port is none",
+        ),
+        (
+            Format::Httpx,
+            r#"{"url":"http://a.example","input":"x","port":"80","host_ip":"bogus","a":["192.0.2.1"],"status_code":200}"#,
+            "is no address",
+        ),
         (Format::Masscan, "open http 80 192.0.2.1 1700000000", "is no transport"),
         (Format::Masscan, "open tcp 80a 192.0.2.1 1700000000", "is no port"),
-        (Format::Shadowserver, "timestamp,severity,ip,protocol,port,tag\n2026-11-01 00:00:00,info,192.0.2.1,http,80,x\n", "is no transport"),
+        (
+            Format::Shadowserver,
+            "timestamp,severity,ip,protocol,port,tag\n2026-11-01 00:00:00,info,192.0.2.1,http,80,x\n",
+            "is no transport",
+        ),
     ] {
         let all = import_with(text.as_bytes(), Some(format), given.clone());
-        assert!(all.len() == 1 && all[0].as_ref().is_err_and(|bad| bad.reason.contains(says)), "{format} {text}: {all:?}");
+        assert!(
+            all.len() == 1 && all[0].as_ref().is_err_and(|bad| bad.reason.contains(says)),
+            "{format} {text}: {all:?}"
+        );
     }
 }
 
@@ -412,9 +568,19 @@ fn an_enormous_cell_costs_its_row() {
     let head = "ip,port,title,lastupdatetime\n";
     let row = |ip: &str, title: &str| format!("{ip},80,{title},2026-11-20 10:00:00\n");
     let huge = "x".repeat(20 << 20);
-    let text = format!("{head}{}{}{}", row("192.0.2.1", "a"), row("192.0.2.2", &huge), row("192.0.2.3", "b"));
+    let text = format!(
+        "{head}{}{}{}",
+        row("192.0.2.1", "a"),
+        row("192.0.2.2", &huge),
+        row("192.0.2.3", "b")
+    );
     let all = read(&text);
-    assert!(all.len() == 3 && all[1].as_ref().is_err_and(|bad| bad.reason.contains("longer than") && bad.quote.chars().count() < 200));
+    assert!(
+        all.len() == 3
+            && all[1]
+                .as_ref()
+                .is_err_and(|bad| bad.reason.contains("longer than") && bad.quote.chars().count() < 200)
+    );
     // A page of three hundred lines in a cell.
     let page = format!("\"{}\"", "<p>line\n".repeat(300));
     let all = read(&format!("{head}{}{}", row("192.0.2.1", &page), row("192.0.2.3", "b")));

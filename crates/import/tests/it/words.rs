@@ -167,7 +167,7 @@ fn words_of_other_sources() {
     for words in [r#"software "thing", version "2""#, r#"label "CLOUD""#, r#"label "LOGIN_PAGE""#] {
         assert!(says(&censys, words), "{words}: {:?}", censys.identity.evidence);
     }
-    let naabu = read(r#"{"ip":"192.0.2.10","port":80,"protocol":"tcp","product":"Some thing","version":"1"}"#);
+    let naabu = read(r#"{"ip":"192.0.2.10","port":80,"protocol":"tcp","tls":false,"product":"Some thing","version":"1"}"#);
     assert!(says(&naabu, r#"naabu says product "Some thing", version "1""#));
     let row = "\"timestamp\",\"severity\",\"ip\",\"protocol\",\"port\",\"tag\"\n\"2026-11-01 07:21:33\",\"info\",\"192.0.2.1\",\"tcp\",11434,\"ollama;ai-thing\"\n";
     let shadow = read(row);

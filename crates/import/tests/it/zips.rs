@@ -105,11 +105,10 @@ fn each_file_is_read_by_what_it_is() {
     let entries = archive.entries().to_vec();
     let names: Vec<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
     assert_eq!(names, ["2026-11-01-scan_http-example.csv", "records.jsonl", "folder/scan.xml"]);
-    for (entry, (format, text)) in entries.iter().zip([
-        (Format::Shadowserver, &report),
-        (Format::Vigie, &lines),
-        (Format::Nmap, &xml),
-    ]) {
+    for (entry, (format, text)) in entries
+        .iter()
+        .zip([(Format::Shadowserver, &report), (Format::Vigie, &lines), (Format::Nmap, &xml)])
+    {
         let importer = Importer::new(archive.unpack(entry).expect("it is read"), None, options()).expect("recognised");
         assert_eq!(importer.format(), format);
         assert_eq!(importer.collect::<Vec<_>>(), import_with(text, None, options()));
@@ -121,7 +120,13 @@ fn each_file_is_read_by_what_it_is() {
 fn names_lead_nowhere() {
     let long = "x".repeat(60_000);
     let lines = data("vigie/records.jsonl");
-    let names = ["/etc/passwd", "../../../../etc/cron.d/x", "C:\\Windows\\x.csv", "a\u{1b}[2Jb\u{202e}c.csv", long.as_str()];
+    let names = [
+        "/etc/passwd",
+        "../../../../etc/cron.d/x",
+        "C:\\Windows\\x.csv",
+        "a\u{1b}[2Jb\u{202e}c.csv",
+        long.as_str(),
+    ];
     let parts: Vec<Part> = names.iter().map(|name| deflated(name, &lines)).collect();
     let mut archive = open(&zip(&parts)).expect("a sound archive");
     for entry in archive.entries().to_vec() {
@@ -154,7 +159,10 @@ fn what_is_nested_encrypted_or_packed_otherwise_is_refused() {
     parts[4].method = 4_711;
     let mut archive = open(&zip(&parts)).expect("a sound archive");
     let entries = archive.entries().to_vec();
-    for (entry, word) in entries.iter().zip(["within the archive", "within the archive", "encrypted", "BZIP2", "4711"]) {
+    for (entry, word) in entries
+        .iter()
+        .zip(["within the archive", "within the archive", "encrypted", "BZIP2", "4711"])
+    {
         let error = archive.unpack(entry).err().expect("it is refused");
         assert!(error.contains(word) && error.contains("unpack the"), "{}: {error}", entry.name);
     }
