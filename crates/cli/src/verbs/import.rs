@@ -316,8 +316,11 @@ impl Reading<'_> {
 /// The most of a zip archive that is taken from a pipe.
 const MAX_PIPED: u64 = 4 << 30;
 
+/// A reader whose first bytes were looked at.
+type Begun<R> = std::io::Chain<std::io::Cursor<Vec<u8>>, R>;
+
 /// The first bytes of a reader, and the reader with them.
-fn begin<R: Read>(mut reader: R) -> std::io::Result<(Vec<u8>, std::io::Chain<std::io::Cursor<Vec<u8>>, R>)> {
+fn begin<R: Read>(mut reader: R) -> std::io::Result<(Vec<u8>, Begun<R>)> {
     let mut start = Vec::with_capacity(4);
     reader.by_ref().take(4).read_to_end(&mut start)?;
     Ok((start.clone(), std::io::Cursor::new(start).chain(reader)))

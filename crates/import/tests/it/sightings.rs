@@ -1,7 +1,7 @@
 //! FOFA, nuclei, nmap's greppable output, and what was mended in the others. All texts are constructed: fields and forms are those of the tools'
 //! sources (fofax, GoFOFA and fofa_viewer; nuclei's `output.go`, nuclei-templates; nmap's `output.cc`; masscan's `out-*.c`, naabu's `output.go`).
 
-use vigie_import::{CLAIM_CONFIDENCE, Format, Importer, PassedOver};
+use vigie_import::{Batch, CLAIM_CONFIDENCE, Format, Importer, PassedOver};
 use vigie_model::{Known, Observation, Posture};
 
 use crate::{Item, at, data, import_with, options, product};
@@ -312,6 +312,13 @@ fn nmaps_greppable_output() {
     );
     assert_eq!(all[2].endpoint.tls, Known::Known(false));
     assert!(!all[3].endpoint.tls.is_known());
+    // Its last line says that the run is done.
+    for (text, unfinished) in [(text.to_owned(), false), (text.replace("# Nmap done", "# "), true)] {
+        let (mut records, _) = Importer::new(text.as_bytes(), None, options()).expect("recognised").split();
+        let mut batch = Batch::default();
+        while records.fill(&mut batch) {}
+        assert_eq!(records.unfinished().is_some_and(|unfinished| unfinished.certain), unfinished);
+    }
     // Hosts without ports, where none was asked.
     let pings = "# Nmap 7.93 scan initiated Tue Nov 10 10:00:00 2026 as: nmap -sn -oG - 192.0.2.0/30\nHost: 192.0.2.1 ()\tStatus: Up\nHost: 192.0.2.2 ()\tStatus: Up\n";
     let (items, passed) = counted(pings, None);
