@@ -54,7 +54,11 @@ pub(crate) fn parse(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
         };
     }
     let line: Line<'_> = json::read(bytes)?;
-    let old: OldPort<'_> = line.port.read().unwrap_or_default();
+    let old: OldPort<'_> = if line.port.is_object() {
+        line.port.read().unwrap_or_default()
+    } else {
+        OldPort::default()
+    };
     let host = line.host.word();
     let said = line.ip.word();
     let address = address(said.as_deref().or(host.as_deref()))?;
@@ -65,7 +69,7 @@ pub(crate) fn parse(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
         return Ok(());
     }
     let port = number.port_said()?.ok_or("it says no port")?;
-    if !tcp(line.protocol.said()?.as_deref())? || !old_tcp(old.protocol.said()?.as_deref())? {
+    if !tcp(line.protocol.said()?.as_deref())? || line.port.is_object() && !old_tcp(old.protocol.said()?.as_deref())? {
         out.not_tcp();
         return Ok(());
     }
