@@ -59,7 +59,7 @@ fn a_file_that_ends_early_is_taken_and_said() {
     // A last line that may be whole is a warning, and no more.
     let list = dir.path().join("list.txt");
     std::fs::write(&list, "192.0.2.1:80\n192.0.2.2:80").expect("written");
-    let (status, told, said) = import(&lake, dir.path(), &[&list], &["--seen", "2026-11-01"]);
+    let (status, told, said) = import(&lake, dir.path(), &[&list], &["--from", "naabu", "--seen", "2026-11-01"]);
     assert_eq!(
         (status, &told["files"][0]["unfinished"]["certain"]),
         (0, &serde_json::json!(false)),
