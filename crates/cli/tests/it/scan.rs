@@ -1,6 +1,6 @@
 //! `vigie scan` against simulated servers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use vigie_fleet::{Fleet, Judge};
@@ -29,7 +29,14 @@ fn every_planted_server_is_found_none_is_invented_and_nobody_is_harmed() {
         "jsonl",
     ]);
     assert_eq!(code(&output), 0, "{}", stderr(&output));
-    let seen: BTreeMap<String, Option<String>> = observations(&output)
+    let observations = observations(&output);
+    // A decoy answers word for word as its product does: it is named so, and its tells say what to think of it.
+    let suspected: BTreeSet<&str> = observations
+        .iter()
+        .filter(|o| o["deception"]["tells"].as_array().is_some_and(|tells| !tells.is_empty()))
+        .filter_map(|o| o["endpoint"]["address"].as_str())
+        .collect();
+    let seen: BTreeMap<String, Option<String>> = observations
         .iter()
         .map(|o| {
             (
@@ -46,7 +53,7 @@ fn every_planted_server_is_found_none_is_invented_and_nobody_is_harmed() {
     // The port is none of the products' own here, and a rule may lean on it as a last hint: what is not named is no invention.
     for (address, product) in &seen {
         assert!(
-            product.is_none() || planted.get(address) == Some(product),
+            product.is_none() || planted.get(address) == Some(product) || suspected.contains(address.as_str()),
             "{address}: said {product:?}, planted {:?}",
             planted.get(address)
         );
