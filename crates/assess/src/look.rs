@@ -39,7 +39,7 @@ impl<'o> Look<'o> {
             deception: &observation.deception,
             advisories: &observation.advisories,
             tls: &observation.endpoint.tls,
-            loopback: observation.endpoint.address.is_loopback(),
+            loopback: vigie_scope::is_loopback(observation.endpoint.address),
             local: observation.listener.is_some(),
             catalog,
         }

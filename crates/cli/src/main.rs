@@ -15,6 +15,7 @@ mod looked;
 #[cfg(feature = "watch")]
 mod network;
 mod progress;
+mod reach;
 mod resume;
 mod targets;
 mod verbs;

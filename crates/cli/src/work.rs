@@ -63,7 +63,7 @@ impl Work for Planned {
     }
 
     fn is_paced(&self, address: IpAddr) -> bool {
-        !address.is_loopback() && !self.scope.own().contains(address)
+        !vigie_scope::is_loopback(address) && !self.scope.own().contains(address)
     }
 }
 

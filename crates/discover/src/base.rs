@@ -43,7 +43,7 @@ impl std::str::FromStr for Base {
         let tls = match scheme {
             "https" => true,
             // A name may be resolved elsewhere; an address cannot.
-            "http" if host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback()) => false,
+            "http" if host.parse::<IpAddr>().is_ok_and(vigie_scope::is_loopback) => false,
             "http" => return Err(BaseError::Plain),
             _ => return Err(BaseError::NoUrl),
         };

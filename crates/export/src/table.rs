@@ -81,7 +81,7 @@ pub fn is_loopback_only(observation: &Observation) -> Option<bool> {
     if let Some(listener) = &observation.listener
         && !listener.bound.is_empty()
     {
-        return Some(listener.bound.iter().chain(&listener.answers_on).all(IpAddr::is_loopback));
+        return Some(listener.bound.iter().chain(&listener.answers_on).all(|address| vigie_scope::is_loopback(*address)));
     }
     let reach = observation.exposure.reach.known()?;
     Some(*reach == Reach::Loopback)

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use vigie_model::{Known, Reach};
+use vigie_scope::{is_loopback, is_private};
 
 /// The process behind a socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,7 +88,7 @@ impl Listener {
             && (self.probe.contains(&address)
                 || self.answers_on.contains(&address.ip().to_canonical())
                 || self.bound.contains(&address.ip())
-                || (address.ip().is_loopback()
+                || (is_loopback(address.ip())
                     && self
                         .bound
                         .iter()
@@ -183,11 +184,11 @@ fn listener(sockets: &[&Socket], own: &[IpAddr], v4_taken: bool) -> Listener {
     let mut answers_on: Vec<IpAddr> = bound
         .iter()
         .map(IpAddr::to_canonical)
-        .filter(|address| !address.is_unspecified() && !address.is_loopback())
+        .filter(|address| !address.is_unspecified() && !is_loopback(*address))
         .chain(
             own.iter()
                 .copied()
-                .filter(|address| !address.is_loopback() && ((address.is_ipv4() && answers_v4) || (address.is_ipv6() && answers_v6))),
+                .filter(|address| !is_loopback(*address) && ((address.is_ipv4() && answers_v4) || (address.is_ipv6() && answers_v6))),
         )
         .collect();
     answers_on.sort_unstable();
@@ -204,7 +205,7 @@ fn listener(sockets: &[&Socket], own: &[IpAddr], v4_taken: bool) -> Listener {
     if answers_v4 {
         probe.push(IpAddr::V4(Ipv4Addr::LOCALHOST));
     }
-    probe.extend(bound.iter().filter(|a| a.to_canonical().is_loopback()));
+    probe.extend(bound.iter().filter(|a| is_loopback(**a)));
     probe.extend(answers_on.iter().filter(|a| is_private(**a) && !is_link_local_v6(**a)));
     probe.extend(answers_on.iter().filter(|a| !is_private(**a)));
     // A link-local IPv6 address needs an interface beside it, which the tables do not give: the last resort.
@@ -240,20 +241,6 @@ fn listener(sockets: &[&Socket], own: &[IpAddr], v4_taken: bool) -> Listener {
         probe: probe.into_iter().map(|address| SocketAddr::new(address, port)).collect(),
         reach,
         owner,
-    }
-}
-
-/// Whether an address that is not loopback is of a private, link-local, unique-local or shared (100.64.0.0/10) range.
-///
-/// Ranges: RFC 1918, RFC 3927, RFC 6598, RFC 4193, RFC 4291.
-#[must_use]
-pub fn is_private(address: IpAddr) -> bool {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => {
-            let [a, b, ..] = v4.octets();
-            v4.is_private() || v4.is_link_local() || (a == 100 && (64..128).contains(&b))
-        }
-        IpAddr::V6(v6) => v6.is_unique_local() || v6.is_unicast_link_local(),
     }
 }
 
@@ -505,14 +492,12 @@ mod tests {
             "172.31.0.1",
             "192.168.0.1",
             "169.254.1.1",
-            "100.64.0.1",
-            "100.127.255.255",
             "fd00::1",
             "fe80::1",
         ] {
             assert!(is_private(ip(address)), "{address}");
         }
-        for address in ["172.32.0.1", "100.63.0.1", "100.128.0.1", "8.8.8.8", "2001:4860::1"] {
+        for address in ["172.32.0.1", "100.63.0.1", "100.64.0.1", "100.127.255.255", "100.128.0.1", "8.8.8.8", "2001:4860::1"] {
             assert!(!is_private(ip(address)), "{address}");
         }
     }

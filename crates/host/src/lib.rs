@@ -9,7 +9,7 @@ mod system;
 
 use std::net::IpAddr;
 
-pub use group::{Listener, Owner, Socket, group, is_private};
+pub use group::{Listener, Owner, Socket, group};
 
 /// Why this machine could not be looked at.
 #[derive(Debug, thiserror::Error)]
@@ -88,7 +88,7 @@ impl Host {
     #[must_use]
     pub fn owns(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
-        address.is_loopback() || self.addresses.contains(&address)
+        vigie_scope::is_loopback(address) || self.addresses.contains(&address)
     }
 
     /// The servers of this machine, by port: one listener is one server, however many addresses it answers on.

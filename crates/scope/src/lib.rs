@@ -40,6 +40,6 @@ pub use permit::{Clipped, MissingOptOut, OwnAddresses, Permit, Reason, Refusal, 
 pub use plan::{CURSOR_SCHEMA, Cursor, CursorError, MAX_PAIRS, Permutation, Plan, PlanError, Shard};
 pub use ports::{Ports, PortsError};
 pub use span::Span;
-pub use special::stands_nowhere;
+pub use special::{AddressClass, class_of, is_loopback, is_private, special_ranges, stands_nowhere};
 pub use target::{Note, Pairs, Scheme, Segment, Target, TargetError, TargetErrors, Targets, Visit, Visits, What};
 pub use window::Window;

@@ -1,12 +1,62 @@
 //! What kind of address an address is, from the registries of special-purpose addresses.
 //!
+//! The one table: whoever asks whether an address is loopback, private or somebody's asks here ([`class_of`]), so that a scope
+//! that needs a file for an address and a record that says who can reach it cannot disagree.
+//!
 //! Sources: IANA IPv4 and IPv6 Special-Purpose Address Registries and the IPv6 address space registry, each line naming
 //! the RFC; the metadata services from the clouds' own documentation.
 
 use std::net::IpAddr;
 use std::sync::LazyLock;
 
-use crate::span::{self, SpanMap, address_of, key_of};
+use crate::span::{self, SpanMap, key_of};
+
+/// What an address is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AddressClass {
+    /// This machine: 127.0.0.0/8 and ::1.
+    Loopback,
+    /// Of a private or link-local range: the network's own, and what stands there is its owner's.
+    Private,
+    /// Somebody's, who may be a stranger: public, or of a range that strangers share (100.64.0.0/10).
+    Public,
+    /// Nobody's who could be asked: multicast, documentation, reserved, a metadata service.
+    Never,
+}
+
+/// The class of an address. An IPv4 address is the same address when it is written as IPv6 (`::ffff:10.0.0.1`). What carries an
+/// IPv4 address is public where that one is, and else never looked at: its packets would go somewhere that it does not name.
+#[must_use]
+pub fn class_of(address: IpAddr) -> AddressClass {
+    let key = key_of(address);
+    let kind = |key| special(key).map_or(Kind::Public, |row| row.kind);
+    match (kind(key), carried(key).map(kind)) {
+        (Kind::Loopback, _) => AddressClass::Loopback,
+        (Kind::Private, _) => AddressClass::Private,
+        (Kind::Public, _) | (Kind::Carries(_), Some(Kind::Public)) => AddressClass::Public,
+        (Kind::Never | Kind::Carries(_), _) => AddressClass::Never,
+    }
+}
+
+/// Whether the address is loopback.
+#[must_use]
+pub fn is_loopback(address: IpAddr) -> bool {
+    class_of(address) == AddressClass::Loopback
+}
+
+/// Whether the address is of a private or link-local range.
+#[must_use]
+pub fn is_private(address: IpAddr) -> bool {
+    class_of(address) == AddressClass::Private
+}
+
+/// Every special range, as first and last address, with what it is for and where that stands.
+pub fn special_ranges() -> impl Iterator<Item = (IpAddr, IpAddr, &'static str, &'static str)> {
+    TABLE.iter().filter_map(|row| {
+        let span = span::parse(row.range).ok()?.span;
+        Some((span.first(), span.last(), row.what, row.rfc))
+    })
+}
 
 /// What may be done with an address by default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +101,9 @@ const METADATA: &str = "a cloud's metadata service, which hands out this machine
 static TABLE: &[Special] = &[
     row("0.0.0.0/8", Kind::Never, "\"this network\", unspecified", "RFC 791"),
     row("10.0.0.0/8", Kind::Private, "private", "RFC 1918"),
-    // Shared between a provider and its customers: the next customer's router answers here, so it is nobody's own.
+    // Shared between a provider and its customers: the next customer's router answers here, so it is nobody's own. A mesh network
+    // may use it too, and nothing in the address tells the two apart: a machine's own address of it is its own, of others a file
+    // has to say whose they are.
     row("100.64.0.0/10", Kind::Public, "shared address space of a provider and its customers", "RFC 6598"),
     row("127.0.0.0/8", Kind::Loopback, "loopback", "RFC 1122"),
     row("169.254.0.0/16", Kind::Private, "link-local", "RFC 3927"),
@@ -63,6 +115,8 @@ static TABLE: &[Special] = &[
     row("192.0.2.0/24", Kind::Never, "documentation", "RFC 5737"),
     row("192.88.99.0/24", Kind::Never, "reserved, formerly 6to4 relays", "RFC 7526"),
     row("192.168.0.0/16", Kind::Private, "private", "RFC 1918"),
+    // A laboratory's, and of proxies that hand out its addresses for names: then the packets go to whoever has that name.
+    row("198.18.0.0/15", Kind::Public, "for benchmark tests of network devices", "RFC 2544"),
     row("198.51.100.0/24", Kind::Never, "documentation", "RFC 5737"),
     row("203.0.113.0/24", Kind::Never, "documentation", "RFC 5737"),
     row("224.0.0.0/4", Kind::Never, "multicast", "RFC 5771"),
@@ -118,14 +172,11 @@ pub fn stands_nowhere(address: IpAddr) -> Option<(&'static str, &'static str)> {
     Some((special.what, special.rfc))
 }
 
-/// Whether the address is loopback.
-pub(crate) fn is_loopback(key: u128) -> bool {
-    address_of(key).is_loopback()
-}
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::span::address_of;
 
     fn kind(text: &str) -> Kind {
         special(key_of(text.parse().expect("an address"))).map_or(Kind::Public, |s| s.kind)
@@ -151,7 +202,11 @@ mod tests {
             ("172.15.255.255", Kind::Public),
             ("172.31.255.255", Kind::Private),
             ("172.32.0.0", Kind::Public),
-            ("100.64.0.1", Kind::Public),
+            ("100.63.255.255", Kind::Public),
+            ("100.64.0.0", Kind::Public),
+            ("100.127.255.255", Kind::Public),
+            ("198.17.255.255", Kind::Public),
+            ("198.19.255.255", Kind::Public),
             ("169.254.169.253", Kind::Private),
             ("169.254.169.254", Kind::Never),
             ("0.0.0.0", Kind::Never),
@@ -181,6 +236,36 @@ mod tests {
     }
 
     #[test]
+    fn classes() {
+        use AddressClass::{Loopback, Never, Private, Public};
+        for (address, expected) in [
+            ("127.255.255.255", Loopback),
+            ("::ffff:127.0.0.1", Loopback),
+            ("::ffff:10.0.0.1", Private),
+            ("169.254.0.1", Private),
+            ("169.254.169.254", Never),
+            ("100.64.0.1", Public),
+            ("::ffff:100.64.0.1", Public),
+            ("198.18.0.1", Public),
+            ("1.1.1.1", Public),
+            // NAT64 and 6to4 go where the address that they carry goes.
+            ("64:ff9b::101:101", Public),
+            ("64:ff9b::6440:1", Public),
+            ("64:ff9b::a00:1", Never),
+            ("2002:7f00:1::1", Never),
+            ("2002:101:101::1", Public),
+            // Teredo, IPv4-compatible.
+            ("2001:0:1::1", Never),
+            ("::10.0.0.1", Never),
+            ("0.255.255.255", Never),
+            ("fe80::1", Private),
+        ] {
+            assert_eq!(class_of(address.parse().expect("an address")), expected, "{address}");
+        }
+        assert!(special_ranges().count() == TABLE.len());
+    }
+
+    #[test]
     fn carried_addresses() {
         let of = |text: &str| carried(key_of(text.parse().expect("an address"))).map(|k| address_of(k).to_string());
         assert_eq!(of("64:ff9b::a00:1").as_deref(), Some("10.0.0.1"));
@@ -196,6 +281,9 @@ mod tests {
             ("::ffff:127.0.0.1", Some("RFC 1122")),
             ("10.1.2.3", Some("RFC 1918")),
             ("100.64.0.1", Some("RFC 6598")),
+            ("100.128.0.0", None),
+            ("198.18.0.1", Some("RFC 2544")),
+            ("198.20.0.0", None),
             ("192.0.2.1", Some("RFC 5737")),
             ("2001:db8::1", Some("RFC 3849")),
             ("fd00::1", Some("RFC 4193")),

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{BufWriter, Write};
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -13,7 +12,7 @@ use vigie_assess::Knowledge;
 use vigie_export::{Counts, Format, Options, Report, RuleKind, RuleText, Summary};
 use vigie_host::Listener;
 use vigie_lake::Scan;
-use vigie_model::{Known, Observation, Reach, Severity, Source, SourceKind, Transcript, Why};
+use vigie_model::{Known, Observation, Severity, Source, SourceKind, Transcript, Why};
 use vigie_scan::sweep::SweepOptions;
 use vigie_scan::{Dress, Engine, EngineOptions, Event, Handle, ProbeOptions, Work};
 use vigie_scope::{Budget, Coverage, OwnAddresses, Plan, Ports, Scope, Shard, Targets};
@@ -486,7 +485,7 @@ impl Run {
             Job::Local(_) => "host".to_owned(),
             Job::Planned(planned) => {
                 let mut segments = planned.plan.pairs().segments().iter();
-                if segments.all(|s| s.span.first().is_loopback() && s.span.last().is_loopback()) {
+                if segments.all(|s| vigie_scope::is_loopback(s.span.first()) && vigie_scope::is_loopback(s.span.last())) {
                     "loopback"
                 } else {
                     "network"
@@ -543,7 +542,7 @@ impl Run {
                 observation.exposure.reach = Known::Known(listener.reach());
                 observation.listener = Some(listener.to_model());
             } else {
-                observation.exposure.reach = reach(endpoint.address);
+                observation.exposure.reach = crate::reach::of(endpoint.address);
             }
             #[cfg(feature = "watch")]
             if let Some(enricher) = &enricher {
@@ -691,17 +690,6 @@ fn partial(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".partial");
     PathBuf::from(name)
-}
-
-/// The address says who can reach it; of loopback, only the machine itself could tell more.
-fn reach(address: IpAddr) -> Known<Reach> {
-    if address.is_loopback() {
-        Known::unknown_because(Why::NotAsked, "reached over loopback by its address")
-    } else if vigie_host::is_private(address) {
-        Known::Known(Reach::Private)
-    } else {
-        Known::Known(Reach::Public)
-    }
 }
 
 /// One transcript, one file.
