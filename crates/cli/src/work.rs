@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use vigie_host::Listener;
 use vigie_model::Timestamp;
-use vigie_scan::{Look, Work};
+use vigie_scan::{Look, Rules, Work};
 use vigie_scope::{Permit, Plan, Refusal, Scheme, Scope, Visits};
 
 /// A plan over targets.
@@ -54,6 +54,10 @@ impl Work for Planned {
         })
     }
 
+    fn rules(&self) -> Arc<dyn Rules> {
+        Arc::<Scope>::clone(&self.scope)
+    }
+
     fn total(&self) -> u64 {
         self.total
     }
@@ -63,7 +67,7 @@ impl Work for Planned {
     }
 
     fn is_paced(&self, address: IpAddr) -> bool {
-        !vigie_scope::is_loopback(address) && !self.scope.own().contains(address)
+        self.scope.is_paced(address)
     }
 }
 
@@ -93,6 +97,10 @@ impl Work for Local {
 
     fn permits(&self, address: IpAddr, port: u16, now: Timestamp) -> Result<Permit, Refusal> {
         self.scope.permits(address, port, now)
+    }
+
+    fn rules(&self) -> Arc<dyn Rules> {
+        Arc::<Scope>::clone(&self.scope)
     }
 
     fn total(&self) -> u64 {

@@ -10,6 +10,7 @@ mod system;
 use std::net::IpAddr;
 
 pub use group::{Listener, Owner, Socket, group};
+pub use vigie_scope::is_private;
 
 /// Why this machine could not be looked at.
 #[derive(Debug, thiserror::Error)]

@@ -12,7 +12,10 @@ use vigie_model::{Deception, Exposure, Identity, Known, Network, Observation, SC
 use vigie_scope::{Budget, Pace, Permit, Refusal, Take};
 
 use crate::probe::{Gate, ProbeOptions, Probed, Visit, probe};
-use crate::sweep::{Next, SweepOptions, Sweeper, Swept, sweep};
+use crate::sweep::{Again, Next, SweepOptions, Sweeper, Swept, sweep};
+
+/// The most that are left for a resume one by one when the scope's time is over; then the sweep ends where it is.
+const MAX_CUT: usize = 10_000;
 
 /// One address and port, and how it is to be visited.
 #[derive(Clone, Debug)]
@@ -40,18 +43,45 @@ pub trait Work: Send {
     fn address(&self, index: u64) -> SocketAddr;
     /// How it is to be visited.
     fn looks(&self, index: u64) -> Vec<Look>;
-    /// Whether it may be looked at now; asked again before each connection.
+    /// Whether it may be looked at now, in any of the ways in which it is to be visited; asked before each connection of the sweep.
     ///
     /// # Errors
     ///
     /// Why not.
     fn permits(&self, address: IpAddr, port: u16, now: Timestamp) -> Result<Permit, Refusal>;
+    /// What the probes ask.
+    fn rules(&self) -> Arc<dyn Rules>;
     /// How many there are in all.
     fn total(&self) -> u64;
     /// The first index that [`Work::next`] has not given yet, for a resume file.
     fn begun(&self) -> u64;
     /// Whether budgets of connections hold for this address (loopback and own addresses are exempt).
     fn is_paced(&self, address: IpAddr) -> bool;
+}
+
+/// Whether a visit may go on: asked by the probes before each connection and each request.
+pub trait Rules: Send + Sync {
+    /// Whether the endpoint may be visited now, by that name or by its address.
+    ///
+    /// # Errors
+    ///
+    /// Why not.
+    fn permits(&self, address: IpAddr, port: u16, name: Option<&str>, now: Timestamp) -> Result<Permit, Refusal>;
+    /// Whether budgets of connections hold for this address.
+    fn is_paced(&self, address: IpAddr) -> bool;
+}
+
+impl Rules for vigie_scope::Scope {
+    fn permits(&self, address: IpAddr, port: u16, name: Option<&str>, now: Timestamp) -> Result<Permit, Refusal> {
+        match name {
+            None => self.permits(address, port, now),
+            Some(name) => self.permits_name(name, address, port, now),
+        }
+    }
+
+    fn is_paced(&self, address: IpAddr) -> bool {
+        !vigie_scope::is_loopback(address) && !self.own().contains(address)
+    }
 }
 
 /// How the engine behaves.
@@ -79,6 +109,25 @@ pub struct EngineOptions {
     pub keep_prompts: bool,
     /// What the caller knows besides (the listening socket behind an endpoint, who can reach it), put in before judging.
     pub dress: Dress,
+    /// The clock by which the scope is asked.
+    pub clock: Clock,
+}
+
+/// Tells the time that a scope's window and expiry are held against.
+#[derive(Clone)]
+pub struct Clock(pub Arc<dyn Fn() -> Timestamp + Send + Sync>);
+
+impl Default for Clock {
+    /// The system's.
+    fn default() -> Self {
+        Self(Arc::new(chrono::Utc::now))
+    }
+}
+
+impl std::fmt::Debug for Clock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Clock")
+    }
 }
 
 /// Completes a record before it is judged.
@@ -127,6 +176,8 @@ pub enum Event {
     End {
         /// Whether anything is left to do.
         interrupted: bool,
+        /// Why the scope cut it off, if it did: its window closed, or the file expired.
+        cut: Option<String>,
     },
 }
 
@@ -162,6 +213,18 @@ struct State {
     sweeping: BTreeSet<u64>,
     /// Open, and not acknowledged by the caller.
     probing: BTreeSet<u64>,
+    /// What the scope's time cut off, whatever was seen of it before: left for a resume.
+    cut: BTreeSet<u64>,
+    /// Why.
+    cut_by: Option<String>,
+}
+
+impl State {
+    fn cut(&mut self, index: u64, refusal: &Refusal) {
+        self.probing.remove(&index);
+        self.cut.insert(index);
+        self.cut_by.get_or_insert_with(|| refusal.to_string());
+    }
 }
 
 impl Handle {
@@ -170,9 +233,21 @@ impl Handle {
         !self.stop.swap(true, Ordering::Relaxed)
     }
 
+    /// Whether the scan was asked to stop.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
     /// The caller has what it needs of this index (it is written): a resume leaves it out.
     pub fn acknowledge(&self, index: u64) {
         lock(&self.state).probing.remove(&index);
+    }
+
+    /// How many the scope's time cut off one by one; what the sweep had not come to is not among them.
+    #[must_use]
+    pub fn cut_off(&self) -> usize {
+        lock(&self.state).cut.len()
     }
 
     /// How many open ones the caller has not acknowledged: after the end, those whose probe told nothing.
@@ -185,7 +260,9 @@ impl Handle {
     #[must_use]
     pub fn standing(&self) -> (u64, Vec<u64>) {
         let state = lock(&self.state);
-        (state.next, state.sweeping.union(&state.probing).copied().collect())
+        let left = state.sweeping.iter().chain(&state.probing).chain(&state.cut);
+        let left: BTreeSet<u64> = left.copied().collect();
+        (state.next, left.into_iter().collect())
     }
 }
 
@@ -204,10 +281,10 @@ pub struct Engine {
 struct Job {
     index: u64,
     target: Target,
-    stream: std::net::TcpStream,
-    permit: Permit,
+    /// The connection that found the port open, until it is used.
+    stream: Option<std::net::TcpStream>,
     /// Counts down when the job is over, whatever became of it.
-    slot: Slot,
+    _slot: Slot,
 }
 
 struct Slot(Arc<AtomicUsize>);
@@ -249,6 +326,8 @@ impl Engine {
             begun: Instant::now(),
             waited: Mutex::new(std::collections::HashMap::new()),
             handle: handle.clone(),
+            rules: work.rules(),
+            pace: Mutex::new(Pace::new(&limits)),
         });
         let mut senders = Vec::new();
         let mut threads = Vec::new();
@@ -263,13 +342,12 @@ impl Engine {
             work,
             handle,
             events,
-            pace: Pace::new(&limits),
-            begun: Instant::now(),
+            shared: &shared,
+            clock: &self.options.clock,
             pending: &pending,
             most_pending: self.options.probes,
             senders,
             turn: 0,
-            permits: std::collections::HashMap::new(),
             ended: false,
             last: None,
         };
@@ -287,8 +365,9 @@ impl Engine {
                 why: format!("the sweep cannot wait for answers: {error}"),
             });
         }
-        let interrupted = !ended || handle.stop.load(Ordering::Relaxed);
-        let _ = events.send(Event::End { interrupted });
+        let cut = lock(&handle.state).cut_by.clone();
+        let interrupted = !ended || cut.is_some() || handle.stop.load(Ordering::Relaxed);
+        let _ = events.send(Event::End { interrupted, cut });
     }
 
     fn probe_thread(
@@ -331,10 +410,10 @@ impl Engine {
         });
     }
 
-    async fn job(&self, job: Job, shared: &Shared, events: &mpsc::SyncSender<Event>) {
-        let _slot = &job.slot;
+    async fn job(&self, mut job: Job, shared: &Shared, events: &mpsc::SyncSender<Event>) {
         let host = job.target.address.ip();
-        let mut first = Some(job.stream);
+        let mut first = job.stream.take();
+        let mut told = false;
         for look in &job.target.looks {
             if lock(&shared.waited).get(&host).is_some_and(|waited| *waited > self.options.host) {
                 tell(
@@ -347,10 +426,29 @@ impl Engine {
                 lock(&shared.handle.state).probing.remove(&job.index);
                 return;
             }
+            let gate = Leave {
+                shared,
+                clock: &self.options.clock,
+                address: job.target.address,
+                name: look.name.as_deref(),
+            };
+            let permit = match gate.ask() {
+                Ok(permit) => permit,
+                Err(refusal) if refusal.is_of_time() => return Self::cut(&job, &refusal, shared, events),
+                Err(refusal) => {
+                    tell(
+                        events,
+                        Event::Refused {
+                            address: job.target.address,
+                            why: refusal.to_string(),
+                        },
+                    );
+                    continue;
+                }
+            };
             let stream = first.take().and_then(|stream| tokio::net::TcpStream::from_std(stream).ok());
             let mut options = self.options.probe.clone();
-            options.limits.prove = (self.options.prove && job.permit.infer).then_some(vigie_catalog::Prove { may_load: job.permit.load });
-            let gate = Counting { shared };
+            options.limits.prove = (self.options.prove && permit.infer).then_some(vigie_catalog::Prove { may_load: permit.load });
             let probed = probe(
                 &self.knowledge.catalog,
                 &self.knowledge.measured,
@@ -364,9 +462,14 @@ impl Engine {
                 &gate,
             )
             .await;
+            if let Some(refusal) = &probed.cut {
+                // Half a conversation would tell of what it did not ask as if nobody answered for it.
+                return Self::cut(&job, refusal, shared, events);
+            }
             if shared.handle.stop.load(Ordering::Relaxed) && !probed.conclusion.spoke_http {
                 return;
             }
+            told = true;
             // What a server took beyond a second for each reply is waiting that it caused.
             let replies = u32::try_from(probed.transcript.exchanges.iter().filter(|e| e.reply.is_some()).count()).unwrap_or(u32::MAX);
             let slow = probed.took.saturating_sub(Duration::from_secs(1) * replies);
@@ -384,6 +487,22 @@ impl Engine {
                 },
             );
         }
+        if !told {
+            // No way of visiting it is in scope, which was told.
+            lock(&shared.handle.state).probing.remove(&job.index);
+        }
+    }
+
+    /// The scope's time is over: what was begun is left for a resume, and told as not looked at.
+    fn cut(job: &Job, refusal: &Refusal, shared: &Shared, events: &mpsc::SyncSender<Event>) {
+        lock(&shared.handle.state).cut(job.index, refusal);
+        tell(
+            events,
+            Event::Refused {
+                address: job.target.address,
+                why: refusal.to_string(),
+            },
+        );
     }
 
     /// Makes the record and judges it.
@@ -460,21 +579,61 @@ struct Shared {
     /// Time that probes waited for a host.
     waited: Mutex<std::collections::HashMap<IpAddr, Duration>>,
     handle: Handle,
+    rules: Arc<dyn Rules>,
+    /// Of all connections, the sweep's and the probes'.
+    pace: Mutex<Pace>,
 }
 
-struct Counting<'s> {
+impl Shared {
+    /// Microseconds since the scan began.
+    fn micros(&self) -> u64 {
+        u64::try_from(self.begun.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
+    /// How long to wait before the next connection; `None`: now, and it is counted.
+    fn wait_to_connect(&self) -> Option<Duration> {
+        match lock(&self.pace).take(self.micros()) {
+            Take::Allowed => None,
+            Take::Wait(micros) => Some(Duration::from_micros(micros)),
+        }
+    }
+}
+
+/// What one visit asks before each connection and each request.
+struct Leave<'s> {
     shared: &'s Shared,
+    clock: &'s Clock,
+    address: SocketAddr,
+    name: Option<&'s str>,
 }
 
-impl Gate for Counting<'_> {
+impl Leave<'_> {
+    fn ask(&self) -> Result<Permit, Refusal> {
+        let now = (self.clock.0)();
+        self.shared.rules.permits(self.address.ip(), self.address.port(), self.name, now)
+    }
+}
+
+impl Gate for Leave<'_> {
+    fn permits(&self) -> Result<(), Refusal> {
+        self.ask().map(|_| ())
+    }
+
     fn wait(&self, host: IpAddr) -> Option<Duration> {
-        let now = u64::try_from(self.shared.begun.elapsed().as_micros()).unwrap_or(u64::MAX);
-        match lock(&self.shared.budget).take(host, now) {
+        match lock(&self.shared.budget).take(host, self.shared.micros()) {
             Take::Allowed => {
                 self.shared.handle.progress.requests.fetch_add(1, Ordering::Relaxed);
                 None
             }
             Take::Wait(micros) => Some(Duration::from_micros(micros)),
+        }
+    }
+
+    fn wait_to_connect(&self, host: IpAddr) -> Option<Duration> {
+        if self.shared.rules.is_paced(host) {
+            self.shared.wait_to_connect()
+        } else {
+            None
         }
     }
 }
@@ -484,16 +643,39 @@ struct Driver<'d> {
     work: Box<dyn Work>,
     handle: &'d Handle,
     events: &'d mpsc::SyncSender<Event>,
-    pace: Pace,
-    begun: Instant,
+    shared: &'d Shared,
+    clock: &'d Clock,
     pending: &'d Arc<AtomicUsize>,
     most_pending: usize,
     senders: Vec<tokio::sync::mpsc::UnboundedSender<Job>>,
     turn: usize,
-    permits: std::collections::HashMap<u64, Permit>,
     ended: bool,
     /// An index that was taken from the plan and has to wait.
     last: Option<(u64, SocketAddr)>,
+}
+
+impl Driver<'_> {
+    /// Notes what may not be looked at. What the scope's time keeps from being looked at is left for a resume; `false`: there is
+    /// too much of that to leave it one by one.
+    fn refused(&mut self, index: u64, address: SocketAddr, refusal: &Refusal) -> bool {
+        if refusal.is_of_time() {
+            let mut state = lock(&self.handle.state);
+            if state.cut.len() >= MAX_CUT {
+                return false;
+            }
+            state.cut(index, refusal);
+        } else {
+            self.handle.progress.tried.fetch_add(1, Ordering::Relaxed);
+        }
+        tell(
+            self.events,
+            Event::Refused {
+                address,
+                why: refusal.to_string(),
+            },
+        );
+        true
+    }
 }
 
 impl Sweeper for Driver<'_> {
@@ -513,42 +695,46 @@ impl Sweeper for Driver<'_> {
                     Some(index) => (index, self.work.address(index)),
                 },
             };
-            if self.work.is_paced(address.ip()) {
-                let now = u64::try_from(self.begun.elapsed().as_micros()).unwrap_or(u64::MAX);
-                if let Take::Wait(micros) = self.pace.take(now) {
+            match self.work.permits(address.ip(), address.port(), (self.clock.0)()) {
+                Ok(_) => {}
+                Err(refusal) if self.refused(index, address, &refusal) => continue,
+                Err(_) => {
                     self.last = Some((index, address));
-                    return Next::Wait(Duration::from_micros(micros));
+                    return Next::End;
                 }
             }
-            match self.work.permits(address.ip(), address.port(), chrono::Utc::now()) {
-                Ok(permit) => {
-                    if permit.infer || permit.load || permit.owner {
-                        self.permits.insert(index, permit);
-                    }
-                    return Next::Address(index, address);
-                }
-                Err(refusal) => {
-                    self.handle.progress.tried.fetch_add(1, Ordering::Relaxed);
-                    tell(
-                        self.events,
-                        Event::Refused {
-                            address,
-                            why: refusal.to_string(),
-                        },
-                    );
+            match self.work.is_paced(address.ip()).then(|| self.shared.wait_to_connect()).flatten() {
+                None => return Next::Address(index, address),
+                Some(wait) => {
+                    self.last = Some((index, address));
+                    return Next::Wait(wait);
                 }
             }
+        }
+    }
+
+    fn again(&mut self, index: u64, address: SocketAddr) -> Again {
+        match self.work.permits(address.ip(), address.port(), (self.clock.0)()) {
+            Ok(_) => {}
+            // Those under way are few, so there is room for them.
+            Err(refusal) => {
+                if !self.refused(index, address, &refusal) {
+                    lock(&self.handle.state).cut(index, &refusal);
+                    let why = refusal.to_string();
+                    tell(self.events, Event::Refused { address, why });
+                }
+                return Again::Never;
+            }
+        }
+        match self.work.is_paced(address.ip()).then(|| self.shared.wait_to_connect()).flatten() {
+            None => Again::Now,
+            Some(wait) => Again::Wait(wait),
         }
     }
 
     fn done(&mut self, index: u64, address: SocketAddr, swept: Swept) {
         let progress = &self.handle.progress;
         progress.tried.fetch_add(1, Ordering::Relaxed);
-        let permit = if self.permits.is_empty() {
-            None
-        } else {
-            self.permits.remove(&index)
-        };
         match swept {
             Swept::Closed => {}
             Swept::Silent => {
@@ -571,13 +757,8 @@ impl Sweeper for Driver<'_> {
                         address,
                         looks: self.work.looks(index),
                     },
-                    stream,
-                    permit: permit.unwrap_or(Permit {
-                        infer: false,
-                        load: false,
-                        owner: false,
-                    }),
-                    slot: Slot(Arc::clone(self.pending)),
+                    stream: Some(stream),
+                    _slot: Slot(Arc::clone(self.pending)),
                 };
                 self.turn += 1;
                 let chosen = self.turn % self.senders.len();

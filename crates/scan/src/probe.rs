@@ -11,6 +11,8 @@ use tokio::time::{Instant, timeout_at};
 use vigie_catalog::{Ask, Catalog, Conclusion, Limits, Measured, Purpose, ReplyEnd, Session, SigId};
 use vigie_model::{Certificate, Endpoint, Exchange, Failure, FailureKind, Known, Reply, RequestLine, Timestamp, Transcript, Why};
 
+use vigie_scope::Refusal;
+
 use crate::body::{Allowance, LargeReplies};
 use crate::wire::{Manners, Outcome, Speech, Stream, Wire};
 
@@ -44,10 +46,25 @@ impl Default for ProbeOptions {
     }
 }
 
-/// Asks before each request whether budgets allow it.
+/// Asks before each connection and each request whether scope and budgets allow it.
 pub trait Gate {
+    /// Whether the endpoint may be talked to at this moment: asked before each connection and each request, after whatever was
+    /// waited for, since a window may have closed or a file expired meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// Why not: nothing more is sent.
+    fn permits(&self) -> Result<(), Refusal> {
+        Ok(())
+    }
+
     /// How long to wait before the next request to this host; `None`: now, and it is counted.
     fn wait(&self, host: std::net::IpAddr) -> Option<Duration>;
+
+    /// How long to wait before the next connection to this host; `None`: now, and it is counted.
+    fn wait_to_connect(&self, _host: std::net::IpAddr) -> Option<Duration> {
+        None
+    }
 }
 
 /// What a probe saw.
@@ -61,6 +78,8 @@ pub struct Probed {
     pub conclusion: Conclusion,
     /// How long it took.
     pub took: Duration,
+    /// What ended it before its time: the scope did not allow the next connection or request. What was not asked says nothing.
+    pub cut: Option<Refusal>,
 }
 
 /// One endpoint, and how to reach it.
@@ -109,7 +128,7 @@ pub async fn probe(catalog: &Arc<Catalog>, measured: &Measured, visit: Visit<'_>
     while let Some(ask) = session.next_ask() {
         let exchange = talk.ask(&ask, &mut session).await;
         session.answer(&ask, exchange);
-        if Instant::now() >= deadline {
+        if talk.cut.is_some() || Instant::now() >= deadline {
             session.stop();
         }
     }
@@ -132,6 +151,7 @@ pub async fn probe(catalog: &Arc<Catalog>, measured: &Measured, visit: Visit<'_>
         },
         conclusion,
         took: begun.elapsed(),
+        cut: talk.cut,
     }
 }
 
@@ -197,6 +217,8 @@ struct Talk<'g> {
     deadline: Instant,
     allowance: Allowance,
     gate: &'g dyn Gate,
+    /// Why the scope allows nothing more.
+    cut: Option<Refusal>,
 }
 
 impl<'g> Talk<'g> {
@@ -236,6 +258,7 @@ impl<'g> Talk<'g> {
             allowance: Allowance::new(&options.large),
             host,
             gate,
+            cut: None,
         }
     }
 
@@ -303,7 +326,11 @@ impl<'g> Talk<'g> {
                         retried = true;
                         continue;
                     }
-                    let next = if self.settled { None } else { other_speech(self.speech, &failure) };
+                    let next = if self.settled || self.cut.is_some() {
+                        None
+                    } else {
+                        other_speech(self.speech, &failure)
+                    };
                     let failure = first_failure.take().unwrap_or(failure);
                     if let Some(next) = next
                         && self.change(next, &mut tried, session)
@@ -332,20 +359,9 @@ impl<'g> Talk<'g> {
     }
 
     async fn once(&mut self, request: &RequestLine, end: ReplyEnd) -> Result<(Reply, Option<Box<Stream>>), (Failure, bool)> {
-        while let Some(wait) = self.gate.wait(self.address.ip()) {
-            if Instant::now() + wait > self.deadline + Duration::from_secs(300) {
-                return Err((
-                    Failure {
-                        kind: FailureKind::Timeout,
-                        detail: "the host's budget of requests is used up".into(),
-                        banner: Vec::new(),
-                    },
-                    false,
-                ));
-            }
-            // Waiting for the budget is not the server's fault: its deadline moves with it.
-            self.deadline += wait;
-            tokio::time::sleep(wait).await;
+        self.leave(|gate, host| gate.wait(host)).await?;
+        if self.wire.is_none() && self.first.is_none() {
+            self.leave(|gate, host| gate.wait_to_connect(host)).await?;
         }
         let deadline = (Instant::now() + self.reply).min(self.deadline);
         let wire = match self.wire.take() {
@@ -355,6 +371,8 @@ impl<'g> Talk<'g> {
                 if certificate.is_some() {
                     self.certificate = certificate;
                 }
+                // A handshake takes its time.
+                self.permitted_now()?;
                 wire
             }
         };
@@ -369,6 +387,43 @@ impl<'g> Talk<'g> {
             Outcome::Stream(reply, stream) => Ok((reply, Some(stream))),
             Outcome::Failure { failure, stale } => Err((failure, stale)),
         }
+    }
+
+    /// Waits until the budgets allow a step, and asks the scope at the moment at which it is taken.
+    async fn leave(&mut self, wait: impl Fn(&dyn Gate, std::net::IpAddr) -> Option<Duration>) -> Result<(), (Failure, bool)> {
+        loop {
+            self.permitted_now()?;
+            let Some(wait) = wait(self.gate, self.address.ip()) else {
+                return Ok(());
+            };
+            if Instant::now() + wait > self.deadline + Duration::from_secs(300) {
+                return Err((
+                    Failure {
+                        kind: FailureKind::Timeout,
+                        detail: "the host's budget of requests is used up".into(),
+                        banner: Vec::new(),
+                    },
+                    false,
+                ));
+            }
+            // Waiting for the budget is not the server's fault: its deadline moves with it.
+            self.deadline += wait;
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// The scope's word of this moment; once it said no, nothing more is sent.
+    fn permitted_now(&mut self) -> Result<(), (Failure, bool)> {
+        if self.cut.is_none() {
+            self.cut = self.gate.permits().err();
+        }
+        let Some(refusal) = &self.cut else { return Ok(()) };
+        let failure = Failure {
+            kind: FailureKind::Connect,
+            detail: format!("not sent: {refusal}"),
+            banner: Vec::new(),
+        };
+        Err((failure, false))
     }
 
     async fn connect(&mut self, deadline: Instant) -> Result<(Wire, Option<Certificate>), Failure> {

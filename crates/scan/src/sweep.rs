@@ -54,6 +54,8 @@ pub enum Swept {
 pub trait Sweeper {
     /// The next address, or that there is none; `Wait` where budgets say so.
     fn next(&mut self) -> Next;
+    /// Whether one that was begun before may be tried again now; asked before each further connection.
+    fn again(&mut self, index: u64, address: SocketAddr) -> Again;
     /// What became of one.
     fn done(&mut self, index: u64, address: SocketAddr, swept: Swept);
     /// Called now and then: the next index and those under way, for a resume file.
@@ -69,6 +71,17 @@ pub enum Next {
     Wait(Duration),
     /// There are no more.
     End,
+}
+
+/// The caller's answer before a further try.
+#[derive(Clone, Copy, Debug)]
+pub enum Again {
+    /// Try it.
+    Now,
+    /// Ask again after that long.
+    Wait(Duration),
+    /// It is not tried any more, and the caller has noted it: nothing is reported of it.
+    Never,
 }
 
 struct Flight {
@@ -148,7 +161,14 @@ pub fn sweep(sweeper: &mut dyn Sweeper, options: &SweepOptions, stop: &AtomicBoo
                 let Some((_, index, address, tries)) = again.pop_front() else {
                     break;
                 };
-                (index, address, tries)
+                match sweeper.again(index, address) {
+                    Again::Now => (index, address, tries),
+                    Again::Wait(wait) => {
+                        again.push_front((now + wait, index, address, tries));
+                        break;
+                    }
+                    Again::Never => continue,
+                }
             } else if ended || hold_until.is_some_and(|until| until > now) {
                 break;
             } else {

@@ -176,6 +176,15 @@ pub enum Refusal {
     },
 }
 
+impl Refusal {
+    /// Whether it is a matter of time, whatever the address: the window is closed, or the file expired. What it keeps from being
+    /// looked at is left, for later or for a file that was renewed.
+    #[must_use]
+    pub fn is_of_time(&self) -> bool {
+        matches!(self, Self::OutsideWindow { .. } | Self::Expired { .. })
+    }
+}
+
 /// Every refusal of what was named. Nothing is looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusals(pub Vec<Refusal>);

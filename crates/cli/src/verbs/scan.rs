@@ -86,6 +86,8 @@ pub(crate) struct Ended {
     pub(crate) coverage: Coverage,
     pub(crate) notes: Vec<String>,
     pub(crate) interrupted: bool,
+    /// Whether the scope's time cut it off, and not its user.
+    pub(crate) cut: bool,
 }
 
 fn begin(mut args: ScanArgs, also: Vec<(Format, PathBuf)>, watch: Option<String>) -> Result<Begun, Failure> {
@@ -356,7 +358,7 @@ impl Run {
         let mut refusals: BTreeMap<String, u64> = BTreeMap::new();
         let mut missed = Missed::default();
         let mut pauses = Pauses::new();
-        let interrupted = loop {
+        let (interrupted, cut) = loop {
             pauses.turn();
             let event = match events.try_recv() {
                 Err(TryRecvError::Empty) => {
@@ -366,7 +368,7 @@ impl Run {
                     std::thread::sleep(GATHERED);
                     None
                 }
-                Err(TryRecvError::Disconnected) => break true,
+                Err(TryRecvError::Disconnected) => break (true, None),
                 Ok(event) => Some(event),
             };
             match event {
@@ -396,7 +398,7 @@ impl Run {
                     missed.add(address);
                     *failures.entry(format!("{why} (first at {address})")).or_default() += 1;
                 }
-                Some(Event::End { interrupted }) => break interrupted,
+                Some(Event::End { interrupted, cut }) => break (interrupted, cut),
                 None => {}
             }
             if let Some(lake) = &mut lake {
@@ -428,6 +430,15 @@ impl Run {
                 .into_iter()
                 .map(|(why, count)| if count == 1 { why } else { format!("{why} ({count} times)") }),
         );
+        let (next, left) = handle.standing();
+        if let Some(why) = &cut {
+            let one_by_one = handle.cut_off();
+            let more = if next < total || left.len() > one_by_one { ", and what was not begun" } else { "" };
+            self.notes.push(format!(
+                "the scan was cut off: {why}; {one_by_one} addresses and ports{more} are left: nothing was sent there since, and they are \
+                 neither gone nor closed"
+            ));
+        }
         let hard_failures = failures.values().sum::<u64>();
         self.notes.extend(
             failures
@@ -456,7 +467,10 @@ impl Run {
             write_whole(path, text.as_bytes())?;
         }
         if let Some(path) = &resume {
-            eprintln!("vigie: interrupted; go on with: vigie scan --resume {}", path.display());
+            match &cut {
+                Some(why) => eprintln!("vigie: cut off: {why}; go on then with: vigie scan --resume {}", path.display()),
+                None => eprintln!("vigie: interrupted; go on with: vigie scan --resume {}", path.display()),
+            }
         }
         if !interrupted && hard_failures > 0 && hard_failures == swept {
             return Err(Failure::scan(
@@ -474,6 +488,7 @@ impl Run {
             coverage: self.coverage,
             notes: self.notes,
             interrupted,
+            cut: cut.is_some() && !handle.is_stopped(),
         })
     }
 
@@ -528,6 +543,7 @@ impl Run {
             prove: self.args.prove,
             keep_prompts: self.args.keep_prompts,
             dress: self.dress(),
+            clock: vigie_scan::Clock::default(),
         }
     }
 

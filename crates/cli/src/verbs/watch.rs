@@ -102,7 +102,9 @@ impl Watch<'_> {
                 return Ok(ExitCode::from(exit::INTERRUPTED));
             }
             match self.round() {
-                Ok(ended) if ended.interrupted => return Ok(ended.code),
+                Ok(ended) if ended.interrupted && !ended.cut => return Ok(ended.code),
+                // What it saw is kept; it is held against nothing, and the next round waits for the scope's hours.
+                Ok(ended) if ended.cut => ended.notes.iter().for_each(|note| self.say(note)),
                 Ok(ended) => match self.tell(&ended, &before) {
                     // Nobody reads any more: it ends as quietly as any verb does.
                     Ok((_, false)) => return Ok(ExitCode::SUCCESS),
