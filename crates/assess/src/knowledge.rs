@@ -129,7 +129,10 @@ impl Knowledge {
                 said
             }
         };
-        let socket = observation.endpoint.socket().to_string();
+        let mut socket = observation.endpoint.socket().to_string();
+        if let Some(prefix) = &observation.endpoint.prefix {
+            socket.push_str(prefix.as_str());
+        }
         let finding = |(about, claim): &About| Finding {
             subject: about.as_ref().map_or_else(|| socket.clone(), |about| format!("{socket} {about}")),
             accepted: None,

@@ -171,7 +171,7 @@ impl Looks {
         let socket = SocketAddr::new(key.address, key.port);
         self.0
             .iter()
-            .filter(|group| group.vantage == vantage && group.coverage.holds(key.address, key.port, key.name.as_deref()))
+            .filter(|group| group.vantage == vantage && group.coverage.holds_key(key))
             .filter_map(|group| {
                 let held = |look: &&Proof| look.finished <= by && !look.missed.contains(&socket);
                 group.looks.iter().find(held)

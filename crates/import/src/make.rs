@@ -171,6 +171,7 @@ impl Parser {
             port: sight.port,
             transport: Transport::Tcp,
             name: sight.name.clone(),
+            prefix: None,
             tls: sight.tls.clone(),
             certificate: sight.certificate.clone(),
         };

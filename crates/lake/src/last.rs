@@ -6,7 +6,7 @@ use std::sync::Arc;
 use vigie_model::{EndpointKey, Known, Network, Observation, Posture, SCHEMA, Source, SourceKind, Timestamp, Why};
 
 use crate::read::{Scanner, contents, files_of, wrap_read};
-use crate::record::{Contents, EndpointColumns, from_word, known_word};
+use crate::record::{Contents, endpoint_key, from_word, known_word};
 use crate::rows::Rows;
 use crate::{Error, Lake, Table};
 
@@ -72,6 +72,7 @@ const COLUMNS: &[&str] = &[
     "port",
     "transport",
     "name",
+    "prefix",
     "seen",
     "recorded",
     "source_kind",
@@ -201,7 +202,7 @@ impl Last {
     }
 
     fn take(&mut self, rows: &Rows, row: usize) {
-        let (Some(endpoint), Some(seen)) = (EndpointColumns::read(rows, row), rows.time("seen", row)) else {
+        let (Some(key), Some(seen)) = (endpoint_key(rows, row), rows.time("seen", row)) else {
             return;
         };
         // A kind that a later writer added has its own lineages, which this version cannot tell apart.
@@ -210,12 +211,7 @@ impl Last {
         };
         let Some(state) = rows.long("state", row) else { return };
         let lineage = Lineage {
-            key: EndpointKey {
-                address: endpoint.address,
-                port: endpoint.port,
-                transport: endpoint.transport,
-                name: endpoint.name,
-            },
+            key,
             kind,
             source: self.text(rows.text("source_name", row).unwrap_or_default()),
             vantage: self.text(rows.text("vantage", row).unwrap_or_default()),

@@ -20,7 +20,7 @@ use deltalake_core::parquet::file::metadata::{ParquetMetaData, ParquetMetaDataRe
 use deltalake_core::{DeltaTable, DeltaTableError, ObjectStore};
 use vigie_model::{Activity, Capability, EndpointKey, Known, Network, Observation, Posture, Timestamp};
 
-use crate::record::{Contents, EndpointColumns, Scan, known_word, list, network};
+use crate::record::{Contents, endpoint_key, Scan, known_word, list, network};
 use crate::rows::Rows;
 use crate::{Error, Lake, Table};
 
@@ -95,6 +95,7 @@ const HOST_COLUMNS: &[&str] = &[
     "port",
     "transport",
     "name",
+    "prefix",
     "seen",
     "recorded",
     "source_name",
@@ -288,16 +289,10 @@ impl Lake {
 }
 
 fn take(hosts: &mut HashMap<EndpointKey, (HostRow, Timestamp)>, rows: &Rows, row: usize) {
-    let (Some(endpoint), Some(seen)) = (EndpointColumns::read(rows, row), rows.time("seen", row)) else {
+    let (Some(key), Some(seen)) = (endpoint_key(rows, row), rows.time("seen", row)) else {
         return;
     };
     let recorded = rows.time("recorded", row).unwrap_or(seen);
-    let key = EndpointKey {
-        address: endpoint.address,
-        port: endpoint.port,
-        transport: endpoint.transport,
-        name: endpoint.name,
-    };
     let count = |name: &str| rows.known(name, row, |rows, name, row| u32::try_from(rows.int(name, row)?).ok());
     let host = || HostRow {
         key: key.clone(),

@@ -9,7 +9,7 @@ use serde::de::value::{Error as WordError, StrDeserializer};
 use serde::{Deserialize, Serialize};
 use vigie_model::{
     Activity, Capability, Certificate, Deception, Endpoint, EndpointKey, Evidence, Exposure, Identity, Known, Leak, Listener, Model,
-    Network, Observation, Posture, Reach, RunningModel, ScopeRef, Source, Tell, TextPrint, Timestamp, Tool, Transport, Why,
+    Network, Observation, PathPrefix, Posture, Reach, RunningModel, ScopeRef, Source, Tell, TextPrint, Timestamp, Tool, Why,
 };
 
 use crate::rows::{Batch, Rows};
@@ -25,17 +25,19 @@ pub(crate) struct Key<'k> {
     port: i32,
     transport: &'k str,
     name: Option<&'k str>,
+    prefix: Option<&'k str>,
     source: [&'k str; 3],
 }
 
 impl<'k> Key<'k> {
     /// The columns that [`Key::read`] needs.
-    pub(crate) const COLUMNS: [&'static str; 8] = [
+    pub(crate) const COLUMNS: [&'static str; 9] = [
         "seen",
         "address",
         "port",
         "transport",
         "name",
+        "prefix",
         "source_kind",
         "source_name",
         "vantage",
@@ -48,6 +50,7 @@ impl<'k> Key<'k> {
             port: rows.int("port", row)?,
             transport: rows.text("transport", row)?,
             name: rows.text("name", row),
+            prefix: rows.text("prefix", row),
             source: [
                 rows.text("source_kind", row)?,
                 rows.text("source_name", row)?,
@@ -157,6 +160,7 @@ impl<'a> Prepared<'a> {
             port: i32::from(endpoint.port),
             transport: endpoint.transport.word(),
             name: endpoint.name.as_deref(),
+            prefix: endpoint.prefix.as_ref().map(PathPrefix::as_str),
             source: [source.kind.word(), &source.name, &source.vantage],
         }
     }
@@ -241,6 +245,7 @@ impl<'a> Prepared<'a> {
         batch.known_text(&network.tier);
         batch.int(bound(exposure.models_at_least));
         batch.int(bound(exposure.running_at_least));
+        batch.text(endpoint.prefix.as_ref().map(PathPrefix::as_str));
         batch.end_row();
     }
 
@@ -607,6 +612,7 @@ impl Contents {
             port: key.port,
             transport: key.transport,
             name: key.name.clone(),
+            prefix: key.prefix.clone(),
             tls: state.tls.clone(),
             certificate: state.certificate.clone(),
         };
@@ -626,7 +632,7 @@ impl Contents {
             }
             Known::Unknown(unknown) => Known::Unknown(unknown),
         };
-        let key = EndpointColumns::read(rows, row).ok_or("an endpoint that can be read")?;
+        let key = endpoint_key(rows, row).ok_or("an endpoint that can be read")?;
         Ok(Observation {
             schema: owned(rows, "schema", row),
             seen: rows.time("seen", row).ok_or("the instant of an observation")?,
@@ -648,6 +654,7 @@ impl Contents {
                 port: key.port,
                 transport: key.transport,
                 name: key.name,
+                prefix: key.prefix,
                 tls: state.tls.clone(),
                 certificate: state.certificate.clone(),
             },
@@ -677,23 +684,19 @@ fn at_least(rows: &Rows, column: &str, row: usize) -> Option<u64> {
     rows.int(column, row).and_then(|least| u64::try_from(least).ok())
 }
 
-/// The key of an endpoint as it stands in the table of observations.
-pub(crate) struct EndpointColumns {
-    pub(crate) address: IpAddr,
-    pub(crate) port: u16,
-    pub(crate) transport: Transport,
-    pub(crate) name: Option<String>,
-}
-
-impl EndpointColumns {
-    pub(crate) fn read(rows: &Rows, row: usize) -> Option<Self> {
-        Some(Self {
-            address: rows.text("address", row)?.parse().ok()?,
-            port: u16::try_from(rows.int("port", row)?).ok()?,
-            transport: rows.text("transport", row).and_then(from_word)?,
-            name: rows.text("name", row).map(str::to_owned),
-        })
-    }
+/// Reads the key of an endpoint as it stands in the table of observations.
+pub(crate) fn endpoint_key(rows: &Rows, row: usize) -> Option<EndpointKey> {
+    Some(EndpointKey {
+        address: rows.text("address", row)?.parse().ok()?,
+        port: u16::try_from(rows.int("port", row)?).ok()?,
+        transport: rows.text("transport", row).and_then(from_word)?,
+        name: rows.text("name", row).map(str::to_owned),
+        prefix: match rows.text("prefix", row) {
+            None => None,
+            // One that this version does not read would stand for another endpoint.
+            Some(text) => Some(text.to_owned().try_into().ok()?),
+        },
+    })
 }
 
 pub(crate) fn network(rows: &Rows, row: usize) -> Network {

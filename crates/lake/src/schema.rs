@@ -220,7 +220,8 @@ static SPECS: LazyLock<Specs> = LazyLock::new(|| {
                 // Later columns stand last, as they do in a table that grew.
                 .known(Text, &["city", "organisation", "tier"])
                 // Where a list goes on beyond what is kept of it: how many came, at least.
-                .plain(Int, &["models_at_least", "running_at_least"]),
+                .plain(Int, &["models_at_least", "running_at_least"])
+                .plain(Text, &["prefix"]),
         ),
         states: Spec::new(
             "What an endpoint said, once per content; observations.state leads here.",

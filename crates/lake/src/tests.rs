@@ -201,14 +201,16 @@ fn endpoint() -> impl Strategy<Value = Endpoint> {
         address(),
         select(vec![80_u16, 11434, u16::MAX]),
         option::of(text()),
+        option::of(select(vec!["/ollama", "/a/b%20c"])),
         known(any::<bool>()),
         option::of(certificate),
     )
-        .prop_map(|(address, port, name, tls, certificate)| Endpoint {
+        .prop_map(|(address, port, name, prefix, tls, certificate)| Endpoint {
             address,
             port,
             transport: Transport::Tcp,
             name,
+            prefix: prefix.map(|prefix| prefix.to_owned().try_into().expect("a prefix")),
             tls,
             certificate,
         })

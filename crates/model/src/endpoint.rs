@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::Known;
+use crate::{Known, PathPrefix};
 
 /// The transport under HTTP.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -37,6 +37,10 @@ pub struct Endpoint {
     pub transport: Transport,
     /// The host name it was reached by; `None`: by its address.
     pub name: Option<String>,
+    /// The path under which the server answers there; `None`: at the root. Paths that a record names (of a request, of a leak) are the
+    /// server's own, below it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<PathPrefix>,
     /// Whether it speaks TLS.
     pub tls: Known<bool>,
     /// What its certificate says, if it showed one.
@@ -44,7 +48,7 @@ pub struct Endpoint {
     pub certificate: Option<Certificate>,
 }
 
-/// What tells two endpoints apart: (address, port, transport, name).
+/// What tells two endpoints apart: (address, port, transport, name, prefix).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EndpointKey {
     /// The address.
@@ -55,6 +59,8 @@ pub struct EndpointKey {
     pub transport: Transport,
     /// The name, if it was reached by one.
     pub name: Option<String>,
+    /// The path under which the server answers, if not at the root.
+    pub prefix: Option<PathPrefix>,
 }
 
 impl Endpoint {
@@ -66,12 +72,13 @@ impl Endpoint {
             port: address.port(),
             transport: Transport::Tcp,
             name: None,
+            prefix: None,
             tls: Known::unknown(crate::Why::NotAsked),
             certificate: None,
         }
     }
 
-    /// The key: (address, port, transport, name).
+    /// The key: (address, port, transport, name, prefix).
     #[must_use]
     pub fn key(&self) -> EndpointKey {
         EndpointKey {
@@ -79,6 +86,7 @@ impl Endpoint {
             port: self.port,
             transport: self.transport,
             name: self.name.clone(),
+            prefix: self.prefix.clone(),
         }
     }
 
@@ -91,10 +99,23 @@ impl Endpoint {
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.name {
-            Some(name) => write!(f, "{name} ({})", self.socket()),
-            None => write!(f, "{}", self.socket()),
-        }
+        place(f, self.socket(), self.name.as_deref(), self.prefix.as_ref())
+    }
+}
+
+impl fmt::Display for EndpointKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let socket = SocketAddr::new(self.address, self.port);
+        place(f, socket, self.name.as_deref(), self.prefix.as_ref())
+    }
+}
+
+/// `10.0.0.1:80/ollama`, `host.example/ollama (10.0.0.1:80)`.
+fn place(f: &mut fmt::Formatter<'_>, socket: SocketAddr, name: Option<&str>, prefix: Option<&PathPrefix>) -> fmt::Result {
+    let prefix = prefix.map_or("", PathPrefix::as_str);
+    match name {
+        Some(name) => write!(f, "{name}{prefix} ({socket})"),
+        None => write!(f, "{socket}{prefix}"),
     }
 }
 

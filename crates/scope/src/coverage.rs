@@ -5,18 +5,27 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use vigie_model::{EndpointKey, PathPrefix};
+
 use crate::span::{self, Span};
-use crate::target::What;
+use crate::target::{Target, What};
 use crate::{Pairs, Ports, Targets};
 
 /// Addresses and ports that a scan set out to look at, by the address itself or by a name.
 ///
-/// As text, one group per list of ports: `80,8000-8010 at 10.0.0.0/24 host.example@10.0.1.5; 443 at 10.0.2.1`. What was looked at
-/// by a name says nothing of the address without it, nor the other way round: they are two endpoints.
+/// As text, one group per list of ports: `80,8000-8010 at 10.0.0.0/24 host.example@10.0.1.5; 443 at 10.0.2.1 /ollama@10.0.2.2`.
+/// What was looked at by a name or under a path says nothing of the address without it, nor the other way round: they are two
+/// endpoints.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Coverage {
     direct: Pairs,
+    /// By name, by path or by both, `host.example/ollama`.
     named: BTreeMap<String, Pairs>,
+}
+
+/// How an endpoint is reached besides its address.
+fn way(name: Option<&str>, prefix: Option<&PathPrefix>) -> String {
+    format!("{}{}", name.unwrap_or_default(), prefix.map_or("", PathPrefix::as_str))
 }
 
 /// A text that is no coverage.
@@ -31,25 +40,30 @@ impl Coverage {
     /// What a plan over `pairs` looks at: what the scope left of these targets on these ports.
     #[must_use]
     pub fn new(pairs: &Pairs, targets: &Targets, ports: &Ports) -> Self {
-        if targets.names().next().is_none() {
+        if targets.entries().iter().all(|target| way_of(target).is_empty()) {
             return Self {
                 direct: pairs.clone(),
                 named: BTreeMap::new(),
             };
         }
-        let direct = Targets::of(targets.entries().iter().filter(|t| matches!(t.what, What::Addresses(_))).cloned());
         let default = Arc::new(ports.clone());
         let mut named: BTreeMap<String, Vec<(Span, Arc<Ports>)>> = BTreeMap::new();
         for target in targets.entries() {
-            let What::Name(name) = &target.what else { continue };
+            let way = way_of(target);
+            if way.is_empty() {
+                continue;
+            }
             let ports = target
                 .port
                 .map_or_else(|| Arc::clone(&default), |port| Arc::new(Ports::new([port])));
-            let places = targets.resolved(name).iter().map(|a| (Span::address(*a), Arc::clone(&ports)));
-            named.entry(name.clone()).or_default().extend(places);
+            let places = named.entry(way).or_default();
+            match &target.what {
+                What::Addresses(span) => places.push((*span, ports)),
+                What::Name(name) => places.extend(targets.resolved(name).iter().map(|a| (Span::address(*a), Arc::clone(&ports)))),
+            }
         }
         Self {
-            direct: direct.pairs(ports).and(pairs),
+            direct: targets.direct(ports).and(pairs),
             named: named
                 .into_iter()
                 .map(|(name, wanted)| (name, Pairs::union(wanted).and(pairs)))
@@ -67,14 +81,32 @@ impl Coverage {
         }
     }
 
-    /// Whether this endpoint was to be looked at: by that name or, without one, by its address.
+    /// Whether this endpoint was to be looked at, at the root: by that name or, without one, by its address.
     #[must_use]
     pub fn holds(&self, address: IpAddr, port: u16, name: Option<&str>) -> bool {
-        match name {
-            None => self.direct.contains(address, port),
-            Some(name) => self.named.get(name).is_some_and(|pairs| pairs.contains(address, port)),
+        self.holds_way(address, port, name.unwrap_or_default())
+    }
+
+    /// Whether this endpoint was to be looked at: in that way, under that path.
+    #[must_use]
+    pub fn holds_key(&self, key: &EndpointKey) -> bool {
+        self.holds_way(key.address, key.port, &way(key.name.as_deref(), key.prefix.as_ref()))
+    }
+
+    fn holds_way(&self, address: IpAddr, port: u16, way: &str) -> bool {
+        match way {
+            "" => self.direct.contains(address, port),
+            way => self.named.get(way).is_some_and(|pairs| pairs.contains(address, port)),
         }
     }
+}
+
+fn way_of(target: &Target) -> String {
+    let name = match &target.what {
+        What::Name(name) => Some(name.as_str()),
+        What::Addresses(_) => None,
+    };
+    way(name, target.prefix.as_ref())
 }
 
 impl fmt::Display for Coverage {
@@ -110,7 +142,8 @@ impl std::str::FromStr for Coverage {
             let (ports, places) = group.split_once(" at ").ok_or_else(|| wrong(group))?;
             let ports: Arc<Ports> = Arc::new(ports.parse().map_err(|_| wrong(ports))?);
             for place in places.split(' ') {
-                let (name, address) = match place.split_once('@') {
+                // A path may hold an @, an address none.
+                let (name, address) = match place.rsplit_once('@') {
                     Some((name, address)) => (Some(name), address),
                     None => (None, place),
                 };
@@ -145,6 +178,7 @@ mod tests {
             "",
             "80 at 10.0.0.0/24",
             "80,443 at 10.0.0.0/24 10.0.1.5; 8000-8010 at 10.0.2.1-10.0.2.7 2001:db8::/64 host.example@10.0.3.1",
+            "80 at /a@b@10.0.0.1 host.example/ollama@10.0.3.1",
         ] {
             let coverage: Coverage = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
             assert_eq!(coverage.to_string(), text);
@@ -179,6 +213,34 @@ mod tests {
                 "{place}:{port} {name:?} of {coverage}"
             );
         }
+        assert_eq!(coverage.to_string().parse(), Ok(coverage));
+    }
+
+    #[test]
+    fn what_was_looked_at_under_a_path_is_that_path_alone() {
+        let mut targets = Targets::parse_words(["http://10.0.0.1/ollama", "http://h.example/x", "10.0.0.2"]).expect("they read");
+        targets.resolve("h.example", [address("10.0.0.1")]);
+        let ports: Ports = "80".parse().expect("a port");
+        let coverage = Coverage::new(&targets.pairs(&ports), &targets, &ports);
+        let key = |place: &str, name: Option<&str>, prefix: Option<&str>| EndpointKey {
+            address: address(place),
+            port: 80,
+            transport: vigie_model::Transport::Tcp,
+            name: name.map(str::to_owned),
+            prefix: prefix.map(|prefix| prefix.to_owned().try_into().expect("a prefix")),
+        };
+        for (place, name, prefix, held) in [
+            ("10.0.0.1", None, Some("/ollama"), true),
+            ("10.0.0.1", None, None, false),
+            ("10.0.0.1", None, Some("/x"), false),
+            ("10.0.0.1", Some("h.example"), Some("/x"), true),
+            ("10.0.0.1", Some("h.example"), None, false),
+            ("10.0.0.2", None, None, true),
+            ("10.0.0.2", None, Some("/ollama"), false),
+        ] {
+            assert_eq!(coverage.holds_key(&key(place, name, prefix)), held, "{place} {name:?} {prefix:?}");
+        }
+        assert_eq!(coverage.to_string(), "80 at 10.0.0.2 /ollama@10.0.0.1 h.example/x@10.0.0.1");
         assert_eq!(coverage.to_string().parse(), Ok(coverage));
     }
 

@@ -5,6 +5,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use vigie_model::PathPrefix;
+
 use crate::Ports;
 use crate::span::{self, NotSpan, Span, key_of};
 
@@ -35,6 +37,15 @@ pub struct Target {
     pub port: Option<u16>,
     /// The scheme, if it was a URL.
     pub scheme: Option<Scheme>,
+    /// The path under which the server is looked for, if the URL had one. With a path comes a port.
+    pub prefix: Option<PathPrefix>,
+}
+
+impl Target {
+    /// Whether it names addresses to be looked at by themselves, at the root.
+    fn is_direct(&self) -> bool {
+        matches!(self.what, What::Addresses(_)) && self.prefix.is_none()
+    }
 }
 
 /// Something the user should know about a target that was taken all the same.
@@ -144,6 +155,7 @@ impl Targets {
             what: What::Addresses(Span::address(address)),
             port: None,
             scheme: None,
+            prefix: None,
         }));
     }
 
@@ -183,6 +195,16 @@ impl Targets {
     #[must_use]
     pub fn notes(&self) -> &[Note] {
         &self.notes
+    }
+
+    /// Puts another path in the place of a URL's: what `change` gives for it, and what the user should know of that.
+    pub fn change_prefixes(&mut self, change: &dyn Fn(&PathPrefix) -> Option<(Option<PathPrefix>, String)>) {
+        for target in &mut self.entries {
+            if let Some((prefix, text)) = target.prefix.as_ref().and_then(change) {
+                target.prefix = prefix;
+                self.notes.push(Note { line: None, text });
+            }
+        }
     }
 
     /// The host names, each once.
@@ -228,16 +250,16 @@ impl Targets {
     /// How each pair is to be visited: by its address, by which names, with which hint of TLS.
     #[must_use]
     pub fn visits(&self, ports: &Ports) -> Visits {
-        let direct = Self::of(self.entries.iter().filter(|t| matches!(t.what, What::Addresses(_))).cloned());
-        let direct = direct.pairs(ports);
+        let direct = self.direct(ports);
         let mut names: HashMap<u128, Vec<(String, Option<u16>)>> = HashMap::new();
+        let mut under: HashMap<(u128, u16), Vec<(Option<String>, PathPrefix)>> = HashMap::new();
         let mut schemes = HashMap::new();
         for target in &self.entries {
             let keys: Vec<u128> = match &target.what {
                 What::Addresses(span) => vec![span.first_key()],
                 What::Name(name) => {
                     let keys: Vec<u128> = self.resolved(name).iter().map(|a| key_of(*a)).collect();
-                    for key in &keys {
+                    for key in keys.iter().filter(|_| target.prefix.is_none()) {
                         let list = names.entry(*key).or_default();
                         if !list.contains(&(name.clone(), target.port)) {
                             list.push((name.clone(), target.port));
@@ -246,6 +268,18 @@ impl Targets {
                     keys
                 }
             };
+            if let (Some(prefix), Some(port)) = (&target.prefix, target.port) {
+                let name = match &target.what {
+                    What::Name(name) => Some(name.clone()),
+                    What::Addresses(_) => None,
+                };
+                for key in &keys {
+                    let list = under.entry((*key, port)).or_default();
+                    if !list.iter().any(|(of, path)| *of == name && path == prefix) {
+                        list.push((name.clone(), prefix.clone()));
+                    }
+                }
+            }
             if let (Some(scheme), Some(port)) = (target.scheme, target.port) {
                 schemes.extend(keys.into_iter().map(|key| ((key, port), scheme)));
             }
@@ -253,9 +287,15 @@ impl Targets {
         Visits {
             direct,
             names,
+            under,
             schemes,
             ports: ports.clone(),
         }
+    }
+
+    /// The pairs that are looked at by their addresses, at the root.
+    pub(crate) fn direct(&self, ports: &Ports) -> Pairs {
+        Self::of(self.entries.iter().filter(|target| target.is_direct()).cloned()).pairs(ports)
     }
 }
 
@@ -274,7 +314,14 @@ fn parse_word(word: &str, note: &mut dyn FnMut(String)) -> Result<Target, String
     if word.contains("://") {
         return parse_url(word, note);
     }
-    let target = |what, port| Ok(Target { what, port, scheme: None });
+    let target = |what, port| {
+        Ok(Target {
+            what,
+            port,
+            scheme: None,
+            prefix: None,
+        })
+    };
     if word.starts_with('[') {
         let (address, port) = bracketed(word)?;
         return target(What::Addresses(Span::address(address)), port);
@@ -355,14 +402,27 @@ fn parse_url(word: &str, note: &mut dyn FnMut(String)) -> Result<Target, String>
     } else {
         host_port(authority)?
     };
-    if !matches!(path, "" | "/") {
-        note(format!("of `{word}` only scheme, host and port are used; the path is ignored"));
-    }
     Ok(Target {
         what,
         port: Some(port.unwrap_or(default)),
         scheme: Some(scheme),
+        prefix: parse_path(word, path, note)?,
     })
+}
+
+/// The path of a URL, under which the server is looked for. What follows it is no part of it and is left out.
+fn parse_path(word: &str, path: &str, note: &mut dyn FnMut(String)) -> Result<Option<PathPrefix>, String> {
+    let (path, rest) = path.find(['?', '#']).map_or((path, ""), |at| path.split_at(at));
+    if !rest.is_empty() {
+        note(format!("of `{word}` the query and what follows `#` are left out"));
+    }
+    let prefix = PathPrefix::parse(path).map_err(|why| format!("`{word}`: the path is none under which a server is looked for: {why}"))?;
+    if let Some(prefix) = &prefix
+        && prefix.as_str() != path.trim_end_matches('/')
+    {
+        note(format!("the path of `{word}` is taken as {prefix}"));
+    }
+    Ok(prefix)
 }
 
 /// A run of addresses of which each is looked at on the same ports.
@@ -532,6 +592,7 @@ fn push(segments: &mut Vec<Segment>, next: Segment) {
 pub struct Visits {
     direct: Pairs,
     names: HashMap<u128, Vec<(String, Option<u16>)>>,
+    under: HashMap<(u128, u16), Vec<(Option<String>, PathPrefix)>>,
     schemes: HashMap<(u128, u16), Scheme>,
     ports: Ports,
 }
@@ -543,6 +604,8 @@ pub struct Visit {
     pub by_address: bool,
     /// The names that were named and resolved to it.
     pub names: Vec<String>,
+    /// The paths under which it is looked at, each by the address or by a name.
+    pub under: Vec<(Option<String>, PathPrefix)>,
     /// The scheme, if a URL gave one.
     pub scheme: Option<Scheme>,
 }
@@ -561,6 +624,7 @@ impl Visits {
         Visit {
             by_address: self.direct.contains(address, port),
             names,
+            under: self.under.get(&(key, port)).cloned().unwrap_or_default(),
             scheme: self.schemes.get(&(key, port)).copied(),
         }
     }
@@ -663,7 +727,7 @@ mod tests {
             [
                 (
                     Some(5),
-                    "of `http://h:1234/x#y` only scheme, host and port are used; the path is ignored"
+                    "of `http://h:1234/x#y` the query and what follows `#` are left out"
                 ),
                 (Some(6), "`10.0.0.9/24` is taken as the network 10.0.0.0/24"),
             ]
@@ -696,6 +760,7 @@ mod tests {
             Visit {
                 by_address: true,
                 names: vec!["b.example".into()],
+                under: vec![],
                 scheme: None
             }
         );
@@ -704,16 +769,66 @@ mod tests {
             Visit {
                 by_address: false,
                 names: vec!["c.example".into()],
+                under: vec![],
                 scheme: None
             }
         );
         let tls = Visit {
             by_address: false,
             names: vec!["a.example".into()],
+            under: vec![],
             scheme: Some(Scheme::Https),
         };
         assert_eq!(visit(443), tls);
         assert_eq!(targets.pairs(&ports).len(), 3);
+    }
+
+    #[test]
+    fn a_path_is_a_way_of_its_own() {
+        let words = [
+            "http://10.0.0.1:80/ollama/",
+            "http://10.0.0.1/ollama",
+            "http://10.0.0.1//team//b",
+            "https://a.example:80/x",
+            "10.0.0.2",
+            "http://10.0.0.2/x",
+        ];
+        let mut targets = Targets::parse_words(words).unwrap_or_else(|errors| panic!("{errors}"));
+        let ip = |text: &str| text.parse::<IpAddr>().expect("an address");
+        targets.resolve("a.example", [ip("10.0.0.1")]);
+        assert_eq!(
+            targets.notes().iter().map(|note| note.text.as_str()).collect::<Vec<_>>(),
+            ["the path of `http://10.0.0.1//team//b` is taken as /team/b"]
+        );
+        let ports = Ports::new([80, 81]);
+        let visits = targets.visits(&ports);
+        let shown = |address: &str, port| {
+            let visit = visits.at(ip(address), port);
+            let under: Vec<String> = visit
+                .under
+                .iter()
+                .map(|(name, prefix)| format!("{}{prefix}", name.as_deref().unwrap_or_default()))
+                .collect();
+            (visit.by_address, visit.names, under)
+        };
+        let under = ["/ollama", "/team/b", "a.example/x"].map(str::to_owned).to_vec();
+        assert_eq!(shown("10.0.0.1", 80), (false, vec![], under));
+        assert_eq!(shown("10.0.0.2", 80), (true, vec![], vec!["/x".to_owned()]));
+        assert_eq!(shown("10.0.0.2", 81), (true, vec![], vec![]));
+        // 10.0.0.1 on 80 alone, 10.0.0.2 on both.
+        assert_eq!(targets.pairs(&ports).len(), 3);
+        for wrong in [
+            "http://h/../x",
+            "http://h/%2e%2e/x",
+            "http://h/a%2fb",
+            "http://h/a%5cb",
+            "http://h/a%252e",
+            "http://h/a;b",
+            "http://h\\x",
+        ] {
+            let error = Targets::parse_words([wrong]).expect_err(wrong);
+            assert!(error.to_string().contains("path"), "{error}");
+        }
     }
 
     proptest! {

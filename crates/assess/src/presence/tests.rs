@@ -17,6 +17,7 @@ fn key(place: &str, name: Option<&str>) -> EndpointKey {
         port: socket.port(),
         transport: Transport::Tcp,
         name: name.map(str::to_owned),
+        prefix: None,
     }
 }
 
