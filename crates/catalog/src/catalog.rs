@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use serde_json::Value;
-use vigie_model::{Effect, EvidenceWeight, LeakKind, Posture, VersionOrder};
+use vigie_model::{Effect, EvidenceWeight, LeakKind, PathPrefix, Posture, VersionOrder};
 
 use crate::beside::{Beside, OpenAt};
 use crate::clause::{Guards, Look, Place, SigId};
@@ -280,6 +280,9 @@ pub enum Forbidden {
     },
 }
 
+/// Paths of one segment that clients are given as the address of a server; any other may as well be a prefix.
+const OWN_PATHS: [&str; 3] = ["/v1", "/mcp", "/sse"];
+
 /// What vigie knows of every product, checked and compiled.
 #[derive(Debug)]
 pub struct Catalog {
@@ -416,6 +419,74 @@ impl Catalog {
                 effect,
             })
         }
+    }
+
+    /// As [`Catalog::permit`], of a request that is sent under a prefix: its effect is that of its own path, and as it is sent it must be
+    /// no route with a forbidden effect of any product (`/upstream/MODEL/health` loads a model of one that answers at the root).
+    ///
+    /// # Errors
+    ///
+    /// As [`Catalog::permit`].
+    pub fn permit_under(
+        &self,
+        prefix: Option<&PathPrefix>,
+        known: Option<u32>,
+        method: &str,
+        path: &str,
+        body: Option<&str>,
+        prove: bool,
+    ) -> Result<Effect, Forbidden> {
+        let effect = self.permit(known, method, path, body, prove)?;
+        let Some(prefix) = prefix else { return Ok(effect) };
+        let no_route = || Forbidden::NoRoute {
+            method: method.to_owned(),
+            path: path.to_owned(),
+        };
+        // A value of a reply that stands in the path must not lead out of the prefix.
+        if !crate::route::stays_below(path) {
+            return Err(no_route());
+        }
+        let sent = prefix.join(path);
+        let by_others = self.known_harm(method, &sent, body);
+        match by_others {
+            Some(harm) if !(prove && harm == Effect::Infer) => Err(Forbidden::Effect {
+                method: method.to_owned(),
+                path: sent,
+                effect: harm,
+            }),
+            _ => Ok(effect),
+        }
+    }
+
+    /// The worst effect that any product gives the request, here or in the catalogue that is the floor, if it is a forbidden one.
+    fn known_harm(&self, method: &str, path: &str, body: Option<&str>) -> Option<Effect> {
+        let body = body.filter(|text| !text.is_empty());
+        let json = body.map(serde_json::from_str::<Value>);
+        let request = Asked {
+            method,
+            path,
+            body: match &json {
+                None => Body::None,
+                Some(Ok(json)) => Body::Json(json),
+                Some(Err(_)) => Body::Unread,
+            },
+        };
+        let floor = self.floor.as_ref().and_then(|floor| floor.0.worst(&request));
+        let worst = self.effects.worst(&request).max(floor)?;
+        (!worst.is_harmless()).then_some(worst)
+    }
+
+    /// The prefix of a server of whom a URL names one of its own paths: of `/ollama/api/tags` it is `/ollama`, of `/v1`, the base that
+    /// clients are given, none. `None`: the path ends with no path that a scan asks for, so it is a prefix as it is.
+    #[must_use]
+    pub fn prefix_before(&self, path: &PathPrefix) -> Option<Option<PathPrefix>> {
+        let asked = self.signatures.iter().map(|signature| crate::route::bare(&signature.path).trim_end_matches('/'));
+        let before = asked
+            .filter(|own| own.matches('/').count() > 1 && !own.contains('{'))
+            .chain(OWN_PATHS)
+            .filter_map(|own| path.as_str().strip_suffix(own))
+            .min_by_key(|before| before.len())?;
+        PathPrefix::parse(before).ok()
     }
 
     /// The signature behind a number.

@@ -27,6 +27,7 @@ impl Session {
     /// Draws the conclusion. `measured` is what the fixtures measured of a product: the highest confidence it may have.
     #[must_use]
     pub fn conclude(&mut self, measured: &dyn Fn(&str) -> f64) -> Conclusion {
+        self.come_back();
         let known = self.turn.as_ref().and_then(|turn| turn.conclusion.get()).cloned();
         let mut conclusion = match known {
             Some(known) => Conclusion::clone(&known),

@@ -31,6 +31,7 @@ pub mod rule;
 mod session;
 mod stack;
 mod tells;
+mod under;
 mod view;
 
 pub use beside::{Beside, OpenAt};

@@ -13,6 +13,7 @@ use crate::clause::{Place, Seen, SigId};
 use crate::dialogue::Turn;
 use crate::memory::{Known, Recalled};
 use crate::rule::{Purpose, ReplyEnd};
+use crate::under::Under;
 use crate::view::View;
 
 /// How much a session may ask.
@@ -152,24 +153,26 @@ pub struct Session {
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) record: Record,
     port: u16,
-    authority: String,
+    pub(crate) authority: String,
     limits: Limits,
-    asked: BTreeSet<SigId>,
-    models_asked: BTreeSet<String>,
+    pub(crate) asked: BTreeSet<SigId>,
+    pub(crate) models_asked: BTreeSet<String>,
     sent: usize,
     failures: usize,
     replies: usize,
     over: bool,
-    pending: Option<Ask>,
+    pub(crate) pending: Option<Ask>,
     /// Evidence whose own clause holds: product, rule, exchange.
     pub(crate) hits: BTreeSet<(u32, u32, usize)>,
     pub(crate) tallies: BTreeMap<u32, Tally>,
     /// The models of a product, as its lists name them, until another list comes.
-    names: Option<(u32, Vec<String>)>,
+    pub(crate) names: Option<(u32, Vec<String>)>,
     /// Where this conversation is among those that were had before, while it goes like one of them or may teach one.
     pub(crate) turn: Option<Arc<Turn>>,
     /// What was said since and is not in the record yet: it was met in this place before.
     unread: Vec<(Arc<Ask>, Exchange)>,
+    /// The path under which it is asked.
+    pub(crate) under: Under,
 }
 
 impl Session {
@@ -195,6 +198,7 @@ impl Session {
             names: None,
             turn,
             unread: Vec::new(),
+            under: Under::default(),
         }
     }
 
@@ -268,7 +272,7 @@ impl Session {
             } else if let Some(data) = line.strip_prefix("data:")
                 && named
             {
-                return same_endpoint(data.trim(), &self.authority, &view.exchange.request.path);
+                return self.own_path(data.trim(), &view.exchange.request.path);
             }
         }
         None
@@ -309,17 +313,21 @@ impl Session {
         ask
     }
 
-    /// Gives back what was said, in order.
+    /// Gives back what was said, in order, with the paths as they were sent.
     #[must_use]
     pub fn into_exchanges(self) -> Vec<Exchange> {
         let unread = self.unread.into_iter().map(|(_, exchange)| exchange);
-        self.record.views.into_iter().map(|view| view.exchange).chain(unread).collect()
+        let said = self.record.views.into_iter().map(|view| view.exchange).chain(unread);
+        self.under.whole(said)
     }
 
     fn choose(&mut self) -> Option<Ask> {
         let room = self.sent < self.limits.requests;
         if room && let Some(ask) = self.pending.take() {
             return Some(ask);
+        }
+        if room && self.turns_aside() {
+            self.go_under();
         }
         let named = self.named();
         let winner = named.first().copied();
@@ -411,7 +419,7 @@ impl Session {
     }
 
     /// Looks for a product: strong candidates, then the openings, then weak candidates, then those whose port it is.
-    fn search(&self) -> Option<Ask> {
+    pub(crate) fn search(&self) -> Option<Ask> {
         let candidates = self.candidates();
         let ask_first = |mut found: &mut dyn Iterator<Item = u32>| {
             Iterator::find_map(&mut found, |number| self.of_product(number, None, &[Purpose::Identify]))
@@ -487,7 +495,7 @@ impl Session {
             Some(id) => Some(self.session_sig(request, id)?),
             None => None,
         };
-        if session.is_none() && self.catalog.permit(known, &request.method, &path, Some(&body), false).is_err() {
+        if session.is_none() && self.permit(known, &request.method, &path, &body, false).is_err() {
             return None;
         }
         Some(Ask {
@@ -610,7 +618,7 @@ impl Session {
         let inner = quoted.trim_matches('"');
         let body = request.body.as_ref().map(|body| body.replace("{model}", inner)).unwrap_or_default();
         let path = request.path.replace("{model}", &percent_encoded(name));
-        self.catalog.permit(Some(number), &request.method, &path, Some(&body), prove).ok()?;
+        self.permit(Some(number), &request.method, &path, &body, prove).ok()?;
         Some(Ask {
             request: RequestLine {
                 method: request.method.clone(),
@@ -724,19 +732,24 @@ impl Session {
             return;
         };
         let keeps_method = matches!(reply.status, 307 | 308);
+        if landing
+            && matches!(reply.status, 301..=303 | 307 | 308)
+            && let Some(location) = reply.header("location")
+        {
+            self.under.leads(location, &self.authority, &ask.request.path);
+        }
         if depth >= MAX_REDIRECTS || !(keeps_method || (matches!(reply.status, 301..=303) && ask.request.method == "GET")) {
             return;
         }
         let Some(path) = reply
             .header("location")
-            .and_then(|location| same_endpoint(location, &self.authority, &ask.request.path))
+            .and_then(|location| self.own_path(location, &ask.request.path))
         else {
             return;
         };
         if path == ask.request.path
             || self
-                .catalog
-                .permit(ask.known, &ask.request.method, &path, Some(&ask.request.body), false)
+                .permit(ask.known, &ask.request.method, &path, &ask.request.body, false)
                 .is_err()
         {
             return;
@@ -798,7 +811,7 @@ impl Session {
         remembered
     }
 
-    fn hits_of(&self, number: u32) -> impl Iterator<Item = &(u32, u32, usize)> {
+    pub(crate) fn hits_of(&self, number: u32) -> impl Iterator<Item = &(u32, u32, usize)> {
         self.hits.range((number, 0, 0)..(number + 1, 0, 0))
     }
 
@@ -939,7 +952,7 @@ impl Session {
 }
 
 /// The path of a redirect's target, if it is the same scheme-less endpoint.
-fn same_endpoint(location: &str, authority: &str, from: &str) -> Option<String> {
+pub(crate) fn same_endpoint(location: &str, authority: &str, from: &str) -> Option<String> {
     let path = if let Some(rest) = location.strip_prefix("http://").or_else(|| location.strip_prefix("https://")) {
         let cut = rest.find('/').unwrap_or(rest.len());
         let (host, path) = rest.split_at(cut);

@@ -27,6 +27,15 @@ pub(crate) fn targets(words: &[String], files: &[PathBuf]) -> Result<Targets, Fa
     Ok(all)
 }
 
+/// A URL may name a path of a server itself (`/v1`, `/api/tags`): then the server is looked for where that path begins.
+pub(crate) fn own_paths(targets: &mut Targets, catalog: &vigie_catalog::Catalog) {
+    targets.change_prefixes(&|path| {
+        let before = catalog.prefix_before(path)?;
+        let at = before.as_ref().map_or_else(|| "at the root".to_owned(), |before| format!("under {before}"));
+        Some((before, format!("{path} is a path of a server itself, which is looked for {at}")))
+    });
+}
+
 /// The scope: a file's, or the default; without those who opted out.
 pub(crate) fn scope(file: Option<&Path>, opt_outs: &[PathBuf], own: &OwnAddresses) -> Result<Scope, Failure> {
     let list = |path: &Path, name: &str| -> Result<OptOutList, Failure> { OptOutList::parse(name, &read(path)?).map_err(Failure::usage) };

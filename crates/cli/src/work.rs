@@ -35,10 +35,12 @@ impl Work for Planned {
         let visit = self.visits.at(address, port);
         let tls = visit.scheme.map(|scheme| scheme == Scheme::Https);
         let mut looks = Vec::new();
-        if visit.by_address || visit.names.is_empty() {
-            looks.push(Look { name: None, tls });
+        let look = |name, prefix| Look { name, tls, prefix };
+        if visit.by_address || (visit.names.is_empty() && visit.under.is_empty()) {
+            looks.push(look(None, None));
         }
-        looks.extend(visit.names.into_iter().map(|name| Look { name: Some(name), tls }));
+        looks.extend(visit.names.into_iter().map(|name| look(Some(name), None)));
+        looks.extend(visit.under.into_iter().map(|(name, prefix)| look(name, Some(prefix))));
         looks
     }
 
@@ -46,9 +48,11 @@ impl Work for Planned {
         self.scope.permits(address, port, now).or_else(|refusal| {
             // Reached by a name that the scope lists, an address needs no entry of its own.
             let visit = self.visits.at(address, port);
+            let under = visit.under.iter().filter_map(|(name, _)| name.as_ref());
             visit
                 .names
                 .iter()
+                .chain(under)
                 .find_map(|name| self.scope.permits_name(name, address, port, now).ok())
                 .ok_or(refusal)
         })

@@ -176,6 +176,9 @@ impl Event {
         if let Some(name) = endpoint.name.as_deref().and_then(domain) {
             self.put("source.fqdn", name);
         }
+        if let Some(prefix) = &endpoint.prefix {
+            self.put("source.urlpath", prefix.as_str());
+        }
         if let Some(asn) = observation.network.asn.known().filter(|asn| **asn > 0) {
             self.0.insert("source.asn".to_owned(), (*asn).into());
         }

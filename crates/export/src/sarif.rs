@@ -306,7 +306,7 @@ impl Found {
                     artifact_location: ArtifactLocation {
                         // GitHub refuses a whole log over one URI with a scheme that is not that of the checkout
                         // (github/codeql-action issue 754), so the endpoint stands as a relative reference.
-                        uri: format!("tcp/{}/{}", endpoint.address, endpoint.port),
+                        uri: format!("tcp/{}/{}{}", endpoint.address, endpoint.port, path_of(endpoint)),
                     },
                     region: Region { start_line: 1 },
                 },
@@ -314,8 +314,8 @@ impl Found {
                     name: text::clean(&finding.subject, 300),
                     fully_qualified_name: text::clean(
                         &match &endpoint.name {
-                            Some(name) => format!("tcp://{}#{name}", endpoint.socket()),
-                            None => format!("tcp://{}", endpoint.socket()),
+                            Some(name) => format!("tcp://{}{}#{name}", endpoint.socket(), path_of(endpoint)),
+                            None => format!("tcp://{}{}", endpoint.socket(), path_of(endpoint)),
                         },
                         300,
                     ),
@@ -394,6 +394,11 @@ struct LogicalLocation {
     kind: &'static str,
 }
 
+/// The path under which it answers; empty: at the root.
+fn path_of(endpoint: &vigie_model::Endpoint) -> &str {
+    endpoint.prefix.as_ref().map_or("", vigie_model::PathPrefix::as_str)
+}
+
 /// What makes a result the same one in the next run: rule, endpoint and subject; nothing that a new version, another
 /// severity or another wording changes. GitHub reads `primaryLocationLineHash`, others the key of our own.
 #[derive(Debug, Serialize)]
@@ -409,7 +414,7 @@ impl Fingerprints {
         let endpoint = &observation.endpoint;
         let parts = [
             finding.id.as_str(),
-            &endpoint.socket().to_string(),
+            &format!("{}{}", endpoint.socket(), path_of(endpoint)),
             endpoint.name.as_deref().unwrap_or_default(),
             &finding.subject,
         ]

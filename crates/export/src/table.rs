@@ -890,12 +890,15 @@ fn unrecognised(observation: &Observation, verbose: bool) -> String {
     text
 }
 
-/// Address and port, and the name it was reached by.
+/// Address and port, the path under which it answers, and the name it was reached by.
 fn place(key: &EndpointKey) -> String {
-    let socket = std::net::SocketAddr::new(key.address, key.port);
     match &key.name {
-        Some(name) => format!("{} ({socket})", clean(name, NAME)),
-        None => socket.to_string(),
+        Some(name) => EndpointKey {
+            name: Some(clean(name, NAME)),
+            ..key.clone()
+        }
+        .to_string(),
+        None => key.to_string(),
     }
 }
 

@@ -33,6 +33,8 @@ pub struct Look {
     pub name: Option<String>,
     /// Whether the user said `https://` or `http://`.
     pub tls: Option<bool>,
+    /// The path under which the server is looked for, if the user named one.
+    pub prefix: Option<vigie_model::PathPrefix>,
 }
 
 /// What there is to do. The plan is a pure function, so any index can be asked for again.
@@ -456,6 +458,7 @@ impl Engine {
                     address: job.target.address,
                     name: look.name.as_deref(),
                     tls: look.tls,
+                    prefix: look.prefix.clone(),
                     first: stream,
                 },
                 &options,

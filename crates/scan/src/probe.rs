@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use vigie_catalog::{Ask, Catalog, Conclusion, Limits, Measured, Purpose, ReplyEnd, Session, SigId};
-use vigie_model::{Certificate, Endpoint, Exchange, Failure, FailureKind, Known, Reply, RequestLine, Timestamp, Transcript, Why};
+use vigie_model::{Certificate, Endpoint, Exchange, Failure, FailureKind, Known, PathPrefix, Reply, RequestLine, Timestamp, Transcript, Why};
 
 use vigie_scope::Refusal;
 
@@ -91,6 +91,8 @@ pub struct Visit<'n> {
     pub name: Option<&'n str>,
     /// Whether the user said `https://` or `http://`.
     pub tls: Option<bool>,
+    /// The path under which the server is looked for; `None`: at the root, and where that redirects to.
+    pub prefix: Option<PathPrefix>,
     /// The connection that found the port open, if there is one.
     pub first: Option<TcpStream>,
 }
@@ -103,6 +105,7 @@ impl Visit<'_> {
             address,
             name: None,
             tls: None,
+            prefix: None,
             first: None,
         }
     }
@@ -116,6 +119,7 @@ pub async fn probe(catalog: &Arc<Catalog>, measured: &Measured, visit: Visit<'_>
         address,
         name,
         tls: tls_hint,
+        prefix,
         first,
     } = visit;
     let seen = chrono::Utc::now();
@@ -124,7 +128,7 @@ pub async fn probe(catalog: &Arc<Catalog>, measured: &Measured, visit: Visit<'_>
     let mut talk = Talk::new(catalog, address, name, tls_hint, options, deadline, gate);
     talk.first = first;
     let authority = talk.manners.authority.clone();
-    let mut session = Session::new(Arc::clone(catalog), address.port(), authority, options.limits);
+    let mut session = Session::new(Arc::clone(catalog), address.port(), authority, options.limits).under(prefix);
     while let Some(ask) = session.next_ask() {
         let exchange = talk.ask(&ask, &mut session).await;
         session.answer(&ask, exchange);
@@ -135,6 +139,7 @@ pub async fn probe(catalog: &Arc<Catalog>, measured: &Measured, visit: Visit<'_>
     let conclusion = session.conclude(&|product| measured.confidence(product));
     let mut endpoint = Endpoint::at(address);
     endpoint.name = name.map(str::to_owned);
+    endpoint.prefix = session.prefix().cloned();
     endpoint.tls = if talk.certificate.is_some() || (talk.settled && talk.speech == Speech::Tls) {
         Known::Known(true)
     } else if conclusion.spoke_http {
@@ -217,6 +222,8 @@ struct Talk<'g> {
     deadline: Instant,
     allowance: Allowance,
     gate: &'g dyn Gate,
+    /// The path before every request.
+    prefix: Option<PathPrefix>,
     /// Why the scope allows nothing more.
     cut: Option<Refusal>,
 }
@@ -258,6 +265,7 @@ impl<'g> Talk<'g> {
             allowance: Allowance::new(&options.large),
             host,
             gate,
+            prefix: None,
             cut: None,
         }
     }
@@ -266,6 +274,9 @@ impl<'g> Talk<'g> {
         let at = chrono::Utc::now();
         let begun = Instant::now();
         let mut request = ask.request.clone();
+        if self.prefix.as_ref() != session.prefix() {
+            self.prefix = session.prefix().cloned();
+        }
         let (reply, failure) = match ask.session {
             // What seldom happens is kept out of the future that every request moves about.
             Some(opener) => Box::pin(self.on_stream(ask, opener, session, &mut request)).await,
@@ -283,8 +294,9 @@ impl<'g> Talk<'g> {
 
     /// The check that no rule can get around: the effect of what is about to be sent, judged from what is about to be sent.
     fn permitted(&self, ask: &Ask, request: &RequestLine) -> Result<(), Failure> {
+        let (prefix, body) = (self.prefix.as_ref(), Some(request.body.as_str()));
         self.catalog
-            .permit(ask.known, &request.method, &request.path, Some(&request.body), ask.prove)
+            .permit_under(prefix, ask.known, &request.method, &request.path, body, ask.prove)
             .map(|_| ())
             .map_err(|forbidden| Failure {
                 kind: FailureKind::Connect,
@@ -376,8 +388,12 @@ impl<'g> Talk<'g> {
                 wire
             }
         };
+        let below = self.prefix.as_ref().map(|prefix| RequestLine {
+            path: prefix.join(&request.path),
+            ..request.clone()
+        });
         match wire
-            .exchange(request, &self.manners, self.speech == Speech::Tls, end, &self.allowance, deadline)
+            .exchange(below.as_ref().unwrap_or(request), &self.manners, self.speech == Speech::Tls, end, &self.allowance, deadline)
             .await
         {
             Outcome::Reply(reply, wire) => {

@@ -11,7 +11,7 @@ use serde::Serialize;
 use vigie_assess::{Case, Change, ChangeId, EndedScan, Looks, Presence, Proof};
 use vigie_catalog::Catalog;
 use vigie_lake::{Lake, LastLooks, Lineage, Look, Scan};
-use vigie_model::{Known, Posture, SUSPECT_FROM, Severity, SourceKind, Timestamp, Transport};
+use vigie_model::{Known, PathPrefix, Posture, SUSPECT_FROM, Severity, SourceKind, Timestamp, Transport};
 use vigie_scope::Coverage;
 
 use crate::args::FailOn;
@@ -58,6 +58,9 @@ struct Entry {
     port: u16,
     transport: Transport,
     name: Option<String>,
+    /// The path under which it answers; left out: at the root.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prefix: Option<PathPrefix>,
     source: Who,
     presence: Presence,
     severity: Severity,
@@ -111,7 +114,7 @@ impl Within<'_> {
         let key = &lineage.key;
         lineage.kind == SourceKind::Scan
             && *lineage.vantage == *self.vantage
-            && self.coverage.holds(key.address, key.port, key.name.as_deref())
+            && self.coverage.holds_key(key)
     }
 }
 
@@ -128,6 +131,12 @@ pub(crate) fn between(
     if let Some(within) = within {
         all.retain(|last| within.holds(&last.lineage));
     }
+    // Where a server was found under the path to which the root redirects, the root answered too.
+    let answered: HashSet<(IpAddr, u16, Option<String>, Arc<str>)> = all
+        .iter()
+        .filter(|last| last.after.is_some() && last.lineage.key.prefix.is_some() && last.lineage.kind == SourceKind::Scan)
+        .map(|last| root(&last.lineage))
+        .collect();
     let later: HashSet<(SourceKind, Arc<str>, Arc<str>)> = all
         .iter()
         .filter(|last| last.after.is_some())
@@ -162,6 +171,12 @@ pub(crate) fn between(
                 } else {
                     stayed.push(last);
                 }
+            }
+            Some((Presence::Gone | Presence::CameAndWent, _))
+                if last.lineage.key.prefix.is_none() && last.lineage.kind == SourceKind::Scan && answered.contains(&root(&last.lineage)) =>
+            {
+                diff.counts.count(Presence::NotLookedAt);
+                diff.endpoints.push(Entry::new(&last, Presence::NotLookedAt, None, Vec::new()));
             }
             Some((presence, look)) => {
                 diff.counts.count(presence);
@@ -249,6 +264,7 @@ impl Entry {
             port: key.port,
             transport: key.transport,
             name: key.name.clone(),
+            prefix: key.prefix.clone(),
             source: Who {
                 kind: *kind,
                 name: Arc::clone(source),
@@ -275,6 +291,7 @@ impl Entry {
             self.address,
             self.port,
             self.name.as_deref(),
+            self.prefix.as_ref(),
             &*self.source.name,
             &*self.source.vantage,
         );
@@ -282,8 +299,8 @@ impl Entry {
     }
 }
 
-/// Address, port, name, source and vantage.
-type Place<'e> = (IpAddr, u16, Option<&'e str>, &'e str, &'e str);
+/// Address, port, name, prefix, source and vantage.
+type Place<'e> = (IpAddr, u16, Option<&'e str>, Option<&'e PathPrefix>, &'e str, &'e str);
 
 /// How much it matters that an endpoint came or went.
 fn weight(presence: Presence, look: Option<&Look>) -> Severity {
@@ -303,6 +320,11 @@ fn weight(presence: Presence, look: Option<&Look>) -> Severity {
 
 fn is_suspect(look: &Look) -> bool {
     look.deception.known().is_some_and(|score| *score >= SUSPECT_FROM)
+}
+
+fn root(lineage: &Lineage) -> (IpAddr, u16, Option<String>, Arc<str>) {
+    let key = &lineage.key;
+    (key.address, key.port, key.name.clone(), Arc::clone(&lineage.vantage))
 }
 
 fn origin(lineage: &Lineage) -> (SourceKind, Arc<str>, Arc<str>) {

@@ -81,9 +81,10 @@ fn counts(counts: &Counts) -> String {
 
 fn at(entry: &Entry, origins: bool) -> String {
     let socket = std::net::SocketAddr::new(entry.address, entry.port);
+    let prefix = entry.prefix.as_ref().map_or("", vigie_model::PathPrefix::as_str);
     let mut at = match &entry.name {
-        Some(name) => format!("{name} ({socket})"),
-        None => socket.to_string(),
+        Some(name) => format!("{name}{prefix} ({socket})"),
+        None => format!("{socket}{prefix}"),
     };
     if origins {
         at.push_str(&format!(" [{} from {}]", entry.source.name, entry.source.vantage));

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 use vigie_lake::{Filter, HostRow};
-use vigie_model::{Known, Posture};
+use vigie_model::{Known, PathPrefix, Posture};
 
 use crate::args::{HostsArgs, TableOrJson};
 use crate::failure::{Done, Failure, print_json, written};
@@ -15,6 +15,8 @@ struct Host<'a> {
     address: std::net::IpAddr,
     port: u16,
     name: &'a Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prefix: &'a Option<PathPrefix>,
     first_seen: vigie_model::Timestamp,
     last_seen: vigie_model::Timestamp,
     observations: u64,
@@ -72,10 +74,7 @@ pub(crate) fn run(args: &HostsArgs) -> Done {
             let table: Vec<Vec<String>> = rows
                 .iter()
                 .map(|row| {
-                    let at = match &row.key.name {
-                        Some(name) => format!("{name} ({}:{})", row.key.address, row.key.port),
-                        None => std::net::SocketAddr::new(row.key.address, row.key.port).to_string(),
-                    };
+                    let at = row.key.to_string();
                     vec![
                         at,
                         vigie_export::text::clean(&told(&row.product), 40),
@@ -103,6 +102,7 @@ fn host(row: &HostRow) -> Host<'_> {
         address: row.key.address,
         port: row.key.port,
         name: &row.key.name,
+        prefix: &row.key.prefix,
         first_seen: row.first_seen,
         last_seen: row.last_seen,
         observations: row.observations,

@@ -21,8 +21,17 @@ pub(crate) fn dry_run(job: &Job, targets: &Targets, scope: &Scope, knowledge: &K
             }
             Job::Planned(planned) => {
                 for index in planned.plan.shard_indices() {
-                    let (address, port) = planned.plan.at(index);
-                    writeln!(out, "{}", std::net::SocketAddr::new(address, port))?;
+                    let socket = std::net::SocketAddr::from(planned.plan.at(index));
+                    let visit = planned.visits.at(socket.ip(), socket.port());
+                    if visit.by_address || visit.under.is_empty() {
+                        writeln!(out, "{socket}")?;
+                    }
+                    for (name, prefix) in &visit.under {
+                        match name {
+                            None => writeln!(out, "{socket}{prefix}")?,
+                            Some(name) => writeln!(out, "{name}{prefix} ({socket})")?,
+                        }
+                    }
                 }
             }
         }

@@ -32,6 +32,9 @@ const OTHER_PROTOCOLS: [u16; 22] = [
     22, 25, 53, 110, 111, 139, 143, 445, 465, 587, 631, 993, 995, 1433, 1521, 2049, 3306, 5432, 5672, 6379, 11_211, 27_017,
 ];
 
+/// The most notes, where one is made for an endpoint.
+const MAX_NOTES: usize = 200;
+
 /// Results are shown this soon.
 const GATHERED: Duration = Duration::from_millis(20);
 
@@ -100,6 +103,7 @@ fn begin(mut args: ScanArgs, also: Vec<(Format, PathBuf)>, watch: Option<String>
     let own = OwnAddresses::new(addresses.iter().copied());
     let scope = Arc::new(crate::targets::scope(args.scope.as_deref(), &args.opt_out, &own)?);
     let mut targets = crate::targets::targets(&args.targets, &args.files)?;
+    crate::targets::own_paths(&mut targets, &knowledge.catalog);
     let local = targets.is_empty() && args.targets.is_empty() && args.files.is_empty();
     if targets.is_empty() && !local {
         return Err(Failure::usage(
@@ -629,6 +633,16 @@ impl Run {
             baseline.apply(observation, chrono::Utc::now().date_naive());
         }
         self.counts.add(observation);
+        let endpoint = &observation.endpoint;
+        if let Some(prefix) = &endpoint.prefix
+            && !observation.identity.product.is_known()
+            && self.notes.len() < MAX_NOTES
+        {
+            self.notes.push(format!(
+                "nothing was recognised at {endpoint}, which is looked at under {prefix} and nowhere else; without the path its root is \
+                 looked at"
+            ));
+        }
         let worst = observation
             .findings
             .iter()
@@ -712,7 +726,8 @@ fn partial(path: &Path) -> PathBuf {
 fn keep(dir: &Path, transcript: &Transcript) -> Result<(), Failure> {
     let endpoint = &transcript.endpoint;
     let name = endpoint.name.as_deref().map(|name| format!("{name}-")).unwrap_or_default();
-    let clean: String = format!("{name}{}-{}", endpoint.address, endpoint.port)
+    let prefix = endpoint.prefix.as_ref().map(ToString::to_string).unwrap_or_default();
+    let clean: String = format!("{name}{}-{}{prefix}", endpoint.address, endpoint.port)
         .chars()
         .map(|c| if c.is_ascii_alphanumeric() || ".-".contains(c) { c } else { '_' })
         .collect();

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use serde::Serialize;
-use vigie_model::{Known, Observation};
+use vigie_model::{EndpointKey, Known, Observation};
 
 use crate::args::{ShowArgs, TableOrJson};
 use crate::failure::{Done, Failure, print_json, written};
@@ -43,14 +43,11 @@ pub(crate) fn run(args: &ShowArgs) -> Done {
             print_json(&mut out, &shown)?;
         }
         TableOrJson::Table => {
-            let mut ports: Vec<(u16, Option<String>)> = history.iter().map(|o| (o.endpoint.port, o.endpoint.name.clone())).collect();
-            ports.sort();
-            ports.dedup();
-            for key in ports {
-                let of: Vec<&Observation> = history
-                    .iter()
-                    .filter(|o| (o.endpoint.port, &o.endpoint.name) == (key.0, &key.1))
-                    .collect();
+            let mut keys: Vec<EndpointKey> = history.iter().map(|o| o.endpoint.key()).collect();
+            keys.sort();
+            keys.dedup();
+            for key in keys {
+                let of: Vec<&Observation> = history.iter().filter(|o| o.endpoint.key() == key).collect();
                 let Some(latest) = of.first() else { continue };
                 written(write!(out, "{}", vigie_export::table::block(latest, super::width())))?;
                 written(writeln!(out, "\nhistory, newest first:"))?;

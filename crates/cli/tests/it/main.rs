@@ -12,6 +12,7 @@ mod import_files;
 mod knows;
 #[cfg(feature = "study")]
 mod lake;
+mod prefix;
 mod scan;
 #[cfg(feature = "watch")]
 mod schemas;

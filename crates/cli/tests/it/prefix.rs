@@ -1,0 +1,248 @@
+//! Servers under a path: behind a proxy's sub-path, named by the user or found by the redirect of the root.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use vigie_fleet::{Judge, Recorder, Running};
+
+use crate::fleet::{named, raise};
+use crate::{code, observations, stderr, stdout, text, vigie};
+
+/// An nginx that goes when the test does.
+struct Nginx(Child);
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Starts nginx with these locations; `None`: there is no nginx on this machine.
+fn nginx(dir: &Path, address: &str, locations: &str) -> Option<Nginx> {
+    let at = text(dir);
+    let conf = format!(
+        "daemon off;\nmaster_process off;\npid {at}/pid;\nerror_log {at}/errors;\nevents {{}}\nhttp {{\n  access_log off;\n  \
+         client_body_temp_path {at}/t1; proxy_temp_path {at}/t2; fastcgi_temp_path {at}/t3; uwsgi_temp_path {at}/t4; scgi_temp_path {at}/t5;\n  \
+         server {{ listen {address};\n{locations}\n  }}\n}}\n"
+    );
+    let file = dir.join("nginx.conf");
+    std::fs::write(&file, conf).expect("the configuration is written");
+    let child = Command::new("nginx")
+        .args(["-p", at, "-c", text(&file)])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    let child = match child {
+        Ok(child) => Nginx(child),
+        Err(_) => {
+            eprintln!("there is no nginx here: not tested");
+            return None;
+        }
+    };
+    let begun = Instant::now();
+    while std::net::TcpStream::connect(address).is_err() {
+        assert!(begun.elapsed() < Duration::from_secs(10), "nginx does not come up");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Some(child)
+}
+
+/// `(address, port, prefix, product, posture, models)` of each record.
+fn told(words: &[&str]) -> (Vec<serde_json::Value>, String) {
+    let output = vigie(&[words, &["--no-lake", "--quiet", "--format", "jsonl"]].concat());
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    (observations(&output), stderr(&output))
+}
+
+fn product(record: &serde_json::Value) -> Option<&str> {
+    record["identity"]["product"]["known"].as_str()
+}
+
+fn prefix(record: &serde_json::Value) -> Option<&str> {
+    record["endpoint"]["prefix"].as_str()
+}
+
+fn unharmed(running: &Running, recorder: &Recorder) {
+    let _ = running;
+    let harm: Vec<_> = recorder.forbidden(&Judge::by_hand());
+    assert!(harm.is_empty(), "{harm:?}");
+    assert_eq!(recorder.lost(), 0);
+}
+
+/// Two servers behind one port, each under its path, and a page at the root.
+const TWO: &str = "location /ollama/ { proxy_pass http://127.91.60.1:21434/; }\n\
+                   location /team/llama/ { proxy_pass http://127.91.60.2:21434/; }";
+
+#[test]
+fn a_named_path_is_where_the_server_is_looked_for() {
+    let (running, recorder) = raise(60, &named(&["ollama/0.17.4-one-model", "llama-cpp/b11549-key"]));
+    let dir = tempfile::tempdir().expect("a folder");
+    let Some(_nginx) = nginx(dir.path(), "127.91.60.9:8080", TWO) else { return };
+
+    let (records, _) = told(&[
+        "scan",
+        "http://127.91.60.9:8080/ollama",
+        "http://127.91.60.9:8080//team/%6clama/",
+        "http://127.91.60.9:8080/ollama/",
+    ]);
+    let mut seen: Vec<_> = records.iter().map(|record| (prefix(record), product(record))).collect();
+    seen.sort_unstable();
+    assert_eq!(
+        seen,
+        [(Some("/ollama"), Some("ollama")), (Some("/team/llama"), Some("llama-cpp"))],
+        "each once: {records:#?}"
+    );
+    let ollama = records.iter().find(|record| product(record) == Some("ollama")).expect("it is there");
+    assert_eq!(ollama["identity"]["version"]["known"], "0.17.4");
+    assert_eq!(ollama["exposure"]["posture"]["known"], "open");
+    assert_eq!(ollama["exposure"]["models"]["known"].as_array().map(Vec::len), Some(1));
+    assert!(ollama["exposure"]["models"]["known"][0]["context_length"]["known"].is_number(), "asked under the prefix: {ollama:#}");
+    assert!(
+        ollama["findings"].as_array().is_some_and(|all| all.iter().all(|finding| finding["subject"]
+            .as_str()
+            .is_some_and(|subject| subject.starts_with("127.91.60.9:8080/ollama")))),
+        "{ollama:#}"
+    );
+    unharmed(&running, &recorder);
+
+    // A client's address of the server, and a path of an API.
+    for (path, expected) in [("/ollama/v1", "/ollama"), ("/ollama/api/tags", "/ollama"), ("/team/llama/v1/models?x=1#y", "/team/llama")] {
+        let (records, _) = told(&["scan", &format!("http://127.91.60.9:8080{path}")]);
+        assert_eq!(records.iter().map(prefix).collect::<Vec<_>>(), [Some(expected)], "{path}");
+        assert!(product(&records[0]).is_some(), "{path}");
+    }
+    let (records, notes) = told(&["scan", "http://127.91.60.1:21434/v1"]);
+    assert_eq!((prefix(&records[0]), product(&records[0])), (None, Some("ollama")), "{notes}");
+    // The record of the root is as it always was.
+    assert!(records[0]["endpoint"].get("prefix").is_none());
+
+    // Nothing there: said so, and the root is not looked at instead.
+    let (records, _) = told(&["scan", "http://127.91.60.9:8080/nothing"]);
+    assert_eq!((prefix(&records[0]), product(&records[0])), (Some("/nothing"), None));
+    unharmed(&running, &recorder);
+}
+
+#[test]
+fn transcripts_say_what_was_sent() {
+    let (_running, _) = raise(61, &named(&["ollama/0.17.4-one-model"]));
+    let dir = tempfile::tempdir().expect("a folder");
+    let location = "location /ollama/ { proxy_pass http://127.91.61.1:21434/; }";
+    let Some(_nginx) = nginx(dir.path(), "127.91.61.9:8080", location) else { return };
+    let kept = dir.path().join("kept");
+    told(&["scan", "http://127.91.61.9:8080/ollama", "--transcripts", text(&kept)]);
+    let files: Vec<_> = std::fs::read_dir(&kept).expect("a folder").flatten().collect();
+    assert_eq!(files.len(), 1);
+    let transcript: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(files[0].path()).expect("text")).expect("a transcript");
+    assert_eq!(transcript["endpoint"]["prefix"], "/ollama");
+    let exchanges = transcript["exchanges"].as_array().expect("exchanges");
+    assert!(exchanges.len() > 3);
+    for exchange in exchanges {
+        assert!(exchange["request"]["path"].as_str().is_some_and(|path| path.starts_with("/ollama/")), "{exchange}");
+    }
+}
+
+#[test]
+fn a_dry_run_names_the_path_and_a_path_that_leads_elsewhere_is_refused() {
+    let output = vigie(&["scan", "http://127.91.62.1:8080/ollama", "127.91.62.2", "--ports", "80", "--dry-run"]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let said = stdout(&output);
+    assert!(said.contains("127.91.62.1:8080/ollama\n") && !said.contains("127.91.62.1:8080\n"), "{said}");
+    assert!(said.contains("127.91.62.2:80\n"), "{said}");
+    for wrong in ["/../x", "/%2e%2e/x", "/a%2Fb", "/a%5cb", "/a%252f", "/..;/x"] {
+        let output = vigie(&["scan", &format!("http://127.91.62.1:8080{wrong}"), "--dry-run"]);
+        assert_eq!(code(&output), 2, "{wrong}: {}", stdout(&output));
+        assert!(stderr(&output).contains("path"), "{wrong}: {}", stderr(&output));
+    }
+}
+
+#[test]
+fn a_redirect_of_the_root_leads_to_the_server() {
+    let (running, recorder) = raise(63, &named(&["ollama/0.17.4-one-model", "llama-cpp/b11549-key"]));
+    let behind = |path: &str, root: &str, last: u8| format!("{root}\nlocation {path} {{ proxy_pass http://127.91.63.{last}:21434/; }}");
+    for (number, (path, root)) in [
+        // Nothing else at the root.
+        ("/ollama/", "location = / { return 302 /ollama/; }"),
+        // Every path of the root redirects.
+        ("/ollama/", "location / { return 301 /ollama/; }"),
+        ("/ollama/", "location / { return 307 http://$http_host/ollama/; }"),
+        // In two steps.
+        ("/ai/llm/", "location = / { return 302 /ai; }\nlocation = /ai { return 301 /ai/llm/; }"),
+        // A page of its own on every other path.
+        ("/ollama/", "location = / { return 302 /ollama/; }\nlocation / { default_type text/html; return 200 '<!doctype html><title>Intranet</title>'; }"),
+        // A path that is a product's own page elsewhere.
+        ("/ui/", "location = / { return 302 /ui/; }"),
+        ("/webui/", "location = / { return 302 /webui/; }"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let dir = tempfile::tempdir().expect("a folder");
+        let address = format!("127.91.63.{}:8080", 20 + number);
+        let Some(_nginx) = nginx(dir.path(), &address, &behind(path, root, 1)) else { return };
+        let before = recorder.total();
+        let kept = dir.path().join("kept");
+        let (records, _) = told(&["scan", &address, "--transcripts", text(&kept)]);
+        assert_eq!(records.len(), 1, "{path} {root}");
+        assert_eq!(
+            (prefix(&records[0]), product(&records[0])),
+            (Some(path.trim_end_matches('/')), Some("ollama")),
+            "{path} {root}: {:#}",
+            records[0]
+        );
+        assert_eq!(records[0]["exposure"]["posture"]["known"], "open", "{path} {root}");
+        assert_eq!(records[0]["exposure"]["models"]["known"].as_array().map(Vec::len), Some(1), "{path} {root}");
+        // Twelve in all, root and path together, and those about the one model.
+        let file = std::fs::read_dir(&kept).expect("a folder").flatten().next().expect("a transcript");
+        let transcript: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(file.path()).expect("text")).expect("JSON");
+        let sent = transcript["exchanges"].as_array().map_or(0, Vec::len);
+        assert!(sent <= 13, "{sent} requests: {path} {root}");
+        assert!(recorder.total() > before);
+    }
+    unharmed(&running, &recorder);
+}
+
+#[test]
+fn where_nothing_answers_under_the_path_the_root_is_told() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let locations = "location = / { return 302 /app/; }\nlocation /app/ { default_type text/html; return 200 '<!doctype html><title>Intranet</title>'; }";
+    let Some(_nginx) = nginx(dir.path(), "127.91.64.9:8080", locations) else { return };
+    let (records, _) = told(&["scan", "127.91.64.9:8080"]);
+    assert_eq!((prefix(&records[0]), product(&records[0])), (None, None));
+}
+
+#[test]
+fn two_paths_of_one_endpoint_are_two_endpoints_in_the_lake() {
+    let (_running, _) = raise(65, &named(&["ollama/0.17.4-one-model", "ollama/0.17.4-one-model"]));
+    let dir = tempfile::tempdir().expect("a folder");
+    let locations = "location /a/ { proxy_pass http://127.91.65.1:21434/; }\nlocation /b/ { proxy_pass http://127.91.65.2:21434/; }";
+    let Some(_nginx) = nginx(dir.path(), "127.91.65.9:8080", locations) else { return };
+    let lake = dir.path().join("lake");
+    let scan = |words: &[&str]| {
+        let output = vigie(&[&["scan"], words, &["--quiet", "--lake", text(&lake)]].concat());
+        assert_eq!(code(&output), 0, "{}", stderr(&output));
+    };
+    scan(&["http://127.91.65.9:8080/a", "http://127.91.65.9:8080/b"]);
+    scan(&["http://127.91.65.9:8080/a"]);
+    let json = |words: &[&str]| -> serde_json::Value {
+        let output = vigie(&[words, &["--lake", text(&lake), "--format", "json"]].concat());
+        assert_eq!(code(&output), 0, "{}", stderr(&output));
+        serde_json::from_str(&stdout(&output)).expect("JSON")
+    };
+    let hosts = json(&["hosts"]);
+    let mut seen: Vec<(Option<&str>, Option<u64>)> = hosts["hosts"]
+        .as_array()
+        .expect("hosts")
+        .iter()
+        .map(|host| (host["prefix"].as_str(), host["observations"].as_u64()))
+        .collect();
+    seen.sort_unstable();
+    assert_eq!(seen, [(Some("/a"), Some(2)), (Some("/b"), Some(1))]);
+    let shown = vigie(&["show", "127.91.65.9", "--lake", text(&lake)]);
+    let shown = stdout(&shown);
+    assert!(shown.contains("127.91.65.9:8080/a") && shown.contains("127.91.65.9:8080/b"), "{shown}");
+    let table = stdout(&vigie(&["hosts", "--lake", text(&lake)]));
+    assert!(table.contains("127.91.65.9:8080/a") && table.contains("127.91.65.9:8080/b"), "{table}");
+}
