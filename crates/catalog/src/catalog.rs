@@ -283,6 +283,18 @@ pub enum Forbidden {
 /// Paths of one segment that clients are given as the address of a server; any other may as well be a prefix.
 const OWN_PATHS: [&str; 3] = ["/v1", "/mcp", "/sse"];
 
+/// What is known of the root of an endpoint when a server under a path of it is asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AtRoot {
+    /// Nothing: it may be any product.
+    #[default]
+    Unknown,
+    /// This product answers there.
+    Product(u32),
+    /// No server answers there: what was asked for is not there.
+    Nothing,
+}
+
 /// What vigie knows of every product, checked and compiled.
 #[derive(Debug)]
 pub struct Catalog {
@@ -422,14 +434,15 @@ impl Catalog {
     }
 
     /// As [`Catalog::permit`], of a request that is sent under a prefix: its effect is that of its own path, and as it is sent it must be
-    /// no route with a forbidden effect of any product (`/upstream/MODEL/health` loads a model of one that answers at the root).
+    /// no route with a forbidden effect of what answers at the root, of any product as long as that is not known: `/vllm/v1/models` is
+    /// passed on with its owner's key where the root is a gateway with such a route.
     ///
     /// # Errors
     ///
     /// As [`Catalog::permit`].
     pub fn permit_under(
         &self,
-        prefix: Option<&PathPrefix>,
+        under: Option<(&PathPrefix, AtRoot)>,
         known: Option<u32>,
         method: &str,
         path: &str,
@@ -437,7 +450,7 @@ impl Catalog {
         prove: bool,
     ) -> Result<Effect, Forbidden> {
         let effect = self.permit(known, method, path, body, prove)?;
-        let Some(prefix) = prefix else { return Ok(effect) };
+        let Some((prefix, at_root)) = under else { return Ok(effect) };
         let no_route = || Forbidden::NoRoute {
             method: method.to_owned(),
             path: path.to_owned(),
@@ -447,8 +460,7 @@ impl Catalog {
             return Err(no_route());
         }
         let sent = prefix.join(path);
-        let by_others = self.known_harm(method, &sent, body);
-        match by_others {
+        match self.harm_at(at_root, method, &sent, body) {
             Some(harm) if !(prove && harm == Effect::Infer) => Err(Forbidden::Effect {
                 method: method.to_owned(),
                 path: sent,
@@ -458,8 +470,13 @@ impl Catalog {
         }
     }
 
-    /// The worst effect that any product gives the request, here or in the catalogue that is the floor, if it is a forbidden one.
-    fn known_harm(&self, method: &str, path: &str, body: Option<&str>) -> Option<Effect> {
+    /// The worst effect that the request has at the root, here or by the catalogue that is the floor, if it is a forbidden one.
+    fn harm_at(&self, root: AtRoot, method: &str, path: &str, body: Option<&str>) -> Option<Effect> {
+        let product = match root {
+            AtRoot::Unknown => None,
+            AtRoot::Product(number) => Some(number),
+            AtRoot::Nothing => return None,
+        };
         let body = body.filter(|text| !text.is_empty());
         let json = body.map(serde_json::from_str::<Value>);
         let request = Asked {
@@ -471,8 +488,18 @@ impl Catalog {
                 Some(Err(_)) => Body::Unread,
             },
         };
-        let floor = self.floor.as_ref().and_then(|floor| floor.0.worst(&request));
-        let worst = self.effects.worst(&request).max(floor)?;
+        let by_floor = self.floor.as_ref().and_then(|floor| {
+            let (table, ids) = floor.as_ref();
+            match product.map(|product| ids.get(&self.nth(product).id)) {
+                Some(Some(product)) => table.of_product(*product, &request),
+                _ => table.worst(&request),
+            }
+        });
+        let by_files = match product {
+            Some(product) => self.effects.of_product(product, &request),
+            None => self.effects.worst(&request),
+        };
+        let worst = by_files.max(by_floor)?;
         (!worst.is_harmless()).then_some(worst)
     }
 

@@ -234,10 +234,21 @@ impl Fixture {
         let mut missing = Vec::new();
         while let Some(ask) = session.next_ask() {
             let request = &ask.request;
-            let found = if ask.session.is_some() {
-                self.answer_on_stream(&request.body)
-            } else {
-                self.answer(request)
+            let found = match session.prefix() {
+                // What it answers to pages that it does not have, it answers there too.
+                Some(prefix) => {
+                    let path = prefix.join(&request.path);
+                    let sent = RequestLine { path, ..request.clone() };
+                    let absent = RequestLine {
+                        method: "GET".to_owned(),
+                        path: crate::ABSENT_PATH.to_owned(),
+                        headers: Vec::new(),
+                        body: String::new(),
+                    };
+                    self.answer(&sent).or_else(|| self.answer(&absent))
+                }
+                None if ask.session.is_some() => self.answer_on_stream(&request.body),
+                None => self.answer(request),
             };
             if found.is_none() {
                 missing.push(format!("{} {} {}", request.method, request.path, request.body).trim().to_owned());

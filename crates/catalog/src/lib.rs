@@ -35,7 +35,7 @@ mod under;
 mod view;
 
 pub use beside::{Beside, OpenAt};
-pub use catalog::{Catalog, CompiledEvidence, Forbidden, Opening, Product, Request, Signature};
+pub use catalog::{AtRoot, Catalog, CompiledEvidence, Forbidden, Opening, Product, Request, Signature};
 pub use clause::{Guards, Look, Place, SigId};
 pub use conclude::Conclusion;
 pub use condition::{Asked, Body, Condition, Reading};

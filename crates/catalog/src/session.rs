@@ -326,8 +326,8 @@ impl Session {
         if room && let Some(ask) = self.pending.take() {
             return Some(ask);
         }
-        if room && self.turns_aside() {
-            self.go_under();
+        if room {
+            self.turn_aside();
         }
         let named = self.named();
         let winner = named.first().copied();
@@ -465,6 +465,11 @@ impl Session {
                 && !opening.unless.iter().any(|look| look.holds(&self.record));
             if due { self.ask(&opening.request, None) } else { None }
         })
+    }
+
+    /// Whether a product that is known has more to be asked.
+    pub(crate) fn has_own_requests(&self, number: u32) -> bool {
+        self.of_product(number, Some(number), &[Purpose::Identify, Purpose::Read]).is_some()
     }
 
     fn of_product(&self, number: u32, known: Option<u32>, purposes: &[Purpose]) -> Option<Ask> {

@@ -6,7 +6,7 @@ use std::mem;
 
 use vigie_model::{Effect, Exchange, PathPrefix};
 
-use crate::catalog::Forbidden;
+use crate::catalog::{AtRoot, Forbidden};
 use crate::clause::Seen as _;
 use crate::session::{Record, Session, Tally, same_endpoint};
 
@@ -21,39 +21,60 @@ const STRONG: u32 = 10;
 pub(crate) struct Under {
     /// The path before every request.
     prefix: Option<PathPrefix>,
-    /// Where the root redirects to.
+    /// The other path at which this conversation may be: where the root redirects to, or what was given, while it is at the root.
     leads: Option<PathPrefix>,
-    /// What the root said, once the conversation goes on under the path that it redirects to.
-    root: Option<Box<Root>>,
-    /// What was said under a path where nothing was recognised, with the paths as they were sent.
-    in_vain: Vec<Exchange>,
+    /// Whether the redirect named a folder: then it is looked at before the search at the root is over.
+    folder: bool,
+    /// Whether the path was given, and may mean something at the root, which is asked first for that.
+    given: bool,
+    /// What is known of the root.
+    at_root: AtRoot,
+    /// What was said at the other of the two.
+    other: Option<Box<Side>>,
+    /// Whether the first page under the path was looked at.
+    glanced: bool,
 }
 
-/// A conversation at the root that was set aside.
-#[derive(Debug)]
-struct Root {
+/// What was said at one path, the root or the other.
+#[derive(Debug, Default)]
+struct Side {
     record: Record,
     hits: std::collections::BTreeSet<(u32, u32, usize)>,
     tallies: std::collections::BTreeMap<u32, Tally>,
+    asked: std::collections::BTreeSet<crate::clause::SigId>,
+    models_asked: std::collections::BTreeSet<String>,
 }
 
 impl Under {
     /// Notes where the root page, or the page that it led to, redirects to.
     pub(crate) fn leads(&mut self, location: &str, authority: &str, from: &str) {
-        if self.prefix.is_none() {
-            let path = same_endpoint(location, authority, from);
-            self.leads = path.and_then(|path| folder(&path)).or(self.leads.take());
+        if self.prefix.is_none() && self.other.is_none() && !self.given {
+            let Some(path) = same_endpoint(location, authority, from) else {
+                return;
+            };
+            if let Some(leads) = folder(&path) {
+                self.leads = Some(leads);
+                self.folder = crate::route::bare(&path).ends_with('/');
+            }
         }
     }
 
     /// Every exchange in order, with the paths as they were sent.
     pub(crate) fn whole(self, said: impl Iterator<Item = Exchange>) -> Vec<Exchange> {
-        let root = self.root.map(|root| root.record.views).unwrap_or_default();
-        let root = root.into_iter().map(|view| view.exchange);
-        match &self.prefix {
-            None => root.chain(said).chain(self.in_vain).collect(),
-            Some(prefix) => root.chain(said.map(|exchange| sent(prefix, exchange))).chain(self.in_vain).collect(),
+        let as_sent = |prefix: Option<PathPrefix>, exchange| match &prefix {
+            None => exchange,
+            Some(prefix) => sent(prefix, exchange),
+        };
+        let (here, there) = (self.prefix, self.leads);
+        let mut all: Vec<Exchange> = said.map(|exchange| as_sent(here.clone(), exchange)).collect();
+        if let Some(other) = self.other {
+            // Where this one is under a path, the other is the root.
+            let there = there.filter(|_| here.is_none());
+            let others = other.record.views.into_iter();
+            all.extend(others.map(|view| as_sent(there.clone(), view.exchange)));
+            all.sort_by_key(|exchange| exchange.at);
         }
+        all
     }
 }
 
@@ -73,13 +94,24 @@ fn sent(prefix: &PathPrefix, mut exchange: Exchange) -> Exchange {
 
 impl Session {
     /// The same conversation under a path: every request is sent below it.
+    ///
+    /// A path may be a gateway's way to what is behind it, where a request is sent on with its owner's key (`/vllm/…` at a LiteLLM): then
+    /// the root is asked first, and the path only if nothing answers there, or a product that has no such route.
     #[must_use]
     pub fn under(mut self, prefix: Option<PathPrefix>) -> Self {
-        if prefix.is_some() {
-            // What is permitted hangs on the path, and with it what comes next.
-            self.turn = None;
+        let Some(prefix) = prefix else { return self };
+        // What is permitted hangs on the path, and with it what comes next.
+        self.turn = None;
+        self.under.prefix = Some(prefix);
+        let means_more = self.catalog.openings().iter().any(|opening| {
+            let request = &opening.request;
+            self.permit(None, &request.method, &request.path, request.body.as_deref().unwrap_or_default(), false)
+                .is_err()
+        });
+        if means_more {
+            self.under.leads = self.under.prefix.take();
+            self.under.given = true;
         }
-        self.under.prefix = prefix;
         self
     }
 
@@ -90,8 +122,13 @@ impl Session {
     }
 
     /// Whether a request may be sent, under the path at which this conversation is.
-    pub(crate) fn permit(&self, known: Option<u32>, method: &str, path: &str, body: &str, prove: bool) -> Result<Effect, Forbidden> {
-        self.catalog.permit_under(self.prefix(), known, method, path, Some(body), prove)
+    ///
+    /// # Errors
+    ///
+    /// As [`crate::Catalog::permit_under`].
+    pub fn permit(&self, known: Option<u32>, method: &str, path: &str, body: &str, prove: bool) -> Result<Effect, Forbidden> {
+        let under = self.prefix().map(|prefix| (prefix, self.under.at_root));
+        self.catalog.permit_under(under, known, method, path, Some(body), prove)
     }
 
     /// The server's own path to which a reply to `from` leads; `None`: it leads elsewhere, or out of the prefix.
@@ -103,20 +140,55 @@ impl Session {
         prefix.strip(&path).map(str::to_owned)
     }
 
-    /// Whether the conversation goes on under the path to which the root redirects: nothing is recognised at the root, and either the
-    /// search there is over or what it asked for is not there. The page itself may have been read already, as the landing page of the
-    /// root: it names a product only if anything else of it answers at the root too.
-    pub(crate) fn turns_aside(&self) -> bool {
-        if self.under.prefix.is_some() || self.under.root.is_some() || self.under.leads.is_none() {
-            return false;
-        }
-        match self.winner() {
-            Some(winner) => self.is_barren() && self.is_only_landing(winner),
-            None => {
-                let likely = self.tallies.values().any(|tally| !tally.contradicted && tally.points() >= STRONG);
-                (self.is_barren() && !likely) || self.search().is_none()
+    /// Goes over to the path to which the root redirects, or back to the root, if that is where to look next.
+    ///
+    /// A server is looked for under that path if nothing is recognised at the root: once the first things asked for there are not there,
+    /// its first page under the path is looked at, and the search goes on with whatever seems to be a server; else when the search at the
+    /// root is over.
+    pub(crate) fn turn_aside(&mut self) {
+        if self.under.prefix.is_none() {
+            if self.under.leads.is_some() && self.root_is_done() {
+                self.swap();
+            }
+        } else if self.under.other.is_some() && !self.under.glanced {
+            self.under.glanced = true;
+            if !self.under.given && !self.is_promising() && self.root_has_more() {
+                self.swap();
             }
         }
+    }
+
+    /// Whether there is nothing to wait for at the root. Its page may have been read already, as the landing page: it names a product only
+    /// if anything else of it answers at the root too.
+    fn root_is_done(&self) -> bool {
+        match self.winner() {
+            Some(_) if self.under.given => true,
+            Some(winner) => self.is_only_landing(winner) && !self.has_own_requests(winner) && self.is_barren(),
+            None => {
+                let likely = self.tallies.values().any(|tally| !tally.contradicted && tally.points() >= STRONG);
+                let due = self.under.given || (self.under.folder && !self.under.glanced);
+                let first = due && self.is_barren() && !likely;
+                first || self.search().is_none()
+            }
+        }
+    }
+
+    /// Whether the root, set aside, was left before the search there was over.
+    fn root_has_more(&mut self) -> bool {
+        self.swap();
+        let more = self.search().is_some();
+        self.swap();
+        more
+    }
+
+    /// Whether the first page under the path is a server's: evidence speaks for a product, or it is no page for people.
+    fn is_promising(&self) -> bool {
+        let page = self.record.every().last();
+        let spoken_for = self.tallies.values().any(|tally| !tally.contradicted && tally.points() > 0);
+        spoken_for
+            || page.and_then(|view| Some((view, view.reply()?))).is_some_and(|(view, reply)| {
+                reply.status == 401 || (reply.status < 300 && view.body_type() != crate::rule::BodyType::Html)
+            })
     }
 
     /// Whether what was asked for at the root, other than its page, is not there.
@@ -128,7 +200,16 @@ impl Session {
         let mut count = 0;
         for (_, view) in others {
             count += 1;
-            if !view.reply().is_some_and(|reply| matches!(reply.status, 301..=308 | 404 | 405 | 410 | 502 | 503)) {
+            let absent = view.reply().is_some_and(|reply| match reply.status {
+                404 | 405 | 410 | 502 | 503 => true,
+                // A redirect of every page into the path, not one to a page for signing in.
+                301..=303 | 307 | 308 => reply
+                    .header("location")
+                    .and_then(|to| same_endpoint(to, &self.authority, &view.exchange.request.path))
+                    .is_some_and(|to| self.under.leads.as_ref().is_some_and(|leads| leads_into(leads, &to, &view.exchange.request.path))),
+                _ => false,
+            });
+            if !absent {
                 return false;
             }
         }
@@ -144,34 +225,43 @@ impl Session {
         landing.is_some() && self.hits_of(product).all(|(_, _, index)| Some(*index) == landing)
     }
 
-    /// Sets aside what the root said and begins anew under the path that it redirects to, with what is left of the requests.
-    pub(crate) fn go_under(&mut self) {
+    /// Goes from the root to the path or back, to what was said there before.
+    fn swap(&mut self) {
         self.turn = None;
-        self.under.prefix = self.under.leads.take();
-        self.under.root = Some(Box::new(Root {
-            record: mem::take(&mut self.record),
-            hits: mem::take(&mut self.hits),
-            tallies: mem::take(&mut self.tallies),
+        if self.under.prefix.is_none() {
+            self.under.at_root = match self.winner() {
+                _ if self.is_barren() => AtRoot::Nothing,
+                Some(product) => AtRoot::Product(product),
+                None => AtRoot::Unknown,
+            };
+        }
+        mem::swap(&mut self.under.prefix, &mut self.under.leads);
+        let other = self.under.other.take().map(|other| *other).unwrap_or_default();
+        self.under.other = Some(Box::new(Side {
+            record: mem::replace(&mut self.record, other.record),
+            hits: mem::replace(&mut self.hits, other.hits),
+            tallies: mem::replace(&mut self.tallies, other.tallies),
+            asked: mem::replace(&mut self.asked, other.asked),
+            models_asked: mem::replace(&mut self.models_asked, other.models_asked),
         }));
-        self.asked.clear();
-        self.models_asked.clear();
         self.names = None;
         self.pending = None;
     }
 
     /// Goes back to what the root said if nothing was recognised under the path that it redirects to: then there is no such server.
     pub(crate) fn come_back(&mut self) {
-        if self.under.root.is_none() || self.winner().is_some() {
-            return;
+        // A path that was given is what the record is of, unless nothing could be asked there.
+        let stays = self.winner().is_some() || (self.under.given && !self.record.views.is_empty());
+        if self.under.prefix.is_some() && self.under.other.is_some() && !stays {
+            self.swap();
         }
-        let (Some(root), Some(prefix)) = (self.under.root.take(), self.under.prefix.take()) else {
-            return;
-        };
-        let said = mem::replace(&mut self.record, root.record).views;
-        self.under.in_vain = said.into_iter().map(|view| sent(&prefix, view.exchange)).collect();
-        self.hits = root.hits;
-        self.tallies = root.tallies;
     }
+}
+
+/// Whether a redirect of a page leads to the path itself, or to the same page below it.
+fn leads_into(prefix: &PathPrefix, to: &str, from: &str) -> bool {
+    let below = PathPrefix::parse(crate::route::bare(to)).ok().flatten();
+    below.as_ref() == Some(prefix) && (to.ends_with('/') || !prefix.as_str()[1..].contains('/')) || to == prefix.join(from)
 }
 
 #[cfg(test)]

@@ -109,7 +109,7 @@ pub(crate) struct LakeDir {
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ScanArgs {
-    /// Addresses, CIDR, ranges (A-B), host names, host:port or URLs; none: this machine.
+    /// Addresses, CIDR, ranges (A-B), host names, host:port or URLs, whose path is where the server is looked for; none: this machine.
     pub(crate) targets: Vec<String>,
     /// Read targets from a file, one per line; - for standard input.
     #[arg(short = 'f', long = "targets", value_name = "FILE")]

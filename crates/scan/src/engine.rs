@@ -473,6 +473,11 @@ impl Engine {
                 return;
             }
             told = true;
+            if let Some(prefix) = look.prefix.as_ref().filter(|_| probed.transcript.endpoint.prefix.is_none()) {
+                let why = format!("{prefix} is not looked at: to what answers at the root, requests under it may do more than read");
+                let address = job.target.address;
+                tell(events, Event::Refused { address, why });
+            }
             // What a server took beyond a second for each reply is waiting that it caused.
             let replies = u32::try_from(probed.transcript.exchanges.iter().filter(|e| e.reply.is_some()).count()).unwrap_or(u32::MAX);
             let slow = probed.took.saturating_sub(Duration::from_secs(1) * replies);

@@ -293,10 +293,9 @@ impl<'g> Talk<'g> {
     }
 
     /// The check that no rule can get around: the effect of what is about to be sent, judged from what is about to be sent.
-    fn permitted(&self, ask: &Ask, request: &RequestLine) -> Result<(), Failure> {
-        let (prefix, body) = (self.prefix.as_ref(), Some(request.body.as_str()));
-        self.catalog
-            .permit_under(prefix, ask.known, &request.method, &request.path, body, ask.prove)
+    fn permitted(ask: &Ask, request: &RequestLine, session: &Session) -> Result<(), Failure> {
+        session
+            .permit(ask.known, &request.method, &request.path, &request.body, ask.prove)
             .map(|_| ())
             .map_err(|forbidden| Failure {
                 kind: FailureKind::Connect,
@@ -306,7 +305,7 @@ impl<'g> Talk<'g> {
     }
 
     async fn plainly(&mut self, ask: &Ask, request: &RequestLine, session: &mut Session) -> (Option<Reply>, Option<Failure>) {
-        if let Err(failure) = self.permitted(ask, request) {
+        if let Err(failure) = Self::permitted(ask, request, session) {
             return (None, Some(failure));
         }
         // At most: as it is, once more on a fresh connection, and once in each other speech.
@@ -488,7 +487,7 @@ impl<'g> Talk<'g> {
             return fail(FailureKind::Connect, "not sent: the stream named no URL at this endpoint");
         };
         request.path = path;
-        if let Err(failure) = self.permitted(ask, request) {
+        if let Err(failure) = Self::permitted(ask, request, session) {
             return (None, Some(failure));
         }
         let Some(mut stream) = self.streams.remove(&opener) else {
