@@ -284,6 +284,11 @@ impl Session {
         self.sent
     }
 
+    /// How many more may be given out, those about single models not counted.
+    pub(crate) fn left(&self) -> usize {
+        self.limits.requests.saturating_sub(self.sent)
+    }
+
     /// The next request; `None`: there is nothing more to ask.
     pub fn next_ask(&mut self) -> Option<Arc<Ask>> {
         if self.over {

@@ -13,6 +13,9 @@ use crate::session::{Record, Session, Tally, same_endpoint};
 /// Other requests than that of the root page whose replies show that nothing answers at the root.
 const BARREN: usize = 2;
 
+/// As many requests are kept for the path to which the root redirects: its page, and what a server is told by.
+const RESERVE: usize = 4;
+
 /// A candidate with as many points has more than a hint for it, and is asked for at the root first.
 const STRONG: u32 = 10;
 
@@ -142,9 +145,9 @@ impl Session {
 
     /// Goes over to the path to which the root redirects, or back to the root, if that is where to look next.
     ///
-    /// A server is looked for under that path if nothing is recognised at the root: once the first things asked for there are not there,
-    /// its first page under the path is looked at, and the search goes on with whatever seems to be a server; else when the search at the
-    /// root is over.
+    /// A server is looked for under that path if nothing is recognised at the root: once the first things asked for there are not there, or
+    /// few requests are left, its first page under the path is looked at, and the search goes on with whatever seems to be a server; else
+    /// when the search at the root is over.
     pub(crate) fn turn_aside(&mut self) {
         if self.under.prefix.is_none() {
             if self.under.leads.is_some() && self.root_is_done() {
@@ -166,9 +169,9 @@ impl Session {
             Some(winner) => self.is_only_landing(winner) && !self.has_own_requests(winner) && self.is_barren(),
             None => {
                 let likely = self.tallies.values().any(|tally| !tally.contradicted && tally.points() >= STRONG);
-                let due = self.under.given || (self.under.folder && !self.under.glanced);
-                let first = due && self.is_barren() && !likely;
-                first || self.search().is_none()
+                let first = !self.under.glanced && !likely;
+                let due = (self.under.folder || self.under.given) && self.is_barren();
+                (first && (due || self.left() <= RESERVE)) || self.search().is_none()
             }
         }
     }
@@ -181,10 +184,10 @@ impl Session {
         more
     }
 
-    /// Whether the first page under the path is a server's: evidence speaks for a product, or it is no page for people.
+    /// Whether the first page under the path is a server's: strong evidence speaks for a product, or it is no page for people.
     fn is_promising(&self) -> bool {
         let page = self.record.every().last();
-        let spoken_for = self.tallies.values().any(|tally| !tally.contradicted && tally.points() > 0);
+        let spoken_for = self.tallies.values().any(|tally| !tally.contradicted && tally.points() >= STRONG);
         spoken_for
             || page.and_then(|view| Some((view, view.reply()?))).is_some_and(|(view, reply)| {
                 reply.status == 401 || (reply.status < 300 && view.body_type() != crate::rule::BodyType::Html)

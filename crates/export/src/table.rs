@@ -6,7 +6,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::{self, Write};
-use std::net::IpAddr;
 
 use anstyle::{AnsiColor, Style};
 use comfy_table::{ContentArrangement, presets};

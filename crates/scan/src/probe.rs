@@ -125,7 +125,7 @@ pub async fn probe(catalog: &Arc<Catalog>, measured: &Measured, visit: Visit<'_>
     let seen = chrono::Utc::now();
     let begun = Instant::now();
     let deadline = begun + options.endpoint;
-    let mut talk = Talk::new(catalog, address, name, tls_hint, options, deadline, gate);
+    let mut talk = Talk::new(address, name, tls_hint, options, deadline, gate);
     talk.first = first;
     let authority = talk.manners.authority.clone();
     let mut session = Session::new(Arc::clone(catalog), address.port(), authority, options.limits).under(prefix);
@@ -191,7 +191,7 @@ pub fn left_out(catalog: &Catalog, product: Option<&str>, exchanges: &[Exchange]
 /// Sends one request on a connection of its own; its effect is checked as in a conversation. Must run inside a `LocalSet`.
 pub async fn send_one(catalog: &Arc<Catalog>, address: SocketAddr, ask: &Ask, options: &ProbeOptions, gate: &dyn Gate) -> Exchange {
     let deadline = Instant::now() + options.reply;
-    let mut talk = Talk::new(catalog, address, None, None, options, deadline, gate);
+    let mut talk = Talk::new(address, None, None, options, deadline, gate);
     let authority = talk.manners.authority.clone();
     let mut session = Session::new(Arc::clone(catalog), address.port(), authority, options.limits);
     talk.ask(ask, &mut session).await
@@ -206,7 +206,6 @@ fn authority(host: &str, port: u16, secure: bool) -> String {
 }
 
 struct Talk<'g> {
-    catalog: Arc<Catalog>,
     address: SocketAddr,
     server_name: String,
     host: String,
@@ -230,7 +229,6 @@ struct Talk<'g> {
 
 impl<'g> Talk<'g> {
     fn new(
-        catalog: &Arc<Catalog>,
         address: SocketAddr,
         name: Option<&str>,
         tls: Option<bool>,
@@ -247,7 +245,6 @@ impl<'g> Talk<'g> {
         );
         let secure = tls.unwrap_or_else(|| TLS_PORTS.contains(&address.port()));
         Self {
-            catalog: Arc::clone(catalog),
             address,
             server_name: name.map_or_else(|| address.ip().to_string(), str::to_owned),
             manners: Manners {

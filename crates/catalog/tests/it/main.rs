@@ -8,6 +8,7 @@ mod generated;
 mod language;
 mod peers;
 mod scale;
+mod under;
 mod values;
 
 use std::path::{Path, PathBuf};

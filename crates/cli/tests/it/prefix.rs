@@ -168,8 +168,9 @@ fn a_redirect_of_the_root_leads_to_the_server() {
         // Every path of the root redirects.
         ("/ollama/", "location / { return 301 /ollama/; }"),
         ("/ollama/", "location / { return 307 http://$http_host/ollama/; }"),
-        // In two steps.
-        ("/ai/llm/", "location = / { return 302 /ai; }\nlocation = /ai { return 301 /ai/llm/; }"),
+        // Without the slash at its end, to a path of two segments.
+        ("/ollama/", "location = / { return 302 /ollama; }"),
+        ("/ai/llm/", "location = / { return 302 /ai/llm/; }"),
         // A page of its own on every other path.
         ("/ollama/", "location = / { return 302 /ollama/; }\nlocation / { default_type text/html; return 200 '<!doctype html><title>Intranet</title>'; }"),
         // A path that is a product's own page elsewhere.
@@ -200,6 +201,58 @@ fn a_redirect_of_the_root_leads_to_the_server() {
         let sent = transcript["exchanges"].as_array().map_or(0, Vec::len);
         assert!(sent <= 13, "{sent} requests: {path} {root}");
         assert!(recorder.total() > before);
+    }
+    unharmed(&running, &recorder);
+}
+
+#[test]
+fn a_page_of_its_own_is_no_path_to_look_under() {
+    // Each redirects its root to a page of its own.
+    let names = [
+        "infinity/0.0.78-open",
+        "marimo/0.25.2-token",
+        "jupyter/2.21.1-lab4-open",
+        "xinference/1.5.0-open",
+        "weaviate/1.35.2-open",
+    ];
+    let (running, recorder) = raise(66, &named(&names));
+    let (records, _) = told(&["scan", "127.91.66.0/24", "--ports", "21434"]);
+    let mut seen: Vec<_> = records.iter().map(|record| (prefix(record), product(record))).collect();
+    seen.sort_unstable();
+    let mut expected: Vec<_> = names.iter().map(|name| (None, name.split('/').next())).collect();
+    expected.sort_unstable();
+    assert_eq!(seen, expected, "{records:#?}");
+    unharmed(&running, &recorder);
+}
+
+#[test]
+fn a_path_that_a_gateway_passes_on_is_asked_only_where_no_gateway_is() {
+    // At a LiteLLM, /vllm/… is passed on with its owner's key.
+    let (running, recorder) = raise(67, &named(&["vllm/0.32.0-open", "litellm/1.75.8-key"]));
+    let dir = tempfile::tempdir().expect("a folder");
+    let location = "location /vllm/ { proxy_pass http://127.91.67.1:21434/; }";
+    let Some(_nginx) = nginx(dir.path(), "127.91.67.9:8080", location) else { return };
+    let (records, _) = told(&["scan", "http://127.91.67.9:8080/vllm"]);
+    assert_eq!(records.len(), 1);
+    assert_eq!((prefix(&records[0]), product(&records[0])), (Some("/vllm"), Some("vllm")), "{:#}", records[0]);
+
+    let kept = dir.path().join("kept");
+    let output = vigie(&[
+        "scan",
+        "http://127.91.67.2:21434/vllm",
+        "--no-lake",
+        "--quiet",
+        "--format",
+        "json",
+        "--transcripts",
+        text(&kept),
+    ]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let report: serde_json::Value = serde_json::from_str(&stdout(&output)).expect("JSON");
+    assert!(report.to_string().contains("/vllm is not looked at"), "{report:#}");
+    for file in std::fs::read_dir(&kept).expect("a folder").flatten() {
+        let said = std::fs::read_to_string(file.path()).expect("text");
+        assert!(!said.contains("\"path\": \"/vllm"), "{said}");
     }
     unharmed(&running, &recorder);
 }
