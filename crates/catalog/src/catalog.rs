@@ -507,7 +507,10 @@ impl Catalog {
     /// clients are given, none. `None`: the path ends with no path that a scan asks for, so it is a prefix as it is.
     #[must_use]
     pub fn prefix_before(&self, path: &PathPrefix) -> Option<Option<PathPrefix>> {
-        let asked = self.signatures.iter().map(|signature| crate::route::bare(&signature.path).trim_end_matches('/'));
+        let asked = self
+            .signatures
+            .iter()
+            .map(|signature| crate::route::bare(&signature.path).trim_end_matches('/'));
         let before = asked
             .filter(|own| own.matches('/').count() > 1 && !own.contains('{'))
             .chain(OWN_PATHS)

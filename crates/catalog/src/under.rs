@@ -86,7 +86,11 @@ fn folder(path: &str) -> Option<PathPrefix> {
     let path = crate::route::bare(path);
     let (before, last) = path.rsplit_once('/')?;
     // `/jupyter/lab` is a page of `/jupyter`; `/index.html` is one of the root; `/ollama` may be either, and is tried.
-    let of = if last.is_empty() || !before.is_empty() || last.contains('.') { before } else { path };
+    let of = if last.is_empty() || !before.is_empty() || last.contains('.') {
+        before
+    } else {
+        path
+    };
     PathPrefix::parse(of).ok().flatten()
 }
 
@@ -108,8 +112,14 @@ impl Session {
         self.under.prefix = Some(prefix);
         let means_more = self.catalog.openings().iter().any(|opening| {
             let request = &opening.request;
-            self.permit(None, &request.method, &request.path, request.body.as_deref().unwrap_or_default(), false)
-                .is_err()
+            self.permit(
+                None,
+                &request.method,
+                &request.path,
+                request.body.as_deref().unwrap_or_default(),
+                false,
+            )
+            .is_err()
         });
         if means_more {
             self.under.leads = self.under.prefix.take();
@@ -189,9 +199,9 @@ impl Session {
         let page = self.record.every().last();
         let spoken_for = self.tallies.values().any(|tally| !tally.contradicted && tally.points() >= STRONG);
         spoken_for
-            || page.and_then(|view| Some((view, view.reply()?))).is_some_and(|(view, reply)| {
-                reply.status == 401 || (reply.status < 300 && view.body_type() != crate::rule::BodyType::Html)
-            })
+            || page
+                .and_then(|view| Some((view, view.reply()?)))
+                .is_some_and(|(view, reply)| reply.status == 401 || (reply.status < 300 && view.body_type() != crate::rule::BodyType::Html))
     }
 
     /// Whether what was asked for at the root, other than its page, is not there.
@@ -209,7 +219,12 @@ impl Session {
                 301..=303 | 307 | 308 => reply
                     .header("location")
                     .and_then(|to| same_endpoint(to, &self.authority, &view.exchange.request.path))
-                    .is_some_and(|to| self.under.leads.as_ref().is_some_and(|leads| leads_into(leads, &to, &view.exchange.request.path))),
+                    .is_some_and(|to| {
+                        self.under
+                            .leads
+                            .as_ref()
+                            .is_some_and(|leads| leads_into(leads, &to, &view.exchange.request.path))
+                    }),
                 _ => false,
             });
             if !absent {

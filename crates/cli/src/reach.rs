@@ -25,8 +25,14 @@ mod tests {
 
     fn next(address: IpAddr, step: i8) -> Option<IpAddr> {
         match address {
-            IpAddr::V4(v4) => v4.to_bits().checked_add_signed(step.into()).map(|bits| Ipv4Addr::from_bits(bits).into()),
-            IpAddr::V6(v6) => v6.to_bits().checked_add_signed(step.into()).map(|bits| Ipv6Addr::from_bits(bits).into()),
+            IpAddr::V4(v4) => v4
+                .to_bits()
+                .checked_add_signed(step.into())
+                .map(|bits| Ipv4Addr::from_bits(bits).into()),
+            IpAddr::V6(v6) => v6
+                .to_bits()
+                .checked_add_signed(step.into())
+                .map(|bits| Ipv6Addr::from_bits(bits).into()),
         }
     }
 
@@ -44,7 +50,10 @@ mod tests {
             })
             .collect();
         edges.extend(mapped);
-        edges.extend(["8.8.8.8", "2a00::1", "64:ff9b::a00:1", "64:ff9b::6440:1", "2002:6440:1::1"].map(|text| text.parse::<IpAddr>().expect("an address")));
+        edges.extend(
+            ["8.8.8.8", "2a00::1", "64:ff9b::a00:1", "64:ff9b::6440:1", "2002:6440:1::1"]
+                .map(|text| text.parse::<IpAddr>().expect("an address")),
+        );
         edges.sort_unstable();
         edges.dedup();
         edges
@@ -62,7 +71,11 @@ mod tests {
             let mut targets = Targets::default();
             targets.push_addresses([address]);
             let clipped = scope.clip(&targets, &Ports::new([80]));
-            assert_eq!(permitted.is_ok(), matches!(class, AddressClass::Loopback | AddressClass::Private), "{address}: {permitted:?}");
+            assert_eq!(
+                permitted.is_ok(),
+                matches!(class, AddressClass::Loopback | AddressClass::Private),
+                "{address}: {permitted:?}"
+            );
             let needs_file = matches!(permitted, Err(Refusal::NeedsScopeFile { .. }));
             assert_eq!(needs_file, class == AddressClass::Public, "{address}: {permitted:?}");
             // What an address carries is asked at the moment of sending.

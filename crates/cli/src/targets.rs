@@ -31,7 +31,9 @@ pub(crate) fn targets(words: &[String], files: &[PathBuf]) -> Result<Targets, Fa
 pub(crate) fn own_paths(targets: &mut Targets, catalog: &vigie_catalog::Catalog) {
     targets.change_prefixes(&|path| {
         let before = catalog.prefix_before(path)?;
-        let at = before.as_ref().map_or_else(|| "at the root".to_owned(), |before| format!("under {before}"));
+        let at = before
+            .as_ref()
+            .map_or_else(|| "at the root".to_owned(), |before| format!("under {before}"));
         Some((before, format!("{path} is a path of a server itself, which is looked for {at}")))
     });
 }

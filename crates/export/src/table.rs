@@ -80,7 +80,13 @@ pub fn is_loopback_only(observation: &Observation) -> Option<bool> {
     if let Some(listener) = &observation.listener
         && !listener.bound.is_empty()
     {
-        return Some(listener.bound.iter().chain(&listener.answers_on).all(|address| vigie_scope::is_loopback(*address)));
+        return Some(
+            listener
+                .bound
+                .iter()
+                .chain(&listener.answers_on)
+                .all(|address| vigie_scope::is_loopback(*address)),
+        );
     }
     let reach = observation.exposure.reach.known()?;
     Some(*reach == Reach::Loopback)

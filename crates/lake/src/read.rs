@@ -20,7 +20,7 @@ use deltalake_core::parquet::file::metadata::{ParquetMetaData, ParquetMetaDataRe
 use deltalake_core::{DeltaTable, DeltaTableError, ObjectStore};
 use vigie_model::{Activity, Capability, EndpointKey, Known, Network, Observation, Posture, Timestamp};
 
-use crate::record::{Contents, endpoint_key, Scan, known_word, list, network};
+use crate::record::{Contents, Scan, endpoint_key, known_word, list, network};
 use crate::rows::Rows;
 use crate::{Error, Lake, Table};
 

@@ -37,7 +37,9 @@ impl fmt::Display for PrefixError {
             Self::Long => "it is longer than 256 bytes",
             Self::Dots => "a segment is `.` or `..`; write the path as the server gets it",
             Self::Encoding => "a percent sign stands for nothing, or for a slash, a backslash, a percent sign or a control character",
-            Self::Character => "it holds a character that is not used here; percent-encode what is no letter, digit or one of -._~!$&'()*+,=:@",
+            Self::Character => {
+                "it holds a character that is not used here; percent-encode what is no letter, digit or one of -._~!$&'()*+,=:@"
+            }
             Self::Form => "it is not in its one form: no slash at its end or twice, nothing encoded that need not be",
         })
     }

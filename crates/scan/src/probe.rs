@@ -9,7 +9,9 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use vigie_catalog::{Ask, Catalog, Conclusion, Limits, Measured, Purpose, ReplyEnd, Session, SigId};
-use vigie_model::{Certificate, Endpoint, Exchange, Failure, FailureKind, Known, PathPrefix, Reply, RequestLine, Timestamp, Transcript, Why};
+use vigie_model::{
+    Certificate, Endpoint, Exchange, Failure, FailureKind, Known, PathPrefix, Reply, RequestLine, Timestamp, Transcript, Why,
+};
 
 use vigie_scope::Refusal;
 
@@ -389,7 +391,14 @@ impl<'g> Talk<'g> {
             ..request.clone()
         });
         match wire
-            .exchange(below.as_ref().unwrap_or(request), &self.manners, self.speech == Speech::Tls, end, &self.allowance, deadline)
+            .exchange(
+                below.as_ref().unwrap_or(request),
+                &self.manners,
+                self.speech == Speech::Tls,
+                end,
+                &self.allowance,
+                deadline,
+            )
             .await
         {
             Outcome::Reply(reply, wire) => {

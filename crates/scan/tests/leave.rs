@@ -253,7 +253,10 @@ fn assert_cut(server: &Server, went: &Went, requests: usize, word: &str) {
     assert!(went.seen.is_empty(), "half a conversation is no record: {went:?}");
     assert_eq!(went.refused.len(), 1, "{went:?}");
     assert_eq!(went.refused[0].0, server.address);
-    assert!(went.interrupted && went.cut.as_deref().is_some_and(|why| why.contains(word)), "{went:?}");
+    assert!(
+        went.interrupted && went.cut.as_deref().is_some_and(|why| why.contains(word)),
+        "{went:?}"
+    );
     assert_eq!(went.left, [0], "a resume goes on with it");
     assert!(went.failed.is_empty(), "{went:?}");
 }
@@ -363,7 +366,11 @@ fn the_sweep_tries_nothing_again_after_the_window() {
     let any: SocketAddr = "127.0.0.1:0".parse().expect("an address");
     socket.bind(&any.into()).expect("bound");
     socket.listen(0).expect("listens");
-    let address = socket.local_addr().ok().and_then(|address| address.as_socket()).expect("its address");
+    let address = socket
+        .local_addr()
+        .ok()
+        .and_then(|address| address.as_socket())
+        .expect("its address");
     let waiting: Vec<TcpStream> = (0..4)
         .map_while(|_| TcpStream::connect_timeout(&address, Duration::from_millis(200)).ok())
         .collect();
@@ -386,7 +393,10 @@ fn the_sweep_tries_nothing_again_after_the_window() {
     let begun = Instant::now();
     let went = scan_with(&hand, vec![plainly(address)], sweep);
     mover.join().expect("it ends");
-    assert!(begun.elapsed() < Duration::from_millis(1_500), "it was not tried to the end: {went:?}");
+    assert!(
+        begun.elapsed() < Duration::from_millis(1_500),
+        "it was not tried to the end: {went:?}"
+    );
     assert_eq!((went.silent, went.tried), (0, 0), "cut off is not silent: {went:?}");
     assert_eq!((went.refused.len(), went.left.as_slice()), (1, &[0][..]), "{went:?}");
     assert!(went.interrupted && went.cut.is_some());
@@ -436,7 +446,10 @@ impl Gate for Waits {
 #[test]
 fn a_wait_for_the_budget_does_not_outlast_the_window() {
     let server = serve(Box::new(|_| Some(reply("404 Not Found", "", ""))));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
     let knowledge = Knowledge::embedded();
     let gate = Waits {
         asked: AtomicUsize::new(0),

@@ -172,7 +172,6 @@ pub fn stands_nowhere(address: IpAddr) -> Option<(&'static str, &'static str)> {
     Some((special.what, special.rfc))
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;

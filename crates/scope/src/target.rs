@@ -725,10 +725,7 @@ mod tests {
         assert_eq!(
             notes,
             [
-                (
-                    Some(5),
-                    "of `http://h:1234/x#y` the query and what follows `#` are left out"
-                ),
+                (Some(5), "of `http://h:1234/x#y` the query and what follows `#` are left out"),
                 (Some(6), "`10.0.0.9/24` is taken as the network 10.0.0.0/24"),
             ]
         );

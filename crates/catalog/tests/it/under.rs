@@ -14,7 +14,9 @@ fn talk(mut session: Session, answer: &dyn Fn(&str) -> (u16, Option<String>, Str
     let mut at = Timestamp::UNIX_EPOCH;
     while let Some(ask) = session.next_ask() {
         at += std::time::Duration::from_millis(1);
-        let sent = session.prefix().map_or_else(|| ask.request.path.clone(), |prefix| prefix.join(&ask.request.path));
+        let sent = session
+            .prefix()
+            .map_or_else(|| ask.request.path.clone(), |prefix| prefix.join(&ask.request.path));
         let (status, location, body) = answer(&sent);
         let kind = match body.as_bytes().first() {
             Some(b'{') => "application/json; charset=utf-8",
@@ -54,7 +56,10 @@ fn absent() -> (u16, Option<String>, String) {
 }
 
 /// An Ollama under a path; what it says elsewhere is `root`'s.
-fn ollama<'a>(path: &'a str, root: &'a dyn Fn(&str) -> (u16, Option<String>, String)) -> impl Fn(&str) -> (u16, Option<String>, String) + 'a {
+fn ollama<'a>(
+    path: &'a str,
+    root: &'a dyn Fn(&str) -> (u16, Option<String>, String),
+) -> impl Fn(&str) -> (u16, Option<String>, String) + 'a {
     move |sent| match sent.strip_prefix(path) {
         Some("/") => (200, None, "Ollama is running".into()),
         Some("/api/version") => (200, None, "{\"version\":\"0.17.4\"}".into()),
@@ -73,12 +78,23 @@ fn every_request_is_sent_under_the_path() {
 
 #[test]
 fn a_redirect_out_of_the_path_is_not_followed() {
-    for to in ["/docs", "/", "http://h.example/docs", "http://h.example/x2/docs", "../docs", "/x/../docs", "/x/%2e%2e/docs"] {
+    for to in [
+        "/docs",
+        "/",
+        "http://h.example/docs",
+        "http://h.example/x2/docs",
+        "../docs",
+        "/x/../docs",
+        "/x/%2e%2e/docs",
+    ] {
         let (sent, _, _) = talk(session(Some("/x")), &|sent| match sent {
             "/x/" => (302, Some(to.to_owned()), String::new()),
             _ => absent(),
         });
-        assert!(sent.iter().all(|path| path.starts_with("/x/") && !path.contains("/docs")), "{to}: {sent:?}");
+        assert!(
+            sent.iter().all(|path| path.starts_with("/x/") && !path.contains("/docs")),
+            "{to}: {sent:?}"
+        );
     }
     let (sent, _, _) = talk(session(Some("/x")), &|sent| match sent {
         "/x/" => (302, Some("/x/docs".to_owned()), String::new()),
@@ -102,7 +118,11 @@ fn the_root_leads_to_the_server_within_the_budget() {
             _ => absent(),
         };
         let (sent, product, under) = talk(session(None), &ollama(path, &root));
-        assert_eq!((product.as_deref(), under.as_deref()), (Some("ollama"), Some(path)), "{to}: {sent:?}");
+        assert_eq!(
+            (product.as_deref(), under.as_deref()),
+            (Some("ollama"), Some(path)),
+            "{to}: {sent:?}"
+        );
         assert!(sent.len() <= 12, "{to}: {sent:?}");
         assert_eq!(sent[0], "/", "in the order in which it was sent: {sent:?}");
     }
@@ -110,14 +130,23 @@ fn the_root_leads_to_the_server_within_the_budget() {
 
 #[test]
 fn another_host_is_no_path_of_the_endpoint() {
-    for to in ["http://other.example/ollama/", "https://h.example:8443/ollama/", "//other.example/ollama/", "/../ollama/", "/a%2fb/"] {
+    for to in [
+        "http://other.example/ollama/",
+        "https://h.example:8443/ollama/",
+        "//other.example/ollama/",
+        "/../ollama/",
+        "/a%2fb/",
+    ] {
         let root = |sent: &str| match sent {
             "/" => (302, Some(to.to_owned()), String::new()),
             _ => absent(),
         };
         let (sent, product, under) = talk(session(None), &ollama("/ollama", &root));
         assert_eq!((product, under), (None, None), "{to}");
-        assert!(sent.iter().all(|path| !path.contains("ollama") && !path.contains("%2")), "{to}: {sent:?}");
+        assert!(
+            sent.iter().all(|path| !path.contains("ollama") && !path.contains("%2")),
+            "{to}: {sent:?}"
+        );
     }
 }
 
@@ -136,7 +165,10 @@ fn a_server_at_the_root_is_not_left_for_its_page() {
     };
     let (sent, product, under) = talk(session(None), &root);
     assert_eq!((product.as_deref(), under), (Some("openai-compatible"), None), "{sent:?}");
-    assert!(sent.len() <= 12 && sent.iter().all(|path| path == "/ui/" || !path.starts_with("/ui/")), "{sent:?}");
+    assert!(
+        sent.len() <= 12 && sent.iter().all(|path| path == "/ui/" || !path.starts_with("/ui/")),
+        "{sent:?}"
+    );
 }
 
 #[test]
@@ -159,10 +191,16 @@ fn what_is_sent_must_not_become_something_else() {
     };
     assert!(permit("/ollama", AtRoot::Unknown, "GET", "/api/tags").is_ok());
     // What is harmful is so under any path.
-    assert!(matches!(permit("/x", AtRoot::Nothing, "POST", "/api/pull"), Err(Forbidden::Effect { .. })));
+    assert!(matches!(
+        permit("/x", AtRoot::Nothing, "POST", "/api/pull"),
+        Err(Forbidden::Effect { .. })
+    ));
     // A gateway's way to what is behind it.
     for at in ["/vllm", "/openai", "/litellm", "/langfuse"] {
-        assert!(matches!(permit(at, AtRoot::Unknown, "GET", "/v1/models"), Err(Forbidden::Effect { .. })), "{at}");
+        assert!(
+            matches!(permit(at, AtRoot::Unknown, "GET", "/v1/models"), Err(Forbidden::Effect { .. })),
+            "{at}"
+        );
         assert!(permit(at, AtRoot::Nothing, "GET", "/v1/models").is_ok(), "{at}");
     }
     let number = |id: &str| catalog.number(id).expect("a product");
@@ -190,7 +228,11 @@ fn a_gateway_s_way_is_not_gone_and_a_plain_path_is() {
 #[test]
 fn a_path_of_a_server_itself_names_where_it_begins() {
     let catalog: Arc<Catalog> = Catalog::embedded();
-    let before = |path: &str| catalog.prefix_before(&prefix(path)).map(|before| before.map(|before| before.to_string()));
+    let before = |path: &str| {
+        catalog
+            .prefix_before(&prefix(path))
+            .map(|before| before.map(|before| before.to_string()))
+    };
     for path in ["/v1", "/mcp", "/sse", "/v1/models", "/api/tags", "/api/version"] {
         assert_eq!(before(path), Some(None), "{path}");
     }

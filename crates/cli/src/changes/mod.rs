@@ -112,9 +112,7 @@ pub(crate) struct Within<'w> {
 impl Within<'_> {
     fn holds(&self, lineage: &Lineage) -> bool {
         let key = &lineage.key;
-        lineage.kind == SourceKind::Scan
-            && *lineage.vantage == *self.vantage
-            && self.coverage.holds_key(key)
+        lineage.kind == SourceKind::Scan && *lineage.vantage == *self.vantage && self.coverage.holds_key(key)
     }
 }
 
@@ -173,7 +171,9 @@ pub(crate) fn between(
                 }
             }
             Some((Presence::Gone | Presence::CameAndWent, _))
-                if last.lineage.key.prefix.is_none() && last.lineage.kind == SourceKind::Scan && answered.contains(&root(&last.lineage)) =>
+                if last.lineage.key.prefix.is_none()
+                    && last.lineage.kind == SourceKind::Scan
+                    && answered.contains(&root(&last.lineage)) =>
             {
                 diff.counts.count(Presence::NotLookedAt);
                 diff.endpoints.push(Entry::new(&last, Presence::NotLookedAt, None, Vec::new()));

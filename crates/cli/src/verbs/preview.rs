@@ -60,7 +60,11 @@ pub(crate) fn notice(targets: &Targets, ports: &Ports, scope: &Scope, knowledge:
         .map(|clipped| clipped.pairs)
         .unwrap_or_else(|_| targets.pairs(ports));
     let names: Vec<String> = targets.names().map(str::to_owned).collect();
-    let sources: Vec<String> = own.iter().filter(|a| !vigie_scope::is_loopback(**a)).map(ToString::to_string).collect();
+    let sources: Vec<String> = own
+        .iter()
+        .filter(|a| !vigie_scope::is_loopback(**a))
+        .map(ToString::to_string)
+        .collect();
     let requests: Vec<vigie_scope::notice::Request> = knowledge
         .catalog
         .told_requests()

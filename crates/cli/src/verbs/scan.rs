@@ -437,7 +437,11 @@ impl Run {
         let (next, left) = handle.standing();
         if let Some(why) = &cut {
             let one_by_one = handle.cut_off();
-            let more = if next < total || left.len() > one_by_one { ", and what was not begun" } else { "" };
+            let more = if next < total || left.len() > one_by_one {
+                ", and what was not begun"
+            } else {
+                ""
+            };
             self.notes.push(format!(
                 "the scan was cut off: {why}; {one_by_one} addresses and ports{more} are left: nothing was sent there since, and they are \
                  neither gone nor closed"

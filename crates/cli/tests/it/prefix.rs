@@ -79,7 +79,9 @@ const TWO: &str = "location /ollama/ { proxy_pass http://127.91.60.1:21434/; }\n
 fn a_named_path_is_where_the_server_is_looked_for() {
     let (running, recorder) = raise(60, &named(&["ollama/0.17.4-one-model", "llama-cpp/b11549-key"]));
     let dir = tempfile::tempdir().expect("a folder");
-    let Some(_nginx) = nginx(dir.path(), "127.91.60.9:8080", TWO) else { return };
+    let Some(_nginx) = nginx(dir.path(), "127.91.60.9:8080", TWO) else {
+        return;
+    };
 
     let (records, _) = told(&[
         "scan",
@@ -94,21 +96,33 @@ fn a_named_path_is_where_the_server_is_looked_for() {
         [(Some("/ollama"), Some("ollama")), (Some("/team/llama"), Some("llama-cpp"))],
         "each once: {records:#?}"
     );
-    let ollama = records.iter().find(|record| product(record) == Some("ollama")).expect("it is there");
+    let ollama = records
+        .iter()
+        .find(|record| product(record) == Some("ollama"))
+        .expect("it is there");
     assert_eq!(ollama["identity"]["version"]["known"], "0.17.4");
     assert_eq!(ollama["exposure"]["posture"]["known"], "open");
     assert_eq!(ollama["exposure"]["models"]["known"].as_array().map(Vec::len), Some(1));
-    assert!(ollama["exposure"]["models"]["known"][0]["context_length"]["known"].is_number(), "asked under the prefix: {ollama:#}");
     assert!(
-        ollama["findings"].as_array().is_some_and(|all| all.iter().all(|finding| finding["subject"]
-            .as_str()
-            .is_some_and(|subject| subject.starts_with("127.91.60.9:8080/ollama")))),
+        ollama["exposure"]["models"]["known"][0]["context_length"]["known"].is_number(),
+        "asked under the prefix: {ollama:#}"
+    );
+    assert!(
+        ollama["findings"]
+            .as_array()
+            .is_some_and(|all| all.iter().all(|finding| finding["subject"]
+                .as_str()
+                .is_some_and(|subject| subject.starts_with("127.91.60.9:8080/ollama")))),
         "{ollama:#}"
     );
     unharmed(&running, &recorder);
 
     // A client's address of the server, and a path of an API.
-    for (path, expected) in [("/ollama/v1", "/ollama"), ("/ollama/api/tags", "/ollama"), ("/team/llama/v1/models?x=1#y", "/team/llama")] {
+    for (path, expected) in [
+        ("/ollama/v1", "/ollama"),
+        ("/ollama/api/tags", "/ollama"),
+        ("/team/llama/v1/models?x=1#y", "/team/llama"),
+    ] {
         let (records, _) = told(&["scan", &format!("http://127.91.60.9:8080{path}")]);
         assert_eq!(records.iter().map(prefix).collect::<Vec<_>>(), [Some(expected)], "{path}");
         assert!(product(&records[0]).is_some(), "{path}");
@@ -129,7 +143,9 @@ fn transcripts_say_what_was_sent() {
     let (_running, _) = raise(61, &named(&["ollama/0.17.4-one-model"]));
     let dir = tempfile::tempdir().expect("a folder");
     let location = "location /ollama/ { proxy_pass http://127.91.61.1:21434/; }";
-    let Some(_nginx) = nginx(dir.path(), "127.91.61.9:8080", location) else { return };
+    let Some(_nginx) = nginx(dir.path(), "127.91.61.9:8080", location) else {
+        return;
+    };
     let kept = dir.path().join("kept");
     told(&["scan", "http://127.91.61.9:8080/ollama", "--transcripts", text(&kept)]);
     let files: Vec<_> = std::fs::read_dir(&kept).expect("a folder").flatten().collect();
@@ -140,16 +156,31 @@ fn transcripts_say_what_was_sent() {
     let exchanges = transcript["exchanges"].as_array().expect("exchanges");
     assert!(exchanges.len() > 3);
     for exchange in exchanges {
-        assert!(exchange["request"]["path"].as_str().is_some_and(|path| path.starts_with("/ollama/")), "{exchange}");
+        assert!(
+            exchange["request"]["path"]
+                .as_str()
+                .is_some_and(|path| path.starts_with("/ollama/")),
+            "{exchange}"
+        );
     }
 }
 
 #[test]
 fn a_dry_run_names_the_path_and_a_path_that_leads_elsewhere_is_refused() {
-    let output = vigie(&["scan", "http://127.91.62.1:8080/ollama", "127.91.62.2", "--ports", "80", "--dry-run"]);
+    let output = vigie(&[
+        "scan",
+        "http://127.91.62.1:8080/ollama",
+        "127.91.62.2",
+        "--ports",
+        "80",
+        "--dry-run",
+    ]);
     assert_eq!(code(&output), 0, "{}", stderr(&output));
     let said = stdout(&output);
-    assert!(said.contains("127.91.62.1:8080/ollama\n") && !said.contains("127.91.62.1:8080\n"), "{said}");
+    assert!(
+        said.contains("127.91.62.1:8080/ollama\n") && !said.contains("127.91.62.1:8080\n"),
+        "{said}"
+    );
     assert!(said.contains("127.91.62.2:80\n"), "{said}");
     for wrong in ["/../x", "/%2e%2e/x", "/a%2Fb", "/a%5cb", "/a%252f", "/..;/x"] {
         let output = vigie(&["scan", &format!("http://127.91.62.1:8080{wrong}"), "--dry-run"]);
@@ -231,10 +262,17 @@ fn a_path_that_a_gateway_passes_on_is_asked_only_where_no_gateway_is() {
     let (running, recorder) = raise(67, &named(&["vllm/0.32.0-open", "litellm/1.75.8-key"]));
     let dir = tempfile::tempdir().expect("a folder");
     let location = "location /vllm/ { proxy_pass http://127.91.67.1:21434/; }";
-    let Some(_nginx) = nginx(dir.path(), "127.91.67.9:8080", location) else { return };
+    let Some(_nginx) = nginx(dir.path(), "127.91.67.9:8080", location) else {
+        return;
+    };
     let (records, _) = told(&["scan", "http://127.91.67.9:8080/vllm"]);
     assert_eq!(records.len(), 1);
-    assert_eq!((prefix(&records[0]), product(&records[0])), (Some("/vllm"), Some("vllm")), "{:#}", records[0]);
+    assert_eq!(
+        (prefix(&records[0]), product(&records[0])),
+        (Some("/vllm"), Some("vllm")),
+        "{:#}",
+        records[0]
+    );
 
     let kept = dir.path().join("kept");
     let output = vigie(&[
@@ -261,7 +299,9 @@ fn a_path_that_a_gateway_passes_on_is_asked_only_where_no_gateway_is() {
 fn where_nothing_answers_under_the_path_the_root_is_told() {
     let dir = tempfile::tempdir().expect("a folder");
     let locations = "location = / { return 302 /app/; }\nlocation /app/ { default_type text/html; return 200 '<!doctype html><title>Intranet</title>'; }";
-    let Some(_nginx) = nginx(dir.path(), "127.91.64.9:8080", locations) else { return };
+    let Some(_nginx) = nginx(dir.path(), "127.91.64.9:8080", locations) else {
+        return;
+    };
     let (records, _) = told(&["scan", "127.91.64.9:8080"]);
     assert_eq!((prefix(&records[0]), product(&records[0])), (None, None));
 }
@@ -271,7 +311,9 @@ fn two_paths_of_one_endpoint_are_two_endpoints_in_the_lake() {
     let (_running, _) = raise(65, &named(&["ollama/0.17.4-one-model", "ollama/0.17.4-one-model"]));
     let dir = tempfile::tempdir().expect("a folder");
     let locations = "location /a/ { proxy_pass http://127.91.65.1:21434/; }\nlocation /b/ { proxy_pass http://127.91.65.2:21434/; }";
-    let Some(_nginx) = nginx(dir.path(), "127.91.65.9:8080", locations) else { return };
+    let Some(_nginx) = nginx(dir.path(), "127.91.65.9:8080", locations) else {
+        return;
+    };
     let lake = dir.path().join("lake");
     let scan = |words: &[&str]| {
         let output = vigie(&[&["scan"], words, &["--quiet", "--lake", text(&lake)]].concat());
@@ -295,7 +337,13 @@ fn two_paths_of_one_endpoint_are_two_endpoints_in_the_lake() {
     assert_eq!(seen, [(Some("/a"), Some(2)), (Some("/b"), Some(1))]);
     let shown = vigie(&["show", "127.91.65.9", "--lake", text(&lake)]);
     let shown = stdout(&shown);
-    assert!(shown.contains("127.91.65.9:8080/a") && shown.contains("127.91.65.9:8080/b"), "{shown}");
+    assert!(
+        shown.contains("127.91.65.9:8080/a") && shown.contains("127.91.65.9:8080/b"),
+        "{shown}"
+    );
     let table = stdout(&vigie(&["hosts", "--lake", text(&lake)]));
-    assert!(table.contains("127.91.65.9:8080/a") && table.contains("127.91.65.9:8080/b"), "{table}");
+    assert!(
+        table.contains("127.91.65.9:8080/a") && table.contains("127.91.65.9:8080/b"),
+        "{table}"
+    );
 }
