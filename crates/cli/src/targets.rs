@@ -29,7 +29,7 @@ pub(crate) fn targets(words: &[String], files: &[PathBuf]) -> Result<Targets, Fa
 
 /// A URL may name a path of a server itself (`/v1`, `/api/tags`): then the server is looked for where that path begins.
 pub(crate) fn own_paths(targets: &mut Targets, catalog: &vigie_catalog::Catalog) {
-    targets.change_prefixes(&|path| {
+    targets.change_prefixes(|path| {
         let before = catalog.prefix_before(path)?;
         let at = before
             .as_ref()

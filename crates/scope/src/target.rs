@@ -198,9 +198,9 @@ impl Targets {
     }
 
     /// Puts another path in the place of a URL's: what `change` gives for it, and what the user should know of that.
-    pub fn change_prefixes(&mut self, change: &dyn Fn(&PathPrefix) -> Option<(Option<PathPrefix>, String)>) {
+    pub fn change_prefixes(&mut self, change: impl Fn(&PathPrefix) -> Option<(Option<PathPrefix>, String)>) {
         for target in &mut self.entries {
-            if let Some((prefix, text)) = target.prefix.as_ref().and_then(change) {
+            if let Some((prefix, text)) = target.prefix.as_ref().and_then(&change) {
                 target.prefix = prefix;
                 self.notes.push(Note { line: None, text });
             }
@@ -252,7 +252,7 @@ impl Targets {
     pub fn visits(&self, ports: &Ports) -> Visits {
         let direct = self.direct(ports);
         let mut names: HashMap<u128, Vec<(String, Option<u16>)>> = HashMap::new();
-        let mut under: HashMap<(u128, u16), Vec<(Option<String>, PathPrefix)>> = HashMap::new();
+        let mut under: HashMap<(u128, u16), Vec<Way>> = HashMap::new();
         let mut schemes = HashMap::new();
         for target in &self.entries {
             let keys: Vec<u128> = match &target.what {
@@ -587,12 +587,15 @@ fn push(segments: &mut Vec<Segment>, next: Segment) {
     }
 }
 
+/// A path under which a server is looked for, by a name or by the address.
+type Way = (Option<String>, PathPrefix);
+
 /// How pairs are to be visited.
 #[derive(Clone, Debug)]
 pub struct Visits {
     direct: Pairs,
     names: HashMap<u128, Vec<(String, Option<u16>)>>,
-    under: HashMap<(u128, u16), Vec<(Option<String>, PathPrefix)>>,
+    under: HashMap<(u128, u16), Vec<Way>>,
     schemes: HashMap<(u128, u16), Scheme>,
     ports: Ports,
 }
@@ -605,7 +608,7 @@ pub struct Visit {
     /// The names that were named and resolved to it.
     pub names: Vec<String>,
     /// The paths under which it is looked at, each by the address or by a name.
-    pub under: Vec<(Option<String>, PathPrefix)>,
+    pub under: Vec<Way>,
     /// The scheme, if a URL gave one.
     pub scheme: Option<Scheme>,
 }

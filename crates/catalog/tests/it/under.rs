@@ -9,8 +9,11 @@ fn prefix(text: &str) -> PathPrefix {
     text.to_owned().try_into().expect("a prefix")
 }
 
+/// Status, `Location` and body.
+type Answer = (u16, Option<String>, String);
+
 /// What was sent to a server that answers so, and the conclusion: product and prefix.
-fn talk(mut session: Session, answer: &dyn Fn(&str) -> (u16, Option<String>, String)) -> (Vec<String>, Option<String>, Option<String>) {
+fn talk(mut session: Session, answer: &dyn Fn(&str) -> Answer) -> (Vec<String>, Option<String>, Option<String>) {
     let mut at = Timestamp::UNIX_EPOCH;
     while let Some(ask) = session.next_ask() {
         at += std::time::Duration::from_millis(1);
@@ -51,15 +54,12 @@ fn session(under: Option<&str>) -> Session {
     Session::new(Catalog::embedded(), 80, "h.example", Limits::default()).under(under.map(prefix))
 }
 
-fn absent() -> (u16, Option<String>, String) {
+fn absent() -> Answer {
     (404, None, "404 page not found".into())
 }
 
 /// An Ollama under a path; what it says elsewhere is `root`'s.
-fn ollama<'a>(
-    path: &'a str,
-    root: &'a dyn Fn(&str) -> (u16, Option<String>, String),
-) -> impl Fn(&str) -> (u16, Option<String>, String) + 'a {
+fn ollama<'a>(path: &'a str, root: &'a dyn Fn(&str) -> Answer) -> impl Fn(&str) -> Answer + 'a {
     move |sent| match sent.strip_prefix(path) {
         Some("/") => (200, None, "Ollama is running".into()),
         Some("/api/version") => (200, None, "{\"version\":\"0.17.4\"}".into()),
