@@ -424,7 +424,7 @@ impl Session {
     }
 
     /// Looks for a product: strong candidates, then the openings, then weak candidates, then those whose port it is.
-    pub(crate) fn search(&self) -> Option<Ask> {
+    fn search(&self) -> Option<Ask> {
         let candidates = self.candidates();
         let ask_first = |mut found: &mut dyn Iterator<Item = u32>| {
             Iterator::find_map(&mut found, |number| self.of_product(number, None, &[Purpose::Identify]))
@@ -470,6 +470,11 @@ impl Session {
                 && !opening.unless.iter().any(|look| look.holds(&self.record));
             if due { self.ask(&opening.request, None) } else { None }
         })
+    }
+
+    /// Whether anything more is to be asked about the endpoint where it is asked now.
+    pub(crate) fn has_more(&self) -> bool {
+        self.about_endpoint(&self.named()).is_some()
     }
 
     /// Whether a product that is known has more to be asked.
@@ -895,7 +900,7 @@ impl Session {
 
     /// The product that one strong piece of evidence names, where all else that it would be known by is refused: a server behind a
     /// proxy that lets its front page through, say. `None` where there is none, or where several would do.
-    fn behind_a_door(&self) -> Option<u32> {
+    pub(crate) fn behind_a_door(&self) -> Option<u32> {
         let strong = |tally: &Tally| !tally.contradicted && tally.unique == 0 && tally.strong == 1;
         let likely: Vec<u32> = self
             .tallies

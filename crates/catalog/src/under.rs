@@ -181,7 +181,7 @@ impl Session {
                 let likely = self.tallies.values().any(|tally| !tally.contradicted && tally.points() >= STRONG);
                 let first = !self.under.glanced && !likely;
                 let due = (self.under.folder || self.under.given) && self.is_barren();
-                (first && (due || self.left() <= RESERVE)) || self.search().is_none()
+                (first && (due || self.left() <= RESERVE)) || !self.has_more()
             }
         }
     }
@@ -189,7 +189,7 @@ impl Session {
     /// Whether the root, set aside, was left before the search there was over.
     fn root_has_more(&mut self) -> bool {
         self.swap();
-        let more = self.search().is_some();
+        let more = self.has_more();
         self.swap();
         more
     }
@@ -202,6 +202,11 @@ impl Session {
             || page
                 .and_then(|view| Some((view, view.reply()?)))
                 .is_some_and(|(view, reply)| reply.status == 401 || (reply.status < 300 && view.body_type() != crate::rule::BodyType::Html))
+    }
+
+    /// The product that answers where it is asked now, if one is named.
+    fn winner(&self) -> Option<u32> {
+        self.named().first().copied()
     }
 
     /// Whether what was asked for at the root, other than its page, is not there.
@@ -269,7 +274,8 @@ impl Session {
     /// Goes back to what the root said if nothing was recognised under the path that it redirects to: then there is no such server.
     pub(crate) fn come_back(&mut self) {
         // A path that was given is what the record is of, unless nothing could be asked there.
-        let stays = self.winner().is_some() || (self.under.given && !self.record.views.is_empty());
+        let likely = self.winner().is_some() || self.behind_a_door().is_some();
+        let stays = likely || (self.under.given && !self.record.views.is_empty());
         if self.under.prefix.is_some() && self.under.other.is_some() && !stays {
             self.swap();
         }
