@@ -101,7 +101,9 @@ pub const COLUMNS: &[Column] = &[
     ("models_at_least", |o| at_least(o.exposure.models_at_least)),
     ("running_at_least", |o| at_least(o.exposure.running_at_least)),
     ("tools_at_least", |o| at_least(o.exposure.tools_at_least)),
-    ("prefix", |o| o.endpoint.prefix.as_ref().map(ToString::to_string).unwrap_or_default()),
+    ("prefix", |o| {
+        o.endpoint.prefix.as_ref().map(ToString::to_string).unwrap_or_default()
+    }),
 ];
 
 /// CSV as RFC 4180 has it, with a header.
