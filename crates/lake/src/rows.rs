@@ -68,6 +68,7 @@ pub(crate) struct Batch {
     builders: Vec<Builder>,
     at: usize,
     rows: usize,
+    text_bytes: usize,
     misplaced: Option<String>,
 }
 
@@ -92,11 +93,22 @@ impl Batch {
             builders: spec.columns.iter().map(|(_, kind)| Builder::new(*kind, rows)).collect(),
             at: 0,
             rows: 0,
+            text_bytes: 0,
             misplaced: None,
         }
     }
 
-    put!(text, Text, &str);
+    pub(crate) fn text(&mut self, value: Option<&str>) {
+        match self.builders.get_mut(self.at) {
+            Some(Builder::Text(builder)) => {
+                self.text_bytes += value.map_or(0, str::len);
+                builder.append_option(value);
+            }
+            _ => self.misplace(),
+        }
+        self.at += 1;
+    }
+
     put!(long, Long, i64);
     put!(int, Int, i32);
     put!(real, Real, f64);
@@ -166,6 +178,16 @@ impl Batch {
         }
         self.at = 0;
         self.rows += 1;
+    }
+
+    /// Rows so far.
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Bytes of text so far: where texts are long they are most of what is held.
+    pub(crate) fn text_bytes(&self) -> usize {
+        self.text_bytes
     }
 
     pub(crate) fn finish(mut self) -> Result<Option<RecordBatch>, ArrowError> {

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use deltalake_core::arrow::array::{Array as _, ArrayRef, RecordBatch, new_null_array};
+use deltalake_core::arrow::array::{Array as _, ArrayRef, AsArray as _, RecordBatch, new_null_array};
 use deltalake_core::arrow::compute::cast;
-use deltalake_core::arrow::datatypes::SchemaRef;
+use deltalake_core::arrow::datatypes::{Date32Type, SchemaRef};
 use deltalake_core::arrow::error::ArrowError;
 use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties, TransactionError};
 use deltalake_core::kernel::{Action, Add, Remove, Transaction};
@@ -42,6 +42,13 @@ const REMEMBERED: usize = 1 << 20;
 
 /// Rows that are turned into columns together: few enough for the processor's own memory.
 const ROWS: usize = 8192;
+
+/// Bytes of text after which rows are handed on all the same: a row of a state may be as long as a server likes.
+const BYTES: usize = 8 << 20;
+
+/// Days whose files are open at a time: each open file takes a tenth of a megabyte for each of its columns, whatever it holds. More than
+/// one, for an object store answers late.
+const OPEN_DAYS: usize = 4;
 
 /// What an append did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -140,8 +147,8 @@ impl Lake {
         for attempt in 1..=ATTEMPTS {
             let mut batch = Batch::new(Table::Scans, 1);
             scan.put(&mut batch, now);
-            let Some(batch) = built(Table::Scans, batch)? else { break };
-            if writer.try_commit(Table::Scans, &[batch]).await?.is_some() {
+            let batch = built(Table::Scans, batch).transpose();
+            if writer.try_commit(Table::Scans, batch.into_iter()).await?.is_some() {
                 return Ok(());
             }
             writer.wait_turn(Table::Scans, attempt).await?;
@@ -306,7 +313,8 @@ impl Writer {
                 .map(|rows| crate::rows::picked(rows, column, lacks))
                 .collect::<Result<_, _>>()
                 .map_err(|source| wrap_read(table, DeltaTableError::Arrow { source }))?;
-            if back.iter().all(|rows| rows.num_rows() == 0) || self.try_commit(table, &back).await?.is_some() {
+            let back = back.into_iter().filter(|rows| rows.num_rows() > 0).map(Ok);
+            if self.try_commit(table, back).await?.is_some() {
                 return Ok(());
             }
             self.wait_turn(table, attempt).await?;
@@ -318,18 +326,11 @@ impl Writer {
     pub(crate) async fn put_contents(&mut self, table: Table, wanted: &[(i64, &Prepared<'_>)], put: Put) -> Result<usize, Error> {
         for attempt in 1..=ATTEMPTS {
             let missing = self.missing(table, wanted).await?;
-            let mut batches = Vec::new();
-            for some in missing.chunks(ROWS) {
-                let mut batch = Batch::new(table, some.len());
-                for (_, one) in some {
-                    put(one, &mut batch);
+            let rows = in_columns(table, missing.iter().map(|(_, one)| *one), put, |_, _| true);
+            if let Some(files) = self.try_commit(table, rows).await? {
+                if files.is_empty() {
+                    return Ok(0);
                 }
-                batches.extend(built(table, batch)?);
-            }
-            if batches.is_empty() {
-                return Ok(0);
-            }
-            if let Some(files) = self.try_commit(table, &batches).await? {
                 // Should they be taken out before an observation points to them, it is seen by these files that are gone.
                 let known = self.ids.entry(table).or_default();
                 known.files.extend(files);
@@ -347,20 +348,9 @@ impl Writer {
             if attempt > 1 {
                 self.drop_present(prepared).await?;
             }
-            let mut batches = Vec::new();
-            for day in prepared.chunk_by(|one, next| one.place.0 == next.place.0) {
-                for some in day.chunks(ROWS) {
-                    let mut batch = Batch::new(table, some.len());
-                    for one in some {
-                        one.put_observation(&mut batch);
-                    }
-                    batches.extend(built(table, batch)?);
-                }
-            }
-            if batches.is_empty() {
-                return Ok(0);
-            }
-            if self.try_commit(table, &batches).await?.is_some() {
+            let put: Put = |one, batch| one.put_observation(batch);
+            let rows = in_columns(table, prepared.iter(), put, |one, next| one.place.0 == next.place.0);
+            if self.try_commit(table, rows).await?.is_some() {
                 return Ok(prepared.len());
             }
             self.wait_turn(table, attempt).await?;
@@ -418,21 +408,20 @@ impl Writer {
         Ok(present)
     }
 
-    /// Writes files and commits them on top of the version that was last seen; gives which, or `None` if another writer was first.
-    async fn try_commit(&mut self, table: Table, batches: &[RecordBatch]) -> Result<Option<Vec<String>>, Error> {
+    /// Writes files and commits them on top of the version that was last seen; gives which, none where there are no rows, or `None` if
+    /// another writer was first. Of a table by date, the rows of a day stand together, and no two days in one batch.
+    async fn try_commit(&mut self, table: Table, batches: impl RowBatches) -> Result<Option<Vec<String>>, Error> {
         let wrap = |source: DeltaTableError| write_error(table, source);
+        let mut batches = batches.peekable();
+        if batches.peek().is_none() {
+            return Ok(Some(Vec::new()));
+        }
         let Some(delta) = self.tables.get_mut(&table) else {
             return self.try_create(table, batches).await;
         };
         let writer = RecordBatchWriter::for_table(delta).map_err(wrap)?;
-        let schema = writer.arrow_schema();
-        let batches: Vec<RecordBatch> = batches
-            .iter()
-            .map(|batch| conformed(batch, &schema))
-            .collect::<Result<_, _>>()
-            .map_err(|source| wrap(DeltaTableError::Arrow { source }))?;
         let folder = self.place.folder(table);
-        let adds = written(delta, table, folder.as_deref(), writer, &batches).await?;
+        let adds = written(delta, table, folder.as_deref(), writer, batches).await?;
         let operation = DeltaOperation::Write {
             mode: SaveMode::Append,
             partition_by: table.spec().partition.map(|column| vec![column.to_owned()]),
@@ -443,7 +432,7 @@ impl Writer {
     }
 
     /// Makes a table with its first rows, in one commit; `None` if another writer made it first.
-    async fn try_create(&mut self, table: Table, batches: &[RecordBatch]) -> Result<Option<Vec<String>>, Error> {
+    async fn try_create(&mut self, table: Table, batches: impl RowBatches) -> Result<Option<Vec<String>>, Error> {
         let wrap = |source: DeltaTableError| write_error(table, source);
         let (spec, folder) = (table.spec(), self.place.folder(table));
         let empty = self.place.unloaded(table)?;
@@ -600,21 +589,75 @@ async fn is_cut_off(delta: &DeltaTable, version: u64) -> bool {
     matches!(delta.object_store().head(&entry).await, Err(object_store::Error::NotFound { .. }))
 }
 
-/// Writes a batch into files of a table that no commit names yet, and makes them durable.
+/// Rows on their way into a table, made when they are asked for: all of a batch at once would take several times its memory.
+trait RowBatches: Iterator<Item = Result<RecordBatch, Error>> + Send {}
+impl<I: Iterator<Item = Result<RecordBatch, Error>> + Send> RowBatches for I {}
+
+/// Turns what stands together, as `together` says of two neighbours, into columns of a table, some rows at a time.
+fn in_columns<'p, I>(table: Table, all: I, put: Put, together: fn(&Prepared<'_>, &Prepared<'_>) -> bool) -> impl RowBatches + use<'p, I>
+where
+    I: ExactSizeIterator<Item = &'p Prepared<'p>> + Send,
+{
+    let mut all = all.peekable();
+    std::iter::from_fn(move || {
+        // What says nothing that this table holds puts no rows.
+        while let Some(first) = all.next() {
+            let mut batch = Batch::new(table, (all.len() + 1).min(ROWS));
+            put(first, &mut batch);
+            while batch.rows() < ROWS
+                && batch.text_bytes() < BYTES
+                && let Some(next) = all.next_if(|next| together(first, next))
+            {
+                put(next, &mut batch);
+            }
+            if let Some(built) = built(table, batch).transpose() {
+                return Some(built);
+            }
+        }
+        None
+    })
+}
+
+/// Writes rows into files of a table that no commit names yet, and makes them durable.
 async fn written(
     delta: &DeltaTable,
     table: Table,
     folder: Option<&Path>,
     writer: RecordBatchWriter,
-    batches: &[RecordBatch],
+    batches: impl RowBatches,
 ) -> Result<Vec<Add>, Error> {
-    let wrap = |source: DeltaTableError| write_error(table, source);
-    let mut writer = writer.with_writer_properties(properties(table));
-    for batch in batches {
-        writer.write(batch.clone()).await.map_err(wrap)?;
+    let mut adds = Vec::new();
+    if let Err(error) = write_all(table, writer, batches, &mut adds).await {
+        discard(delta, &adds).await;
+        return Err(error);
     }
-    let adds = writer.flush().await.map_err(wrap)?;
     durable(delta, folder, adds).await
+}
+
+/// Writes rows into files, those of a few days at a time, and says which files are finished, even if it fails.
+async fn write_all(table: Table, writer: RecordBatchWriter, batches: impl RowBatches, adds: &mut Vec<Add>) -> Result<(), Error> {
+    let wrap = |source: DeltaTableError| write_error(table, source);
+    let schema = writer.arrow_schema();
+    let mut writer = writer.with_writer_properties(properties(table));
+    let mut open = HashSet::new();
+    for batch in batches {
+        let batch = conformed(&batch?, &schema).map_err(|source| wrap(DeltaTableError::Arrow { source }))?;
+        let day = day_of(table, &batch);
+        if open.len() == OPEN_DAYS && !open.contains(&day) {
+            adds.extend(writer.flush().await.map_err(wrap)?);
+            open.clear();
+        }
+        open.insert(day);
+        writer.write(batch).await.map_err(wrap)?;
+    }
+    adds.extend(writer.flush().await.map_err(wrap)?);
+    Ok(())
+}
+
+/// The day of a batch's first row, which is that of all its rows; `None`: the table is not by date.
+fn day_of(table: Table, batch: &RecordBatch) -> Option<i32> {
+    let days = batch.column_by_name(table.spec().partition?)?;
+    Some(days.as_primitive_opt::<Date32Type>()?.value(0))
 }
 
 /// Makes files of a table durable that no commit names yet.
