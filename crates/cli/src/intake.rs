@@ -1,15 +1,17 @@
 //! Records of other tools on their way into the lake: what an import and a discovery have in common.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
 
+use chrono::NaiveDate;
 use serde::Serialize;
 use vigie_import::{Bad, Parsed};
 use vigie_lake::Committed;
-use vigie_model::Observation;
+use vigie_model::{Exposure, Identity, Known, Observation, TextPrint};
 
 use crate::failure::Failure;
 use crate::lake::Writer;
@@ -18,8 +20,11 @@ use crate::lake::Writer;
 /// day's files seldom.
 const BATCH: usize = 50_000;
 
-/// And of those that share what they say with no other, which take five times the memory.
-const BATCH_ALONE: usize = 20_000;
+/// And the bytes that they take, at most but for the last record: while one batch is written the next is filled.
+const BYTES: usize = 48 << 20;
+
+/// Fewer observations of a day than this cost less than the file that they would become.
+const WORTH_A_FILE: usize = 1_000;
 
 /// What was taken, and what was not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,8 +67,8 @@ pub(crate) struct Intake {
     committer: Committer,
     errors: Errors,
     waiting: Vec<Observation>,
-    /// Of those that wait, how many share nothing.
-    alone: usize,
+    weight: Weight,
+    order: Order,
     counts: Counts,
 }
 
@@ -73,7 +78,8 @@ impl Intake {
             committer: Committer::new(writer),
             errors: Errors::new(errors),
             waiting: Vec::new(),
-            alone: 0,
+            weight: Weight::default(),
+            order: Order::default(),
             counts: Counts::default(),
         }
     }
@@ -84,18 +90,25 @@ impl Intake {
         self.counts.not_tcp += parsed.passed_over.not_tcp;
         self.counts.host_discovery += parsed.passed_over.host_discovery;
         self.counts.not_recognised += parsed.passed_over.not_recognised;
-        self.alone += parsed.anew;
         for item in parsed.items {
             match item {
-                Ok(observation) => self.waiting.push(observation),
+                Ok(observation) => {
+                    self.weight.add(&observation);
+                    self.waiting.push(observation);
+                }
                 Err(bad) => {
                     self.counts.bad += 1;
                     self.errors.keep(from, &bad)?;
                 }
             }
         }
-        if self.waiting.len() >= BATCH || self.alone >= BATCH_ALONE {
-            self.hand_over()?;
+        if self.waiting.len() >= BATCH || self.weight.bytes >= BYTES {
+            let is_giant = self.weight.bytes >= 2 * BYTES;
+            self.hand_over(false)?;
+            // One record can be as large as several batches: two of them are not held at once.
+            if is_giant {
+                self.hear_all()?;
+            }
         }
         while let Some(done) = self.committer.done() {
             self.counts.add(done?);
@@ -103,21 +116,32 @@ impl Intake {
         Ok(())
     }
 
-    /// Commits what waits; when this returns it is in the lake.
-    pub(crate) fn commit(&mut self) -> Result<(), Failure> {
-        self.hand_over()?;
+    fn hear_all(&mut self) -> Result<(), Failure> {
         while let Some(done) = self.committer.wait() {
             self.counts.add(done?);
         }
         Ok(())
     }
 
-    fn hand_over(&mut self) -> Result<(), Failure> {
-        self.alone = 0;
+    /// Commits what waits; when this returns it is in the lake.
+    pub(crate) fn commit(&mut self) -> Result<(), Failure> {
+        self.hand_over(true)?;
+        if std::mem::take(&mut self.order).gathers {
+            self.committer.hand(Work::Finish)?;
+        }
+        self.hear_all()
+    }
+
+    /// Hands on what waits; `last`: nothing comes after it that could belong to its days.
+    fn hand_over(&mut self, last: bool) -> Result<(), Failure> {
+        self.weight = Weight::default();
         if self.waiting.is_empty() {
             return Ok(());
         }
-        self.committer.commit(std::mem::take(&mut self.waiting))
+        let batch = std::mem::take(&mut self.waiting);
+        let is_scattered = self.order.is_scattered(&batch, last);
+        self.committer
+            .hand(if is_scattered { Work::Gather(batch) } else { Work::Append(batch) })
     }
 
     /// Observations that wait to be committed.
@@ -141,39 +165,138 @@ impl Intake {
     }
 }
 
+/// The bytes that observations take, what several share once.
+#[derive(Default)]
+struct Weight {
+    bytes: usize,
+    met: HashSet<usize>,
+}
+
+impl Weight {
+    fn add(&mut self, observation: &Observation) {
+        // The texts of its own: of its source, its endpoint, its network.
+        const TEXTS: usize = 400;
+        let endpoint = &observation.endpoint;
+        self.bytes += size_of::<Observation>() + TEXTS + endpoint.name.as_ref().map_or(0, String::len);
+        self.bytes += endpoint.certificate.as_ref().map_or(0, |certificate| {
+            certificate.subject.len() + certificate.issuer.len() + certificate.names.iter().map(|name| name.len() + 24).sum::<usize>()
+        });
+        self.bytes += observation
+            .deception
+            .tells
+            .iter()
+            .map(|tell| size_of_val(tell) + tell.id.len() + tell.seen.len())
+            .sum::<usize>();
+        if self.met.insert(observation.identity.mark().number()) {
+            self.bytes += identity(&observation.identity);
+        }
+        if self.met.insert(observation.exposure.mark().number()) {
+            self.bytes += exposure(&observation.exposure);
+        }
+        if self.met.insert(observation.findings.mark().number()) {
+            // What is told of a finding is about as long as this.
+            self.bytes += observation.findings.len() * 1_000;
+        }
+    }
+}
+
+fn identity(identity: &Identity) -> usize {
+    let evidence = identity.evidence.iter();
+    let texts = evidence.map(|one| size_of_val(one) + one.product.len() + one.rule.len() + one.request.len() + one.seen.len());
+    size_of::<Identity>() + texts.sum::<usize>() + identity.version.known().map_or(0, String::len)
+}
+
+fn exposure(exposure: &Exposure) -> usize {
+    // Digest, family, parameters, quantisation and format of a model are short.
+    const TEXTS: usize = 160;
+    let print = |print: &Known<TextPrint>| print.known().map_or(0, |print| 100 + print.text.as_ref().map_or(0, String::len));
+    let models = exposure.models.known().into_iter().flatten();
+    let models = models.map(|model| size_of_val(model) + TEXTS + model.name.len() + print(&model.template) + print(&model.system_prompt));
+    let running = exposure.running.known().into_iter().flatten();
+    let running = running.map(|model| size_of_val(model) + model.name.len());
+    let tools = exposure.tools.known().into_iter().flatten();
+    let tools = tools.map(|tool| size_of_val(tool) + tool.name.len() + tool.risks.len());
+    size_of::<Exposure>() + models.sum::<usize>() + running.sum::<usize>() + tools.sum::<usize>()
+}
+
+/// In which order days come.
+#[derive(Default)]
+struct Order {
+    /// Those that were handed on.
+    met: HashSet<NaiveDate>,
+    /// Whether observations are gathered, so that all of a day are written together.
+    gathers: bool,
+}
+
+impl Order {
+    /// Whether a batch would become files of a few observations each, of days that come again.
+    fn is_scattered(&mut self, batch: &[Observation], last: bool) -> bool {
+        let mut days = HashSet::new();
+        let mut returns = 0_usize;
+        for runs in batch.chunk_by(|one, next| one.seen.date_naive() == next.seen.date_naive()) {
+            // Never empty: a run has its first.
+            returns += usize::from(!days.insert(runs[0].seen.date_naive()));
+        }
+        let again = days.iter().filter(|day| self.met.contains(day)).count();
+        let is_thin = batch.len() < WORTH_A_FILE * days.len();
+        // In order of time, or against it, a day comes once, or twice where batches meet. In the last batch a day that returns is written
+        // together all the same.
+        let comes_again = (returns > days.len() && !(last && self.met.is_empty())) || 2 * again > days.len().max(4);
+        self.met.extend(days);
+        let is_scattered = is_thin && comes_again;
+        self.gathers |= is_scattered;
+        is_scattered
+    }
+}
+
+/// What is asked of the committer.
+enum Work {
+    /// Commit these at once.
+    Append(Vec<Observation>),
+    /// Commit these with others of their kind.
+    Gather(Vec<Observation>),
+    /// Commit what was gathered.
+    Finish,
+}
+
 /// Commits batches one after the other on a thread of its own, so that reading goes on meanwhile.
 struct Committer {
     /// `None` once no more comes.
-    batches: Option<SyncSender<Vec<Observation>>>,
+    work: Option<SyncSender<Work>>,
     results: Receiver<Result<Committed, Failure>>,
     thread: Option<JoinHandle<()>>,
-    /// Batches whose result was not heard yet.
+    /// What was asked for and not heard of yet.
     pending: usize,
 }
 
 impl Committer {
     fn new(mut writer: Writer) -> Self {
         // One is written while the next is filled: more would only fill memory.
-        let (batches, to_write) = sync_channel::<Vec<Observation>>(0);
+        let (work, asked) = sync_channel::<Work>(0);
         let (say, results) = channel();
         let thread = std::thread::spawn(move || {
-            for batch in to_write {
-                if say.send(writer.append(&batch)).is_err() {
+            for work in asked {
+                let done = match work {
+                    Work::Append(batch) => writer.append(&batch),
+                    Work::Gather(batch) => writer.gather(&batch).map(Option::unwrap_or_default),
+                    Work::Finish => writer.commit_gathered(),
+                };
+                if say.send(done).is_err() {
                     return;
                 }
             }
         });
         Self {
-            batches: Some(batches),
+            work: Some(work),
             results,
             thread: Some(thread),
             pending: 0,
         }
     }
 
-    fn commit(&mut self, batch: Vec<Observation>) -> Result<(), Failure> {
+    fn hand(&mut self, work: Work) -> Result<(), Failure> {
         let gone = || Failure::output("the lake's writer ended before its time; run the same again");
-        self.batches.as_ref().ok_or_else(gone)?.send(batch).map_err(|_| gone())?;
+        self.work.as_ref().ok_or_else(gone)?.send(work).map_err(|_| gone())?;
         self.pending += 1;
         Ok(())
     }
@@ -199,7 +322,7 @@ impl Committer {
 impl Drop for Committer {
     fn drop(&mut self) {
         // What was handed over is still written.
-        drop(self.batches.take());
+        drop(self.work.take());
         if let Some(thread) = self.thread.take() {
             drop(thread.join());
         }

@@ -112,6 +112,8 @@ pub(crate) struct Writer {
     lake: Lake,
     waiting: Vec<(u64, Observation)>,
     last: Instant,
+    #[cfg(feature = "watch")]
+    gathered: Option<vigie_lake::Gathered>,
 }
 
 impl Writer {
@@ -128,6 +130,8 @@ impl Writer {
             lake,
             waiting: Vec::new(),
             last: Instant::now(),
+            #[cfg(feature = "watch")]
+            gathered: None,
         })
     }
 
@@ -143,6 +147,34 @@ impl Writer {
         self.runtime
             .block_on(self.lake.append(batch))
             .map_err(|error| Failure::output(format!("cannot commit {} observations to the lake: {error}", batch.len())))
+    }
+
+    /// Takes a batch whose days come in no order: it is committed with others of the kind, all of a day together. Gives what that came to, if
+    /// it was time.
+    #[cfg(feature = "watch")]
+    pub(crate) fn gather(&mut self, batch: &[Observation]) -> Result<Option<vigie_lake::Committed>, Failure> {
+        let said = |error: vigie_lake::Error| Failure::output(format!("cannot gather {} observations for the lake: {error}", batch.len()));
+        let gathered = match &mut self.gathered {
+            Some(gathered) => gathered,
+            none => none.insert(self.lake.gathering().map_err(said)?),
+        };
+        self.runtime.block_on(self.lake.gather(batch, gathered)).map_err(said)?;
+        if gathered.is_full() {
+            self.commit_gathered().map(Some)
+        } else {
+            Ok(None)
+        }
+    }
+
+    /// Commits what was gathered.
+    #[cfg(feature = "watch")]
+    pub(crate) fn commit_gathered(&mut self) -> Result<vigie_lake::Committed, Failure> {
+        let Some(gathered) = self.gathered.take() else {
+            return Ok(vigie_lake::Committed::default());
+        };
+        self.runtime
+            .block_on(self.lake.commit_gathered(gathered))
+            .map_err(|error| Failure::output(format!("cannot commit what was gathered to the lake: {error}; run the same again")))
     }
 
     /// Takes one; commits if it is time, and gives the indices that are safe now.

@@ -127,6 +127,12 @@ impl Batch {
         self.records.is_empty()
     }
 
+    /// How many bytes its records have.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
     fn clear(&mut self) {
         self.bytes.clear();
         self.records.clear();

@@ -12,6 +12,7 @@
 //! Writers take turns: each commit carries the same application transaction, so of two that raced one is told, reads
 //! what the other wrote and tries again with what is still missing. Thus nothing is stored twice and nothing is lost.
 
+mod gather;
 mod last;
 #[cfg(feature = "upkeep")]
 mod leftovers;
@@ -39,6 +40,7 @@ use deltalake_core::{DeltaTable, DeltaTableError};
 use place::Place;
 pub use place::{SCRATCH, below, is_in_a_store, remove, store_of};
 
+pub use gather::Gathered;
 pub use last::{LastLooks, Lineage, Look, Said};
 pub use read::{Filter, HostRow, LakeFile};
 pub use record::Scan;

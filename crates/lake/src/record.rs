@@ -43,6 +43,11 @@ impl<'k> Key<'k> {
         "vantage",
     ];
 
+    /// Microseconds since 1970.
+    pub(crate) fn seen(&self) -> i64 {
+        self.seen
+    }
+
     pub(crate) fn read(rows: &'k Rows, row: usize) -> Option<Self> {
         Some(Self {
             seen: rows.micros("seen", row)?,

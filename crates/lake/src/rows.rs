@@ -51,7 +51,6 @@ impl Builder {
 }
 
 /// The rows with some ids.
-#[cfg(feature = "upkeep")]
 pub(crate) fn picked(rows: &RecordBatch, column: &str, wanted: impl Fn(Option<i64>) -> bool) -> Result<RecordBatch, ArrowError> {
     let ids = rows
         .column_by_name(column)
@@ -232,6 +231,10 @@ impl Rows {
             .map(|(at, field)| (field.name().clone(), at))
             .collect();
         Self { batch, columns }
+    }
+
+    pub(crate) fn batch(&self) -> &RecordBatch {
+        &self.batch
     }
 
     pub(crate) fn len(&self) -> usize {

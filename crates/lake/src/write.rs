@@ -85,20 +85,7 @@ impl Lake {
         writer.drop_present(&mut prepared).await?;
         prepared.sort_by_key(|one| one.place);
 
-        let states = states_of(&prepared);
-        let new = writer.missing(Table::States, &states).await?;
-        // Each of these tables is asked for itself: a writer that was killed between two of them left the first.
-        for (table, put) in OF_A_STATE {
-            let stored = writer.put_contents(table, &new, put).await?;
-            if table == Table::States {
-                done.states = stored;
-            }
-        }
-        let running = running_of(&prepared);
-        writer
-            .put_contents(Table::Running, &running, |one, batch| one.put_running(batch))
-            .await?;
-
+        done.states = writer.put_pointed_to(&prepared).await?;
         done.observations = writer.put_observations(&mut prepared).await?;
         done.duplicates = batch.len() - done.observations;
         // Contents that were there a moment ago may have been taken out with the last observation that pointed to them: the state
@@ -109,15 +96,14 @@ impl Lake {
             }
         }
         if writer.has_lost_files(Table::Running).await? {
-            writer
-                .put_contents(Table::Running, &running_of(&prepared), |one, batch| one.put_running(batch))
-                .await?;
+            let (table, put) = OF_RUNNING;
+            writer.put_contents(table, &running_of(&prepared), put).await?;
         }
         Ok(done)
     }
 
     /// The observations of a batch with the ids of their contents, each once.
-    fn prepared<'b>(&self, batch: &'b [Observation]) -> Result<Vec<Prepared<'b>>, Error> {
+    pub(crate) fn prepared<'b>(&self, batch: &'b [Observation]) -> Result<Vec<Prepared<'b>>, Error> {
         let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
         let mut prepared: Vec<Prepared<'b>> = Vec::with_capacity(batch.len());
         for observation in batch {
@@ -171,6 +157,12 @@ pub(crate) const OF_A_STATE: [(Table, Put); 4] = [
     (Table::Evidence, |one, batch| one.put_evidence(batch)),
     (Table::States, |one, batch| one.put_state(batch)),
 ];
+
+/// The table that leads to them.
+pub(crate) const OF_OBSERVATIONS: (Table, Put) = (Table::Observations, |one, batch| one.put_observation(batch));
+
+/// And the one of the models in memory.
+pub(crate) const OF_RUNNING: (Table, Put) = (Table::Running, |one, batch| one.put_running(batch));
 
 /// Contents that were met, so that each is stored once.
 #[derive(Debug, Default)]
@@ -285,8 +277,25 @@ impl Writer {
         Ok(true)
     }
 
+    /// Stores what observations point to and the lake does not hold yet; gives how many states.
+    pub(crate) async fn put_pointed_to(&mut self, prepared: &[Prepared<'_>]) -> Result<usize, Error> {
+        let states = states_of(prepared);
+        let new = self.missing(Table::States, &states).await?;
+        let mut stored = 0;
+        // Each of these tables is asked for itself: a writer that was killed between two of them left the first.
+        for (table, put) in OF_A_STATE {
+            let put = self.put_contents(table, &new, put).await?;
+            if table == Table::States {
+                stored = put;
+            }
+        }
+        let (table, put) = OF_RUNNING;
+        self.put_contents(table, &running_of(prepared), put).await?;
+        Ok(stored)
+    }
+
     /// Whether files that this process knows are gone from a table.
-    async fn has_lost_files(&mut self, table: Table) -> Result<bool, Error> {
+    pub(crate) async fn has_lost_files(&mut self, table: Table) -> Result<bool, Error> {
         if self.ids.get(&table).is_none_or(|known| known.files.is_empty()) {
             return Ok(false);
         }
@@ -302,7 +311,6 @@ impl Writer {
     }
 
     /// Appends rows of contents that were taken out and are pointed to again, unless their writer saw it and put them back itself.
-    #[cfg(feature = "upkeep")]
     pub(crate) async fn put_back(&mut self, table: Table, rows: &[RecordBatch], ids: &HashSet<i64>) -> Result<(), Error> {
         let column = table.spec().indexed;
         for attempt in 1..=ATTEMPTS {
@@ -326,7 +334,7 @@ impl Writer {
     pub(crate) async fn put_contents(&mut self, table: Table, wanted: &[(i64, &Prepared<'_>)], put: Put) -> Result<usize, Error> {
         for attempt in 1..=ATTEMPTS {
             let missing = self.missing(table, wanted).await?;
-            let rows = in_columns(table, missing.iter().map(|(_, one)| *one), put, |_, _| true);
+            let rows = in_columns(table, missing.iter().map(|(_, one)| *one), put, |_, _| true, (ROWS, BYTES));
             if let Some(files) = self.try_commit(table, rows).await? {
                 if files.is_empty() {
                     return Ok(0);
@@ -342,16 +350,15 @@ impl Writer {
         Err(Error::Busy { table, attempts: ATTEMPTS })
     }
 
-    async fn put_observations(&mut self, prepared: &mut Vec<Prepared<'_>>) -> Result<usize, Error> {
+    /// Appends the rows of observations that the lake does not hold; gives how many those were.
+    pub(crate) async fn put_observations(&mut self, rows: &mut impl ObservationRows) -> Result<usize, Error> {
         let table = Table::Observations;
         for attempt in 1..=ATTEMPTS {
             if attempt > 1 {
-                self.drop_present(prepared).await?;
+                self.drop_present(rows).await?;
             }
-            let put: Put = |one, batch| one.put_observation(batch);
-            let rows = in_columns(table, prepared.iter(), put, |one, next| one.place.0 == next.place.0);
-            if self.try_commit(table, rows).await?.is_some() {
-                return Ok(prepared.len());
+            if self.try_commit(table, rows.by_day()).await?.is_some() {
+                return Ok(rows.len());
             }
             self.wait_turn(table, attempt).await?;
         }
@@ -359,14 +366,11 @@ impl Writer {
     }
 
     /// Takes out the observations that the lake holds.
-    async fn drop_present(&mut self, prepared: &mut Vec<Prepared<'_>>) -> Result<(), Error> {
+    pub(crate) async fn drop_present(&mut self, rows: &mut impl ObservationRows) -> Result<(), Error> {
         for look in 1.. {
-            match self.present(prepared).await {
-                Ok(present) => {
-                    let mut present = present.into_iter();
-                    prepared.retain(|_| present.next() != Some(true));
-                    break;
-                }
+            match self.present(rows).await {
+                Ok(present) if present.contains(&true) => return rows.drop_those(&present),
+                Ok(_) => break,
                 // It was put together with others and removed meanwhile.
                 Err(error) if look < LOOKS && has_vanished(&error) => {}
                 Err(error) => return Err(error),
@@ -376,20 +380,19 @@ impl Writer {
     }
 
     /// Which of the observations the lake holds.
-    async fn present(&mut self, prepared: &[Prepared<'_>]) -> Result<Vec<bool>, Error> {
+    async fn present(&mut self, waiting: &impl ObservationRows) -> Result<Vec<bool>, Error> {
         let table = Table::Observations;
-        let mut present = vec![false; prepared.len()];
-        let seen = || prepared.iter().map(Prepared::seen);
-        let (Some(from), Some(until)) = (seen().min(), seen().max()) else {
-            return Ok(present);
-        };
+        let mut present = vec![false; waiting.len()];
         let Some(delta) = self.refreshed(table).await?.cloned() else {
             return Ok(present);
         };
-        let files = files_of(&delta).map_err(|source| wrap_read(table, source))?;
-        let keys: HashMap<Key<'_>, usize> = prepared.iter().enumerate().map(|(at, one)| (one.key(), at)).collect();
+        let keys: HashMap<Key<'_>, usize> = waiting.keys().zip(0..).collect();
         // Most rows are told by their instant alone.
-        let instants: HashSet<i64> = seen().collect();
+        let instants: HashSet<i64> = keys.keys().map(Key::seen).collect();
+        let (Some(from), Some(until)) = (instants.iter().copied().min(), instants.iter().copied().max()) else {
+            return Ok(present);
+        };
+        let files = files_of(&delta).map_err(|source| wrap_read(table, source))?;
         for file in files.iter().filter(|file| file.may_hold_seen(from, until)) {
             Scanner::new(table, &delta)
                 .columns(&Key::COLUMNS)
@@ -589,12 +592,52 @@ async fn is_cut_off(delta: &DeltaTable, version: u64) -> bool {
     matches!(delta.object_store().head(&entry).await, Err(object_store::Error::NotFound { .. }))
 }
 
+/// Observations that are to be appended, sorted by day.
+pub(crate) trait ObservationRows: Sync {
+    /// How many.
+    fn len(&self) -> usize;
+    /// What each is known by, in their order.
+    fn keys(&self) -> impl Iterator<Item = Key<'_>>;
+    /// Takes out those that are marked.
+    fn drop_those(&mut self, marked: &[bool]) -> Result<(), Error>;
+    /// Their rows, those of one day in each batch.
+    fn by_day(&self) -> impl RowBatches;
+}
+
+impl ObservationRows for Vec<Prepared<'_>> {
+    fn len(&self) -> usize {
+        self.len()
+    }
+
+    fn keys(&self) -> impl Iterator<Item = Key<'_>> {
+        self.iter().map(Prepared::key)
+    }
+
+    fn drop_those(&mut self, marked: &[bool]) -> Result<(), Error> {
+        let mut marked = marked.iter();
+        self.retain(|_| marked.next() != Some(&true));
+        Ok(())
+    }
+
+    fn by_day(&self) -> impl RowBatches {
+        let (table, put): (Table, Put) = OF_OBSERVATIONS;
+        in_columns(table, self.iter(), put, |one, next| one.place.0 == next.place.0, (ROWS, BYTES))
+    }
+}
+
 /// Rows on their way into a table, made when they are asked for: all of a batch at once would take several times its memory.
-trait RowBatches: Iterator<Item = Result<RecordBatch, Error>> + Send {}
+pub(crate) trait RowBatches: Iterator<Item = Result<RecordBatch, Error>> + Send {}
 impl<I: Iterator<Item = Result<RecordBatch, Error>> + Send> RowBatches for I {}
 
-/// Turns what stands together, as `together` says of two neighbours, into columns of a table, some rows at a time.
-fn in_columns<'p, I>(table: Table, all: I, put: Put, together: fn(&Prepared<'_>, &Prepared<'_>) -> bool) -> impl RowBatches + use<'p, I>
+/// Turns what stands together, as `together` says of two neighbours, into columns of a table, at most so many rows or bytes of text at a
+/// time.
+pub(crate) fn in_columns<'p, I>(
+    table: Table,
+    all: I,
+    put: Put,
+    together: fn(&Prepared<'_>, &Prepared<'_>) -> bool,
+    (rows, bytes): (usize, usize),
+) -> impl RowBatches + use<'p, I>
 where
     I: ExactSizeIterator<Item = &'p Prepared<'p>> + Send,
 {
@@ -602,10 +645,10 @@ where
     std::iter::from_fn(move || {
         // What says nothing that this table holds puts no rows.
         while let Some(first) = all.next() {
-            let mut batch = Batch::new(table, (all.len() + 1).min(ROWS));
+            let mut batch = Batch::new(table, (all.len() + 1).min(rows));
             put(first, &mut batch);
-            while batch.rows() < ROWS
-                && batch.text_bytes() < BYTES
+            while batch.rows() < rows
+                && batch.text_bytes() < bytes
                 && let Some(next) = all.next_if(|next| together(first, next))
             {
                 put(next, &mut batch);
@@ -717,12 +760,12 @@ async fn grown(delta: DeltaTable, table: Table) -> Result<DeltaTable, DeltaTable
 }
 
 /// The states of these observations, each once.
-fn states_of<'p>(prepared: &'p [Prepared<'p>]) -> Vec<(i64, &'p Prepared<'p>)> {
+pub(crate) fn states_of<'p>(prepared: &'p [Prepared<'p>]) -> Vec<(i64, &'p Prepared<'p>)> {
     first_of_each(prepared.iter().map(|one| (one.ids.state, one)))
 }
 
 /// Their lists of running models, each once.
-fn running_of<'p>(prepared: &'p [Prepared<'p>]) -> Vec<(i64, &'p Prepared<'p>)> {
+pub(crate) fn running_of<'p>(prepared: &'p [Prepared<'p>]) -> Vec<(i64, &'p Prepared<'p>)> {
     first_of_each(prepared.iter().filter_map(|one| Some((one.ids.running?, one))))
 }
 

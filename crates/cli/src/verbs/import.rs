@@ -5,15 +5,15 @@ use std::io::{IsTerminal as _, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use vigie_assess::Knowledge;
 use vigie_import::{Archive, Batch, Format, Importer, Options, Parsed, Parser, Records, Unfinished};
-use vigie_model::Timestamp;
+use vigie_model::{Observation, Timestamp};
 use vigie_network::Enricher;
 
 use crate::args::{ImportArgs, TableOrJson};
@@ -353,23 +353,44 @@ impl Told {
         progress: &Shown,
         read: &AtomicU64,
     ) -> Result<Option<Unfinished>, Failure> {
-        let parsers = std::thread::available_parallelism().map_or(1, usize::from).saturating_sub(1).max(1);
+        // More would wait for the one that writes.
+        let parsers = std::thread::available_parallelism()
+            .map_or(1, usize::from)
+            .saturating_sub(1)
+            .clamp(1, MOST_PARSERS);
+        let (texts, said) = (Room::new(IN_BETWEEN), Room::new(IN_BETWEEN));
         std::thread::scope(|scope| {
-            let (full, batches) = sync_channel::<Batch>(2 * parsers);
-            let (parsed, results) = sync_channel::<Parsed>(2 * parsers);
+            let (texts, said) = (&texts, &said);
+            let (full, batches) = sync_channel::<(Batch, Permit<'_>)>(2 * parsers);
+            let (parsed, results) = sync_channel::<(Parsed, Permit<'_>)>(2 * parsers);
             let (empty, emptied) = channel::<Batch>();
-            let reader = scope.spawn(move || fill(records, &emptied, &full, stop));
+            let reader = scope.spawn(move || fill(records, &emptied, &full, texts, stop));
             let batches = Arc::new(Mutex::new(batches));
             for _ in 0..parsers {
                 let (batches, parsed, empty) = (Arc::clone(&batches), parsed.clone(), empty.clone());
-                scope.spawn(move || understand(&batches, parser, enricher, &parsed, &empty));
+                scope.spawn(move || {
+                    let next = || batches.lock().unwrap_or_else(PoisonError::into_inner).recv().ok();
+                    while let Some((batch, text)) = next() {
+                        // What one large record gives may take much, and is held beside nothing else.
+                        let alone = (batch.bytes() >= LARGE).then(|| said.enter(IN_BETWEEN));
+                        let one = understand(&batch, parser, enricher);
+                        let permit = alone.unwrap_or_else(|| said.enter(about(&batch, &one)));
+                        // The reader may have come to its end.
+                        let _ = empty.send(batch);
+                        drop(text);
+                        if parsed.send((one, permit)).is_err() {
+                            return;
+                        }
+                    }
+                });
             }
             // What is left of the channels belongs to the threads: when they end, so does the loop, and the other way round.
             drop((parsed, batches, empty));
             let mut open_end = false;
-            for result in results {
+            for (result, permit) in results {
                 open_end |= result.open_end;
                 intake.take(&self.file, result)?;
+                drop(permit);
                 progress.update(read.load(Ordering::Relaxed), intake.counts());
             }
             intake.commit()?;
@@ -429,7 +450,13 @@ impl Told {
 }
 
 /// Says where the text ended before its end.
-fn fill<R: Read>(mut records: Records<R>, emptied: &Receiver<Batch>, full: &SyncSender<Batch>, stop: &AtomicBool) -> Option<Unfinished> {
+fn fill<'r, R: Read>(
+    mut records: Records<R>,
+    emptied: &Receiver<Batch>,
+    full: &SyncSender<(Batch, Permit<'r>)>,
+    texts: &'r Room,
+    stop: &AtomicBool,
+) -> Option<Unfinished> {
     loop {
         // Memory that was used before costs less than fresh memory, which the system hands out cleared.
         let mut batch = emptied.try_recv().unwrap_or_default();
@@ -439,26 +466,72 @@ fn fill<R: Read>(mut records: Records<R>, emptied: &Receiver<Batch>, full: &Sync
         if !records.fill(&mut batch) {
             return records.unfinished().cloned();
         }
-        if full.send(batch).is_err() {
+        let permit = texts.enter(batch.bytes());
+        if full.send((batch, permit)).is_err() {
             return None;
         }
     }
 }
 
-fn understand(batches: &Mutex<Receiver<Batch>>, parser: &Parser, enricher: &Enricher, parsed: &SyncSender<Parsed>, empty: &Sender<Batch>) {
-    loop {
-        let batch = batches.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(batch) = batch else { return };
-        let mut one = Parsed::default();
-        parser.parse(&batch, &mut one);
-        // The reader may have come to its end.
-        let _ = empty.send(batch);
-        for observation in one.items.iter_mut().flatten() {
-            enricher.enrich(observation.endpoint.address, &mut observation.network);
+fn understand(batch: &Batch, parser: &Parser, enricher: &Enricher) -> Parsed {
+    let mut one = Parsed::default();
+    parser.parse(batch, &mut one);
+    for observation in one.items.iter_mut().flatten() {
+        enricher.enrich(observation.endpoint.address, &mut observation.network);
+    }
+    one
+}
+
+/// About how many bytes what a text gave takes.
+fn about(batch: &Batch, parsed: &Parsed) -> usize {
+    batch.bytes() + parsed.items.len() * 2 * size_of::<Observation>()
+}
+
+/// The most threads that parse.
+const MOST_PARSERS: usize = 8;
+
+/// Bytes of text, and of what was read from it, that wait to be parsed and to be taken, however many threads there are.
+const IN_BETWEEN: usize = 24 << 20;
+
+/// A text with a record of this length gives what takes much memory.
+const LARGE: usize = 1 << 20;
+
+/// Room for so many bytes. What is larger than all of it has it alone.
+struct Room {
+    most: usize,
+    taken: Mutex<usize>,
+    freed: Condvar,
+}
+
+/// Bytes of a room, as long as it lives.
+struct Permit<'r> {
+    room: &'r Room,
+    bytes: usize,
+}
+
+impl Room {
+    fn new(most: usize) -> Self {
+        Self {
+            most,
+            taken: Mutex::new(0),
+            freed: Condvar::new(),
         }
-        if parsed.send(one).is_err() {
-            return;
-        }
+    }
+
+    /// Waits until there is room.
+    fn enter(&self, bytes: usize) -> Permit<'_> {
+        let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_full = |taken: &mut usize| *taken > 0 && *taken + bytes > self.most;
+        let mut taken = self.freed.wait_while(taken, is_full).unwrap_or_else(PoisonError::into_inner);
+        *taken += bytes;
+        Permit { room: self, bytes }
+    }
+}
+
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        *self.room.taken.lock().unwrap_or_else(PoisonError::into_inner) -= self.bytes;
+        self.room.freed.notify_all();
     }
 }
 
