@@ -184,6 +184,7 @@ impl Lake {
     pub async fn gather(&self, batch: &[Observation], gathered: &mut Gathered) -> Result<(), Error> {
         let mut prepared = self.prepared(batch)?;
         let mut writer = self.writer.lock().await;
+        writer.sync_again().await?;
         writer.drop_present(&mut prepared).await?;
         prepared.sort_by_key(|one| one.place);
         gathered.taken += batch.len();

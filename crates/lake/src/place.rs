@@ -242,10 +242,23 @@ impl Place {
         if self.is_store {
             return Ok(());
         }
-        std::fs::create_dir_all(&self.shown).map_err(|source| Error::Disk {
+        let wrap = |source| Error::Disk {
             path: self.shown.clone(),
             source,
-        })
+        };
+        let is_new = !self.shown.is_dir();
+        std::fs::create_dir_all(&self.shown).map_err(wrap)?;
+        // A folder that nobody can find after a loss of power holds nothing. One above it that may not be read cannot be asked.
+        if is_new && cfg!(unix) {
+            let whole = std::path::absolute(&self.shown).map_err(wrap)?;
+            for above in whole.ancestors().skip(1) {
+                match std::fs::File::open(above).and_then(|folder| folder.sync_all()) {
+                    Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => break,
+                    synced => synced.map_err(wrap)?,
+                }
+            }
+        }
+        Ok(())
     }
 
     pub(crate) fn cannot_open(&self, table: Table, source: DeltaTableError) -> Error {

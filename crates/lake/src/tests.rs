@@ -419,3 +419,50 @@ async fn networks_of_the_first_tables_stay_readable() {
     assert_eq!(lake.history(address).await.expect("read"), [new.clone(), old]);
     assert_eq!(lake.hosts(&Filter::default()).await.expect("read")[0].network, new.network);
 }
+
+/// Some observations of two days.
+fn some(runner: &mut TestRunner) -> Vec<Observation> {
+    let mut some: Vec<Observation> = Vec::new();
+    while some.len() < 6 {
+        let next = observation().new_tree(runner).expect("a value").current();
+        if some.iter().all(|one| one.seen != next.seen) {
+            some.push(next);
+        }
+    }
+    some
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_could_not_be_made_durable_is_no_success() {
+    use crate::write::fault::{Fault, set};
+    let mut runner = TestRunner::deterministic();
+    let batch = some(&mut runner);
+    for fault in [Fault::Refused, Fault::Panics] {
+        for below in ["observations", "states", "observations/_delta_log", "states/_delta_log"] {
+            let dir = tempfile::tempdir().expect("a folder");
+            let lake = Lake::open_or_create(dir.path()).await.expect("a lake");
+            set(&dir.path().join(below), Some(fault));
+            let error = lake.append(&batch).await.expect_err(below);
+            assert!(matches!(&error, crate::Error::Disk { path, .. } if path.starts_with(dir.path())), "{error}");
+            // A second try is no better as long as the disk is not, though the first may have left everything in its place.
+            lake.append(&batch).await.expect_err(below);
+            set(&dir.path().join(below), None);
+
+            let done = lake.append(&batch).await.expect("the disk is well");
+            assert_eq!(done.observations + done.duplicates, batch.len(), "{below}");
+            let mut held = 0;
+            for address in batch.iter().map(|one| one.endpoint.address).collect::<HashSet<IpAddr>>() {
+                held += lake.history(address).await.expect("read").len();
+            }
+            assert_eq!(held, batch.len(), "{fault:?} {below}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_task_that_was_ended_made_nothing_durable() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let gone = dir.path().join("gone");
+    assert!(crate::write::sync(vec![dir.path().to_owned()]).await.is_ok());
+    assert!(matches!(crate::write::sync(vec![gone]).await, Err(crate::Error::Disk { .. })));
+}

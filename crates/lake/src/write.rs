@@ -1,6 +1,6 @@
 //! Appending: what observations point to first, the observations last.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -81,6 +81,7 @@ impl Lake {
         let mut prepared = self.prepared(batch)?;
 
         let mut writer = self.writer.lock().await;
+        writer.sync_again().await?;
         // What is there already must not leave states behind.
         writer.drop_present(&mut prepared).await?;
         prepared.sort_by_key(|one| one.place);
@@ -177,6 +178,8 @@ pub(crate) struct Writer {
     place: Place,
     tables: BTreeMap<Table, DeltaTable>,
     ids: HashMap<Table, Ids>,
+    /// Tables with a commit that could not be made durable.
+    unsynced: BTreeSet<Table>,
 }
 
 impl Writer {
@@ -185,6 +188,7 @@ impl Writer {
             place,
             tables: BTreeMap::new(),
             ids: HashMap::new(),
+            unsynced: BTreeSet::new(),
         }
     }
 
@@ -430,8 +434,11 @@ impl Writer {
             partition_by: table.spec().partition.map(|column| vec![column.to_owned()]),
             predicate: None,
         };
-        let done = committed(&self.place, table, delta, Vec::new(), &adds, operation).await?;
-        Ok(done.then(|| paths(adds)))
+        let done = committed(&self.place, table, delta, Vec::new(), &adds, operation).await;
+        if matches!(done, Err(Error::Disk { .. })) {
+            self.unsynced.insert(table);
+        }
+        Ok(done?.then(|| paths(adds)))
     }
 
     /// Makes a table with its first rows, in one commit; `None` if another writer made it first.
@@ -474,8 +481,29 @@ impl Writer {
             },
         };
         self.tables.insert(table, delta);
-        sync_log(folder.as_deref(), 0).await?;
+        self.synced_log(table, 0).await?;
         Ok(Some(paths(adds)))
+    }
+
+    /// Makes an entry of a table's log durable; if it fails it is tried again before anything else is acknowledged.
+    async fn synced_log(&mut self, table: Table, version: u64) -> Result<(), Error> {
+        let synced = sync_log(self.place.folder(table).as_deref(), version).await;
+        if synced.is_err() {
+            self.unsynced.insert(table);
+        }
+        synced
+    }
+
+    /// Makes durable what was committed and could not be made durable then: an append finds it there, and would say that it is safe.
+    pub(crate) async fn sync_again(&mut self) -> Result<(), Error> {
+        for table in self.unsynced.clone() {
+            let version = self.refreshed(table).await?.and_then(|delta| delta.version());
+            if let (Some(version), Some(folder)) = (version, self.place.folder(table)) {
+                sync_log(Some(&folder), version).await?;
+            }
+            self.unsynced.remove(&table);
+        }
+        Ok(())
     }
 
     /// Waits a little, longer each time and not the same for two processes, then looks at what the others wrote.
@@ -718,11 +746,16 @@ pub(crate) async fn durable(delta: &DeltaTable, folder: Option<&Path>, adds: Vec
     Ok(adds)
 }
 
-/// Makes an entry of a table's log durable.
+/// Makes an entry of a table's log durable. The first makes the table: then its folder and its place in
+/// the lake's are new too.
 async fn sync_log(folder: Option<&Path>, version: u64) -> Result<(), Error> {
     let Some(folder) = folder else { return Ok(()) };
     let log = folder.join("_delta_log");
-    sync(vec![log.join(format!("{version:020}.json")), log]).await
+    let mut paths = vec![log.join(format!("{version:020}.json")), log];
+    if version == 0 {
+        paths.extend(folder.ancestors().take(2).map(Path::to_owned));
+    }
+    sync(paths).await
 }
 
 fn paths(adds: Vec<Add>) -> Vec<String> {
@@ -851,18 +884,64 @@ pub(crate) async fn discard(delta: &DeltaTable, adds: &[Add]) {
     }
 }
 
-/// Makes files and folders survive a loss of power.
-async fn sync(paths: Vec<PathBuf>) -> Result<(), Error> {
+/// Makes files and folders survive a loss of power. Whatever keeps it from being done, a task that panicked or was ended included, is an
+/// error: what nobody knows to be on disk is not.
+pub(crate) async fn sync(paths: Vec<PathBuf>) -> Result<(), Error> {
+    let Some(first) = paths.first().cloned() else { return Ok(()) };
     let synced = tokio::task::spawn_blocking(move || {
         for path in paths {
-            // Only Unix lets a folder be opened; elsewhere the file itself is what can be asked for.
-            if cfg!(unix) || path.is_file() {
-                std::fs::File::open(&path)
-                    .and_then(|file| file.sync_all())
-                    .map_err(|source| Error::Disk { path, source })?;
-            }
+            sync_one(&path).map_err(|source| Error::Disk { path, source })?;
         }
         Ok(())
     });
-    synced.await.unwrap_or(Ok(()))
+    synced.await.unwrap_or_else(|ended| {
+        Err(Error::Disk {
+            path: first,
+            source: ended.into(),
+        })
+    })
+}
+
+fn sync_one(path: &Path) -> std::io::Result<()> {
+    #[cfg(test)]
+    fault::strike(path)?;
+    // Only Unix lets a folder be opened; elsewhere the file itself is what can be asked for. What is gone cannot be asked at all.
+    if cfg!(unix) || !path.is_dir() {
+        std::fs::File::open(path)?.sync_all()?;
+    }
+    Ok(())
+}
+
+/// Faults of a disk, for tests.
+#[cfg(test)]
+pub(crate) mod fault {
+    use std::path::{Path, PathBuf};
+    use std::sync::{Mutex, PoisonError};
+
+    /// What happens when something in a folder is to be made durable.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub(crate) enum Fault {
+        /// The system refuses.
+        Refused,
+        /// The task panics.
+        Panics,
+    }
+
+    static FAULTS: Mutex<Vec<(PathBuf, Fault)>> = Mutex::new(Vec::new());
+
+    /// Lets it happen below a folder, until it is told to stop.
+    pub(crate) fn set(folder: &Path, fault: Option<Fault>) {
+        let mut faults = FAULTS.lock().unwrap_or_else(PoisonError::into_inner);
+        faults.retain(|(at, _)| at != folder);
+        faults.extend(fault.map(|fault| (folder.to_owned(), fault)));
+    }
+
+    pub(super) fn strike(path: &Path) -> std::io::Result<()> {
+        let faults = FAULTS.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match faults.iter().find(|(at, _)| path.starts_with(at)) {
+            Some((_, Fault::Refused)) => Err(std::io::Error::other("no such luck")),
+            Some((_, Fault::Panics)) => panic!("a fault of the test"),
+            None => Ok(()),
+        }
+    }
 }
