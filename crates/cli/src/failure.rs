@@ -3,6 +3,10 @@
 use std::fmt;
 use std::process::ExitCode;
 
+#[cfg(feature = "study")]
+pub(crate) use crate::whole::write_through;
+pub(crate) use crate::whole::{cannot_write, write_whole};
+
 /// The exit codes.
 pub(crate) mod exit {
     /// Findings at or above `--fail-on`.
@@ -125,34 +129,6 @@ pub(crate) fn try_writing(path: &std::path::Path, is_folder: bool) -> std::io::R
     let tried = std::fs::write(&trial, b"\n");
     let removed = std::fs::remove_file(&trial);
     tried.and(removed)
-}
-
-/// Writes a file whole or not at all: beside it first, then in its place.
-pub(crate) fn write_whole(path: &std::path::Path, bytes: &[u8]) -> Result<(), Failure> {
-    use std::io::Write as _;
-    write_through(path, |file| file.write_all(bytes).map_err(|error| cannot_write(path, &error)))
-}
-
-/// The same for what is too large to be held.
-pub(crate) fn write_through(path: &std::path::Path, write: impl FnOnce(&mut std::fs::File) -> Result<(), Failure>) -> Result<(), Failure> {
-    let said = |error: std::io::Error| cannot_write(path, &error);
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        std::fs::create_dir_all(folder).map_err(said)?;
-    }
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(format!(".{}.partial", std::process::id()));
-    let beside = std::path::PathBuf::from(beside);
-    let done = std::fs::File::create(&beside).map_err(said).and_then(|mut file| {
-        write(&mut file)?;
-        file.sync_all().and_then(|()| std::fs::rename(&beside, path)).map_err(said)
-    });
-    done.inspect_err(|_| {
-        let _ = std::fs::remove_file(&beside);
-    })
-}
-
-pub(crate) fn cannot_write(path: &std::path::Path, error: &std::io::Error) -> Failure {
-    Failure::output(format!("cannot write {}: {error}", path.display()))
 }
 
 /// Reads a text file, or says which and why not.

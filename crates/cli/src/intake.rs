@@ -1,7 +1,6 @@
 //! Records of other tools on their way into the lake: what an import and a discovery have in common.
 
 use std::collections::HashSet;
-use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
@@ -15,6 +14,7 @@ use vigie_model::{Exposure, Identity, Known, Observation, TextPrint};
 
 use crate::failure::Failure;
 use crate::lake::Writer;
+use crate::whole::{WholeFile, cannot_write};
 
 /// Observations that are committed together, for few large commits cost less than many small ones, and the check for duplicates reads a
 /// day's files seldom.
@@ -342,7 +342,7 @@ struct BadLine<'b> {
 /// The error file: made with the first bad record, in its place when all is done.
 struct Errors {
     path: PathBuf,
-    file: Option<(PathBuf, BufWriter<File>)>,
+    file: Option<BufWriter<WholeFile>>,
 }
 
 impl Errors {
@@ -354,15 +354,9 @@ impl Errors {
     }
 
     fn keep(&mut self, file: &str, bad: &Bad) -> Result<(), Failure> {
-        let (_, out) = match &mut self.file {
+        let out = match &mut self.file {
             Some(open) => open,
-            none => {
-                let mut beside = self.path.as_os_str().to_owned();
-                beside.push(format!(".{}.partial", std::process::id()));
-                let beside = PathBuf::from(beside);
-                let open = File::create(&beside).map_err(|error| cannot_write(&beside, &error))?;
-                none.insert((beside, BufWriter::new(open)))
-            }
+            none => none.insert(BufWriter::new(WholeFile::begin(&self.path).map_err(named)?)),
         };
         let line = BadLine {
             file,
@@ -374,18 +368,97 @@ impl Errors {
         serde_json::to_writer(&mut *out, &line)
             .map_err(std::io::Error::from)
             .and_then(|()| out.write_all(b"\n"))
-            .map_err(|error| cannot_write(&self.path, &error))
+            .map_err(|error| named(cannot_write(&self.path, &error)))
     }
 
     fn close(self) -> Result<Option<PathBuf>, Failure> {
-        let Some((beside, mut out)) = self.file else { return Ok(None) };
-        out.flush()
-            .and_then(|()| std::fs::rename(&beside, &self.path))
-            .map_err(|error| cannot_write(&self.path, &error))?;
+        let Some(out) = self.file else { return Ok(None) };
+        let file = out.into_inner().map_err(|error| named(cannot_write(&self.path, error.error())))?;
+        file.finish().map_err(named)?;
         Ok(Some(self.path))
     }
 }
 
-fn cannot_write(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::output(format!("cannot write {}: {error}; name another file with --errors", path.display()))
+/// Which option names the file.
+fn named(failure: Failure) -> Failure {
+    failure.and("the option is --errors")
+}
+
+#[cfg(test)]
+mod tests {
+    use vigie_model::Timestamp;
+
+    use super::*;
+
+    /// Observations of these days.
+    fn of(days: impl IntoIterator<Item = u32>) -> Vec<Observation> {
+        let line = r#"{"schema":"vigie.observation/1","seen":"2026-01-01T08:00:00Z","recorded":"2026-11-22T08:00:01Z","source":{"kind":"scan","name":"vigie","version":"0.1.0"},"scope":{"unknown":"not-asked"},"endpoint":{"address":"192.0.2.7","port":11434,"transport":"tcp","name":null,"tls":{"known":false}},"identity":{"product":{"known":"ollama"},"version":{"known":"0.9.0"},"confidence":0.9,"evidence":[]},"exposure":{"posture":{"known":"open"},"posture_from":null,"reach":{"unknown":"not-asked"},"activity":{"unknown":"not-asked"},"models":{"known":[]},"running":{"unknown":"not-asked"},"capabilities":{"unknown":"not-asked"},"tools":{"unknown":"not-asked"}},"network":{"country":{"known":"DE"},"asn":{"known":1},"class":{"unknown":"not-asked"}},"deception":{"score":{"known":0.0},"tells":[]},"advisories":[],"findings":[]}"#;
+        let one: Observation = serde_json::from_str(line).expect("a record");
+        let at = |day: u32| Observation {
+            seen: Timestamp::UNIX_EPOCH + chrono::TimeDelta::days(day.into()),
+            ..one.clone()
+        };
+        days.into_iter().map(at).collect()
+    }
+
+    #[test]
+    fn what_comes_in_the_order_of_its_days_is_committed_at_once() {
+        for backwards in [false, true] {
+            let mut order = Order::default();
+            for batch in 0..5_u32 {
+                // A day that two batches share is no disorder.
+                let mut days: Vec<u32> = (batch * 50..=batch * 50 + 50).flat_map(|day| [day; 3]).collect();
+                if backwards {
+                    days = days.into_iter().rev().map(|day| 1_000 - day).rev().collect();
+                }
+                assert!(!order.is_scattered(&of(days), false), "{batch} {backwards}");
+            }
+            assert!(!order.gathers);
+        }
+        // Many of a day are worth a file each time.
+        let mut order = Order::default();
+        for _ in 0..3 {
+            assert!(!order.is_scattered(&of((0..10_000).map(|number| number % 5)), false));
+        }
+    }
+
+    #[test]
+    fn days_that_come_again_are_gathered() {
+        // Host by host, and shuffled.
+        for step in [1, 37] {
+            let mut order = Order::default();
+            assert!(order.is_scattered(&of((0..600).map(|number| number * step % 100)), false), "{step}");
+            assert!(
+                order.is_scattered(&of((600..650).map(|number| number * step % 100)), true),
+                "{step}"
+            );
+        }
+        // One sorted file after another, each of which is a batch.
+        let mut order = Order::default();
+        let sorted = || of((0..100).flat_map(|day| [day; 3]));
+        let scattered: Vec<bool> = (0..3).map(|_| order.is_scattered(&sorted(), false)).collect();
+        assert_eq!(scattered, [false, true, true]);
+        // A batch that is all there is makes one file of each day anyhow.
+        assert!(!Order::default().is_scattered(&of((0..600).map(|number| number % 100)), true));
+    }
+
+    #[test]
+    fn what_observations_share_is_weighed_once() {
+        let mut same = of([1, 2, 3]);
+        let weigh = |all: &[Observation]| {
+            let mut weight = Weight::default();
+            all.iter().for_each(|one| weight.add(one));
+            weight.bytes
+        };
+        let shared = weigh(&same);
+        let mut long = same[0].exposure.clone();
+        long.models = Known::Known(vec![
+            vigie_model::Model::named("m".repeat(1_000_000), vigie_model::Why::NotAsked);
+            2
+        ]);
+        for one in &mut same {
+            one.exposure = long.clone();
+        }
+        assert!((2_000_000..2_010_000).contains(&(weigh(&same) - shared)), "{}", weigh(&same));
+    }
 }

@@ -23,6 +23,7 @@ mod verbs;
 mod watch;
 #[cfg(feature = "watch")]
 mod when;
+mod whole;
 mod work;
 
 use std::process::ExitCode;

@@ -443,7 +443,10 @@ async fn what_could_not_be_made_durable_is_no_success() {
             let lake = Lake::open_or_create(dir.path()).await.expect("a lake");
             set(&dir.path().join(below), Some(fault));
             let error = lake.append(&batch).await.expect_err(below);
-            assert!(matches!(&error, crate::Error::Disk { path, .. } if path.starts_with(dir.path())), "{error}");
+            assert!(
+                matches!(&error, crate::Error::Disk { path, .. } if path.starts_with(dir.path())),
+                "{error}"
+            );
             // A second try is no better as long as the disk is not, though the first may have left everything in its place.
             lake.append(&batch).await.expect_err(below);
             set(&dir.path().join(below), None);
@@ -465,4 +468,43 @@ async fn a_task_that_was_ended_made_nothing_durable() {
     let gone = dir.path().join("gone");
     assert!(crate::write::sync(vec![dir.path().to_owned()]).await.is_ok());
     assert!(matches!(crate::write::sync(vec![gone]).await, Err(crate::Error::Disk { .. })));
+}
+
+#[tokio::test]
+async fn what_was_taken_out_while_observations_were_gathered_is_put_back() {
+    use deltalake_core::protocol::DeltaOperation;
+    let mut runner = TestRunner::deterministic();
+    let batch = some(&mut runner);
+    let dir = tempfile::tempdir().expect("a folder");
+    let lake = Lake::open_or_create(dir.path()).await.expect("a lake");
+    let mut gathered = lake.gathering().expect("room");
+    lake.gather(&batch, &mut gathered).await.expect("gathered");
+    // As a purge does with what nothing points to.
+    for table in [Table::States, Table::Models, Table::Tools, Table::Evidence, Table::Running] {
+        let Some(mut delta) = lake.place.load(table).await.expect("read") else {
+            continue;
+        };
+        let removes = delta
+            .snapshot()
+            .expect("loaded")
+            .log_data()
+            .iter()
+            .map(|file| file.remove_action(true))
+            .collect();
+        let operation = DeltaOperation::Delete { predicate: None };
+        assert!(
+            crate::write::committed(&lake.place, table, &mut delta, removes, &[], operation)
+                .await
+                .expect("committed")
+        );
+    }
+    let done = lake.commit_gathered(gathered).await.expect("committed");
+    assert_eq!(done.observations, batch.len());
+    for one in &batch {
+        let read = lake.history(one.endpoint.address).await.expect("everything it points to is there");
+        assert!(
+            read.iter().any(|read| read.seen == one.seen && read.exposure == one.exposure),
+            "{one:?}"
+        );
+    }
 }

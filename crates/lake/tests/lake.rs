@@ -188,6 +188,72 @@ async fn a_count_past_what_tables_hold_is_unparsable_and_keeps_its_digits() {
 }
 
 #[tokio::test]
+async fn days_that_come_in_no_order_make_a_file_each() {
+    let (dir, lake) = lake().await;
+    let day = 86_400;
+    // Every batch has every day.
+    let batches: Vec<Vec<Observation>> = (0..4_u8)
+        .map(|batch| {
+            (0..60_i64)
+                .map(|number| {
+                    observation(
+                        [10, 0, batch, (number % 3) as u8],
+                        number * 37 % 60 * day + i64::from(batch),
+                        "0.1.0",
+                    )
+                })
+                .collect()
+        })
+        .collect();
+    let of = async |lake: &Lake, table: Table| {
+        let files = lake.files().await.expect("listed");
+        files.into_iter().filter(|file| file.table == table).count()
+    };
+    let mut gathered = lake.gathering().expect("room");
+    for batch in &batches {
+        lake.gather(batch, &mut gathered).await.expect("gathered");
+    }
+    // Again what is there, and what another writer commits meanwhile.
+    lake.gather(&batches[1][..10], &mut gathered).await.expect("gathered");
+    let other = Lake::open(dir.path()).await.expect("opened");
+    other.append(&batches[2][..5]).await.expect("appended");
+    assert_eq!(
+        lake.hosts(&Filter::default()).await.expect("read").len(),
+        3,
+        "nothing of what is gathered is seen"
+    );
+    let left = std::fs::read_dir(dir.path()).expect("listed").map(|entry| entry.expect("an entry"));
+    assert!(
+        left.map(|entry| entry.path()).all(|path| path.is_dir()),
+        "a kill would leave nothing beside the tables"
+    );
+
+    let done = lake.commit_gathered(gathered).await.expect("committed");
+    assert_eq!((done.observations, done.duplicates), (4 * 60 - 5, 15));
+    assert_eq!(of(&lake, Table::Observations).await, 60 + 5);
+    assert_eq!(of(&lake, Table::States).await, 1);
+    for address in 0..3 {
+        let mut said: Vec<&Observation> = batches
+            .iter()
+            .flatten()
+            .filter(|one| one.endpoint.address == Ipv4Addr::new(10, 0, 2, address))
+            .collect();
+        said.sort_by_key(|one| std::cmp::Reverse(one.seen));
+        let read = lake.history(IpAddr::V4(Ipv4Addr::new(10, 0, 2, address))).await.expect("read");
+        assert_eq!(read.iter().collect::<Vec<_>>(), said);
+    }
+
+    // Imported again it adds nothing, however.
+    let mut again = lake.gathering().expect("room");
+    for batch in &batches {
+        lake.gather(batch, &mut again).await.expect("gathered");
+    }
+    let done = lake.commit_gathered(again).await.expect("committed");
+    assert_eq!((done.observations, done.duplicates), (0, 4 * 60));
+    assert_eq!(of(&lake, Table::Observations).await, 60 + 5);
+}
+
+#[tokio::test]
 async fn scans_are_kept_from_their_start() {
     let (_dir, lake) = lake().await;
     let mut scan = Scan {

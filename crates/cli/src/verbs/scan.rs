@@ -24,6 +24,7 @@ use crate::lake::Writer;
 use crate::looked::{self, Missed, Pauses};
 use crate::progress::Shown;
 use crate::resume::{RESUME_SCHEMA, Resume};
+use crate::whole::{Plain, WholeFile};
 use crate::work::{Local, Planned};
 
 /// Ports on this machine whose protocol is known to be another: an HTTP request there only fills logs, and some servers count it
@@ -301,6 +302,12 @@ impl Run {
         let started = chrono::Utc::now();
         let begun = Instant::now();
         let vantage = self.vantage(&job);
+        // What cannot be written is said before anything is sent.
+        let files: Vec<WholeFile> = self
+            .files
+            .iter()
+            .map(|(_, path)| WholeFile::begin(path))
+            .collect::<Result<_, _>>()?;
         let mut lake = if self.args.no_lake {
             None
         } else {
@@ -351,12 +358,13 @@ impl Run {
             lake.scan(&scan)?;
         }
 
+        let told = |result: Result<(), Failure>| result.map_err(|other| files.iter().find_map(WholeFile::fault).unwrap_or(other));
+        let mut reports = self.reports(&files)?;
         let engine = Engine::new(self.knowledge.clone(), self.options(vantage));
         let budget = Budget::new(self.scope.limits(), self.scope.own().clone());
         let (handle, events) = engine.start(work, budget);
         interrupts.begin(handle.clone());
-        let mut reports = self.reports()?;
-        reports.iter_mut().try_for_each(|report| written(report.begin()))?;
+        told(reports.iter_mut().try_for_each(|report| written(report.begin())))?;
         let mut shown = Shown::new(total, self.args.quiet);
         let mut failures: BTreeMap<String, u64> = BTreeMap::new();
         let mut refusals: BTreeMap<String, u64> = BTreeMap::new();
@@ -367,7 +375,7 @@ impl Run {
             let event = match events.try_recv() {
                 Err(TryRecvError::Empty) => {
                     // Nothing more is at hand: readers see what there is.
-                    shown.aside(|| reports.iter_mut().try_for_each(|report| written(report.pause())))?;
+                    told(shown.aside(|| reports.iter_mut().try_for_each(|report| written(report.pause()))))?;
                     // To be woken by each event would cost more than the events: what comes meanwhile is taken together.
                     std::thread::sleep(GATHERED);
                     None
@@ -382,7 +390,7 @@ impl Run {
                     transcript,
                 }) => {
                     self.take(&mut observation);
-                    shown.aside(|| reports.iter_mut().try_for_each(|report| written(report.observation(&observation))))?;
+                    told(shown.aside(|| reports.iter_mut().try_for_each(|report| written(report.observation(&observation)))))?;
                     if let (Some(dir), Some(transcript)) = (&self.args.transcripts, transcript) {
                         keep(dir, &transcript)?;
                     }
@@ -466,9 +474,10 @@ impl Run {
             Some(path) => format!("vigie scan --resume {}", path.display()),
             None => self.next_step(),
         });
-        reports.iter_mut().try_for_each(|report| written(report.end(&summary)))?;
+        told(reports.iter_mut().try_for_each(|report| written(report.end(&summary))))?;
+        // The reports are done, and each is there whole.
         drop(reports);
-        self.publish()?;
+        files.into_iter().try_for_each(WholeFile::finish)?;
         if let Some(path) = &self.args.write_baseline {
             let expires = chrono::Utc::now().date_naive() + chrono::Days::new(90);
             let text = vigie_export::baseline::write(&self.kept, "give a reason", expires, None);
@@ -576,7 +585,7 @@ impl Run {
     }
 
     /// One report for standard output (unless a file was named for it, or nobody wants one) and one per file.
-    fn reports(&self) -> Result<Vec<Box<dyn Report + Send>>, Failure> {
+    fn reports(&self, files: &[WholeFile]) -> Result<Vec<Box<dyn Report + Send>>, Failure> {
         let rules: Vec<RuleText> = self
             .knowledge
             .texts
@@ -611,25 +620,15 @@ impl Run {
             };
             reports.push(vigie_export::report(format, gathered(stdout), options(super::width())));
         }
-        for (format, path) in &self.files {
-            let partial = partial(path);
-            let file =
-                std::fs::File::create(&partial).map_err(|error| Failure::output(format!("cannot write {}: {error}", partial.display())))?;
-            let file: Box<dyn Write + Send> = match format {
-                Format::Table => Box::new(anstream::StripStream::new(file)),
-                _ => Box::new(file),
+        for (file, (format, _)) in files.iter().zip(&self.files) {
+            let part = file.part()?;
+            let part: Box<dyn Write + Send> = match format {
+                Format::Table => Box::new(Plain::new(part)),
+                _ => Box::new(part),
             };
-            reports.push(vigie_export::report(*format, gathered(file), options(100)));
+            reports.push(vigie_export::report(*format, gathered(part), options(100)));
         }
         Ok(reports)
-    }
-
-    /// Puts the finished files in their places: they are there whole or not at all.
-    fn publish(&self) -> Result<(), Failure> {
-        for (_, path) in &self.files {
-            std::fs::rename(partial(path), path).map_err(|error| Failure::output(format!("cannot write {}: {error}", path.display())))?;
-        }
-        Ok(())
     }
 
     fn take(&mut self, observation: &mut Observation) {
@@ -718,12 +717,6 @@ impl Run {
         write_whole(&path, text.as_bytes())?;
         Ok(Some(path))
     }
-}
-
-fn partial(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".partial");
-    PathBuf::from(name)
 }
 
 /// One transcript, one file.

@@ -12,6 +12,8 @@ mod import_files;
 mod knows;
 #[cfg(feature = "study")]
 mod lake;
+#[cfg(all(feature = "watch", target_os = "linux"))]
+mod memory;
 mod prefix;
 mod scan;
 #[cfg(feature = "watch")]

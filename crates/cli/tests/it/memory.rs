@@ -1,0 +1,93 @@
+//! What an import takes of memory, and what it leaves on disk.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::{stderr, text};
+
+/// Kilobytes of address space, much of which is only reserved: an import of this file took more than 3,000,000, and now takes less than
+/// 1,000,000.
+const ADDRESS_SPACE: u32 = 2_000_000;
+
+/// What the system says that a process took at most, in kilobytes, as long as it lives.
+fn peak_of(process: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().trim_end_matches("kB").trim().parse().ok()
+}
+
+/// Imports a file with that much address space; gives what it says, and the peak of its memory in kilobytes.
+fn import(lake: &Path, file: &Path) -> (serde_json::Value, u64) {
+    let mut child = Command::new("sh")
+        .args([
+            "-c",
+            &format!("ulimit -v {ADDRESS_SPACE} && exec \"$0\" \"$@\""),
+            env!("CARGO_BIN_EXE_vigie"),
+        ])
+        .args(["import", text(file), "--lake", text(lake), "--errors"])
+        .arg(lake.with_extension("errors"))
+        .args(["--format", "json", "--quiet"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("a shell starts");
+    let begun = Instant::now();
+    let mut peak = 0;
+    while child.try_wait().expect("waited").is_none() && begun.elapsed() < Duration::from_secs(300) {
+        peak = peak.max(peak_of(child.id()).unwrap_or_default());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let output = child.wait_with_output().expect("it ends");
+    let told = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {}", stderr(&output)));
+    (told, peak)
+}
+
+fn files(folder: &Path) -> usize {
+    let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
+    let one = |path: std::path::PathBuf| match path.is_dir() {
+        true => files(&path),
+        false => usize::from(path.extension().is_some_and(|extension| extension == "parquet")),
+    };
+    entries.map(|entry| one(entry.expect("an entry").path())).sum()
+}
+
+/// A line of a port scanner for each of so many days, in an order of its own.
+fn days(count: i64) -> String {
+    let first = chrono::DateTime::from_timestamp(1_704_103_200, 0).expect("a time");
+    // Coprime to the count: every day once, far from the one before.
+    let line = |number: i64| {
+        let day = number * 181 % count;
+        let seen = first + chrono::TimeDelta::days(day);
+        format!(
+            "{{\"ip\":\"192.0.2.{}\",\"timestamp\":\"{}\",\"port\":11434,\"protocol\":\"tcp\",\"tls\":false}}\n",
+            day % 250 + 1,
+            seen.format("%Y-%m-%dT%H:%M:%SZ")
+        )
+    };
+    (0..count).map(line).collect()
+}
+
+#[test]
+fn a_file_of_many_days_takes_no_more_than_one_of_few() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (lake, file) = (dir.path().join("lake"), dir.path().join("days.jsonl"));
+    std::fs::write(&file, days(450)).expect("written");
+    let (told, peak) = import(&lake, &file);
+    assert_eq!(
+        (told["files"][0]["added"].as_u64(), told["files"][0]["bad"].as_u64()),
+        (Some(450), Some(0)),
+        "{told:#}"
+    );
+    assert!(peak < 300 * 1024, "{peak} kB");
+    assert_eq!(files(&lake.join("observations")), 450, "a file for each day");
+    assert_eq!(files(&lake.join("states")), 1);
+
+    let (again, _) = import(&lake, &file);
+    assert_eq!(
+        (again["files"][0]["added"].as_u64(), again["files"][0]["duplicates"].as_u64()),
+        (Some(0), Some(450)),
+        "{again:#}"
+    );
+    assert_eq!(files(&lake), 451);
+}
