@@ -35,6 +35,9 @@ const GROUP: (usize, usize) = (50_000, 64 << 20);
 const WIDTH: usize = 64 << 20;
 const DISK: u64 = 1 << 30;
 
+/// The tables in which it shows that something was taken out: of a state, the state itself goes first.
+const LOSABLE: [Table; 2] = [Table::States, Table::Running];
+
 /// Observations that were gathered and are in no table yet.
 #[derive(Debug)]
 pub struct Gathered {
@@ -53,6 +56,8 @@ pub struct Gathered {
     /// How many observations were to be gathered.
     taken: usize,
     states: usize,
+    /// How often it had been found, when the first was gathered, that files of states and of lists of running models are gone.
+    losses: [u64; 2],
 }
 
 /// Where rows lie in the file.
@@ -172,6 +177,7 @@ impl Lake {
             days: BTreeMap::new(),
             taken: 0,
             states: 0,
+            losses: [0; 2],
         })
     }
 
@@ -187,6 +193,9 @@ impl Lake {
         writer.sync_again().await?;
         writer.drop_present(&mut prepared).await?;
         prepared.sort_by_key(|one| one.place);
+        if gathered.taken == 0 {
+            gathered.losses = LOSABLE.map(|table| writer.losses(table));
+        }
         gathered.taken += batch.len();
         gathered.states += writer.put_pointed_to(&prepared).await?;
         drop(writer);
@@ -211,8 +220,8 @@ impl Lake {
             done.observations += writer.put_observations(&mut group).await?;
         }
         done.duplicates = gathered.taken - done.observations;
-        for lost in [Table::States, Table::Running] {
-            if !writer.has_lost_files(lost).await? {
+        for (lost, before) in LOSABLE.into_iter().zip(gathered.losses) {
+            if writer.losses(lost) == before && !writer.has_lost_files(lost).await? {
                 continue;
             }
             let is_running = lost == Table::Running;

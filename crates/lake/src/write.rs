@@ -178,6 +178,8 @@ pub(crate) struct Writer {
     place: Place,
     tables: BTreeMap<Table, DeltaTable>,
     ids: HashMap<Table, Ids>,
+    /// How often files of a table that this process knew were found gone.
+    losses: HashMap<Table, u64>,
     /// Tables with a commit that could not be made durable.
     unsynced: BTreeSet<Table>,
 }
@@ -188,6 +190,7 @@ impl Writer {
             place,
             tables: BTreeMap::new(),
             ids: HashMap::new(),
+            losses: HashMap::new(),
             unsynced: BTreeSet::new(),
         }
     }
@@ -251,13 +254,12 @@ impl Writer {
             return Ok(false);
         };
         let known = self.ids.entry(table).or_default();
-        if known.ids.len() > 2 * REMEMBERED {
-            *known = Ids::default();
-        }
         let mut files = files_of(&delta).map_err(|source| wrap_read(table, source))?;
         let current: HashSet<&str> = files.iter().map(|file| file.path.as_str()).collect();
         // Files go when they are put together, and when contents are taken out: then it is not known any more what is there.
-        if known.files.iter().any(|path| !current.contains(path.as_str())) {
+        let is_lost = known.files.iter().any(|path| !current.contains(path.as_str()));
+        *self.losses.entry(table).or_default() += u64::from(is_lost);
+        if is_lost || known.ids.len() > 2 * REMEMBERED {
             *known = Ids::default();
         }
         drop(current);
@@ -296,6 +298,11 @@ impl Writer {
         let (table, put) = OF_RUNNING;
         self.put_contents(table, &running_of(prepared), put).await?;
         Ok(stored)
+    }
+
+    /// How often it was found so far that files of a table are gone.
+    pub(crate) fn losses(&self, table: Table) -> u64 {
+        self.losses.get(&table).copied().unwrap_or_default()
     }
 
     /// Whether files that this process knows are gone from a table.
