@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 use vigie_fleet::{Fleet, Judge};
 
@@ -269,4 +271,136 @@ fn an_interrupt_stops_cleanly_and_the_rest_is_done_later() {
         Some(running.personalities().len()),
         "nothing is lost between the two"
     );
+}
+
+/// What lies in a folder.
+#[cfg(unix)]
+fn listed(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> = std::fs::read_dir(folder)
+        .expect("listed")
+        .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_said_before_anything_is_sent() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let listener = std::net::TcpListener::bind("127.91.9.1:0").expect("bound");
+    listener.set_nonblocking(true).expect("set");
+    let port = listener.local_addr().expect("an address").port().to_string();
+    let file = dir.path().join("file");
+    std::fs::write(&file, "old").expect("written");
+    for (output, next) in [
+        (dir.path().to_owned(), "name a file in it"),
+        (file.join("below"), "name another one"),
+    ] {
+        let said = vigie(&[
+            "scan",
+            "127.91.9.1",
+            "--ports",
+            &port,
+            "--no-lake",
+            "--quiet",
+            "--output",
+            text(&output),
+        ]);
+        assert_eq!(code(&said), 4, "{}", stderr(&said));
+        assert!(
+            stderr(&said).contains(text(&output)) && stderr(&said).contains(next),
+            "{}",
+            stderr(&said)
+        );
+    }
+    assert!(listener.accept().is_err(), "nobody came");
+
+    // The folder is made, and no other file is left in it.
+    let new = dir.path().join("new/report.json");
+    let done = vigie(&[
+        "scan",
+        "127.91.9.1",
+        "--ports",
+        "1",
+        "--no-lake",
+        "--quiet",
+        "--format",
+        "json",
+        "--output",
+        text(&new),
+    ]);
+    assert_eq!(code(&done), 0, "{}", stderr(&done));
+    let report = std::fs::read_to_string(&new).expect("written");
+    serde_json::from_str::<serde_json::Value>(&report).expect("a whole document");
+    assert_eq!(std::fs::read_dir(dir.path().join("new")).expect("listed").count(), 1);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_disk_that_is_full_is_said_in_every_format() {
+    let listener = std::net::TcpListener::bind("127.91.9.3:0").expect("bound");
+    let port = listener.local_addr().expect("an address").port().to_string();
+    drop(listener);
+    for format in ["table", "json", "jsonl", "csv", "sarif"] {
+        let words = [
+            "scan",
+            "127.91.9.3",
+            "--ports",
+            &port,
+            "--no-lake",
+            "--quiet",
+            "--format",
+            format,
+            "--output",
+            "/dev/full",
+        ];
+        let said = vigie(&words);
+        // What writes nothing loses nothing.
+        if format != "jsonl" {
+            assert_eq!(code(&said), 4, "{format}: {}", stderr(&said));
+            assert!(stderr(&said).contains("cannot write /dev/full"), "{}", stderr(&said));
+        }
+    }
+    assert!(Path::new("/dev/full").exists(), "a device is not replaced");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_scan_that_is_killed_leaves_the_old_report() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let report = dir.path().join("report.json");
+    std::fs::write(&report, "old").expect("written");
+    // It takes connections and never answers.
+    let listener = std::net::TcpListener::bind("127.91.9.2:0").expect("bound");
+    let port = listener.local_addr().expect("an address").port().to_string();
+    for signals in [&["-KILL"][..], &["-INT", "-INT"]] {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_vigie"))
+            .args([
+                "scan",
+                "127.91.9.2",
+                "--ports",
+                &port,
+                "--no-lake",
+                "--quiet",
+                "--timeout",
+                "60",
+                "--output",
+                text(&report),
+            ])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("starts");
+        listener.accept().expect("it comes");
+        for signal in signals {
+            let pid = child.id().to_string();
+            Command::new("kill").args([signal, pid.as_str()]).status().expect("kill runs");
+            std::thread::sleep(std::time::Duration::from_millis(300));
+        }
+        let ended = child.wait().expect("ends");
+        assert!(!ended.success());
+        assert_eq!(std::fs::read_to_string(&report).expect("read"), "old", "{signals:?}");
+        let left = listed(dir.path());
+        assert!(left.iter().all(|name| name.starts_with("report.json")), "{left:?}");
+    }
 }
