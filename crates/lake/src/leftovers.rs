@@ -12,6 +12,7 @@ use object_store::{ObjectMeta, ObjectStoreExt as _};
 
 use crate::read::files_of;
 use crate::upkeep::write;
+use crate::write::sync_checkpoint;
 use crate::{Error, Lake, Table};
 
 const LOG: &str = "_delta_log";
@@ -98,9 +99,11 @@ impl Lake {
                 .await
                 .map_err(wrap)?;
             create_checkpoint(&delta, None).await.map_err(wrap)?;
-            return Ok(());
+            return sync_checkpoint(self.place.folder(table).as_deref(), newest).await;
         }
         create_checkpoint(&delta, None).await.map_err(wrap)?;
+        // It has to be on disk before what it stands for goes.
+        sync_checkpoint(self.place.folder(table).as_deref(), newest).await?;
         let store = delta.object_store();
         let refused = |source: object_store::Error| wrap(DeltaTableError::ObjectStore { source });
         let of = |entry: &ObjectMeta| {

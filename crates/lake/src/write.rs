@@ -765,6 +765,24 @@ async fn sync_log(folder: Option<&Path>, version: u64) -> Result<(), Error> {
     sync(paths).await
 }
 
+/// Makes the checkpoint of a table's version durable, whatever its files are called.
+#[cfg(feature = "upkeep")]
+pub(crate) async fn sync_checkpoint(folder: Option<&Path>, version: u64) -> Result<(), Error> {
+    let Some(folder) = folder else { return Ok(()) };
+    let log = folder.join("_delta_log");
+    let begins = format!("{version:020}.checkpoint");
+    let is_of_it = |path: &PathBuf| {
+        let name = path.file_name().and_then(std::ffi::OsStr::to_str);
+        name.is_some_and(|name| name.starts_with(&begins) || name == "_last_checkpoint")
+    };
+    let listed =
+        std::fs::read_dir(&log).and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<PathBuf>>>());
+    let mut paths = listed.map_err(|source| Error::Disk { path: log.clone(), source })?;
+    paths.retain(is_of_it);
+    paths.push(log);
+    sync(paths).await
+}
+
 fn paths(adds: Vec<Add>) -> Vec<String> {
     adds.into_iter().map(|add| add.path).collect()
 }

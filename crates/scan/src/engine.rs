@@ -356,9 +356,17 @@ impl Engine {
         let swept = sweep(&mut driver, &self.options.sweep, &handle.stop);
         let ended = driver.ended;
         drop(driver);
+        let mut panicked = false;
         for thread in threads {
-            // A panic of a probing thread was printed by its own hook; its jobs stay unacknowledged.
-            let _ = thread.join();
+            // A panic of a probing thread was printed by its own hook; its jobs stay unacknowledged, and the scan is not complete.
+            panicked |= thread.join().is_err();
+        }
+        if panicked {
+            let address = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 0);
+            let _ = events.send(Event::Failed {
+                address,
+                why: "a thread of the scan ended before its time".to_owned(),
+            });
         }
         if let Err(error) = swept {
             let address = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 0);
@@ -368,7 +376,7 @@ impl Engine {
             });
         }
         let cut = lock(&handle.state).cut_by.clone();
-        let interrupted = !ended || cut.is_some() || handle.stop.load(Ordering::Relaxed);
+        let interrupted = !ended || panicked || cut.is_some() || handle.stop.load(Ordering::Relaxed);
         let _ = events.send(Event::End { interrupted, cut });
     }
 

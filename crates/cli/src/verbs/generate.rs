@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::CommandFactory as _;
 
 use crate::args::{Cli, CompletionsArgs, ManArgs};
-use crate::failure::{Done, Failure, written};
+use crate::failure::{Done, Failure, write_whole, written};
 
 pub(crate) fn completions(args: &CompletionsArgs) -> Done {
     let mut script = Vec::new();
@@ -15,8 +15,15 @@ pub(crate) fn completions(args: &CompletionsArgs) -> Done {
 }
 
 pub(crate) fn man(args: &ManArgs) -> Done {
-    std::fs::create_dir_all(&args.dir)
-        .and_then(|()| clap_mangen::generate_to(Cli::command(), &args.dir))
-        .map_err(|error| Failure::output(format!("cannot write man pages to {}: {error}", args.dir.display())))?;
+    let mut all = Cli::command().disable_help_subcommand(true);
+    all.build();
+    let mut commands = vec![all];
+    while let Some(command) = commands.pop() {
+        commands.extend(command.get_subcommands().filter(|one| !one.is_hide_set()).cloned());
+        let page = clap_mangen::Man::new(command);
+        let mut text = Vec::new();
+        page.render(&mut text).map_err(Failure::output)?;
+        write_whole(&args.dir.join(page.get_filename()), &text)?;
+    }
     Ok(ExitCode::SUCCESS)
 }
