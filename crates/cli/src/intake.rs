@@ -13,7 +13,7 @@ use vigie_lake::Committed;
 use vigie_model::{Exposure, Identity, Known, Observation, TextPrint};
 
 use crate::failure::Failure;
-use crate::lake::Writer;
+use crate::lake::{Parts, Writer};
 use crate::whole::{WholeFile, cannot_write};
 
 /// Observations that are committed together, for few large commits cost less than many small ones, and the check for duplicates reads a
@@ -69,7 +69,8 @@ pub(crate) struct Intake {
     waiting: Vec<Observation>,
     weight: Weight,
     order: Order,
-    counts: Counts,
+    /// Of each file or query, the last of which is read.
+    counts: Vec<Counts>,
 }
 
 impl Intake {
@@ -80,16 +81,17 @@ impl Intake {
             waiting: Vec::new(),
             weight: Weight::default(),
             order: Order::default(),
-            counts: Counts::default(),
+            counts: vec![Counts::default()],
         }
     }
 
     /// Takes what records of `from` gave; has it committed, while more is taken, if enough waits.
     pub(crate) fn take(&mut self, from: &str, parsed: Parsed) -> Result<(), Failure> {
-        self.counts.not_open += parsed.passed_over.not_open;
-        self.counts.not_tcp += parsed.passed_over.not_tcp;
-        self.counts.host_discovery += parsed.passed_over.host_discovery;
-        self.counts.not_recognised += parsed.passed_over.not_recognised;
+        let counts = self.counts_of(self.part());
+        counts.not_open += parsed.passed_over.not_open;
+        counts.not_tcp += parsed.passed_over.not_tcp;
+        counts.host_discovery += parsed.passed_over.host_discovery;
+        counts.not_recognised += parsed.passed_over.not_recognised;
         for item in parsed.items {
             match item {
                 Ok(observation) => {
@@ -97,7 +99,7 @@ impl Intake {
                     self.waiting.push(observation);
                 }
                 Err(bad) => {
-                    self.counts.bad += 1;
+                    self.counts_of(self.part()).bad += 1;
                     self.errors.keep(from, &bad)?;
                 }
             }
@@ -111,16 +113,34 @@ impl Intake {
             }
         }
         while let Some(done) = self.committer.done() {
-            self.counts.add(done?);
+            self.add(done?);
         }
         Ok(())
     }
 
     fn hear_all(&mut self) -> Result<(), Failure> {
         while let Some(done) = self.committer.wait() {
-            self.counts.add(done?);
+            self.add(done?);
         }
         Ok(())
+    }
+
+    fn add(&mut self, done: Parts) {
+        for (part, done) in done {
+            self.counts_of(part).add(done);
+        }
+    }
+
+    /// The number of what is read.
+    fn part(&self) -> usize {
+        self.counts.len() - 1
+    }
+
+    fn counts_of(&mut self, part: usize) -> &mut Counts {
+        if part >= self.counts.len() {
+            self.counts.resize(part + 1, Counts::default());
+        }
+        &mut self.counts[part]
     }
 
     /// Commits what waits; when this returns it is in the lake.
@@ -132,6 +152,12 @@ impl Intake {
         self.hear_all()
     }
 
+    /// Commits what waits, but for what is worth being written together with what further files hold of the same days.
+    pub(crate) fn end_of_file(&mut self, is_last: bool) -> Result<(), Failure> {
+        self.hand_over(is_last)?;
+        self.hear_all()
+    }
+
     /// Hands on what waits; `last`: nothing comes after it that could belong to its days.
     fn hand_over(&mut self, last: bool) -> Result<(), Failure> {
         self.weight = Weight::default();
@@ -140,8 +166,12 @@ impl Intake {
         }
         let batch = std::mem::take(&mut self.waiting);
         let is_scattered = self.order.is_scattered(&batch, last);
-        self.committer
-            .hand(if is_scattered { Work::Gather(batch) } else { Work::Append(batch) })
+        let part = self.part();
+        self.committer.hand(if is_scattered {
+            Work::Gather(part, batch)
+        } else {
+            Work::Append(part, batch)
+        })
     }
 
     /// Observations that wait to be committed.
@@ -151,12 +181,19 @@ impl Intake {
 
     /// What was committed and counted since the last [`Intake::start_anew`].
     pub(crate) fn counts(&self) -> Counts {
-        self.counts
+        self.counts.last().copied().unwrap_or_default()
     }
 
-    /// Counts from zero.
-    pub(crate) fn start_anew(&mut self) {
-        self.counts = Counts::default();
+    /// The same of something before; everything is counted once [`Intake::commit`] has returned.
+    #[must_use]
+    pub(crate) fn all_counts(&self) -> &[Counts] {
+        &self.counts
+    }
+
+    /// Counts from zero; gives the number under which it stands in [`Intake::all_counts`].
+    pub(crate) fn start_anew(&mut self) -> usize {
+        self.counts.push(Counts::default());
+        self.part()
     }
 
     /// Puts the error file in its place; `None`: nothing was bad.
@@ -241,7 +278,7 @@ impl Order {
         let is_thin = batch.len() < WORTH_A_FILE * days.len();
         // In order of time, or against it, a day comes once, or twice where batches meet. In the last batch a day that returns is written
         // together all the same.
-        let comes_again = (returns > days.len() && !(last && self.met.is_empty())) || 2 * again > days.len().max(4);
+        let comes_again = (returns > days.len() && !(last && self.met.is_empty())) || 2 * again > days.len();
         self.met.extend(days);
         let is_scattered = is_thin && comes_again;
         self.gathers |= is_scattered;
@@ -251,10 +288,10 @@ impl Order {
 
 /// What is asked of the committer.
 enum Work {
-    /// Commit these at once.
-    Append(Vec<Observation>),
+    /// Commit these of a part at once.
+    Append(usize, Vec<Observation>),
     /// Commit these with others of their kind.
-    Gather(Vec<Observation>),
+    Gather(usize, Vec<Observation>),
     /// Commit what was gathered.
     Finish,
 }
@@ -263,7 +300,7 @@ enum Work {
 struct Committer {
     /// `None` once no more comes.
     work: Option<SyncSender<Work>>,
-    results: Receiver<Result<Committed, Failure>>,
+    results: Receiver<Result<Parts, Failure>>,
     thread: Option<JoinHandle<()>>,
     /// What was asked for and not heard of yet.
     pending: usize,
@@ -277,8 +314,8 @@ impl Committer {
         let thread = std::thread::spawn(move || {
             for work in asked {
                 let done = match work {
-                    Work::Append(batch) => writer.append(&batch),
-                    Work::Gather(batch) => writer.gather(&batch).map(Option::unwrap_or_default),
+                    Work::Append(part, batch) => writer.append(&batch).map(|done| Parts::from([(part, done)])),
+                    Work::Gather(part, batch) => writer.gather(&batch, part),
                     Work::Finish => writer.commit_gathered(),
                 };
                 if say.send(done).is_err() {
@@ -302,14 +339,14 @@ impl Committer {
     }
 
     /// The next result, if there is one already.
-    fn done(&mut self) -> Option<Result<Committed, Failure>> {
+    fn done(&mut self) -> Option<Result<Parts, Failure>> {
         let result = self.results.try_recv().ok()?;
         self.pending -= 1;
         Some(result)
     }
 
     /// The next result; `None`: nothing is under way.
-    fn wait(&mut self) -> Option<Result<Committed, Failure>> {
+    fn wait(&mut self) -> Option<Result<Parts, Failure>> {
         if self.pending == 0 {
             return None;
         }

@@ -106,6 +106,10 @@ pub(crate) fn open_or_create(dir: &Path) -> Result<(tokio::runtime::Runtime, Lak
     Ok((runtime, lake))
 }
 
+/// What was committed of each part of an import.
+#[cfg(feature = "watch")]
+pub(crate) type Parts = std::collections::BTreeMap<usize, vigie_lake::Committed>;
+
 /// Takes observations and commits them in batches, whole or not at all.
 pub(crate) struct Writer {
     runtime: tokio::runtime::Runtime,
@@ -149,28 +153,28 @@ impl Writer {
             .map_err(|error| Failure::output(format!("cannot commit {} observations to the lake: {error}", batch.len())))
     }
 
-    /// Takes a batch whose days come in no order: it is committed with others of the kind, all of a day together. Gives what that came to, if
-    /// it was time.
+    /// Takes a batch whose days come in no order: it is committed with others of the kind, all of a day together. Gives what was committed of
+    /// each part, if it was time.
     #[cfg(feature = "watch")]
-    pub(crate) fn gather(&mut self, batch: &[Observation]) -> Result<Option<vigie_lake::Committed>, Failure> {
+    pub(crate) fn gather(&mut self, batch: &[Observation], part: usize) -> Result<Parts, Failure> {
         let said = |error: vigie_lake::Error| Failure::output(format!("cannot gather {} observations for the lake: {error}", batch.len()));
         let gathered = match &mut self.gathered {
             Some(gathered) => gathered,
             none => none.insert(self.lake.gathering().map_err(said)?),
         };
-        self.runtime.block_on(self.lake.gather(batch, gathered)).map_err(said)?;
+        self.runtime.block_on(self.lake.gather(batch, part, gathered)).map_err(said)?;
         if gathered.is_full() {
-            self.commit_gathered().map(Some)
+            self.commit_gathered()
         } else {
-            Ok(None)
+            Ok(Parts::new())
         }
     }
 
     /// Commits what was gathered.
     #[cfg(feature = "watch")]
-    pub(crate) fn commit_gathered(&mut self) -> Result<vigie_lake::Committed, Failure> {
+    pub(crate) fn commit_gathered(&mut self) -> Result<Parts, Failure> {
         let Some(gathered) = self.gathered.take() else {
-            return Ok(vigie_lake::Committed::default());
+            return Ok(Parts::new());
         };
         self.runtime
             .block_on(self.lake.commit_gathered(gathered))

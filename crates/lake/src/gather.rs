@@ -44,8 +44,8 @@ pub struct Gathered {
     file: File,
     /// Where the file is, or was.
     dir: PathBuf,
-    /// The rows of each batch, sorted by day.
-    runs: Vec<Vec<Block>>,
+    /// The rows of each batch, sorted by day, and of which part of the whole they are.
+    runs: Vec<(usize, Vec<Block>)>,
     /// The largest block of each run, together.
     width: usize,
     /// Copies of what they point to, and which of it there is.
@@ -53,9 +53,8 @@ pub struct Gathered {
     met: HashSet<(bool, i64)>,
     /// How many rows each day has.
     days: BTreeMap<i32, usize>,
-    /// How many observations were to be gathered.
-    taken: usize,
-    states: usize,
+    /// Of each part, how many observations were to be gathered, and how many states were new.
+    taken: BTreeMap<usize, (usize, usize)>,
     /// How often it had been found, when the first was gathered, that files of states and of lists of running models are gone.
     losses: [u64; 2],
 }
@@ -73,7 +72,7 @@ impl Gathered {
     /// Whether it holds nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.taken == 0
+        self.taken.is_empty()
     }
 
     /// Whether it holds so much that it should be committed before more is gathered.
@@ -84,18 +83,18 @@ impl Gathered {
 
     fn file_bytes(&self) -> u64 {
         let last = |block: Option<&Block>| block.map_or(0, |block| block.at + block.length as u64);
-        last(self.runs.last().and_then(|run| run.last())).max(last(self.contents.last().map(|(_, block)| block)))
+        last(self.runs.last().and_then(|(_, run)| run.last())).max(last(self.contents.last().map(|(_, block)| block)))
     }
 
     /// Keeps the rows of observations that are sorted by day.
-    fn keep_rows(&mut self, prepared: &[Prepared<'_>]) -> Result<(), Error> {
+    fn keep_rows(&mut self, part: usize, prepared: &[Prepared<'_>]) -> Result<(), Error> {
         let (table, put) = OF_OBSERVATIONS;
         let mut run = Vec::new();
         for rows in in_columns(table, prepared.iter(), put, |_, _| true, BLOCK) {
             run.push(self.write(table, &rows?)?);
         }
         self.width += run.iter().map(|block| block.bytes).max().unwrap_or_default();
-        self.runs.push(run);
+        self.runs.push((part, run));
         for one in prepared {
             *self.days.entry(days_of(one.place.0)).or_default() += 1;
         }
@@ -175,51 +174,59 @@ impl Lake {
             contents: Vec::new(),
             met: HashSet::new(),
             days: BTreeMap::new(),
-            taken: 0,
-            states: 0,
+            taken: BTreeMap::new(),
             losses: [0; 2],
         })
     }
 
     /// Takes observations that [`Lake::commit_gathered`] will write: until then no reader sees them, and if the process ends they are
-    /// gone. What is in the lake already is left out, as [`Lake::append`] does.
+    /// gone. What is in the lake already is left out, as [`Lake::append`] does. They are counted apart by the number of their part: a file,
+    /// say.
     ///
     /// # Errors
     ///
     /// If what they point to cannot be stored, or the rows cannot be kept.
-    pub async fn gather(&self, batch: &[Observation], gathered: &mut Gathered) -> Result<(), Error> {
+    pub async fn gather(&self, batch: &[Observation], part: usize, gathered: &mut Gathered) -> Result<(), Error> {
         let mut prepared = self.prepared(batch)?;
         let mut writer = self.writer.lock().await;
         writer.sync_again().await?;
         writer.drop_present(&mut prepared).await?;
         prepared.sort_by_key(|one| one.place);
-        if gathered.taken == 0 {
+        if gathered.is_empty() {
             gathered.losses = LOSABLE.map(|table| writer.losses(table));
         }
-        gathered.taken += batch.len();
-        gathered.states += writer.put_pointed_to(&prepared).await?;
+        let taken = gathered.taken.entry(part).or_default();
+        taken.0 += batch.len();
+        taken.1 += writer.put_pointed_to(&prepared).await?;
         drop(writer);
         gathered.keep_contents(&prepared)?;
-        gathered.keep_rows(&prepared)
+        gathered.keep_rows(part, &prepared)
     }
 
-    /// Writes what was gathered, in order of the days and in several commits: when this returns all of it is on disk.
+    /// Writes what was gathered, in order of the days and in several commits: when this returns all of it is on disk. Gives what it did with
+    /// each part.
     ///
     /// # Errors
     ///
     /// If it fails some of the days are in the lake; appending or gathering the same again adds the rest.
-    pub async fn commit_gathered(&self, mut gathered: Gathered) -> Result<Committed, Error> {
-        let mut done = Committed {
-            states: gathered.states,
-            ..Committed::default()
-        };
+    pub async fn commit_gathered(&self, mut gathered: Gathered) -> Result<BTreeMap<usize, Committed>, Error> {
+        let mut done: BTreeMap<usize, Committed> = BTreeMap::new();
+        for (part, (taken, states)) in std::mem::take(&mut gathered.taken) {
+            let part = done.entry(part).or_default();
+            // Until they are added.
+            (part.duplicates, part.states) = (taken, states);
+        }
         let mut runs: Vec<Run> = std::mem::take(&mut gathered.runs).into_iter().map(Run::new).collect();
         let mut writer = self.writer.lock().await;
         while let Some(mut group) = Group::next(&mut gathered, &mut runs)? {
             writer.drop_present(&mut group).await?;
-            done.observations += writer.put_observations(&mut group).await?;
+            writer.put_observations(&mut group).await?;
+            for part in group.parts {
+                let part = done.entry(part).or_default();
+                part.observations += 1;
+                part.duplicates -= 1;
+            }
         }
-        done.duplicates = gathered.taken - done.observations;
         for (lost, before) in LOSABLE.into_iter().zip(gathered.losses) {
             if writer.losses(lost) == before && !writer.has_lost_files(lost).await? {
                 continue;
@@ -253,6 +260,7 @@ impl Lake {
 
 /// The rows of one batch, read in their order.
 struct Run {
+    part: usize,
     blocks: std::vec::IntoIter<Block>,
     open: Option<Open>,
 }
@@ -264,15 +272,16 @@ struct Open {
 }
 
 impl Run {
-    fn new(blocks: Vec<Block>) -> Self {
+    fn new((part, blocks): (usize, Vec<Block>)) -> Self {
         Self {
+            part,
             blocks: blocks.into_iter(),
             open: None,
         }
     }
 
     /// Moves the rows up to a day into a group, until it is full.
-    fn pour(&mut self, until: i32, gathered: &mut Gathered, group: &mut Vec<RecordBatch>, full: &mut Fill) -> Result<(), Error> {
+    fn pour(&mut self, until: i32, gathered: &mut Gathered, group: &mut Vec<(usize, RecordBatch)>, full: &mut Fill) -> Result<(), Error> {
         while !full.is_full() {
             let open = match &mut self.open {
                 Some(open) => open,
@@ -289,7 +298,7 @@ impl Run {
             let left = &days[open.at..];
             let count = left.partition_point(|day| *day <= until).min(full.rows);
             if count > 0 {
-                group.push(open.rows.slice(open.at, count));
+                group.push((self.part, open.rows.slice(open.at, count)));
                 full.take(count, open.bytes * count / open.rows.num_rows().max(1));
             }
             open.at += count;
@@ -320,7 +329,11 @@ impl Fill {
 }
 
 /// Rows that are committed together: some days, or a part of one that has very many.
-struct Group(Rows);
+struct Group {
+    rows: Rows,
+    /// Of which part each row is.
+    parts: Vec<usize>,
+}
 
 impl Group {
     fn next(gathered: &mut Gathered, runs: &mut [Run]) -> Result<Option<Self>, Error> {
@@ -342,8 +355,8 @@ impl Group {
         for run in runs {
             run.pour(until, gathered, &mut parts, &mut full)?;
         }
-        for part in &parts {
-            for day in days(part)? {
+        for (_, rows) in &parts {
+            for day in days(rows)? {
                 if let Some(left) = gathered.days.get_mut(day) {
                     *left -= 1;
                     if *left == 0 {
@@ -358,51 +371,63 @@ impl Group {
 
 impl ObservationRows for Group {
     fn len(&self) -> usize {
-        self.0.len()
+        self.rows.len()
     }
 
     fn keys(&self) -> impl Iterator<Item = Key<'_>> {
         // A key that is missing would shift those after it: each row was written with all of its.
-        (0..self.0.len()).filter_map(|row| Key::read(&self.0, row))
+        (0..self.rows.len()).filter_map(|row| Key::read(&self.rows, row))
     }
 
     fn drop_those(&mut self, marked: &[bool]) -> Result<(), Error> {
         let keep: BooleanArray = marked.iter().map(|marked| Some(!marked)).collect();
-        let rows = filter_record_batch(self.0.batch(), &keep).map_err(|source| unfit(Table::Observations, source))?;
-        self.0 = Rows::new(rows);
+        let rows = filter_record_batch(self.rows.batch(), &keep).map_err(|source| unfit(Table::Observations, source))?;
+        self.rows = Rows::new(rows);
+        let mut marked = marked.iter();
+        self.parts.retain(|_| marked.next() != Some(&true));
         Ok(())
     }
 
     fn by_day(&self) -> impl RowBatches {
         let mut at = 0;
         std::iter::from_fn(move || {
-            let left = match days(self.0.batch()) {
+            let left = match days(self.rows.batch()) {
                 Ok(days) => &days[at..],
                 Err(error) => return Some(Err(error)),
             };
             let first = *left.first()?;
             let count = left.partition_point(|day| *day <= first);
             at += count;
-            Some(Ok(self.0.batch().slice(at - count, count)))
+            Some(Ok(self.rows.batch().slice(at - count, count)))
         })
     }
 }
 
 /// Rows in one batch, by day, endpoint and instant as an append sorts them, each observation once.
-fn sorted(parts: &[RecordBatch]) -> Result<Group, ArrowError> {
+fn sorted(parts: &[(usize, RecordBatch)]) -> Result<Group, ArrowError> {
     let schema = Table::Observations.schema();
-    let rows = Rows::new(concat_batches(&schema, parts)?);
+    let rows = Rows::new(concat_batches(&schema, parts.iter().map(|(_, rows)| rows))?);
+    let of: Vec<usize> = parts
+        .iter()
+        .flat_map(|(part, rows)| std::iter::repeat_n(*part, rows.num_rows()))
+        .collect();
     let days = days_in(rows.batch()).ok_or_else(|| ArrowError::SchemaError("no date".to_owned()))?;
     let address = |row: usize| rows.text("address", row).and_then(|text| text.parse::<IpAddr>().ok());
     let mut order: Vec<u32> = (0_u32..).take(rows.len()).collect();
+    // Stable: of two that are the same the one that came first stays.
     order.sort_by_cached_key(|at| {
         let row = *at as usize;
         (days[row], address(row), rows.int("port", row), rows.micros("seen", row))
     });
     let mut met = HashSet::with_capacity(order.len());
     let mut is_new = |row: u32| Key::read(&rows, row as usize).is_none_or(|key| met.insert(key));
-    let order: UInt32Array = order.into_iter().filter(|row| is_new(*row)).collect();
-    Ok(Group(Rows::new(take_record_batch(rows.batch(), &order)?)))
+    order.retain(|row| is_new(*row));
+    let parts = order.iter().map(|row| of[*row as usize]).collect();
+    let order = UInt32Array::from(order);
+    Ok(Group {
+        rows: Rows::new(take_record_batch(rows.batch(), &order)?),
+        parts,
+    })
 }
 
 /// The day of each row.

@@ -478,7 +478,7 @@ async fn what_was_taken_out_while_observations_were_gathered_is_put_back() {
     let dir = tempfile::tempdir().expect("a folder");
     let lake = Lake::open_or_create(dir.path()).await.expect("a lake");
     let mut gathered = lake.gathering().expect("room");
-    lake.gather(&batch[..4], &mut gathered).await.expect("gathered");
+    lake.gather(&batch[..4], 0, &mut gathered).await.expect("gathered");
     // As a purge does with what nothing points to.
     for table in [Table::States, Table::Models, Table::Tools, Table::Evidence, Table::Running] {
         let Some(mut delta) = lake.place.load(table).await.expect("read") else {
@@ -499,9 +499,9 @@ async fn what_was_taken_out_while_observations_were_gathered_is_put_back() {
         );
     }
     // By what follows it is noticed before all is in.
-    lake.gather(&batch[4..], &mut gathered).await.expect("gathered");
+    lake.gather(&batch[4..], 0, &mut gathered).await.expect("gathered");
     let done = lake.commit_gathered(gathered).await.expect("committed");
-    assert_eq!(done.observations, batch.len());
+    assert_eq!(done[&0].observations, batch.len());
     for one in &batch {
         let read = lake.history(one.endpoint.address).await.expect("everything it points to is there");
         assert!(

@@ -210,11 +210,11 @@ async fn days_that_come_in_no_order_make_a_file_each() {
         files.into_iter().filter(|file| file.table == table).count()
     };
     let mut gathered = lake.gathering().expect("room");
-    for batch in &batches {
-        lake.gather(batch, &mut gathered).await.expect("gathered");
+    for (part, batch) in batches.iter().enumerate() {
+        lake.gather(batch, part, &mut gathered).await.expect("gathered");
     }
     // Again what is there, and what another writer commits meanwhile.
-    lake.gather(&batches[1][..10], &mut gathered).await.expect("gathered");
+    lake.gather(&batches[1][..10], 4, &mut gathered).await.expect("gathered");
     let other = Lake::open(dir.path()).await.expect("opened");
     other.append(&batches[2][..5]).await.expect("appended");
     assert_eq!(
@@ -229,7 +229,8 @@ async fn days_that_come_in_no_order_make_a_file_each() {
     );
 
     let done = lake.commit_gathered(gathered).await.expect("committed");
-    assert_eq!((done.observations, done.duplicates), (4 * 60 - 5, 15));
+    let counts: Vec<(usize, usize)> = done.values().map(|part| (part.observations, part.duplicates)).collect();
+    assert_eq!(counts, [(60, 0), (60, 0), (55, 5), (60, 0), (0, 10)]);
     assert_eq!(of(&lake, Table::Observations).await, 60 + 5);
     assert_eq!(of(&lake, Table::States).await, 1);
     for address in 0..3 {
@@ -246,10 +247,10 @@ async fn days_that_come_in_no_order_make_a_file_each() {
     // Imported again it adds nothing, however.
     let mut again = lake.gathering().expect("room");
     for batch in &batches {
-        lake.gather(batch, &mut again).await.expect("gathered");
+        lake.gather(batch, 0, &mut again).await.expect("gathered");
     }
     let done = lake.commit_gathered(again).await.expect("committed");
-    assert_eq!((done.observations, done.duplicates), (0, 4 * 60));
+    assert_eq!((done[&0].observations, done[&0].duplicates), (0, 4 * 60));
     assert_eq!(of(&lake, Table::Observations).await, 60 + 5);
 }
 

@@ -24,6 +24,12 @@ use crate::lake::Writer;
 /// What a file gave.
 #[derive(Debug, Default, Serialize)]
 struct Told {
+    /// The number under which it is counted; `None`: nothing was read.
+    #[serde(skip)]
+    part: Option<usize>,
+    /// Whether no other file is imported with it.
+    #[serde(skip)]
+    is_alone: bool,
     file: String,
     format: Option<&'static str>,
     /// Why it was not read to its end, or not at all.
@@ -98,7 +104,7 @@ pub(crate) fn run(args: &ImportArgs) -> Done {
     } else {
         args.files.clone()
     };
-    let mut told = Vec::new();
+    let mut told: Vec<Told> = Vec::new();
     for file in &files {
         let reading = Reading {
             args,
@@ -106,9 +112,19 @@ pub(crate) fn run(args: &ImportArgs) -> Done {
             enricher: &enricher,
             stop: &stop,
         };
-        reading.file(file, &mut intake, &mut told)?;
+        if let Err(failure) = reading.file(file, &mut intake, &mut told) {
+            // What the files before it gave is still written, if it can be.
+            let _ = intake.commit();
+            return Err(failure);
+        }
         if stop.load(Ordering::Relaxed) {
             break;
+        }
+    }
+    intake.commit()?;
+    for one in &mut told {
+        if let Some(counts) = one.part.and_then(|part| intake.all_counts().get(part)) {
+            one.count(*counts);
         }
     }
     let kept = intake.close()?;
@@ -176,6 +192,8 @@ struct Source {
     modified: Option<Timestamp>,
     /// Its size as it lies there.
     size: Option<u64>,
+    /// Whether it lies in an archive, with others perhaps.
+    is_packed: bool,
 }
 
 impl Reading<'_> {
@@ -199,6 +217,7 @@ impl Reading<'_> {
             file_name: None,
             modified: None,
             size: None,
+            is_packed: false,
         };
         if file.as_os_str() == "-" {
             let (start, input) = begin(std::io::stdin()).map_err(refused)?;
@@ -256,6 +275,7 @@ impl Reading<'_> {
                 file_name: Some(entry.name.clone()),
                 modified: source.modified,
                 size: None,
+                is_packed: true,
             };
             let done = match archive.unpack(&entry) {
                 Ok(unpacked) => self.one(&inner, unpacked, intake),
@@ -276,6 +296,7 @@ impl Reading<'_> {
     /// Reads the records of one text.
     fn one<R: Read + Send>(&self, source: &Source, reader: R, intake: &mut Intake) -> Result<Told, Trouble> {
         let mut one = Told {
+            is_alone: self.args.files.len() < 2 && !source.is_packed,
             file: source.name.clone(),
             ..Told::default()
         };
@@ -299,7 +320,7 @@ impl Reading<'_> {
         one.format = Some(importer.format().word());
         let (records, parser) = importer.split();
         let progress = Shown::new(source.size, self.args.quiet, &one.file);
-        intake.start_anew();
+        one.part = Some(intake.start_anew());
         let unfinished = one
             .pour(records, (&parser, self.enricher), intake, self.stop, &progress, &read)
             .map_err(Trouble::Own)?;
@@ -307,7 +328,6 @@ impl Reading<'_> {
         if let Some(early) = &one.unfinished {
             anstream::eprintln!("vigie: {}", early.said(&one.file));
         }
-        one.count(intake.counts());
         progress.done();
         Ok(one)
     }
@@ -393,9 +413,11 @@ impl Told {
                 drop(permit);
                 progress.update(read.load(Ordering::Relaxed), intake.counts());
             }
-            intake.commit()?;
-            // A reader that panicked takes the program with it when the scope ends.
-            let unfinished = reader.join().ok().flatten();
+            intake.end_of_file(self.is_alone)?;
+            // Who joins a thread hears of its panic, and nobody else does.
+            let unfinished = reader
+                .join()
+                .map_err(|_| Failure::scan(format!("the reading of {} ended before its time; run the same again", self.file)))?;
             Ok(unfinished.map(|unfinished| Unfinished {
                 certain: unfinished.certain || open_end,
                 ..unfinished

@@ -18,16 +18,17 @@ fn peak_of(process: u32) -> Option<u64> {
 }
 
 /// Imports a file with that much address space; gives what it says, and the peak of its memory in kilobytes.
-fn import(lake: &Path, file: &Path) -> (serde_json::Value, u64) {
+fn import(lake: &Path, of: &[&Path]) -> (serde_json::Value, u64) {
     let mut child = Command::new("sh")
         .args([
             "-c",
             &format!("ulimit -v {ADDRESS_SPACE} && exec \"$0\" \"$@\""),
             env!("CARGO_BIN_EXE_vigie"),
         ])
-        .args(["import", text(file), "--lake", text(lake), "--errors"])
+        .args(["import", "--lake", text(lake), "--errors"])
         .arg(lake.with_extension("errors"))
         .args(["--format", "json", "--quiet"])
+        .args(of)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -73,7 +74,7 @@ fn a_file_of_many_days_takes_no_more_than_one_of_few() {
     let dir = tempfile::tempdir().expect("a folder");
     let (lake, file) = (dir.path().join("lake"), dir.path().join("days.jsonl"));
     std::fs::write(&file, days(450)).expect("written");
-    let (told, peak) = import(&lake, &file);
+    let (told, peak) = import(&lake, &[&file]);
     assert_eq!(
         (told["files"][0]["added"].as_u64(), told["files"][0]["bad"].as_u64()),
         (Some(450), Some(0)),
@@ -83,11 +84,33 @@ fn a_file_of_many_days_takes_no_more_than_one_of_few() {
     assert_eq!(files(&lake.join("observations")), 450, "a file for each day");
     assert_eq!(files(&lake.join("states")), 1);
 
-    let (again, _) = import(&lake, &file);
+    let (again, _) = import(&lake, &[&file]);
     assert_eq!(
         (again["files"][0]["added"].as_u64(), again["files"][0]["duplicates"].as_u64()),
         (Some(0), Some(450)),
         "{again:#}"
     );
     assert_eq!(files(&lake), 451);
+}
+
+#[test]
+fn many_files_of_the_same_days_make_no_file_for_each_line() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let lake = dir.path().join("lake");
+    let paths: Vec<std::path::PathBuf> = (0..6).map(|number| dir.path().join(format!("{number}.jsonl"))).collect();
+    for (number, path) in paths.iter().enumerate() {
+        // The fourth is the third once more.
+        let host = if number == 3 { 2 } else { number };
+        std::fs::write(path, days(40).replace("\"ip\":\"192.0.2.", &format!("\"ip\":\"198.51.{host}."))).expect("written");
+    }
+    let of: Vec<&Path> = paths.iter().map(std::path::PathBuf::as_path).collect();
+    let (told, _) = import(&lake, &of);
+    let counts = |told: &serde_json::Value, key: &str| -> Vec<Option<u64>> {
+        let files = told["files"].as_array().expect("files");
+        files.iter().map(|file| file[key].as_u64()).collect()
+    };
+    assert_eq!(counts(&told, "added"), [40, 40, 40, 0, 40, 40].map(Some), "{told:#}");
+    assert_eq!(counts(&told, "duplicates"), [0, 0, 0, 40, 0, 0].map(Some));
+    assert_eq!(counts(&told, "observations"), [Some(40); 6]);
+    assert!(files(&lake.join("observations")) <= 80, "{}", files(&lake.join("observations")));
 }
