@@ -7,8 +7,9 @@ use ahash::RandomState;
 use serde::Deserialize;
 use vigie_model::{AdvisoryCoverage, AdvisoryVerdict, Deception, Exposure, Finding, Identity, Network, Shared};
 
-/// Bytes of text that are remembered, at most. What was read from them takes about one and a half times as much beside.
-const REMEMBERED: usize = 96 << 20;
+/// Bytes of text that are remembered, at most. What was read from them takes about one and a half times as much beside. Of a million lines of
+/// the simulated population, which hold 22,859 different texts of 77 MB, 26,376 are then read, with half as much 77,713.
+const REMEMBERED: usize = 64 << 20;
 
 /// Parts with a lock each, so that threads seldom wait.
 const PARTS: usize = 16;
