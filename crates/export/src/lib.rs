@@ -6,6 +6,7 @@
 
 pub mod baseline;
 mod csv;
+pub mod grid;
 mod intelmq;
 mod json;
 mod jsonl;
@@ -14,6 +15,7 @@ mod sarif;
 mod summary;
 pub mod table;
 pub mod text;
+mod wrap;
 
 use std::fmt;
 use std::io::{self, Write};
@@ -29,6 +31,7 @@ pub use rule::{RuleKind, RuleText};
 pub use sarif::Sarif;
 pub use summary::{Catalog, Counts, FindingCounts, Summary, Tool, UnknownCounts};
 pub use table::Table;
+pub use wrap::UNBOUNDED;
 
 /// One run's results on their way into one format.
 ///
@@ -124,8 +127,10 @@ impl FromStr for Format {
 pub struct Options {
     /// Table: everything about every endpoint, nothing grouped and nothing left off.
     pub verbose: bool,
-    /// Table: columns of the terminal.
+    /// Table: columns of the terminal; [`UNBOUNDED`] where there is none: each field is one line, and nothing is grouped or left off.
     pub width: usize,
+    /// Table: endpoints stay in the order in which they come, which the caller chose; else the worst come first.
+    pub keep_order: bool,
     /// What is known of the rules themselves; a rule that is missing here is described from its first finding.
     pub rules: Vec<RuleText>,
     /// IntelMQ: for releases before 3.5, whose harmonisation lacks `severity` and `product.*`: those keys go under
@@ -140,6 +145,7 @@ impl Default for Options {
         Self {
             verbose: false,
             width: 80,
+            keep_order: false,
             rules: Vec::new(),
             intelmq_legacy: false,
             feed: "vigie".to_owned(),

@@ -8,10 +8,11 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
-use comfy_table::{ContentArrangement, presets};
 use vigie_model::{AdvisoryCoverage, EndpointKey, Finding, Known, Observation, Posture, Reach, Severity, ToolRisk, Verdict};
 
+use crate::grid::Column;
 use crate::text::{clean, columns};
+use crate::wrap::{UNBOUNDED, indent, wrap};
 use crate::{Counts, Options, Report, Summary};
 
 /// Recognised endpoints up to which each has a block of its own.
@@ -22,14 +23,20 @@ const BLOCKS: usize = 20;
 const LINES: usize = 15;
 /// Models, tools or ids on one line.
 const NAMES: usize = 5;
-/// Columns of a name.
-const NAME: usize = 40;
+/// Columns of a name that a stranger chose. Longer than any that is used in earnest: a name is what one asks for a model by.
+const NAME: usize = 100;
+/// Columns of an id, a version or a host name, which are whole unless they are none.
+const TOKEN: usize = 300;
 /// Columns of a sentence.
 const SENTENCE: usize = 400;
 /// Where the text of a field begins.
 const INDENT: usize = 14;
+/// The same, and for what is told of a finding, where columns are few: half of them would else be blanks.
+const NARROW_INDENT: usize = 4;
+/// Fewer columns than this are few.
+const NARROW: usize = 60;
 /// The narrowest width that is laid out for.
-const NARROWEST: usize = 40;
+const NARROWEST: usize = 20;
 
 const PLAIN: Style = Style::new();
 const BOLD: Style = Style::new().bold();
@@ -51,25 +58,68 @@ pub fn severity_style(severity: Severity) -> Style {
     }
 }
 
-/// A table of texts, cleaned, within that many columns: for lists such as hosts, advisories and products.
+/// A list whose columns are all words: see [`crate::grid`].
 #[must_use]
 pub fn grid<S: AsRef<str>>(headers: &[&str], rows: &[Vec<S>], width: usize) -> String {
-    let mut table = comfy_table::Table::new();
-    table
-        .load_style(presets::NOTHING)
-        .force_no_tty()
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(u16::try_from(width.max(NARROWEST)).unwrap_or(u16::MAX))
-        .set_header(headers.iter().map(|header| header.to_uppercase()));
-    for row in rows {
-        table.add_row(row.iter().map(|cell| clean(cell.as_ref(), SENTENCE)));
+    let heads: Vec<Column<'_>> = headers.iter().map(|title| Column::Text(title)).collect();
+    crate::grid::grid(&heads, rows, width)
+}
+
+/// How much is told, and within how many columns.
+#[derive(Clone, Copy, Debug)]
+struct View {
+    verbose: bool,
+    width: usize,
+}
+
+impl View {
+    fn new(verbose: bool, width: usize) -> Self {
+        Self {
+            verbose,
+            width: width.max(NARROWEST),
+        }
     }
-    let mut out = String::new();
-    for line in table.lines() {
-        out.push_str(line.trim_end());
-        out.push('\n');
+
+    /// Whether nothing is left off: on request, or because no terminal would be flooded.
+    fn is_whole(self) -> bool {
+        self.verbose || self.width == UNBOUNDED
     }
-    out
+
+    /// How many of a list are named.
+    fn few(self, count: usize) -> usize {
+        if self.is_whole() { usize::MAX } else { count }
+    }
+
+    /// How many columns a text may take.
+    fn cap(self, columns: usize) -> usize {
+        if self.width == UNBOUNDED { usize::MAX } else { columns }
+    }
+
+    fn token(self, text: &str) -> String {
+        clean(text, self.cap(TOKEN))
+    }
+
+    fn name(self, text: &str) -> String {
+        clean(text, self.cap(NAME))
+    }
+
+    fn sentence(self, text: &str) -> String {
+        clean(text, self.cap(SENTENCE))
+    }
+
+    /// Where the text of a field begins.
+    fn indent(self) -> usize {
+        if self.width < NARROW { NARROW_INDENT } else { INDENT }
+    }
+
+    /// Address and port, and the name it was reached by.
+    fn place(self, key: &EndpointKey) -> String {
+        let socket = std::net::SocketAddr::new(key.address, key.port);
+        match &key.name {
+            Some(name) => format!("{} ({socket})", self.token(name)),
+            None => socket.to_string(),
+        }
+    }
 }
 
 /// Whether only programs on the same machine can reach it; `None` where nobody looked.
@@ -109,7 +159,7 @@ pub fn risk_word(risk: ToolRisk) -> &'static str {
 /// One endpoint as a block of lines, everything told: for `vigie show`.
 #[must_use]
 pub fn block(observation: &Observation, width: usize) -> String {
-    Block::new(observation, true, width.max(NARROWEST)).text
+    Block::new(observation, View::new(true, width)).text
 }
 
 /// The summary as the table ends with it, for commands that write another format and tell the rest on standard error.
@@ -117,7 +167,7 @@ pub fn block(observation: &Observation, width: usize) -> String {
 /// # Errors
 /// When the writer fails.
 pub fn summary<W: Write>(writer: &mut W, summary: &Summary, width: usize) -> io::Result<()> {
-    let mut page = Page::new(width.max(NARROWEST));
+    let mut page = Page::new(View::new(false, width));
     page.summary(summary);
     writer.write_all(page.out.as_bytes())
 }
@@ -127,8 +177,8 @@ pub fn summary<W: Write>(writer: &mut W, summary: &Summary, width: usize) -> io:
 #[derive(Debug)]
 pub struct Table<W> {
     writer: W,
-    verbose: bool,
-    width: usize,
+    view: View,
+    keep_order: bool,
     blocks: Vec<Block>,
     suspects: Vec<Entry>,
     unrecognised: Vec<Entry>,
@@ -142,25 +192,27 @@ impl<W: Write> Table<W> {
     pub fn new(writer: W, options: Options) -> Self {
         Self {
             writer,
-            verbose: options.verbose,
-            width: options.width.max(NARROWEST),
+            view: View::new(options.verbose, options.width),
+            keep_order: options.keep_order,
             blocks: Vec::new(),
             suspects: Vec::new(),
             unrecognised: Vec::new(),
         }
     }
 
-    /// Sorts the blocks, the worst first, and puts like with like where there are many.
+    /// Sorts the blocks, the worst first unless the caller chose another order, and puts like with like where there are many.
     fn groups(&mut self) -> Vec<Group> {
         let mut blocks = std::mem::take(&mut self.blocks);
-        blocks.sort_by(|a, b| {
-            (b.worst, b.exploited, a.loopback, b.open)
-                .cmp(&(a.worst, a.exploited, b.loopback, a.open))
-                .then_with(|| a.like.cmp(&b.like))
-                .then_with(|| a.version.cmp(&b.version))
-                .then_with(|| a.key.cmp(&b.key))
-        });
-        if self.verbose || blocks.len() <= GROUP_FROM {
+        if !self.keep_order {
+            blocks.sort_by(|a, b| {
+                (b.worst, b.exploited, a.loopback, b.open)
+                    .cmp(&(a.worst, a.exploited, b.loopback, a.open))
+                    .then_with(|| a.like.cmp(&b.like))
+                    .then_with(|| a.version.cmp(&b.version))
+                    .then_with(|| a.key.cmp(&b.key))
+            });
+        }
+        if self.view.is_whole() || blocks.len() <= GROUP_FROM {
             return blocks.into_iter().map(Group::of).collect();
         }
         let mut groups: Vec<Group> = Vec::new();
@@ -207,19 +259,20 @@ impl<W: Write> Report for Table<W> {
     fn observation(&mut self, observation: &Observation) -> io::Result<()> {
         let key = observation.endpoint.key();
         if observation.deception.is_suspect() {
-            self.suspects.push((key, suspect(observation, self.verbose)));
+            self.suspects.push((key, suspect(observation, self.view)));
         } else if observation.identity.product.is_known() {
-            self.blocks.push(Block::new(observation, self.verbose, self.width));
+            self.blocks.push(Block::new(observation, self.view));
         } else {
-            self.unrecognised.push((key, unrecognised(observation, self.verbose)));
+            self.unrecognised.push((key, unrecognised(observation, self.view)));
         }
         Ok(())
     }
 
     fn end(&mut self, summary: &Summary) -> io::Result<()> {
-        let mut page = Page::new(self.width);
+        let view = self.view;
+        let mut page = Page::new(view);
         let groups = self.groups();
-        let shown = if self.verbose { groups.len() } else { BLOCKS };
+        let shown = groups.len().min(view.few(BLOCKS));
         for group in groups.iter().take(shown) {
             page.out.push_str(&group.shown.text);
             if !group.others.is_empty() {
@@ -230,7 +283,7 @@ impl<W: Write> Report for Table<W> {
                 let text = format!(
                     "{} with the same {same}: {}",
                     more(group.others.len()),
-                    some(group.others.iter().map(place), NAMES)
+                    some(group.others.iter().map(|key| view.place(key)), NAMES)
                 );
                 page.field("and", &text, BOLD);
             }
@@ -245,15 +298,23 @@ impl<W: Write> Report for Table<W> {
             let count: usize = products.values().sum();
             page.line(
                 &format!(
-                    "{count} more endpoints, none worse than these: {}. --verbose shows all.",
+                    "{count} more endpoints{}: {}. --verbose shows all.",
+                    if self.keep_order { "" } else { ", none worse than these" },
                     some(products.iter().map(|(product, n)| format!("{product} {n}")), 2 * NAMES)
                 ),
                 BOLD,
             );
             page.out.push('\n');
         }
-        page.apart("Suspected of deception, counted apart", &mut self.suspects, self.verbose);
-        page.apart("Not recognised", &mut self.unrecognised, self.verbose);
+        for (title, entries) in [
+            ("Suspected of deception, counted apart", &mut self.suspects),
+            ("Not recognised", &mut self.unrecognised),
+        ] {
+            if !self.keep_order {
+                entries.sort();
+            }
+            page.apart(title, entries);
+        }
         page.summary(summary);
         self.writer.write_all(page.out.as_bytes())?;
         self.writer.flush()
@@ -276,7 +337,7 @@ struct Block {
 }
 
 impl Block {
-    fn new(observation: &Observation, verbose: bool, width: usize) -> Self {
+    fn new(observation: &Observation, view: View) -> Self {
         let open = observation.findings.iter().filter(|f| f.accepted.is_none());
         let worst = open.clone().map(|finding| finding.severity).max();
         let loopback = is_loopback_only(observation);
@@ -292,13 +353,13 @@ impl Block {
         ids.dedup();
         like.extend(ids);
 
-        let mut page = Page::new(width);
+        let mut page = Page::new(view);
         page.head(observation, loopback);
-        page.body(observation, verbose);
-        page.findings(&observation.findings, verbose);
+        page.body(observation);
+        page.findings(&observation.findings);
         Self {
             key: observation.endpoint.key(),
-            product: clean(&product, NAME),
+            product: view.token(&product),
             version: known_or(&observation.identity.version, ""),
             exploited,
             like,
@@ -313,12 +374,12 @@ impl Block {
 /// Lines as they grow, within a width.
 struct Page {
     out: String,
-    width: usize,
+    view: View,
 }
 
 impl Page {
-    fn new(width: usize) -> Self {
-        Self { out: String::new(), width }
+    fn new(view: View) -> Self {
+        Self { out: String::new(), view }
     }
 
     fn styled(&mut self, text: &str, style: Style) {
@@ -328,50 +389,42 @@ impl Page {
 
     /// A text from the left edge.
     fn line(&mut self, text: &str, style: Style) {
-        self.wrapped(text, 0, 0, style);
+        self.wrapped("", PLAIN, text, 0, style);
     }
 
     /// A label and its text, wrapped under itself.
     fn field(&mut self, label: &str, text: &str, style: Style) {
-        let _ = write!(self.out, "  {DIM}{label}{DIM:#}");
-        let at = 2 + columns(label);
-        let pad = INDENT.saturating_sub(at).max(1);
-        self.out.push_str(&" ".repeat(pad));
-        self.wrapped(text, at + pad, INDENT, style);
+        self.wrapped(label, DIM, text, self.view.indent(), style);
     }
 
-    /// Wraps a text at blanks, where one is near, from column `at` on, with `indent` before every further line.
-    fn wrapped(&mut self, text: &str, mut at: usize, indent: usize, style: Style) {
-        let mut line = String::new();
-        for word in text.split(' ').filter(|word| !word.is_empty()) {
-            let mut word = word;
-            loop {
-                let gap = usize::from(!line.is_empty());
-                let room = self.width.saturating_sub(at + columns(&line) + gap);
-                if columns(word) <= room {
-                    if gap == 1 {
-                        line.push(' ');
-                    }
-                    line.push_str(word);
-                    break;
-                }
-                // A word that is longer than a line is cut; any other goes to the next one.
-                if line.is_empty() && at == indent {
-                    let cut = cut_at(word, room.max(1));
-                    line.push_str(&word[..cut]);
-                    word = &word[cut..];
-                }
-                if !line.is_empty() {
-                    self.styled(&line, style);
-                }
-                line.clear();
-                self.out.push('\n');
-                self.out.push_str(&" ".repeat(indent));
-                at = indent;
-            }
+    /// A label, and a text that begins at column `inset` or after it, every further line with `inset` before it. No word is broken.
+    fn wrapped(&mut self, label: &str, label_style: Style, text: &str, inset: usize, style: Style) {
+        let width = self.view.width;
+        let mut at = inset;
+        if !label.is_empty() {
+            self.out.push_str("  ");
+            self.styled(label, label_style);
+            at = inset.max(3 + columns(label));
         }
-        self.styled(&line, style);
+        let rest = width.saturating_sub(inset);
+        let mut lines = wrap(text, width.saturating_sub(at), rest).into_iter();
+        let first = lines.next().unwrap_or_default();
+        // A first word that does not fit beside its label goes under it.
+        let fits = label.is_empty() || columns(&first) <= width.saturating_sub(at);
+        if fits && !first.is_empty() {
+            let begun = if label.is_empty() { 0 } else { 2 + columns(label) };
+            match begun {
+                0 => self.out.push_str(&indent(inset, &first, width)),
+                begun => self.out.push_str(&" ".repeat(at - begun)),
+            }
+            self.styled(&first, style);
+        }
         self.out.push('\n');
+        for line in (!fits).then_some(first).into_iter().chain(lines) {
+            self.out.push_str(&indent(inset, &line, width));
+            self.styled(&line, style);
+            self.out.push('\n');
+        }
     }
 
     /// The first line: who can reach it where that was seen, then place, product, version, posture and reach.
@@ -387,13 +440,14 @@ impl Page {
                 None => ("reach unknown".to_owned(), WARN),
             });
         }
-        spans.push((place(&endpoint.key()), BOLD));
+        let view = self.view;
+        spans.push((view.place(&endpoint.key()), BOLD));
         let version = match &identity.version {
-            Known::Known(version) => clean(version, NAME),
+            Known::Known(version) => view.token(version),
             Known::Unknown(unknown) => format!("version unknown ({})", unknown.why),
         };
         let product = known_or(&identity.product, "not recognised");
-        spans.push((format!("{} {version}", clean(&product, NAME)), BOLD));
+        spans.push((format!("{} {version}", view.token(&product)), BOLD));
         if identity.product.is_known() && identity.confidence < 0.9 {
             spans.push((format!("confidence {:.2}", identity.confidence), DIM));
         }
@@ -420,32 +474,33 @@ impl Page {
         let mut at = 0;
         for (text, style) in spans.iter().filter(|(text, _)| !text.is_empty()) {
             let wide = columns(text);
-            if at > 0 && at + 2 + wide > self.width {
-                self.out.push_str("\n  ");
-                at = 2;
-            } else if at > 0 {
+            let beside = at > 0 && wide + 2 <= view.width.saturating_sub(at);
+            if beside {
                 self.out.push_str("  ");
-                at += 2;
+                self.styled(text, *style);
+                at += 2 + wide;
+                continue;
             }
-            // Only a name can be longer than a line.
-            let mut rest = text.as_str();
-            while columns(rest) > self.width - at {
-                let cut = cut_at(rest, self.width - at);
-                self.styled(&rest[..cut], *style);
-                self.out.push_str("\n  ");
-                rest = &rest[cut..];
-                at = 2;
+            // A name and its address may stand in two lines, each whole.
+            let inset = if at > 0 { 2 } else { 0 };
+            for (position, line) in wrap(text, view.width - inset, view.width - 2).iter().enumerate() {
+                if at > 0 || position > 0 {
+                    self.out.push('\n');
+                    self.out.push_str(&indent(2, line, view.width));
+                }
+                self.styled(line, *style);
+                at = columns(line) + if at > 0 || position > 0 { 2 } else { 0 };
             }
-            self.styled(rest, *style);
-            at += columns(rest);
         }
         self.out.push('\n');
     }
 
     /// What it shows, a field a line. What was not asked stays unsaid unless `verbose`.
-    fn body(&mut self, observation: &Observation, verbose: bool) {
+    fn body(&mut self, observation: &Observation) {
+        let view = self.view;
+        let verbose = view.verbose;
         let exposure = &observation.exposure;
-        let names = if verbose { usize::MAX } else { NAMES };
+        let names = view.few(NAMES);
         if let Some(listener) = &observation.listener {
             let mut text = some(listener.bound.iter().map(ToString::to_string), names);
             if !listener.answers_on.is_empty() {
@@ -453,7 +508,7 @@ impl Page {
                 text.push_str(&some(listener.answers_on.iter().map(ToString::to_string), names));
             }
             if let Some(process) = listener.process.known() {
-                let _ = write!(text, "; process {}", clean(process, NAME));
+                let _ = write!(text, "; process {}", view.name(process));
                 if let Some(pid) = listener.pid.known() {
                     let _ = write!(text, " ({pid})");
                 }
@@ -461,18 +516,18 @@ impl Page {
             self.field("bound to", &text, PLAIN);
         }
         if !observation.identity.also.is_empty() {
-            let also = observation.identity.also.iter().map(|id| clean(id, NAME));
+            let also = observation.identity.also.iter().map(|id| view.token(id));
             self.field("also", &some(also, names), PLAIN);
         }
         match &exposure.models {
             Known::Known(models) if models.is_empty() => self.field("models", "none", PLAIN),
             Known::Known(models) => {
                 let list = models.iter().map(|model| {
-                    let mut text = clean(&model.name, NAME);
+                    let mut text = view.name(&model.name);
                     match &model.capabilities {
                         Known::Known(words) if words.is_empty() => text.push_str(" (none)"),
                         Known::Known(words) => {
-                            let words = words.iter().map(|word| clean(word.as_str(), NAME));
+                            let words = words.iter().map(|word| view.name(word.as_str()));
                             let _ = write!(text, " ({})", some(words, names));
                         }
                         Known::Unknown(unknown) if verbose => {
@@ -487,15 +542,15 @@ impl Page {
                 let text = format!("{counted}: {}", some(list, names));
                 self.field("models", &text, PLAIN);
             }
-            Known::Unknown(unknown) => self.unknown("models", unknown, verbose),
+            Known::Unknown(unknown) => self.unknown("models", unknown),
         }
         match &exposure.running {
             Known::Known(running) if running.is_empty() => self.field("running", "none", PLAIN),
             Known::Known(running) => {
-                let list = running.iter().map(|model| clean(&model.name, NAME));
+                let list = running.iter().map(|model| view.name(&model.name));
                 self.field("running", &some(list, names), PLAIN);
             }
-            Known::Unknown(unknown) => self.unknown("running", unknown, verbose),
+            Known::Unknown(unknown) => self.unknown("running", unknown),
         }
         match &exposure.tools {
             Known::Known(tools) if tools.is_empty() => self.field("tools", "none", PLAIN),
@@ -505,15 +560,15 @@ impl Page {
                 tools.sort_by(|a, b| a.risks.first().cmp(&b.risks.first()));
                 let list = tools.iter().map(|tool| {
                     let risks = tool.risks.iter().map(|risk| risk_word(*risk).to_owned());
-                    format!("{} ({})", clean(&tool.name, NAME), some(risks, names))
+                    format!("{} ({})", view.name(&tool.name), some(risks, names))
                 });
                 let counted = exposure.tools_counted().map(|counted| counted.to_string()).unwrap_or_default();
                 let text = format!("{counted}: {}", some(list, names));
                 self.field("tools", &text, PLAIN);
             }
-            Known::Unknown(unknown) => self.unknown("tools", unknown, verbose),
+            Known::Unknown(unknown) => self.unknown("tools", unknown),
         }
-        self.advisories(observation, verbose);
+        self.advisories(observation);
         if let Some(proved) = exposure.inference_proved {
             let text = if proved {
                 "a model answered without credentials"
@@ -524,29 +579,30 @@ impl Page {
         }
         if verbose {
             for evidence in observation.identity.evidence.iter() {
-                let mut text = format!("{}: {}", clean(&evidence.request, NAME), clean(&evidence.seen, SENTENCE));
+                let mut text = format!("{}: {}", view.name(&evidence.request), view.sentence(&evidence.seen));
                 // A source's own word may name no product of the catalogue.
                 if !evidence.product.is_empty() {
-                    let _ = write!(text, " ({})", clean(&evidence.product, NAME));
+                    let _ = write!(text, " ({})", view.token(&evidence.product));
                 }
                 self.field("evidence", &text, DIM);
             }
         }
     }
 
-    fn unknown(&mut self, label: &str, unknown: &vigie_model::Unknown, verbose: bool) {
+    fn unknown(&mut self, label: &str, unknown: &vigie_model::Unknown) {
         let untold = matches!(unknown.why, vigie_model::Why::NotAsked | vigie_model::Why::NotCarried);
-        if verbose || !untold {
+        if self.view.verbose || !untold {
             let mut text = format!("unknown ({})", unknown.why);
             if let Some(detail) = &unknown.detail {
-                let _ = write!(text, ": {}", clean(detail, SENTENCE));
+                let _ = write!(text, ": {}", self.view.sentence(detail));
             }
             self.field(label, &text, DIM);
         }
     }
 
     /// One line: how many apply, the exploited ones first by name, and how many cannot be told.
-    fn advisories(&mut self, observation: &Observation, verbose: bool) {
+    fn advisories(&mut self, observation: &Observation) {
+        let view = self.view;
         let of = |verdict| observation.advisories.iter().filter(move |advisory| advisory.verdict == verdict);
         let affected = of(Verdict::Affected).count();
         let unknown = of(Verdict::Unknown).count();
@@ -555,7 +611,7 @@ impl Page {
                 // Nothing listed reads as nothing known, which is not so.
                 Some(AdvisoryCoverage::NotCovered) => {
                     let product = known_or(&observation.identity.product, "this product");
-                    self.field("advisories", &format!("not covered for {}", clean(&product, NAME)), PLAIN);
+                    self.field("advisories", &format!("not covered for {}", view.token(&product)), PLAIN);
                 }
                 Some(AdvisoryCoverage::NoneFound) => self.field("advisories", "none found", PLAIN),
                 _ => {}
@@ -576,7 +632,7 @@ impl Page {
         }
         if affected > 0 {
             let names = ranked.iter().map(|advisory| {
-                let mut name = clean(&advisory.id, NAME);
+                let mut name = view.token(&advisory.id);
                 if advisory.exploited {
                     name.push_str(" (exploited)");
                 }
@@ -585,8 +641,7 @@ impl Page {
                 }
                 name
             });
-            let cap = if verbose { usize::MAX } else { 3 };
-            let _ = write!(text, ": {}", some(names, cap));
+            let _ = write!(text, ": {}", some(names, view.few(3)));
         }
         if unknown > 0 {
             let _ = write!(text, "; {unknown} unknown");
@@ -602,7 +657,9 @@ impl Page {
     }
 
     /// The worst first; what one rule found several times is told once.
-    fn findings(&mut self, findings: &[Finding], verbose: bool) {
+    fn findings(&mut self, findings: &[Finding]) {
+        let view = self.view;
+        let verbose = view.verbose;
         let mut open: Vec<&Finding> = findings.iter().filter(|f| f.accepted.is_none()).collect();
         // Within a severity the order of the record stands, but for what one rule found several times.
         let first = |id: &str| findings.iter().position(|finding| finding.id == id);
@@ -617,7 +674,7 @@ impl Page {
                     .take_while(|other| other.id == finding.id && other.severity == finding.severity)
                     .count()
             };
-            self.finding(finding, same - 1, verbose);
+            self.finding(finding, same - 1);
             at += same;
         }
         let accepted: Vec<&Finding> = findings.iter().filter(|f| f.accepted.is_some()).collect();
@@ -625,68 +682,61 @@ impl Page {
             return;
         }
         let list = accepted.iter().map(|finding| {
-            let id = clean(&finding.id, NAME);
+            let id = view.token(&finding.id);
             match finding.accepted.as_deref().filter(|_| verbose) {
-                Some(reason) => format!("{id} ({})", clean(reason, SENTENCE)),
+                Some(reason) => format!("{id} ({})", view.sentence(reason)),
                 None => id,
             }
         });
-        let cap = if verbose { usize::MAX } else { NAMES };
-        let text = format!("{} by the baseline: {}", accepted.len(), some(list, cap));
+        let text = format!("{} by the baseline: {}", accepted.len(), some(list, view.few(NAMES)));
         self.field("accepted", &text, DIM);
     }
 
-    fn finding(&mut self, finding: &Finding, others: usize, verbose: bool) {
+    fn finding(&mut self, finding: &Finding, others: usize) {
+        let view = self.view;
         let word = finding.severity.word().to_uppercase();
-        let style = severity_style(finding.severity);
-        let _ = write!(self.out, "  {style}{word}{style:#}");
-        self.out.push_str(&" ".repeat(INDENT.saturating_sub(2 + word.len())));
-        let mut title = clean(&finding.title, SENTENCE);
+        let mut title = view.sentence(&finding.title);
         if others > 0 {
             let _ = write!(title, " (and {} like it)", more(others));
         }
-        let _ = write!(title, " [{}]", clean(&finding.id, NAME));
-        self.wrapped(&title, INDENT, INDENT, PLAIN);
-        if verbose {
+        let _ = write!(title, " [{}]", view.token(&finding.id));
+        self.wrapped(&word, severity_style(finding.severity), &title, view.indent(), PLAIN);
+        if view.verbose {
             self.detail("about", &finding.subject);
             self.detail("seen", &finding.detail);
         }
         // The remedy's first line is the remedy in one line.
         let remedy = finding.remedy.trim().lines().next().unwrap_or_default();
-        self.detail("do", if verbose { &finding.remedy } else { remedy });
-        if verbose && !finding.standards.is_empty() {
+        self.detail("do", if view.verbose { &finding.remedy } else { remedy });
+        if view.verbose && !finding.standards.is_empty() {
             let standards = finding
                 .standards
                 .iter()
-                .map(|standard| clean(&format!("{} {}", standard.scheme, standard.id), NAME));
+                .map(|standard| view.token(&format!("{} {}", standard.scheme, standard.id)));
             self.detail("standards", &some(standards, usize::MAX));
         }
     }
 
     fn detail(&mut self, label: &str, text: &str) {
         if !text.is_empty() {
-            let pad = " ".repeat(INDENT - 2);
             // Catalogue texts may have several lines; each is folded into the paragraph before it is cleaned.
             let folded = text.split_whitespace().collect::<Vec<_>>().join(" ");
             let cap = if label == "do" { 2 * SENTENCE } else { SENTENCE };
-            let text = format!("{label}: {}", clean(&folded, cap));
-            self.out.push_str("  ");
-            self.out.push_str(&pad);
-            self.wrapped(&text, INDENT, INDENT, if label == "do" { PLAIN } else { DIM });
+            let text = format!("{label}: {}", clean(&folded, self.view.cap(cap)));
+            self.wrapped("", PLAIN, &text, self.view.indent(), if label == "do" { PLAIN } else { DIM });
         }
     }
 
-    /// A section of one line each; where there are many, what is told alike is told once.
-    fn apart(&mut self, title: &str, entries: &mut [Entry], verbose: bool) {
+    /// A section of one entry each; where there are many, what is told alike is told once.
+    fn apart(&mut self, title: &str, entries: &[Entry]) {
         if entries.is_empty() {
             return;
         }
-        entries.sort();
         self.line(&format!("{title}: {}", thousands(entries.len() as u64)), BOLD);
         let mut lines: Vec<(&EndpointKey, &str, usize)> = Vec::new();
-        let alike = !verbose && entries.len() > LINES;
+        let alike = !self.view.is_whole() && entries.len() > LINES;
         let mut by_text: BTreeMap<&str, usize> = BTreeMap::new();
-        for (key, text) in entries.iter() {
+        for (key, text) in entries {
             match by_text.get(text.as_str()).filter(|_| alike) {
                 Some(at) => lines[*at].2 += 1,
                 None => {
@@ -695,26 +745,32 @@ impl Page {
                 }
             }
         }
-        let shown = if verbose { lines.len() } else { LINES };
+        let shown = lines.len().min(self.view.few(LINES));
         for (key, text, others) in lines.iter().take(shown) {
-            let mut line = place(key);
+            let mut place = self.view.place(key);
             if *others > 0 {
-                let _ = write!(line, " and {}", more(*others));
+                let _ = write!(place, " and {}", more(*others));
             }
-            let _ = write!(line, "  {text}");
-            self.out.push_str("  ");
-            if verbose {
-                self.wrapped(&line, 2, 4, PLAIN);
-            } else {
-                // The pieces are clean already; here they are cut to the line.
-                self.out.push_str(&clean(&line, self.width.saturating_sub(2)));
+            let width = self.view.width;
+            let beside = width.saturating_sub(4 + columns(&place));
+            let mut lines = wrap(text, beside, width.saturating_sub(4)).into_iter();
+            let first = lines.next().unwrap_or_default();
+            let fits = columns(&first) <= beside;
+            if fits && !first.is_empty() {
+                let _ = write!(place, "  {first}");
+            }
+            self.out.push_str(&indent(2, &place, width));
+            self.out.push_str(&place);
+            self.out.push('\n');
+            for line in (!fits).then_some(first).into_iter().chain(lines) {
+                self.out.push_str(&indent(4, &line, width));
+                self.out.push_str(&line);
                 self.out.push('\n');
             }
         }
         let rest: usize = lines.iter().skip(shown).map(|line| 1 + line.2).sum();
         if rest > 0 {
-            self.out.push_str("  ");
-            self.wrapped(&format!("{}; --verbose shows all", more(rest)), 2, 2, DIM);
+            self.wrapped("", PLAIN, &format!("{}; --verbose shows all", more(rest)), 2, DIM);
         }
         self.out.push('\n');
     }
@@ -748,7 +804,7 @@ impl Page {
             knowledge.push(format!("advisories of {date}"));
         }
         if !knowledge.is_empty() {
-            self.field("with", &clean(&knowledge.join(", "), SENTENCE), DIM);
+            self.field("with", &self.view.sentence(&knowledge.join(", ")), DIM);
         }
         let mut scan: Vec<String> = Vec::new();
         if let Some(id) = summary.scan.known() {
@@ -758,10 +814,10 @@ impl Page {
             scan.push(format!("seed {seed}"));
         }
         if !scan.is_empty() {
-            self.field("scan", &clean(&scan.join(", "), SENTENCE), DIM);
+            self.field("scan", &self.view.sentence(&scan.join(", ")), DIM);
         }
         for note in &summary.notes {
-            self.field("note", &clean(note, SENTENCE), WARN);
+            self.field("note", &self.view.sentence(note), WARN);
         }
         if let Some(next) = &summary.next {
             // A command must stay one line, or it cannot be copied.
@@ -770,6 +826,7 @@ impl Page {
     }
 
     fn counts(&mut self, counts: &Counts) {
+        let view = self.view;
         let mut text = String::new();
         let mut style = GOOD;
         for severity in Severity::ALL.into_iter().rev() {
@@ -794,9 +851,9 @@ impl Page {
             let list = counts
                 .not_covered
                 .iter()
-                .map(|(product, n)| format!("{} {}", clean(product, NAME), thousands(*n)));
+                .map(|(product, n)| format!("{} {}", view.token(product), thousands(*n)));
             let none = if text.is_empty() { "" } else { "; " };
-            let _ = write!(text, "{none}not covered for {}", some(list, 4 * NAMES));
+            let _ = write!(text, "{none}not covered for {}", some(list, view.few(4 * NAMES)));
         }
         if !text.is_empty() {
             self.field("advisories", &text, PLAIN);
@@ -805,11 +862,11 @@ impl Page {
         products.sort_by(|a, b| b.1.cmp(a.1).then_with(|| a.0.cmp(b.0)));
         let list = products
             .iter()
-            .map(|(product, n)| format!("{} {}", clean(product, NAME), thousands(**n)));
+            .map(|(product, n)| format!("{} {}", view.token(product), thousands(**n)));
         if products.is_empty() {
             self.field("products", "none recognised", PLAIN);
         } else {
-            self.field("products", &some(list, 4 * NAMES), PLAIN);
+            self.field("products", &some(list, view.few(4 * NAMES)), PLAIN);
         }
         if !counts.postures.is_empty() {
             let list = counts.postures.iter().map(|(posture, n)| format!("{posture} {}", thousands(*n)));
@@ -848,14 +905,14 @@ impl Page {
 }
 
 /// A suspect in one line: what it says it is, how likely it deceives, and by which tells.
-fn suspect(observation: &Observation, verbose: bool) -> String {
+fn suspect(observation: &Observation, view: View) -> String {
     let says = match observation.identity.product.known() {
         Some(product) => {
             let version = match observation.identity.version.known() {
-                Some(version) => format!(" {}", clean(version, NAME)),
+                Some(version) => format!(" {}", view.token(version)),
                 None => String::new(),
             };
-            format!("says {}{version}", clean(product, NAME))
+            format!("says {}{version}", view.token(product))
         }
         None => "not recognised".to_owned(),
     };
@@ -864,47 +921,33 @@ fn suspect(observation: &Observation, verbose: bool) -> String {
         None => "unknown".to_owned(),
     };
     let tells = observation.deception.tells.iter().map(|tell| {
-        if verbose {
-            format!("{}: {}", clean(&tell.id, NAME), clean(&tell.seen, SENTENCE))
+        if view.verbose {
+            format!("{}: {}", view.token(&tell.id), view.sentence(&tell.seen))
         } else {
-            clean(&tell.id, NAME)
+            view.token(&tell.id)
         }
     });
-    let cap = if verbose { usize::MAX } else { 3 };
-    format!("{says}  deception {score}: {}", some(tells, cap))
+    format!("{says}, deception {score}: {}", some(tells, view.few(3)))
 }
 
 /// An endpoint that nobody recognised, in one line: what it came nearest to, and what was found all the same.
-fn unrecognised(observation: &Observation, verbose: bool) -> String {
+fn unrecognised(observation: &Observation, view: View) -> String {
     // The words of its source that name none say nothing of what it resembles.
     let mut text = match observation.identity.evidence.iter().find(|evidence| !evidence.product.is_empty()) {
         Some(evidence) => format!(
             "resembles {} ({}: {})",
-            clean(&evidence.product, NAME),
-            clean(&evidence.request, NAME),
-            clean(&evidence.seen, NAME)
+            view.token(&evidence.product),
+            view.name(&evidence.request),
+            view.name(&evidence.seen)
         ),
         None => "answers as no product of the catalogue".to_owned(),
     };
     let open = observation.findings.iter().filter(|f| f.accepted.is_none());
     if let Some(worst) = open.clone().map(|finding| finding.severity).max() {
-        let ids = open.map(|finding| clean(&finding.id, NAME));
-        let cap = if verbose { usize::MAX } else { 2 };
-        let _ = write!(text, "  {worst}: {}", some(ids, cap));
+        let ids = open.map(|finding| view.token(&finding.id));
+        let _ = write!(text, "; {worst}: {}", some(ids, view.few(2)));
     }
     text
-}
-
-/// Address and port, the path under which it answers, and the name it was reached by.
-fn place(key: &EndpointKey) -> String {
-    match &key.name {
-        Some(name) => EndpointKey {
-            name: Some(clean(name, NAME)),
-            ..key.clone()
-        }
-        .to_string(),
-        None => key.to_string(),
-    }
 }
 
 fn known_or(known: &Known<String>, otherwise: &str) -> String {
@@ -958,27 +1001,18 @@ fn length(millis: u64) -> String {
     }
 }
 
-/// The byte at which a text of at most that many columns ends; at least one character.
-fn cut_at(text: &str, room: usize) -> usize {
-    let mut width = 0;
-    for (at, c) in text.char_indices() {
-        width += columns(c.encode_utf8(&mut [0; 4]));
-        if width > room && at > 0 {
-            return at;
-        }
-    }
-    text.len()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn long_words_are_cut_and_short_ones_kept() {
-        let mut page = Page::new(10);
-        page.wrapped("abc defghijklmnop q", 0, 2, PLAIN);
-        assert_eq!(page.out, "abc\n  defghijk\n  lmnop q\n");
+    fn long_words_move_to_the_next_line_and_stay_whole() {
+        let mut page = Page::new(View::new(false, 30));
+        page.field("models", "abc hf.co/someone/a-long-name-GGUF q", PLAIN);
+        assert_eq!(
+            page.out.replace(['\u{1b}'], "").replace("[2m", "").replace("[0m", ""),
+            "  models abc\nhf.co/someone/a-long-name-GGUF\n    q\n"
+        );
     }
 
     #[test]
@@ -990,18 +1024,5 @@ mod tests {
         assert_eq!(length(3_250), "3.2 s");
         assert_eq!(length(61_000), "1 min 1 s");
         assert_eq!(length(7_260_000), "2 h 1 min");
-    }
-
-    #[test]
-    fn a_grid_keeps_its_width_and_its_lines() {
-        let rows = vec![
-            vec!["192.0.2.10:11434".to_owned(), "olla\nma \u{1b}[31m".to_owned()],
-            vec!["[2001:db8::10]:8000".to_owned(), "x".repeat(200)],
-        ];
-        let grid = grid(&["endpoint", "product"], &rows, 60);
-        assert!(grid.lines().all(|line| columns(line) <= 60), "{grid}");
-        assert!(!grid.contains('\u{1b}'), "{grid}");
-        assert!(grid.contains("olla\\nma \\u{1b}[31m"), "{grid}");
-        assert!(grid.starts_with(" ENDPOINT"), "{grid}");
     }
 }

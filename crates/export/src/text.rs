@@ -18,7 +18,7 @@ const MARKS: usize = 3;
 /// as escapes such as `\n`, `\u{1b}` and `\u{202e}`.
 #[must_use]
 pub fn clean(text: &str, cap: usize) -> String {
-    let mut out = String::with_capacity(text.len().min(cap * 4));
+    let mut out = String::with_capacity(text.len().min(cap.saturating_mul(4)));
     let mut width = 0;
     // Where to cut, should the text prove too long: the ellipsis needs a column.
     let mut cut = 0;

@@ -2,7 +2,8 @@
 
 use std::io::Write as _;
 
-use vigie_export::{Format, Options, table, text};
+use vigie_export::{Format, Options, UNBOUNDED, table, text};
+use vigie_model::Known;
 
 use crate::formats::written;
 use crate::samples;
@@ -44,20 +45,145 @@ fn table_of_many_whole() {
 }
 
 #[test]
-fn lines_keep_the_width() {
-    for width in [40, 80, 132] {
+fn lines_keep_the_width_unless_one_word_is_longer() {
+    for width in [20, 40, 80, 132, 200] {
         for verbose in [false, true] {
-            let options = Options {
-                verbose,
-                width,
-                ..Options::default()
-            };
-            let out = plain(&written(Format::Table, &samples::all(), options));
+            let out = plain(&written(Format::Table, &samples::all(), wide(width, verbose)));
             for line in out.lines() {
-                assert!(text::columns(line) <= width, "{width}: {line}");
+                let one_word = !line.trim().contains(' ') || line.starts_with("Next: ");
+                assert!(text::columns(line) <= width || one_word, "{width}: {line}");
                 assert_eq!(line, line.trim_end(), "blanks at the end: {line:?}");
             }
         }
+    }
+}
+
+fn wide(width: usize, verbose: bool) -> Options {
+    Options {
+        verbose,
+        width,
+        ..Options::default()
+    }
+}
+
+#[test]
+fn table_at_40_columns_whole() {
+    insta::assert_snapshot!(plain(&written(Format::Table, &samples::all(), wide(40, false))));
+}
+
+#[test]
+fn table_at_120_columns_whole() {
+    insta::assert_snapshot!(plain(&written(Format::Table, &samples::all(), wide(120, false))));
+}
+
+#[test]
+fn table_at_200_columns_whole() {
+    insta::assert_snapshot!(plain(&written(Format::Table, &samples::all(), wide(200, false))));
+}
+
+#[test]
+fn table_without_a_terminal_whole() {
+    insta::assert_snapshot!(plain(&written(Format::Table, &samples::all(), wide(UNBOUNDED, false))));
+}
+
+/// Addresses with their ports, ids of findings and advisories, products and versions: what a reader copies from the table.
+fn tokens(all: &[vigie_model::Observation]) -> Vec<String> {
+    let mut tokens = Vec::new();
+    for seen in all {
+        tokens.push(seen.endpoint.socket().to_string());
+        tokens.extend(seen.identity.product.known().cloned());
+        tokens.extend(
+            seen.identity
+                .version
+                .known()
+                .filter(|version| !version.contains(char::is_control))
+                .cloned(),
+        );
+        tokens.extend(
+            seen.findings
+                .iter()
+                .filter(|finding| finding.accepted.is_none())
+                .map(|finding| finding.id.clone()),
+        );
+        if !seen.deception.is_suspect() {
+            let affected = seen
+                .advisories
+                .iter()
+                .filter(|advisory| advisory.verdict == vigie_model::Verdict::Affected);
+            tokens.extend(affected.map(|advisory| advisory.id.clone()));
+        }
+    }
+    tokens
+}
+
+#[test]
+fn no_address_port_or_id_is_split_at_any_width() {
+    let mut all = samples::all();
+    // Constructed: an endpoint of a name and a long address, and a version as a build from a branch says it.
+    let mut long = samples::vllm_vulnerable();
+    long.endpoint.address = "2001:db8:1234:5678:9abc:def0:1234:5678".parse().expect("an address");
+    long.endpoint.name = Some(format!("{}.inference.example.net", "a".repeat(60)));
+    let version = Known::Known(format!("0.8.5.dev1+g{}", "0123456789".repeat(4)));
+    long.identity.version = version;
+    all.push(long);
+    let wanted = tokens(&all);
+    for width in (20..=200).chain([UNBOUNDED]) {
+        for verbose in [false, true] {
+            let out = plain(&written(Format::Table, &all, wide(width, verbose)));
+            for token in &wanted {
+                let whole = out.lines().any(|line| line.contains(token.as_str()));
+                // What is not named at all (more ids than a line names, on a terminal) is not split either.
+                let named = verbose || width == UNBOUNDED || out.contains(&token[..token.len().min(10)]);
+                assert!(whole || !named || is_elided(&out, token), "{token} in {width} ({verbose}):\n{out}");
+            }
+        }
+    }
+}
+
+/// Whether a token is left off as one of `+N more`: then no line ends with a beginning of it that the next goes on with.
+fn is_elided(out: &str, token: &str) -> bool {
+    let lines: Vec<&str> = out.lines().collect();
+    out.contains(" more")
+        && !lines.windows(2).any(|pair| {
+            (4..token.len()).any(|cut| {
+                token.is_char_boundary(cut) && pair[0].ends_with(&token[..cut]) && pair[1].trim_start().starts_with(&token[cut..])
+            })
+        })
+}
+
+#[test]
+fn without_a_terminal_nothing_is_grouped_cut_or_left_off() {
+    let many = samples::many(300);
+    let out = plain(&written(Format::Table, &many, wide(UNBOUNDED, false)));
+    for observation in &many {
+        let socket = observation.endpoint.socket().to_string();
+        assert!(out.lines().any(|line| line.contains(&socket)), "{socket}");
+    }
+    assert!(!out.contains('…') && !out.contains("--verbose"), "{out}");
+    // A finding and its id stand in one line.
+    assert!(
+        out.lines()
+            .filter(|line| line.contains("[open-inference]"))
+            .all(|line| line.starts_with("  HIGH"))
+    );
+}
+
+#[test]
+fn an_order_that_the_caller_chose_is_kept() {
+    let mut all = vec![samples::ollama_loopback(), samples::litellm_exploited(), samples::ollama_open()];
+    let places = |all: &[vigie_model::Observation]| -> Vec<usize> {
+        let options = Options {
+            keep_order: true,
+            ..Options::default()
+        };
+        let out = plain(&written(Format::Table, all, options));
+        all.iter()
+            .map(|seen| out.find(&seen.endpoint.socket().to_string()).expect("it is shown"))
+            .collect()
+    };
+    for _ in 0..2 {
+        assert!(places(&all).is_sorted(), "{:?}", places(&all));
+        all.reverse();
     }
 }
 
