@@ -12,6 +12,8 @@ use clap_complete::Shell;
 use vigie_export::Format;
 use vigie_model::Severity;
 
+use crate::sort::SortArgs;
+
 #[cfg(feature = "watch")]
 pub(crate) use discover::{AskArgs, DiscoverArgs, DiscoverService};
 
@@ -19,8 +21,8 @@ pub(crate) use discover::{AskArgs, DiscoverArgs, DiscoverService};
 #[derive(Debug, Parser)]
 #[command(name = "vigie", version, propagate_version = true, max_term_width = 100)]
 #[command(
-    after_help = "Exit codes: 0 nothing at or above --fail-on; 1 something; 2 wrong usage or input file; 3 the scan failed; \
-                        4 results could not be written; 5 an imported file ends early; 130 interrupted."
+    after_help = "Exit codes: 0 nothing at or above --fail-on; 1 something; 2 wrong usage or input file; 3 the scan failed or could look \
+                        at nothing; 4 results could not be written; 5 an imported file ends early; 130 interrupted."
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]
@@ -173,10 +175,13 @@ pub(crate) struct ScanArgs {
     /// Keep the text of system prompts and templates, not only hash and class.
     #[arg(long)]
     pub(crate) keep_prompts: bool,
+    /// How endpoints are listed; with --sort every format waits for the end of the scan [default: the table, the worst first].
+    #[command(flatten)]
+    pub(crate) sort: SortArgs,
     /// Everything about every endpoint.
     #[arg(short, long)]
     pub(crate) verbose: bool,
-    /// No progress.
+    /// No progress; notes and errors are still told on standard error.
     #[arg(short, long)]
     pub(crate) quiet: bool,
     /// The longest wait for one reply, in seconds.
@@ -222,10 +227,24 @@ pub(crate) enum TableOrJson {
     Json,
 }
 
+/// What advisories are listed by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AdvisorySort {
+    /// Exploited, affected, unknown, not affected; within these the worst severity.
+    Verdict,
+    /// The worst first.
+    Severity,
+    /// By id, its numbers as numbers.
+    Id,
+}
+
 #[derive(Clone, Debug, Args)]
 pub(crate) struct AdvisoryArgs {
     /// A product of the catalogue, and a version: ollama, ollama@0.1.33, llama-cpp@b8491.
     pub(crate) product: String,
+    /// List by this: exploited and affected ones first, the worst severity first, or the id.
+    #[arg(long, value_name = "KEY", default_value = "verdict")]
+    pub(crate) sort: AdvisorySort,
     /// Table or JSON.
     #[arg(short = 'F', long, default_value = "table")]
     pub(crate) format: TableOrJson,

@@ -17,6 +17,7 @@ mod network;
 mod progress;
 mod reach;
 mod resume;
+mod sort;
 mod targets;
 mod verbs;
 #[cfg(feature = "watch")]

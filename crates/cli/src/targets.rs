@@ -9,8 +9,9 @@ use vigie_scope::{OptOutList, OwnAddresses, Ports, Scope, ScopeFile, Targets};
 
 use crate::failure::{Failure, read};
 
-/// Reads the words and the files.
-pub(crate) fn targets(words: &[String], files: &[PathBuf]) -> Result<Targets, Failure> {
+/// Reads the words and the files; gives also what is to be known of the files.
+pub(crate) fn targets(words: &[String], files: &[PathBuf]) -> Result<(Targets, Vec<String>), Failure> {
+    let mut notes = Vec::new();
     let mut all = Targets::parse_words(words.iter().map(String::as_str)).map_err(Failure::usage)?;
     for path in files {
         let text = if path == Path::new("-") {
@@ -22,9 +23,15 @@ pub(crate) fn targets(words: &[String], files: &[PathBuf]) -> Result<Targets, Fa
         } else {
             read(path)?
         };
-        all.merge(Targets::parse_lines(&text).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?);
+        let named = Targets::parse_lines(&text).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
+        if named.is_empty() {
+            let what = if text.trim().is_empty() { "is empty" } else { "holds comments alone" };
+            let file = if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() };
+            notes.push(format!("{file} names no target: it {what}; write one address, network or name per line"));
+        }
+        all.merge(named);
     }
-    Ok(all)
+    Ok((all, notes))
 }
 
 /// A URL may name a path of a server itself (`/v1`, `/api/tags`): then the server is looked for where that path begins.
@@ -85,7 +92,13 @@ pub(crate) fn resolve(targets: &mut Targets, scope: &Scope) -> Vec<String> {
             continue;
         }
         match (name.as_str(), 0).to_socket_addrs() {
-            Ok(found) => targets.resolve(&name, found.map(|socket| socket.ip())),
+            Ok(found) => {
+                let found: Vec<IpAddr> = found.map(|socket| socket.ip()).collect();
+                if found.is_empty() {
+                    notes.push(format!("{name} does not resolve: it has no address"));
+                }
+                targets.resolve(&name, found);
+            }
             Err(error) => notes.push(format!("{name} does not resolve: {error}")),
         }
     }

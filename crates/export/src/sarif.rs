@@ -80,8 +80,9 @@ impl<W: Write> Report for Sarif<W> {
                 },
                 automation_details: AutomationDetails { id: "vigie/" },
                 invocations: [Invocation {
-                    execution_successful: summary.complete,
+                    execution_successful: summary.complete && summary.failed.is_none(),
                     start_time_utc: started.map(utc),
+                    tool_execution_notifications: notifications(summary),
                     end_time_utc: started.zip(summary.duration_ms.known()).and_then(|(at, millis)| {
                         let length = chrono::TimeDelta::milliseconds(i64::try_from(*millis).ok()?);
                         at.checked_add_signed(length).as_ref().map(utc)
@@ -151,10 +152,29 @@ struct AutomationDetails {
 #[serde(rename_all = "camelCase")]
 struct Invocation {
     execution_successful: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tool_execution_notifications: Vec<Notification>,
     #[serde(skip_serializing_if = "Option::is_none")]
     start_time_utc: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     end_time_utc: Option<String>,
+}
+
+/// What the reader should know of the run itself (3.58).
+#[derive(Serialize)]
+struct Notification {
+    level: &'static str,
+    message: Message,
+}
+
+/// Why nothing could be looked at, and the notes.
+fn notifications(summary: &Summary) -> Vec<Notification> {
+    let told = |level, text: &String| Notification {
+        level,
+        message: Message::new(text),
+    };
+    let failed = summary.failed.iter().map(|why| told("error", why));
+    failed.chain(summary.notes.iter().map(|note| told("warning", note))).collect()
 }
 
 #[derive(Serialize)]

@@ -48,6 +48,9 @@ pub struct Summary {
     pub tried: Known<u64>,
     /// Whether it went to its end; false after an interrupt.
     pub complete: bool,
+    /// Why nothing could be looked at; absent: something was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<String>,
     /// What was counted.
     pub counts: Counts,
     /// What the reader should know besides: expired baseline entries, what was skipped.
@@ -80,6 +83,7 @@ impl Summary {
             duration_ms: Known::unknown(why),
             tried: Known::unknown(why),
             complete: true,
+            failed: None,
             counts: Counts::default(),
             notes: Vec::new(),
             next: None,

@@ -778,13 +778,16 @@ impl Page {
     fn summary(&mut self, summary: &Summary) {
         let counts = &summary.counts;
         self.line("Summary", BOLD);
+        if let Some(failed) = &summary.failed {
+            self.field("failed", &self.view.sentence(failed), WORST);
+        }
         self.counts(counts);
         if let Some(tried) = summary.tried.known() {
             let mut text = format!("{} addresses and ports", thousands(*tried));
             if let Some(millis) = summary.duration_ms.known() {
                 let _ = write!(text, " in {}", length(*millis));
             }
-            if !summary.complete {
+            if !summary.complete && summary.failed.is_none() {
                 text.push_str("; stopped before the end");
             }
             self.field("looked at", &text, if summary.complete { PLAIN } else { WARN });

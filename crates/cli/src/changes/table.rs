@@ -1,17 +1,23 @@
 //! A diff for people.
 
 use vigie_assess::{Change, ChangeId, Presence};
+use vigie_export::grid::Column;
 use vigie_export::text::clean;
 use vigie_model::Known;
 
 use super::{Counts, Diff, Entry, Seen};
 
-/// Names of one kind that are listed of one endpoint.
+/// Where; where lines have an end, the source and the vantage may stand under it.
+const ENDPOINT: Column<'_> = Column::Text("endpoint");
+/// Names of one kind that are listed of one endpoint, on a terminal.
 const NAMES: usize = 6;
+/// Columns of an id, a version, a digest or a name: whole, unless a stranger made it longer than any is.
+const TOKEN: usize = 300;
 
 /// The diff as a table, what was told otherwise apart, and the counts.
 pub(crate) fn lines(diff: &Diff, verbose: bool, width: usize) -> String {
     let origins = super::several(&diff.endpoints);
+    let names = if width == vigie_export::UNBOUNDED { usize::MAX } else { NAMES };
     let (mut changed, mut told) = (Vec::new(), Vec::new());
     for entry in &diff.endpoints {
         let at = at(entry, origins);
@@ -19,7 +25,7 @@ pub(crate) fn lines(diff: &Diff, verbose: bool, width: usize) -> String {
         if entry.presence != Presence::Stayed && (verbose || !quiet) {
             changed.push(vec![entry.severity.to_string(), at.clone(), presence(entry)]);
         }
-        for (severity, is_change, what) in changes(entry) {
+        for (severity, is_change, what) in changes(entry, names) {
             let rows = if is_change { &mut changed } else { &mut told };
             rows.push(vec![severity, at.clone(), what]);
         }
@@ -28,18 +34,15 @@ pub(crate) fn lines(diff: &Diff, verbose: bool, width: usize) -> String {
     if changed.is_empty() {
         out.push_str("Nothing changed.\n");
     } else {
-        out.push_str(&vigie_export::table::grid(
-            &["severity", "endpoint", "what changed"],
-            &changed,
-            width,
-        ));
+        let heads = [Column::Token("severity"), ENDPOINT, Column::Text("what changed")];
+        out.push_str(&vigie_export::grid::grid(&heads, &changed, width));
     }
     if !told.is_empty() {
         for row in &mut told {
             row.remove(0);
         }
         out.push_str("\nNot a change: one look tells what the other does not.\n");
-        out.push_str(&vigie_export::table::grid(&["endpoint", "what is told"], &told, width));
+        out.push_str(&vigie_export::grid::grid(&[ENDPOINT, Column::Text("what is told")], &told, width));
     }
     if diff
         .endpoints
@@ -89,7 +92,7 @@ fn at(entry: &Entry, origins: bool) -> String {
     if origins {
         at.push_str(&format!(" [{} from {}]", entry.source.name, entry.source.vantage));
     }
-    clean(&at, 120)
+    clean(&at, 2 * TOKEN)
 }
 
 fn presence(entry: &Entry) -> String {
@@ -115,20 +118,20 @@ fn presence(entry: &Entry) -> String {
 
 fn told(look: &Seen) -> String {
     let product = match &look.product {
-        Known::Known(product) => clean(product, 40),
+        Known::Known(product) => clean(product, TOKEN),
         Known::Unknown(_) => return "not recognised".to_owned(),
     };
     let version = look
         .version
         .known()
-        .map_or("version unknown".to_owned(), |version| clean(version, 30));
+        .map_or("version unknown".to_owned(), |version| clean(version, TOKEN));
     let posture = look.posture.known().map_or("posture unknown".to_owned(), ToString::to_string);
     let suspect = if look.suspect { ", looks like a deception" } else { "" };
     format!("{product} {version}, {posture}{suspect}")
 }
 
 /// The changes of an endpoint, those of one kind and severity in one line: severity, whether it is a change, what.
-fn changes(entry: &Entry) -> Vec<(String, bool, String)> {
+fn changes(entry: &Entry, names: usize) -> Vec<(String, bool, String)> {
     let mut groups: Vec<(&Change, Vec<String>)> = Vec::new();
     for change in &entry.changes {
         let what = one(change);
@@ -140,8 +143,8 @@ fn changes(entry: &Entry) -> Vec<(String, bool, String)> {
     groups
         .into_iter()
         .map(|(first, all)| {
-            let more = all.len().saturating_sub(NAMES);
-            let mut listed: Vec<String> = all.into_iter().filter(|what| !what.is_empty()).take(NAMES).collect();
+            let more = all.len().saturating_sub(names);
+            let mut listed: Vec<String> = all.into_iter().filter(|what| !what.is_empty()).take(names).collect();
             if more > 0 {
                 listed.push(format!("and {more} more"));
             }
@@ -158,8 +161,7 @@ fn changes(entry: &Entry) -> Vec<(String, bool, String)> {
 
 fn one(change: &Change) -> String {
     let value = |value: &Known<String>| match value {
-        // A hash is told from another by its beginning.
-        Known::Known(text) => clean(text, 24),
+        Known::Known(text) => clean(text, TOKEN),
         Known::Unknown(unknown) => format!("? ({})", unknown.why),
     };
     let values = match (&change.before, &change.after) {
@@ -169,8 +171,8 @@ fn one(change: &Change) -> String {
     };
     match (&change.subject, values.is_empty()) {
         (None, _) => values,
-        (Some(subject), true) => clean(subject, 60),
-        (Some(subject), false) => format!("{} {values}", clean(subject, 60)),
+        (Some(subject), true) => clean(subject, TOKEN),
+        (Some(subject), false) => format!("{} {values}", clean(subject, TOKEN)),
     }
 }
 

@@ -4,9 +4,10 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use serde::Serialize;
+use vigie_export::grid::Column;
 use vigie_model::{AdvisoryCoverage, AdvisoryVerdict, Known, Verdict, VersionOrder, Why};
 
-use crate::args::{AdvisoryArgs, TableOrJson};
+use crate::args::{AdvisoryArgs, AdvisorySort, TableOrJson};
 use crate::failure::{Done, Failure, written};
 
 #[derive(Serialize)]
@@ -33,7 +34,13 @@ pub(crate) fn run(args: &AdvisoryArgs) -> Done {
         .catalog
         .product(id)
         .ok_or_else(|| Failure::usage(format!("{id:?} is no product of the catalogue; vigie catalog list names them all")))?;
-    let verdicts = knowledge.verdicts(&product.id, &version);
+    let mut verdicts = knowledge.verdicts(&product.id, &version).to_vec();
+    match args.sort {
+        // As they come.
+        AdvisorySort::Verdict => {}
+        AdvisorySort::Severity => verdicts.sort_by_key(|verdict| std::cmp::Reverse(verdict.severity)),
+        AdvisorySort::Id => verdicts.sort_by_cached_key(|verdict| numbered(&verdict.id)),
+    }
     let coverage = knowledge.coverage(&product.id);
     let searched = knowledge.advisories.searched(&product.id).map(|date| date.to_string());
     let date = knowledge.advisories.date().to_string();
@@ -92,7 +99,14 @@ pub(crate) fn run(args: &AdvisoryArgs) -> Done {
                     ]
                 })
                 .collect();
-            let grid = vigie_export::table::grid(&["advisory", "verdict", "severity", "mark", "why"], &rows, super::width());
+            let heads = [
+                Column::Token("advisory"),
+                Column::Token("verdict"),
+                Column::Token("severity"),
+                Column::Text("mark"),
+                Column::Text("why"),
+            ];
+            let grid = vigie_export::grid::grid(&heads, &rows, super::width());
             let count = |wanted: Verdict| verdicts.iter().filter(|v| v.verdict == wanted).count();
             written(writeln!(
                 out,
@@ -105,4 +119,23 @@ pub(crate) fn run(args: &AdvisoryArgs) -> Done {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// An id in parts, its numbers as numbers: CVE-2024-9999 comes before CVE-2024-10000.
+fn numbered(id: &str) -> Vec<(u64, String)> {
+    let part = |part: &str| match part.parse() {
+        Ok(number) => (number, String::new()),
+        Err(_) => (0, part.to_owned()),
+    };
+    id.split('-').map(part).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn ids_sort_by_their_numbers() {
+        let mut ids = ["GHSA-2222-3333-4444", "CVE-2024-10000", "CVE-2024-9999", "CVE-2023-20000"];
+        ids.sort_by_cached_key(|id| super::numbered(id));
+        assert_eq!(ids, ["CVE-2023-20000", "CVE-2024-9999", "CVE-2024-10000", "GHSA-2222-3333-4444"]);
+    }
 }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use serde::Serialize;
+use vigie_export::grid::Column;
 use vigie_catalog::fixture::{self, FixtureFiles};
 use vigie_catalog::{Catalog, embedded_files};
 use vigie_model::AdvisoryCoverage;
@@ -109,7 +110,7 @@ fn list(dir: Option<&Path>, format: TableOrJson) -> Done {
                         entry.id.to_owned(),
                         entry.name.to_owned(),
                         entry.kind.to_owned(),
-                        ports.join(","),
+                        ports.join(", "),
                         format!("{:.2}", entry.confidence),
                         fixtures,
                         match entry.advisory_coverage {
@@ -120,11 +121,16 @@ fn list(dir: Option<&Path>, format: TableOrJson) -> Done {
                     ]
                 })
                 .collect();
-            let grid = vigie_export::table::grid(
-                &["id", "product", "kind", "ports", "confidence", "fixtures", "advisories"],
-                &rows,
-                super::width(),
-            );
+            let heads = [
+                Column::Token("id"),
+                Column::Text("product"),
+                Column::Token("kind"),
+                Column::Text("ports"),
+                Column::Token("confidence"),
+                Column::Text("fixtures"),
+                Column::Token("advisories"),
+            ];
+            let grid = vigie_export::grid::grid(&heads, &rows, super::width());
             let constructed = entries.iter().filter(|entry| entry.recorded == 0).count();
             written(writeln!(
                 out,
@@ -191,7 +197,7 @@ fn test(dir: &Path, matrix: bool, only: Option<&str>, write: bool) -> Done {
         written(writeln!(
             out,
             "{}",
-            vigie_export::table::grid(&["fixture", "is", "taken for", ""], &rows, super::width())
+            vigie_export::grid::grid(&["fixture", "is", "taken for", ""].map(Column::Token), &rows, super::width())
         ))?;
     }
     for (name, differences) in report.differences.iter().filter(|(name, _)| wanted(name)) {

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use vigie_assess::Knowledge;
+use vigie_export::grid::Column;
 use vigie_import::{Archive, Batch, Format, Importer, Options, Parsed, Parser, Records, Unfinished};
 use vigie_model::{Observation, Timestamp};
 use vigie_network::Enricher;
@@ -142,8 +143,15 @@ pub(crate) fn run(args: &ImportArgs) -> Done {
         }
         TableOrJson::Table => {
             let rows: Vec<Vec<String>> = told.iter().map(Told::row).collect();
-            let head = ["file", "format", "new", "duplicates", "bad", "passed over"];
-            written(writeln!(out, "{}", vigie_export::table::grid(&head, &rows, super::width())))?;
+            let head = [
+                Column::Token("file"),
+                Column::Token("format"),
+                Column::Token("new"),
+                Column::Token("duplicates"),
+                Column::Token("bad"),
+                Column::Text("passed over"),
+            ];
+            written(writeln!(out, "{}", vigie_export::grid::grid(&head, &rows, super::width())))?;
             if let Some(kept) = &kept {
                 written(writeln!(out, "Bad records, each with its line and the reason: {}", kept.display()))?;
             }
@@ -451,7 +459,7 @@ impl Told {
 
     fn row(&self) -> Vec<String> {
         vec![
-            vigie_export::text::clean(&self.file, 60),
+            self.file.clone(),
             match (&self.format, &self.failed) {
                 (_, Some(_)) => "failed".to_owned(),
                 (format, None) => {

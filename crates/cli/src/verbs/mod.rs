@@ -34,11 +34,23 @@ pub(crate) mod study;
 #[cfg(feature = "watch")]
 pub(crate) mod watch;
 
-/// The columns to write in: the terminal's, or 100 where there is none.
+/// The columns of standard output: what `COLUMNS` says, else the terminal's own; where it is no terminal, lines have no end.
 pub(crate) fn width() -> usize {
-    terminal_size::terminal_size()
-        .map_or(100, |(width, _)| usize::from(width.0))
-        .clamp(40, 200)
+    use std::io::IsTerminal as _;
+    if !std::io::stdout().is_terminal() {
+        return vigie_export::UNBOUNDED;
+    }
+    let told = std::env::var("COLUMNS").ok();
+    let own = terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0));
+    columns(told.as_deref(), own)
+}
+
+/// A terminal that does not say how wide it is has 80 columns.
+fn columns(told: Option<&str>, own: Option<usize>) -> usize {
+    let told = told.and_then(|text| text.trim().parse::<usize>().ok());
+    told.filter(|columns| *columns > 0)
+        .or(own.filter(|columns| *columns > 0))
+        .unwrap_or(80)
 }
 
 /// Sets the flag at the first interrupt and ends the program at the second.
@@ -63,4 +75,27 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, crate::failure::Failu
         .enable_all()
         .build()
         .map_err(|error| crate::failure::Failure::scan(format!("no runtime: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_width_that_is_told_counts_before_the_terminals_own() {
+        assert_eq!(columns(Some("40"), Some(120)), 40);
+        for none in [None, Some(""), Some("0"), Some("wide"), Some("-3")] {
+            assert_eq!(columns(none, Some(120)), 120);
+            assert_eq!(columns(none, Some(0)), 80);
+            assert_eq!(columns(none, None), 80);
+        }
+    }
+
+    #[test]
+    fn without_a_terminal_lines_have_no_end() {
+        use std::io::IsTerminal as _;
+        if !std::io::stdout().is_terminal() {
+            assert_eq!(width(), vigie_export::UNBOUNDED);
+        }
+    }
 }

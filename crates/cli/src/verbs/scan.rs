@@ -1,6 +1,6 @@
 //! `vigie scan`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -15,7 +15,7 @@ use vigie_lake::Scan;
 use vigie_model::{Known, Observation, Severity, Source, SourceKind, Transcript, Why};
 use vigie_scan::sweep::SweepOptions;
 use vigie_scan::{Dress, Engine, EngineOptions, Event, Handle, ProbeOptions, Work};
-use vigie_scope::{Budget, Coverage, OwnAddresses, Plan, Ports, Scope, Shard, Targets};
+use vigie_scope::{Budget, Coverage, OwnAddresses, Plan, Ports, Refusal, Scope, Shard, Targets};
 
 use crate::args::ScanArgs;
 use crate::failure::{Done, Failure, exit, read, write_whole, written};
@@ -48,6 +48,10 @@ pub(crate) fn run(args: ScanArgs) -> Done {
 pub(crate) fn run_silently(args: ScanArgs) -> Done {
     match begin(args, Vec::new(), None)? {
         Begun::Told(code) => Ok(code),
+        Begun::Nothing(mut run, failure) => {
+            run.silent = true;
+            run.fail(failure)
+        }
         Begun::Ready(mut run, job) => {
             run.silent = true;
             Ok(run.go(job, &Interrupts::of_a_scan())?.code)
@@ -59,6 +63,7 @@ pub(crate) fn run_silently(args: ScanArgs) -> Done {
 pub(crate) fn run_also(args: ScanArgs, also: Vec<(Format, PathBuf)>) -> Done {
     match begin(args, also, None)? {
         Begun::Told(code) => Ok(code),
+        Begun::Nothing(run, failure) => run.fail(failure),
         Begun::Ready(run, job) => Ok(run.go(job, &Interrupts::of_a_scan())?.code),
     }
 }
@@ -68,6 +73,7 @@ pub(crate) fn run_also(args: ScanArgs, also: Vec<(Format, PathBuf)>) -> Done {
 pub(crate) fn round(args: ScanArgs, watch: &str, interrupts: &Interrupts) -> Result<Ended, Failure> {
     match begin(args, Vec::new(), Some(watch.to_owned()))? {
         Begun::Told(_) => Err(Failure::usage("a watch scans: it cannot only tell what it would do")),
+        Begun::Nothing(_, failure) => Err(failure),
         Begun::Ready(run, job) => run.go(job, interrupts),
     }
 }
@@ -76,6 +82,8 @@ pub(crate) fn round(args: ScanArgs, watch: &str, interrupts: &Interrupts) -> Res
 enum Begun {
     /// It only asked what a scan would do.
     Told(ExitCode),
+    /// There is nothing that could be looked at, and why.
+    Nothing(Box<Run>, Failure),
     /// A scan that can go.
     Ready(Box<Run>, Job),
 }
@@ -103,14 +111,9 @@ fn begin(mut args: ScanArgs, also: Vec<(Format, PathBuf)>, watch: Option<String>
     let addresses = crate::targets::own_addresses();
     let own = OwnAddresses::new(addresses.iter().copied());
     let scope = Arc::new(crate::targets::scope(args.scope.as_deref(), &args.opt_out, &own)?);
-    let mut targets = crate::targets::targets(&args.targets, &args.files)?;
+    let (mut targets, mut notes) = crate::targets::targets(&args.targets, &args.files)?;
     crate::targets::own_paths(&mut targets, &knowledge.catalog);
     let local = targets.is_empty() && args.targets.is_empty() && args.files.is_empty();
-    if targets.is_empty() && !local {
-        return Err(Failure::usage(
-            "no target in what was given; without any target, vigie scan looks at this machine",
-        ));
-    }
     let ports = crate::targets::ports(args.ports.as_deref(), &knowledge.catalog)?;
     let seed = args.seed.unwrap_or_else(fresh_seed);
     let shard = match &args.shard {
@@ -118,31 +121,97 @@ fn begin(mut args: ScanArgs, also: Vec<(Format, PathBuf)>, watch: Option<String>
         Some(text) => text.parse().map_err(Failure::usage)?,
     };
 
-    let mut notes: Vec<String> = targets.notes().iter().map(|note| note.text.clone()).collect();
-    let (job, coverage) = if local {
+    notes.extend(targets.notes().iter().map(|note| note.text.clone()));
+    let only_told = args.dry_run || args.notice;
+    let there_is = if local {
         let only = args.ports.is_some().then_some(&ports);
-        (
-            this_machine(&scope, only, &mut notes)?,
-            looked::this_machine(&addresses, only, &OTHER_PROTOCOLS),
-        )
+        let coverage = looked::this_machine(&addresses, only, &OTHER_PROTOCOLS);
+        Ok((this_machine(&scope, only, &mut notes)?, coverage))
+    } else if targets.is_empty() {
+        Err(Failure::usage(format!(
+            "no target in what was given{}; without any target, vigie scan looks at this machine",
+            in_brackets(&notes)
+        )))
     } else {
-        if !args.dry_run && !args.notice {
+        if !only_told {
             notes.extend(crate::targets::resolve(&mut targets, &scope));
         }
-        let planned = planned(&targets, &ports, &scope, seed, shard, resume.as_ref(), &mut notes)?;
-        let coverage = Coverage::new(planned.plan.pairs(), &targets, &ports);
-        (Job::Planned(planned), coverage)
+        planned(&targets, &ports, &scope, seed, shard, resume.as_ref(), &mut notes).and_then(|planned| {
+            if !only_told {
+                could_look(&planned, &targets, &notes)?;
+            }
+            let coverage = Coverage::new(planned.plan.pairs(), &targets, &ports);
+            Ok((Job::Planned(planned), coverage))
+        })
     };
-    if args.dry_run {
-        return super::preview::dry_run(&job, &targets, &scope, &knowledge).map(Begun::Told);
-    }
-    if args.notice {
-        return super::preview::notice(&targets, &ports, &scope, &knowledge, &addresses, args.prove).map(Begun::Told);
+    if only_told {
+        let (job, _) = there_is?;
+        tell(&once(notes));
+        return match args.dry_run {
+            true => super::preview::dry_run(&job, &targets, &scope, &knowledge),
+            false => super::preview::notice(&targets, &ports, &scope, &knowledge, &addresses, args.prove),
+        }
+        .map(Begun::Told);
     }
     let mut run = Run::new(args, also, knowledge, scope, targets, ports, seed, shard, notes)?;
-    run.coverage = coverage;
     run.watch = watch;
-    Ok(Begun::Ready(Box::new(run), job))
+    Ok(match there_is {
+        Ok((job, coverage)) => {
+            run.coverage = coverage;
+            Begun::Ready(Box::new(run), job)
+        }
+        Err(failure) => Begun::Nothing(Box::new(run), failure),
+    })
+}
+
+/// Whether anything of a plan can be looked at at all: no name may have resolved, or the scope's hours may be over.
+fn could_look(planned: &Planned, targets: &Targets, notes: &[String]) -> Result<(), Failure> {
+    let pairs = planned.plan.pairs();
+    if pairs.is_empty() {
+        let names = targets.names().count();
+        return Err(Failure::scan(format!(
+            "nothing could be looked at: {} resolved{}; check the spelling and that this machine's name server answers, or name addresses",
+            if names == 1 { "the name was not" } else { "none of the names was" },
+            in_brackets(notes)
+        )));
+    }
+    let now = chrono::Utc::now();
+    let mut closed = None;
+    for segment in pairs.segments() {
+        let Some(port) = segment.ports.as_slice().first() else { continue };
+        for address in [segment.span.first(), segment.span.last()] {
+            match planned.permits(address, *port, now) {
+                Err(refusal @ (Refusal::OutsideWindow { .. } | Refusal::Expired { .. })) => closed = Some(refusal),
+                // Something needs no hours, or is decided when its turn comes.
+                _ => return Ok(()),
+            }
+        }
+    }
+    match closed {
+        None => Ok(()),
+        Some(refusal) => Err(Failure::scan(format!(
+            "nothing could be looked at: {refusal}; scan within its hours, or have them changed in the scope file"
+        ))),
+    }
+}
+
+/// The first few notes, where a failure rests on them.
+fn in_brackets(notes: &[String]) -> String {
+    match notes {
+        [] => String::new(),
+        [..] => {
+            let more = notes.len().saturating_sub(3);
+            let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+            format!(" ({}{more})", notes[..notes.len().min(3)].join("; "))
+        }
+    }
+}
+
+/// Tells notes on standard error.
+fn tell(notes: &[String]) {
+    for note in notes {
+        anstream::eprintln!("vigie: note: {}", vigie_export::text::lines(note));
+    }
 }
 
 /// What there is to do.
@@ -197,6 +266,9 @@ fn planned(
         ),
     };
     let total = plan.shard_len();
+    if total == 0 && !plan.is_empty() {
+        notes.push(format!("this shard holds none of the {} addresses and ports: other shards do", plan.len()));
+    }
     Ok(Box::new(Planned {
         visits: targets.visits(ports),
         scope: Arc::clone(scope),
@@ -236,6 +308,8 @@ struct Run {
     /// The watch whose round it is.
     watch: Option<String>,
     notes: Vec<String>,
+    /// How many of the notes were told on standard error.
+    told: usize,
     baseline: Option<vigie_export::baseline::Baseline>,
     counts: Counts,
     worst: Option<Severity>,
@@ -287,7 +361,8 @@ impl Run {
             id,
             coverage: Coverage::default(),
             watch: None,
-            notes,
+            notes: once(notes),
+            told: 0,
             baseline,
             counts: Counts::default(),
             worst: None,
@@ -298,7 +373,41 @@ impl Run {
         })
     }
 
+    /// There is nothing to look at: what programs read is a valid document that says so.
+    fn fail(mut self, failure: Failure) -> Done {
+        self.tell_notes();
+        // A table of nothing would read as if nothing had been found.
+        self.files.retain(|(format, _)| *format != Format::Table);
+        self.silent |= self.args.format == Format::Table;
+        let mut reports = self.reports()?;
+        let mut summary = self.summary(chrono::Utc::now(), Duration::ZERO, 0, false);
+        summary.failed = Some(failure.to_string());
+        for report in &mut reports {
+            written(report.begin())?;
+            written(report.end(&summary))?;
+        }
+        drop(reports);
+        self.publish()?;
+        Err(failure)
+    }
+
+    /// Tells on standard error what is to be known and was not told yet: whatever the format, a person hears it. A table on a terminal
+    /// has it, and so has what a watch says of its round.
+    fn tell_notes(&mut self) {
+        use std::io::IsTerminal as _;
+        let in_table = self.args.format == Format::Table
+            && self.args.output.is_none()
+            && !self.silent
+            && std::io::stdout().is_terminal()
+            && std::io::stderr().is_terminal();
+        if !in_table && self.watch.is_none() {
+            tell(&self.notes[self.told..]);
+        }
+        self.told = self.notes.len();
+    }
+
     fn go(mut self, job: Job, interrupts: &Interrupts) -> Result<Ended, Failure> {
+        self.tell_notes();
         let started = chrono::Utc::now();
         let begun = Instant::now();
         let vantage = self.vantage(&job);
@@ -437,6 +546,10 @@ impl Run {
             scan.finished = (!interrupted).then(chrono::Utc::now);
             lake.scan(&scan)?;
         }
+        let (refused, failed) = (refusals.values().sum::<u64>(), failures.values().sum::<u64>());
+        // Nothing answered, because nothing was asked.
+        let nothing = !interrupted && open == 0 && swept > 0 && refused + failed >= swept;
+        let nothing = nothing.then(|| nothing_tried(&refusals, &failures));
         self.notes.extend(
             refusals
                 .into_iter()
@@ -455,7 +568,6 @@ impl Run {
                  neither gone nor closed"
             ));
         }
-        let hard_failures = failures.values().sum::<u64>();
         self.notes.extend(
             failures
                 .into_iter()
@@ -469,7 +581,10 @@ impl Run {
             true => self.write_resume(&handle)?,
             false => None,
         };
-        let mut summary = self.summary(started, begun.elapsed(), swept, !interrupted);
+        self.notes = once(std::mem::take(&mut self.notes));
+        self.told = self.told.min(self.notes.len());
+        let mut summary = self.summary(started, begun.elapsed(), swept, !interrupted && nothing.is_none());
+        summary.failed = nothing.as_ref().map(ToString::to_string);
         summary.next = Some(match &resume {
             Some(path) => format!("vigie scan --resume {}", path.display()),
             None => self.next_step(),
@@ -489,10 +604,9 @@ impl Run {
                 None => eprintln!("vigie: interrupted; go on with: vigie scan --resume {}", path.display()),
             }
         }
-        if !interrupted && hard_failures > 0 && hard_failures == swept {
-            return Err(Failure::scan(
-                "nothing could be tried: this machine refused every connection (see the notes)",
-            ));
+        self.tell_notes();
+        if let Some(failure) = nothing {
+            return Err(failure);
         }
         let code = match (interrupted, self.fails()) {
             (true, _) => ExitCode::from(exit::INTERRUPTED),
@@ -605,6 +719,7 @@ impl Run {
         let options = |width| Options {
             verbose: self.args.verbose,
             width,
+            keep_order: self.args.sort.sort.is_some(),
             rules: rules.clone(),
             intelmq_legacy: self.args.intelmq_legacy,
             ..Options::default()
@@ -618,7 +733,7 @@ impl Run {
                 Format::Table => Box::new(anstream::AutoStream::auto(std::io::stdout())),
                 _ => Box::new(std::io::stdout()),
             };
-            reports.push(vigie_export::report(format, gathered(stdout), options(super::width())));
+            reports.push(self.sorted(vigie_export::report(format, gathered(stdout), options(super::width()))));
         }
         for (file, (format, _)) in files.iter().zip(&self.files) {
             let part = file.part()?;
@@ -626,9 +741,23 @@ impl Run {
                 Format::Table => Box::new(Plain::new(part)),
                 _ => Box::new(part),
             };
-            reports.push(vigie_export::report(*format, gathered(part), options(100)));
+            reports.push(self.sorted(vigie_export::report(*format, gathered(part), options(vigie_export::UNBOUNDED))));
         }
         Ok(reports)
+    }
+
+    /// A report whose endpoints come in the order that was asked for.
+    fn sorted(&self, report: Box<dyn Report + Send>) -> Box<dyn Report + Send> {
+        match self.args.sort.sort {
+            None => report,
+            Some(by) => Box::new(crate::sort::Sorted {
+                inner: report,
+                by,
+                reverse: self.args.sort.reverse,
+                catalog: Arc::clone(&self.knowledge.catalog),
+                kept: Vec::new(),
+            }),
+        }
     }
 
     fn take(&mut self, observation: &mut Observation) {
@@ -717,6 +846,29 @@ impl Run {
         write_whole(&path, text.as_bytes())?;
         Ok(Some(path))
     }
+}
+
+/// Why a scan that had something to look at asked nobody.
+fn nothing_tried(refusals: &BTreeMap<String, u64>, failures: &BTreeMap<String, u64>) -> Failure {
+    let first = |all: &BTreeMap<String, u64>| all.keys().next().cloned().unwrap_or_default();
+    Failure::scan(match (refusals.is_empty(), failures.is_empty()) {
+        (false, true) => format!("nothing could be looked at: the scope refused everything ({})", first(refusals)),
+        (true, _) => format!(
+            "nothing could be tried: this machine could not connect anywhere ({}); check its network, its routes and its firewall",
+            first(failures)
+        ),
+        (false, false) => format!(
+            "nothing could be looked at: the scope refused some ({}), and this machine could not connect to the others ({})",
+            first(refusals),
+            first(failures)
+        ),
+    })
+}
+
+/// Each note once, in its order.
+fn once(notes: Vec<String>) -> Vec<String> {
+    let mut met = HashSet::new();
+    notes.into_iter().filter(|note| met.insert(note.clone())).collect()
 }
 
 /// One transcript, one file.

@@ -12,7 +12,7 @@ pub(crate) fn run(args: ScopeArgs) -> Done {
     let mut out = std::io::stdout().lock();
     match args.verb {
         ScopeVerb::New { targets } => {
-            let targets = crate::targets::targets(&targets, &[])?;
+            let (targets, _) = crate::targets::targets(&targets, &[])?;
             let subjects: Vec<Subject> = targets
                 .entries()
                 .iter()

@@ -102,8 +102,8 @@ async fn table(mut answer: Answer) -> Result<String, Failure> {
             let cells = vigie_study::cells(&batch).map_err(Failure::output)?;
             rows.extend(cells.into_iter().take(MAX_ROWS - rows.len()).map(|row| {
                 row.into_iter()
-                    // What came from the network may act on a terminal.
-                    .map(|cell| cell.map_or_else(|| "?".to_owned(), |text| vigie_export::text::clean(&text, 80)))
+                    // What came from the network may act on a terminal: the grid makes it safe.
+                    .map(|cell| cell.unwrap_or_else(|| "?".to_owned()))
                     .collect::<Vec<String>>()
             }));
         }

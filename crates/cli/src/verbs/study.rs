@@ -266,7 +266,7 @@ fn text(report: &Report, lang: Lang) -> String {
             .rows
             .iter()
             .take(MAX_ROWS)
-            .map(|row| row.iter().map(|(text, _)| vigie_export::text::clean(text, 60)).collect())
+            .map(|row| row.iter().map(|(text, _)| text.clone()).collect())
             .collect();
         if rows.is_empty() {
             out.push_str(&format!("{}\n", word("no rows", lang)));

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 use vigie_discover::QueryState;
+use vigie_export::grid::Column;
 use vigie_export::text::clean;
 
 use crate::args::TableOrJson;
@@ -123,8 +124,16 @@ impl Report {
             return print_json(&mut out, self);
         }
         let rows: Vec<Vec<String>> = self.queries.iter().map(Told::row).collect();
-        let head = ["query", "status", "in all", "read", "new", "duplicates", "not reached"];
-        let mut text = vigie_export::table::grid(&head, &rows, crate::verbs::width());
+        let head = [
+            Column::Text("query"),
+            Column::Text("status"),
+            Column::Token("in all"),
+            Column::Token("read"),
+            Column::Token("new"),
+            Column::Token("duplicates"),
+            Column::Token("not reached"),
+        ];
+        let mut text = vigie_export::grid::grid(&head, &rows, crate::verbs::width());
         text.push('\n');
         for told in &self.queries {
             if let Some(word) = &told.refused {
