@@ -141,6 +141,39 @@ impl<W: Write> Report for Csv<W> {
     }
 }
 
+/// Rows of texts as CSV, each cell made safe: for lists other than a scan's.
+#[derive(Debug)]
+pub struct CsvRows<W: Write> {
+    writer: ::csv::Writer<W>,
+}
+
+impl<W: Write> CsvRows<W> {
+    /// Rows into that writer.
+    pub fn new(writer: W) -> Self {
+        Self {
+            writer: ::csv::WriterBuilder::new().terminator(::csv::Terminator::CRLF).from_writer(writer),
+        }
+    }
+
+    /// Writes a row.
+    ///
+    /// # Errors
+    ///
+    /// When the writer fails, or the row has another length than those before it.
+    pub fn row(&mut self, cells: impl Iterator<Item = String>) -> io::Result<()> {
+        self.writer.write_record(cells.map(|cell| guard(&cell))).map_err(into_io)
+    }
+
+    /// Hands on what was written.
+    ///
+    /// # Errors
+    ///
+    /// When the writer fails.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
+}
+
 /// A cell that no terminal and no spreadsheet acts upon: a text that would begin a formula gets an apostrophe before
 /// it, as OWASP advises against CSV injection. Line breaks and tabs are escapes by then.
 fn guard(cell: &str) -> String {

@@ -23,7 +23,7 @@ use std::str::FromStr;
 
 use vigie_model::Observation;
 
-pub use crate::csv::{COLUMNS as CSV_COLUMNS, Column as CsvColumn, Csv, SCHEMA as CSV_SCHEMA};
+pub use crate::csv::{COLUMNS as CSV_COLUMNS, Column as CsvColumn, Csv, CsvRows, SCHEMA as CSV_SCHEMA};
 pub use intelmq::{Intelmq, SCHEMA as INTELMQ_SCHEMA};
 pub use json::{Json, SCHEMA as REPORT_SCHEMA};
 pub use jsonl::Jsonl;

@@ -114,11 +114,11 @@ impl View {
 
     /// Address and port, and the name it was reached by.
     fn place(self, key: &EndpointKey) -> String {
-        let socket = std::net::SocketAddr::new(key.address, key.port);
-        match &key.name {
-            Some(name) => format!("{} ({socket})", self.token(name)),
-            None => socket.to_string(),
+        EndpointKey {
+            name: key.name.as_deref().map(|name| self.token(name)),
+            ..key.clone()
         }
+        .to_string()
     }
 }
 

@@ -13,6 +13,7 @@
 //! what the other wrote and tries again with what is still missing. Thus nothing is stored twice and nothing is lost.
 
 mod gather;
+mod hosts;
 mod last;
 #[cfg(feature = "upkeep")]
 mod leftovers;
@@ -42,7 +43,8 @@ pub use place::{SCRATCH, below, is_in_a_store, remove, store_of};
 
 pub use gather::Gathered;
 pub use last::{LastLooks, Lineage, Look, Said};
-pub use read::{Filter, HostRow, LakeFile};
+pub use hosts::{Filter, Glimpse, Glimpses, HostRow};
+pub use read::LakeFile;
 pub use record::Scan;
 pub use schema::Table;
 #[cfg(feature = "upkeep")]

@@ -1,4 +1,4 @@
-//! Reading: the files that count, the hosts, the history of one.
+//! Reading: the files that count, the history of one host, the scans.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
@@ -13,70 +13,16 @@ use deltalake_core::arrow::array::{AsArray as _, BooleanArray, RecordBatch};
 use deltalake_core::arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use deltalake_core::arrow::error::ArrowError;
 use deltalake_core::parquet::arrow::ProjectionMask;
-use deltalake_core::parquet::arrow::arrow_reader::{ArrowPredicateFn, ArrowReaderOptions, RowFilter};
+use deltalake_core::parquet::arrow::arrow_reader::{ArrowPredicateFn, ArrowReaderOptions, RowFilter, RowSelection, RowSelector};
 use deltalake_core::parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStream, ParquetRecordBatchStreamBuilder};
 use deltalake_core::parquet::errors::ParquetError;
 use deltalake_core::parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use deltalake_core::{DeltaTable, DeltaTableError, ObjectStore};
-use vigie_model::{Activity, Capability, EndpointKey, Known, Network, Observation, Posture, Timestamp};
+use vigie_model::Observation;
 
-use crate::record::{Contents, Scan, endpoint_key, known_word, list, network};
+use crate::record::{Contents, Scan};
 use crate::rows::Rows;
 use crate::{Error, Lake, Table};
-
-/// Which hosts to list. Everything that is set must hold.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Filter {
-    /// The product it was when last seen.
-    pub product: Option<String>,
-    /// Its posture when last seen.
-    pub posture: Option<Posture>,
-    /// Its address.
-    pub address: Option<IpAddr>,
-    /// Only observations at or after this instant.
-    pub since: Option<Timestamp>,
-    /// Only observations before this instant.
-    pub until: Option<Timestamp>,
-}
-
-/// An endpoint as it was when last seen.
-#[derive(Clone, Debug, PartialEq)]
-pub struct HostRow {
-    /// Which endpoint.
-    pub key: EndpointKey,
-    /// When it was first seen.
-    pub first_seen: Timestamp,
-    /// When it was last seen: the columns below speak of that.
-    pub last_seen: Timestamp,
-    /// How many observations there are of it.
-    pub observations: u64,
-    /// By which tool.
-    pub source: String,
-    /// From where.
-    pub vantage: String,
-    /// The product.
-    pub product: Known<String>,
-    /// The version.
-    pub version: Known<String>,
-    /// How sure the product is, from 0 to 1.
-    pub confidence: f64,
-    /// What a stranger meets.
-    pub posture: Known<Posture>,
-    /// Whether it has something to serve.
-    pub activity: Known<Activity>,
-    /// How many models.
-    pub models: Known<u32>,
-    /// What they can do.
-    pub capabilities: Known<Vec<Capability>>,
-    /// How many tools.
-    pub tools: Known<u32>,
-    /// Whether it speaks TLS.
-    pub tls: Known<bool>,
-    /// How likely it is a deception, from 0 to 1.
-    pub deception: Known<f64>,
-    /// Where it stands.
-    pub network: Network,
-}
 
 /// A file that counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,105 +35,7 @@ pub struct LakeFile {
     pub bytes: u64,
 }
 
-/// The columns of [`HostRow`].
-const HOST_COLUMNS: &[&str] = &[
-    "address",
-    "port",
-    "transport",
-    "name",
-    "prefix",
-    "seen",
-    "recorded",
-    "source_name",
-    "vantage",
-    "product",
-    "product_why",
-    "version",
-    "version_why",
-    "confidence",
-    "posture",
-    "posture_why",
-    "activity",
-    "activity_why",
-    "models",
-    "models_why",
-    "capabilities",
-    "capabilities_why",
-    "tools",
-    "tools_why",
-    "tls",
-    "tls_why",
-    "deception",
-    "deception_why",
-    "country",
-    "country_why",
-    "country_detail",
-    "asn",
-    "asn_why",
-    "asn_detail",
-    "class",
-    "class_why",
-    "class_detail",
-    "city",
-    "city_why",
-    "city_detail",
-    "organisation",
-    "organisation_why",
-    "organisation_detail",
-    "tier",
-    "tier_why",
-    "tier_detail",
-];
-
 impl Lake {
-    /// The endpoints with their latest observation, the latest seen first. Memory grows with the endpoints, not with the
-    /// observations.
-    ///
-    /// # Errors
-    ///
-    /// If the lake cannot be read.
-    pub async fn hosts(&self, filter: &Filter) -> Result<Vec<HostRow>, Error> {
-        let table = Table::Observations;
-        let tables = self.tables().await?;
-        let Some(delta) = tables.get(&table) else {
-            return Ok(Vec::new());
-        };
-        let from = filter.since.map_or(i64::MIN, |t| t.timestamp_micros());
-        let until = filter.until.map_or(i64::MAX, |t| t.timestamp_micros() - 1);
-        let address = filter.address.map(|address| address.to_string());
-
-        let mut hosts: HashMap<EndpointKey, (HostRow, Timestamp)> = HashMap::new();
-        for file in files_of(delta).map_err(|source| wrap_read(table, source))? {
-            let elsewhere = address.as_deref().is_some_and(|a| !file.may_hold_address(a));
-            if elsewhere || !file.may_hold_seen(from, until) {
-                continue;
-            }
-            let mut scanner = Scanner::new(table, delta).columns(HOST_COLUMNS);
-            if filter.since.is_some() || filter.until.is_some() {
-                scanner = scanner.seen(from, until);
-            }
-            if let Some(address) = &address {
-                scanner = scanner.address(address);
-            }
-            scanner
-                .read(&file, |rows| {
-                    (0..rows.len()).for_each(|row| take(&mut hosts, rows, row));
-                    Ok(())
-                })
-                .await?;
-        }
-        let mut hosts: Vec<HostRow> = hosts
-            .into_values()
-            .map(|(host, _)| host)
-            .filter(|host| {
-                filter.product.as_ref().is_none_or(|product| host.product.known() == Some(product))
-                    && filter.posture.is_none_or(|posture| host.posture.known() == Some(&posture))
-            })
-            .collect();
-        hosts.sort_by(|a, b| b.last_seen.cmp(&a.last_seen).then_with(|| a.key.cmp(&b.key)));
-        Ok(hosts)
-    }
-
     /// Every observation of an address, on every port and under every name, the newest first.
     ///
     /// # Errors
@@ -288,49 +136,6 @@ impl Lake {
     }
 }
 
-fn take(hosts: &mut HashMap<EndpointKey, (HostRow, Timestamp)>, rows: &Rows, row: usize) {
-    let (Some(key), Some(seen)) = (endpoint_key(rows, row), rows.time("seen", row)) else {
-        return;
-    };
-    let recorded = rows.time("recorded", row).unwrap_or(seen);
-    let count = |name: &str| rows.known(name, row, |rows, name, row| u32::try_from(rows.int(name, row)?).ok());
-    let host = || HostRow {
-        key: key.clone(),
-        first_seen: seen,
-        last_seen: seen,
-        observations: 1,
-        source: rows.text("source_name", row).unwrap_or_default().to_owned(),
-        vantage: rows.text("vantage", row).unwrap_or_default().to_owned(),
-        product: rows.known_text("product", row),
-        version: rows.known_text("version", row),
-        confidence: rows.real("confidence", row).unwrap_or_default(),
-        posture: known_word(rows, "posture", row),
-        activity: known_word(rows, "activity", row),
-        models: count("models"),
-        capabilities: rows.known("capabilities", row, list),
-        tools: count("tools"),
-        tls: rows.known_flag("tls", row),
-        deception: rows.known("deception", row, Rows::real),
-        network: network(rows, row),
-    };
-    match hosts.get_mut(&key) {
-        None => {
-            let new = host();
-            hosts.insert(key, (new, recorded));
-        }
-        Some((kept, kept_recorded)) => {
-            let first_seen = kept.first_seen.min(seen);
-            let observations = kept.observations + 1;
-            if (seen, recorded) > (kept.last_seen, *kept_recorded) {
-                *kept = host();
-                *kept_recorded = recorded;
-            }
-            kept.first_seen = first_seen;
-            kept.observations = observations;
-        }
-    }
-}
-
 type ReadRows = fn(&mut Contents, &Rows);
 
 /// What these states and lists say.
@@ -389,7 +194,7 @@ impl DataFile {
         self.seen.is_none_or(|(first, last)| first <= until && from <= last)
     }
 
-    fn may_hold_address(&self, address: &str) -> bool {
+    pub(crate) fn may_hold_address(&self, address: &str) -> bool {
         self.addresses
             .as_ref()
             .is_none_or(|(first, last)| first.as_str() <= address && address <= last.as_str())
@@ -431,6 +236,7 @@ pub(crate) struct Scanner<'a> {
     table: Table,
     delta: &'a DeltaTable,
     columns: Option<&'a [&'a str]>,
+    rows: Option<Vec<u32>>,
     keep: Vec<(&'static str, Predicate)>,
 }
 
@@ -440,6 +246,7 @@ impl<'a> Scanner<'a> {
             table,
             delta,
             columns: None,
+            rows: None,
             keep: Vec::new(),
         }
     }
@@ -447,6 +254,12 @@ impl<'a> Scanner<'a> {
     /// Only these columns.
     pub(crate) fn columns(mut self, columns: &'a [&'a str]) -> Self {
         self.columns = Some(columns);
+        self
+    }
+
+    /// Only these rows, by their numbers in the file, ascending and each once.
+    pub(crate) fn rows(mut self, rows: impl IntoIterator<Item = u32>) -> Self {
+        self.rows = Some(rows.into_iter().collect());
         self
     }
 
@@ -523,12 +336,31 @@ impl<'a> Scanner<'a> {
                 .collect();
             builder = builder.with_row_filter(RowFilter::new(predicates));
         }
+        if let Some(rows) = self.rows {
+            builder = builder.with_row_selection(selected(&rows));
+        }
         if let Some(columns) = self.columns {
             let mask = ProjectionMask::columns(&schema, columns.iter().copied());
             builder = builder.with_projection(mask);
         }
         builder.with_batch_size(8192).build().map_err(wrap)
     }
+}
+
+/// Rows to read and rows to pass over.
+fn selected(rows: &[u32]) -> RowSelection {
+    let mut selectors: Vec<RowSelector> = Vec::new();
+    let mut next = 0;
+    for run in rows.chunk_by(|a, b| a + 1 == *b) {
+        let Some(first) = run.first() else { continue };
+        let first = *first as usize;
+        if first > next {
+            selectors.push(RowSelector::skip(first - next));
+        }
+        selectors.push(RowSelector::select(run.len()));
+        next = first + run.len();
+    }
+    selectors.into()
 }
 
 /// A file in the table's store. The crate's own reader is deprecated in favour of one's own.

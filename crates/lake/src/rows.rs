@@ -6,9 +6,10 @@ use std::sync::Arc;
 use chrono::{DateTime, NaiveDate};
 use deltalake_core::arrow::array::{
     Array as _, ArrayRef, AsArray as _, BooleanBuilder, Date32Builder, Float64Builder, Int32Builder, Int64Builder, RecordBatch,
-    StringBuilder, TimestampMicrosecondBuilder,
+    StringBuilder,
+    PrimitiveArray, StringArray, StringViewArray, TimestampMicrosecondBuilder,
 };
-use deltalake_core::arrow::datatypes::{Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
+use deltalake_core::arrow::datatypes::{ArrowPrimitiveType, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
 use deltalake_core::arrow::error::ArrowError;
 use vigie_model::{Known, Timestamp, Unknown, Why};
 
@@ -249,6 +250,30 @@ impl Rows {
         get(column)
     }
 
+    fn array(&self, name: &str) -> Option<&ArrayRef> {
+        Some(self.batch.column(*self.columns.get(name)?))
+    }
+
+    /// A column of texts, found once for all its rows.
+    pub(crate) fn texts(&self, name: &str) -> Texts<'_> {
+        let Some(array) = self.array(name) else { return Texts::Missing };
+        match (array.as_string_opt::<i32>(), array.as_string_view_opt()) {
+            (Some(texts), _) => Texts::Plain(texts),
+            (None, Some(texts)) => Texts::View(texts),
+            (None, None) => Texts::Missing,
+        }
+    }
+
+    /// A column of numbers of 32 bits, likewise.
+    pub(crate) fn ints(&self, name: &str) -> Numbers<'_, Int32Type> {
+        Numbers(self.array(name).and_then(|array| array.as_primitive_opt()))
+    }
+
+    /// A column of instants, in microseconds, likewise.
+    pub(crate) fn instants(&self, name: &str) -> Numbers<'_, TimestampMicrosecondType> {
+        Numbers(self.array(name).and_then(|array| array.as_primitive_opt()))
+    }
+
     pub(crate) fn text(&self, name: &str, row: usize) -> Option<&str> {
         self.value(name, row, |column| {
             // Engines that rewrite files may prefer the view.
@@ -323,6 +348,34 @@ impl Rows {
 
     pub(crate) fn known_count(&self, name: &str, row: usize) -> Known<u64> {
         self.known(name, row, |rows, name, row| u64::try_from(rows.long(name, row)?).ok())
+    }
+}
+
+/// A column of texts.
+pub(crate) enum Texts<'r> {
+    Plain(&'r StringArray),
+    /// As engines that rewrite files may prefer it.
+    View(&'r StringViewArray),
+    Missing,
+}
+
+impl<'r> Texts<'r> {
+    pub(crate) fn get(&self, row: usize) -> Option<&'r str> {
+        match self {
+            Self::Plain(texts) => texts.is_valid(row).then(|| texts.value(row)),
+            Self::View(texts) => texts.is_valid(row).then(|| texts.value(row)),
+            Self::Missing => None,
+        }
+    }
+}
+
+/// A column of numbers; a missing one has none.
+pub(crate) struct Numbers<'r, T: ArrowPrimitiveType>(Option<&'r PrimitiveArray<T>>);
+
+impl<T: ArrowPrimitiveType> Numbers<'_, T> {
+    pub(crate) fn get(&self, row: usize) -> Option<T::Native> {
+        let numbers = self.0?;
+        numbers.is_valid(row).then(|| numbers.value(row))
     }
 }
 

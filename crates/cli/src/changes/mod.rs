@@ -11,7 +11,7 @@ use serde::Serialize;
 use vigie_assess::{Case, Change, ChangeId, EndedScan, Looks, Presence, Proof};
 use vigie_catalog::Catalog;
 use vigie_lake::{Lake, LastLooks, Lineage, Look, Scan};
-use vigie_model::{Known, PathPrefix, Posture, SUSPECT_FROM, Severity, SourceKind, Timestamp, Transport};
+use vigie_model::{EndpointKey, Known, PathPrefix, Posture, SUSPECT_FROM, Severity, SourceKind, Timestamp, Transport};
 use vigie_scope::Coverage;
 
 use crate::args::FailOn;
@@ -215,6 +215,22 @@ pub(crate) fn between(
 }
 
 impl Diff {
+    /// The endpoints that came, went or changed, or were seen for the first time. What was not looked at, and what is told otherwise,
+    /// did not.
+    pub(crate) fn changed(&self) -> HashSet<EndpointKey> {
+        let changed = |entry: &&Entry| {
+            entry.presence.is_change() || entry.presence == Presence::FirstSeen || entry.changes.iter().any(Change::is_change)
+        };
+        let key = |entry: &Entry| EndpointKey {
+            address: entry.address,
+            port: entry.port,
+            transport: entry.transport,
+            name: entry.name.clone(),
+            prefix: entry.prefix.clone(),
+        };
+        self.endpoints.iter().filter(changed).map(key).collect()
+    }
+
     /// Whether anything changed at or above that severity. What was not looked at, and what is told otherwise, did not.
     pub(crate) fn fails(&self, limit: FailOn) -> bool {
         let Some(limit) = limit.severity() else { return false };

@@ -1,127 +1,169 @@
 //! `vigie hosts`: the endpoints that earlier scans saw.
 
-use std::io::Write as _;
+mod choice;
+mod printed;
+
 use std::process::ExitCode;
 
-use serde::Serialize;
-use vigie_lake::{Filter, HostRow};
-use vigie_model::{Known, PathPrefix, Posture};
+use vigie_assess::Knowledge;
+use vigie_lake::{Glimpse, Glimpses, HostRow};
+use vigie_model::{Severity, Verdict};
 
-use crate::args::{HostsArgs, TableOrJson};
-use crate::failure::{Done, Failure, print_json, written};
+use crate::args::{HostsArgs, ListFormat};
+use crate::failure::{Done, Failure};
+use crate::sort::{By, Endpoint, Key, worst};
 
-#[derive(Serialize)]
-struct Host<'a> {
-    address: std::net::IpAddr,
-    port: u16,
-    name: &'a Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    prefix: &'a Option<PathPrefix>,
-    first_seen: vigie_model::Timestamp,
-    last_seen: vigie_model::Timestamp,
-    observations: u64,
-    vantage: &'a str,
-    product: &'a Known<String>,
-    version: &'a Known<String>,
-    confidence: f64,
-    posture: &'a Known<Posture>,
-    models: &'a Known<u32>,
-    tools: &'a Known<u32>,
-    tls: &'a Known<bool>,
-    deception: &'a Known<f64>,
+use choice::Choice;
+use printed::Printer;
+
+/// Endpoints that are listed on a terminal, if no limit is named.
+const ON_A_TERMINAL: usize = 50;
+/// Endpoints that are read and printed at a time.
+const AT_ONCE: usize = 20_000;
+/// Endpoints that are judged at a time: all they said is in memory then.
+const JUDGED: usize = 4_000;
+
+/// How many are listed at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Limit {
+    All,
+    Most(usize),
 }
 
-#[derive(Serialize)]
-struct Hosts<'a> {
-    schema: &'static str,
-    hosts: Vec<Host<'a>>,
+impl std::str::FromStr for Limit {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "all" | "0" => Ok(Self::All),
+            _ => text
+                .parse()
+                .map(Self::Most)
+                .map_err(|_| format!("{text:?} is no limit: write a number, or all")),
+        }
+    }
+}
+
+/// An endpoint that is listed, and what was computed of it.
+#[derive(Clone, Debug)]
+struct Listed {
+    glimpse: Glimpse,
+    /// `None`: not asked for; the worst of its findings, or that it has none.
+    severity: Option<Option<Severity>>,
+}
+
+/// The same with all that is printed.
+struct Host<'h> {
+    row: &'h HostRow,
+    severity: Option<Option<Severity>>,
+    verdict: Verdict,
 }
 
 pub(crate) fn run(args: &HostsArgs) -> Done {
-    let posture = match &args.posture {
-        None => None,
-        Some(word) => Some(
-            [
-                Posture::Open,
-                Posture::Key,
-                Posture::Login,
-                Posture::Signup,
-                Posture::FirstAdmin,
-                Posture::Forbidden,
-            ]
-            .into_iter()
-            .find(|posture| posture.word() == word)
-            .ok_or_else(|| Failure::usage(format!("{word:?} is no posture: open, key, login, signup, first-admin, forbidden")))?,
-        ),
-    };
+    let knowledge = Knowledge::embedded();
+    let mut choice = Choice::of(args, &knowledge)?;
     let (runtime, lake) = crate::lake::open(&args.lake)?;
-    let filter = Filter {
-        product: args.product.clone(),
-        posture,
-        ..Filter::default()
+    let read = |error: vigie_lake::Error| Failure::output(format!("cannot read the lake: {error}"));
+    #[cfg(feature = "watch")]
+    choice.changed(args, (&runtime, &lake), &knowledge)?;
+    let mut glimpses = runtime.block_on(lake.glimpses(&choice.filter())).map_err(read)?;
+    let mut chosen = std::mem::take(&mut glimpses.all);
+    chosen.retain(|glimpse| choice.holds(glimpse, &knowledge));
+    let by = args.sort.sort.unwrap_or(By::Seen);
+    let judged = args.severity.is_some() || by == By::Severity;
+    let mut listed = if judged {
+        judge(&runtime, &glimpses, chosen, args.severity, &knowledge)?
+    } else {
+        chosen.into_iter().map(|glimpse| Listed { glimpse, severity: None }).collect()
     };
-    let rows = runtime.block_on(lake.hosts(&filter)).map_err(Failure::output)?;
-    let mut out = anstream::stdout().lock();
-    match args.format {
-        TableOrJson::Json => {
-            let hosts = Hosts {
-                schema: "vigie.hosts/1",
-                hosts: rows.iter().map(host).collect(),
+    sort(&mut listed, by, args.sort.reverse, &knowledge);
+    let found = listed.len();
+    match args.limit.unwrap_or_else(|| without_a_limit(args.format)) {
+        Limit::All => {}
+        Limit::Most(most) => listed.truncate(most),
+    }
+    let left = found - listed.len();
+
+    let mut printer = Printer::new(args, judged)?;
+    for some in listed.chunks(AT_ONCE) {
+        let wanted: Vec<Glimpse> = some.iter().map(|listed| listed.glimpse.clone()).collect();
+        let rows = runtime.block_on(glimpses.hosts(&wanted)).map_err(read)?;
+        for (row, listed) in rows.iter().zip(some) {
+            let host = Host {
+                row,
+                severity: listed.severity,
+                verdict: choice::verdict(&knowledge, listed.glimpse.product.as_deref(), listed.glimpse.version.as_deref()),
             };
-            print_json(&mut out, &hosts)?;
+            if !printer.host(&host)? {
+                // Nobody reads any more.
+                return Ok(ExitCode::SUCCESS);
+            }
         }
-        TableOrJson::Table => {
-            let table: Vec<Vec<String>> = rows
-                .iter()
-                .map(|row| {
-                    let at = row.key.to_string();
-                    vec![
-                        at,
-                        vigie_export::text::clean(&told(&row.product), 40),
-                        vigie_export::text::clean(&told(&row.version), 30),
-                        told(&row.posture),
-                        told(&row.models),
-                        row.last_seen.format("%Y-%m-%d %H:%M").to_string(),
-                        row.observations.to_string(),
-                    ]
-                })
-                .collect();
-            let grid = vigie_export::table::grid(
-                &["endpoint", "product", "version", "posture", "models", "last seen", "seen"],
-                &table,
-                super::width(),
-            );
-            written(writeln!(out, "{grid}\n{} endpoints. Tell of one: vigie show ADDRESS", rows.len()))?;
-        }
+    }
+    printer.end(found)?;
+    for note in choice.notes() {
+        anstream::eprintln!("vigie: note: {}", vigie_export::text::lines(&note));
+    }
+    if left > 0 {
+        anstream::eprintln!("vigie: note: {left} more endpoints are not listed; --limit all lists all, --limit N so many");
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn host(row: &HostRow) -> Host<'_> {
-    Host {
-        address: row.key.address,
-        port: row.key.port,
-        name: &row.key.name,
-        prefix: &row.key.prefix,
-        first_seen: row.first_seen,
-        last_seen: row.last_seen,
-        observations: row.observations,
-        vantage: &row.vantage,
-        product: &row.product,
-        version: &row.version,
-        confidence: row.confidence,
-        posture: &row.posture,
-        models: &row.models,
-        tools: &row.tools,
-        tls: &row.tls,
-        deception: &row.deception,
+/// A terminal gets a page; whatever reads a pipe, or asked for a format of programs, gets all.
+fn without_a_limit(format: ListFormat) -> Limit {
+    use std::io::IsTerminal as _;
+    match format == ListFormat::Table && std::io::stdout().is_terminal() {
+        true => Limit::Most(ON_A_TERMINAL),
+        false => Limit::All,
     }
 }
 
-/// The value, or a question mark with the reason.
-fn told<T: ToString>(value: &Known<T>) -> String {
-    match value {
-        Known::Known(value) => value.to_string(),
-        Known::Unknown(unknown) => format!("? ({})", unknown.why),
+/// Computes what is found on each endpoint with the knowledge of today, and keeps those at or above a severity.
+fn judge(
+    runtime: &tokio::runtime::Runtime,
+    glimpses: &Glimpses,
+    mut chosen: Vec<Glimpse>,
+    least: Option<Severity>,
+    knowledge: &Knowledge,
+) -> Result<Vec<Listed>, Failure> {
+    // Neighbours in time lie in the same files.
+    chosen.sort_by_key(|glimpse| glimpse.last_seen);
+    let mut listed = Vec::new();
+    for some in chosen.chunks(JUDGED) {
+        let observations = runtime
+            .block_on(glimpses.observations(some))
+            .map_err(|error| Failure::output(format!("cannot read the lake: {error}")))?;
+        for (glimpse, mut observation) in some.iter().zip(observations) {
+            knowledge.assess(&mut observation);
+            let severity = worst(&observation);
+            if least.is_none_or(|least| severity >= Some(least)) {
+                listed.push(Listed {
+                    glimpse: glimpse.clone(),
+                    severity: Some(severity),
+                });
+            }
+        }
+    }
+    Ok(listed)
+}
+
+fn sort(listed: &mut [Listed], by: By, reverse: bool, knowledge: &Knowledge) {
+    // Sorted by a number first, so that each endpoint is compared by a key that is made once.
+    let key = |listed: &Listed| -> Key {
+        let glimpse = &listed.glimpse;
+        let endpoint = Endpoint {
+            place: &glimpse.key,
+            seen: glimpse.last_seen,
+            product: glimpse.product.as_deref(),
+            version: glimpse.version.as_deref(),
+            severity: listed.severity.flatten(),
+        };
+        by.key(&endpoint, &knowledge.catalog)
+    };
+    let mut order: Vec<(Key, Listed)> = listed.iter().map(|listed| (key(listed), listed.clone())).collect();
+    order.sort_by(|(a, _), (b, _)| a.compare(b, reverse));
+    for (slot, (_, next)) in listed.iter_mut().zip(order) {
+        *slot = next;
     }
 }

@@ -22,6 +22,9 @@ use crate::failure::{Done, Failure, exit, print_json, written};
 use crate::intake::{Counts, Intake};
 use crate::lake::Writer;
 
+/// Why a file of no bytes is not imported.
+const EMPTY: &str = "it is empty: there is nothing to import; look whether the tool that wrote it ended well, or name another file";
+
 /// What a file gave.
 #[derive(Debug, Default, Serialize)]
 struct Told {
@@ -324,7 +327,11 @@ impl Reading<'_> {
             inner: reader,
             read: Arc::clone(&read),
         };
-        let importer = Importer::new(counting, self.args.from, options).map_err(|error| Trouble::File(error.to_string()))?;
+        let is_empty = || read.load(Ordering::Relaxed) == 0;
+        let importer = Importer::new(counting, self.args.from, options).map_err(|error| match is_empty() {
+            true => Trouble::File(EMPTY.to_owned()),
+            false => Trouble::File(error.to_string()),
+        })?;
         one.format = Some(importer.format().word());
         let (records, parser) = importer.split();
         let progress = Shown::new(source.size, self.args.quiet, &one.file);
@@ -333,10 +340,19 @@ impl Reading<'_> {
             .pour(records, (&parser, self.enricher), intake, self.stop, &progress, &read)
             .map_err(Trouble::Own)?;
         one.unfinished = unfinished.map(Early::of);
+        one.count(intake.counts());
+        progress.done();
+        let nothing = !self.stop.load(Ordering::Relaxed) && one.gave_nothing();
+        if nothing && is_empty() {
+            // That it has no end either is no news.
+            return Err(Trouble::File(EMPTY.to_owned()));
+        }
         if let Some(early) = &one.unfinished {
             anstream::eprintln!("vigie: {}", early.said(&one.file));
+        } else if nothing {
+            let said = vigie_export::text::lines(&one.file);
+            anstream::eprintln!("vigie: note: {said}: there is no record in it; if the tool found something, look whether it ended well");
         }
-        progress.done();
         Ok(one)
     }
 }
@@ -431,6 +447,12 @@ impl Told {
                 ..unfinished
             }))
         })
+    }
+
+    /// Whether there was nothing in it: no record, good or bad, and none that was passed over.
+    fn gave_nothing(&self) -> bool {
+        let passed_over = self.not_open + self.not_tcp + self.not_recognised;
+        self.observations + self.duplicates + self.bad + passed_over == 0
     }
 
     fn count(&mut self, counts: Counts) {

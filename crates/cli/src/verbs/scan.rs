@@ -375,13 +375,15 @@ impl Run {
 
     /// There is nothing to look at: what programs read is a valid document that says so.
     fn fail(mut self, failure: Failure) -> Done {
-        self.tell_notes();
+        let why = failure.to_string();
+        let others: Vec<String> = self.notes.iter().filter(|note| !why.contains(note.as_str())).cloned().collect();
+        tell(&others);
         // A table of nothing would read as if nothing had been found.
         self.files.retain(|(format, _)| *format != Format::Table);
         self.silent |= self.args.format == Format::Table;
         let mut reports = self.reports()?;
         let mut summary = self.summary(chrono::Utc::now(), Duration::ZERO, 0, false);
-        summary.failed = Some(failure.to_string());
+        summary.failed = Some(why);
         for report in &mut reports {
             written(report.begin())?;
             written(report.end(&summary))?;
