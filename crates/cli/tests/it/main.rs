@@ -5,6 +5,8 @@ mod diff;
 #[cfg(feature = "watch")]
 mod discover;
 mod fleet;
+#[cfg(feature = "watch")]
+mod hosts;
 #[cfg(feature = "study")]
 mod import;
 #[cfg(feature = "watch")]
@@ -15,6 +17,7 @@ mod lake;
 #[cfg(all(feature = "watch", target_os = "linux"))]
 mod memory;
 mod prefix;
+mod nothing;
 mod scan;
 #[cfg(feature = "watch")]
 mod schemas;
