@@ -8,7 +8,7 @@ use std::sync::Arc;
 use vigie_advisory::Version;
 use vigie_assess::Knowledge;
 use vigie_lake::{Filter, Glimpse};
-use vigie_model::{EndpointKey, Known, Posture, Verdict, VersionOrder, Why};
+use vigie_model::{AdvisoryCoverage, EndpointKey, Known, Posture, Verdict, VersionOrder, Why};
 
 use crate::args::{HostsArgs, VerdictArg};
 use crate::failure::Failure;
@@ -182,7 +182,7 @@ pub(super) fn verdict(knowledge: &Knowledge, product: Option<&str>, version: Opt
     let version = version.map_or_else(|| Known::unknown(Why::NotCarried), |text| Known::Known(text.to_owned()));
     let verdicts = knowledge.verdicts(&product.id, &version);
     let is = |wanted| verdicts.iter().any(|verdict| verdict.verdict == wanted);
-    let covered = product.versions != VersionOrder::Author && product.packages.iter().any(|package| knowledge.advisories.lists(package));
+    let covered = knowledge.coverage(&product.id) != AdvisoryCoverage::NotCovered;
     match (is(Verdict::Affected), is(Verdict::Unknown) || !covered) {
         (true, _) => Verdict::Affected,
         (false, true) => Verdict::Unknown,
@@ -373,7 +373,7 @@ mod tests {
             .catalog
             .products()
             .iter()
-            .find(|product| !product.packages.iter().any(|package| knowledge.advisories.lists(package)))
+            .find(|product| knowledge.coverage(&product.id) == AdvisoryCoverage::NotCovered)
             .expect("not every product is covered");
         assert_eq!(verdict(&knowledge, Some(&uncovered.id), Some("1.0.0")), Verdict::Unknown);
     }
