@@ -175,7 +175,10 @@ impl Report for Sorted {
 mod tests {
     use super::*;
 
-    fn sorted(by: By, reverse: bool, all: &[(&str, Option<&str>, Option<&str>, Option<Severity>)]) -> Vec<String> {
+    /// Where, product, version, severity.
+    type Case<'c> = (&'c str, Option<&'c str>, Option<&'c str>, Option<Severity>);
+
+    fn sorted(by: By, reverse: bool, all: &[Case<'_>]) -> Vec<String> {
         let catalog = Catalog::embedded();
         let mut keys: Vec<(Key, String)> = all
             .iter()
@@ -239,7 +242,13 @@ mod tests {
             ("10.0.0.2:1", None, None, None),
             ("10.0.0.3:1", None, None, Some(Severity::Critical)),
         ];
-        assert_eq!(sorted(By::Severity, false, &all), ["10.0.0.3:1 - -", "10.0.0.1:1 - -", "10.0.0.2:1 - -"]);
-        assert_eq!(sorted(By::Severity, true, &all), ["10.0.0.1:1 - -", "10.0.0.3:1 - -", "10.0.0.2:1 - -"]);
+        assert_eq!(
+            sorted(By::Severity, false, &all),
+            ["10.0.0.3:1 - -", "10.0.0.1:1 - -", "10.0.0.2:1 - -"]
+        );
+        assert_eq!(
+            sorted(By::Severity, true, &all),
+            ["10.0.0.1:1 - -", "10.0.0.3:1 - -", "10.0.0.2:1 - -"]
+        );
     }
 }

@@ -25,9 +25,19 @@ pub(crate) fn targets(words: &[String], files: &[PathBuf]) -> Result<(Targets, V
         };
         let named = Targets::parse_lines(&text).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
         if named.is_empty() {
-            let what = if text.trim().is_empty() { "is empty" } else { "holds comments alone" };
-            let file = if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() };
-            notes.push(format!("{file} names no target: it {what}; write one address, network or name per line"));
+            let what = if text.trim().is_empty() {
+                "is empty"
+            } else {
+                "holds comments alone"
+            };
+            let file = if path == Path::new("-") {
+                "standard input".to_owned()
+            } else {
+                path.display().to_string()
+            };
+            notes.push(format!(
+                "{file} names no target: it {what}; write one address, network or name per line"
+            ));
         }
         all.merge(named);
     }

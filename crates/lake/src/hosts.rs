@@ -226,7 +226,10 @@ impl Lake {
         }
         let mut all = gathered.all;
         all.retain(|host| {
-            filter.product.as_ref().is_none_or(|product| host.product.as_deref() == Some(product))
+            filter
+                .product
+                .as_ref()
+                .is_none_or(|product| host.product.as_deref() == Some(product))
                 && filter.posture.is_none_or(|posture| host.posture == Some(posture))
         });
         Ok(Glimpses { all, tables, files })
@@ -331,7 +334,9 @@ impl Gathered<'_> {
                     prefix: prefixes.get(row).map(|text| text.to_owned().try_into()).transpose().ok()?,
                 })
             };
-            let (false, Some(last_seen)) = (outside, instant(at)) else { continue };
+            let (false, Some(last_seen)) = (outside, instant(at)) else {
+                continue;
+            };
             let Some(key) = key() else { continue };
             let recorded = recorded.get(row).unwrap_or(at);
             let mut latest = |text: &Texts<'_>| self.texts.text(text.get(row));

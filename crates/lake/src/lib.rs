@@ -42,8 +42,8 @@ use place::Place;
 pub use place::{SCRATCH, below, is_in_a_store, remove, store_of};
 
 pub use gather::Gathered;
-pub use last::{LastLooks, Lineage, Look, Said};
 pub use hosts::{Filter, Glimpse, Glimpses, HostRow};
+pub use last::{LastLooks, Lineage, Look, Said};
 pub use read::LakeFile;
 pub use record::Scan;
 pub use schema::Table;

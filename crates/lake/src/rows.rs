@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate};
 use deltalake_core::arrow::array::{
-    Array as _, ArrayRef, AsArray as _, BooleanBuilder, Date32Builder, Float64Builder, Int32Builder, Int64Builder, RecordBatch,
-    StringBuilder,
-    PrimitiveArray, StringArray, StringViewArray, TimestampMicrosecondBuilder,
+    Array as _, ArrayRef, AsArray as _, BooleanBuilder, Date32Builder, Float64Builder, Int32Builder, Int64Builder, PrimitiveArray,
+    RecordBatch, StringArray, StringBuilder, StringViewArray, TimestampMicrosecondBuilder,
 };
 use deltalake_core::arrow::datatypes::{ArrowPrimitiveType, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
 use deltalake_core::arrow::error::ArrowError;

@@ -79,6 +79,49 @@ async fn the_same_observation_counts_once_and_the_same_state_is_stored_once() {
 }
 
 #[tokio::test]
+async fn chosen_endpoints_are_read_from_wherever_they_lie_in_the_order_that_is_asked() {
+    let (_dir, lake) = lake().await;
+    let day = 86_400;
+    // Several files of several days, and in each several endpoints of which some are seen again later.
+    for round in 0..4_u8 {
+        let batch: Vec<Observation> = (1..=20)
+            .filter(|host| host % (round + 1) == 0)
+            .map(|host| {
+                observation(
+                    [10, 0, 0, host],
+                    i64::from(round) * day + i64::from(host),
+                    &format!("0.{round}.{host}"),
+                )
+            })
+            .collect();
+        lake.append(&batch).await.expect("appended");
+    }
+    let all = lake.hosts(&Filter::default()).await.expect("read");
+    assert_eq!(all.len(), 20);
+    let mut glimpses = lake.glimpses(&Filter::default()).await.expect("read");
+    let mut wanted = std::mem::take(&mut glimpses.all);
+    wanted.retain(|glimpse| glimpse.key.address != IpAddr::V4(Ipv4Addr::new(10, 0, 0, 12)));
+    // An order that is none of the lake's.
+    wanted.sort_by_key(|glimpse| match glimpse.key.address {
+        IpAddr::V4(address) => address.octets()[3].wrapping_mul(37),
+        IpAddr::V6(_) => 0,
+    });
+    for wanted in [&wanted[..], &wanted[3..4], &wanted[5..12], &[]] {
+        let hosts = glimpses.hosts(wanted).await.expect("read");
+        let observations = glimpses.observations(wanted).await.expect("read");
+        assert_eq!((hosts.len(), observations.len()), (wanted.len(), wanted.len()));
+        for ((glimpse, host), seen) in wanted.iter().zip(&hosts).zip(&observations) {
+            let same = all.iter().find(|one| one.key == glimpse.key).expect("it is listed");
+            assert_eq!(host, same);
+            assert_eq!(glimpse.version.as_deref(), host.version.known().map(String::as_str));
+            assert_eq!((seen.endpoint.key(), seen.seen), (host.key.clone(), host.last_seen));
+            assert_eq!(seen.identity.version, host.version);
+            assert_eq!(Some(seen), lake.history(host.key.address).await.expect("read").first());
+        }
+    }
+}
+
+#[tokio::test]
 async fn hosts_are_told_as_they_were_last_seen() {
     let (_dir, lake) = lake().await;
     let day = 86_400;

@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use serde::Serialize;
-use vigie_export::grid::Column;
 use vigie_catalog::fixture::{self, FixtureFiles};
 use vigie_catalog::{Catalog, embedded_files};
+use vigie_export::grid::Column;
 use vigie_model::AdvisoryCoverage;
 
 use crate::args::{CatalogArgs, CatalogVerb, TableOrJson};

@@ -267,7 +267,10 @@ fn planned(
     };
     let total = plan.shard_len();
     if total == 0 && !plan.is_empty() {
-        notes.push(format!("this shard holds none of the {} addresses and ports: other shards do", plan.len()));
+        notes.push(format!(
+            "this shard holds none of the {} addresses and ports: other shards do",
+            plan.len()
+        ));
     }
     Ok(Box::new(Planned {
         visits: targets.visits(ports),

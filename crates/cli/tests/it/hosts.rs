@@ -55,7 +55,10 @@ fn each_option_narrows_the_list() {
     let dir = tempfile::tempdir().expect("a folder");
     let lake = five(dir.path());
     for (words, wanted) in [
-        (&[][..], &["2001:db8::10", "192.0.2.11", "192.0.2.9", "192.0.2.100", "192.0.2.10"][..]),
+        (
+            &[][..],
+            &["2001:db8::10", "192.0.2.11", "192.0.2.9", "192.0.2.100", "192.0.2.10"][..],
+        ),
         (&["--version", "<0.1.34"], &["192.0.2.10"]),
         (&["--version", ">=0.1.34,<0.10"], &["2001:db8::10", "192.0.2.100"]),
         (&["--version", "0.10.0"], &["192.0.2.9"]),
@@ -77,7 +80,10 @@ fn each_option_narrows_the_list() {
     }
     let (critical, _) = listed(&lake, &["--severity", "critical"]);
     let (info, _) = listed(&lake, &["--severity", "info"]);
-    assert!(critical.contains(&"192.0.2.10".to_owned()) && critical.len() <= info.len(), "{critical:?} {info:?}");
+    assert!(
+        critical.contains(&"192.0.2.10".to_owned()) && critical.len() <= info.len(),
+        "{critical:?} {info:?}"
+    );
 }
 
 #[test]
@@ -85,7 +91,10 @@ fn what_is_left_out_is_counted() {
     let dir = tempfile::tempdir().expect("a folder");
     let lake = five(dir.path());
     let (_, said) = listed(&lake, &["--version", "<0.1.34"]);
-    assert!(said.contains("1 endpoints are left out whose version is unknown or cannot be held"), "{said}");
+    assert!(
+        said.contains("1 endpoints are left out whose version is unknown or cannot be held"),
+        "{said}"
+    );
     let (_, said) = listed(&lake, &["--limit", "2"]);
     assert!(said.contains("3 more endpoints are not listed; --limit all"), "{said}");
     let (_, said) = listed(&lake, &["--product", "olama"]);
@@ -102,7 +111,11 @@ fn lists_are_sorted_by_what_was_asked() {
     assert_eq!(listed(&lake, &["--sort", "address"]).0, by_address);
     assert_eq!(listed(&lake, &["--sort", "version"]).0, by_version);
     let newest = ["192.0.2.9", "192.0.2.100", "2001:db8::10", "192.0.2.10", "192.0.2.11"];
-    assert_eq!(listed(&lake, &["--sort", "version", "--reverse"]).0, newest, "what has no order stays last");
+    assert_eq!(
+        listed(&lake, &["--sort", "version", "--reverse"]).0,
+        newest,
+        "what has no order stays last"
+    );
     assert_eq!(listed(&lake, &["--sort", "seen", "--limit", "1"]).0, ["2001:db8::10"]);
     // The worst first: the exploited and affected before what is not.
     assert_eq!(listed(&lake, &["--sort", "severity"]).0.len(), 5);
@@ -133,7 +146,12 @@ fn a_list_of_each_form_holds_the_same_and_stays_safe() {
     let of = |column: &str| lines[0].split(',').position(|name| name == column).expect(column);
     let cells: Vec<&str> = lines[2].split(',').collect();
     assert_eq!(
-        (cells[of("address")], cells[of("version")], cells[of("verdict")], cells[of("severity_why")]),
+        (
+            cells[of("address")],
+            cells[of("version")],
+            cells[of("verdict")],
+            cells[of("severity_why")]
+        ),
         ("192.0.2.10", "0.1.33", "affected", "not-asked")
     );
     let jsonl = list("jsonl");
@@ -143,7 +161,10 @@ fn a_list_of_each_form_holds_the_same_and_stays_safe() {
     assert_eq!(rows[0]["version"]["known"], hostile, "the value is the same");
     let table = list("table");
     assert_eq!(table.lines().count(), 5, "a head, a line per endpoint, and the end: {table}");
-    assert!(table.lines().nth(2).is_some_and(|line| line.starts_with("192.0.2.10:11434")), "{table}");
+    assert!(
+        table.lines().nth(2).is_some_and(|line| line.starts_with("192.0.2.10:11434")),
+        "{table}"
+    );
 }
 
 #[test]

@@ -33,7 +33,10 @@ fn assert_says_nothing_was_seen(format: &str, output: &Output) {
         _ => {
             let told = json();
             let run = &told["runs"][0];
-            assert_eq!((told["version"].as_str(), run["results"].as_array().map(Vec::len)), (Some("2.1.0"), Some(0)));
+            assert_eq!(
+                (told["version"].as_str(), run["results"].as_array().map(Vec::len)),
+                (Some("2.1.0"), Some(0))
+            );
             let invocation = &run["invocations"][0];
             assert_eq!(invocation["executionSuccessful"], false);
             assert_eq!(invocation["toolExecutionNotifications"][0]["level"], "error");
@@ -124,16 +127,28 @@ fn a_dry_run_tells_its_notes_too() {
 
 #[test]
 fn endpoints_come_in_the_order_that_was_asked_for() {
-    let (_running, _) = raise(44, &named(&["ollama/0.17.4-one-model", "llama-cpp/b11549-key", "ollama/0.17.4-one-model"]));
+    let (_running, _) = raise(
+        44,
+        &named(&["ollama/0.17.4-one-model", "llama-cpp/b11549-key", "ollama/0.17.4-one-model"]),
+    );
     let places = |words: &[&str]| -> Vec<String> {
         let output = scan("jsonl", &[&["127.91.44.0/24", "--ports", PORT], words].concat());
         let all = crate::observations(&output);
-        all.iter().map(|o| o["endpoint"]["address"].as_str().expect("an address").to_owned()).collect()
+        all.iter()
+            .map(|o| o["endpoint"]["address"].as_str().expect("an address").to_owned())
+            .collect()
     };
     assert_eq!(places(&["--sort", "address"]), ["127.91.44.1", "127.91.44.2", "127.91.44.3"]);
-    assert_eq!(places(&["--sort", "address", "--reverse"]), ["127.91.44.3", "127.91.44.2", "127.91.44.1"]);
+    assert_eq!(
+        places(&["--sort", "address", "--reverse"]),
+        ["127.91.44.3", "127.91.44.2", "127.91.44.1"]
+    );
     assert_eq!(places(&["--sort", "product"]), ["127.91.44.2", "127.91.44.1", "127.91.44.3"]);
-    assert_eq!(places(&["--sort", "severity"])[2], "127.91.44.2", "the one with a key is the least bad");
+    assert_eq!(
+        places(&["--sort", "severity"])[2],
+        "127.91.44.2",
+        "the one with a key is the least bad"
+    );
 }
 
 #[cfg(feature = "watch")]

@@ -86,6 +86,59 @@ fn table_without_a_terminal_whole() {
     insta::assert_snapshot!(plain(&written(Format::Table, &samples::all(), wide(UNBOUNDED, false))));
 }
 
+#[test]
+fn a_list_at_every_width_whole() {
+    use vigie_export::grid::{Column, grid};
+    let heads = [
+        Column::Token("endpoint"),
+        Column::Token("product"),
+        Column::Token("version"),
+        Column::Token("posture"),
+        Column::Token("last seen"),
+        Column::Text("why"),
+    ];
+    // Constructed: short and long places, a version as a build from a branch says it, a sentence.
+    let rows = [
+        [
+            "127.77.0.37:8080",
+            "ollama",
+            "0.1.33",
+            "open",
+            "2026-11-22 08:00",
+            "0.1.33 < 0.1.34 (fixed)",
+        ],
+        [
+            "[2001:db8:1234:5678:9abc:def0:1234:5678]:11434",
+            "text-generation-inference",
+            "3.3.5-dev0+g0123456789abcdef",
+            "? (not-asked)",
+            "2026-11-21 23:59",
+            "a range that is given as commits cannot be held against a version, so it is unknown whether it applies",
+        ],
+        [
+            "ai.example.net (192.0.2.11:8080)",
+            "llama-cpp",
+            "b11549",
+            "key",
+            "2026-11-20 10:30",
+            "",
+        ],
+    ]
+    .map(|row| row.to_vec());
+    let told: Vec<String> = [20, 40, 80, 120, 200, UNBOUNDED]
+        .iter()
+        .map(|width| {
+            let name = if *width == UNBOUNDED {
+                "no terminal".to_owned()
+            } else {
+                width.to_string()
+            };
+            format!("== {name}\n{}", grid(&heads, &rows, *width))
+        })
+        .collect();
+    insta::assert_snapshot!(told.join("\n"));
+}
+
 /// Addresses with their ports, ids of findings and advisories, products and versions: what a reader copies from the table.
 fn tokens(all: &[vigie_model::Observation]) -> Vec<String> {
     let mut tokens = Vec::new();

@@ -16,6 +16,9 @@ use crate::failure::Failure;
 /// The word for what is unknown, wherever a value is asked for.
 const UNKNOWN: &str = "unknown";
 
+/// A product and its version, if it is known.
+type Named = (Arc<str>, Option<Arc<str>>);
+
 /// All that must hold; within one option, one of the values.
 pub(super) struct Choice {
     products: Vec<Option<String>>,
@@ -27,7 +30,7 @@ pub(super) struct Choice {
     notes: Vec<String>,
     /// Endpoints whose version cannot be held against what was asked.
     incomparable: u64,
-    asked_verdicts: RefCell<HashMap<(Arc<str>, Option<Arc<str>>), Verdict>>,
+    asked_verdicts: RefCell<HashMap<Named, Verdict>>,
 }
 
 impl Choice {
@@ -37,7 +40,9 @@ impl Choice {
         let products: Vec<Option<String>> = args.products.iter().map(known).collect();
         for product in products.iter().flatten() {
             if knowledge.catalog.product(product).is_none() {
-                notes.push(format!("{product:?} is no product of the catalogue; vigie catalog list names them all"));
+                notes.push(format!(
+                    "{product:?} is no product of the catalogue; vigie catalog list names them all"
+                ));
             }
         }
         let versions = args.version.as_deref().map(Versions::parse).transpose()?;
@@ -109,11 +114,19 @@ impl Choice {
         let held = any(&self.products, |wanted| wanted.as_deref() == product)
             && any(&self.postures, |wanted| *wanted == glimpse.posture)
             && any(&self.countries, |wanted| {
-                wanted.as_deref().map(str::as_bytes) == glimpse.country.as_deref().map(str::to_ascii_uppercase).as_deref().map(str::as_bytes)
+                wanted.as_deref().map(str::as_bytes)
+                    == glimpse
+                        .country
+                        .as_deref()
+                        .map(str::to_ascii_uppercase)
+                        .as_deref()
+                        .map(str::as_bytes)
             })
             && self.changed.as_ref().is_none_or(|changed| changed.contains(&glimpse.key))
             && any(&self.verdicts, |wanted| *wanted == self.verdict(glimpse, knowledge));
-        let Some(versions) = self.versions.as_ref().filter(|_| held) else { return held };
+        let Some(versions) = self.versions.as_ref().filter(|_| held) else {
+            return held;
+        };
         let order = product.and_then(|id| knowledge.catalog.product(id)).map(|product| product.versions);
         match versions.hold(version, order) {
             Some(holds) => holds,
@@ -258,7 +271,11 @@ impl Versions {
             VersionOrder::LlamaBuild,
             VersionOrder::Dotted,
         ];
-        let orders: Vec<VersionOrder> = if named.is_empty() { orders.to_vec() } else { named.into_iter().collect() };
+        let orders: Vec<VersionOrder> = if named.is_empty() {
+            orders.to_vec()
+        } else {
+            named.into_iter().collect()
+        };
         let read = |order: VersionOrder| {
             let ordered = self.bounds.iter().filter(|(is, _)| !matches!(is, Is::Equal | Is::Other));
             ordered.map(|(_, text)| Version::parse(order, text)).find_map(Result::err)
@@ -310,7 +327,9 @@ mod tests {
     use super::*;
 
     fn holds(asked: &str, order: Option<VersionOrder>, version: Option<&str>) -> Option<bool> {
-        Versions::parse(asked).unwrap_or_else(|failure| panic!("{failure}")).hold(version, order)
+        Versions::parse(asked)
+            .unwrap_or_else(|failure| panic!("{failure}"))
+            .hold(version, order)
     }
 
     #[test]

@@ -31,7 +31,7 @@ enum Into {
     Table(Vec<Vec<String>>),
     Json(Out),
     Jsonl(Out),
-    Csv(CsvRows<Out>),
+    Csv(Box<CsvRows<Out>>),
 }
 
 /// An endpoint as JSON tells it.
@@ -81,7 +81,7 @@ impl Printer {
             ListFormat::Csv => {
                 let mut rows = CsvRows::new(out());
                 written(rows.row(CSV_COLUMNS.iter().map(|(name, _)| (*name).to_owned())))?;
-                Into::Csv(rows)
+                Into::Csv(Box::new(rows))
             }
         };
         Ok(Self {
@@ -121,9 +121,9 @@ impl Printer {
                     Column::Token("endpoint"),
                     Column::Token("product"),
                     Column::Token("version"),
-                    Column::Token("posture"),
-                    Column::Token("models"),
-                    Column::Token("last seen"),
+                    Column::Text("posture"),
+                    Column::Text("models"),
+                    Column::Text("last seen"),
                     Column::Token("seen"),
                 ];
                 heads.extend(self.countries.then_some(Column::Token("country")));
@@ -273,6 +273,9 @@ fn why<T>(known: &Known<T>) -> String {
 }
 
 fn capabilities(row: &HostRow) -> String {
-    let words = row.capabilities.known().map(|all| all.iter().map(|word| word.as_str().to_owned()).collect());
+    let words = row
+        .capabilities
+        .known()
+        .map(|all| all.iter().map(|word| word.as_str().to_owned()).collect());
     words.map(|words: Vec<String>| words.join(";")).unwrap_or_default()
 }
