@@ -105,7 +105,8 @@ pub(crate) fn run(args: &HostsArgs) -> Done {
         anstream::eprintln!("vigie: note: {}", vigie_export::text::lines(&note));
     }
     if left > 0 {
-        anstream::eprintln!("vigie: note: {left} more endpoints are not listed; --limit all lists all, --limit N so many");
+        let are = if left == 1 { "endpoint is" } else { "endpoints are" };
+        anstream::eprintln!("vigie: note: {left} more {are} not listed; --limit all lists all, --limit N so many");
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -92,7 +92,7 @@ fn what_is_left_out_is_counted() {
     let lake = five(dir.path());
     let (_, said) = listed(&lake, &["--version", "<0.1.34"]);
     assert!(
-        said.contains("1 endpoints are left out whose version is unknown or cannot be held"),
+        said.contains("1 endpoint is left out whose version is unknown or cannot be held"),
         "{said}"
     );
     let (_, said) = listed(&lake, &["--limit", "2"]);

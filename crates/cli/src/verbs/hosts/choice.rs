@@ -152,8 +152,9 @@ impl Choice {
     pub(super) fn notes(&self) -> Vec<String> {
         let mut notes = self.notes.clone();
         if self.incomparable > 0 {
+            let are = if self.incomparable == 1 { "endpoint is" } else { "endpoints are" };
             notes.push(format!(
-                "{} endpoints are left out whose version is unknown or cannot be held against that one; --version unknown lists those that tell none",
+                "{} {are} left out whose version is unknown or cannot be held against that one; --version unknown lists those that tell none",
                 self.incomparable
             ));
         }
