@@ -189,6 +189,7 @@ mod tests {
                     port: at.port(),
                     transport: vigie_model::Transport::Tcp,
                     name: None,
+                    prefix: None,
                 };
                 let endpoint = Endpoint {
                     place: &place,

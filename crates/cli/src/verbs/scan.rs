@@ -384,7 +384,8 @@ impl Run {
         // A table of nothing would read as if nothing had been found.
         self.files.retain(|(format, _)| *format != Format::Table);
         self.silent |= self.args.format == Format::Table;
-        let mut reports = self.reports()?;
+        let files = self.begin_files()?;
+        let mut reports = self.reports(&files)?;
         let mut summary = self.summary(chrono::Utc::now(), Duration::ZERO, 0, false);
         summary.failed = Some(why);
         for report in &mut reports {
@@ -392,8 +393,13 @@ impl Run {
             written(report.end(&summary))?;
         }
         drop(reports);
-        self.publish()?;
+        files.into_iter().try_for_each(WholeFile::finish)?;
         Err(failure)
+    }
+
+    /// Begins the files that were named for the reports: what cannot be written is said before anything is sent.
+    fn begin_files(&self) -> Result<Vec<WholeFile>, Failure> {
+        self.files.iter().map(|(_, path)| WholeFile::begin(path)).collect()
     }
 
     /// Tells on standard error what is to be known and was not told yet: whatever the format, a person hears it. A table on a terminal
@@ -416,12 +422,7 @@ impl Run {
         let started = chrono::Utc::now();
         let begun = Instant::now();
         let vantage = self.vantage(&job);
-        // What cannot be written is said before anything is sent.
-        let files: Vec<WholeFile> = self
-            .files
-            .iter()
-            .map(|(_, path)| WholeFile::begin(path))
-            .collect::<Result<_, _>>()?;
+        let files = self.begin_files()?;
         let mut lake = if self.args.no_lake {
             None
         } else {
