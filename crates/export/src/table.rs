@@ -112,13 +112,16 @@ impl View {
         if self.width < NARROW { NARROW_INDENT } else { INDENT }
     }
 
-    /// Address and port, and the name it was reached by.
+    /// Address and port, the path under which it answers, and the name it was reached by.
     fn place(self, key: &EndpointKey) -> String {
-        EndpointKey {
-            name: key.name.as_deref().map(|name| self.token(name)),
-            ..key.clone()
+        match &key.name {
+            Some(name) => EndpointKey {
+                name: Some(self.token(name)),
+                ..key.clone()
+            }
+            .to_string(),
+            None => key.to_string(),
         }
-        .to_string()
     }
 }
 

@@ -131,6 +131,13 @@ pub(crate) fn run(args: &ImportArgs) -> Done {
             one.count(*counts);
         }
     }
+    if !stop.load(Ordering::Relaxed) {
+        let nothing = |one: &&Told| one.failed.is_none() && one.unfinished.is_none() && one.gave_nothing();
+        for one in told.iter().filter(nothing) {
+            let said = vigie_export::text::lines(&one.file);
+            anstream::eprintln!("vigie: note: {said}: there is no record in it; if the tool found something, look whether it ended well");
+        }
+    }
     let kept = intake.close()?;
     let interrupted = stop.load(Ordering::Relaxed);
     let mut out = anstream::stdout().lock();
@@ -340,18 +347,13 @@ impl Reading<'_> {
             .pour(records, (&parser, self.enricher), intake, self.stop, &progress, &read)
             .map_err(Trouble::Own)?;
         one.unfinished = unfinished.map(Early::of);
-        one.count(intake.counts());
         progress.done();
-        let nothing = !self.stop.load(Ordering::Relaxed) && one.gave_nothing();
-        if nothing && is_empty() {
+        if is_empty() && !self.stop.load(Ordering::Relaxed) {
             // That it has no end either is no news.
             return Err(Trouble::File(EMPTY.to_owned()));
         }
         if let Some(early) = &one.unfinished {
             anstream::eprintln!("vigie: {}", early.said(&one.file));
-        } else if nothing {
-            let said = vigie_export::text::lines(&one.file);
-            anstream::eprintln!("vigie: note: {said}: there is no record in it; if the tool found something, look whether it ended well");
         }
         Ok(one)
     }
@@ -451,7 +453,7 @@ impl Told {
 
     /// Whether there was nothing in it: no record, good or bad, and none that was passed over.
     fn gave_nothing(&self) -> bool {
-        let passed_over = self.not_open + self.not_tcp + self.not_recognised;
+        let passed_over = self.not_open + self.not_tcp + self.host_discovery + self.not_recognised;
         self.observations + self.duplicates + self.bad + passed_over == 0
     }
 

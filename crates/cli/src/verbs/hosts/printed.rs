@@ -221,6 +221,7 @@ const CSV_COLUMNS: &[Cell] = &[
     ("address", |h| h.row.key.address.to_string()),
     ("port", |h| h.row.key.port.to_string()),
     ("name", |h| h.row.key.name.clone().unwrap_or_default()),
+    ("prefix", |h| h.row.key.prefix.as_ref().map(ToString::to_string).unwrap_or_default()),
     ("first_seen", |h| time(h.row.first_seen)),
     ("last_seen", |h| time(h.row.last_seen)),
     ("observations", |h| h.row.observations.to_string()),
@@ -257,7 +258,6 @@ const CSV_COLUMNS: &[Cell] = &[
         None => "not-asked".to_owned(),
         Some(_) => String::new(),
     }),
-    ("prefix", |h| h.row.key.prefix.as_ref().map(ToString::to_string).unwrap_or_default()),
 ];
 
 fn time(at: Timestamp) -> String {
