@@ -16,8 +16,8 @@ mod knows;
 mod lake;
 #[cfg(all(feature = "watch", target_os = "linux"))]
 mod memory;
-mod prefix;
 mod nothing;
+mod prefix;
 mod scan;
 #[cfg(feature = "watch")]
 mod schemas;
