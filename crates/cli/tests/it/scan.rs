@@ -399,7 +399,11 @@ fn a_scan_that_is_killed_leaves_the_old_report() {
         }
         let ended = child.wait().expect("ends");
         assert!(!ended.success());
-        assert_eq!(std::fs::read_to_string(&report).expect("read"), "old", "{signals:?}");
+        // One interrupt may end the scan before the second comes: then the new report is there, and whole.
+        let now = std::fs::read_to_string(&report).expect("read");
+        let whole = signals.len() > 1 && now.starts_with("Summary") && now.trim_end().ends_with(".json");
+        assert!(now == "old" || whole, "{signals:?}: {now}");
+        std::fs::write(&report, "old").expect("written");
         let left = listed(dir.path());
         assert!(left.iter().all(|name| name.starts_with("report.json")), "{left:?}");
     }
