@@ -443,7 +443,10 @@ fn paid_quota_exposed(look: &Look<'_>) -> Option<Draft> {
         .map(|m| m.name.as_str())
         .collect();
     (look.is_open() && !remote.is_empty()).then(|| {
-        let some = remote.iter().take(3).copied().collect::<Vec<_>>().join(", ");
+        let mut some = remote.iter().take(3).copied().collect::<Vec<_>>().join(", ");
+        if remote.len() > 3 {
+            some.push_str(&format!(" and {} more", remote.len() - 3));
+        }
         Draft::new(
             "paid-quota-exposed",
             Confidence::Medium,

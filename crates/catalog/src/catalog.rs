@@ -13,7 +13,7 @@ use crate::effects::{EffectTable, Routes};
 use crate::index::Index;
 use crate::markers::Markers;
 use crate::pointer::Pointer;
-use crate::route::Route;
+use crate::route::{Part, Route, Verb};
 use crate::rule::{Kind, ListRule, Purpose, ReplyEnd, ValueRule};
 
 /// What makes two requests the same: they are sent once.
@@ -304,6 +304,7 @@ pub struct Catalog {
     pub(crate) sig_ids: HashMap<Signature, SigId>,
     pub(crate) openings: Vec<Opening>,
     pub(crate) effects: EffectTable,
+    pub(crate) harmful: std::sync::OnceLock<Vec<(Verb, Vec<Option<String>>, Effect)>>,
     pub(crate) floor: Option<Arc<(EffectTable, BTreeMap<String, u32>)>>,
     pub(crate) memory: crate::memory::Memory,
     pub(crate) judged: crate::judged::Judged,
@@ -460,7 +461,8 @@ impl Catalog {
             return Err(no_route());
         }
         let sent = prefix.join(path);
-        match self.harm_at(at_root, method, &sent, body) {
+        let harm = self.harm_at(at_root, method, &sent, body);
+        match harm.max(self.harm_of_path(method, &sent)) {
             Some(harm) if !(prove && harm == Effect::Infer) => Err(Forbidden::Effect {
                 method: method.to_owned(),
                 path: sent,
@@ -468,6 +470,52 @@ impl Catalog {
             }),
             _ => Ok(effect),
         }
+    }
+
+    /// The worst forbidden effect of the routes that a path names for some server, whatever answers at the root: servers ignore a slash
+    /// at the end or twice, the case of letters, and decode. A route whose first segment stands for any, or whose last takes the rest,
+    /// names no path of its own; what answers at the root decides about those.
+    fn harm_of_path(&self, method: &str, path: &str) -> Option<Effect> {
+        let verb = Verb::of(method);
+        let path: Vec<String> = loose(path).collect();
+        self.harmful()
+            .iter()
+            .filter(|(of, route, _)| of.takes(verb) && route.len() == path.len())
+            .filter(|(_, route, _)| route.iter().zip(&path).all(|(own, one)| own.as_ref().is_none_or(|own| own == one)))
+            .map(|(.., effect)| *effect)
+            .max()
+    }
+
+    /// The harmful routes that name a path, of every product here and in the floor: method, segments (`None`: any), effect.
+    fn harmful(&self) -> &[(Verb, Vec<Option<String>>, Effect)] {
+        self.harmful.get_or_init(|| {
+            let mut all = Vec::new();
+            let embedded = self.floor.is_some().then(Self::embedded);
+            let floor = embedded.iter().flat_map(|catalog| catalog.products());
+            for (effect, routes) in self.products.iter().chain(floor).flat_map(|product| product.routes.by_effect()) {
+                // A condition on the body or the query is judged with the request itself.
+                let own = routes.iter().filter(|route| !effect.is_harmless() && route.condition.is_none());
+                for route in own {
+                    let parts: Vec<Part<'_>> = route.parts().collect();
+                    if !matches!(parts.first(), Some(Part::Text(text)) if !text.is_empty()) || parts.contains(&Part::Rest) {
+                        continue;
+                    }
+                    let segments = parts.into_iter().filter(|part| *part != Part::Text(""));
+                    let segments = segments.map(|part| match part {
+                        Part::Text(text) => Some(text.to_ascii_lowercase()),
+                        Part::One | Part::Rest => None,
+                    });
+                    all.push((Verb::of(&route.method), segments.collect(), *effect));
+                }
+            }
+            all
+        })
+    }
+
+    /// Whether a path is itself a harmful route of some product for a GET: nothing is looked for under it.
+    #[must_use]
+    pub fn is_harmful_prefix(&self, prefix: &PathPrefix) -> bool {
+        self.harm_of_path("GET", prefix.as_str()).is_some()
     }
 
     /// The worst effect that the request has at the root, here or by the catalogue that is the floor, if it is a forbidden one.
@@ -524,4 +572,14 @@ impl Catalog {
     pub fn signature(&self, sig: SigId) -> Option<&Signature> {
         self.signatures.get(sig as usize)
     }
+}
+
+/// The segments of a path as the most lenient server reads them.
+fn loose(path: &str) -> impl Iterator<Item = String> {
+    let segments = crate::route::bare(path).split('/').filter(|segment| !segment.is_empty());
+    segments.map(|segment| {
+        percent_encoding::percent_decode_str(segment)
+            .decode_utf8_lossy()
+            .to_ascii_lowercase()
+    })
 }

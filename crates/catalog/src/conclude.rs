@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use vigie_model::{Activity, Capability, Deception, Evidence, EvidenceWeight, Exposure, Identity, Known, Leak, Model, Why};
+use vigie_model::{
+    Activity, Capability, Deception, Evidence, EvidenceWeight, Exposure, Identity, Known, Leak, LeakKind, Model, Posture, Why,
+};
 
 use crate::catalog::Product;
 use crate::read;
@@ -107,6 +109,18 @@ impl Session {
         let (posture, from) = read::posture(winner, &self.catalog, seen, behind_a_door);
         exposure.posture = posture;
         exposure.posture_from = from;
+        if exposure.posture.known() == Some(&Posture::Open)
+            && let Some(product) = winner
+            && let Some((door, request)) = read::door_beside(product, seen)
+        {
+            // Some routes open beside a key is a key, with what stays open.
+            let open = exposure.posture_from.replace(request);
+            exposure.posture = Known::Known(door);
+            exposure.leaks.extend(open.map(|request| Leak {
+                what: LeakKind::Models,
+                request,
+            }));
+        }
         if let (Some(product), Some(index)) = (winner, seen.proof)
             && let Some((_, answer)) = &product.prove
             && let Some(view) = seen.views.get(index)

@@ -324,6 +324,7 @@ impl Loader {
             sig_ids,
             openings: compiled_openings,
             effects,
+            harmful: std::sync::OnceLock::new(),
             floor: floor.map(|floor| Arc::new((floor.effects.clone(), floor.by_id.clone()))),
             memory: crate::memory::Memory::default(),
             judged: crate::judged::Judged::default(),

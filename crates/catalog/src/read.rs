@@ -9,7 +9,7 @@ use vigie_model::{Capability, Effect, Known, Model, Posture, RunningModel, Times
 use crate::catalog::{Catalog, CompiledList, CompiledValue, Product};
 use crate::clause::{Place, Seen};
 use crate::refusal;
-use crate::rule::{BodyType, Field, FieldPlace, Step, ValueRule};
+use crate::rule::{BodyType, Field, FieldPlace, Kind, Step, ValueRule};
 use crate::session::Record;
 use crate::view::View;
 
@@ -229,6 +229,26 @@ pub(crate) fn posture(
         0 => (Known::unknown(Why::NotAsked), None),
         _ => (Known::unknown_because(Why::NotCarried, "no rule fits what it answered"), None),
     }
+}
+
+/// The door before another list of a model server whose list of models is open, or before what it says of a model; with the request that
+/// met it. Other routes, such as metrics, are often kept apart, and say nothing of those that matter.
+pub(crate) fn door_beside(product: &Product, seen: &Record) -> Option<(Posture, String)> {
+    if !matches!(product.kind, Kind::Inference | Kind::Gateway) {
+        return None;
+    }
+    let lists = product.models.iter().chain(&product.running);
+    let lists = lists.filter_map(|list| match list.look.place {
+        Place::Sig(sig) => seen.at(sig),
+        Place::Landing | Place::Any => None,
+    });
+    // A server may decline to speak of one model by itself: 403 is Ollama's word where the cloud is switched off.
+    let details = seen.models.iter().filter_map(|(_, index)| seen.views.get(*index));
+    let details = details.filter(|view| view.reply().is_some_and(|reply| matches!(reply.status, 401 | 407)));
+    lists.chain(details).find_map(|view| {
+        let request = &view.exchange.request;
+        Some((refusal::door(view)?, format!("{} {}", request.method, request.path)))
+    })
 }
 
 /// The effect that a product's own file gives the request of an exchange; `None`: it is no route of it.

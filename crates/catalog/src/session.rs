@@ -751,7 +751,7 @@ impl Session {
             && matches!(reply.status, 301..=303 | 307 | 308)
             && let Some(location) = reply.header("location")
         {
-            self.under.leads(location, &self.authority, &ask.request.path);
+            self.under.leads(&self.catalog, location, &self.authority, &ask.request.path);
         }
         if depth >= MAX_REDIRECTS || !(keeps_method || (matches!(reply.status, 301..=303) && ask.request.method == "GET")) {
             return;

@@ -6,7 +6,7 @@ use std::mem;
 
 use vigie_model::{Effect, Exchange, PathPrefix};
 
-use crate::catalog::{AtRoot, Forbidden};
+use crate::catalog::{AtRoot, Catalog, Forbidden};
 use crate::clause::Seen as _;
 use crate::session::{Record, Session, Tally, same_endpoint};
 
@@ -50,12 +50,12 @@ struct Side {
 
 impl Under {
     /// Notes where the root page, or the page that it led to, redirects to.
-    pub(crate) fn leads(&mut self, location: &str, authority: &str, from: &str) {
+    pub(crate) fn leads(&mut self, catalog: &Catalog, location: &str, authority: &str, from: &str) {
         if self.prefix.is_none() && self.other.is_none() && !self.given {
             let Some(path) = same_endpoint(location, authority, from) else {
                 return;
             };
-            if let Some(leads) = folder(&path) {
+            if let Some(leads) = folder(&path).filter(|leads| !catalog.is_harmful_prefix(leads)) {
                 self.leads = Some(leads);
                 self.folder = crate::route::bare(&path).ends_with('/');
             }

@@ -45,14 +45,30 @@ pub(crate) fn targets(words: &[String], files: &[PathBuf]) -> Result<(Targets, V
 }
 
 /// A URL may name a path of a server itself (`/v1`, `/api/tags`): then the server is looked for where that path begins.
-pub(crate) fn own_paths(targets: &mut Targets, catalog: &vigie_catalog::Catalog) {
+///
+/// # Errors
+///
+/// A path that is a harmful route of some product: to look under it is to ask for it.
+pub(crate) fn own_paths(targets: &mut Targets, catalog: &vigie_catalog::Catalog) -> Result<(), Failure> {
+    let harmful = std::cell::Cell::new(None);
     targets.change_prefixes(|path| {
+        if catalog.is_harmful_prefix(path) {
+            harmful.set(Some(path.to_string()));
+            return None;
+        }
         let before = catalog.prefix_before(path)?;
         let at = before
             .as_ref()
             .map_or_else(|| "at the root".to_owned(), |before| format!("under {before}"));
         Some((before, format!("{path} is a path of a server itself, which is looked for {at}")))
     });
+    match harmful.take() {
+        None => Ok(()),
+        Some(path) => Err(Failure::usage(format!(
+            "{path} is a route that changes or spends something at a server of the catalogue, so nothing is looked for under it; name the \
+             path under which the server itself is"
+        ))),
+    }
 }
 
 /// The scope: a file's, or the default; without those who opted out.

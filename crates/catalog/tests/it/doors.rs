@@ -455,3 +455,88 @@ fn a_protocol_that_answers_on_the_front_page_is_seen_there() {
         );
     }
 }
+
+/// An Ollama whose lists answer as they do, but for what `other` says.
+fn ollama(path: &str, other: impl Fn(&str) -> Option<Option<Reply>>) -> Option<Reply> {
+    let json = "application/json; charset=utf-8";
+    let digest = "0".repeat(64);
+    let tags = format!(
+        r#"{{"models":[{{"name":"a:latest","model":"a:latest","modified_at":"2026-11-30T08:45:31.529643654Z","size":469891,"digest":"{digest}","details":{{"parent_model":"","format":"gguf","family":"llama","families":["llama"],"parameter_size":"115K","quantization_level":"Q4_0"}}}}]}}"#
+    );
+    if let Some(answer) = other(path) {
+        return answer;
+    }
+    match path {
+        "/" => reply(200, "text/plain; charset=utf-8", "Ollama is running"),
+        "/api/version" => reply(200, json, r#"{"version":"0.12.3"}"#),
+        "/api/tags" => reply(200, json, &tags),
+        "/api/ps" => reply(200, json, r#"{"models":[]}"#),
+        "/api/show" => reply(200, json, r#"{"template":"","capabilities":["completion"]}"#),
+        "/v1/models" => reply(
+            200,
+            "application/json",
+            r#"{"object":"list","data":[{"id":"a:latest","object":"model","created":1796028331,"owned_by":"library"},{"id":"b:latest","object":"model","created":1796028331,"owned_by":"library"}]}"#,
+        ),
+        _ => reply(404, "text/plain", "404 page not found"),
+    }
+}
+
+#[test]
+fn a_list_that_is_open_beside_a_door_is_a_door_with_what_stays_open() {
+    let refused = || Some(reply(401, "application/json", "{\"error\":\"unauthorized\"}"));
+    for closed in [&["/api/ps", "/api/show"][..], &["/api/show"], &["/v1/models"], &["/api/ps"]] {
+        let (conclusion, _) = talk(11434, |request| {
+            ollama(&request.path, |path| closed.contains(&path).then(refused).flatten())
+        });
+        assert_eq!(product(&conclusion), Some("ollama"));
+        assert_eq!(conclusion.exposure.posture.known(), Some(&Posture::Key), "{closed:?}");
+        let leaks = &conclusion.exposure.leaks;
+        assert!(
+            leaks
+                .iter()
+                .any(|leak| leak.what == vigie_model::LeakKind::Models && leak.request == "GET /api/tags"),
+            "{closed:?}: {leaks:?}"
+        );
+    }
+    // What a server says of one model by itself, and what stands beside the lists, is no door before them.
+    for (path, status) in [("/api/show", 403), ("/metrics", 401)] {
+        let (conclusion, _) = talk(11434, |request| {
+            ollama(&request.path, |asked| {
+                (asked == path).then(|| reply(status, "application/json", "{}"))
+            })
+        });
+        assert_eq!(conclusion.exposure.posture.known(), Some(&Posture::Open), "{path}");
+    }
+}
+
+#[test]
+fn the_other_list_counts_where_the_first_does_not_answer() {
+    for status in [404, 405, 429, 500, 503, 504] {
+        let (conclusion, _) = talk(11434, |request| {
+            ollama(&request.path, |path| (path == "/api/tags").then(|| reply(status, "text/plain", "")))
+        });
+        assert_eq!(product(&conclusion), Some("ollama"), "{status}");
+        assert_eq!(conclusion.exposure.posture.known(), Some(&Posture::Open), "{status}");
+        assert_eq!(conclusion.exposure.models.known().map(Vec::len), Some(2), "{status}");
+    }
+    let (conclusion, _) = talk(11434, |request| {
+        ollama(&request.path, |path| (path == "/api/tags").then(|| reply(401, "text/plain", "")))
+    });
+    assert_eq!(conclusion.exposure.posture.known(), Some(&Posture::Key));
+}
+
+#[test]
+fn a_proxy_that_asks_for_a_key_is_no_imitation_whatever_it_is_written_in() {
+    for server in ["uvicorn", "gunicorn", "nginx/1.28.0", "Caddy"] {
+        let (conclusion, _) = talk(11434, |request| {
+            let answer = match request.path.as_str() {
+                "/" | "/api/version" => ollama(&request.path, |_| None),
+                _ => reply(401, "application/json", "{\"detail\":\"Invalid\"}"),
+            };
+            with(answer, "server", server)
+        });
+        assert_eq!(product(&conclusion), Some("ollama"), "{server}");
+        assert_eq!(conclusion.exposure.posture.known(), Some(&Posture::Key), "{server}");
+        assert!(!conclusion.deception.is_suspect(), "{server}: {:?}", conclusion.deception);
+    }
+}

@@ -243,3 +243,39 @@ fn a_path_of_a_server_itself_names_where_it_begins() {
         assert_eq!(before(path), None, "{path}");
     }
 }
+
+#[test]
+fn nothing_is_sent_below_a_path_that_some_server_reads_as_a_harmful_route() {
+    let catalog = Catalog::embedded();
+    let refused = |prefix: &str, method: &str, path: &str| {
+        let prefix = PathPrefix::parse(prefix).expect("a path").expect("not the root");
+        [AtRoot::Nothing, AtRoot::Unknown].into_iter().all(|root| {
+            catalog
+                .permit_under(Some((&prefix, root)), catalog.number("ollama"), method, path, Some(""), false)
+                .is_err()
+        })
+    };
+    // A slash at the end, the case of letters and encoded letters make no other route for servers that are lenient.
+    for prefix in [
+        "/api/mcp-servers/force-reload",
+        "/API/Mcp-Servers/Force-Reload",
+        "/api/mcp%2dservers/force-reload",
+        "/start_profile",
+        "/v1/model/unload",
+        "/gradio_api/dev/reload",
+        "/manager/queue/start",
+    ] {
+        assert!(refused(prefix, "GET", "/"), "{prefix}");
+        let prefix = PathPrefix::parse(prefix).expect("a path").expect("not the root");
+        assert!(catalog.is_harmful_prefix(&prefix), "{prefix}");
+    }
+    // Routes with a segment for anything.
+    assert!(refused("/v1/models/download", "GET", "/vigie-no-such-page"));
+    assert!(refused("/v1/Models/download", "GET", "/openapi.json"));
+    // Ordinary paths stay what they were.
+    for prefix in ["/ollama", "/llm/ollama", "/ai", "/team-a/chat"] {
+        assert!(!refused(prefix, "GET", "/api/tags"), "{prefix}");
+        let prefix = PathPrefix::parse(prefix).expect("a path").expect("not the root");
+        assert!(!catalog.is_harmful_prefix(&prefix), "{prefix}");
+    }
+}

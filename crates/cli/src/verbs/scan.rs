@@ -112,7 +112,7 @@ fn begin(mut args: ScanArgs, also: Vec<(Format, PathBuf)>, watch: Option<String>
     let own = OwnAddresses::new(addresses.iter().copied());
     let scope = Arc::new(crate::targets::scope(args.scope.as_deref(), &args.opt_out, &own)?);
     let (mut targets, mut notes) = crate::targets::targets(&args.targets, &args.files)?;
-    crate::targets::own_paths(&mut targets, &knowledge.catalog);
+    crate::targets::own_paths(&mut targets, &knowledge.catalog)?;
     let local = targets.is_empty() && args.targets.is_empty() && args.files.is_empty();
     let ports = crate::targets::ports(args.ports.as_deref(), &knowledge.catalog)?;
     let seed = args.seed.unwrap_or_else(fresh_seed);
