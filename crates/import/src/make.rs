@@ -31,6 +31,12 @@ const MAX_WORDS: usize = 32;
 /// The most characters of one.
 const MAX_WORD: usize = 200;
 
+/// Words by which a tool says that it does not know.
+fn says_unknown(text: &str) -> bool {
+    let words = ["", "-", "?", "n/a", "na", "nil", "none", "null", "undefined", "unknown"];
+    words.iter().any(|word| text.trim().eq_ignore_ascii_case(word))
+}
+
 /// How much of a source can be in its records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Carries {
@@ -292,7 +298,7 @@ impl Parser {
         identity.evidence = evidence.into();
         if identity.product.known().map(String::as_str) == Some(id)
             && !identity.version.is_known()
-            && let Some(version) = &claim.version
+            && let Some(version) = claim.version.as_ref().filter(|version| !says_unknown(version))
         {
             identity.version = Known::Known(shorten(version, 100));
             if agrees {

@@ -31,7 +31,9 @@ pub(crate) fn is_line(line: &str) -> bool {
         || fields.starts_with("Protocols: ")
         || fields
             .strip_prefix("Ports: ")
-            .is_some_and(|ports| ports.trim().is_empty() || ports.starts_with('\t') || entry(ports).is_some())
+            // Other fields may follow the ports.
+            .and_then(|ports| ports.split('\t').next())
+            .is_some_and(|ports| ports.trim().is_empty() || entry(ports.trim_end()).is_some())
 }
 
 pub(crate) fn parse(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {

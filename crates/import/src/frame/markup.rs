@@ -346,6 +346,7 @@ fn piece<R: Read>(input: &mut Input<R>, tag: &mut Vec<u8>) -> Piece {
     // The last bytes, for the ends that are longer than one.
     let mut tail = [0_u8; 2];
     let mut mended = false;
+    let mut in_value = false;
     let mut long = false;
     loop {
         let chunk = input.fill();
@@ -429,6 +430,7 @@ fn piece<R: Read>(input: &mut Input<R>, tag: &mut Vec<u8>) -> Piece {
         if stop {
             if pass_status(input) {
                 mended = true;
+                in_value |= until == Until::Tag && quote.is_some();
                 continue;
             }
             if matches!(until, Until::Tag | Until::Doctype) {
@@ -445,6 +447,9 @@ fn piece<R: Read>(input: &mut Input<R>, tag: &mut Vec<u8>) -> Piece {
         match done {
             None => {}
             Some(Until::Tag) if long => return Piece::Torn("this tag is too long"),
+            Some(Until::Tag) if in_value && tells(tag) => {
+                return Piece::Torn("a value of this tag is torn, and what it was cannot be told");
+            }
             Some(Until::Tag) => return checked(tag, mended),
             Some(Until::Cdata) => {
                 let inside = tag.get(9..tag.len().saturating_sub(3)).unwrap_or_default();
@@ -454,6 +459,12 @@ fn piece<R: Read>(input: &mut Input<R>, tag: &mut Vec<u8>) -> Piece {
             Some(Until::Comment | Until::Instruction | Until::Doctype) => return Piece::Other,
         }
     }
+}
+
+/// Whether a tag's values say where, what or when an endpoint is. nmap loses bytes where it writes of its progress: two halves of a
+/// number make another number, of another port or host.
+fn tells(tag: &[u8]) -> bool {
+    Tag::read(tag).is_none_or(|tag| matches!(tag.name, b"host" | b"address" | b"port" | b"state" | b"service"))
 }
 
 /// A tag that is written as it should be, or a torn one.

@@ -593,3 +593,40 @@ fn an_enormous_cell_costs_its_row() {
     assert!(read(&quotes).iter().all(Result::is_err));
     assert!(start.elapsed().as_secs() < 30);
 }
+
+#[test]
+fn fields_behind_the_ports_of_a_first_line_are_no_other_form() {
+    for head in [
+        "# Nmap 7.95 scan initiated Mon Nov  2 10:00:00 2026 as: nmap -oG o 192.0.2.0/24\n",
+        "",
+    ] {
+        let text = format!("{head}Host: 192.0.2.1 ()\tPorts: 80/open/tcp//http///\tIgnored State: closed (999)\n# Nmap done at x\n");
+        assert_eq!(
+            vigie_import::Format::recognise(text.as_bytes(), None),
+            Some(vigie_import::Format::Nmap),
+            "{head}"
+        );
+        let options = vigie_import::Options {
+            seen: Some(chrono::DateTime::UNIX_EPOCH + chrono::Duration::days(20_000)),
+            ..crate::options()
+        };
+        let all: Vec<_> = vigie_import::Importer::new(text.as_bytes(), None, options)
+            .expect("recognised")
+            .collect();
+        assert!(all.len() == 1 && all[0].is_ok(), "{head}: {all:?}");
+    }
+}
+
+#[test]
+fn a_word_for_not_knowing_is_no_version() {
+    for word in ["unknown", "N/A", "-", "none"] {
+        let line = format!(
+            "{{\"host\":\"192.0.2.1\",\"ip\":\"192.0.2.1\",\"port\":11434,\"protocol\":\"tcp\",\"tls\":false,\"timestamp\":\"2026-11-10T10:00:00Z\",\"service\":\"http\",\"product\":\"ollama\",\"version\":\"{word}\"}}\n"
+        );
+        let all: Vec<_> = vigie_import::Importer::new(line.as_bytes(), Some(vigie_import::Format::Naabu), crate::options())
+            .expect("named")
+            .collect();
+        let one = all.into_iter().next().expect("one").expect("sound");
+        assert!(!one.identity.version.is_known(), "{word}: {:?}", one.identity.version);
+    }
+}

@@ -112,6 +112,16 @@ fn a_word_of_progress_at_every_place_costs_nothing() {
             let text = format!("{}{spliced}{}", &SCAN[..at], &SCAN[at..]);
             let torn = gave(text.as_bytes());
             let around = &SCAN[at.saturating_sub(20)..(at + 20).min(SCAN.len())];
+            if in_a_value(SCAN, at) {
+                // What the value was cannot be told: it is said, and nothing is made up.
+                assert!(!torn.bad.is_empty(), "{spliced:?} at {at} in {around:?}");
+                assert!(
+                    torn.open.iter().all(|one| whole.open.iter().any(|have| like(one, have))),
+                    "{spliced:?} at {at} in {around:?}: {:?}",
+                    torn.open
+                );
+                continue;
+            }
             assert!(torn.bad.is_empty(), "{spliced:?} at {at} in {around:?}: {:?}", torn.bad);
             assert_eq!(
                 (&torn.open, torn.passed, torn.unfinished),
@@ -123,6 +133,66 @@ fn a_word_of_progress_at_every_place_costs_nothing() {
                 vigie_import::Format::recognise(text.as_bytes(), None),
                 Some(vigie_import::Format::Nmap),
                 "{at}"
+            );
+        }
+    }
+}
+
+/// Whether a place is in a value of a tag that says where, what or when an endpoint is.
+fn in_a_value(text: &str, at: usize) -> bool {
+    let before = &text[..at];
+    let tag = before.rfind('<').map_or("", |begin| &before[begin..]);
+    let of = ["<host ", "<address ", "<port ", "<state ", "<service "]
+        .iter()
+        .any(|name| tag.starts_with(name));
+    of && !tag.contains('>') && tag.matches('"').count() % 2 == 1
+}
+
+/// Whether they are one endpoint: of one whose service was torn, less is known.
+fn like(one: &str, other: &str) -> bool {
+    one.split(' ').next() == other.split(' ').next()
+}
+
+#[test]
+fn halves_of_two_numbers_are_no_number() {
+    let host = |number: u8, ports: &str| {
+        format!(
+            "<host endtime=\"1790100060\"><status state=\"up\"/><address addr=\"192.0.2.{number}\" addrtype=\"ipv4\"/><ports>{ports}</ports></host>"
+        )
+    };
+    let port = |number: u16| format!("<port protocol=\"tcp\" portid=\"{number}\"><state state=\"open\"/></port>");
+    let text = format!(
+        "<nmaprun scanner=\"nmap\" start=\"1790100000\">{}{}<runstats/></nmaprun>",
+        host(51, &[port(80), port(443), port(11434)].concat()),
+        host(52, &port(8000))
+    );
+    let cut = |from: &str, to: &str| {
+        let (from, to) = (
+            text.find(from).expect("there") + from.len(),
+            text.find(to).expect("there") + to.len(),
+        );
+        let gave = gave(format!("{}{PROGRESS}\n{}", &text[..from], &text[to..]).as_bytes());
+        assert!(!gave.bad.is_empty());
+        gave.open
+            .iter()
+            .map(|one| one.split(' ').next().unwrap_or_default().to_owned())
+            .collect::<Vec<_>>()
+    };
+    // Half of 443 and the tail of 11434; half of 443 and a port of the next host; two addresses; the end of a host, and the next one's.
+    for (from, to) in [
+        ("portid=\"4", "portid=\"11"),
+        ("portid=\"4", "portid=\""),
+        (
+            "portid=\"4",
+            "192.0.2.52\" addrtype=\"ipv4\"/><ports><port protocol=\"tcp\" portid=\"",
+        ),
+        ("addr=\"192.0.2.5", "addr=\"192.0.2.5"),
+        ("endtime=\"17901", "endtime=\"17901000"),
+    ] {
+        for end in cut(from, to) {
+            assert!(
+                ["192.0.2.51:80", "192.0.2.51:443", "192.0.2.51:11434", "192.0.2.52:8000"].contains(&end.as_str()),
+                "{from} {to}: {end}"
             );
         }
     }
@@ -186,7 +256,7 @@ fn the_tears_of_the_report() {
     };
     // Put together again.
     for torn in [
-        format!("<port protocol=\"tcp\" portid=\"4{PROGRESS}\n43\"><state state=\"open\"/></port>"),
+        format!("<port prot{PROGRESS}\nocol=\"tcp\" portid=\"443\"><state state=\"open\"/></port>"),
         format!("<port protocol=\"tcp\" portid=\"443\"><state st{PROGRESS}\nate=\"open\"/></port>"),
         format!("<port protocol=\"tcp\" portid=\"443\"><state state=\"open\"/></po{PROGRESS}\nrt>"),
     ] {
@@ -276,7 +346,11 @@ fn tears_in_masscans_xml_are_told_too() {
     let body = text.find("<host").expect("a host");
     for at in 0..text.len() {
         let torn = format!("{}{PROGRESS}\n{}", &text[..at], &text[at..]);
-        assert_eq!(read(&torn), (2, 0), "{at}");
+        let (good, bad) = read(&torn);
+        match in_a_value(&text, at) {
+            true => assert!(good + bad >= 2 && bad > 0, "{at}"),
+            false => assert_eq!((good, bad), (2, 0), "{at}"),
+        }
         if at >= body {
             let mut lossy = text.clone();
             lossy.remove(at);
