@@ -133,6 +133,13 @@ impl Batch {
         self.bytes.len()
     }
 
+    /// Without its records, and without the memory of long ones.
+    #[must_use]
+    pub fn emptied(mut self) -> Self {
+        self.clear();
+        self
+    }
+
     fn clear(&mut self) {
         self.bytes.clear();
         self.records.clear();

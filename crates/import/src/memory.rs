@@ -14,6 +14,9 @@ const REMEMBERED: usize = 64 << 20;
 /// Parts with a lock each, so that threads seldom wait.
 const PARTS: usize = 16;
 
+/// The longest text that is remembered.
+const LONGEST: usize = REMEMBERED / PARTS / 4;
+
 /// What stands at the end of a line of vigie's own, from the identity on.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -65,6 +68,9 @@ impl Memory {
 
     /// Remembers what a text says.
     pub(crate) fn keep(&self, text: &[u8], said: Said) {
+        if text.len() > LONGEST {
+            return;
+        }
         let hash = self.hasher.hash_one(text);
         self.part(hash)
             .lock()
@@ -80,9 +86,6 @@ impl Memory {
 
 impl Part {
     fn keep(&mut self, hash: u64, text: Box<[u8]>, said: Said) {
-        if text.len() > REMEMBERED / PARTS / 4 {
-            return;
-        }
         if self.bytes + text.len() > REMEMBERED / PARTS / 2 {
             self.old = std::mem::take(&mut self.young);
             self.bytes = 0;

@@ -1,6 +1,7 @@
 //! An observation as rows, and back. Nothing is lost but verdicts and findings, which are computed anew.
 
 use std::collections::HashMap;
+use std::io::BufWriter;
 use std::net::{IpAddr, SocketAddr};
 
 use chrono::NaiveDate;
@@ -387,7 +388,11 @@ impl<'a> Prepared<'a> {
 /// The first 63 bits of the SHA-256 of a content's JSON: short, because each observation carries one, and never
 /// negative, because people read it.
 fn content_id<T: Serialize>(content: &T) -> Result<i64, serde_json::Error> {
-    let hash = vigie_model::sha256(&serde_json::to_vec(content)?);
+    // A content may be as long as a server likes.
+    let mut hasher = BufWriter::with_capacity(8 << 10, vigie_model::Sha256::default());
+    serde_json::to_writer(&mut hasher, content)?;
+    let hasher = hasher.into_inner().map_err(|error| serde_json::Error::io(error.into_error()))?;
+    let hash = hasher.finish();
     let digits = hash.trim_start_matches("sha256:").get(..16).unwrap_or("0");
     let bits = u64::from_str_radix(digits, 16).unwrap_or(0) >> 1;
     Ok(i64::try_from(bits).unwrap_or(0))

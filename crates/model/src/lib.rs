@@ -39,12 +39,36 @@ pub type Timestamp = chrono::DateTime<chrono::Utc>;
 /// The SHA-256 of some bytes, written `sha256:<64 hex digits>` wherever vigie names a content.
 #[must_use]
 pub fn sha256(bytes: &[u8]) -> String {
-    use sha2::Digest as _;
-    let mut text = String::with_capacity(71);
-    text.push_str("sha256:");
-    for byte in sha2::Sha256::digest(bytes) {
-        text.push(char::from_digit(u32::from(byte >> 4), 16).unwrap_or('0'));
-        text.push(char::from_digit(u32::from(byte & 15), 16).unwrap_or('0'));
+    let mut hasher = Sha256::default();
+    sha2::Digest::update(&mut hasher.0, bytes);
+    hasher.finish()
+}
+
+/// SHA-256 of what is written to it, so that what is hashed need not be held.
+#[derive(Clone, Debug, Default)]
+pub struct Sha256(sha2::Sha256);
+
+impl Sha256 {
+    /// As `sha256:<hex>`.
+    #[must_use]
+    pub fn finish(self) -> String {
+        let mut text = String::with_capacity(71);
+        text.push_str("sha256:");
+        for byte in sha2::Digest::finalize(self.0) {
+            text.push(char::from_digit(u32::from(byte >> 4), 16).unwrap_or('0'));
+            text.push(char::from_digit(u32::from(byte & 15), 16).unwrap_or('0'));
+        }
+        text
     }
-    text
+}
+
+impl std::io::Write for Sha256 {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        sha2::Digest::update(&mut self.0, bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }

@@ -419,7 +419,14 @@ impl Told {
                     while let Some((batch, text)) = next() {
                         // What one large record gives may take much, and is held beside nothing else.
                         let alone = (batch.bytes() >= LARGE).then(|| said.enter(IN_BETWEEN));
-                        let one = understand(&batch, parser, enricher);
+                        let one = match alone {
+                            None => understand(&batch, parser, enricher),
+                            // The allocator gives memory back late that another thread frees than the one that took it, unless that has ended.
+                            Some(_) => {
+                                let apart = std::thread::scope(|apart| apart.spawn(|| understand(&batch, parser, enricher)).join());
+                                apart.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+                            }
+                        };
                         let permit = alone.unwrap_or_else(|| said.enter(about(&batch, &one)));
                         // The reader may have come to its end.
                         let _ = empty.send(batch);
@@ -511,9 +518,11 @@ fn fill<'r, R: Read>(
     texts: &'r Room,
     stop: &AtomicBool,
 ) -> Option<Unfinished> {
+    let mut spare: Vec<Batch> = Vec::new();
     loop {
-        // Memory that was used before costs less than fresh memory, which the system hands out cleared.
-        let mut batch = emptied.try_recv().unwrap_or_default();
+        // Memory that was used before costs less than fresh memory, which the system hands out cleared. What a large one had goes.
+        spare.extend(emptied.try_iter().map(Batch::emptied));
+        let mut batch = spare.pop().unwrap_or_default();
         if stop.load(Ordering::Relaxed) {
             return None;
         }
