@@ -295,6 +295,15 @@ pub enum AtRoot {
     Nothing,
 }
 
+/// A harmful route that names a path, as the most lenient server reads it.
+#[derive(Debug)]
+pub(crate) struct HarmfulPath {
+    method: Verb,
+    /// In lower case, without empty ones; `None` stands for any.
+    segments: Vec<Option<String>>,
+    effect: Effect,
+}
+
 /// What vigie knows of every product, checked and compiled.
 #[derive(Debug)]
 pub struct Catalog {
@@ -304,7 +313,7 @@ pub struct Catalog {
     pub(crate) sig_ids: HashMap<Signature, SigId>,
     pub(crate) openings: Vec<Opening>,
     pub(crate) effects: EffectTable,
-    pub(crate) harmful: std::sync::OnceLock<Vec<(Verb, Vec<Option<String>>, Effect)>>,
+    pub(crate) harmful: std::sync::OnceLock<Vec<HarmfulPath>>,
     pub(crate) floor: Option<Arc<(EffectTable, BTreeMap<String, u32>)>>,
     pub(crate) memory: crate::memory::Memory,
     pub(crate) judged: crate::judged::Judged,
@@ -480,14 +489,20 @@ impl Catalog {
         let path: Vec<String> = loose(path).collect();
         self.harmful()
             .iter()
-            .filter(|(of, route, _)| of.takes(verb) && route.len() == path.len())
-            .filter(|(_, route, _)| route.iter().zip(&path).all(|(own, one)| own.as_ref().is_none_or(|own| own == one)))
-            .map(|(.., effect)| *effect)
+            .filter(|route| route.method.takes(verb) && route.segments.len() == path.len())
+            .filter(|route| {
+                route
+                    .segments
+                    .iter()
+                    .zip(&path)
+                    .all(|(own, one)| own.as_ref().is_none_or(|own| own == one))
+            })
+            .map(|route| route.effect)
             .max()
     }
 
-    /// The harmful routes that name a path, of every product here and in the floor: method, segments (`None`: any), effect.
-    fn harmful(&self) -> &[(Verb, Vec<Option<String>>, Effect)] {
+    /// The harmful routes that name a path, of every product here and in the floor.
+    fn harmful(&self) -> &[HarmfulPath] {
         self.harmful.get_or_init(|| {
             let mut all = Vec::new();
             let embedded = self.floor.is_some().then(Self::embedded);
@@ -505,7 +520,11 @@ impl Catalog {
                         Part::Text(text) => Some(text.to_ascii_lowercase()),
                         Part::One | Part::Rest => None,
                     });
-                    all.push((Verb::of(&route.method), segments.collect(), *effect));
+                    all.push(HarmfulPath {
+                        method: Verb::of(&route.method),
+                        segments: segments.collect(),
+                        effect: *effect,
+                    });
                 }
             }
             all
