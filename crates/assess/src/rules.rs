@@ -379,7 +379,7 @@ fn vulnerable_version(look: &Look<'_>) -> Option<Draft> {
     detail.push_str(". ");
     let mut draft = Draft::new("vulnerable-version", confidence, EvidenceKind::Inferred, detail).severity(severity);
     draft.advisories = counted.iter().map(|advisory| advisory.id.clone()).collect();
-    Some(draft)
+    Some(draft.case(look.sure.by_word.then_some("by-word")))
 }
 
 /// Said of a product whose version is known: that nothing is held against it would else read as nothing applies.

@@ -19,6 +19,8 @@ pub(crate) struct Sure {
     pub(crate) product: Confidence,
     /// The version; never surer than the product.
     pub(crate) version: Confidence,
+    /// Whether the version is another tool's word alone.
+    pub(crate) by_word: bool,
 }
 
 impl Sure {
@@ -30,6 +32,6 @@ impl Sure {
         };
         let by_word = identity.evidence.iter().any(|piece| piece.rule == VERSION_BY_WORD);
         let version = if by_word { product.min(Confidence::Medium) } else { product };
-        Self { product, version }
+        Self { product, version, by_word }
     }
 }

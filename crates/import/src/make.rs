@@ -301,18 +301,16 @@ impl Parser {
             && let Some(version) = claim.version.as_ref().filter(|version| !says_unknown(version))
         {
             identity.version = Known::Known(shorten(version, 100));
-            if agrees {
-                // The replies show the product and the source alone tells the version: who judges it must see that.
-                let mut evidence = identity.evidence.to_vec();
-                evidence.push(Evidence {
-                    product: id.to_owned(),
-                    rule: VERSION_CLAIM_RULE.to_owned(),
-                    weight: EvidenceWeight::Weak,
-                    request: format!("{source} record"),
-                    seen: shorten(&format!("{source} says version {version:?}"), 200),
-                });
-                identity.evidence = evidence.into();
-            }
+            // The source alone tells the version, whatever shows the product: who judges it must see that.
+            let mut evidence = identity.evidence.to_vec();
+            evidence.push(Evidence {
+                product: id.to_owned(),
+                rule: VERSION_CLAIM_RULE.to_owned(),
+                weight: EvidenceWeight::Weak,
+                request: format!("{source} record"),
+                seen: shorten(&format!("{source} says version {version:?}"), 200),
+            });
+            identity.evidence = evidence.into();
         }
         conclusion
     }

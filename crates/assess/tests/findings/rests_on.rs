@@ -321,7 +321,13 @@ fn a_version_by_another_tools_word_is_no_surer_than_that() {
         request: "GET /told".to_owned(),
     }];
     let judged = judged(shown);
-    assert_eq!(find(&judged, "vulnerable-version").confidence, Confidence::Medium);
+    let finding = find(&judged, "vulnerable-version");
+    assert_eq!(finding.confidence, Confidence::Medium);
+    assert!(
+        finding.detail.contains("another tool names") && !finding.detail.contains("the server tells"),
+        "{}",
+        finding.detail
+    );
     assert!(judged.advisories.iter().all(|verdict| verdict.confidence <= Confidence::Medium));
     assert_eq!(
         find(&judged, "settings-readable").confidence,
