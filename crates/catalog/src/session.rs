@@ -175,6 +175,14 @@ pub struct Session {
     pub(crate) under: Under,
 }
 
+/// The method of a JSON-RPC call; `None`: it is none, or asks for a further page of a list.
+fn called(body: &str) -> Option<String> {
+    let call: serde_json::Value = serde_json::from_str(body).ok()?;
+    let further = call.pointer("/params/cursor").is_some_and(|cursor| !cursor.is_null());
+    (call.get("jsonrpc")?.as_str()? == "2.0" && !further).then_some(())?;
+    Some(call.get("method")?.as_str()?.to_owned())
+}
+
 impl Session {
     /// A conversation that has not begun. `authority` is what stands in `Host` (`127.0.0.1:11434`).
     #[must_use]
@@ -242,9 +250,21 @@ impl Session {
             session: None,
             known: None,
             prove: false,
-            sig: self.catalog.sig_ids.get(&signature).copied().unwrap_or(NO_REQUEST),
+            sig: (self.catalog.sig_ids.get(&signature).copied())
+                .or_else(|| self.same_call(&signature))
+                .unwrap_or(NO_REQUEST),
             target: Target::Plain { follow: true },
         }
+    }
+
+    /// The request that makes the same JSON-RPC call: another client's number, name and capabilities in it change nothing of the answer.
+    fn same_call(&self, overheard: &crate::catalog::Signature) -> Option<SigId> {
+        let method = called(overheard.body.as_deref()?)?;
+        let all = self.catalog.sig_ids.iter();
+        let same = all.filter(|(one, _)| one.method == overheard.method && one.path == overheard.path);
+        same.filter(|(one, _)| one.body.as_deref().and_then(called).is_some_and(|called| called == method))
+            .map(|(_, id)| *id)
+            .min()
     }
 
     /// Says that nothing more is to be asked (a deadline, an interrupt).

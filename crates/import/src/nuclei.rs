@@ -114,7 +114,10 @@ pub(crate) fn parse(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
         if matched {
             sight.claims = claims(&line);
         }
-        sight.exchanges.extend(exchange(&line, &place.path, response.as_deref(), seen));
+        let exchange = exchange(&line, &place.path, response.as_deref(), seen);
+        let read = exchange.is_some();
+        sight.exchanges.extend(exchange);
+        sight.exchanges.extend(calls(&line, &place.path, (response.as_deref(), read), seen));
     }
     out.sight(sight);
     Ok(())
@@ -260,10 +263,72 @@ fn exchange(line: &Line<'_>, path: &str, response: Option<&str>, seen: Option<Ti
     };
     let path = words.next().filter(|path| path.starts_with('/')).unwrap_or(path);
     let mut exchange = http::asked(method, path, reply, seen.unwrap_or_default());
-    if let Some((_, body)) = request.split_once("\r\n\r\n")
-        && !body.is_empty()
-    {
-        exchange.request.body = shorten(body, 64 * 1024);
-    }
+    exchange.request.body = shorten(body(&request).trim_end(), 64 * 1024);
     Some(exchange)
+}
+
+/// What follows the head of a request.
+fn body(request: &str) -> &str {
+    let end = request.split_once("\r\n\r\n").or_else(|| request.split_once("\n\n"));
+    end.map_or("", |(_, body)| body)
+}
+
+/// Answers of the Model Context Protocol that stand without a head: in what was extracted, or as a response of their own. Each is taken for the
+/// answer to the call that gives such a result. The protocol sends one with status 200, and a refusal otherwise.
+fn calls(line: &Line<'_>, path: &str, (response, read): (Option<&str>, bool), seen: Option<Timestamp>) -> Vec<Exchange> {
+    let extracted: Vec<String> = line.extracted.each().iter().filter_map(|raw| raw.text()).take(64).collect();
+    let response = response.filter(|_| !read);
+    let mut methods: Vec<&str> = Vec::new();
+    let mut all = Vec::new();
+    for text in response.into_iter().chain(extracted.iter().map(String::as_str)) {
+        let Some(method) = answered(text).filter(|method| !methods.contains(method)) else {
+            continue;
+        };
+        // What was extracted of a reply that was read says nothing that it does not.
+        let request = line.request.text().unwrap_or_default();
+        if read && body(&request).contains(&format!("\"{method}\"")) {
+            continue;
+        }
+        methods.push(method);
+        let mut reply = http::bare(200);
+        http::header(&mut reply, "content-type", "application/json");
+        http::set_body(&mut reply, json_of(text).as_bytes());
+        let mut exchange = http::asked("POST", path, reply, seen.unwrap_or_default());
+        exchange.request.body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}"}}"#);
+        all.push(exchange);
+    }
+    all
+}
+
+/// The JSON of a text, which may be an event of a stream.
+fn json_of(text: &str) -> &str {
+    let text = text.trim();
+    let event = text.lines().find_map(|line| line.strip_prefix("data:"));
+    match text.starts_with('{') {
+        true => text,
+        false => event.unwrap_or_default().trim(),
+    }
+}
+
+/// The call whose result a JSON-RPC answer is.
+fn answered(text: &str) -> Option<&'static str> {
+    #[derive(Deserialize)]
+    struct Answer<'a> {
+        #[serde(borrow, default)]
+        jsonrpc: Raw<'a>,
+        #[serde(borrow, default)]
+        result: Raw<'a>,
+    }
+
+    let answer: Answer<'_> = json::read(json_of(text).as_bytes()).ok()?;
+    (answer.jsonrpc.text()? == "2.0").then_some(())?;
+    let members = answer.result.members();
+    let has = |name: &str| members.iter().any(|(have, _)| have == name);
+    if has("protocolVersion") && has("serverInfo") {
+        Some("initialize")
+    } else if has("tools") {
+        Some("tools/list")
+    } else {
+        None
+    }
 }
