@@ -95,6 +95,29 @@ pub(crate) fn is_its_own<'n>(mut names: impl Iterator<Item = &'n str>) -> bool {
     names.any(|name| ITS_OWN.contains(&name))
 }
 
+/// Names of columns that other search engines of the same language have, and FOFA has not.
+const OTHERS: [&str; 12] = [
+    "资产标签",
+    "探查时间",
+    "备案单位",
+    "web标题",
+    "高危协议",
+    "通讯协议",
+    "应用/组件",
+    "端口号",
+    "运营商",
+    "发现时间",
+    "组件",
+    "序号",
+];
+
+/// Whether these names of fields are FOFA's as its site writes them in Chinese, whichever were chosen and in whatever order.
+pub(crate) fn is_chinese<'n>(names: impl Iterator<Item = &'n str>) -> bool {
+    let names: Vec<&str> = names.collect();
+    let known = names.iter().filter(|name| !name.is_ascii() && field(name).is_some()).count();
+    known >= 2 && !names.iter().any(|name| OTHERS.contains(name))
+}
+
 /// Whether a row with these fields can be read: it has an address and a port, or a place that says both.
 pub(crate) fn can_read<'n>(names: impl Iterator<Item = &'n str>) -> bool {
     let fields: Vec<Field> = names.filter_map(field).collect();
@@ -103,7 +126,9 @@ pub(crate) fn can_read<'n>(names: impl Iterator<Item = &'n str>) -> bool {
 }
 
 pub(crate) fn parse(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
-    match bytes.trim_ascii_start().first() {
+    // A row of a CSV may begin with a title such as `[beta]`.
+    let first = bytes.trim_ascii_start().first().filter(|_| out.head.columns.is_empty());
+    match first {
         Some(b'{') => {
             let all: Raw<'_> = json::read(bytes)?;
             let mut row = Row::default();

@@ -91,9 +91,16 @@ struct Asn<'a> {
 
 pub(crate) fn parse(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
     let line: Line<'_> = json::read(bytes)?;
-    if line.failed.flag() == Some(true) {
-        out.not_open();
-        return Ok(());
+    match line.failed.word_of_any().as_deref().map(str::trim) {
+        Some(word) if word.eq_ignore_ascii_case("true") => {
+            out.not_open();
+            return Ok(());
+        }
+        Some(word) if word.eq_ignore_ascii_case("false") => {}
+        // A status came from somebody who answered.
+        None | Some("") if line.status_code.is_some() => {}
+        None | Some("") => return Err("it says neither a status nor whether the request failed".to_owned()),
+        Some(other) => return Err(format!("failed is {other:?}, which is neither true nor false")),
     }
     let url = line.url.word().ok_or("it says no url")?;
     let (scheme, host, port, path) = split_url(&url).ok_or("its url is none of HTTP, or its port is none")?;
@@ -115,7 +122,13 @@ pub(crate) fn parse(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
         .flatten()
         .find(|text| text.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok());
     let address = address(found.as_deref().map(|text| text.trim_matches(['[', ']'])))?;
-    let port = line.port.port_said()?.or(port).ok_or("it says no port")?;
+    let said = line.port.port_said()?;
+    if let (Some(said), Some(port)) = (said, port)
+        && said != port
+    {
+        return Err(format!("its port is {said} and that of its url is {port}"));
+    }
+    let port = said.or(port).ok_or("it says no port")?;
     let mut sight = Sight::at(address, port, seen, Carries::Replies);
     sight.name = name(Some(host.to_owned()));
     let scheme = line.scheme.word().unwrap_or_else(|| scheme.to_owned());

@@ -9,7 +9,7 @@ use vigie_model::{Observation, Timestamp};
 
 use crate::bad::{self, Bad};
 use crate::format::Format;
-use crate::frame::{CsvFrames, Frames, GrepFrames, Head, JsonFrames, LineFrames, MarkupFrames, Unfinished};
+use crate::frame::{CsvFrames, Frames, GrepFrames, Head, JsonFrames, LineFrames, MarkupFrames, Unfinished, is_empty_list, may_be_json};
 use crate::input::Input;
 use crate::make::fold;
 use crate::memory::Memory;
@@ -73,6 +73,9 @@ pub enum ImportError {
     /// There are no bytes, and no format was given.
     #[error("it is empty: there is nothing to import")]
     Empty,
+    /// No format was given, and a list without an element is whoever's.
+    #[error("it is an empty list: there is no record in it; if the tool found something, look whether it ended well")]
+    EmptyList,
     /// No format was given, and the first bytes look like none.
     #[error("not recognised as the output of a tool that vigie reads; name its format with --from ({words}); it begins with {begins}", words = Format::words())]
     NotRecognised {
@@ -162,6 +165,18 @@ pub struct Records<R: Read> {
 }
 
 impl<R: Read> Records<R> {
+    /// Why what was read is not what was packed (a checksum); known once [`Records::fill`] found no more.
+    #[must_use]
+    pub fn damaged(&self) -> Option<&str> {
+        self.input.damaged()
+    }
+
+    /// What is to be said of the file that ends nothing; known once [`Records::fill`] found no more.
+    #[must_use]
+    pub fn warning(&self) -> Option<&'static str> {
+        self.input.junk()
+    }
+
     /// Where the text ended before its end; known once [`Records::fill`] found no more. See [`Parsed::open_end`].
     #[must_use]
     pub fn unfinished(&self) -> Option<&Unfinished> {
@@ -259,6 +274,7 @@ impl Parser {
             record,
             bytes,
             given: 0,
+            said: None,
         };
         if let Some(fault) = fault {
             out.bad(fault);
@@ -345,6 +361,18 @@ impl<R: Read> Importer<R> {
         self.records.count
     }
 
+    /// Why what was read is not what was packed; known after the last item.
+    #[must_use]
+    pub fn damaged(&self) -> Option<&str> {
+        self.records.damaged()
+    }
+
+    /// What is to be said of the file that ends nothing; known after the last item.
+    #[must_use]
+    pub fn warning(&self) -> Option<&'static str> {
+        self.records.warning()
+    }
+
     /// Where the text ended before its end; known after the last item.
     #[must_use]
     pub fn unfinished(&self) -> Option<&Unfinished> {
@@ -405,6 +433,7 @@ fn chosen(head: &[u8], said: Option<Format>, name: Option<&str>) -> Result<Forma
     match author(head, name) {
         Author::One(format) => Ok(format),
         _ if head.trim_ascii().is_empty() => Err(ImportError::Empty),
+        _ if is_empty_list(head) => Err(ImportError::EmptyList),
         found => match (refuse::hint(head), found) {
             (Some(refusal), _) => Err(ImportError::Refused { why: refusal.why }),
             (None, Author::Several(formats)) => Err(ImportError::Ambiguous {
@@ -444,7 +473,10 @@ fn candidates(formats: &[Format]) -> String {
 /// How the records of a format are found in a text that begins so.
 fn frames(format: Format, head: &[u8]) -> Frames {
     let first = head.iter().copied().find(|byte| !byte.is_ascii_whitespace());
-    let json = matches!(first, Some(b'{' | b'['));
+    let json = may_be_json(head);
+    if is_empty_list(head) {
+        return Frames::Json(JsonFrames::new(head, &[]));
+    }
     match format {
         Format::Vigie => Frames::Lines(LineFrames::default()),
         Format::Shodan => Frames::Json(JsonFrames::new(head, crate::shodan::PATHS)),

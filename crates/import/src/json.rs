@@ -102,6 +102,12 @@ impl<'a> Raw<'a> {
         }
     }
 
+    /// A text or a number as it is written, a truth value, or the beginning of whatever else stands there.
+    pub(crate) fn word_of_any(self) -> Option<String> {
+        self.json()?;
+        Some(self.scalar().map_or_else(|| self.shown(), Cow::into_owned))
+    }
+
     /// Whether it is an object.
     pub(crate) fn is_object(self) -> bool {
         self.json().is_some_and(|json| json.starts_with('{'))
@@ -136,11 +142,93 @@ pub(crate) fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, String>
     if text.trim_start().starts_with('[') {
         return Err("no sound record: an array stands where an object should".to_owned());
     }
-    serde_json::from_str(text).map_err(|error| {
-        // Its own words name the line within the record, which is not the line in the file.
-        let error = error.to_string();
-        format!("no sound record: {}", error.split(" at line ").next().unwrap_or_default())
-    })
+    serde_json::from_str(text).map_err(|error| plain(&error))
+}
+
+/// What is wrong with a record, in words that know nothing of the program that read it.
+pub(crate) fn plain(error: &serde_json::Error) -> String {
+    // Its own words name the line within the record, which is not the line in the file.
+    let error = error.to_string();
+    let words = error.split(" at line ").next().unwrap_or_default();
+    let said = if let Some(rest) = words
+        .strip_prefix("invalid type: ")
+        .or_else(|| words.strip_prefix("invalid value: "))
+    {
+        let (found, wanted) = rest.rsplit_once(", expected ").unwrap_or((rest, ""));
+        format!("{} stands where {} should", found_in_words(found), wanted_in_words(wanted))
+    } else if words.starts_with("invalid length ") {
+        "a list stands where an object should, or a list of another length".to_owned()
+    } else if let Some(name) = words.strip_prefix("missing field ") {
+        format!("it has no {}", name.replace('`', "\""))
+    } else if let Some(name) = words.strip_prefix("unknown field ") {
+        format!("it has a field {} that is none of its own", in_quotes(name))
+    } else if let Some(name) = words.strip_prefix("duplicate field ") {
+        format!("its field {} stands twice", in_quotes(name))
+    } else if let Some(name) = words.strip_prefix("unknown variant ") {
+        format!("{} is no word that stands there", in_quotes(name))
+    } else if words.starts_with("EOF while parsing") {
+        "it ends before its end".to_owned()
+    } else if words.starts_with("trailing characters") {
+        "something follows after its end".to_owned()
+    } else if words.starts_with("trailing comma") {
+        "a comma stands before its closing bracket".to_owned()
+    } else if words.starts_with("expected `") || words == "key must be a string" || words == "expected value" || words == "expected ident" {
+        "it is no JSON: a comma, a colon, a quote, a bracket or a value is missing or wrong".to_owned()
+    } else if words.starts_with("control character") {
+        "a control character stands in a text as it is".to_owned()
+    } else if words.contains("escape") || words.contains("surrogate") || words.contains("unicode") {
+        "an escape in a text cannot be read".to_owned()
+    } else if words.contains("number") {
+        "a number in it cannot be read".to_owned()
+    } else if words.contains("recursion limit") {
+        "it is nested too deep".to_owned()
+    } else {
+        words.to_owned()
+    };
+    format!("no sound record: {said}")
+}
+
+/// The first name that stands between backticks, in quotes.
+fn in_quotes(text: &str) -> String {
+    let name = text
+        .strip_prefix('`')
+        .and_then(|rest| rest.split_once('`'))
+        .map_or(text, |(name, _)| name);
+    format!("{name:?}")
+}
+
+/// ``integer `5` `` is 5, `sequence` a list.
+fn found_in_words(found: &str) -> String {
+    let value = || found.split_once('`').map_or(found, |(_, rest)| rest.trim_end_matches('`'));
+    match found {
+        "sequence" => "a list".to_owned(),
+        "map" => "an object".to_owned(),
+        "null" | "unit" | "unit value" | "Option value" => "null".to_owned(),
+        _ if found.starts_with("string ") => format!("the text {}", found.trim_start_matches("string ")),
+        _ if found.contains('`') => value().to_owned(),
+        _ => "something else".to_owned(),
+    }
+}
+
+/// What a type is to whoever writes JSON.
+fn wanted_in_words(wanted: &str) -> &'static str {
+    let has = |word: &str| wanted.contains(word);
+    match wanted {
+        "a string" | "a borrowed string" | "str" | "string" | "a character" => "a text",
+        "a boolean" | "bool" => "true or false",
+        "a sequence" | "a tuple" => "a list",
+        "a map" | "an object" => "an object",
+        "f32" | "f64" => "a number",
+        "an instant" => "a time",
+        _ if has("u8") || has("u16") || has("u32") || has("u64") || has("i32") || has("i64") || has("usize") => {
+            "a whole number of its size"
+        }
+        _ if has("IP") || has("Ipv") => "an address",
+        _ if has("struct") || has("map") => "an object",
+        _ if has("time") || has("date") => "a time",
+        _ if has("sequence") => "a list",
+        _ => "something else",
+    }
 }
 
 /// A string whose lone surrogates are replaced.

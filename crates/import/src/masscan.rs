@@ -193,6 +193,7 @@ fn of_xml(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
         .find(|(name, _)| name == "version")
         .map(|(_, v)| v.clone())
         .unwrap_or_default();
+    let run = time::Run::of(&out.head.run)?;
     let (mut at, mut host) = (None, None);
     let mut port: Option<Seen> = None;
     for part in xml::parts(bytes) {
@@ -211,7 +212,10 @@ fn of_xml(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
             }
         };
         match (tag.name, tag.closing) {
-            (b"host", false) => at = time::said(tag.get("endtime").as_deref(), time::either)?,
+            (b"host", false) => {
+                at = time::said(tag.get("endtime").as_deref(), time::either)?;
+                at.map(|at| run.holds(at)).transpose()?;
+            }
             (b"address", false) => host = tag.get("addr").map(|text| text.into_owned()),
             (b"port", false) => {
                 port = Some(Seen {

@@ -1,6 +1,6 @@
 //! naabu: `host:port` lines, JSON lines, CSV. It says that a port answered, and with service detection what it found there.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use serde::Deserialize;
 use vigie_model::Known;
@@ -46,12 +46,11 @@ struct OldPort<'a> {
 }
 
 pub(crate) fn parse(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
+    if !out.head.columns.is_empty() {
+        return row(&split_row(bytes), out);
+    }
     if !bytes.trim_ascii_start().starts_with(b"{") {
-        return if out.head.columns.is_empty() {
-            plain(&String::from_utf8_lossy(bytes), out)
-        } else {
-            row(&split_row(bytes), out)
-        };
+        return plain(&String::from_utf8_lossy(bytes), out);
     }
     let line: Line<'_> = json::read(bytes)?;
     let old: OldPort<'_> = if line.port.is_object() {
@@ -154,6 +153,11 @@ fn plain(line: &str, out: &mut Out<'_>) -> Result<(), String> {
         return Ok(());
     }
     let line = bare(line);
+    if let Some((address, port)) = ambiguous(line) {
+        return Err(format!(
+            "{line:?} may be an address, or the address {address} and its port {port}; write [{address}]:{port}, or export naabu's -json"
+        ));
+    }
     if line.parse::<IpAddr>().is_ok() {
         // `-sn`.
         out.host_discovery();
@@ -177,6 +181,15 @@ fn plain(line: &str, out: &mut Out<'_>) -> Result<(), String> {
         },
         None => Err("no host:port".to_owned()),
     }
+}
+
+/// Address and port of an address of IPv6 whose last group may be a port as well, for it stands in no brackets.
+fn ambiguous(line: &str) -> Option<(Ipv6Addr, u16)> {
+    line.parse::<Ipv6Addr>().ok()?;
+    let (address, port) = line.rsplit_once(':')?;
+    // A number is not written with a zero before it.
+    let written = port.bytes().all(|byte| byte.is_ascii_digit()) && !port.starts_with('0');
+    written.then_some((address.parse().ok()?, port.parse().ok()?))
 }
 
 /// A line without what newer releases put behind the port: ` [a network's name]`, ` [a service]`.

@@ -17,6 +17,9 @@ use crate::{time, xml};
 /// The paths that nmap's probes ask for.
 const PROBES: [(&str, &str); 2] = [("GetRequest", "/"), ("FourOhFourRequest", "/nice%20ports%2C/Tri%6Eity.txt%2ebak")];
 
+/// The states of a port that did not answer.
+const NOT_OPEN: [&str; 6] = ["closed", "filtered", "unfiltered", "open|filtered", "closed|filtered", "unknown"];
+
 /// What stands under one `<port>`.
 #[derive(Default)]
 struct Port {
@@ -43,6 +46,25 @@ struct Service {
     replies: Vec<(&'static str, Reply)>,
 }
 
+/// Ports of one state that nmap does not list.
+#[derive(Default)]
+struct Extra {
+    ports: u64,
+    open: bool,
+}
+
+impl Extra {
+    fn of(get: &dyn Fn(&str) -> Option<String>) -> Option<Self> {
+        let ports: u64 = get("count")?.parse().ok()?;
+        let state = get("state").filter(|state| state == "open" || NOT_OPEN.contains(&state.as_str()))?;
+        Some(Self {
+            // A host has no more.
+            ports: ports.min(4 * 65_536),
+            open: ports > 0 && state == "open",
+        })
+    }
+}
+
 /// What stands under one `<host>`.
 struct Host {
     up: bool,
@@ -50,6 +72,7 @@ struct Host {
     reached: Option<String>,
     at: Option<Timestamp>,
     ports: Vec<Port>,
+    extra: Extra,
     /// The port that is read.
     port: Option<Port>,
     /// Whether the next text and elements are of its last script.
@@ -61,15 +84,16 @@ struct Host {
 }
 
 pub(crate) fn parse(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
-    let run = |name: &str| out.head.run.iter().find(|(have, _)| have == name).map(|(_, value)| value.clone());
-    let version = run("version").unwrap_or_default();
-    let started = time::said(run("start").as_deref(), time::either)?;
+    let version = out.head.run.iter().find(|(name, _)| name == "version");
+    let version = version.map(|(_, value)| value.clone()).unwrap_or_default();
+    let run = time::Run::of(&out.head.run)?;
     let mut host = Host {
         up: true,
         address: None,
         reached: None,
         at: None,
         ports: Vec::new(),
+        extra: Extra::default(),
         port: None,
         in_script: false,
         shaken: false,
@@ -100,12 +124,14 @@ pub(crate) fn parse(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
         }
     }
     host.close_port(out);
+    host.close_extra(out);
     if !host.up {
         out.not_open();
         return Ok(());
     }
     let address = address(host.address.as_deref())?;
-    host.give(address, (started, &version), out);
+    host.at.map(|at| run.holds(at)).transpose()?;
+    host.give(address, (run.began, &version), out);
     Ok(())
 }
 
@@ -119,6 +145,7 @@ impl Host {
                     self.in_script = false;
                 }
                 b"script" => self.in_script = false,
+                b"extraports" => self.close_extra(out),
                 b"ports" | b"host" => self.close_port(out),
                 other => {
                     if let Some(script) = self.script() {
@@ -146,6 +173,22 @@ impl Host {
                     self.close_port(out);
                     out.bad("a second address in it: the beginning of another host is missing, and its ports are left out");
                 }
+            }
+            b"extraports" if !self.strange => {
+                self.close_extra(out);
+                match Extra::of(&get) {
+                    Some(extra) => self.extra = extra,
+                    None => out.bad("how many of its ports are not listed, and in which state, cannot be read"),
+                }
+            }
+            // The same ports by reason, and by transport in newer releases.
+            b"extrareasons" if self.extra.ports > 0 && get("proto").is_some_and(|proto| proto != "tcp") => {
+                let ports = get("count")
+                    .and_then(|text| text.parse().ok())
+                    .unwrap_or(0_u64)
+                    .min(self.extra.ports);
+                self.extra.ports -= ports;
+                out.not_tcp_each(ports);
             }
             // The name it was scanned by; a name found by reverse look-up is none that was asked for.
             b"hostname" if get("type").as_deref() == Some("user") => self.reached = self.reached.take().or_else(|| name(get("name"))),
@@ -184,6 +227,15 @@ impl Host {
         self.port.as_mut().filter(|_| self.in_script)?.scripts.last_mut()
     }
 
+    /// Counts the ports that stand as a number.
+    fn close_extra(&mut self, out: &mut Out<'_>) {
+        let Extra { ports, open } = std::mem::take(&mut self.extra);
+        match open {
+            true => out.bad("ports that are open stand as a number, and none of them says which it is"),
+            false => out.not_open_each(ports),
+        }
+    }
+
     /// Takes a port whose end did not come.
     fn close_port(&mut self, out: &mut Out<'_>) {
         self.in_script = false;
@@ -220,7 +272,7 @@ impl Host {
             }
             match (port.protocol.as_str(), port.state.as_deref()) {
                 ("udp" | "sctp" | "ip", _) => out.not_tcp(),
-                ("tcp", Some("closed" | "filtered" | "unfiltered" | "open|filtered" | "closed|filtered" | "unknown")) => out.not_open(),
+                ("tcp", Some(state)) if NOT_OPEN.contains(&state) => out.not_open(),
                 ("tcp", Some("open")) => {
                     let mut sight = sight(&port, Sight::at(address, number, at, Carries::Port), at);
                     nmap_scripts::add(&port.scripts, &mut sight, &out.parser.options.catalog);

@@ -236,14 +236,27 @@ pub(crate) fn add(scripts: &[Script], sight: &mut Sight, catalog: &Catalog) {
     });
     // Where one of them says that no key is asked for, none was needed.
     let with_credential = met.contains(&Met::WithCredential) && posture != Some(Posture::Open);
+    // What asks for a key and lists all the same was listed to somebody else, or from memory: the script's own words, and no more.
+    let refused = posture.is_some_and(|posture| posture != Posture::Open);
+    if with_credential || refused {
+        for script in scripts {
+            listed(script, &["models", "tools"], sight);
+        }
+    }
+    for script in scripts {
+        listed(script, &["resources", "prompts"], sight);
+    }
     let request = scripts
         .iter()
         .zip(&met)
         .filter(|(_, met)| matches!(met, Met::Posture(_)))
         .map(|(script, _)| script.request())
         .find(|request| !request.is_empty());
-    let (models, tools) = if with_credential {
-        let why = "it was listed with a key; what a stranger sees is not in the record";
+    let (models, tools) = if with_credential || refused {
+        let why = match with_credential {
+            true => "it was listed with a key; what a stranger sees is not in the record",
+            false => "the script says that a stranger is refused; what it lists is not what a stranger sees",
+        };
         (Known::unknown_because(Why::NotCarried, why), Known::unknown(Why::NotAsked))
     } else {
         (models(scripts, catalog), tools(scripts, catalog))
@@ -255,8 +268,20 @@ pub(crate) fn add(scripts: &[Script], sight: &mut Sight, catalog: &Catalog) {
         tools,
         posture,
         request: request.unwrap_or_default(),
-        leaks: if with_credential { Vec::new() } else { leaks(scripts) },
+        leaks: if with_credential || refused { Vec::new() } else { leaks(scripts) },
     });
+}
+
+/// Keeps the members of some lists as the script's words.
+fn listed(script: &Script, lists: &[&str], sight: &mut Sight) {
+    let word = script.kind.word();
+    for list in lists {
+        let one = list.trim_end_matches('s');
+        let members = script.list(list).unwrap_or_default();
+        sight
+            .words
+            .extend(members.into_iter().map(|member| (format!("{word} {one}"), member.to_owned())));
+    }
 }
 
 /// What it says the port is, and its other words.
@@ -318,21 +343,31 @@ fn models(scripts: &[Script], catalog: &Catalog) -> Known<Vec<Model>> {
     )
 }
 
-/// A tool's line: `name [RISK: …] - description  (params: a, b*)`, or `  schema={…}` for the parameters.
+/// A tool's name, and what follows it: `name [!! RISK: …] - description  (params: a, b*)`, or `  schema={…}` for the parameters. The mark is the
+/// script's own and no part of the name; revisions write it with signs before the word, or without.
+fn marked(line: &str) -> (&str, &str) {
+    let mark = line.match_indices(" [").find_map(|(start, _)| {
+        let inside = line.get(start + 2..)?;
+        let word = inside.trim_start_matches(|c: char| !c.is_alphanumeric() && c != ']');
+        let end = start + 2 + inside.find(']')?;
+        word.starts_with("RISK:").then_some((start, end + 1))
+    });
+    let ends = [" - ", "  (params: ", "  schema="];
+    let end = ends.iter().filter_map(|end| line.find(end)).min().unwrap_or(line.len());
+    match mark {
+        // A description may speak of a mark too.
+        Some((start, after)) if start < end => (line.get(..start).unwrap_or(line), line.get(after..).unwrap_or_default()),
+        _ => line.split_at(end),
+    }
+}
+
 fn tools(scripts: &[Script], catalog: &Catalog) -> Known<Vec<Tool>> {
     let listed: Vec<&str> = scripts.iter().filter_map(|script| script.list("tools")).flatten().collect();
     if listed.is_empty() {
         return Known::unknown(Why::NotAsked);
     }
     let tool = |line: &str| {
-        let ends = [" [RISK: ", " - ", "  (params: ", "  schema="];
-        let end = ends.iter().filter_map(|end| line.find(end)).min().unwrap_or(line.len());
-        let (name, rest) = line.split_at(end);
-        let rest = rest
-            .trim_start()
-            .strip_prefix("[RISK: ")
-            .and_then(|rest| Some(rest.split_once(']')?.1))
-            .unwrap_or(rest);
+        let (name, rest) = marked(line);
         let cut = ["  (params: ", "  schema="]
             .iter()
             .filter_map(|end| rest.find(end))

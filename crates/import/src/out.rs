@@ -67,6 +67,8 @@ pub(crate) struct Out<'p> {
     pub(crate) record: u64,
     pub(crate) bytes: &'p [u8],
     pub(crate) given: usize,
+    /// What was wrong with an endpoint of this record already.
+    pub(crate) said: Option<String>,
 }
 
 impl Out<'_> {
@@ -83,7 +85,12 @@ impl Out<'_> {
         }
         match self.parser.make(sight) {
             Ok(observation) => self.observation(observation, true),
-            Err(reason) => self.bad(&reason),
+            // What is wrong with the record as a whole is said once, not at each of its ports.
+            Err(reason) if self.said.as_ref() == Some(&reason) => {}
+            Err(reason) => {
+                self.bad(&reason);
+                self.said = Some(reason);
+            }
         }
     }
 
@@ -108,11 +115,21 @@ impl Out<'_> {
     }
 
     pub(crate) fn not_open(&mut self) {
-        self.parsed.passed_over.not_open += 1;
+        self.not_open_each(1);
+    }
+
+    /// Ports that did not answer, which stand as a number.
+    pub(crate) fn not_open_each(&mut self, ports: u64) {
+        self.parsed.passed_over.not_open = self.parsed.passed_over.not_open.saturating_add(ports);
     }
 
     pub(crate) fn not_tcp(&mut self) {
-        self.parsed.passed_over.not_tcp += 1;
+        self.not_tcp_each(1);
+    }
+
+    /// Ports of other transports, which stand as a number.
+    pub(crate) fn not_tcp_each(&mut self, ports: u64) {
+        self.parsed.passed_over.not_tcp = self.parsed.passed_over.not_tcp.saturating_add(ports);
     }
 
     pub(crate) fn host_discovery(&mut self) {
@@ -131,7 +148,13 @@ pub(crate) fn address(text: Option<&str>) -> Result<IpAddr, String> {
 /// A port as text, or what is wrong with it.
 pub(crate) fn port(text: &str) -> Result<u16, String> {
     let port = text.trim().parse::<u16>().ok().filter(|port| *port > 0);
-    port.ok_or_else(|| format!("{text:?} is no port"))
+    port.ok_or_else(|| {
+        let number = text.trim().strip_prefix('-').unwrap_or(text.trim());
+        match !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()) {
+            true => format!("{text:?} is no port: ports go from 1 to 65535"),
+            false => format!("{text:?} is no port"),
+        }
+    })
 }
 
 /// Transports and other protocols that a port, or a host, was reached by, and that are not TCP.

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crate::format::Format;
-use crate::frame::{first_keys, split_row, without_status};
+use crate::frame::{first_keys, is_empty_list, split_row, without_status};
 
 /// Who wrote a text, as far as it tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,7 +127,7 @@ fn of_json(head: &[u8]) -> Found {
         all: first_keys(head),
         head,
     };
-    if keys.top(&["schema"]) && contains(head, "vigie.observation/") {
+    if keys.top(&["schema"]) && is_observation(head) {
         return Found::own(Format::Vigie);
     }
     let mut found = Found::default();
@@ -153,6 +153,15 @@ fn of_json(head: &[u8]) -> Found {
         return of_lines(head);
     }
     found
+}
+
+/// Whether the first schema that stands there is that of vigie's records: what tells of several holds some as well.
+fn is_observation(head: &[u8]) -> bool {
+    let first = memchr::memmem::find(head, b"\"schema\"")
+        .and_then(|at| head.get(at + 8..))
+        .unwrap_or_default();
+    let value = first.trim_ascii_start().strip_prefix(b":").unwrap_or_default().trim_ascii_start();
+    value.starts_with(b"\"vigie.observation/")
 }
 
 fn is_shodan(keys: &Keys<'_>) -> bool {
@@ -334,7 +343,10 @@ fn of_lines(head: &[u8]) -> Found {
         return Found::own(Format::Zmap);
     }
     if line.parse::<IpAddr>().is_ok() {
-        return Found::may(Format::Zmap);
+        let mut found = Found::may(Format::Zmap);
+        // One of IPv6 may have a port behind it.
+        found.add(Format::Naabu, false, line.contains(':'));
+        return found;
     }
     let bare = crate::naabu::bare(line);
     if bare.parse::<SocketAddr>().is_ok() || crate::naabu::pair(bare).is_some() {
@@ -377,7 +389,7 @@ fn of_csv(line: &str) -> Found {
     found.add(Format::Shadowserver, place && has("timestamp") && report, place && has("timestamp"));
     let names = || columns.iter().map(String::as_str);
     let readable = crate::fofa::can_read(names()) && !has("ip_str");
-    let fofa = readable && crate::fofa::is_its_own(names());
+    let fofa = readable && (crate::fofa::is_its_own(names()) || crate::fofa::is_chinese(names()));
     found.add(Format::Fofa, fofa && !measured, place || fofa);
     let probed = any(&[
         "classification",
@@ -404,7 +416,7 @@ fn file_name(name: &str) -> String {
 /// Where the bytes say nothing: a file that is empty or holds comments alone.
 fn of_name(head: &[u8], name: &str) -> Option<Format> {
     let mut lines = head.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
-    if lines.any(|line| !line.is_empty() && !line.starts_with(b"#")) {
+    if lines.any(|line| !line.is_empty() && !line.starts_with(b"#")) && !is_empty_list(head) {
         return None;
     }
     let name = file_name(name);

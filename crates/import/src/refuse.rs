@@ -27,6 +27,8 @@ pub(crate) fn packed(head: &[u8]) -> Option<Refusal> {
     let capture = begins(b"\xd4\xc3\xb2\xa1") || begins(b"\xa1\xb2\xc3\xd4") || begins(b"\x4d\x3c\xb2\xa1") || begins(b"\x0a\x0d\x0d\x0a");
     let why = if begins(&[0xff, 0xfe]) || begins(&[0xfe, 0xff]) {
         "it is UTF-16, as a redirection in PowerShell writes it; UTF-8 is read"
+    } else if is_wide(head) {
+        "it is UTF-16 without the mark at its beginning that says so; UTF-8 is read"
     } else if begins(b"masscan/1.") {
         return Some(Refusal {
             of: None,
@@ -50,6 +52,15 @@ pub(crate) fn packed(head: &[u8]) -> Option<Refusal> {
     Some(Refusal { of: None, why })
 }
 
+/// Whether every second byte is zero, as of a text of Latin letters in UTF-16.
+fn is_wide(head: &[u8]) -> bool {
+    let pairs = || head.chunks_exact(2).take(128);
+    let all = pairs().count();
+    let zeros = |at: usize| pairs().filter(|pair| pair.get(at) == Some(&0)).count();
+    let (first, second) = (zeros(0), zeros(1));
+    all >= 4 && (first == 0 && 4 * second >= 3 * all || second == 0 && 4 * first >= 3 * all)
+}
+
 /// What a text is that no format claims, or that is of a tool but not in a form that carries what is read.
 pub(crate) fn hint(head: &[u8]) -> Option<Refusal> {
     let head = &head[..head.len().min(64 * 1024)];
@@ -71,6 +82,12 @@ pub(crate) fn hint(head: &[u8]) -> Option<Refusal> {
     }
     if is_nuclei_text(first) {
         return of(Format::Nuclei, "it is nuclei's output for people; export JSON lines with -jsonl");
+    }
+    if is_zmap_log(first) {
+        return of(
+            Format::Zmap,
+            "it is zmap's log, or what it prints of its progress; name the file that -o wrote",
+        );
     }
     if first.starts_with("http://") || first.starts_with("https://") {
         return Some(Refusal {
@@ -108,6 +125,20 @@ fn is_script_kiddie(line: &str) -> bool {
     plain.starts_with("starting nmap") || plain.starts_with("# nmap") || plain.starts_with("nmap scan report")
 }
 
+/// `Nov 30 12:00:00.123 [INFO] zmap: …`, or ` 0:01 12%; send: 1000 100 Kp/s …; recv: …`.
+fn is_zmap_log(line: &str) -> bool {
+    let levels = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"];
+    let logged = line.len() > 16
+        && line
+            .get(..3)
+            .is_some_and(|month| month.bytes().all(|byte| byte.is_ascii_alphabetic()))
+        && levels.iter().any(|level| {
+            line.split_once(&format!(" [{level}] "))
+                .is_some_and(|(time, said)| time.len() <= 24 && time.contains(':') && said.contains(": "))
+        });
+    logged || line.contains("; send: ") && line.contains("p/s")
+}
+
 /// `[ollama-detect] [http] [info] http://…`, with or without colours.
 fn is_nuclei_text(line: &str) -> bool {
     let mut plain = String::new();
@@ -125,8 +156,16 @@ fn of_json(text: &str) -> Option<Refusal> {
     let start: String = text.chars().take(4_096).filter(|c| !c.is_whitespace()).collect();
     let has = |what: &str| start.contains(what);
     let none = |why: &'static str| Some(Refusal { of: None, why });
-    if has("\"schema\":\"vigie.") && !has("\"schema\":\"vigie.observation/") {
-        return none("it is vigie's own, and no list of observations; export those with --format jsonl");
+    let of = |format: Format, why: &'static str| Some(Refusal { of: Some(format), why });
+    // The first that stands there is of the whole: a list of observations may follow.
+    let schema = start.split_once("\"schema\":\"vigie.").map(|(_, rest)| rest);
+    // A text that is cut off may have been any.
+    let other = |schema: &str| !schema.starts_with("observation/") && !"observation/".starts_with(schema);
+    if schema.is_some_and(other) {
+        return of(Format::Vigie, OF_VIGIE);
+    }
+    if has("\"first_seen\":") && has("\"last_seen\":") && has("\"observations\":") && has("\"posture\":") {
+        return of(Format::Vigie, OF_VIGIE);
     }
     if has("sarif") && has("\"version\":\"2.") {
         return none("it is SARIF, which carries no replies; of nuclei, -jsonl is read, of vigie, --format jsonl");
@@ -140,11 +179,21 @@ fn of_json(text: &str) -> Option<Refusal> {
     if has("\"data\":{\"http\":{\"response\":") || has("\"data\":{\"banner\":") {
         return none("it is of the first zgrab; scan again with `zgrab2 http`");
     }
+    if start.trim_start_matches('[').starts_with("{\"error\":\"") && !has("\"matches\":") && !has("\"ip_str\":") {
+        return of(
+            Format::Shodan,
+            "it is a reply that tells an error, as Shodan's API does, and has no results; look at its words, and ask again",
+        );
+    }
     if has("\"cpes\":") && has("\"vulns\":") && has("\"ports\":") {
         return none("it is a reply of Shodan's InternetDB, which says no time and no service; export with `shodan download`");
     }
     None
 }
+
+/// What to do with what vigie tells of its lake.
+const OF_VIGIE: &str =
+    "it is vigie's own, and no list of observations: those are the lines that `vigie scan --format jsonl` and `vigie lake export` write";
 
 fn of_csv(columns: &[String]) -> Option<Refusal> {
     let has = |name: &str| columns.iter().any(|column| column == name);
@@ -153,6 +202,21 @@ fn of_csv(columns: &[String]) -> Option<Refusal> {
         return of(
             Format::Shodan,
             "it is Shodan's CSV, which leaves out most of a banner; export JSON lines (`shodan download NAME QUERY` writes NAME.json.gz, and `shodan convert` is not needed)",
+        );
+    }
+    if has("schema") && has("address") && has("first_seen") && has("last_seen") {
+        return of(Format::Vigie, OF_VIGIE);
+    }
+    // FOFA has a banner too, and calls the others otherwise.
+    let place = has("ip") || has("ip address") || has("ip_address");
+    let around = ["hostnames", "operating system", "organization", "isp", "vulns"]
+        .iter()
+        .filter(|name| has(name))
+        .count();
+    if place && has("port") && (has("banner") || has("data") || has("country") || has("timestamp")) && around >= 2 {
+        return of(
+            Format::Shodan,
+            "it is a CSV as Shodan's website exports it, which leaves out most of a banner; export JSON there, or with `shodan download`",
         );
     }
     if has("url") && (has("status_code") || has("status-code")) {
@@ -182,7 +246,27 @@ fn of_csv(columns: &[String]) -> Option<Refusal> {
             "of zmap's fields, saddr is needed: `zmap -O csv -f saddr,sport,classification,success,timestamp-str`",
         );
     }
-    if has("template") && has("matched-at") {
+    let template = [
+        "template",
+        "template-id",
+        "template_id",
+        "templateid",
+        "template-url",
+        "template-path",
+    ];
+    let match_ = [
+        "matched-at",
+        "matched_at",
+        "matched",
+        "matcher-name",
+        "matcher_name",
+        "extracted-results",
+        "severity",
+        "info.severity",
+        "host",
+    ];
+    let any = |names: &[&str]| names.iter().any(|name| has(name));
+    if any(&template) && any(&match_) {
         return of(Format::Nuclei, "it is a CSV of nuclei's results; export JSON lines with -jsonl");
     }
     None

@@ -8,12 +8,18 @@ const END: i64 = 253_402_300_800;
 
 /// Reads an instant: RFC 3339, the same without a zone, with a blank for the `T`, with `+0000`, or with ` UTC` behind.
 pub(crate) fn instant(text: &str) -> Option<Timestamp> {
+    // Year 1 is Go's zero time, which means none.
+    sound(parsed(text)?)
+}
+
+/// The instant of a text, whatever its year.
+fn parsed(text: &str) -> Option<Timestamp> {
     let text = text.trim();
     if text.len() > 64 {
         return None;
     }
     let text = text.strip_suffix(" UTC").unwrap_or(text);
-    let found = DateTime::parse_from_rfc3339(text)
+    DateTime::parse_from_rfc3339(text)
         .ok()
         .or_else(|| DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f%z").ok())
         .or_else(|| DateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f%z").ok())
@@ -25,9 +31,7 @@ pub(crate) fn instant(text: &str) -> Option<Timestamp> {
                 .iter()
                 .find_map(|form| NaiveDateTime::parse_from_str(text, form).ok())
                 .map(|naive| naive.and_utc())
-        })?;
-    // Year 1 is Go's zero time, which means none.
-    sound(found)
+        })
 }
 
 /// Seconds since 1970, as masscan and nmap write them.
@@ -54,8 +58,64 @@ pub(crate) fn said(text: Option<&str>, read: fn(&str) -> Option<Timestamp>) -> R
     if text.is_empty() || text == "0" || text.starts_with("0001-01-01") || text.starts_with("1970-01-01T00:00:00") {
         return Ok(None);
     }
-    read(text).map(Some).ok_or_else(|| format!("{text:?} is no time"))
+    read(text).map(Some).ok_or_else(|| match before_1970(text) {
+        true => format!("{text:?} is no time that something was seen at: it lies before 1970"),
+        false => format!("{text:?} is no time"),
+    })
 }
+
+/// Whether a text is an instant before 1970, which none of the tools was there to see.
+fn before_1970(text: &str) -> bool {
+    let seconds = text
+        .strip_prefix('-')
+        .is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()));
+    seconds || parsed(text).is_some_and(|at| at.timestamp() < 0)
+}
+
+/// A run, as far as its text says when it was: what was seen in it was seen then.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Run {
+    pub(crate) began: Option<Timestamp>,
+    pub(crate) ended: Option<Timestamp>,
+}
+
+impl Run {
+    /// Of what stands around the records.
+    ///
+    /// # Errors
+    ///
+    /// A time that is none.
+    pub(crate) fn of(run: &[(String, String)]) -> Result<Self, String> {
+        let get = |name: &str| run.iter().find(|(have, _)| have == name).map(|(_, value)| value.as_str());
+        let began = said(get("start"), either)?;
+        // An end before the beginning says nothing.
+        let ended = said(get(FINISHED), either)
+            .ok()
+            .flatten()
+            .filter(|ended| began.is_none_or(|began| began <= *ended));
+        Ok(Self { began, ended })
+    }
+
+    /// Refuses a time outside the run: a clock gone wrong, or a lie.
+    ///
+    /// # Errors
+    ///
+    /// Such an instant.
+    pub(crate) fn holds(self, seen: Timestamp) -> Result<(), String> {
+        match self {
+            Self { began: Some(began), .. } if seen < began => {
+                Err(format!("it says it was seen at {seen}, before its run began at {began}"))
+            }
+            Self { ended: Some(ended), .. } if seen > ended => {
+                Err(format!("it says it was seen at {seen}, after its run ended at {ended}"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The name under which it is kept beside the attributes of a run when it was finished.
+pub(crate) const FINISHED: &str = "<finished>";
 
 /// Refuses what cannot have been seen yet, which is a clock gone wrong or a lie, and would stretch every window that it is in. A day is left
 /// for clocks and zones. What was seen before 1970 is refused as well: none of these tools is as old.

@@ -8,6 +8,7 @@ use serde::de::Visitor;
 use serde::{Deserialize, Deserializer};
 use vigie_model::{Advised, Endpoint, Known, Listener, Observation, SCHEMA, ScopeRef, Source, Timestamp};
 
+use crate::json;
 use crate::memory::{Memory, Said};
 use crate::out::Out;
 use crate::time;
@@ -141,10 +142,7 @@ pub(crate) fn parse(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
         Ok(observation) => Err(foreign(&observation.schema)),
         Err(error) => Err(match serde_json::from_str::<Schema<'_>>(text) {
             Ok(Schema { schema }) if schema != SCHEMA => foreign(&schema),
-            _ => {
-                let error = error.to_string();
-                format!("no sound record: {}", error.split(" at line ").next().unwrap_or_default())
-            }
+            _ => json::plain(&error),
         }),
     }
 }

@@ -42,14 +42,14 @@ pub(crate) fn has_header(head: &[u8]) -> bool {
 }
 
 pub(crate) fn parse(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
-    let answer = if bytes.trim_ascii_start().starts_with(b"{") {
+    let answer = if out.head.columns.is_empty() && bytes.trim_ascii_start().starts_with(b"{") {
         let line: Line<'_> = json::read(bytes)?;
         let owned = |raw: Raw<'_>| raw.scalar().map(|text| text.into_owned());
         Answer {
             address: owned(line.saddr),
             port: line.sport.said()?.map(|text| text.into_owned()),
             classification: owned(line.classification),
-            success: owned(line.success).or_else(|| line.success.flag().map(|flag| u8::from(flag).to_string())),
+            success: line.success.word_of_any(),
             seen: if line.seconds.is_some() { line.seconds } else { line.text }.time_said(time::either)?,
         }
     } else if out.head.columns.is_empty() {
@@ -70,9 +70,18 @@ pub(crate) fn parse(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
     } else {
         row(&split_row(bytes), &out.head.columns)?
     };
-    if answer.success.as_deref().is_some_and(|text| text.trim() == "0") {
-        out.not_open();
-        return Ok(());
+    match answer.success.as_deref().map(str::trim) {
+        None | Some("" | "1") => {}
+        Some("0") => {
+            out.not_open();
+            return Ok(());
+        }
+        Some(word) if word.eq_ignore_ascii_case("true") => {}
+        Some(word) if word.eq_ignore_ascii_case("false") => {
+            out.not_open();
+            return Ok(());
+        }
+        Some(other) => return Err(format!("success is {other:?}, which is neither 1 nor 0")),
     }
     match answer.classification.as_deref().map(str::trim) {
         None | Some("" | "synack") => {}

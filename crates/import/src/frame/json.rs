@@ -106,8 +106,9 @@ impl JsonFrames {
             };
             let line = input.line();
             let mut keep = Keep::new(out, most);
-            if !matches!(first, b'{' | b'[' | b'"') {
-                self.scalar(input, &mut keep);
+            let alone = self.by_line && self.shell.is_empty();
+            if !matches!(first, b'{' | b'[' | b'"') || alone && (first == b'"' || first == b'[' && !is_list(input)) {
+                self.scalar(input, &mut keep, alone);
                 return Some(Framed::bad(line, keep.too_long().unwrap_or_else(|| "no JSON object".to_owned())));
             }
             let mut inside = Inside::default();
@@ -167,7 +168,7 @@ impl JsonFrames {
                         .count();
                     input.consume(blank);
                 }
-                b'[' if self.shell.is_empty() => {
+                b'[' if self.shell.is_empty() && (!self.by_line || is_list(input)) => {
                     self.shell.push(b']');
                     input.consume(1);
                 }
@@ -219,14 +220,15 @@ impl JsonFrames {
         true
     }
 
-    /// Takes a word or a number, which is no record.
-    fn scalar<R: Read>(&mut self, input: &mut Input<R>, keep: &mut Keep<'_>) {
+    /// Takes what is no record: the rest of a line where each is a value by itself, and else what stands before the next value.
+    fn scalar<R: Read>(&mut self, input: &mut Input<R>, keep: &mut Keep<'_>, alone: bool) {
         loop {
             let chunk = input.fill();
-            let used = chunk
-                .iter()
-                .position(|byte| matches!(byte, b',' | b'\n' | b'{' | b'}' | b']'))
-                .unwrap_or(chunk.len());
+            let used = match alone {
+                true => memchr::memchr(b'\n', chunk),
+                false => chunk.iter().position(|byte| matches!(byte, b'\n' | b'{' | b'}' | b']')),
+            };
+            let used = used.unwrap_or(chunk.len());
             keep.push(&chunk[..used]);
             let over = used < chunk.len() || chunk.is_empty();
             input.consume(used);
@@ -360,6 +362,50 @@ impl Inside {
             .iter()
             .any(|path| path.len() == self.depth && path.iter().zip(&self.keys).all(|(want, have)| want.as_bytes() == have.as_slice()))
     }
+}
+
+/// Whether the bracket that stands next may begin a list of records: what tools say of their work begins with one too, `[INF] …`.
+fn is_list<R: Read>(input: &mut Input<R>) -> bool {
+    let mut want = 64;
+    loop {
+        let bytes = input.at_hand(want);
+        let inside = bytes.get(1..).unwrap_or_default().trim_ascii_start();
+        match inside.first() {
+            Some(first) => return matches!(first, b'{' | b'[' | b'"' | b']') || is_scalar(inside),
+            None if bytes.len() < want || want >= CHUNK => return true,
+            None => want = (want * 8).min(CHUNK),
+        }
+    }
+}
+
+/// Whether a number or a word of JSON stands here, and a list goes on or ends after it.
+fn is_scalar(text: &[u8]) -> bool {
+    let end = text.iter().position(|byte| matches!(byte, b',' | b']')).unwrap_or(text.len());
+    let word = text.get(..end).unwrap_or_default().trim_ascii();
+    let number = word.first().is_some_and(|byte| byte.is_ascii_digit() || *byte == b'-')
+        && word
+            .iter()
+            .skip(1)
+            .all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'e' | b'E' | b'+'));
+    number || matches!(word, b"true" | b"false" | b"null")
+}
+
+/// Whether the list that a text begins with, if it does, may be one of records.
+pub(crate) fn may_be_json(head: &[u8]) -> bool {
+    let text = head.trim_ascii_start();
+    match text.strip_prefix(b"[") {
+        None => text.starts_with(b"{"),
+        Some(inside) => {
+            let inside = inside.trim_ascii_start();
+            matches!(inside.first(), None | Some(b'{' | b'[' | b'"' | b']')) || is_scalar(inside)
+        }
+    }
+}
+
+/// Whether a text is a list with nothing in it.
+pub(crate) fn is_empty_list(head: &[u8]) -> bool {
+    let inside = head.trim_ascii().strip_prefix(b"[").and_then(|rest| rest.strip_suffix(b"]"));
+    inside.is_some_and(|inside| inside.trim_ascii().is_empty())
 }
 
 /// Whether a text is one value, whole.

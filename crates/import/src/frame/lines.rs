@@ -19,6 +19,8 @@ const MARKS: [(&[u8], &[u8]); 3] = [
 pub(crate) struct LineFrames {
     /// Which tool's text began, where its last line did not come yet.
     open: Option<usize>,
+    /// Where a text began before the one before it had its last line.
+    early: Option<Unfinished>,
     unfinished: Option<Unfinished>,
 }
 
@@ -35,16 +37,20 @@ impl LineFrames {
                 if more {
                     continue;
                 }
+                if let Some(early) = self.early.take() {
+                    self.unfinished = Some(early);
+                }
                 if self.open.is_some() {
-                    self.unfinished = Some(Unfinished::sure(line, "its tool's last line is missing"));
+                    self.unfinished
+                        .get_or_insert_with(|| Unfinished::sure(line, "its tool's last line is missing"));
                 }
                 return None;
             }
             if keep.bytes().first() == Some(&b'#') {
-                self.mark(keep.bytes());
+                self.mark(line, keep.bytes());
             }
             if !more {
-                self.unfinished = self.last(line, keep.bytes());
+                self.unfinished = self.early.take().or_else(|| self.last(line, keep.bytes()));
             }
             return Some(Framed {
                 line,
@@ -59,10 +65,16 @@ impl LineFrames {
         self.unfinished.as_ref()
     }
 
-    fn mark(&mut self, line: &[u8]) {
+    fn mark(&mut self, number: u64, line: &[u8]) {
+        // nmap says so of each run; other comments of its own begin alike.
+        let begins = memchr::memmem::find(line, b" scan initiated ").is_some() || line.starts_with(b"#masscan");
         if MARKS.iter().any(|(_, last)| line.starts_with(last)) {
             self.open = None;
         } else if let Some(tool) = MARKS.iter().position(|(first, _)| line.starts_with(first)) {
+            if begins && self.open.is_some() {
+                let why = "a run ends before its tool's last line, and another one begins";
+                self.early.get_or_insert_with(|| Unfinished::sure(number, why));
+            }
             self.open = Some(tool);
         }
     }
@@ -117,6 +129,8 @@ const MAX_ROW_LINES: usize = 512;
 #[derive(Default)]
 pub(crate) struct CsvFrames {
     headed: bool,
+    /// Where the text ended inside a cell.
+    cut: Option<Unfinished>,
     waiting: VecDeque<(Framed, Vec<u8>)>,
     lines: LineFrames,
 }
@@ -125,7 +139,7 @@ impl CsvFrames {
     pub(crate) fn next<R: Read>(&mut self, input: &mut Input<R>, out: &mut Vec<u8>, head: &mut Arc<Head>, most: usize) -> Option<Framed> {
         loop {
             let start = out.len();
-            let framed = self.row(input, out, most)?;
+            let framed = self.row(input, out, head, most)?;
             if framed.fault.is_some() {
                 return Some(framed);
             }
@@ -153,19 +167,24 @@ impl CsvFrames {
         }
     }
 
-    fn row<R: Read>(&mut self, input: &mut Input<R>, out: &mut Vec<u8>, most: usize) -> Option<Framed> {
+    fn row<R: Read>(&mut self, input: &mut Input<R>, out: &mut Vec<u8>, head: &Head, most: usize) -> Option<Framed> {
         let start = out.len();
         let framed = self.line(input, out, most)?;
         if framed.fault.is_some() || !open_quote(out.get(start..).unwrap_or_default()) {
             return Some(framed);
         }
         let first = out.len();
+        let columns = head.columns.len();
+        let mut over = false;
         // The lines that follow are kept until the quote is closed; if it never is, they are rows of their own.
         let mut taken: Vec<(Framed, Vec<u8>)> = Vec::new();
         let mut open = true;
         while taken.len() < MAX_ROW_LINES && out.len() - start < most {
             let mut next = Vec::new();
-            let Some(more) = self.line(input, &mut next, most) else { break };
+            let Some(more) = self.line(input, &mut next, most) else {
+                over = true;
+                break;
+            };
             let (broken, ended) = (more.fault.is_some(), more.open);
             open ^= open_quote(&next);
             out.push(b'\n');
@@ -179,6 +198,12 @@ impl CsvFrames {
             }
         }
         out.truncate(first);
+        over |= taken.last().map_or(framed.open, |(last, _)| last.open);
+        // A quote too many in the middle of a file is followed by rows.
+        let row = |(_, bytes): &(Framed, Vec<u8>)| columns > 1 && split_row(bytes).len() == columns;
+        if over && !taken.iter().any(row) {
+            self.cut = Some(Unfinished::sure(framed.line, "it ends inside a quoted cell"));
+        }
         for line in taken.into_iter().rev() {
             self.waiting.push_front(line);
         }
@@ -198,7 +223,7 @@ impl CsvFrames {
 
     /// Where the text ended before its end.
     pub(crate) fn unfinished(&self) -> Option<&Unfinished> {
-        self.lines.unfinished()
+        self.cut.as_ref().or_else(|| self.lines.unfinished())
     }
 }
 

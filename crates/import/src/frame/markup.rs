@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use super::status::{self, Status, status};
 use super::{Framed, Head, Keep, QUOTED, Unfinished};
-use crate::input::Input;
+use crate::input::{CHUNK, Input};
+use crate::time::FINISHED;
 use crate::xml::{MENDED, Tag, note};
 
 /// The longest comment that is kept while it is passed over: none of it is needed.
@@ -23,6 +24,12 @@ pub(crate) struct MarkupFrames {
     begun: Option<(u64, Vec<u8>)>,
     /// The line of the run that was not closed yet.
     run: Option<u64>,
+    /// Whether its own tag was read, and not what stands before it alone.
+    begun_run: bool,
+    /// Of the run: the latest time that a host of it says, where its end is not known yet.
+    latest: Option<i64>,
+    /// Whether it says when it was finished.
+    finished: bool,
     /// Whether something of this place was told already: what hangs loose after it is its remainder.
     told: bool,
     /// Where the text ends before its end.
@@ -91,6 +98,9 @@ impl MarkupFrames {
             foreign: !head.trim_ascii().is_empty(),
             begun: None,
             run: None,
+            begun_run: false,
+            latest: None,
+            finished: false,
             told: false,
             unfinished: None,
         }
@@ -175,14 +185,47 @@ impl MarkupFrames {
             match (read.name, read.closing) {
                 (b"nmaprun", false) => {
                     self.foreign = false;
+                    // A document type stands before each run too.
+                    if std::mem::take(&mut self.begun_run) && self.run.is_some() {
+                        let why = "a run ends before </nmaprun>, and another one begins";
+                        self.unfinished.get_or_insert_with(|| Unfinished::sure(line, why));
+                    }
                     self.run = Some(line);
-                    let run = read
+                    self.begun_run = true;
+                    (self.latest, self.finished) = (None, false);
+                    let mut run: Vec<(String, String)> = read
                         .attributes()
                         .map(|(name, value)| (name.to_owned(), value.into_owned()))
                         .collect();
+                    if let Some(end) = end_of_run(input.at_hand(CHUNK)) {
+                        self.finished = true;
+                        run.push((FINISHED.to_owned(), end));
+                    }
                     *head = Arc::new(Head { columns: Vec::new(), run });
                 }
+                (b"finished", false) if at.is_none() => {
+                    if read.get("exit").is_some_and(|exit| exit == "error") {
+                        let why = "its tool ended with an error, and what it had not scanned yet is missing";
+                        self.unfinished.get_or_insert_with(|| Unfinished::sure(line, why));
+                    }
+                    let end = read.get("time").and_then(|text| text.trim().parse::<i64>().ok());
+                    let known = std::mem::replace(&mut self.finished, true);
+                    if let (Some(latest), Some(end), false) = (self.latest.take(), end, known)
+                        && latest > end
+                    {
+                        let why = "hosts of this run say that they were seen after it was finished; they stand with their own times";
+                        return Some(fault(keep, line, why, &tag));
+                    }
+                }
                 (b"nmaprun", true) => {
+                    if self.run.is_some() && !self.finished {
+                        self.unfinished.get_or_insert_with(|| Unfinished {
+                            line,
+                            reason: "its run does not say that it was finished".to_owned(),
+                            certain: false,
+                        });
+                    }
+                    self.begun_run = false;
                     let missing = self.run.take().is_none() && at.is_none();
                     if missing && !std::mem::replace(&mut self.told, true) {
                         return Some(fault(keep, line, "a run ends here whose beginning is missing", &tag));
@@ -197,6 +240,10 @@ impl MarkupFrames {
                         return Some(Framed::new(before, fault));
                     }
                     let empty = read.empty;
+                    if !self.finished {
+                        let time = read.get("endtime").and_then(|text| text.trim().parse::<i64>().ok());
+                        self.latest = self.latest.max(time);
+                    }
                     keep.push(&tag);
                     if mended {
                         keep.push(MENDED);
@@ -273,6 +320,16 @@ impl MarkupFrames {
             None => Unfinished::sure(line, "it ends inside an element"),
         });
     }
+}
+
+/// When a run was finished, where that is near enough to be at hand: the end of a longer file cannot be known before it is read.
+fn end_of_run(rest: &[u8]) -> Option<String> {
+    let over = memchr::memmem::find(rest, b"</nmaprun")?;
+    let run = rest.get(..over)?;
+    let run = run.get(..memchr::memmem::find(run, b"<nmaprun").unwrap_or(run.len()))?;
+    let tag = run.get(memchr::memmem::rfind(run, b"<finished ")?..)?;
+    let tag = tag.get(..=memchr::memchr(b'>', tag)?)?;
+    Some(Tag::read(tag)?.get("time")?.into_owned())
 }
 
 /// Something that is told by itself.

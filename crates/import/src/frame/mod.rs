@@ -10,7 +10,7 @@ use std::io::Read;
 use std::sync::Arc;
 
 pub(crate) use grepable::GrepFrames;
-pub(crate) use json::{JsonFrames, Paths, first_keys};
+pub(crate) use json::{JsonFrames, Paths, first_keys, is_empty_list, may_be_json};
 pub(crate) use lines::{CsvFrames, LineFrames, head_columns, split_row};
 pub(crate) use markup::MarkupFrames;
 pub(crate) use status::without as without_status;
@@ -95,7 +95,11 @@ impl Frames {
 
     /// Where the text ended before its end; known once there are no more records.
     pub(crate) fn unfinished<R: Read>(&self, input: &Input<R>) -> Option<Unfinished> {
-        if input.broke() {
+        // What is damaged may end anywhere: that is another fault.
+        if input.damaged().is_some() {
+            return None;
+        }
+        if input.is_cut() {
             return Some(Unfinished::sure(input.line(), "its bytes end before their end"));
         }
         match self {

@@ -3,6 +3,8 @@
 mod authors;
 mod formats;
 mod hostile;
+mod lists;
+mod runs;
 mod sightings;
 mod stream;
 mod torn;
@@ -11,6 +13,7 @@ mod unknowns;
 mod variants;
 mod word;
 mod words;
+mod wrong;
 mod zips;
 
 use std::path::PathBuf;
