@@ -3,7 +3,6 @@
 #[cfg(feature = "watch")]
 mod discover;
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -323,8 +322,9 @@ fn severity() -> impl TypedValueParser<Value = Severity> {
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ShowArgs {
-    /// The address.
-    pub(crate) address: IpAddr,
+    /// The address, of IPv4 or IPv6, with a port as vigie hosts prints it or without.
+    #[arg(value_name = "ADDRESS")]
+    pub(crate) place: crate::verbs::show::Place,
     #[command(flatten)]
     pub(crate) lake: LakeDir,
     /// Table or JSON.
@@ -640,7 +640,7 @@ pub(crate) enum LakeVerb {
     /// Take out every observation of an address, or all before a date, with what only those pointed to.
     Forget {
         /// The addresses.
-        addresses: Vec<IpAddr>,
+        addresses: Vec<std::net::IpAddr>,
         /// All that was seen before this day (UTC): YYYY-MM-DD.
         #[arg(long, value_name = "DATE")]
         before: Option<chrono::NaiveDate>,

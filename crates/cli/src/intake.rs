@@ -1,6 +1,6 @@
 //! Records of other tools on their way into the lake: what an import and a discovery have in common.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
@@ -71,6 +71,8 @@ pub(crate) struct Intake {
     order: Order,
     /// Of each file or query, the last of which is read.
     counts: Vec<Counts>,
+    /// The first bad record of each.
+    first_bad: BTreeMap<usize, Bad>,
 }
 
 impl Intake {
@@ -82,6 +84,7 @@ impl Intake {
             weight: Weight::default(),
             order: Order::default(),
             counts: vec![Counts::default()],
+            first_bad: BTreeMap::new(),
         }
     }
 
@@ -99,8 +102,10 @@ impl Intake {
                     self.waiting.push(observation);
                 }
                 Err(bad) => {
-                    self.counts_of(self.part()).bad += 1;
+                    let part = self.part();
+                    self.counts_of(part).bad += 1;
                     self.errors.keep(from, &bad)?;
+                    self.first_bad.entry(part).or_insert(bad);
                 }
             }
         }
@@ -188,6 +193,11 @@ impl Intake {
     #[must_use]
     pub(crate) fn all_counts(&self) -> &[Counts] {
         &self.counts
+    }
+
+    /// The first bad record of a part.
+    pub(crate) fn first_bad(&self, part: usize) -> Option<&Bad> {
+        self.first_bad.get(&part)
     }
 
     /// Counts from zero; gives the number under which it stands in [`Intake::all_counts`].

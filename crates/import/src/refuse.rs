@@ -192,8 +192,7 @@ fn of_json(text: &str) -> Option<Refusal> {
 }
 
 /// What to do with what vigie tells of its lake.
-const OF_VIGIE: &str =
-    "it is vigie's own, and no list of observations: those are the lines that `vigie scan --format jsonl` and `vigie lake export` write";
+const OF_VIGIE: &str = "it is vigie's own, and no list of observations: those are the lines that `vigie scan --format jsonl` prints";
 
 fn of_csv(columns: &[String]) -> Option<Refusal> {
     let has = |name: &str| columns.iter().any(|column| column == name);

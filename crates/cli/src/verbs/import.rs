@@ -138,8 +138,16 @@ pub(crate) fn run(args: &ImportArgs) -> Done {
             anstream::eprintln!("vigie: note: {said}: there is no record in it; if the tool found something, look whether it ended well");
         }
     }
+    let only_bad: Vec<String> = told.iter().filter_map(|one| one.only_bad(&intake)).collect();
     let kept = intake.close()?;
     let interrupted = stop.load(Ordering::Relaxed);
+    for said in &only_bad {
+        let each = kept
+            .as_ref()
+            .map(|kept| format!("; each stands in {}", kept.display()))
+            .unwrap_or_default();
+        anstream::eprintln!("vigie: {}", vigie_export::text::lines(&format!("{said}{each}")));
+    }
     let mut out = anstream::stdout().lock();
     match args.format {
         TableOrJson::Json => {
@@ -172,9 +180,7 @@ pub(crate) fn run(args: &ImportArgs) -> Done {
         return Ok(ExitCode::from(exit::INTERRUPTED));
     }
     // Bad records end nothing; a file that could not be read, or gave nothing but faults, is not as it should be.
-    let useless = told
-        .iter()
-        .any(|one| one.failed.is_some() || (one.bad > 0 && one.observations == 0 && !one.is_unfinished()));
+    let useless = told.iter().any(|one| one.failed.is_some() || one.has_only_bad());
     Ok(if useless {
         ExitCode::from(exit::USAGE)
     } else if told.iter().any(Told::is_unfinished) {
@@ -343,11 +349,21 @@ impl Reading<'_> {
         let (records, parser) = importer.split();
         let progress = Shown::new(source.size, self.args.quiet, &one.file);
         one.part = Some(intake.start_anew());
-        let unfinished = one
+        let end = one
             .pour(records, (&parser, self.enricher), intake, self.stop, &progress, &read)
             .map_err(Trouble::Own)?;
-        one.unfinished = unfinished.map(Early::of);
+        one.unfinished = end.unfinished.map(Early::of);
         progress.done();
+        if let Some(warning) = end.warning {
+            let said = vigie_export::text::lines(&format!("{}: {warning}", one.file));
+            anstream::eprintln!("vigie: warning: {said}");
+        }
+        if let Some(damaged) = end.damaged {
+            let reason = format!("{damaged}; what could be read is imported, and may not be what was written");
+            let said = vigie_export::text::lines(&format!("{}: {reason}", one.file));
+            anstream::eprintln!("vigie: {said}");
+            one.failed = Some(reason);
+        }
         if is_empty() && !self.stop.load(Ordering::Relaxed) {
             // That it has no end either is no news.
             return Err(Trouble::File(EMPTY.to_owned()));
@@ -378,6 +394,35 @@ impl Told {
         self.unfinished.as_ref().is_some_and(|early| early.certain)
     }
 
+    /// Whether there was something in it, and nothing of it could be taken.
+    fn has_only_bad(&self) -> bool {
+        self.failed.is_none() && self.bad > 0 && self.observations == 0 && !self.is_unfinished()
+    }
+
+    /// What is wrong with a file of which nothing could be taken, and what to do.
+    fn only_bad(&self, intake: &Intake) -> Option<String> {
+        let first = self.has_only_bad().then(|| intake.first_bad(self.part?)).flatten()?;
+        let reason = &first.reason;
+        let next = if reason.contains("says no time") {
+            "give it with --seen TIME, or --seen file for the file's own"
+        } else if reason.contains("without a port") {
+            "give it with --port PORT"
+        } else {
+            "look whether it is of the tool that was taken for its own (--from names another)"
+        };
+        let (line, format) = (first.line, self.format.unwrap_or("?"));
+        Some(match self.bad {
+            1 => format!(
+                "{}: nothing was taken: 1 record, read as {format}, is bad (line {line}): {reason}; {next}",
+                self.file
+            ),
+            bad => format!(
+                "{}: nothing was taken: {bad} records, read as {format}, are bad; the first (line {line}): {reason}; {next}",
+                self.file
+            ),
+        })
+    }
+
     /// Of a file that was not read; said on standard error too.
     fn failed(file: String, reason: String) -> Self {
         let said = vigie_export::text::lines(&format!("{file}: {reason}"));
@@ -389,7 +434,7 @@ impl Told {
         }
     }
 
-    /// One thread reads, others parse, this one writes. Says where the text ended before its end.
+    /// One thread reads, others parse, this one writes. Says how the text ended.
     fn pour<R: Read + Send>(
         &self,
         records: Records<R>,
@@ -398,7 +443,7 @@ impl Told {
         stop: &AtomicBool,
         progress: &Shown,
         read: &AtomicU64,
-    ) -> Result<Option<Unfinished>, Failure> {
+    ) -> Result<End, Failure> {
         // More would wait for the one that writes.
         let parsers = std::thread::available_parallelism()
             .map_or(1, usize::from)
@@ -448,13 +493,13 @@ impl Told {
             }
             intake.end_of_file(self.is_alone)?;
             // Who joins a thread hears of its panic, and nobody else does.
-            let unfinished = reader
+            let mut end = reader
                 .join()
                 .map_err(|_| Failure::scan(format!("the reading of {} ended before its time; run the same again", self.file)))?;
-            Ok(unfinished.map(|unfinished| Unfinished {
-                certain: unfinished.certain || open_end,
-                ..unfinished
-            }))
+            if let Some(unfinished) = &mut end.unfinished {
+                unfinished.certain |= open_end;
+            }
+            Ok(end)
         })
     }
 
@@ -510,28 +555,43 @@ impl Told {
     }
 }
 
-/// Says where the text ended before its end.
+/// How a text ended.
+#[derive(Default)]
+struct End {
+    /// Where it ended before its end.
+    unfinished: Option<Unfinished>,
+    /// Why what was read is not what was packed.
+    damaged: Option<String>,
+    /// What is to be said besides.
+    warning: Option<&'static str>,
+}
+
+/// Says how the text ended.
 fn fill<'r, R: Read>(
     mut records: Records<R>,
     emptied: &Receiver<Batch>,
     full: &SyncSender<(Batch, Permit<'r>)>,
     texts: &'r Room,
     stop: &AtomicBool,
-) -> Option<Unfinished> {
+) -> End {
     let mut spare: Vec<Batch> = Vec::new();
     loop {
         // Memory that was used before costs less than fresh memory, which the system hands out cleared. What a large one had goes.
         spare.extend(emptied.try_iter().map(Batch::emptied));
         let mut batch = spare.pop().unwrap_or_default();
         if stop.load(Ordering::Relaxed) {
-            return None;
+            return End::default();
         }
         if !records.fill(&mut batch) {
-            return records.unfinished().cloned();
+            return End {
+                unfinished: records.unfinished().cloned(),
+                damaged: records.damaged().map(str::to_owned),
+                warning: records.warning(),
+            };
         }
         let permit = texts.enter(batch.bytes());
         if full.send((batch, permit)).is_err() {
-            return None;
+            return End::default();
         }
     }
 }

@@ -1,6 +1,8 @@
 //! `vigie show ADDRESS`: one address, its latest observation judged with the advisories of today, and its history.
 
+use std::fmt;
 use std::io::Write as _;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
 
 use serde::Serialize;
@@ -9,21 +11,68 @@ use vigie_model::{EndpointKey, Known, Observation};
 use crate::args::{ShowArgs, TableOrJson};
 use crate::failure::{Done, Failure, print_json, written};
 
+/// An address, and a port of it where one is named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    address: IpAddr,
+    port: Option<u16>,
+}
+
+impl std::str::FromStr for Place {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let none = || format!("{text:?} is no address: write 192.0.2.10, 192.0.2.10:11434, 2001:db8::10, or [2001:db8::10]:11434");
+        let inside = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+        if let Some(address) = inside.map(str::parse::<Ipv6Addr>).transpose().map_err(|_| none())? {
+            return Ok(Self {
+                address: address.into(),
+                port: None,
+            });
+        }
+        if let Ok(address) = text.parse() {
+            return Ok(Self { address, port: None });
+        }
+        let (host, port) = text.rsplit_once(':').ok_or_else(none)?;
+        let address = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            Some(host) => host.parse::<Ipv6Addr>().map(IpAddr::from),
+            None => host.parse::<Ipv4Addr>().map(IpAddr::from),
+        };
+        let address = address.map_err(|_| none())?;
+        let port = port.parse().ok().filter(|port| *port > 0);
+        match port {
+            Some(port) => Ok(Self { address, port: Some(port) }),
+            None => Err(format!("{text:?} names no port: ports go from 1 to 65535")),
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.port {
+            Some(port) => SocketAddr::new(self.address, port).fmt(f),
+            None => self.address.fmt(f),
+        }
+    }
+}
+
 #[derive(Serialize)]
 struct Shown<'a> {
     schema: &'static str,
-    address: std::net::IpAddr,
+    address: IpAddr,
     advisories_date: String,
     observations: &'a [Observation],
 }
 
 pub(crate) fn run(args: &ShowArgs) -> Done {
     let (runtime, lake) = crate::lake::open(&args.lake)?;
-    let mut history = runtime.block_on(lake.history(args.address)).map_err(Failure::output)?;
+    let place = args.place;
+    let mut history = runtime.block_on(lake.history(place.address)).map_err(Failure::output)?;
+    history.retain(|observation| place.port.is_none_or(|port| observation.endpoint.port == port));
     if history.is_empty() {
         return Err(Failure::usage(format!(
-            "{} was never seen; vigie hosts lists what was, vigie scan {} looks",
-            args.address, args.address
+            "{place} was never seen; vigie hosts lists what was, vigie scan {} looks",
+            place.address
         )));
     }
     // Verdicts and findings are not stored as truth: they are computed with today's knowledge.
@@ -36,7 +85,7 @@ pub(crate) fn run(args: &ShowArgs) -> Done {
         TableOrJson::Json => {
             let shown = Shown {
                 schema: "vigie.show/1",
-                address: args.address,
+                address: place.address,
                 advisories_date: knowledge.advisories.date().to_string(),
                 observations: &history,
             };

@@ -97,9 +97,90 @@ fn what_is_left_out_is_counted() {
     );
     let (_, said) = listed(&lake, &["--limit", "2"]);
     assert!(said.contains("3 more endpoints are not listed; --limit all"), "{said}");
-    let (_, said) = listed(&lake, &["--product", "olama"]);
-    assert!(said.contains("no product of the catalogue"), "{said}");
     assert_eq!(listed(&lake, &[]).1, "", "nothing is left out of a pipe");
+}
+
+#[test]
+fn what_is_none_is_an_error_and_not_an_empty_list() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let lake = five(dir.path());
+    for (words, said) in [
+        (&["--product", "olama"][..], "near it are ollama"),
+        (&["--product", "ollama,vlm"], "vllm"),
+        (&["--product", "Open WebUI"], "open-webui"),
+        (&["--product", "qqqqqqqqqqqqqqqq"], "vigie catalog list"),
+        (&["--country", "Germany"], "two letters"),
+        (&["--country", "DE,F1"], "two letters"),
+        (&["--country", ""], "two letters"),
+        (&["--version", "nonsense"], "no version and no range"),
+        (&["--version", ">=0.1 <0.2"], "no version and no range"),
+        (&["--version", "<newest"], "--version"),
+        (&["--severity", "awful"], "--severity"),
+        (&["--verdict", "affected,maybe"], "--verdict"),
+        (&["--posture", "ajar"], "no posture"),
+    ] {
+        let output = vigie(&[&["hosts", "--lake", text(&lake)], words].concat());
+        assert_eq!(code(&output), 2, "{words:?}: {}", stdout(&output));
+        assert!(stderr(&output).contains(said), "{words:?}: {}", stderr(&output));
+        assert_eq!(stdout(&output), "", "{words:?}");
+    }
+    for (words, count) in [
+        (&["--product", "vllm,ollama"][..], 5),
+        (&["--country", "FR,DE"], 5),
+        (&["--country", "fr, unknown"], 3),
+        (&["--verdict", "affected,not-affected,unknown"], 5),
+    ] {
+        assert_eq!(listed(&lake, words).0.len(), count, "{words:?}");
+    }
+}
+
+#[test]
+fn one_is_shown_as_the_list_names_it() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut other = look("192.0.2.10", "0.10.0", "DE", "2026-11-02");
+    other["port"] = json!(8080);
+    let lake = lake(
+        dir.path(),
+        &[
+            look("192.0.2.10", "0.1.33", "DE", "2026-11-01"),
+            other,
+            look("2001:db8::10", "0.1.34", "FR", "2026-11-05"),
+        ],
+    );
+    let show = |place: &str| vigie(&["show", place, "--lake", text(&lake), "--format", "json"]);
+    let count = |place: &str| {
+        let output = show(place);
+        assert_eq!(code(&output), 0, "{place}: {}", stderr(&output));
+        let told: Value = serde_json::from_str(&stdout(&output)).expect("JSON");
+        told["observations"].as_array().map_or(0, Vec::len)
+    };
+    for (place, wanted) in [
+        ("192.0.2.10", 2),
+        ("192.0.2.10:11434", 1),
+        ("192.0.2.10:8080", 1),
+        ("2001:db8::10", 1),
+        ("[2001:db8::10]", 1),
+        ("[2001:db8::10]:11434", 1),
+    ] {
+        assert_eq!(count(place), wanted, "{place}");
+    }
+    let output = vigie(&["hosts", "--lake", text(&lake)]);
+    let listed = stdout(&output);
+    for line in listed.lines().filter(|line| line.contains("ollama")) {
+        assert_eq!(count(line.split_whitespace().next().expect("an endpoint")), 1, "{line}");
+    }
+    for (place, said) in [
+        ("192.0.2.10:81", "was never seen"),
+        ("192.0.2.10:99999", "1 to 65535"),
+        ("192.0.2.10:0", "1 to 65535"),
+        ("example.net", "no address"),
+        ("[192.0.2.10", "no address"),
+        ("", "no address"),
+    ] {
+        let output = show(place);
+        assert_eq!(code(&output), 2, "{place}");
+        assert!(stderr(&output).contains(said), "{place}: {}", stderr(&output));
+    }
 }
 
 #[test]

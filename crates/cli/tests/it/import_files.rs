@@ -229,3 +229,113 @@ fn host_discovery_is_counted_as_such() {
     let output = vigie(&["import", "--quiet", "--lake", text(&dir.path().join("lake")), text(&file)]);
     assert!(stdout(&output).contains("host discovery"), "{}", stdout(&output));
 }
+
+#[test]
+fn a_file_of_bad_records_alone_says_why_and_what_to_do() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let lake = dir.path().join("lake");
+    let errors = dir.path().join("errors.jsonl");
+    for (name, bytes, from, words) in [
+        (
+            "a.txt",
+            &b"192.0.2.1:80\n192.0.2.2:80\n"[..],
+            "naabu",
+            &["2 records", "says no time", "--seen"][..],
+        ),
+        ("b.txt", b"192.0.2.1\n", "zmap", &["1 record", "without a port", "--port"]),
+        (
+            "c.jsonl",
+            b"{\"ip\":\"x\",\"port\":80}\n",
+            "naabu",
+            &["1 record", "no address", "--from"],
+        ),
+    ] {
+        let file = written(dir.path(), name, bytes);
+        for format in ["table", "json"] {
+            let words_of = [
+                "import",
+                "--from",
+                from,
+                "--lake",
+                text(&lake),
+                "--errors",
+                text(&errors),
+                "--format",
+                format,
+                "--quiet",
+            ];
+            let output = vigie(&[&words_of[..], &[text(&file)]].concat());
+            let said = stderr(&output);
+            assert_eq!(code(&output), 2, "{name}: {said}");
+            for word in words.iter().chain(&[name, "line 1", "errors.jsonl"]) {
+                assert!(said.contains(word), "{name} {format}: {word}: {said}");
+            }
+            assert!(!stdout(&output).contains("nothing was taken"), "it stands on standard error");
+        }
+    }
+    // Where some were taken, the table says how many were bad.
+    let both = written(dir.path(), "d.jsonl", b"{\"ip\":\"x\",\"port\":80}\n{\"ip\":\"192.0.2.1\",\"timestamp\":\"2026-11-01T07:21:33Z\",\"port\":80,\"protocol\":\"tcp\",\"tls\":false}\n");
+    let (status, _, said) = import(dir.path(), &[&both], &["--from", "naabu"]);
+    assert!(status == 0 && !said.contains("nothing was taken"), "{said}");
+}
+
+#[test]
+fn damage_is_a_failure_and_what_follows_an_archive_a_warning() {
+    let dir = tempfile::tempdir().expect("a folder");
+    // REPORT in gzip, stored: no packer is needed for it.
+    let size = u16::try_from(REPORT.len()).expect("small");
+    let crc = !REPORT.iter().fold(!0_u32, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
+            if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 }
+        })
+    });
+    let gzip = |crc: u32| {
+        let mut out = b"\x1f\x8b\x08\0\0\0\0\0\0\x03\x01".to_vec();
+        out.extend_from_slice(&size.to_le_bytes());
+        out.extend_from_slice(&(!size).to_le_bytes());
+        out.extend_from_slice(REPORT);
+        out.extend_from_slice(&crc.to_le_bytes());
+        out.extend_from_slice(&u32::from(size).to_le_bytes());
+        out
+    };
+    let (status, told, said) = import(dir.path(), &[&written(dir.path(), "a.csv.gz", &gzip(crc))], &[]);
+    assert_eq!((status, &told["files"][0]["observations"]), (0, &serde_json::json!(1)), "{said}");
+    let (status, told, said) = import(dir.path(), &[&written(dir.path(), "b.csv.gz", &gzip(crc ^ 1))], &[]);
+    let one = &told["files"][0];
+    assert_eq!((status, &one["observations"]), (2, &serde_json::json!(1)), "{told:#} {said}");
+    assert!(
+        one.get("unfinished").is_none() && said.contains("damaged") && !said.contains("unfinished"),
+        "{said}"
+    );
+    let cut = gzip(crc);
+    let (status, told, said) = import(dir.path(), &[&written(dir.path(), "c.csv.gz", &cut[..cut.len() - 5])], &[]);
+    assert!(status == 5 && told["files"][0]["unfinished"]["certain"] == true, "{told:#} {said}");
+    let junk = [&gzip(crc)[..], b"junk"].concat();
+    let (status, told, said) = import(dir.path(), &[&written(dir.path(), "d.csv.gz", &junk)], &[]);
+    assert_eq!((status, &told["files"][0]["bad"]), (0, &serde_json::json!(0)), "{said}");
+    assert!(said.contains("warning") && said.contains("follows the end"), "{said}");
+    // A file in a zip archive whose checksum is another.
+    let mut archive = zip(&[("2026-11-01-scan_http-example.csv", REPORT, 0)]);
+    let at = archive.windows(4).position(|four| four == b"PK\x01\x02").expect("a table") + 16;
+    archive[at] ^= 1;
+    let (status, told, said) = import(dir.path(), &[&written(dir.path(), "e.zip", &archive)], &[]);
+    assert!(
+        status == 2 && told["files"][0].get("unfinished").is_none() && said.contains("checksum"),
+        "{told:#} {said}"
+    );
+}
+
+#[test]
+fn an_empty_list_is_an_empty_import_where_it_says_whose() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = written(dir.path(), "found.json", b"[]\n");
+    let (status, _, said) = import(dir.path(), &[&file], &[]);
+    assert!(status == 2 && said.contains("empty list"), "{said}");
+    let (status, told, said) = import(dir.path(), &[&file], &["--from", "nuclei"]);
+    assert!(
+        status == 0 && told["files"][0]["bad"] == 0 && said.contains("no record in it"),
+        "{said}"
+    );
+    let (status, _, said) = import(dir.path(), &[&written(dir.path(), "nuclei.json", b"[]")], &[]);
+    assert!(status == 0 && said.contains("no record in it"), "{said}");
+}

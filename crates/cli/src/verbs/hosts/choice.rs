@@ -27,7 +27,6 @@ pub(super) struct Choice {
     versions: Option<Versions>,
     verdicts: Vec<Verdict>,
     changed: Option<HashSet<EndpointKey>>,
-    notes: Vec<String>,
     /// Endpoints whose version cannot be held against what was asked.
     incomparable: u64,
     asked_verdicts: RefCell<HashMap<Named, Verdict>>,
@@ -35,14 +34,11 @@ pub(super) struct Choice {
 
 impl Choice {
     pub(super) fn of(args: &HostsArgs, knowledge: &Knowledge) -> Result<Self, Failure> {
-        let mut notes = Vec::new();
         let known = |word: &String| (word != UNKNOWN).then(|| word.clone());
         let products: Vec<Option<String>> = args.products.iter().map(known).collect();
         for product in products.iter().flatten() {
             if knowledge.catalog.product(product).is_none() {
-                notes.push(format!(
-                    "{product:?} is no product of the catalogue; vigie catalog list names them all"
-                ));
+                return Err(no_product(product, knowledge));
             }
         }
         let versions = args.version.as_deref().map(Versions::parse).transpose()?;
@@ -52,11 +48,7 @@ impl Choice {
         Ok(Self {
             products,
             postures: args.postures.iter().map(|word| posture(word)).collect::<Result<_, _>>()?,
-            countries: args
-                .countries
-                .iter()
-                .map(|word| known(word).map(|code| code.to_ascii_uppercase()))
-                .collect(),
+            countries: args.countries.iter().map(|word| country(word)).collect::<Result<_, _>>()?,
             versions,
             verdicts: args
                 .verdicts
@@ -68,7 +60,6 @@ impl Choice {
                 })
                 .collect(),
             changed: None,
-            notes,
             incomparable: 0,
             asked_verdicts: RefCell::default(),
         })
@@ -150,7 +141,7 @@ impl Choice {
 
     /// What is to be known of the choice.
     pub(super) fn notes(&self) -> Vec<String> {
-        let mut notes = self.notes.clone();
+        let mut notes = Vec::new();
         if self.incomparable > 0 {
             let are = if self.incomparable == 1 { "endpoint is" } else { "endpoints are" };
             notes.push(format!(
@@ -165,6 +156,62 @@ impl Choice {
 /// Whether nothing is asked for, or one of the values is it.
 fn any<T>(wanted: &[T], is: impl FnMut(&T) -> bool) -> bool {
     wanted.is_empty() || wanted.iter().any(is)
+}
+
+/// A code of two letters, in capitals; `None`: unknown.
+fn country(word: &str) -> Result<Option<String>, Failure> {
+    let code = word.trim();
+    if code == UNKNOWN {
+        return Ok(None);
+    }
+    match code.len() == 2 && code.bytes().all(|byte| byte.is_ascii_alphabetic()) {
+        true => Ok(Some(code.to_ascii_uppercase())),
+        false => Err(Failure::usage(format!(
+            "--country {word:?} is no country's code of two letters: write DE, or unknown; several apart by commas"
+        ))),
+    }
+}
+
+/// Says that a product is none, and which are meant perhaps.
+fn no_product(word: &str, knowledge: &Knowledge) -> Failure {
+    let lower = word.to_lowercase();
+    let letters = |text: &str| -> String { text.chars().filter(|c| c.is_alphanumeric()).collect() };
+    let (bare, most) = (letters(&lower), lower.chars().count().div_ceil(3));
+    let products = knowledge.catalog.products().iter();
+    let mut near: Vec<(usize, &str)> = products
+        .filter_map(|product| {
+            let id = product.id.as_str();
+            let name = letters(&product.name.to_lowercase());
+            let parts = bare.len() > 2 && (letters(id).contains(&bare) || name.contains(&bare) || bare.contains(&letters(id)));
+            let far = distance(&lower, id);
+            (parts || far <= most).then_some((if parts { 0 } else { far }, id))
+        })
+        .collect();
+    near.sort_unstable();
+    let near: Vec<&str> = near.into_iter().map(|(_, id)| id).take(3).collect();
+    let meant = match near.is_empty() {
+        true => String::new(),
+        false => format!("; near it are {}", near.join(", ")),
+    };
+    Failure::usage(format!(
+        "--product {word:?} is no product of the catalogue{meant}; vigie catalog list names them all"
+    ))
+}
+
+/// How many letters are to be changed, put in or left out to make one word of the other.
+fn distance(one: &str, other: &str) -> usize {
+    let other: Vec<char> = other.chars().collect();
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    // No id is as long.
+    for (number, letter) in one.chars().take(64).enumerate() {
+        let mut before = std::mem::replace(&mut row[0], number + 1);
+        for (at, have) in other.iter().enumerate() {
+            let changed = before + usize::from(*have != letter);
+            before = row[at + 1];
+            row[at + 1] = changed.min(before + 1).min(row[at] + 1);
+        }
+    }
+    row[other.len()]
 }
 
 fn posture(word: &str) -> Result<Option<Posture>, Failure> {
@@ -245,10 +292,12 @@ impl Versions {
             let signed = signs.iter().find_map(|(sign, is)| Some((*is, part.strip_prefix(sign)?)));
             let (is, version) = signed.unwrap_or((Is::Equal, part));
             let version = version.trim();
-            match version.is_empty() || version.starts_with(['<', '>', '=', '!']) {
+            // A word that no order reads may be meant as it is, and then a sign says so.
+            let is_none = version.contains(char::is_whitespace) || signed.is_none() && !in_some_order(version);
+            match is_none || version.is_empty() || version.starts_with(['<', '>', '=', '!']) {
                 false => Ok((is, version.to_owned())),
                 true => Err(Failure::usage(format!(
-                    "{text:?} is no version and no range: write 0.1.33, '<0.1.34', '>=0.1,<0.1.34', or unknown"
+                    "--version {text:?} is no version and no range: write 0.1.33, '<0.1.34', '>=0.1,<0.1.34', '=custom' for a word as it is, or unknown"
                 ))),
             }
         };
@@ -266,14 +315,8 @@ impl Versions {
             .filter_map(|id| knowledge.catalog.product(id))
             .map(|product| product.versions)
             .collect();
-        let orders = [
-            VersionOrder::Semver,
-            VersionOrder::Pep440,
-            VersionOrder::LlamaBuild,
-            VersionOrder::Dotted,
-        ];
         let orders: Vec<VersionOrder> = if named.is_empty() {
-            orders.to_vec()
+            ORDERS.to_vec()
         } else {
             named.into_iter().collect()
         };
@@ -308,6 +351,19 @@ impl Versions {
         }
         Some(all)
     }
+}
+
+/// The orders that products' versions have.
+const ORDERS: [VersionOrder; 4] = [
+    VersionOrder::Semver,
+    VersionOrder::Pep440,
+    VersionOrder::LlamaBuild,
+    VersionOrder::Dotted,
+];
+
+/// Whether a text is a version in some order.
+fn in_some_order(text: &str) -> bool {
+    ORDERS.iter().any(|order| Version::parse(*order, text).is_ok())
 }
 
 impl Is {
@@ -357,14 +413,25 @@ mod tests {
             ("<0.1.34", semver, Some("0.0.0"), None),
             ("<0.1.34", semver, None, None),
             ("<0.1.34", None, Some("0.1.33"), None),
-            ("custom", semver, Some("custom"), Some(true)),
+            ("=custom", semver, Some("custom"), Some(true)),
             ("1.0", None, Some("1.0"), Some(true)),
             ("unknown", semver, None, Some(true)),
             ("unknown", semver, Some("0.1.33"), Some(false)),
         ] {
             assert_eq!(holds(asked, order, version), wanted, "{asked} {order:?} {version:?}");
         }
-        for wrong in ["", "<", "<>1", "1,,2", ">= "] {
+        for wrong in [
+            "",
+            "<",
+            "<>1",
+            "1,,2",
+            ">= ",
+            "nonsense",
+            "1.0 2.0",
+            ">=0.1 <0.2",
+            "latest",
+            "newer than 1",
+        ] {
             assert!(Versions::parse(wrong).is_err(), "{wrong:?}");
         }
     }
@@ -379,7 +446,7 @@ mod tests {
                 .check(&products, &knowledge)
                 .is_ok()
         };
-        assert!(check("<0.1.34", Some("ollama")) && check("<b9000", None) && check("latest", None));
+        assert!(check("<0.1.34", Some("ollama")) && check("<b9000", None) && check("=latest", None));
         assert!(!check("<latest", None) && !check("<b9000", Some("ollama")));
     }
 
