@@ -490,6 +490,8 @@ fn frames(format: Format, head: &[u8]) -> Frames {
         Format::Shadowserver => Frames::Csv(CsvFrames::default()),
         _ if json => Frames::Json(JsonFrames::new(head, &[])),
         Format::Masscan if first == Some(b'<') => Frames::Markup(MarkupFrames::new(head)),
+        // What it says of the run stands in a comment before the records.
+        Format::Masscan if head.trim_ascii_start().starts_with(b"# Masscan ") => Frames::Grep(GrepFrames::default()),
         Format::Zmap if crate::zmap::has_header(head) => Frames::Csv(CsvFrames::default()),
         Format::Naabu if crate::naabu::has_header(head) => Frames::Csv(CsvFrames::default()),
         Format::Zmap | Format::Naabu | Format::Masscan => Frames::Lines(LineFrames::default()),

@@ -42,9 +42,13 @@ pub(crate) fn parse(line: &str, out: &mut Out<'_>) -> Result<(), String> {
 
 fn grepable(line: &str, out: &mut Out<'_>) -> Result<(), String> {
     let (mut address, mut at, mut ports, mut port, mut name, mut text) = (None, None, None, None, None, None);
+    let run = time::Run::headed(&out.head.run);
     for field in line.split('\t') {
         match field.split_once(": ") {
-            Some(("Timestamp", value)) => at = time::said(Some(value), time::either)?,
+            Some(("Timestamp", value)) => {
+                at = time::said(Some(value), time::either)?;
+                at.map(|at| run.holds(at)).transpose()?;
+            }
             Some(("Host", value)) => address = value.split(' ').next().map(str::to_owned),
             Some(("Ports", value)) => ports = Some(value),
             Some(("Port", value)) => port = Some(value.to_owned()),

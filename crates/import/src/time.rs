@@ -96,6 +96,16 @@ impl Run {
         Ok(Self { began, ended })
     }
 
+    /// Of the comment at the head of a greppable output, whose clock is that of its machine, in a zone that it does not say: a day is left for it.
+    pub(crate) fn headed(run: &[(String, String)]) -> Self {
+        let text = run.iter().find(|(name, _)| name == "started").map(|(_, value)| value.as_str());
+        let began = text.and_then(|text| NaiveDateTime::parse_from_str(text, "%a %b %e %H:%M:%S %Y").ok());
+        Self {
+            began: began.map(|naive| naive.and_utc() - TimeDelta::days(1)),
+            ended: None,
+        }
+    }
+
     /// Refuses a time outside the run: a clock gone wrong, or a lie.
     ///
     /// # Errors

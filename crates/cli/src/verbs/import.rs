@@ -144,7 +144,7 @@ pub(crate) fn run(args: &ImportArgs) -> Done {
     for said in &only_bad {
         let each = kept
             .as_ref()
-            .map(|kept| format!("; each stands in {}", kept.display()))
+            .map(|kept| format!("; {} lists each", kept.display()))
             .unwrap_or_default();
         anstream::eprintln!("vigie: {}", vigie_export::text::lines(&format!("{said}{each}")));
     }
@@ -408,7 +408,7 @@ impl Told {
         } else if reason.contains("without a port") {
             "give it with --port PORT"
         } else {
-            "look whether it is of the tool that was taken for its own (--from names another)"
+            "if another tool wrote it, name that one with --from"
         };
         let (line, format) = (first.line, self.format.unwrap_or("?"));
         Some(match self.bad {

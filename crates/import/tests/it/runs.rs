@@ -94,6 +94,33 @@ fn a_time_outside_the_run_is_not_believed() {
     assert_eq!((told.good.len(), told.bad.len()), (2, 0), "{:?}", told.bad);
 }
 
+/// masscan says when it began by the clock of its machine, in a zone that it does not say.
+#[test]
+fn a_list_with_its_run_at_the_head_is_held_against_it() {
+    let list = |at: i64| {
+        format!(
+            "# Masscan 1.3.2 scan initiated Sun Nov  1 10:00:00 2026\n# Ports scanned: TCP(1;80-80) UDP(0;) SCTP(0;) PROTOCOLS(0;)\n\
+             Timestamp: {at}\tHost: 192.0.2.1 ()\tPorts: 80/open/tcp//http//\n# Masscan done at Sun Nov  1 10:09:00 2026\n"
+        )
+    };
+    let began = 1_793_527_200;
+    for (at, sound) in [
+        (began, true),
+        (began - 13 * 3_600, true),
+        (began - 2 * 86_400, false),
+        (1_000_000, false),
+    ] {
+        let told = gave(&list(at), None);
+        assert_eq!(
+            (told.good.len(), told.bad.len()),
+            (usize::from(sound), usize::from(!sound)),
+            "{at}: {:?}",
+            told.bad
+        );
+        assert_eq!(told.unfinished, None);
+    }
+}
+
 #[test]
 fn a_run_whose_end_is_far_is_held_against_it_when_it_comes() {
     let many = host(&format!("endtime=\"{END}\""), "").repeat(2_000);
