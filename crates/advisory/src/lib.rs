@@ -233,6 +233,9 @@ impl Advisories {
             order,
             parsed: BTreeMap::new(),
             above: None,
+            numbers: newest
+                .and_then(|newest| Version::parse(order, newest).ok())
+                .map(|newest| newest.numbers()),
         };
         let standing: Vec<&Advisory> = places
             .into_iter()
@@ -440,7 +443,7 @@ impl Advisory {
     fn held_against(&self, names: &[String], told: &mut Told<'_>) -> AdvisoryVerdict {
         let vigie = &self.record.database_specific.vigie;
         let mut own_build = None;
-        let above = told.above.clone();
+        let (above, numbers) = (told.above.clone(), told.numbers);
         let judgement = match above.map_or_else(|| told.under(vigie.order), Err) {
             Err(why) => Judgement {
                 verdict: Verdict::Unknown,
@@ -453,7 +456,7 @@ impl Advisory {
                     .iter()
                     .filter(|(name, _)| names.iter().any(|wanted| wanted.eq_ignore_ascii_case(name)))
                     .map(|(_, ranges)| match ranges {
-                        Some(ranges) => ranges.judge(version),
+                        Some(ranges) => ranges.judge(version, numbers.unwrap_or_else(|| ranges.numbers())),
                         None => self.undecidable(),
                     })
                     // Where two packages of the product are listed, the worse one counts.
@@ -600,6 +603,8 @@ struct Told<'a> {
     parsed: BTreeMap<VersionOrder, Result<Version, String>>,
     /// Why no range decides on it: it is above every release that is known.
     above: Option<String>,
+    /// How many numbers the product's releases have, by the newest that is known.
+    numbers: Option<usize>,
 }
 
 impl Told<'_> {

@@ -13,6 +13,11 @@
 //! Of any other suffix the meaning is not known: it is compared as the release, and `Version::earliest` gives the other reading,
 //! before the release; a range decides only where both readings agree.
 //!
+//! A pre-release may be built again too (`0.1.47-rc1-rocm`): it is compared as the pre-release.
+//!
+//! **Fewer numbers.** A server that says `0.12`, where releases have three numbers, may be any of `0.12.0`, `0.12.1` …:
+//! `Version::last_of` gives the last of them, and a range decides only where it says the same of all.
+//!
 //! `+…` takes no part in Semantic Versioning's order; in PEP 440 it comes after the version without it, but a range
 //! never looks at it: PEP 440 has `<=1.0` hold for `1.0+cu130`.
 
@@ -130,11 +135,11 @@ impl Version {
     #[must_use]
     pub fn own_build(&self) -> Option<String> {
         let suffix = self.suffix.as_ref()?;
-        let text = printable(&suffix.text);
+        let (sign, text) = (suffix.sign, printable(&suffix.text));
         Some(match suffix.meaning {
-            Meaning::Build => format!("-{text} says that it was built again, and what that changed is not known"),
+            Meaning::Build => format!("{sign}{text} says that it was built again, and what that changed is not known"),
             Meaning::Commits => format!("it was built {text} commits after the release, and what they changed is not known"),
-            Meaning::Unclear => format!("what -{text} means is not known"),
+            Meaning::Unclear => format!("what {sign}{text} means is not known"),
         })
     }
 
@@ -188,6 +193,49 @@ impl Version {
             self.key = Key::Pep440(version.without_local());
         }
         self
+    }
+}
+
+impl Version {
+    /// How many numbers it was written with.
+    pub(crate) fn numbers(&self) -> usize {
+        let text = self.text.trim_start_matches(['v', 'V']);
+        let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+        text[..end].split('.').filter(|part| !part.is_empty()).count()
+    }
+
+    /// The last that it may be, where releases are written with `numbers` numbers and it has fewer; `None`: it has them all, or is a
+    /// pre-release or a build number.
+    pub(crate) fn last_of(&self, numbers: usize) -> Option<Self> {
+        let own = self.numbers();
+        if own == 0 || own >= numbers {
+            return None;
+        }
+        let key = match &self.key {
+            Key::Semver(semver) if semver.stage == Stage::Release => {
+                let mut core = semver.core;
+                core.iter_mut().skip(own).for_each(|part| *part = u64::MAX);
+                Key::Semver(Semver { core, ..semver.clone() })
+            }
+            Key::Pep440(version) if !version.any_prerelease() => {
+                let mut release = version.release().to_vec();
+                release.truncate(own);
+                release.resize(numbers, u64::MAX);
+                Key::Pep440(pep440_rs::Version::new(release))
+            }
+            Key::Dotted(parts, Stage::Release) => {
+                let mut parts = parts.clone();
+                parts.resize(own, 0);
+                parts.resize(numbers, u64::MAX);
+                Key::Dotted(parts, Stage::Release)
+            }
+            _ => return None,
+        };
+        Some(Self {
+            text: self.text.clone(),
+            key,
+            suffix: self.suffix.clone(),
+        })
     }
 }
 
@@ -286,6 +334,8 @@ enum Run {
 /// A suffix that is neither a pre-release nor the release itself.
 #[derive(Clone, Debug)]
 struct Suffix {
+    /// What it stands behind: `-`, or `+` where it is build metadata.
+    sign: char,
     text: String,
     meaning: Meaning,
 }
@@ -302,7 +352,8 @@ enum Meaning {
 
 /// What stands after a `-`.
 enum Tail {
-    Before,
+    /// A pre-release, and what says that it was built again.
+    Before(Option<Suffix>),
     Of(Suffix),
 }
 
@@ -469,6 +520,9 @@ const BUILT: &[&str] = &[
     "xpu",
 ];
 
+/// Words of build metadata that mark a build of somebody's own, from sources that may have been changed.
+const LOCAL: &[&str] = &["custom", "dirty", "local", "modified", "unofficial"];
+
 impl Suffix {
     /// What stands after a `-` means. The first list decides by any word of it, the second if each word is one of its own; a single
     /// letter and a number (`a0`, `b1`) are a pre-release as PEP 440 writes it.
@@ -485,21 +539,33 @@ impl Suffix {
             let digits = pair[0].len() == 14 && number(pair[0]).is_some();
             digits && pair[1].len() == 12 && pair[1].bytes().all(|byte| byte.is_ascii_hexdigit())
         });
-        if pseudo || staged(parts[0]) || parts.iter().any(|part| BEFORE.contains(&word(part).as_str())) {
-            return Some(Tail::Before);
-        }
         // A commit as `git describe` writes it.
         let commit = |part: &str| {
             let hash = part.strip_prefix('g').unwrap_or_default();
             hash.len() >= 7 && hash.bytes().all(|byte| byte.is_ascii_hexdigit())
         };
         let built = |part: &str| commit(part) || BUILT.contains(&leading_letters(part));
+        let before = |part: &str| BEFORE.contains(&word(part).as_str());
+        if pseudo || staged(parts[0]) || parts.iter().any(|part| before(part)) {
+            // `rc1-rocm` is a pre-release that was built again. A commit says which one it is.
+            let again: Vec<&str> = parts
+                .iter()
+                .copied()
+                .filter(|part| BUILT.contains(&leading_letters(part)) && !before(part) && !staged(part))
+                .collect();
+            return Some(Tail::Before((!again.is_empty() && !pseudo).then(|| Self {
+                sign: '-',
+                text: again.join("-"),
+                meaning: Meaning::Build,
+            })));
+        }
         // What follows a known word may number it: `cuda-12.4`, `arm64-v8`.
         let numbers = |part: &str| number(part.strip_prefix('v').unwrap_or(part)).is_some();
         let known = parts
             .split_first()
             .is_some_and(|(first, rest)| built(first) && rest.iter().all(|part| built(part) || numbers(part)));
         Some(Tail::Of(Self {
+            sign: '-',
             text: rest.to_owned(),
             meaning: if known { Meaning::Build } else { Meaning::Unclear },
         }))
@@ -507,13 +573,27 @@ impl Suffix {
 
     fn dirty() -> Self {
         Self {
+            sign: '-',
             text: "dirty".to_owned(),
             meaning: Meaning::Build,
         }
     }
 
+    /// Build metadata that marks a build of changed sources (`+dirty`, `+3.gabc1234.dirty`, `+d20240101` of setuptools-scm); `None`: it
+    /// says nothing of the kind.
+    fn of_metadata(text: &str) -> Option<Self> {
+        let is_date = |part: &str| part.strip_prefix('d').is_some_and(|day| day.len() == 8 && number(day).is_some());
+        let local = text.split(['.', '-', '_']).any(|part| LOCAL.contains(&part) || is_date(part));
+        local.then(|| Self {
+            sign: '+',
+            text: text.to_owned(),
+            meaning: Meaning::Build,
+        })
+    }
+
     fn commits(since: u64) -> Self {
         Self {
+            sign: '-',
             text: since.to_string(),
             meaning: Meaning::Commits,
         }
@@ -547,14 +627,14 @@ impl Semver {
         let (stage, suffix) = match rest {
             None | Some("stable" | "release" | "final" | "ga" | "lts") => (Stage::Release, suffix),
             Some(rest) => match Suffix::of(rest)? {
-                Tail::Before => (
+                Tail::Before(again) => (
                     Stage::Before(rest.split('.').map(Identifier::parse).collect::<Option<_>>()?),
-                    suffix,
+                    again.or(suffix),
                 ),
                 Tail::Of(of) => (Stage::Release, Some(of)),
             },
         };
-        Some((Self { core, stage, since }, suffix))
+        Some((Self { core, stage, since }, suffix.or_else(|| Suffix::of_metadata(build))))
     }
 }
 
@@ -632,7 +712,8 @@ fn pep440(lower: &str) -> Option<(pep440_rs::Version, Option<Suffix>)> {
         text = format!("{base}.dev0");
     }
     if let Ok(version) = pep440_rs::Version::from_str(&text) {
-        return Some((version, suffix));
+        let local = text.split_once('+').and_then(|(_, local)| Suffix::of_metadata(local));
+        return Some((version, suffix.or(local)));
     }
     let (base, suffix) = built_again(&text)?;
     // What PEP 440 has a word for, and cannot read here, is left alone.
@@ -685,7 +766,7 @@ fn dotted(lower: &str) -> Option<(Vec<u64>, Option<Suffix>)> {
 fn built_again(text: &str) -> Option<(&str, Suffix)> {
     let (base, rest) = text.split_once(['-', '_'])?;
     match Suffix::of(rest)? {
-        Tail::Before => None,
+        Tail::Before(_) => None,
         Tail::Of(suffix) => Some((base, suffix)),
     }
 }

@@ -106,15 +106,35 @@ impl Ranges {
         })
     }
 
+    /// How many numbers its bounds are written with, at least: a fix made between two releases has one more.
+    pub(crate) fn numbers(&self) -> usize {
+        self.bounds().map(Version::numbers).min().unwrap_or_default()
+    }
+
     /// Holds a version against the ranges. The design's words, in this order:
     ///
     /// - it lies in a stated range: affected. A range without an end is stated too: nobody has said that it ended;
     /// - below the first range, in a gap between two, at or above the fix: not affected;
     /// - above the last version that was tested, with no fix known, or between it and the fix: unknown;
     /// - between the fixes that two sources name: unknown;
-    /// - with a suffix of no known meaning, where that decides: unknown.
-    pub(crate) fn judge(&self, version: &Version) -> Judgement {
+    /// - with a suffix of no known meaning, where that decides: unknown;
+    /// - with fewer numbers than the `numbers` that releases have, where those it leaves out decide: unknown.
+    pub(crate) fn judge(&self, version: &Version, numbers: usize) -> Judgement {
         let judged = self.judge_as_read(version);
+        if judged.verdict != Verdict::Unknown
+            && let Some(last) = version.last_of(numbers)
+        {
+            let inside = self.bounds().filter(|bound| version < *bound && **bound <= last);
+            let differs = |other: &Version| self.judge_as_read(other).verdict != judged.verdict;
+            // Right before a bound it is as after the one before.
+            if differs(&last) || inside.into_iter().any(differs) {
+                return Judgement {
+                    verdict: Verdict::Unknown,
+                    why: format!("{version} may be any release that begins so, and which one decides"),
+                    fixed: judged.fixed,
+                };
+            }
+        }
         let Some(earliest) = version.earliest() else {
             return judged;
         };

@@ -91,12 +91,77 @@ fn a_release_built_again_is_no_pre_release() {
         "canary.3",
         "next.4",
         "ci1",
-        "rc1-rocm",
+        "rc1-gabc1234",
         "0.20240501010101-abcdefabcdef",
     ] {
         let got = probllama(&format!("0.1.34-{suffix}"));
         assert_eq!((got.verdict, got.confidence), (Affected, Confidence::High), "{suffix}: {}", got.why);
     }
+}
+
+#[test]
+fn a_pre_release_built_again_and_a_build_of_changed_sources_are_doubted() {
+    let advisories = real();
+    for (order, package, version, id, verdict) in [
+        (Semver, "ollama", "0.1.34-rc1-rocm", "CVE-2024-37032", Affected),
+        (Semver, "ollama", "0.1.47-rc1-rocm", "CVE-2024-37032", NotAffected),
+        (Semver, "ollama", "0.1.47-rc.1-cuda12-jetson", "CVE-2024-37032", NotAffected),
+        (Semver, "ollama", "0.1.33+dirty", "CVE-2024-37032", Affected),
+        (Semver, "ollama", "v0.17.1+dirty", "CVE-2024-37032", NotAffected),
+        (Semver, "ollama", "0.1.35-rc1+dirty", "CVE-2024-37032", NotAffected),
+        (Semver, "ollama", "0.1.33+3.gabc1234.dirty", "CVE-2024-37032", Affected),
+        (Pep440, "vllm", "0.22.0+dirty", "CVE-2026-48746", NotAffected),
+        (Pep440, "vllm", "0.21.0+g1a2b3c4.d20260101", "CVE-2026-48746", Affected),
+    ] {
+        let (got, confidence) = sure(&advisories, package, order, version, id);
+        assert_eq!((got, confidence), (verdict, Confidence::Medium), "{version}");
+    }
+    // Metadata of a build that changed nothing is no doubt.
+    for version in ["0.1.33+build.5", "0.1.33+20240501", "0.1.33+cu130"] {
+        let told = sure(&advisories, "ollama", Semver, version, "CVE-2024-37032");
+        assert_eq!(told, (Affected, Confidence::High), "{version}");
+    }
+}
+
+#[test]
+fn a_version_with_fewer_numbers_is_any_release_that_begins_so() {
+    let ranges = |ranges: &str| {
+        let text = made_up("X-1", &events(ranges), "");
+        Advisories::load([INDEX, ("X-1.json", text.as_str())]).expect("reads")
+    };
+    let fixed = ranges(r#"{"introduced": "0"}, {"fixed": "0.12.4"}"#);
+    let inside = ranges(r#"{"introduced": "0.12.2"}, {"fixed": "0.12.4"}"#);
+    let last = ranges(r#"{"introduced": "0"}, {"last_affected": "0.12.4"}"#);
+    let all = ranges(r#"{"introduced": "0.12.0"}, {"fixed": "0.13.0"}"#);
+    let open = ranges(r#"{"introduced": "0"}"#);
+    for (advisories, version, verdict) in [
+        (&fixed, "0.12", Unknown),
+        (&fixed, "v0.12", Unknown),
+        (&fixed, "0.12.0", Affected),
+        (&fixed, "0.11", Affected),
+        (&fixed, "0.13", NotAffected),
+        (&inside, "0.12", Unknown),
+        (&inside, "0.11", NotAffected),
+        (&last, "0.12", Unknown),
+        (&last, "0.11", Affected),
+        (&all, "0.12", Affected),
+        (&all, "0.13", NotAffected),
+        (&all, "0.11", NotAffected),
+        (&open, "0.12", Affected),
+    ] {
+        for order in [Semver, Pep440, VersionOrder::Dotted] {
+            let got = one(advisories, "thing", order, version, "X-1");
+            assert_eq!(got.verdict, verdict, "{version}: {}", got.why);
+            assert_eq!(got.confidence == Confidence::Low, verdict == Unknown, "{version}: {}", got.why);
+        }
+    }
+    // A product whose releases have two numbers says all of them.
+    let packages = ["thing".to_owned()];
+    let told = |newest: &str| {
+        let version = Known::Known("0.12".to_owned());
+        fixed.against_releases(&packages, Semver, &version, Some(newest))[0].verdict
+    };
+    assert_eq!((told("0.31"), told("0.31.2")), (Affected, Unknown));
 }
 
 #[test]
