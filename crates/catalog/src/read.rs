@@ -9,6 +9,7 @@ use vigie_model::{Capability, Effect, Known, Model, Posture, RunningModel, Times
 use crate::catalog::{Catalog, CompiledList, CompiledValue, Product};
 use crate::clause::{Place, Seen};
 use crate::refusal;
+use crate::route::bare;
 use crate::rule::{BodyType, Field, FieldPlace, Kind, Step, ValueRule};
 use crate::session::Record;
 use crate::view::View;
@@ -324,25 +325,47 @@ fn stranger(catalog: &Catalog, seen: &Record) -> (Known<Posture>, Option<String>
     }
 }
 
-/// Why the models of an endpoint that is not recognised are unknown: a list was asked for and did not come, or none was asked for.
+/// Why the models of an endpoint that is not recognised are unknown: a list was asked for and did not come, or came and is no known
+/// product's, or none was asked for.
 pub(crate) fn unlisted(catalog: &Catalog, seen: &Record) -> Unknown {
     let mut found = Unknown {
         why: Why::NotAsked,
         detail: None,
     };
     for view in seen.every() {
-        // A list that is not there is none of this server's.
-        if let Some(why) = refusal::why(view).filter(|why| matches!(why, Why::Refused | Why::Throttled | Why::Unavailable))
-            && weighs_more(why, found.why)
-            && part(catalog, view) == Part::List
-        {
-            found = Unknown {
-                why,
-                detail: refusal::detail(why, Some(view)),
-            };
+        let (why, detail) = match refusal::why(view) {
+            Some(why) => (why, refusal::detail(why, Some(view))),
+            None if view.reply().is_some_and(|reply| (200..300).contains(&reply.status)) => {
+                let path = bare(&view.exchange.request.path);
+                (
+                    Why::Unparsable,
+                    Some(format!("GET {path} answered as no product of the catalogue lists models")),
+                )
+            }
+            None => continue,
+        };
+        // A refusal is one whatever list it guards; only of a list of models does it say anything that it is not there.
+        let is_list = match why {
+            Why::Refused | Why::Throttled | Why::Unavailable => part(catalog, view) == Part::List,
+            _ => lists_models(catalog, view),
+        };
+        if is_list && weighs_more(why, found.why) {
+            found = Unknown { why, detail };
         }
     }
     found
+}
+
+/// Whether a request is one by which some product lists its models.
+fn lists_models(catalog: &Catalog, view: &View) -> bool {
+    let request = &view.exchange.request;
+    let path = bare(&request.path);
+    let lists = catalog.products.iter().flat_map(|product| &product.models);
+    let mut requests = lists.filter_map(|list| match list.look.place {
+        Place::Sig(sig) => catalog.signature(sig),
+        Place::Landing | Place::Any => None,
+    });
+    request.method == "GET" && path != "/" && requests.any(|asked| asked.method == "GET" && bare(&asked.path) == path)
 }
 
 /// One element of a list, with the key it stands under in an object.

@@ -257,7 +257,7 @@ fn a_folder_or_a_form_that_is_forbidden_is_no_door() {
     assert_eq!(conclusion.exposure.posture.known(), None);
     assert_eq!(
         conclusion.exposure.models.why(),
-        Some(Why::NotAsked),
+        Some(Why::Absent),
         "no list of this server's was refused"
     );
     // A list that answers beside another that is refused is no door, nor are hurry and failure.
@@ -265,6 +265,62 @@ fn a_folder_or_a_form_that_is_forbidden_is_no_door() {
         let (conclusion, _) = talk(8080, |_| reply(status, "text/plain", ""));
         assert_eq!(conclusion.exposure.posture.known(), None, "{status}");
         assert_ne!(conclusion.exposure.models.why(), Some(Why::Refused), "{status}");
+    }
+}
+
+#[test]
+fn a_list_that_is_not_there_is_absent() {
+    for status in [404, 405, 410, 501] {
+        let (conclusion, _) = talk(8080, |_| reply(status, "text/html", "<html><title>No</title></html>"));
+        assert_eq!(product(&conclusion), None, "{status}");
+        for why in [&conclusion.exposure.models.why(), &conclusion.exposure.activity.why()] {
+            assert_eq!(*why, Some(Why::Absent), "{status}");
+        }
+        // The weightier reason of several lists counts.
+        let (conclusion, _) = talk(8080, |request| match request.path.as_str() {
+            "/v1/models" => reply(503, "text/html", ""),
+            _ => reply(status, "text/html", "<html><title>No</title></html>"),
+        });
+        assert_eq!(conclusion.exposure.models.why(), Some(Why::Unavailable), "{status}");
+    }
+    // What came is no list that is known; a page is none either.
+    for body in ["{\"corolla\":1}", "<!doctype html><title>Cars</title>"] {
+        let (conclusion, _) = talk(8080, |request| match request.path.as_str() {
+            "/v1/models" => reply(200, "", body),
+            _ => reply(404, "text/plain", "no"),
+        });
+        assert_eq!(product(&conclusion), None, "{body}");
+        assert_eq!(conclusion.exposure.models.why(), Some(Why::Unparsable), "{body}");
+    }
+    // Nothing but its front page answered.
+    let (conclusion, _) = talk(8080, |request| match request.path.as_str() {
+        "/" => reply(200, "text/html", "<!doctype html><title>Cars</title>"),
+        _ => None,
+    });
+    assert_eq!(conclusion.exposure.models.why(), Some(Why::NotAsked));
+}
+
+#[test]
+fn a_list_in_another_tool_s_record_was_asked_for() {
+    let exchange = |status: u16, body: &str| vigie_model::Exchange {
+        request: RequestLine {
+            method: "GET".into(),
+            path: "/api/tags".into(),
+            headers: Vec::new(),
+            body: String::new(),
+        },
+        at: vigie_model::Timestamp::UNIX_EPOCH,
+        micros: 1,
+        reply: reply(status, "application/json; charset=utf-8", body),
+        failure: None,
+    };
+    let models = format!("{{\"models\":[{{\"name\":\"a\",\"digest\":\"{}\"}}]}}", "a1".repeat(32));
+    for (status, body, why) in [(200, models.as_str(), Why::Unparsable), (404, "404 page not found", Why::Absent)] {
+        let catalog = vigie_catalog::Catalog::embedded();
+        let mut session = vigie_catalog::Session::from_transcript(catalog, 11434, "h.example", [exchange(status, body)]);
+        let conclusion = session.conclude(&|_| 0.9);
+        assert_eq!(product(&conclusion), None, "{status}");
+        assert_eq!(conclusion.exposure.models.why(), Some(why), "{status}");
     }
 }
 
