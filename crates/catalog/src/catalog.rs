@@ -537,6 +537,25 @@ impl Catalog {
         self.harm_of_path("GET", prefix.as_str()).is_some()
     }
 
+    /// Whether a path may be a gateway's way to what is behind it, where a request is sent on with its owner's key (`/vllm/…` at a
+    /// LiteLLM): then the root is asked first, and the path only if nothing answers there, or a product that has no such route.
+    #[must_use]
+    pub fn asks_root_first(&self, prefix: &PathPrefix) -> bool {
+        self.openings.iter().any(|opening| {
+            let request = &opening.request;
+            let body = request.body.as_deref().unwrap_or_default();
+            self.permit_under(
+                Some((prefix, AtRoot::Unknown)),
+                None,
+                &request.method,
+                &request.path,
+                Some(body),
+                false,
+            )
+            .is_err()
+        })
+    }
+
     /// The worst effect that the request has at the root, here or by the catalogue that is the floor, if it is a forbidden one.
     fn harm_at(&self, root: AtRoot, method: &str, path: &str, body: Option<&str>) -> Option<Effect> {
         let product = match root {

@@ -1,5 +1,7 @@
 //! What a catalogue does, in plain words: for `--dry-run`, notices and `vigie catalog explain`.
 
+use vigie_model::PathPrefix;
+
 use crate::catalog::{Catalog, Product, Request};
 use crate::clause::{Look, Place};
 use crate::rule::{Clause, Purpose};
@@ -11,6 +13,16 @@ pub struct Told {
     pub line: String,
     /// The condition.
     pub when: String,
+}
+
+impl Told {
+    /// The line of the same request where the server is looked for under a path.
+    #[must_use]
+    pub fn line_under(&self, prefix: &PathPrefix) -> String {
+        self.line
+            .split_once(' ')
+            .map_or_else(|| self.line.clone(), |(method, rest)| format!("{method} {prefix}{rest}"))
+    }
 }
 
 impl Catalog {

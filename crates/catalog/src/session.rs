@@ -430,7 +430,7 @@ impl Session {
 
     /// The page that no product has, asked of what was recognised before its turn among the openings: what it says there is hard to
     /// imitate. A product that does something on any path is not asked.
-    fn ask_unknown_path(&self, number: u32) -> Option<Ask> {
+    pub(crate) fn ask_unknown_path(&self, number: u32) -> Option<Ask> {
         let absent = self.catalog.absent;
         if self.asked.contains(&absent) {
             return None;

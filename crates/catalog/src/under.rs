@@ -9,6 +9,7 @@ use vigie_model::{Effect, Exchange, PathPrefix};
 use crate::catalog::{AtRoot, Catalog, Forbidden};
 use crate::clause::Seen as _;
 use crate::session::{Record, Session, Tally, same_endpoint};
+use crate::view::View;
 
 /// Other requests than that of the root page whose replies show that nothing answers at the root.
 const BARREN: usize = 2;
@@ -102,28 +103,17 @@ fn sent(prefix: &PathPrefix, mut exchange: Exchange) -> Exchange {
 impl Session {
     /// The same conversation under a path: every request is sent below it.
     ///
-    /// A path may be a gateway's way to what is behind it, where a request is sent on with its owner's key (`/vllm/…` at a LiteLLM): then
-    /// the root is asked first, and the path only if nothing answers there, or a product that has no such route.
+    /// Where the path may be a gateway's way to what is behind it, the root is asked first ([`Catalog::asks_root_first`]).
     #[must_use]
     pub fn under(mut self, prefix: Option<PathPrefix>) -> Self {
         let Some(prefix) = prefix else { return self };
         // What is permitted hangs on the path, and with it what comes next.
         self.turn = None;
-        self.under.prefix = Some(prefix);
-        let means_more = self.catalog.openings().iter().any(|opening| {
-            let request = &opening.request;
-            self.permit(
-                None,
-                &request.method,
-                &request.path,
-                request.body.as_deref().unwrap_or_default(),
-                false,
-            )
-            .is_err()
-        });
-        if means_more {
-            self.under.leads = self.under.prefix.take();
+        if self.catalog.asks_root_first(&prefix) {
+            self.under.leads = Some(prefix);
             self.under.given = true;
+        } else {
+            self.under.prefix = Some(prefix);
         }
         self
     }
@@ -176,7 +166,13 @@ impl Session {
     fn root_is_done(&self) -> bool {
         match self.winner() {
             Some(_) if self.under.given => true,
-            Some(winner) => self.is_only_landing(winner) && !self.has_own_requests(winner) && self.is_barren(),
+            // Whether its page is shown on any path is to be known before it is looked at under another.
+            Some(winner) => {
+                self.is_only_landing(winner)
+                    && !self.has_own_requests(winner)
+                    && self.ask_unknown_path(winner).is_none()
+                    && self.is_barren()
+            }
             None => {
                 let likely = self.tallies.values().any(|tally| !tally.contradicted && tally.points() >= STRONG);
                 let first = !self.under.glanced && !likely;
@@ -194,14 +190,35 @@ impl Session {
         more
     }
 
-    /// Whether the first page under the path is a server's: strong evidence speaks for a product, or it is no page for people.
+    /// Whether the first page under the path is a server's: strong evidence speaks for a product, or it is no page for people. One that
+    /// the root shows on other paths too is no page of this path.
     fn is_promising(&self) -> bool {
         let page = self.record.every().last();
+        if page.is_some_and(|page| self.root_says(page)) {
+            return false;
+        }
         let spoken_for = self.tallies.values().any(|tally| !tally.contradicted && tally.points() >= STRONG);
         spoken_for
             || page
                 .and_then(|view| Some((view, view.reply()?)))
                 .is_some_and(|(view, reply)| reply.status == 401 || (reply.status < 300 && view.body_type() != crate::rule::BodyType::Html))
+    }
+
+    /// Whether anything that is said under the path is not what the root says to any path. An application shows its page wherever it is
+    /// asked: below the page to which its root redirects as well, which does not make that page's folder the path of a server.
+    fn says_more(&self) -> bool {
+        let answers = |view: &&View| crate::refusal::door(view).is_some() || view.reply().is_some_and(|reply| reply.status < 300);
+        self.record.every().iter().filter(answers).any(|view| !self.root_says(view))
+    }
+
+    /// Whether the root, set aside, says the same to another path than that to which it redirects.
+    fn root_says(&self, below: &View) -> bool {
+        let (Some(root), Some(prefix)) = (&self.under.other, &self.under.prefix) else {
+            return false;
+        };
+        // What a redirect led to below the path was said there.
+        let beside = |view: &&View| view.exchange.request.path != "/" && prefix.strip(&view.exchange.request.path).is_none();
+        root.record.every().iter().filter(beside).any(|view| is_same(view, below))
     }
 
     /// The product that answers where it is asked now, if one is named.
@@ -275,11 +292,23 @@ impl Session {
     pub(crate) fn come_back(&mut self) {
         // A path that was given is what the record is of, unless nothing could be asked there.
         let likely = self.winner().is_some() || self.behind_a_door().is_some();
-        let stays = likely || (self.under.given && !self.record.views.is_empty());
+        let stays = match self.under.given {
+            true => likely || !self.record.views.is_empty(),
+            false => likely && self.says_more(),
+        };
         if self.under.prefix.is_some() && self.under.other.is_some() && !stays {
             self.swap();
         }
     }
+}
+
+/// Whether two replies are the same but for what a page is given for each request, such as a nonce.
+fn is_same(one: &View, other: &View) -> bool {
+    let (Some(a), Some(b)) = (one.reply(), other.reply()) else {
+        return false;
+    };
+    let page = one.body_type() == crate::rule::BodyType::Html && one.title().is_some() && one.title() == other.title();
+    a.status == b.status && one.body_type() == other.body_type() && (page || a.body == b.body)
 }
 
 /// Whether a redirect of a page leads to the path itself, or to the same page below it.

@@ -207,6 +207,12 @@ impl Targets {
         }
     }
 
+    /// The paths under which servers are looked for, each once, in order; `None` is the root.
+    pub fn prefixes(&self) -> impl Iterator<Item = Option<&PathPrefix>> {
+        let prefixes: BTreeSet<Option<&PathPrefix>> = self.entries.iter().map(|target| target.prefix.as_ref()).collect();
+        prefixes.into_iter()
+    }
+
     /// The host names, each once.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         let names: BTreeSet<&str> = self

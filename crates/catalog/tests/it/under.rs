@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use vigie_catalog::fixture::{Fixture, Line};
 use vigie_catalog::{AtRoot, Catalog, Forbidden, Limits, Session};
 use vigie_model::{Exchange, PathPrefix, Reply, Timestamp};
 
@@ -278,4 +279,83 @@ fn nothing_is_sent_below_a_path_that_some_server_reads_as_a_harmful_route() {
         let prefix = PathPrefix::parse(prefix).expect("a path").expect("not the root");
         assert!(!catalog.is_harmful_prefix(&prefix), "{prefix}");
     }
+}
+
+/// What a server that was recorded answers, had it been built as a single-page application: its page is shown on any path that it does
+/// not have, and its root redirects into one of them. `keeps`: its own 404s stay.
+fn as_application(fixture: &Fixture, to: &str, keeps: bool) -> Option<Fixture> {
+    let page = fixture
+        .lines
+        .iter()
+        .find(|line| line.request.path == "/" && line.request.method == "GET")?;
+    let is_page = |reply: &Reply| reply.status == 200 && reply.header("content-type").is_some_and(|kind| kind.starts_with("text/html"));
+    let page = page.reply.clone().filter(is_page)?;
+    let line = |method: &str, path: &str, reply: Reply| Line {
+        request: vigie_model::RequestLine {
+            method: method.into(),
+            path: path.into(),
+            headers: Vec::new(),
+            body: String::new(),
+        },
+        reply: Some(reply),
+        failure: None,
+    };
+    let mut changed = fixture.clone();
+    changed.lines.retain(|line| {
+        let path = line.request.path.as_str();
+        let missing = line.reply.as_ref().is_none_or(|reply| reply.status == 404);
+        !["/", "*", vigie_catalog::ABSENT_PATH].contains(&path) && (keeps || !missing)
+    });
+    let mut redirect = page.clone();
+    redirect.status = 302;
+    redirect.headers.push(("location".into(), to.into()));
+    changed.lines.push(line("GET", "/", redirect));
+    changed.lines.push(line("*", "*", page));
+    Some(changed)
+}
+
+#[test]
+fn a_page_that_is_shown_on_any_path_is_no_path_to_look_under() {
+    let (mut tried, mut wrong) = (0, Vec::new());
+    for fixture in crate::read_fixtures() {
+        for (to, keeps) in [
+            ("/workspace/x", true),
+            ("/workspace/x", false),
+            ("/workspace/", true),
+            ("/workspace/", false),
+            ("/workspace", true),
+            ("/a/b/c", true),
+            ("/a/b/c", false),
+        ] {
+            let Some(served) = as_application(&fixture, to, keeps) else {
+                continue;
+            };
+            tried += 1;
+            let mut session = Session::new(Catalog::embedded(), 80, "h.example", Limits::default());
+            while let Some(ask) = session.next_ask() {
+                let mut sent = ask.request.clone();
+                if let Some(prefix) = session.prefix() {
+                    sent.path = prefix.join(&sent.path);
+                }
+                let exchange = Exchange {
+                    request: ask.request.clone(),
+                    at: Timestamp::UNIX_EPOCH,
+                    micros: 1,
+                    reply: served.answer(&sent).and_then(|line| line.reply.clone()),
+                    failure: None,
+                };
+                session.answer(&ask, exchange);
+            }
+            let conclusion = session.conclude(&|_| 0.9);
+            if let Some(under) = session.prefix() {
+                let product = conclusion.identity.product.known();
+                wrong.push(format!(
+                    "{} with its root at {to}, {keeps}: {product:?} under {under}",
+                    fixture.name
+                ));
+            }
+        }
+    }
+    assert!(tried > 100, "{tried}");
+    assert!(wrong.is_empty(), "{} of {tried}:\n{}", wrong.len(), wrong.join("\n"));
 }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::process::ExitCode;
 
 use vigie_assess::Knowledge;
+use vigie_model::PathPrefix;
 use vigie_scope::{Ports, Scope, Targets};
 
 use super::scan::{Job, user_agent};
@@ -39,13 +40,43 @@ pub(crate) fn dry_run(job: &Job, targets: &Targets, scope: &Scope, knowledge: &K
             writeln!(out, "{name} (would be resolved first; its addresses must lie in the scope)")?;
         }
         writeln!(out)?;
-        writeln!(
-            out,
-            "To each open port, until it is recognised and never more than {} requests:",
-            scope.limits().per_endpoint
-        )?;
-        for told in knowledge.catalog.told_requests() {
-            writeln!(out, "  {}\n      {}", told.line, told.when)?;
+        let most = scope.limits().per_endpoint;
+        let requests = knowledge.catalog.told_requests();
+        let paths: Vec<Option<&PathPrefix>> = match job {
+            Job::Local(_) => vec![None],
+            Job::Planned(_) => targets.prefixes().collect(),
+        };
+        let first = paths.iter().flatten().find(|path| knowledge.catalog.asks_root_first(path));
+        if paths.contains(&None) {
+            writeln!(
+                out,
+                "To each open port, until it is recognised and never more than {most} requests:"
+            )?;
+        } else if let Some(path) = first {
+            // The path may be a gateway's way to another server.
+            writeln!(
+                out,
+                "To the root first, because {path} may be a gateway's way to another server, until it is recognised and never more than \
+                 {most} requests, those under the path included:"
+            )?;
+        }
+        if paths.contains(&None) || first.is_some() {
+            for told in &requests {
+                writeln!(out, "  {}\n      {}", told.line, told.when)?;
+            }
+        }
+        for path in paths.into_iter().flatten() {
+            let unless = match knowledge.catalog.asks_root_first(path) {
+                true => " only if no server that passes it on answers at the root,",
+                false => "",
+            };
+            writeln!(
+                out,
+                "Under {path},{unless} until it is recognised and never more than {most} requests:"
+            )?;
+            for told in &requests {
+                writeln!(out, "  {}\n      {}", told.line_under(path), told.when)?;
+            }
         }
         writeln!(out, "\nNothing was sent, no name was resolved, no socket was opened.")?;
         out.flush()

@@ -776,10 +776,16 @@ impl Run {
             && !observation.identity.product.is_known()
             && self.notes.len() < MAX_NOTES
         {
-            self.notes.push(format!(
-                "nothing was recognised at {endpoint}, which is looked at under {prefix} and nowhere else; without the path its root is \
-                 looked at"
-            ));
+            self.notes.push(if self.knowledge.catalog.asks_root_first(prefix) {
+                format!(
+                    "nothing was recognised at {endpoint}; its root was asked first, because {prefix} may be a gateway's way to another server"
+                )
+            } else {
+                format!(
+                    "nothing was recognised at {endpoint}, which is looked at under {prefix} and nowhere else; without the path its root is \
+                     looked at"
+                )
+            });
         }
         let worst = observation
             .findings

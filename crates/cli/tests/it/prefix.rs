@@ -132,9 +132,25 @@ fn a_named_path_is_where_the_server_is_looked_for() {
     // The record of the root is as it always was.
     assert!(records[0]["endpoint"].get("prefix").is_none());
 
-    // Nothing there: said so, and the root is not looked at instead.
-    let (records, _) = told(&["scan", "http://127.91.60.9:8080/nothing"]);
-    assert_eq!((prefix(&records[0]), product(&records[0])), (Some("/nothing"), None));
+    // Nothing there: said so, and the root is not looked at instead, unless the path may be a gateway's way.
+    for (path, said, unsaid) in [
+        ("/nothing", "and nowhere else", "was asked first"),
+        ("/vllm", "its root was asked first", "nowhere else"),
+    ] {
+        let output = vigie(&[
+            "scan",
+            &format!("http://127.91.60.9:8080{path}"),
+            "--no-lake",
+            "--quiet",
+            "--format",
+            "json",
+        ]);
+        let report: serde_json::Value = serde_json::from_str(&stdout(&output)).expect("JSON");
+        let record = &report["observations"][0];
+        assert_eq!((prefix(record), product(record)), (Some(path), None), "{report:#}");
+        let notes = report["summary"]["notes"].to_string();
+        assert!(notes.contains(said) && !notes.contains(unsaid), "{notes}");
+    }
     unharmed(&running, &recorder);
 }
 
@@ -182,6 +198,22 @@ fn a_dry_run_names_the_path_and_a_path_that_leads_elsewhere_is_refused() {
         "{said}"
     );
     assert!(said.contains("127.91.62.2:80\n"), "{said}");
+    // The requests are those that would be sent: below the path of the one, at the root of the other.
+    assert!(
+        said.contains("  GET /ollama/api/tags\n") && said.contains("  GET /api/tags\n"),
+        "{said}"
+    );
+    for (target, sent, unsent) in [
+        ("http://127.91.62.1:8080/a/b/", "  GET /a/b/v1/models\n", "  GET /v1/models\n"),
+        ("127.91.62.1:8080", "  GET /v1/models\n", "/a/b"),
+    ] {
+        let said = stdout(&vigie(&["scan", target, "--dry-run"]));
+        assert!(said.contains(sent) && !said.contains(unsent), "{said}");
+    }
+    // A gateway's way to another server is asked for after the root.
+    let said = stdout(&vigie(&["scan", "http://127.91.62.1:8080/vllm", "--dry-run"]));
+    assert!(said.contains("To the root first") && said.contains("  GET /v1/models\n"), "{said}");
+    assert!(said.contains("  GET /vllm/v1/models\n"), "{said}");
     for wrong in ["/../x", "/%2e%2e/x", "/a%2Fb", "/a%5cb", "/a%252f", "/..;/x"] {
         let output = vigie(&["scan", &format!("http://127.91.62.1:8080{wrong}"), "--dry-run"]);
         assert_eq!(code(&output), 2, "{wrong}: {}", stdout(&output));
