@@ -90,15 +90,17 @@ impl Knowledge {
         for verdict in &mut verdicts {
             verdict.confidence = verdict.confidence.min(most);
         }
-        let coverage = self.advisories.coverage(&product.id, &product.packages, product.versions);
-        let advised = Advised::new(verdicts.into(), coverage);
+        // Advisories are of products: that none covers an interface, which many products speak, says nothing.
+        let coverage = (!product.family).then(|| self.advisories.coverage(&product.id, &product.packages, product.versions));
+        let advised = Advised::as_recorded(verdicts.into(), coverage);
         if remembered.len() < MAX_REMEMBERED {
             remembered.insert(key, advised.clone());
         }
         advised
     }
 
-    /// Whether the advisories can answer for a product; one that the catalogue has not is not covered.
+    /// Whether the advisories can answer for a product; one that the catalogue has not is not covered, and an interface that many
+    /// products speak is none.
     #[must_use]
     pub fn coverage(&self, product: &str) -> AdvisoryCoverage {
         self.catalog.product(product).map_or(AdvisoryCoverage::NotCovered, |product| {

@@ -262,17 +262,23 @@ fn tool_risks(observation: &Observation) -> String {
     list(risks.into_iter().map(|risk| crate::table::risk_word(risk).to_owned()))
 }
 
-/// Why the columns of advisories are empty: the product is unknown, or no advisory covers it.
+/// Whether no advisory was held against a product that is known: none covers it, or it is no product but an interface.
+fn is_held_against_nothing(observation: &Observation) -> bool {
+    let advisories = &observation.advisories;
+    advisories.is_not_covered() || (advisories.is_empty() && advisories.coverage().is_none() && observation.identity.product.is_known())
+}
+
+/// Why the columns of advisories are empty: the product is unknown, or nothing was held against it.
 fn advisories_why(observation: &Observation) -> String {
-    if observation.advisories.is_not_covered() {
+    if is_held_against_nothing(observation) {
         return Why::NotCarried.code().to_owned();
     }
     why(&observation.identity.product)
 }
 
-/// Empty where the product is unknown or not covered: nothing was held against it, which is not "none applies".
+/// Empty where the product is unknown or nothing was held against it, which is not "none applies".
 fn advisories(observation: &Observation, verdict: Verdict, exploited: bool) -> String {
-    if !observation.identity.product.is_known() || observation.advisories.is_not_covered() {
+    if !observation.identity.product.is_known() || is_held_against_nothing(observation) {
         return String::new();
     }
     list(

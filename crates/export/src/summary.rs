@@ -175,6 +175,9 @@ pub struct Counts {
     pub products: BTreeMap<String, u64>,
     /// Recognised ones by posture; an unknown posture is in `unknown`.
     pub postures: BTreeMap<String, u64>,
+    /// Unrecognised ones by posture, where it is known.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unrecognised_postures: BTreeMap<String, u64>,
     /// Findings that nobody accepted.
     pub findings: FindingCounts,
     /// Findings that a baseline accepts.
@@ -220,6 +223,9 @@ impl Counts {
         }
         let Some(product) = observation.identity.product.known() else {
             self.unrecognised += 1;
+            if let Some(posture) = observation.exposure.posture.known() {
+                *self.unrecognised_postures.entry(posture.word().to_owned()).or_default() += 1;
+            }
             return;
         };
         self.recognised += 1;

@@ -874,9 +874,17 @@ impl Page {
         } else {
             self.field("products", &some(list, view.few(4 * NAMES)), PLAIN);
         }
-        if !counts.postures.is_empty() {
-            let list = counts.postures.iter().map(|(posture, n)| format!("{posture} {}", thousands(*n)));
-            self.field("postures", &some(list, usize::MAX), PLAIN);
+        let listed = |postures: &BTreeMap<String, u64>| {
+            let list = postures.iter().map(|(posture, n)| format!("{posture} {}", thousands(*n)));
+            some(list, usize::MAX)
+        };
+        let mut text = listed(&counts.postures);
+        if !counts.unrecognised_postures.is_empty() {
+            let then = if text.is_empty() { "" } else { "; " };
+            let _ = write!(text, "{then}not recognised: {}", listed(&counts.unrecognised_postures));
+        }
+        if !text.is_empty() {
+            self.field("postures", &text, PLAIN);
         }
         if counts.loopback_only > 0 {
             let text = format!("{} on loopback only", thousands(counts.loopback_only));
@@ -936,10 +944,11 @@ fn suspect(observation: &Observation, view: View) -> String {
     format!("{says}, deception {score}: {}", some(tells, view.few(3)))
 }
 
-/// An endpoint that nobody recognised, in one line: what it came nearest to, and what was found all the same.
+/// An endpoint that nobody recognised, in one line: what a stranger meets there where that is known, what it came nearest to, and what
+/// was found all the same.
 fn unrecognised(observation: &Observation, view: View) -> String {
     // The words of its source that name none say nothing of what it resembles.
-    let mut text = match observation.identity.evidence.iter().find(|evidence| !evidence.product.is_empty()) {
+    let nearest = match observation.identity.evidence.iter().find(|evidence| !evidence.product.is_empty()) {
         Some(evidence) => format!(
             "resembles {} ({}: {})",
             view.token(&evidence.product),
@@ -947,6 +956,10 @@ fn unrecognised(observation: &Observation, view: View) -> String {
             view.name(&evidence.seen)
         ),
         None => "answers as no product of the catalogue".to_owned(),
+    };
+    let mut text = match observation.exposure.posture.known() {
+        Some(posture) => format!("{}; {nearest}", posture.word()),
+        None => nearest,
     };
     let open = observation.findings.iter().filter(|f| f.accepted.is_none());
     if let Some(worst) = open.clone().map(|finding| finding.severity).max() {

@@ -439,3 +439,13 @@ fn what_also_answers_counts_where_it_showed_itself_open() {
             .is_some_and(|product| product.kind == Kind::Vectors)
     );
 }
+
+/// Advisories are of products: an interface that many products speak is neither covered nor not.
+#[test]
+fn an_interface_is_no_product() {
+    for product in knowledge().catalog.products().iter().filter(|product| product.family) {
+        let one = judged(seen(&product.id, "1.2.3", Posture::Open));
+        assert!(one.advisories.is_empty() && one.advisories.coverage().is_none(), "{}", product.id);
+        assert!(!ids(&one).contains(&"advisories-not-covered"), "{}", product.id);
+    }
+}

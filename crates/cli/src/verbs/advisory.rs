@@ -17,7 +17,9 @@ struct Answer<'a> {
     version: &'a Known<String>,
     catalog: &'a str,
     advisories_date: String,
-    coverage: AdvisoryCoverage,
+    /// Nothing of an interface, which is no product.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    coverage: Option<AdvisoryCoverage>,
     #[serde(skip_serializing_if = "Option::is_none")]
     searched: Option<String>,
     verdicts: &'a [AdvisoryVerdict],
@@ -53,7 +55,7 @@ pub(crate) fn run(args: &AdvisoryArgs) -> Done {
                 version: &version,
                 catalog: knowledge.catalog.hash(),
                 advisories_date: date,
-                coverage,
+                coverage: (!product.family).then_some(coverage),
                 searched,
                 verdicts: &verdicts,
             };
@@ -64,6 +66,9 @@ pub(crate) fn run(args: &AdvisoryArgs) -> Done {
             let told = version.known().map_or_else(String::new, |version| format!(" {version}"));
             if verdicts.is_empty() {
                 let why = match (product.versions, coverage) {
+                    _ if product.family => {
+                        "an interface that many products speak; advisories are of products, so none is held against it".to_owned()
+                    }
                     (VersionOrder::Author, _) => {
                         "advisories: not covered; its version is its author's own and is held against nothing".to_owned()
                     }

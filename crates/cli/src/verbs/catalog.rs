@@ -25,7 +25,9 @@ struct Entry<'a> {
     recorded: u32,
     constructed: u32,
     advisories: usize,
-    advisory_coverage: AdvisoryCoverage,
+    /// Nothing of an interface, which is no product.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    advisory_coverage: Option<AdvisoryCoverage>,
 }
 
 #[derive(Serialize)]
@@ -74,9 +76,10 @@ fn list(dir: Option<&Path>, format: TableOrJson) -> Done {
                 advisories: knowledge
                     .advisories
                     .iter()
+                    .filter(|a| a.status() != vigie_advisory::Status::Rejected)
                     .filter(|a| a.packages().any(|p| product.packages.iter().any(|own| own == p)))
                     .count(),
-                advisory_coverage: knowledge.coverage(&product.id),
+                advisory_coverage: (!product.family).then(|| knowledge.coverage(&product.id)),
             }
         })
         .collect();
@@ -114,9 +117,10 @@ fn list(dir: Option<&Path>, format: TableOrJson) -> Done {
                         format!("{:.2}", entry.confidence),
                         fixtures,
                         match entry.advisory_coverage {
-                            AdvisoryCoverage::NotCovered => "not covered".to_owned(),
-                            AdvisoryCoverage::NoneFound => "none found".to_owned(),
-                            AdvisoryCoverage::Listed => entry.advisories.to_string(),
+                            None => "no product".to_owned(),
+                            Some(AdvisoryCoverage::NotCovered) => "not covered".to_owned(),
+                            Some(AdvisoryCoverage::NoneFound) => "none found".to_owned(),
+                            Some(AdvisoryCoverage::Listed) => entry.advisories.to_string(),
                         },
                     ]
                 })

@@ -48,6 +48,25 @@ fn a_product_without_advisories_is_not_cleared() {
         (of("n8n"), of("tei"), of("vllm")),
         ("not-covered".into(), "none-found".into(), "listed".into())
     );
+    // An interface is no product.
+    for id in ["openai-compatible", "mcp"] {
+        let products = list["products"].as_array().expect("a list");
+        let one = products.iter().find(|one| one["id"] == id).expect("it is listed");
+        assert!(one.get("advisory_coverage").is_none() && advisory(&format!("{id}@1.0")).get("coverage").is_none());
+        let table = stdout(&vigie(&["advisory", &format!("{id}@1.0")]));
+        assert!(!table.contains("not covered") && table.contains("interface"), "{table}");
+    }
+}
+
+#[test]
+fn a_list_counts_the_advisories_that_stand() {
+    let list: Value = serde_json::from_str(&stdout(&vigie(&["catalog", "list", "--format", "json"]))).expect("JSON");
+    for one in list["products"].as_array().expect("a list") {
+        let id = one["id"].as_str().expect("an id");
+        // No version: each advisory that stands has a verdict, and no other.
+        let held = advisory(id)["verdicts"].as_array().map(Vec::len);
+        assert_eq!(one["advisories"].as_u64().map(|count| count as usize), held, "{id}");
+    }
 }
 
 #[test]

@@ -84,3 +84,18 @@ fn what_vigie_does_not_know_is_no_incident() {
     n8n.findings[0].id = "advisories-not-covered".to_owned();
     assert_eq!(written(Format::Intelmq, &[n8n], Options::default()), "");
 }
+
+#[test]
+fn an_interface_is_no_product_that_is_not_covered() {
+    let mut seen = without_advisories("openai-compatible", AdvisoryCoverage::NotCovered);
+    seen.advisories = Advised::as_recorded(Arc::from([]), None);
+    let seen = [seen];
+    let table = plain(&written(Format::Table, &seen, Options::default()));
+    assert!(!table.contains("not covered") && !table.contains("none found"), "{table}");
+    let csv = written(Format::Csv, &seen, Options::default());
+    assert_eq!(
+        cell(&csv, "advisories_why"),
+        "not-carried",
+        "nothing held against it is not none that applies"
+    );
+}

@@ -335,3 +335,33 @@ fn a_sources_word_that_names_no_product_resembles_none() {
         "{out}"
     );
 }
+
+#[test]
+fn what_is_not_recognised_shows_its_posture_and_is_counted_by_it() {
+    let mut key = samples::unrecognised();
+    key.exposure.posture = Known::Known(vigie_model::Posture::Key);
+    let mut open = key.clone();
+    open.endpoint.port += 1;
+    open.exposure.posture = Known::Known(vigie_model::Posture::Open);
+    let mut silent = key.clone();
+    silent.endpoint.port += 2;
+    silent.exposure.posture = Known::unknown(vigie_model::Why::NotCarried);
+    let all = [key, open, silent];
+    let out = plain(&written(Format::Table, &all, Options::default()));
+    for said in ["  key; ", "  open; ", "postures  not recognised: key 1, open 1"] {
+        let folded = out.split_whitespace().collect::<Vec<_>>().join(" ");
+        let wanted = said.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(folded.contains(&wanted), "{said:?} in {out}");
+    }
+    let counts = samples::summary(&all).counts;
+    assert_eq!((counts.unrecognised, counts.recognised), (3, 0));
+    assert_eq!(
+        counts.unrecognised_postures.values().sum::<u64>(),
+        2,
+        "what is not known is not counted"
+    );
+    assert!(counts.postures.is_empty() && counts.unknown.posture == 0);
+    let json = written(Format::Json, &all, Options::default());
+    let report: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(report["summary"]["counts"]["unrecognised_postures"]["key"], 1);
+}
