@@ -219,7 +219,12 @@ pub(crate) fn cannot_write(path: &Path, error: &io::Error) -> Failure {
         ErrorKind::InvalidFilename => "name another file",
         _ => "name another file, or look at the disk",
     };
-    Failure::output(format!("cannot write {}: {error}; {next}", path.display()))
+    // What to do says what it is.
+    let is = match error.kind() {
+        ErrorKind::IsADirectory => String::new(),
+        _ => format!("{error}; "),
+    };
+    Failure::output(format!("cannot write {}: {is}{next}", path.display()))
 }
 
 #[cfg(test)]
@@ -267,7 +272,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         let said = write_whole(dir.path(), b"x").expect_err("a folder").to_string();
         assert!(
-            said.contains(&dir.path().display().to_string()) && said.contains("name a file in it"),
+            said.ends_with(&format!("{}: it is a folder; name a file in it", dir.path().display())),
             "{said}"
         );
         write_whole(&dir.path().join("file"), b"x").expect("written");
