@@ -38,6 +38,13 @@ pub(crate) fn claims(look: &Look<'_>, texts: &Texts) -> Vec<About> {
         }
         found.extend(plain_http(look));
     }
+    if look.product.is_none() {
+        // That a list answers and all else is refused was seen, whatever lists it.
+        found.extend(partial_key(look).map(|draft| Draft {
+            confidence: Confidence::Medium,
+            ..draft
+        }));
+    }
     found.extend(suspected_deception(look));
     if look.only_here() && look.product.is_some() {
         found.push(Draft::new("loopback-only", Confidence::High, EvidenceKind::Observed, String::new()));
@@ -384,7 +391,7 @@ fn vulnerable_version(look: &Look<'_>) -> Option<Draft> {
 
 /// Said of a product whose version is known: that nothing is held against it would else read as nothing applies.
 fn advisories_not_covered(look: &Look<'_>, product: &Product) -> Option<Draft> {
-    let untold = look.advisories.coverage() == Some(AdvisoryCoverage::NotCovered) && !product.family;
+    let untold = look.advisories.coverage() == Some(AdvisoryCoverage::NotCovered);
     let version = look.version.known().filter(|_| untold)?;
     Some(Draft::new(
         "advisories-not-covered",
@@ -459,12 +466,19 @@ fn paid_quota_exposed(look: &Look<'_>) -> Option<Draft> {
 fn suspected_deception(look: &Look<'_>) -> Option<Draft> {
     let deception = look.deception;
     deception.is_suspect().then(|| {
-        let tells: Vec<&str> = deception.tells.iter().map(|tell| tell.id.as_str()).collect();
+        let tells: Vec<String> = deception
+            .tells
+            .iter()
+            .map(|tell| match tell.seen.as_str() {
+                "" => tell.id.clone(),
+                seen => format!("{seen} ({})", tell.id),
+            })
+            .collect();
         Draft::new(
             "suspected-deception",
             Confidence::Medium,
             EvidenceKind::Observed,
-            format!("{}. ", tells.join(", ")),
+            format!("{}. ", tells.join("; ")),
         )
     })
 }

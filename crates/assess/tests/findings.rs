@@ -210,11 +210,30 @@ fn what_is_not_recognised_has_no_findings_but_a_suspicion() {
     stranger.deception = Deception::from_tells(vec![Tell {
         id: "any-path-answers".to_owned(),
         weight: 0.9,
-        seen: String::new(),
+        seen: "/vigie-no-such-page is 200 with JSON".to_owned(),
     }]);
     let suspect = judged(stranger);
     assert_eq!(ids(&suspect), ["suspected-deception"]);
-    assert!(suspect.findings[0].detail.contains("any-path-answers"));
+    let detail = &suspect.findings[0].detail;
+    assert!(
+        detail.starts_with("/vigie-no-such-page is 200 with JSON (any-path-answers). "),
+        "{detail}"
+    );
+}
+
+#[test]
+fn an_open_list_before_a_gate_is_found_whatever_lists_it() {
+    let mut stranger = seen("ollama", "0.17.4", Posture::Key);
+    stranger.identity.product = Known::unknown(Why::NotCarried);
+    assert_eq!(ids(&judged(stranger.clone())), Vec::<&str>::new());
+    stranger.exposure.leaks = vec![vigie_model::Leak {
+        what: LeakKind::Models,
+        request: "GET /v1/models".to_owned(),
+    }];
+    let found = judged(stranger);
+    assert_eq!(ids(&found), ["partial-key"]);
+    assert!(find(&found, "partial-key").detail.contains("GET /v1/models"));
+    assert_ne!(find(&found, "partial-key").confidence, vigie_model::Confidence::High);
 }
 
 #[test]

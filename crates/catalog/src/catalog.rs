@@ -134,6 +134,8 @@ pub struct CompiledTell {
     pub id: String,
     /// How much it adds.
     pub weight: f64,
+    /// What was seen, in words.
+    pub why: String,
     /// What must hold.
     pub look: Look,
     /// What stands beside.

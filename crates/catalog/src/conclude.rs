@@ -7,6 +7,7 @@ use vigie_model::{
 };
 
 use crate::catalog::Product;
+use crate::clause::Seen as _;
 use crate::read;
 use crate::rule::Kind;
 use crate::session::{Session, Tally};
@@ -109,17 +110,14 @@ impl Session {
         let (posture, from) = read::posture(winner, &self.catalog, seen, behind_a_door);
         exposure.posture = posture;
         exposure.posture_from = from;
-        if exposure.posture.known() == Some(&Posture::Open)
-            && let Some(product) = winner
-            && let Some((door, request)) = read::door_beside(product, seen)
-        {
+        if let Some((door, request, open)) = self.door_beside_a_list(winner, &exposure) {
             // Some routes open beside a key is a key, with what stays open.
-            let open = exposure.posture_from.replace(request);
+            exposure.posture_from = Some(request);
             exposure.posture = Known::Known(door);
-            exposure.leaks.extend(open.map(|request| Leak {
+            exposure.leaks.push(Leak {
                 what: LeakKind::Models,
-                request,
-            }));
+                request: open,
+            });
         }
         if let (Some(product), Some(index)) = (winner, seen.proof)
             && let Some((_, answer)) = &product.prove
@@ -165,6 +163,20 @@ impl Session {
             deception,
             spoke_http,
         }
+    }
+
+    /// The door beside a list of models that is open: its posture, the request that met it, and that of the list.
+    fn door_beside_a_list(&self, winner: Option<&Product>, exposure: &Exposure) -> Option<(Posture, String, String)> {
+        let gate = || read::gate_beside(&self.catalog, &self.record);
+        let Some(product) = winner else { return gate() };
+        let open = exposure
+            .posture_from
+            .clone()
+            .filter(|_| exposure.posture.known() == Some(&Posture::Open))?;
+        if let Some((door, request)) = read::door_beside(product, &self.record) {
+            return Some((door, request, open));
+        }
+        gate().filter(|_| matches!(product.kind, Kind::Inference | Kind::Gateway))
     }
 
     fn exposure(&self, product: &Product, version: &Known<String>, named: &[u32]) -> Exposure {
@@ -219,6 +231,14 @@ impl Session {
         }
     }
 
+    /// Whether a reply is what the server says to a path that it does not have: a framework's words, and no resemblance to a product.
+    fn says_so_anywhere(&self, view: &View) -> bool {
+        let absent = self.record.at(self.catalog.absent).and_then(View::reply);
+        view.reply().is_some_and(|reply| {
+            matches!(reply.status, 404 | 405) || absent.is_some_and(|absent| reply.status == absent.status && reply.body == absent.body)
+        })
+    }
+
     fn evidence(&self, winner: Option<&Product>) -> Vec<Evidence> {
         let mut all: Vec<Evidence> = Vec::new();
         for (number, rule, index) in &self.hits {
@@ -227,6 +247,9 @@ impl Session {
             let Some(view) = self.record.views.get(*index) else {
                 continue;
             };
+            if winner.is_none() && evidence.weight == EvidenceWeight::Weak && self.says_so_anywhere(view) {
+                continue;
+            }
             let repeated = all.iter().any(|e| e.product == product.id && e.rule == evidence.id);
             if !repeated && evidence.guards.pass(&self.record) {
                 all.push(told(product, &evidence.id, evidence.weight, &evidence.why, view));

@@ -926,6 +926,7 @@ impl Scope<'_> {
                 Some(CompiledTell {
                     id: written.id.clone(),
                     weight: written.weight,
+                    why: written.why.clone(),
                     look,
                     guards: self.guards(written.guards()),
                 })

@@ -252,6 +252,29 @@ pub(crate) fn door_beside(product: &Product, seen: &Record) -> Option<(Posture, 
     })
 }
 
+/// A gate before every path but a list of models, which is open: its posture, the request that met it first, and the open list.
+///
+/// Every other request was refused, that for a path which nobody has too. The front page may be open: it says nothing of the rest.
+pub(crate) fn gate_beside(catalog: &Catalog, seen: &Record) -> Option<(Posture, String, String)> {
+    let named = |view: &View| format!("{} {}", view.exchange.request.method, view.exchange.request.path);
+    let (mut met, mut open, mut unknown_path) = (None, None, false);
+    for (index, view) in seen.every().iter().enumerate() {
+        let Some(reply) = view.reply() else { continue };
+        let is_front = view.exchange.request.path == "/" || seen.landing == Some(index);
+        let is_list = view.body_type() == BodyType::Json && lists_models(catalog, view);
+        if (200..300).contains(&reply.status) && is_list {
+            open.get_or_insert_with(|| named(view));
+        } else if let Some(door) = refusal::door(view) {
+            unknown_path |= view.exchange.request.path == crate::ABSENT_PATH;
+            met.get_or_insert_with(|| (door, named(view)));
+        } else if !is_front {
+            return None;
+        }
+    }
+    let (posture, door) = met.filter(|_| unknown_path)?;
+    Some((posture, door, open?))
+}
+
 /// The effect that a product's own file gives the request of an exchange; `None`: it is no route of it.
 pub(crate) fn own_effect(catalog: &Catalog, product: &Product, view: &View) -> Option<Effect> {
     let request = &view.exchange.request;
@@ -547,8 +570,22 @@ pub(crate) fn model_names(product: &Product, seen: &Record) -> Vec<String> {
     names
 }
 
+/// A model's name as the server sent it, white space included: it is what the server is asked about.
 fn model_name(list: &CompiledList, element: &Element<'_>) -> Option<String> {
-    text(list, "name", element).map(|name| shorten(&name, MAX_NAME))
+    let name = scalar(field(list, "name", element)?.as_ref())?;
+    (!name.trim().is_empty()).then(|| shorten(&name, MAX_NAME))
+}
+
+/// A model that the first list that can be read names twice, with one digest.
+pub(crate) fn model_listed_twice(product: &Product, seen: &Record) -> Option<String> {
+    let (list, elements) = product.models.iter().find_map(|list| Some((list, elements(list, seen)?)))?;
+    let mut met = HashSet::new();
+    let mut named = elements
+        .all
+        .iter()
+        .filter_map(|element| Some((model_name(list, element)?, text(list, "digest", element)?)));
+    let twice = named.find(|one| !met.insert(one.clone()))?;
+    Some(twice.0)
 }
 
 /// A model for the owner's proof: local, and in memory unless one may be loaded.
@@ -829,7 +866,7 @@ pub(crate) fn running(product: &Product, seen: &Record) -> Listed<RunningModel> 
         let models = elements.all.iter().filter_map(|element| {
             let known = |value: Option<u64>| value.map_or(Known::unknown(Why::NotCarried), Known::Known);
             Some(RunningModel {
-                name: shorten(&text(list, "name", element)?, MAX_NAME),
+                name: model_name(list, element)?,
                 size_bytes: known(count(list, "size_bytes", element)),
                 vram_bytes: known(count(list, "vram_bytes", element)),
                 context_length: known(count(list, "context_length", element)),

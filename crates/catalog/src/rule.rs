@@ -345,6 +345,9 @@ rule! {
         id: String,
         /// How much it adds, from 0 to 1.
         weight: f64,
+        /// What was seen, in words: `a digest is no digest`.
+        #[serde(default)]
+        why: String,
     }
 }
 

@@ -70,6 +70,7 @@ impl Session {
         if let Some(product) = winner {
             self.stacks(product, &mut tells);
             self.product_rules(product, &mut tells);
+            self.asked_models(product, &mut tells);
             if let Some(models) = exposure.models.known() {
                 if let Some(version) = version.known()
                     && let Some(what) = impossible(product, version, models)
@@ -240,7 +241,8 @@ impl Session {
             if let Some(view) = rule.look.find(&self.record)
                 && rule.guards.pass(&self.record)
             {
-                tells.add(&rule.id, rule.weight, line(view));
+                let then = if rule.why.is_empty() { "" } else { ": " };
+                tells.add(&rule.id, rule.weight, format!("{}{then}{}", line(view), rule.why));
             }
         }
         for made in &product.made_when_asked {
@@ -287,6 +289,35 @@ impl Session {
             .filter_map(|value| date.checked_sub(value.as_i64()?))
             .find(|off| off.abs() > CLOCK)?;
         Some((view, off))
+    }
+
+    /// A list that names one model twice, or models of which the server then says that it has none.
+    fn asked_models(&self, product: &Product, tells: &mut Tells) {
+        if let Some(name) = read::model_listed_twice(product, &self.record) {
+            // A balancer that puts the lists of several servers together may name it twice too.
+            tells.add("same-model-twice", 0.4, format!("{name} is listed twice, with one digest"));
+        }
+        let asked = self.record.models.iter().filter_map(|(name, index)| {
+            let view = self.record.views.get(*index).filter(|view| view.reply().is_some())?;
+            // Servers may list a name in a case in which they do not find it.
+            (*name == name.to_lowercase()).then_some((name, view))
+        });
+        let (mut count, mut missing) = (0, Vec::new());
+        for (name, view) in asked {
+            count += 1;
+            if disowns(view, name) {
+                missing.push((name, view));
+            }
+        }
+        if let Some((name, view)) = missing.first() {
+            // One may have been removed in between, or be another server's behind a balancer; hardly all of several.
+            let all = missing.len() == count && count > 1;
+            tells.add(
+                "listed-model-not-found",
+                if all { 0.4 } else { 0.2 },
+                format!("{} says that there is no {name}, which its list names", line(view)),
+            );
+        }
     }
 
     /// What the models say of themselves and of each other.
@@ -342,6 +373,15 @@ impl Session {
             );
         }
     }
+}
+
+/// Whether a reply says in the server's own words that it has no such model. A proxy that does not pass the request on says nothing of
+/// the model.
+fn disowns(view: &View, name: &str) -> bool {
+    let missing = view.reply().is_some_and(|reply| reply.status == 404);
+    let error = view.json().and_then(|json| json.get("error"));
+    let text = error.and_then(|error| error.as_str().or_else(|| error.get("message")?.as_str()));
+    missing && text.is_some_and(|text| text.contains(name) && text.to_lowercase().contains("not found"))
 }
 
 /// Whether a clause looks for words, which are harder to come by than a status.

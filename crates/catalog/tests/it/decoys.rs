@@ -368,3 +368,126 @@ fn a_router_is_no_decoy() {
     assert_eq!(conclusion.identity.product.known().map(String::as_str), Some("openai-compatible"));
     assert!(tells(&conclusion).is_empty(), "{:?}", conclusion.deception);
 }
+
+/// The model lists of an Ollama, changed.
+fn relisted(reply: &mut Reply, change: impl Fn(&mut Vec<serde_json::Value>)) {
+    let mut list: serde_json::Value = serde_json::from_slice(&reply.body).expect("JSON");
+    change(list["models"].as_array_mut().expect("a list"));
+    reply.body = list.to_string().into_bytes();
+}
+
+#[test]
+fn a_model_that_is_listed_twice_is_told() {
+    let listed = |change: &dyn Fn(&mut Vec<serde_json::Value>)| {
+        with("ollama/0.17.4-one-model", |request, reply| {
+            if request.path == "/api/tags" {
+                relisted(reply, change);
+            }
+        })
+    };
+    let twice = listed(&|models| models.push(models[0].clone()));
+    assert!(tells(&twice).contains(&"same-model-twice"), "{:?}", twice.deception);
+    // A balancer over several servers lists so too.
+    believed(&twice);
+    // Two names of one model, and two states of one name, are ordinary.
+    for (key, value) in [("name", "other:latest"), ("digest", &"b2".repeat(32))] {
+        let seen = listed(&|models| {
+            let mut other = models[0].clone();
+            other[key] = value.into();
+            models.push(other);
+        });
+        assert!(!tells(&seen).contains(&"same-model-twice"), "{key}: {:?}", seen.deception);
+    }
+}
+
+#[test]
+fn a_model_that_is_listed_and_not_there_is_told() {
+    let asked = |status: u16, kind: &'static str, words: &'static str, names: &[&str]| {
+        with("ollama/0.17.4-one-model", |request, reply| {
+            if request.path == "/api/tags" {
+                relisted(reply, |models| {
+                    let one = models[0].clone();
+                    *models = names
+                        .iter()
+                        .map(|name| {
+                            let mut model = one.clone();
+                            (model["name"], model["model"]) = ((*name).into(), (*name).into());
+                            model
+                        })
+                        .collect();
+                });
+            }
+            if request.path == "/api/show" {
+                let body: serde_json::Value = serde_json::from_str(&request.body).expect("JSON");
+                reply.status = status;
+                set(reply, "content-type", kind);
+                reply.body = words.replace("NAME", body["model"].as_str().expect("a name")).into_bytes();
+            }
+        })
+    };
+    let json = "application/json; charset=utf-8";
+    for words in [
+        "{\"error\":\"model 'NAME' not found\"}",
+        "{\"error\":\"model 'NAME' not found, try pulling it first\"}",
+    ] {
+        let seen = asked(404, json, words, &["tiny:latest"]);
+        let tell = seen.deception.tells.iter().find(|tell| tell.id == "listed-model-not-found");
+        assert!(
+            tell.is_some_and(|tell| tell.weight < 0.3 && tell.seen.contains("tiny:latest")),
+            "{:?}",
+            seen.deception
+        );
+        believed(&seen);
+    }
+    // A name in another case, a route that a proxy does not pass on, another fault.
+    for (status, kind, words, name) in [
+        (404, json, "{\"error\":\"model 'NAME' not found\"}", "Tiny:latest"),
+        (404, "text/plain", "404 page not found", "tiny:latest"),
+        (404, "text/html", "<html>404 Not Found NAME</html>", "tiny:latest"),
+        (404, json, "{\"detail\":\"Not Found\"}", "tiny:latest"),
+        (500, json, "{\"error\":\"blob of NAME not found\"}", "tiny:latest"),
+        (403, json, "{\"error\":\"NAME not found\"}", "tiny:latest"),
+    ] {
+        let seen = asked(status, kind, words, &[name]);
+        assert!(!tells(&seen).contains(&"listed-model-not-found"), "{words}: {:?}", seen.deception);
+    }
+    assert!(!tells(&with("ollama/0.17.4-one-model", |_, _| ())).contains(&"listed-model-not-found"));
+}
+
+#[test]
+fn a_banner_on_any_path_keeps_its_product_and_is_told() {
+    for server in [None, Some("uvicorn")] {
+        let seen = with("ollama/0.17.4-one-model", |request, reply| {
+            if is_absent(request) {
+                reply.status = 200;
+                reply.body = b"Ollama is running".to_vec();
+            }
+            if let Some(server) = server {
+                set(reply, "server", server);
+            }
+        });
+        assert_eq!(seen.identity.product.known().map(String::as_str), Some("ollama"), "{server:?}");
+        caught(&seen, "any-path-answers");
+    }
+}
+
+#[test]
+fn a_tell_says_in_words_what_was_seen() {
+    for product in Catalog::embedded().products() {
+        for tell in &product.tells {
+            assert!(tell.why.contains(' '), "{} {}", product.id, tell.id);
+        }
+    }
+    let seen = with("ollama/0.17.4-one-model", |request, reply| {
+        if request.path == "/api/tags" {
+            relisted(reply, |models| models[0]["size"] = "115".into());
+        }
+    });
+    let tell = seen
+        .deception
+        .tells
+        .iter()
+        .find(|tell| tell.id == "size-no-size")
+        .expect("it is told");
+    assert_eq!(tell.seen, "GET /api/tags: a size is a text");
+}

@@ -596,3 +596,98 @@ fn a_proxy_that_asks_for_a_key_is_no_imitation_whatever_it_is_written_in() {
         assert!(!conclusion.deception.is_suspect(), "{server}: {:?}", conclusion.deception);
     }
 }
+
+#[test]
+fn an_open_list_before_a_gate_is_a_key_with_what_stays_open() {
+    let refusals = [
+        (reply(401, "application/json", "{\"detail\":\"Unauthorized\"}"), Posture::Key),
+        (
+            with(reply(401, "text/html", BASIC), "www-authenticate", "Basic realm=\"x\""),
+            Posture::Login,
+        ),
+    ];
+    let lists = [
+        (
+            "{\"object\":\"list\",\"data\":[{\"id\":\"tiny\",\"object\":\"model\",\"created\":1,\"owned_by\":\"me\"}]}",
+            Some("openai-compatible"),
+        ),
+        ("{\"ok\":true}", None),
+    ];
+    for (refusal, posture) in refusals {
+        for (list, name) in lists {
+            for front in [
+                None,
+                Some(reply(200, "text/plain", "ok")),
+                Some(reply(404, "application/json", "{\"detail\":\"Not Found\"}")),
+            ] {
+                let (conclusion, _) = talk(8000, |request| match (request.method.as_str(), request.path.as_str()) {
+                    ("GET", "/v1/models") => with(reply(200, "application/json", list), "server", "uvicorn"),
+                    ("GET", "/") if front.is_some() => front.clone().flatten(),
+                    _ => refusal.clone(),
+                });
+                assert_eq!(product(&conclusion), name, "{list}");
+                let exposure = &conclusion.exposure;
+                assert_eq!(exposure.posture.known(), Some(&posture), "{list} {front:?}");
+                let leaks: Vec<&str> = exposure.leaks.iter().map(|leak| leak.request.as_str()).collect();
+                assert_eq!(leaks, ["GET /v1/models"], "{list}");
+                assert_ne!(exposure.posture_from.as_deref(), Some("GET /v1/models"));
+            }
+            // One more open route is no gate, nor is a path that is not there.
+            for open in ["/openapi.json", "/vigie-no-such-page"] {
+                let (conclusion, _) = talk(8000, |request| match request.path.as_str() {
+                    "/v1/models" => reply(200, "application/json", list),
+                    path if path == open => reply(404, "application/json", "{\"detail\":\"Not Found\"}"),
+                    _ => refusal.clone(),
+                });
+                assert!(conclusion.exposure.leaks.is_empty(), "{open}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_a_framework_says_to_every_path_resembles_no_product() {
+    for (status, body) in [
+        (404, "{\"detail\":\"Not Found\"}"),
+        (404, "404 page not found"),
+        (404, "404: Not Found"),
+        (404, "{\"error\":\"Not Found\"}"),
+        (404, "Not Found"),
+        (405, "{\"detail\":\"Method Not Allowed\"}"),
+    ] {
+        for port in [8000, 6333, 11434] {
+            let (conclusion, _) = talk(port, |_| reply(status, "application/json", body));
+            assert_eq!(product(&conclusion), None, "{body}");
+            assert_eq!(conclusion.identity.evidence.len(), 0, "{body}: {:?}", conclusion.identity.evidence);
+        }
+    }
+}
+
+#[test]
+fn names_are_kept_as_the_server_sent_them() {
+    let names = [
+        "gpt-oss:120b-cloud ",
+        " deepseek-v3.1:671b-cloud",
+        "qwen3-coder: cloud",
+        "tiny:latest",
+    ];
+    let models: Vec<serde_json::Value> = names
+        .iter()
+        .map(|name| {
+            serde_json::json!({"name": name, "model": name, "digest": "a1".repeat(32), "modified_at": "2026-01-01T00:00:00Z",
+                               "details": {"quantization_level": "Q4_0"}})
+        })
+        .chain([serde_json::json!({"name": " \t", "digest": "b2".repeat(32)})])
+        .collect();
+    let list = serde_json::json!({ "models": models }).to_string();
+    let (conclusion, _) = talk(11434, |request| match request.path.as_str() {
+        "/" => reply(200, "text/plain; charset=utf-8", "Ollama is running"),
+        "/api/version" => reply(200, "application/json; charset=utf-8", "{\"version\":\"0.17.4\"}"),
+        "/api/tags" => reply(200, "application/json; charset=utf-8", &list),
+        "/api/ps" => reply(200, "application/json; charset=utf-8", "{\"models\":[]}"),
+        _ => reply(404, "text/plain", "404 page not found"),
+    });
+    let models = conclusion.exposure.models.known().expect("the list was read");
+    assert_eq!(models.iter().map(|model| model.name.as_str()).collect::<Vec<_>>(), names);
+    assert!(models[..3].iter().all(|model| model.remote.known() == Some(&true)), "{models:?}");
+}
