@@ -205,20 +205,25 @@ impl Session {
     }
 
     /// Whether anything that is said under the path is not what the root says to any path. An application shows its page wherever it is
-    /// asked: below the page to which its root redirects as well, which does not make that page's folder the path of a server.
+    /// asked: below the page to which its root redirects as well, which does not make that page's folder the path of a server. Where the
+    /// root shows pages on paths that a server does not have, a page is no sign: it may differ from path to path.
     fn says_more(&self) -> bool {
+        let has_pages = self.beside().any(is_page);
         let answers = |view: &&View| crate::refusal::door(view).is_some() || view.reply().is_some_and(|reply| reply.status < 300);
-        self.record.every().iter().filter(answers).any(|view| !self.root_says(view))
+        let mut said = self.record.every().iter().filter(answers);
+        said.any(|view| !(has_pages && is_page(view)) && !self.root_says(view))
     }
 
     /// Whether the root, set aside, says the same to another path than that to which it redirects.
     fn root_says(&self, below: &View) -> bool {
-        let (Some(root), Some(prefix)) = (&self.under.other, &self.under.prefix) else {
-            return false;
-        };
-        // What a redirect led to below the path was said there.
-        let beside = |view: &&View| view.exchange.request.path != "/" && prefix.strip(&view.exchange.request.path).is_none();
-        root.record.every().iter().filter(beside).any(|view| is_same(view, below))
+        self.beside().any(|view| is_same(view, below))
+    }
+
+    /// What the root, set aside, said to other paths than `/` and those below the one to which it redirects.
+    fn beside(&self) -> impl Iterator<Item = &View> {
+        let root = self.under.other.iter().flat_map(|root| root.record.every());
+        let below = |path: &str| self.under.prefix.as_ref().is_none_or(|prefix| prefix.strip(path).is_some());
+        root.filter(move |view| view.exchange.request.path != "/" && !below(&view.exchange.request.path))
     }
 
     /// The product that answers where it is asked now, if one is named.
@@ -300,6 +305,11 @@ impl Session {
             self.swap();
         }
     }
+}
+
+/// Whether a reply is a page, and no refusal or fault.
+fn is_page(view: &View) -> bool {
+    view.body_type() == crate::rule::BodyType::Html && view.reply().is_some_and(|reply| reply.status < 300)
 }
 
 /// Whether two replies are the same but for what a page is given for each request, such as a nonce.

@@ -357,5 +357,21 @@ fn a_page_that_is_shown_on_any_path_is_no_path_to_look_under() {
         }
     }
     assert!(tried > 100, "{tried}");
+    // Each page has a title and words of its own, and says 200 where it is none.
+    let pages = |sent: &str| match sent {
+        "/" => (302, Some("/workspace/x".to_owned()), String::new()),
+        "/v1/models" => (404, None, "{\"detail\":\"Not Found\"}".to_owned()),
+        path if path.starts_with("/workspace") => (200, None, "<!doctype html><title>Xinference</title>".to_owned()),
+        path => (200, None, format!("<!doctype html><title>Nothing at {path}</title>")),
+    };
+    let (sent, product, under) = talk(session(None), &|sent: &str| match sent.strip_prefix("/workspace") {
+        Some("/") => (
+            200,
+            None,
+            "<!doctype html><title>Xinference</title><p>Xorbits Inference(Xinference) is a powerful and versatile library".to_owned(),
+        ),
+        _ => pages(sent),
+    });
+    assert_eq!(under, None, "{product:?} {sent:?}");
     assert!(wrong.is_empty(), "{} of {tried}:\n{}", wrong.len(), wrong.join("\n"));
 }
