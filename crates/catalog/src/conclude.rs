@@ -96,9 +96,17 @@ impl Session {
             }
             None => {
                 let mut exposure = Exposure::unknown(Why::NotAsked);
-                let unlisted = read::unlisted(&self.catalog, seen);
-                exposure.models = Known::Unknown(unlisted.clone());
-                exposure.activity = Known::Unknown(unlisted);
+                if let Some(product) = self.lists_as() {
+                    let read = self.exposure(product, &Known::unknown(Why::NotAsked), &[]);
+                    exposure.models = read.models;
+                    exposure.models_at_least = read.models_at_least;
+                    exposure.activity = read.activity;
+                    exposure.capabilities = read.capabilities;
+                } else {
+                    let unlisted = read::unlisted(&self.catalog, seen);
+                    exposure.models = Known::Unknown(unlisted.clone());
+                    exposure.activity = Known::Unknown(unlisted);
+                }
                 (Known::unknown(Why::NotAsked), Known::unknown(Why::NotCarried), exposure)
             }
         };
@@ -163,6 +171,35 @@ impl Session {
             deception,
             spoke_http,
         }
+    }
+
+    /// The one product whose list of models, and too little else, was seen: which product it is stays unknown, what it lists does not.
+    fn lists_as(&self) -> Option<&Product> {
+        let lists = |number: u32| {
+            let product = self.catalog.nth(number);
+            let is_list = |view: &View| {
+                product
+                    .models
+                    .iter()
+                    .any(|list| list.look.find(&self.record).is_some_and(|of| std::ptr::eq(of, view)))
+            };
+            self.hits_of(number).any(|(_, rule, index)| {
+                let evidence = &product.evidence[*rule as usize];
+                evidence.weight != EvidenceWeight::Weak
+                    && evidence.guards.pass(&self.record)
+                    && self.record.views.get(*index).is_some_and(is_list)
+            })
+        };
+        let standing = self.tallies.iter().filter(|(_, tally)| !tally.contradicted && tally.points() > 0);
+        // A list in the shape that many share may be one of cars.
+        let mut likely = standing
+            .map(|(number, _)| *number)
+            .filter(|number| !self.catalog.nth(*number).family && lists(*number));
+        let product = self.catalog.nth(likely.next().filter(|_| likely.next().is_none())?);
+        read::models(&self.catalog, product, &self.record, &Known::unknown(Why::NotAsked))
+            .list
+            .is_known()
+            .then_some(product)
     }
 
     /// The door beside a list of models that is open: its posture, the request that met it, and that of the list.

@@ -314,6 +314,20 @@ fn a_list_in_another_tool_s_record_was_asked_for() {
         reply: reply(status, "application/json; charset=utf-8", body),
         failure: None,
     };
+    // A list in full is read, though it names no product by itself.
+    let full = format!(
+        "{{\"models\":[{{\"name\":\"a\",\"digest\":\"{}\",\"modified_at\":\"2026-01-01T00:00:00Z\",\"details\":{{\"quantization_level\":\"Q4_0\"}}}}]}}",
+        "a1".repeat(32)
+    );
+    let catalog = vigie_catalog::Catalog::embedded();
+    let mut session = vigie_catalog::Session::from_transcript(catalog, 11434, "h.example", [exchange(200, &full)]);
+    let conclusion = session.conclude(&|_| 0.9);
+    assert_eq!(product(&conclusion), None);
+    let models = conclusion.exposure.models.known().expect("the list was read");
+    assert_eq!(models.iter().map(|model| model.name.as_str()).collect::<Vec<_>>(), ["a"]);
+    assert_eq!(conclusion.exposure.activity.known(), Some(&vigie_model::Activity::Active));
+    assert_eq!(models[0].template.why(), Some(Why::NotAsked));
+    // A list of which less is known is none that anybody can read.
     let models = format!("{{\"models\":[{{\"name\":\"a\",\"digest\":\"{}\"}}]}}", "a1".repeat(32));
     for (status, body, why) in [(200, models.as_str(), Why::Unparsable), (404, "404 page not found", Why::Absent)] {
         let catalog = vigie_catalog::Catalog::embedded();
