@@ -211,7 +211,7 @@ impl Session {
         let has_pages = self.beside().any(is_page);
         let answers = |view: &&View| crate::refusal::door(view).is_some() || view.reply().is_some_and(|reply| reply.status < 300);
         let mut said = self.record.every().iter().filter(answers);
-        said.any(|view| !(has_pages && is_page(view)) && !self.root_says(view))
+        said.any(|view| !(self.root_says(view) || has_pages && is_page(view)))
     }
 
     /// Whether the root, set aside, says the same to another path than that to which it redirects.
