@@ -1,12 +1,12 @@
 //! Replies made of any bytes, through a whole conversation: text, titles, JSON, event streams, redirects, models, tools.
 
-use vigie_catalog::{Catalog, Limits, Session};
+use vigie_identify::{Identifier, Limits, Session};
 use vigie_model::{Exchange, Failure, FailureKind, Reply, Timestamp};
 
 /// The data is cut at each 0xFF: every piece is a reply, its first bytes say which status, content type and location it has.
 pub(crate) fn drive(data: &[u8]) {
     let pieces: Vec<&[u8]> = data.split(|byte| *byte == 0xFF).collect();
-    let mut session = Session::new(Catalog::embedded(), 11434, "127.0.0.1:11434", Limits::default());
+    let mut session = Session::new(Identifier::embedded(), 11434, "127.0.0.1:11434", Limits::default());
     let mut turn = 0;
     while let Some(ask) = session.next_ask() {
         let piece = pieces[turn % pieces.len()];
@@ -44,6 +44,6 @@ pub(crate) fn drive(data: &[u8]) {
         };
         session.answer(&ask, exchange);
     }
-    let conclusion = session.conclude(&|_| 0.9);
+    let conclusion = session.conclude();
     assert!((0.0..=1.0).contains(&conclusion.identity.confidence));
 }

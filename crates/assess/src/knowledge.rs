@@ -1,10 +1,10 @@
-//! What vigie knows on the day it looks: catalogue, measurements, advisories, words.
+//! What findings are drawn from: the catalogue, the advisories, the texts.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use vigie_advisory::Advisories;
-use vigie_catalog::{ADVISORY_INDEX, CARRIED_ADVISORIES, Catalog, Measured};
+use vigie_catalog::{ADVISORY_INDEX, CARRIED_ADVISORIES, Catalog};
 use vigie_model::{Advised, AdvisoryCoverage, AdvisoryVerdict, Confidence, Finding, Known, Observation};
 
 use crate::look::{About, Look, Memory};
@@ -12,13 +12,11 @@ use crate::rules;
 use crate::sure::Sure;
 use crate::texts::Texts;
 
-/// The catalogue, what its fixtures measured, the advisories and the words of the findings.
+/// The catalogue, the advisories and the texts of the findings.
 #[derive(Clone, Debug)]
 pub struct Knowledge {
     /// The catalogue.
     pub catalog: Arc<Catalog>,
-    /// What its fixtures measured.
-    pub measured: Arc<Measured>,
     /// The advisories.
     pub advisories: Arc<Advisories>,
     /// The words.
@@ -47,7 +45,6 @@ impl Knowledge {
     pub fn embedded() -> Self {
         Self {
             catalog: Catalog::embedded(),
-            measured: Arc::new(Measured::embedded()),
             advisories: Arc::new(Advisories::of_build(ADVISORY_INDEX, CARRIED_ADVISORIES).expect("the embedded advisories load")),
             texts: Arc::new(Texts::embedded().expect("the embedded findings load")),
             verdicts: Verdicts::default(),
@@ -57,10 +54,9 @@ impl Knowledge {
 
     /// The same with another catalogue, as `--catalog` gives it.
     #[must_use]
-    pub fn with(catalog: Arc<Catalog>, measured: Arc<Measured>, advisories: Arc<Advisories>, texts: Arc<Texts>) -> Self {
+    pub fn with(catalog: Arc<Catalog>, advisories: Arc<Advisories>, texts: Arc<Texts>) -> Self {
         Self {
             catalog,
-            measured,
             advisories,
             texts,
             verdicts: Verdicts::default(),

@@ -7,10 +7,9 @@ use serde_json::Value;
 use vigie_model::{Effect, EvidenceWeight, LeakKind, PathPrefix, Posture, VersionOrder};
 
 use crate::beside::{Beside, OpenAt};
-use crate::clause::{Guards, Look, Place, SigId};
+use crate::clause::{Guards, Literal, Look, Place, SigId};
 use crate::condition::{Asked, Body};
 use crate::effects::{EffectTable, Routes};
-use crate::index::Index;
 use crate::markers::Markers;
 use crate::pointer::Pointer;
 use crate::route::{Part, Route, Verb};
@@ -92,6 +91,8 @@ pub struct CompiledEvidence {
     pub look: Look,
     /// What stands beside.
     pub guards: Guards,
+    /// A text that every reply has on which it holds, for the index of evidence.
+    pub literal: Option<Literal>,
 }
 
 /// Where a value is that a server says of itself.
@@ -198,9 +199,9 @@ pub struct Product {
     /// Evidence.
     pub evidence: Vec<CompiledEvidence>,
     /// The places in `evidence` of what rules it out.
-    pub(crate) contradicts: Vec<usize>,
+    pub contradicts: Vec<usize>,
     /// Whether what counts also hangs on other exchanges: guards, or evidence that rules it out.
-    pub(crate) guarded: bool,
+    pub guarded: bool,
     /// Version.
     pub version: Vec<CompiledValue>,
     /// Values that are no version.
@@ -317,15 +318,10 @@ pub struct Catalog {
     pub(crate) effects: EffectTable,
     pub(crate) harmful: std::sync::OnceLock<Vec<HarmfulPath>>,
     pub(crate) floor: Option<Arc<(EffectTable, BTreeMap<String, u32>)>>,
-    pub(crate) memory: crate::memory::Memory,
     pub(crate) judged: crate::judged::Judged,
-    pub(crate) dialogues: crate::dialogue::Dialogues,
-    pub(crate) index: Index,
     pub(crate) markers: Markers,
     pub(crate) hash: String,
     pub(crate) date: String,
-    pub(crate) root: SigId,
-    pub(crate) absent: SigId,
 }
 
 impl Catalog {
@@ -349,7 +345,13 @@ impl Catalog {
         self.by_id.get(id).copied()
     }
 
-    pub(crate) fn nth(&self, number: u32) -> &Product {
+    /// The product of that number.
+    ///
+    /// # Panics
+    ///
+    /// The number is not of this catalogue.
+    #[must_use]
+    pub fn nth(&self, number: u32) -> &Product {
         &self.products[number as usize]
     }
 
@@ -605,6 +607,18 @@ impl Catalog {
             .filter_map(|own| path.as_str().strip_suffix(own))
             .min_by_key(|before| before.len())?;
         PathPrefix::parse(before).ok()
+    }
+
+    /// The number of a request, if some file makes it.
+    #[must_use]
+    pub fn sig(&self, signature: &Signature) -> Option<SigId> {
+        self.sig_ids.get(signature).copied()
+    }
+
+    /// Every request that some file makes, by number.
+    #[must_use]
+    pub fn signatures(&self) -> &[Signature] {
+        &self.signatures
     }
 
     /// The signature behind a number.

@@ -1,55 +1,40 @@
-//! The rule language: parse, check, compile; identify from a transcript; routes and effects. No I/O.
+//! The rule language: parse, check, compile; products, routes and the effects of requests. No I/O.
 //!
 //! What vigie knows of a product stands in one file, `catalog/products/<id>.yaml`; the book's page "The rule language"
 //! describes it. [`Catalog::embedded`] is the catalogue that this build carries, [`Catalog::load`] reads another one.
-//! A [`Session`] is the conversation with one endpoint; [`fixture`] replays recorded conversations.
 
 mod beside;
 mod catalog;
 mod clause;
-mod conclude;
 mod condition;
-pub mod cut;
-mod dialogue;
 mod effects;
 mod embedded;
 mod explain;
-pub mod fixture;
-mod index;
 pub mod json_test;
 mod judged;
 mod load;
 mod markers;
-mod measured;
-mod memory;
 pub mod pattern;
 mod pointer;
-mod read;
-mod refusal;
 mod route;
 pub mod rule;
-mod session;
 mod stack;
-mod tells;
-mod under;
-mod view;
 
 pub use beside::{Beside, OpenAt};
-pub use catalog::{AtRoot, Catalog, CompiledEvidence, Forbidden, Opening, Product, Request, Signature};
-pub use clause::{Guards, Look, Place, SigId};
-pub use conclude::Conclusion;
+pub use catalog::{
+    AtRoot, Catalog, CompiledEvidence, CompiledList, CompiledMade, CompiledValue, Forbidden, Opening, Product, Request, Signature,
+};
+pub use clause::{Guards, Literal, Look, PASSING, Place, SigId};
 pub use condition::{Asked, Body, Condition, Reading};
 pub use effects::{EffectTable, Routes};
 pub use embedded::{ADVISORY_INDEX, CARRIED_ADVISORIES, CARRIED_FINDINGS, embedded_advisories, embedded_files, embedded_findings};
 pub use explain::Told;
 pub use load::{Diagnostic, Files, MAX_FILE_BYTES};
 pub use markers::Markers;
-pub use measured::Measured;
 pub use pattern::{MAX_PATTERN_BYTES, Pattern};
 pub use pointer::Pointer;
-pub use route::Route;
-pub use rule::{Clause, Kind, Purpose, ReplyEnd};
-pub use session::{Ask, Limits, Prove, Session};
+pub use route::{Route, bare};
+pub use rule::{BodyType, Clause, Field, FieldPlace, Kind, Purpose, ReplyEnd, Step, ValueRule};
 pub use stack::Stack;
 
 /// The page that no product has: what it answers shows what a server says of unknown paths.

@@ -18,7 +18,6 @@ use crate::clause::{Guards, Look, Place, SigId, literal};
 use crate::condition::Asked;
 use crate::effects::{EffectTable, Routes};
 use crate::embedded::Built;
-use crate::index::IndexBuilder;
 use crate::markers::Markers;
 use crate::rule::{Clause, ListRule, MadeRule, MarkersFile, OpeningsFile, PRODUCT_SCHEMA, ProductFile, Purpose, RequestRule, ValueRule};
 
@@ -265,7 +264,6 @@ impl Loader {
         }
         let opening_sigs: BTreeSet<SigId> = opened.iter().map(|(request, _)| request.sig).collect();
 
-        let mut index = IndexBuilder::default();
         let mut unindexed = 0;
         let mut products = Vec::new();
         for (number, (p, own)) in (0_u32..).zip(parsed.iter().zip(&requests)) {
@@ -275,7 +273,7 @@ impl Loader {
                 own,
                 opening_sigs: &opening_sigs,
             };
-            let product = scope.product(number, p, &ids, &mut index, &mut unindexed);
+            let product = scope.product(number, p, &ids, &mut unindexed);
             products.push(product);
         }
         if unindexed > MAX_UNINDEXED {
@@ -302,21 +300,15 @@ impl Loader {
         self.check_effects(&parsed, &products, &compiled_openings, &openings, &effects, floor);
 
         let hash = hash_of(files);
-        let index = match index.build() {
-            Ok(index) => index,
-            Err(error) => {
-                self.say_of_file("products", format!("the literals make no index: {error}"));
-                return None;
-            }
-        };
         let signatures = std::mem::take(&mut self.signatures);
         let sig_ids = std::mem::take(&mut self.sig_ids);
-        let root = sig_ids.get(&Signature::get("/")).copied();
-        let absent = sig_ids.get(&Signature::get(crate::ABSENT_PATH)).copied();
-        let (Some(root), Some(absent)) = (root, absent) else {
+        if ["/", crate::ABSENT_PATH]
+            .iter()
+            .any(|path| !sig_ids.contains_key(&Signature::get(path)))
+        {
             self.say_of_file("openings.yaml", format!("the openings hold GET / and GET {}", crate::ABSENT_PATH));
             return None;
-        };
+        }
         Some(Catalog {
             products,
             by_id: ids,
@@ -326,15 +318,10 @@ impl Loader {
             effects,
             harmful: std::sync::OnceLock::new(),
             floor: floor.map(|floor| Arc::new((floor.effects.clone(), floor.by_id.clone()))),
-            memory: crate::memory::Memory::default(),
             judged: crate::judged::Judged::default(),
-            dialogues: crate::dialogue::Dialogues::default(),
-            index,
             markers,
             hash,
             date: openings.date,
-            root,
-            absent,
         })
     }
 
@@ -751,7 +738,7 @@ impl Scope<'_> {
     }
 
     fn look(&mut self, clause: &Clause) -> Option<Look> {
-        if clause.header.iter().any(|(name, _)| name == crate::memory::PASSING) {
+        if clause.header.iter().any(|(name, _)| name == crate::clause::PASSING) {
             self.loader.say(
                 self.file,
                 clause.on.defined,
@@ -782,11 +769,11 @@ impl Scope<'_> {
             self.loader.say(self.file, rule.on.defined, "fields needs a name");
         }
         for key in rule.fields.keys().chain(rule.always.keys()).chain(rule.map.keys()) {
-            if !crate::read::FIELDS.contains(&key.as_str()) {
+            if !crate::rule::FIELDS.contains(&key.as_str()) {
                 self.loader.say(
                     self.file,
                     rule.on.defined,
-                    format!("{key:?} is no field; there are {}", crate::read::FIELDS.join(", ")),
+                    format!("{key:?} is no field; there are {}", crate::rule::FIELDS.join(", ")),
                 );
             }
         }
@@ -826,14 +813,7 @@ impl Scope<'_> {
         rules.iter().filter_map(&mut value).collect()
     }
 
-    fn product(
-        &mut self,
-        number: u32,
-        p: &Parsed,
-        ids: &BTreeMap<String, u32>,
-        index: &mut IndexBuilder,
-        unindexed: &mut usize,
-    ) -> Product {
+    fn product(&mut self, number: u32, p: &Parsed, ids: &BTreeMap<String, u32>, unindexed: &mut usize) -> Product {
         let rule = &p.rule;
         let mut requests = self.own.to_vec();
         for (request, written) in requests.iter_mut().zip(&rule.requests) {
@@ -855,9 +835,8 @@ impl Scope<'_> {
                 continue;
             };
             let guards = self.guards(written.guards());
-            let position = u32::try_from(evidence.len()).unwrap_or(u32::MAX);
+            let literal = literal(&clause);
             if written.evidence != EvidenceWeight::Contradicts {
-                let literal = literal(&clause);
                 *unindexed += usize::from(literal.is_none());
                 if literal.is_none() && written.evidence == EvidenceWeight::Unique {
                     self.loader.say(
@@ -866,7 +845,6 @@ impl Scope<'_> {
                         "unique evidence shows a literal of at least 4 characters (in body, title, header, location, or json)",
                     );
                 }
-                index.add(look.place, (number, position), literal);
             }
             evidence.push(CompiledEvidence {
                 id: written.id.value.clone(),
@@ -875,6 +853,7 @@ impl Scope<'_> {
                 alone: written.alone,
                 look,
                 guards,
+                literal,
             });
         }
         let posture = rule

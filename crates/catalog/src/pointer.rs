@@ -122,12 +122,14 @@ impl Pointer {
     }
 
     /// Whether it leads to one value at most.
-    pub(crate) fn is_single(&self) -> bool {
+    #[must_use]
+    pub fn is_single(&self) -> bool {
         self.segments.iter().all(|segment| matches!(segment, Segment::Key(_)))
     }
 
     /// The last value on its way, as far as keys lead.
-    pub(crate) fn deepest<'v>(&self, root: &'v Value) -> &'v Value {
+    #[must_use]
+    pub fn deepest<'v>(&self, root: &'v Value) -> &'v Value {
         let mut at = root;
         for segment in &self.segments {
             match segment {

@@ -185,7 +185,7 @@ impl<'de> Deserialize<'de> for Route {
 }
 
 /// The path without its query.
-pub(crate) fn bare(path: &str) -> &str {
+pub fn bare(path: &str) -> &str {
     path.split(['?', '#']).next().unwrap_or_default()
 }
 

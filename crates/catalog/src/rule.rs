@@ -479,6 +479,30 @@ impl<'de> Deserialize<'de> for Step {
     }
 }
 
+/// The fields that a list rule may name.
+pub(crate) const FIELDS: [&str; 20] = [
+    "name",
+    "digest",
+    "family",
+    "parameters",
+    "quantisation",
+    "format",
+    "size_bytes",
+    "context_length",
+    "capabilities",
+    "modified",
+    "remote",
+    "remote_host",
+    "loaded",
+    "template",
+    "system_prompt",
+    "vram_bytes",
+    "expires",
+    "description",
+    "schema",
+    "lineage",
+];
+
 /// Where a field of a list's element is.
 #[derive(Clone, Debug)]
 pub struct Field(pub Vec<FieldPlace>);

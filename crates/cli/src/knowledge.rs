@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use vigie_advisory::Advisories;
 use vigie_assess::{Knowledge, Texts};
-use vigie_catalog::{Catalog, Files, Measured, embedded_advisories, embedded_files, embedded_findings};
+use vigie_catalog::{Catalog, Files, embedded_advisories, embedded_files, embedded_findings};
+use vigie_identify::{Identifier, Measured};
 
 use crate::failure::Failure;
 
@@ -21,17 +22,18 @@ pub(crate) fn knowledge(dir: Option<&Path>) -> Result<Knowledge, Failure> {
     let mut findings = embedded_findings();
     findings.extend(texts(&dir.join("findings"), "", "yaml")?.unwrap_or_default());
     let findings = Texts::load(&findings).map_err(|errors| said("findings", &errors))?;
+    Ok(Knowledge::with(Arc::new(catalog), Arc::new(advisories), Arc::new(findings)))
+}
+
+/// The identifier over a catalogue that was loaded from the same folder, with the confidence measured there.
+pub(crate) fn identifier(dir: Option<&Path>, catalog: &Arc<Catalog>) -> Result<Arc<Identifier>, Failure> {
+    let Some(dir) = dir else { return Ok(Identifier::embedded()) };
     let measured = match std::fs::read_to_string(dir.join("measured.json")) {
         Ok(text) => serde_json::from_str(&text).map_err(|error| Failure::usage(format!("{}/measured.json: {error}", dir.display())))?,
         // What was measured of the embedded catalogue says nothing of another one.
         Err(_) => Measured::default(),
     };
-    Ok(Knowledge::with(
-        Arc::new(catalog),
-        Arc::new(measured),
-        Arc::new(advisories),
-        Arc::new(findings),
-    ))
+    Ok(Arc::new(Identifier::new(Arc::clone(catalog), Arc::new(measured))))
 }
 
 /// Compiles with the embedded catalogue's effects as the floor.

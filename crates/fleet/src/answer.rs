@@ -21,7 +21,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
-use vigie_catalog::fixture::Line;
+use vigie_identify::fixture::Line;
 use vigie_model::{FailureKind, Reply, RequestLine};
 
 use crate::plan::{Personality, Role};

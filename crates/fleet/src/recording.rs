@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use include_dir::{Dir, include_dir};
 use vigie_catalog::ABSENT_PATH;
-use vigie_catalog::fixture::{Fixture, FixtureFiles, Line};
+use vigie_identify::fixture::{Fixture, FixtureFiles, Line};
 use vigie_model::{Reply, RequestLine};
 
 use crate::FleetError;

@@ -2,10 +2,9 @@
 
 use std::hint::black_box;
 use std::io::Write as _;
-use std::sync::Arc;
 use std::time::Instant;
 
-use vigie_catalog::{Catalog, Measured};
+use vigie_identify::Identifier;
 use vigie_import::{Batch, Importer, Options, Parsed};
 
 /// Lines read in a round.
@@ -25,7 +24,7 @@ fn main() {
         text.push(b'\n');
     }
     let recorded = chrono::DateTime::UNIX_EPOCH;
-    let options = Options::new(Catalog::embedded(), Arc::new(Measured::embedded()), recorded);
+    let options = Options::new(Identifier::embedded(), recorded);
     for round in 0..4 {
         let Ok(importer) = Importer::new(&text[..], None, options.clone()) else {
             return;

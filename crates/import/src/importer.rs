@@ -4,7 +4,8 @@ use std::collections::{HashMap, VecDeque};
 use std::io::{self, Read};
 use std::sync::Arc;
 
-use vigie_catalog::{Catalog, Measured};
+use vigie_catalog::Catalog;
+use vigie_identify::Identifier;
 use vigie_model::{Observation, Timestamp};
 
 use crate::bad::{self, Bad};
@@ -26,10 +27,8 @@ const BATCH: usize = 256 * 1024;
 /// What the caller knows.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// By which records are identified.
-    pub catalog: Arc<Catalog>,
-    /// What the fixtures measured of it.
-    pub measured: Arc<Measured>,
+    /// Identifies the servers behind records.
+    pub identifier: Arc<Identifier>,
     /// When the import is made.
     pub recorded: Timestamp,
     /// The time of records that say none (a file's, say); without it they are bad.
@@ -49,10 +48,9 @@ pub struct Options {
 impl Options {
     /// With nothing but what each import needs.
     #[must_use]
-    pub fn new(catalog: Arc<Catalog>, measured: Arc<Measured>, recorded: Timestamp) -> Self {
+    pub fn new(identifier: Arc<Identifier>, recorded: Timestamp) -> Self {
         Self {
-            catalog,
-            measured,
+            identifier,
             recorded,
             seen: None,
             vantage: None,
@@ -61,6 +59,10 @@ impl Options {
             file_name: None,
             max_record: MAX_RECORD,
         }
+    }
+
+    pub(crate) fn catalog(&self) -> &Catalog {
+        self.identifier.catalog()
     }
 }
 
@@ -224,7 +226,7 @@ pub struct Parser {
 impl Parser {
     fn new(format: Format, options: Options) -> Self {
         let mut names = HashMap::new();
-        for product in options.catalog.products() {
+        for product in options.catalog().products() {
             for name in [&product.name, &product.id] {
                 names.entry(fold(name)).or_insert_with(|| product.id.clone());
             }

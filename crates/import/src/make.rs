@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use vigie_catalog::{Conclusion, Session};
+use vigie_identify::{Conclusion, Session};
 use vigie_model::{
     Activity, Certificate, Deception, Endpoint, Evidence, EvidenceWeight, Exchange, Exposure, Identity, Known, Leak, Model, Network,
     Observation, Posture, RunningModel, SCHEMA, Source, SourceKind, Tell, Timestamp, Tool, Transport, Why,
@@ -206,7 +206,7 @@ impl Parser {
                 kind: SourceKind::Import,
                 name: self.format.word().to_owned(),
                 version: sight.version,
-                catalog: options.catalog.hash().to_owned(),
+                catalog: options.catalog().hash().to_owned(),
                 vantage: options.vantage.clone().or(sight.vantage).unwrap_or_default(),
                 scan: None,
             },
@@ -238,7 +238,7 @@ impl Parser {
     fn conclude(&self, sight: &mut Sight) -> (Identity, Exposure, Vec<Tell>) {
         let claims = || sight.claims.iter().filter_map(|claim| Some((self.product(&claim.product)?, claim)));
         // What it only resembles is the source's word where it has no better one.
-        let resembles = |id: &str| self.options.catalog.product(id).is_some_and(|product| product.last_resort);
+        let resembles = |id: &str| self.options.catalog().product(id).is_some_and(|product| product.last_resort);
         let claim = claims().find(|(id, _)| !resembles(id)).or_else(|| claims().next());
         if sight.exchanges.is_empty() && claim.is_none() {
             let why = match sight.carries {
@@ -255,9 +255,8 @@ impl Parser {
         });
         let exchanges = std::mem::take(&mut sight.exchanges);
         let authority = format!("{host}:{}", sight.port);
-        let mut session = Session::from_transcript(Arc::clone(&self.options.catalog), sight.port, authority, exchanges);
-        let measured = &self.options.measured;
-        let mut conclusion = session.conclude(&|product| measured.confidence(product));
+        let mut session = Session::from_transcript(Arc::clone(&self.options.identifier), sight.port, authority, exchanges);
+        let mut conclusion = session.conclude();
         if let Some((id, claim)) = claim {
             conclusion = self.weigh(&mut session, conclusion, id, claim);
         }
@@ -274,7 +273,7 @@ impl Parser {
         let (mut conclusion, against) = if agrees {
             (found, Vec::new())
         } else if let Some(mut claimed) = session.conclude_as(id) {
-            claimed.identity.confidence = CLAIM_CONFIDENCE.min(self.options.measured.confidence(id));
+            claimed.identity.confidence = CLAIM_CONFIDENCE.min(self.options.identifier.measured().confidence(id));
             (claimed, Vec::new())
         } else {
             let mut kept = found;

@@ -275,7 +275,7 @@ impl Host {
                 ("tcp", Some(state)) if NOT_OPEN.contains(&state) => out.not_open(),
                 ("tcp", Some("open")) => {
                     let mut sight = sight(&port, Sight::at(address, number, at, Carries::Port), at);
-                    nmap_scripts::add(&port.scripts, &mut sight, &out.parser.options.catalog);
+                    nmap_scripts::add(&port.scripts, &mut sight, out.parser.options.catalog());
                     sight.name.clone_from(&self.reached);
                     version.clone_into(&mut sight.version);
                     sight.tells.extend(many_services(open));

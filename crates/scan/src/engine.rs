@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 use vigie_assess::Knowledge;
+use vigie_identify::Identifier;
 use vigie_model::{Deception, Exposure, Identity, Known, Network, Observation, SCHEMA, ScopeRef, Source, Timestamp, Transcript, Why};
 use vigie_scope::{Budget, Pace, Permit, Refusal, Take};
 
@@ -277,6 +278,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[derive(Clone, Debug)]
 pub struct Engine {
     knowledge: Knowledge,
+    identifier: Arc<Identifier>,
     options: EngineOptions,
 }
 
@@ -300,8 +302,12 @@ impl Drop for Slot {
 impl Engine {
     /// An engine with what it knows and how it behaves.
     #[must_use]
-    pub fn new(knowledge: Knowledge, options: EngineOptions) -> Self {
-        Self { knowledge, options }
+    pub fn new(knowledge: Knowledge, identifier: Arc<Identifier>, options: EngineOptions) -> Self {
+        Self {
+            knowledge,
+            identifier,
+            options,
+        }
     }
 
     /// Starts a scan on threads of its own; events come through the channel, the last is [`Event::End`].
@@ -458,10 +464,9 @@ impl Engine {
             };
             let stream = first.take().and_then(|stream| tokio::net::TcpStream::from_std(stream).ok());
             let mut options = self.options.probe.clone();
-            options.limits.prove = (self.options.prove && permit.infer).then_some(vigie_catalog::Prove { may_load: permit.load });
+            options.limits.prove = (self.options.prove && permit.infer).then_some(vigie_identify::Prove { may_load: permit.load });
             let probed = probe(
-                &self.knowledge.catalog,
-                &self.knowledge.measured,
+                &self.identifier,
                 Visit {
                     address: job.target.address,
                     name: look.name.as_deref(),

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
-use vigie_catalog::{Ask, Catalog, Conclusion, Limits, Measured, Purpose, ReplyEnd, Session, SigId};
+use vigie_catalog::{Catalog, Purpose, ReplyEnd, SigId};
+use vigie_identify::{Ask, Conclusion, Identifier, Limits, Session};
 use vigie_model::{
     Certificate, Endpoint, Exchange, Failure, FailureKind, Known, PathPrefix, Reply, RequestLine, Timestamp, Transcript, Why,
 };
@@ -116,7 +117,7 @@ impl Visit<'_> {
 /// Talks to one endpoint.
 ///
 /// Must run inside a `LocalSet`.
-pub async fn probe(catalog: &Arc<Catalog>, measured: &Measured, visit: Visit<'_>, options: &ProbeOptions, gate: &dyn Gate) -> Probed {
+pub async fn probe(identifier: &Arc<Identifier>, visit: Visit<'_>, options: &ProbeOptions, gate: &dyn Gate) -> Probed {
     let Visit {
         address,
         name,
@@ -130,7 +131,7 @@ pub async fn probe(catalog: &Arc<Catalog>, measured: &Measured, visit: Visit<'_>
     let mut talk = Talk::new(address, name, tls_hint, options, deadline, gate);
     talk.first = first;
     let authority = talk.manners.authority.clone();
-    let mut session = Session::new(Arc::clone(catalog), address.port(), authority, options.limits).under(prefix);
+    let mut session = Session::new(Arc::clone(identifier), address.port(), authority, options.limits).under(prefix);
     while let Some(ask) = session.next_ask() {
         let exchange = talk.ask(&ask, &mut session).await;
         session.answer(&ask, exchange);
@@ -138,7 +139,7 @@ pub async fn probe(catalog: &Arc<Catalog>, measured: &Measured, visit: Visit<'_>
             session.stop();
         }
     }
-    let conclusion = session.conclude(&|product| measured.confidence(product));
+    let conclusion = session.conclude();
     let mut endpoint = Endpoint::at(address);
     endpoint.name = name.map(str::to_owned);
     endpoint.prefix = session.prefix().cloned();
@@ -191,11 +192,11 @@ pub fn left_out(catalog: &Catalog, product: Option<&str>, exchanges: &[Exchange]
 }
 
 /// Sends one request on a connection of its own; its effect is checked as in a conversation. Must run inside a `LocalSet`.
-pub async fn send_one(catalog: &Arc<Catalog>, address: SocketAddr, ask: &Ask, options: &ProbeOptions, gate: &dyn Gate) -> Exchange {
+pub async fn send_one(identifier: &Arc<Identifier>, address: SocketAddr, ask: &Ask, options: &ProbeOptions, gate: &dyn Gate) -> Exchange {
     let deadline = Instant::now() + options.reply;
     let mut talk = Talk::new(address, None, None, options, deadline, gate);
     let authority = talk.manners.authority.clone();
-    let mut session = Session::new(Arc::clone(catalog), address.port(), authority, options.limits);
+    let mut session = Session::new(Arc::clone(identifier), address.port(), authority, options.limits);
     talk.ask(ask, &mut session).await
 }
 

@@ -201,7 +201,8 @@ fn scan_with(hand: &Hand, places: Vec<(SocketAddr, Vec<Look>)>, sweep: SweepOpti
         next: 0,
         rules: Arc::new(scope),
     };
-    let (handle, events) = Engine::new(Knowledge::embedded(), options(hand, sweep)).start(Box::new(work), budget);
+    let (handle, events) =
+        Engine::new(Knowledge::embedded(), vigie_identify::Identifier::embedded(), options(hand, sweep)).start(Box::new(work), budget);
     let mut went = Went::default();
     for event in events {
         match event {
@@ -330,7 +331,8 @@ fn the_connection_that_found_the_port_open_is_not_used_after_the_window() {
         clock,
         ..options(&hand, SweepOptions::default())
     };
-    let (handle, events) = Engine::new(Knowledge::embedded(), options).start(Box::new(work), budget);
+    let (handle, events) =
+        Engine::new(Knowledge::embedded(), vigie_identify::Identifier::embedded(), options).start(Box::new(work), budget);
     let refused = events.iter().filter(|event| matches!(event, Event::Refused { .. })).count();
     assert_eq!(refused, 1);
     assert_eq!(server.requests.load(Ordering::SeqCst), 0);
@@ -450,14 +452,13 @@ fn a_wait_for_the_budget_does_not_outlast_the_window() {
         .enable_all()
         .build()
         .expect("a runtime");
-    let knowledge = Knowledge::embedded();
     let gate = Waits {
         asked: AtomicUsize::new(0),
         closed: AtomicUsize::new(0),
     };
     let options = ProbeOptions::default();
     let probed = tokio::task::LocalSet::new().block_on(&runtime, async {
-        vigie_scan::probe(&knowledge.catalog, &knowledge.measured, Visit::at(server.address), &options, &gate).await
+        vigie_scan::probe(&vigie_identify::Identifier::embedded(), Visit::at(server.address), &options, &gate).await
     });
     assert_eq!(server.requests.load(Ordering::SeqCst), 2);
     assert!(matches!(probed.cut, Some(Refusal::OutsideWindow { .. })), "{:?}", probed.cut);

@@ -1,20 +1,11 @@
-//! Replays the corpora of the fuzz targets (`fuzz/`), so that what a fuzzer once found stays found.
+//! Replays the corpus of the fuzz target for rules (`fuzz/`), so that what a fuzzer once found stays found.
 
 #[path = "../../../../fuzz/drivers/replay.rs"]
 mod replay;
 #[path = "../../../../fuzz/drivers/rules.rs"]
 mod rules;
-#[path = "../../../../fuzz/drivers/session.rs"]
-mod session;
-
-use replay::replay;
-
-#[test]
-fn the_corpus_of_session() {
-    replay("session", session::drive);
-}
 
 #[test]
 fn the_corpus_of_rules() {
-    replay("rules", rules::drive);
+    replay::replay("rules", rules::drive);
 }

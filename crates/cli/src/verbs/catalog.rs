@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use serde::Serialize;
-use vigie_catalog::fixture::{self, FixtureFiles};
 use vigie_catalog::{Catalog, embedded_files};
 use vigie_export::grid::Column;
+use vigie_identify::fixture::{self, FixtureFiles};
 use vigie_model::AdvisoryCoverage;
 
 use crate::args::{CatalogArgs, CatalogVerb, TableOrJson};
@@ -60,17 +60,18 @@ pub(crate) fn run(args: CatalogArgs) -> Done {
 fn list(dir: Option<&Path>, format: TableOrJson) -> Done {
     let knowledge = knowledge(dir)?;
     let catalog = &knowledge.catalog;
+    let identifier = crate::knowledge::identifier(dir, catalog)?;
     let entries: Vec<Entry<'_>> = catalog
         .products()
         .iter()
         .map(|product| {
-            let counts = knowledge.measured.products.get(&product.id).copied().unwrap_or_default();
+            let counts = identifier.measured().products.get(&product.id).copied().unwrap_or_default();
             Entry {
                 id: &product.id,
                 name: &product.name,
                 kind: product.kind.word(),
                 ports: &product.ports,
-                confidence: (knowledge.measured.confidence(&product.id) * 100.0).floor() / 100.0,
+                confidence: (identifier.measured().confidence(&product.id) * 100.0).floor() / 100.0,
                 recorded: counts.recorded,
                 constructed: counts.constructed,
                 advisories: knowledge

@@ -15,7 +15,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use vigie_assess::Knowledge;
 use vigie_catalog::Catalog;
 use vigie_discover::{Base, Discovery, Options, Reply, ReplyKind, ServiceKind, State, Step, Stop};
 use vigie_export::text::lines;
@@ -91,7 +90,7 @@ pub(crate) fn run(args: &DiscoverArgs) -> Done {
         args: ask,
         kind,
         budget,
-        knowledge: &knowledge,
+        identifier: crate::knowledge::identifier(ask.catalog.as_deref(), &knowledge.catalog)?,
         enricher,
         intake,
         discovery,
@@ -225,7 +224,7 @@ struct Run<'a> {
     args: &'a AskArgs,
     kind: ServiceKind,
     budget: u64,
-    knowledge: &'a Knowledge,
+    identifier: Arc<vigie_identify::Identifier>,
     enricher: Enricher,
     intake: Intake,
     discovery: Discovery,
@@ -291,11 +290,7 @@ impl Run<'_> {
             ServiceKind::Shodan => Format::Shodan,
             ServiceKind::Censys | ServiceKind::CensysLegacy => Format::Censys,
         };
-        let mut options = vigie_import::Options::new(
-            Arc::clone(&self.knowledge.catalog),
-            Arc::clone(&self.knowledge.measured),
-            chrono::Utc::now(),
-        );
+        let mut options = vigie_import::Options::new(Arc::clone(&self.identifier), chrono::Utc::now());
         options.recognised_only = self.args.recognised_only;
         let from = format!("{}: {}, page {page}", self.kind.word(), reply.text);
         let mut bad = Parsed::default();

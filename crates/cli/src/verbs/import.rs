@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
-use vigie_assess::Knowledge;
 use vigie_export::grid::Column;
+use vigie_identify::Identifier;
 use vigie_import::{Archive, Batch, Format, Importer, Options, Parsed, Parser, Records, Unfinished};
 use vigie_model::{Observation, Timestamp};
 use vigie_network::Enricher;
@@ -99,6 +99,7 @@ struct Report<'t> {
 
 pub(crate) fn run(args: &ImportArgs) -> Done {
     let knowledge = crate::knowledge::knowledge(args.catalog.as_deref())?;
+    let identifier = crate::knowledge::identifier(args.catalog.as_deref(), &knowledge.catalog)?;
     let enricher = crate::network::enricher(&args.network)?;
     let mut intake = Intake::new(Writer::open(&crate::lake::folder(&args.lake)?)?, &args.errors);
     let stop = Arc::new(AtomicBool::new(false));
@@ -112,7 +113,7 @@ pub(crate) fn run(args: &ImportArgs) -> Done {
     for file in &files {
         let reading = Reading {
             args,
-            knowledge: &knowledge,
+            identifier: &identifier,
             enricher: &enricher,
             stop: &stop,
         };
@@ -201,7 +202,7 @@ enum Trouble {
 /// What each file is read with.
 struct Reading<'r> {
     args: &'r ImportArgs,
-    knowledge: &'r Knowledge,
+    identifier: &'r Arc<Identifier>,
     enricher: &'r Enricher,
     stop: &'r AtomicBool,
 }
@@ -324,8 +325,7 @@ impl Reading<'_> {
             file: source.name.clone(),
             ..Told::default()
         };
-        let knowledge = self.knowledge;
-        let mut options = Options::new(Arc::clone(&knowledge.catalog), Arc::clone(&knowledge.measured), chrono::Utc::now());
+        let mut options = Options::new(Arc::clone(self.identifier), chrono::Utc::now());
         options.vantage.clone_from(&self.args.vantage);
         options.default_port = self.args.port;
         options.recognised_only = self.args.recognised_only;

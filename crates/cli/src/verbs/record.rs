@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use vigie_catalog::fixture::{Expect, FIXTURE_SCHEMA, Head, Line, Origin};
+use vigie_identify::fixture::{Expect, FIXTURE_SCHEMA, Head, Line, Origin};
 use vigie_model::Exchange;
 use vigie_scan::{Gate, ProbeOptions};
 use vigie_scope::{OwnAddresses, Scope};
@@ -33,6 +33,7 @@ pub(crate) fn run(args: &RecordArgs) -> Done {
         .permits(args.address.ip(), args.address.port(), chrono::Utc::now())
         .map_err(Failure::usage)?;
     let knowledge = crate::knowledge::knowledge(args.catalog.as_deref())?;
+    let identifier = crate::knowledge::identifier(args.catalog.as_deref(), &knowledge.catalog)?;
     if let Some(product) = &args.product
         && knowledge.catalog.product(product).is_none()
     {
@@ -49,17 +50,10 @@ pub(crate) fn run(args: &RecordArgs) -> Done {
             user_agent: vigie_scan::user_agent(Some("recording a fixture from its own server")),
             ..ProbeOptions::default()
         };
-        let probed = vigie_scan::probe(
-            &knowledge.catalog,
-            &knowledge.measured,
-            vigie_scan::Visit::at(args.address),
-            &options,
-            &Free,
-        )
-        .await;
+        let probed = vigie_scan::probe(&identifier, vigie_scan::Visit::at(args.address), &options, &Free).await;
         let mut exchanges = probed.transcript.exchanges;
         for ask in vigie_scan::left_out(&knowledge.catalog, args.product.as_deref(), &exchanges) {
-            exchanges.push(vigie_scan::send_one(&knowledge.catalog, args.address, &ask, &options, &Free).await);
+            exchanges.push(vigie_scan::send_one(&identifier, args.address, &ask, &options, &Free).await);
         }
         (exchanges, probed.conclusion)
     });

@@ -475,7 +475,8 @@ impl Run {
 
         let told = |result: Result<(), Failure>| result.map_err(|other| files.iter().find_map(WholeFile::fault).unwrap_or(other));
         let mut reports = self.reports(&files)?;
-        let engine = Engine::new(self.knowledge.clone(), self.options(vantage));
+        let identifier = crate::knowledge::identifier(self.args.catalog.as_deref(), &self.knowledge.catalog)?;
+        let engine = Engine::new(self.knowledge.clone(), identifier, self.options(vantage));
         let budget = Budget::new(self.scope.limits(), self.scope.own().clone());
         let (handle, events) = engine.start(work, budget);
         interrupts.begin(handle.clone());
@@ -651,7 +652,7 @@ impl Run {
         let limits = self.scope.limits();
         let threads = std::thread::available_parallelism().map_or(2, usize::from).clamp(1, 8);
         let probe = ProbeOptions {
-            limits: vigie_catalog::Limits {
+            limits: vigie_identify::Limits {
                 requests: limits.per_endpoint as usize,
                 models: limits.models as usize,
                 prove: None,

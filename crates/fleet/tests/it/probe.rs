@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use vigie_catalog::{Catalog, Conclusion, Measured};
 use vigie_fleet::{Fault, Fleet, Honeypot, Judge, Personality, Recorder, Recording, Recordings, ServeOptions};
+use vigie_identify::{Conclusion, Identifier};
 use vigie_scan::{Gate, ProbeOptions, Probed};
 
 use crate::client::{anywhere, plain, recordings};
@@ -30,7 +30,7 @@ fn options() -> ProbeOptions {
 
 /// Probes each of these, one after the other on one thread each.
 fn probe_all(addresses: &[SocketAddrV4]) -> Vec<Probed> {
-    let catalog = Catalog::embedded();
+    let identifier = Identifier::embedded();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -38,9 +38,9 @@ fn probe_all(addresses: &[SocketAddrV4]) -> Vec<Probed> {
     tokio::task::LocalSet::new().block_on(&runtime, async {
         let mut running = Vec::new();
         for address in addresses {
-            let (catalog, address) = (Arc::clone(&catalog), SocketAddr::V4(*address));
+            let (identifier, address) = (Arc::clone(&identifier), SocketAddr::V4(*address));
             running.push(tokio::task::spawn_local(async move {
-                vigie_scan::probe(&catalog, &Measured::default(), vigie_scan::Visit::at(address), &options(), &Free).await
+                vigie_scan::probe(&identifier, vigie_scan::Visit::at(address), &options(), &Free).await
             }));
         }
         let mut probed = Vec::new();
@@ -90,7 +90,7 @@ fn the_probe_learns_over_the_wire_what_the_recording_teaches_and_harms_nobody() 
         eprintln!("skipped: loopback has one address here");
         return;
     }
-    let catalog = Catalog::embedded();
+    let identifier = Identifier::embedded();
     let recorder = Recorder::new(100_000);
     let judge = Judge::by_hand();
     let mut differences = Vec::new();
@@ -101,7 +101,7 @@ fn the_probe_learns_over_the_wire_what_the_recording_teaches_and_harms_nobody() 
         let addresses: Vec<SocketAddrV4> = running.personalities().iter().map(|p| p.address).collect();
         for (personality, probed) in running.personalities().iter().zip(probe_all(&addresses)) {
             let fixture = personality.recording().expect("a server").fixture();
-            let replay = fixture.replay(&catalog, &Measured::default());
+            let replay = fixture.replay(&identifier);
             // What was not recorded is a time-out in a replay and the page that does not exist here.
             if !replay.missing.is_empty() {
                 continue;

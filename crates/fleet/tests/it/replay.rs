@@ -3,8 +3,8 @@
 use std::io::Read as _;
 use std::sync::Arc;
 
-use vigie_catalog::fixture::Fixture;
 use vigie_fleet::{Personality, Recorder, Recordings};
+use vigie_identify::fixture::Fixture;
 use vigie_model::{Reply, RequestLine};
 
 use crate::client::{self, Answer, anywhere, ask, connect, raise, recordings};

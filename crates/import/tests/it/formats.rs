@@ -66,7 +66,7 @@ fn shodan_lines() {
         (first.source.kind, first.source.name.as_str(), first.source.version.as_str()),
         (SourceKind::Import, "shodan", "")
     );
-    assert_eq!(first.source.catalog, options().catalog.hash());
+    assert_eq!(first.source.catalog, options().identifier.catalog().hash());
     assert_eq!(first.source.vantage, "eu");
     assert_eq!(first.network.country, Known::Known("DE".to_owned()));
     assert_eq!(first.network.city, Known::Known("Berlin".to_owned()));

@@ -17,9 +17,8 @@ mod wrong;
 mod zips;
 
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
 
-use vigie_catalog::{Catalog, Measured};
+use vigie_identify::Identifier;
 use vigie_import::{Bad, Format, Importer, Options};
 use vigie_model::{Observation, Timestamp};
 
@@ -31,9 +30,7 @@ fn at(text: &str) -> Timestamp {
 }
 
 fn options() -> Options {
-    static SHARED: OnceLock<(Arc<Catalog>, Arc<Measured>)> = OnceLock::new();
-    let (catalog, measured) = SHARED.get_or_init(|| (Catalog::embedded(), Arc::new(Measured::embedded())));
-    Options::new(Arc::clone(catalog), Arc::clone(measured), at(RECORDED))
+    Options::new(Identifier::embedded(), at(RECORDED))
 }
 
 fn data(name: &str) -> Vec<u8> {

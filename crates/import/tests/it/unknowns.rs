@@ -136,7 +136,7 @@ fn the_callers_part_is_left_to_the_caller() {
     ] {
         for one in good(name) {
             assert!(one.advisories.is_empty() && one.findings.is_empty() && one.listener.is_none());
-            assert_eq!(one.source.catalog, options().catalog.hash());
+            assert_eq!(one.source.catalog, options().identifier.catalog().hash());
         }
     }
 }

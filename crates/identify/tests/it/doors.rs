@@ -13,7 +13,7 @@ fn with(mut answer: Option<Reply>, name: &str, value: &str) -> Option<Reply> {
     answer
 }
 
-fn product(conclusion: &vigie_catalog::Conclusion) -> Option<&str> {
+fn product(conclusion: &vigie_identify::Conclusion) -> Option<&str> {
     conclusion.identity.product.known().map(String::as_str)
 }
 
@@ -321,7 +321,7 @@ fn a_list_in_another_tool_s_record_was_asked_for() {
     );
     let catalog = vigie_catalog::Catalog::embedded();
     let mut session = vigie_catalog::Session::from_transcript(catalog, 11434, "h.example", [exchange(200, &full)]);
-    let conclusion = session.conclude(&|_| 0.9);
+    let conclusion = session.conclude();
     assert_eq!(product(&conclusion), None);
     let models = conclusion.exposure.models.known().expect("the list was read");
     assert_eq!(models.iter().map(|model| model.name.as_str()).collect::<Vec<_>>(), ["a"]);
@@ -332,7 +332,7 @@ fn a_list_in_another_tool_s_record_was_asked_for() {
     for (status, body, why) in [(200, models.as_str(), Why::Unparsable), (404, "404 page not found", Why::Absent)] {
         let catalog = vigie_catalog::Catalog::embedded();
         let mut session = vigie_catalog::Session::from_transcript(catalog, 11434, "h.example", [exchange(status, body)]);
-        let conclusion = session.conclude(&|_| 0.9);
+        let conclusion = session.conclude();
         assert_eq!(product(&conclusion), None, "{status}");
         assert_eq!(conclusion.exposure.models.why(), Some(why), "{status}");
     }

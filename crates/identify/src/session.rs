@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use vigie_model::{EvidenceWeight, Exchange, FailureKind, RequestLine};
 
-use crate::catalog::{Catalog, Forbidden, Request};
-use crate::clause::{Place, Seen, SigId};
+use vigie_catalog::{Forbidden, Place, Purpose, ReplyEnd, Request, SigId};
+
+use crate::Identifier;
 use crate::dialogue::Turn;
+use crate::holds::{Holds as _, Pass as _, Seen};
 use crate::memory::{Known, Recalled};
-use crate::rule::{Purpose, ReplyEnd};
 use crate::under::Under;
 use crate::view::View;
 
@@ -150,7 +151,7 @@ impl Seen for Record {
 /// The conversation with one endpoint.
 #[derive(Debug)]
 pub struct Session {
-    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) identifier: Arc<Identifier>,
     pub(crate) record: Record,
     port: u16,
     pub(crate) authority: String,
@@ -186,10 +187,10 @@ fn called(body: &str) -> Option<String> {
 impl Session {
     /// A conversation that has not begun. `authority` is what stands in `Host` (`127.0.0.1:11434`).
     #[must_use]
-    pub fn new(catalog: Arc<Catalog>, port: u16, authority: impl Into<String>, limits: Limits) -> Self {
-        let turn = Some(catalog.dialogues.begin(port, &limits));
+    pub fn new(identifier: Arc<Identifier>, port: u16, authority: impl Into<String>, limits: Limits) -> Self {
+        let turn = Some(identifier.dialogues.begin(port, &limits));
         Self {
-            catalog,
+            identifier,
             record: Record::default(),
             port,
             authority: authority.into(),
@@ -215,12 +216,12 @@ impl Session {
     /// A request that no file of the catalogue makes is looked at by the rules that look at any exchange. Nothing more is asked.
     #[must_use]
     pub fn from_transcript(
-        catalog: Arc<Catalog>,
+        identifier: Arc<Identifier>,
         port: u16,
         authority: impl Into<String>,
         exchanges: impl IntoIterator<Item = Exchange>,
     ) -> Self {
-        let mut session = Self::new(catalog, port, authority, Limits::default());
+        let mut session = Self::new(identifier, port, authority, Limits::default());
         // Another tool's choice of requests leads nowhere that a conversation of ours would come by.
         session.turn = None;
         session.over = true;
@@ -239,7 +240,7 @@ impl Session {
 
     /// The request as if it had been asked here.
     fn overheard(&self, request: &RequestLine) -> Ask {
-        let signature = crate::catalog::Signature {
+        let signature = vigie_catalog::Signature {
             method: request.method.clone(),
             path: request.path.clone(),
             body: (!request.body.is_empty()).then(|| request.body.clone()),
@@ -250,7 +251,7 @@ impl Session {
             session: None,
             known: None,
             prove: false,
-            sig: (self.catalog.sig_ids.get(&signature).copied())
+            sig: (self.identifier.catalog.sig(&signature))
                 .or_else(|| self.same_call(&signature))
                 .unwrap_or(NO_REQUEST),
             target: Target::Plain { follow: true },
@@ -258,13 +259,13 @@ impl Session {
     }
 
     /// The request that makes the same JSON-RPC call: another client's number, name and capabilities in it change nothing of the answer.
-    fn same_call(&self, overheard: &crate::catalog::Signature) -> Option<SigId> {
+    fn same_call(&self, overheard: &vigie_catalog::Signature) -> Option<SigId> {
         let method = called(overheard.body.as_deref()?)?;
-        let all = self.catalog.sig_ids.iter();
-        let same = all.filter(|(one, _)| one.method == overheard.method && one.path == overheard.path);
-        same.filter(|(one, _)| one.body.as_deref().and_then(called).is_some_and(|called| called == method))
-            .map(|(_, id)| *id)
-            .min()
+        let all = (0..).zip(self.identifier.catalog.signatures());
+        let same = all.filter(|(_, one)| one.method == overheard.method && one.path == overheard.path);
+        same.filter(|(_, one)| one.body.as_deref().and_then(called).is_some_and(|called| called == method))
+            .map(|(id, _)| id)
+            .next()
     }
 
     /// Says that nothing more is to be asked (a deadline, an interrupt).
@@ -365,13 +366,13 @@ impl Session {
     /// The next request about the endpoint itself, where these products are named, the answer first.
     fn about_endpoint(&self, named: &[u32]) -> Option<Ask> {
         let every = &[Purpose::Identify, Purpose::Read];
-        let is_side = |number: &u32| self.catalog.nth(*number).is_side();
+        let is_side = |number: &u32| self.identifier.catalog.nth(*number).is_side();
         let side = named.iter().copied().find(is_side);
         let main = named.iter().copied().find(|number| !is_side(number));
         // What a server is besides is read by the requests of its own file, unless the server itself gives one a harmful effect.
         let beside = || self.of_product(side?, side, every).filter(|ask| self.lets(main, ask));
         match main {
-            Some(main) if !self.catalog.nth(main).last_resort => {
+            Some(main) if !self.identifier.catalog.nth(main).last_resort => {
                 // What answers as this product may be something that emulates it: its own evidence decides.
                 let mut rivals = self.rivals(main).into_iter();
                 rivals
@@ -397,14 +398,16 @@ impl Session {
         let Some(main) = main else { return true };
         let RequestLine { method, path, body, .. } = &ask.request;
         !matches!(
-            self.catalog.permit(Some(main), method, path, Some(body), false),
+            self.identifier.catalog.permit(Some(main), method, path, Some(body), false),
             Err(Forbidden::Effect { .. })
         )
     }
 
     /// Where a server has a route of its own for what tools are asked by, that may tell of them.
     fn side_of(&self, main: u32) -> Option<Ask> {
-        let kinds = (0_u32..).zip(&self.catalog.products).filter(|(_, product)| product.is_side());
+        let kinds = (0_u32..)
+            .zip(self.identifier.catalog.products())
+            .filter(|(_, product)| product.is_side());
         kinds.into_iter().find_map(|(number, _)| {
             // Asked as a request of the server's: it must have the route, and a harmless effect for it.
             self.of_product(number, Some(main), &[Purpose::Identify])
@@ -414,7 +417,9 @@ impl Session {
     /// Where tools alone are named: a server that offers them beside its own interface may be hinted at strongly, or list models as
     /// many do.
     fn search_beside(&self) -> Option<Ask> {
-        let families = (0_u32..).zip(&self.catalog.products).filter(|(_, product)| product.last_resort);
+        let families = (0_u32..)
+            .zip(self.identifier.catalog.products())
+            .filter(|(_, product)| product.last_resort);
         let mut due = self
             .candidates()
             .into_iter()
@@ -431,15 +436,23 @@ impl Session {
     /// The page that no product has, asked of what was recognised before its turn among the openings: what it says there is hard to
     /// imitate. A product that does something on any path is not asked.
     pub(crate) fn ask_unknown_path(&self, number: u32) -> Option<Ask> {
-        let absent = self.catalog.absent;
+        let absent = self.identifier.absent;
         if self.asked.contains(&absent) {
             return None;
         }
-        let own = self.catalog.permit(Some(number), "GET", crate::ABSENT_PATH, None, false);
+        let own = self
+            .identifier
+            .catalog
+            .permit(Some(number), "GET", vigie_catalog::ABSENT_PATH, None, false);
         if matches!(own, Err(Forbidden::Effect { .. })) {
             return None;
         }
-        let opening = self.catalog.openings.iter().find(|opening| opening.request.sig == absent)?;
+        let opening = self
+            .identifier
+            .catalog
+            .openings()
+            .iter()
+            .find(|opening| opening.request.sig == absent)?;
         self.ask(&opening.request, None)
     }
 
@@ -458,7 +471,7 @@ impl Session {
         .or_else(|| self.opening())
         .or_else(|| ask_first(&mut candidates.iter().map(|(number, _)| *number)))
         .or_else(|| {
-            let on_port = (0_u32..).zip(&self.catalog.products).filter(|(number, product)| {
+            let on_port = (0_u32..).zip(self.identifier.catalog.products()).filter(|(number, product)| {
                 product.ports.contains(&self.port) && self.tallies.get(number).is_none_or(|tally| !tally.contradicted)
             });
             ask_first(&mut on_port.map(|(number, _)| number))
@@ -476,7 +489,7 @@ impl Session {
         candidates.sort_by_key(|(number, tally)| {
             (
                 std::cmp::Reverse(tally.points()),
-                !self.catalog.nth(*number).ports.contains(&self.port),
+                !self.identifier.catalog.nth(*number).ports.contains(&self.port),
                 *number,
             )
         });
@@ -484,7 +497,7 @@ impl Session {
     }
 
     fn opening(&self) -> Option<Ask> {
-        self.catalog.openings.iter().find_map(|opening| {
+        self.identifier.catalog.openings().iter().find_map(|opening| {
             let due = !self.asked.contains(&opening.request.sig)
                 && opening.when.iter().all(|look| look.holds(&self.record))
                 && !opening.unless.iter().any(|look| look.holds(&self.record));
@@ -503,7 +516,7 @@ impl Session {
     }
 
     fn of_product(&self, number: u32, known: Option<u32>, purposes: &[Purpose]) -> Option<Ask> {
-        let product = self.catalog.nth(number);
+        let product = self.identifier.catalog.nth(number);
         purposes.iter().find_map(|purpose| {
             product
                 .requests
@@ -552,8 +565,9 @@ impl Session {
     /// The stream that a `session` request belongs to, if it was opened and named a URL.
     fn session_sig(&self, request: &Request, id: &str) -> Option<SigId> {
         let owner = self
+            .identifier
             .catalog
-            .products
+            .products()
             .iter()
             .find(|product| product.requests.iter().any(|r| r.sig == request.sig))?;
         let opener = owner.requests.iter().find(|r| r.id == id)?;
@@ -582,9 +596,9 @@ impl Session {
         let mut parts = name.splitn(3, '.');
         let (id, kind, what) = (parts.next()?, parts.next()?, parts.next()?);
         let sig = known
-            .map(|number| self.catalog.nth(number))
+            .map(|number| self.identifier.catalog.nth(number))
             .into_iter()
-            .chain(&self.catalog.products)
+            .chain(self.identifier.catalog.products())
             .find_map(|product| {
                 product
                     .requests
@@ -595,7 +609,7 @@ impl Session {
         let view = self.record.at(sig)?;
         let value = match kind {
             "header" => view.reply()?.header(what)?.to_owned(),
-            "json" => match crate::pointer::Pointer::parse(what).ok()?.first(view.json()?)? {
+            "json" => match vigie_catalog::Pointer::parse(what).ok()?.first(view.json()?)? {
                 serde_json::Value::String(text) => text.clone(),
                 other => other.to_string(),
             },
@@ -608,14 +622,14 @@ impl Session {
 
     fn about_models(&mut self, number: u32) -> Option<Ask> {
         if self.names.as_ref().is_none_or(|(of, _)| *of != number) {
-            let names = crate::read::model_names(self.catalog.nth(number), &self.record);
+            let names = crate::read::model_names(self.identifier.catalog.nth(number), &self.record);
             self.names = Some((number, names));
         }
         self.about_named(number)
     }
 
     fn about_named(&self, number: u32) -> Option<Ask> {
-        let product = self.catalog.nth(number);
+        let product = self.identifier.catalog.nth(number);
         let (_, names) = self.names.as_ref()?;
         if self.models_asked.len() < self.limits.models
             && let Some(request) = product.requests.iter().find(|request| request.purpose == Purpose::Model)
@@ -638,7 +652,7 @@ impl Session {
         if self.record.proof.is_some() {
             return None;
         }
-        let name = crate::read::model_for_proof(&self.catalog, product, &self.record, prove.may_load)?;
+        let name = crate::read::model_for_proof(&self.identifier.catalog, product, &self.record, prove.may_load)?;
         let ask = self.model_ask(product.requests.get(*position)?, number, &name, true)?;
         (!self.asked.contains(&ask.sig)).then_some(Ask {
             target: Target::Proof,
@@ -672,7 +686,7 @@ impl Session {
 
     /// Takes what became of a request.
     pub fn answer(&mut self, ask: &Arc<Ask>, exchange: Exchange) {
-        let hash = crate::dialogue::leads(&self.catalog.memory, exchange.reply.as_ref());
+        let hash = crate::dialogue::leads(&self.identifier.memory, exchange.reply.as_ref());
         let next = match (&self.turn, hash, &exchange.reply) {
             (Some(turn), Some(hash), Some(reply)) => turn.after(hash, reply),
             _ => None,
@@ -685,7 +699,7 @@ impl Session {
         self.read_up();
         let remembered = self.read(ask, exchange);
         self.turn = match (self.turn.take(), hash, remembered) {
-            (Some(turn), Some(hash), Some(known)) => Some(self.catalog.dialogues.lead(&turn, hash, known)),
+            (Some(turn), Some(hash), Some(known)) => Some(self.identifier.dialogues.lead(&turn, hash, known)),
             _ => None,
         };
     }
@@ -733,12 +747,12 @@ impl Session {
                     self.record.by_sig.push((path_sig, index));
                     places.push(Place::Sig(path_sig));
                 }
-                let landing = ask.sig == self.catalog.root || matches!(ask.target, Target::Redirect { landing: true, .. });
+                let landing = ask.sig == self.identifier.root || matches!(ask.target, Target::Redirect { landing: true, .. });
                 if landing {
                     self.record.landing = Some(index);
                     places.push(Place::Landing);
                     // Rules on the landing page that fitted an earlier page of the chain do not count any more.
-                    let catalog = Arc::clone(&self.catalog);
+                    let catalog = Arc::clone(&self.identifier.catalog);
                     self.hits
                         .retain(|(product, rule, _)| catalog.nth(*product).evidence[*rule as usize].look.place != Place::Landing);
                 }
@@ -753,7 +767,7 @@ impl Session {
         if request.method != "GET" {
             return None;
         }
-        self.catalog.sig_ids.get(&crate::catalog::Signature::get(&request.path)).copied()
+        self.identifier.catalog.sig(&vigie_catalog::Signature::get(&request.path))
     }
 
     /// Follows a redirect to the same endpoint if the catalogue gives its target a harmless effect; others are only recorded.
@@ -771,7 +785,8 @@ impl Session {
             && matches!(reply.status, 301..=303 | 307 | 308)
             && let Some(location) = reply.header("location")
         {
-            self.under.leads(&self.catalog, location, &self.authority, &ask.request.path);
+            self.under
+                .leads(&self.identifier.catalog, location, &self.authority, &ask.request.path);
         }
         if depth >= MAX_REDIRECTS || !(keeps_method || (matches!(reply.status, 301..=303) && ask.request.method == "GET")) {
             return;
@@ -800,9 +815,11 @@ impl Session {
     }
 
     fn weigh(&mut self, index: usize, places: &[Place]) -> Option<Arc<Known>> {
-        let catalog = Arc::clone(&self.catalog);
+        let catalog = Arc::clone(&self.identifier.catalog);
         let view = &self.record.views[index];
-        let recalled = view.reply().map_or(Recalled::New, |reply| catalog.memory.recall(reply, places));
+        let recalled = view
+            .reply()
+            .map_or(Recalled::New, |reply| self.identifier.memory.recall(reply, places));
         let mut remembered = None;
         let fitting = match recalled {
             Recalled::Known(known) => {
@@ -812,13 +829,17 @@ impl Session {
                 fitting
             }
             other => {
-                let mut fitting = catalog.index.candidates(view, places);
+                let mut fitting = self.identifier.index.candidates(view, places);
                 fitting.retain(|(product, rule)| {
                     let evidence = &catalog.nth(*product).evidence[*rule as usize];
-                    crate::clause::fits(&evidence.look.clause, view)
+                    crate::holds::fits(&evidence.look.clause, view)
                 });
                 if let (Recalled::Again(key), Some(reply)) = (other, view.reply()) {
-                    remembered = Some(catalog.memory.keep(key, reply, places, &fitting, view.shared_json().cloned()));
+                    remembered = Some(
+                        self.identifier
+                            .memory
+                            .keep(key, reply, places, &fitting, view.shared_json().cloned()),
+                    );
                 }
                 fitting
             }
@@ -851,7 +872,7 @@ impl Session {
     }
 
     fn tally(&self, number: u32) -> Tally {
-        let product = self.catalog.nth(number);
+        let product = self.identifier.catalog.nth(number);
         let mut tally = Tally::default();
         let mut last = None;
         for (_, rule, _) in self.hits_of(number) {
@@ -889,11 +910,11 @@ impl Session {
             .filter(|number| {
                 !named
                     .iter()
-                    .any(|other| other != number && self.catalog.nth(*other).emulates.contains(number))
+                    .any(|other| other != number && self.identifier.catalog.nth(*other).emulates.contains(number))
             })
             .collect();
         standing.sort_by_key(|number| {
-            let product = self.catalog.nth(*number);
+            let product = self.identifier.catalog.nth(*number);
             (
                 // Beside another product, and beside a list of models, tools are the second thing a server is.
                 product.is_side(),
@@ -909,7 +930,7 @@ impl Session {
     /// door.
     pub(crate) fn concluded(&self) -> (Vec<u32>, bool) {
         let named = self.named();
-        if named.iter().any(|number| !self.catalog.nth(*number).last_resort) {
+        if named.iter().any(|number| !self.identifier.catalog.nth(*number).last_resort) {
             return (named, false);
         }
         match self.behind_a_door() {
@@ -930,10 +951,9 @@ impl Session {
             .collect();
         // What emulates it answers with the same page: its own words, a refusal's too, speak for it.
         let posing = |number: u32| {
-            let mut others = self
-                .tallies
-                .iter()
-                .filter(|(other, tally)| **other != number && strong(tally) && self.catalog.nth(**other).emulates.contains(&number));
+            let mut others = self.tallies.iter().filter(|(other, tally)| {
+                **other != number && strong(tally) && self.identifier.catalog.nth(**other).emulates.contains(&number)
+            });
             others.next().is_some()
         };
         let mut only = likely.into_iter().filter(|number| !posing(*number));
@@ -942,7 +962,7 @@ impl Session {
 
     /// Whether a product's evidence was shown and every other route of its own that was asked for was refused, at least one.
     fn is_shut(&self, number: u32) -> bool {
-        let product = self.catalog.nth(number);
+        let product = self.identifier.catalog.nth(number);
         let status = |at: usize| self.record.views[at].reply().map_or(0, |reply| reply.status);
         // What only words a refusal may be worded alike by others, unless the file says that it is a constant.
         let shown = self.hits_of(number).any(|(_, rule, at)| {
@@ -957,14 +977,14 @@ impl Session {
         let mut refused = 0;
         for (at, view) in self.record.views.iter().enumerate() {
             let path = view.exchange.request.path.as_str();
-            let front = path == "/" || path == crate::ABSENT_PATH || self.record.landing == Some(at);
-            if front || crate::read::own_effect(&self.catalog, product, view).is_none() {
+            let front = path == "/" || path == vigie_catalog::ABSENT_PATH || self.record.landing == Some(at);
+            if front || crate::read::own_effect(&self.identifier.catalog, product, view).is_none() {
                 continue;
             }
             if crate::refusal::door(view).is_some() {
                 refused += 1;
             } else if (200..300).contains(&status(at))
-                && view.body_type() != crate::rule::BodyType::Html
+                && view.body_type() != vigie_catalog::BodyType::Html
                 && !self.hits_of(number).any(|(_, _, hit)| *hit == at)
             {
                 // It answered, and not as this product does.
@@ -979,7 +999,10 @@ impl Session {
         self.tallies
             .iter()
             .filter(|(other, tally)| {
-                **other != number && !tally.contradicted && tally.points() > 0 && self.catalog.nth(**other).emulates.contains(&number)
+                **other != number
+                    && !tally.contradicted
+                    && tally.points() > 0
+                    && self.identifier.catalog.nth(**other).emulates.contains(&number)
             })
             .map(|(other, _)| *other)
             .collect()

@@ -6,12 +6,12 @@ use vigie_model::{
     Activity, Capability, Deception, Evidence, EvidenceWeight, Exposure, Identity, Known, Leak, LeakKind, Model, Posture, Why,
 };
 
-use crate::catalog::Product;
-use crate::clause::Seen as _;
+use crate::holds::{Holds as _, Pass as _, Seen as _};
 use crate::read;
-use crate::rule::Kind;
 use crate::session::{Session, Tally};
 use crate::view::View;
+use vigie_catalog::Kind;
+use vigie_catalog::Product;
 
 /// What a conversation said.
 #[derive(Clone, Debug)]
@@ -27,9 +27,9 @@ pub struct Conclusion {
 }
 
 impl Session {
-    /// Draws the conclusion. `measured` is what the fixtures measured of a product: the highest confidence it may have.
+    /// Draws the conclusion. The confidence in a product is at most what the fixtures measured of it.
     #[must_use]
-    pub fn conclude(&mut self, measured: &dyn Fn(&str) -> f64) -> Conclusion {
+    pub fn conclude(&mut self) -> Conclusion {
         self.come_back();
         let known = self.turn.as_ref().and_then(|turn| turn.conclusion.get()).cloned();
         let mut conclusion = match known {
@@ -46,7 +46,7 @@ impl Session {
         };
         let identity = &mut conclusion.identity;
         if let Known::Known(product) = &identity.product {
-            identity.confidence = round(identity.confidence.min(measured(product)));
+            identity.confidence = round(identity.confidence.min(self.identifier.measured.confidence(product)));
         }
         conclusion
     }
@@ -57,8 +57,8 @@ impl Session {
     #[must_use]
     pub fn conclude_as(&mut self, product: &str) -> Option<Conclusion> {
         self.read_up();
-        let number = self.catalog.number(product)?;
-        let said = self.catalog.nth(number);
+        let number = self.identifier.catalog.number(product)?;
+        let said = self.identifier.catalog.nth(number);
         let another = self
             .concluded()
             .0
@@ -70,7 +70,7 @@ impl Session {
     /// The evidence that rules a product out, whether or not anything speaks for it.
     #[must_use]
     pub fn against(&self, product: &str) -> Vec<Evidence> {
-        let Some(product) = self.catalog.product(product) else {
+        let Some(product) = self.identifier.catalog.product(product) else {
             return Vec::new();
         };
         let ruling_out = product.evidence.iter().filter(|e| e.weight == EvidenceWeight::Contradicts);
@@ -84,7 +84,7 @@ impl Session {
 
     /// What the record says of the products that are named; the confidence is that of the evidence alone.
     fn draw(&self, named: &[u32], behind_a_door: bool) -> Conclusion {
-        let winner = named.first().map(|number| self.catalog.nth(*number));
+        let winner = named.first().map(|number| self.identifier.catalog.nth(*number));
         let seen = &self.record;
         let spoke_http = seen.views.iter().any(|view| view.reply().is_some());
 
@@ -103,7 +103,7 @@ impl Session {
                     exposure.activity = read.activity;
                     exposure.capabilities = read.capabilities;
                 } else {
-                    let unlisted = read::unlisted(&self.catalog, seen);
+                    let unlisted = read::unlisted(&self.identifier.catalog, seen);
                     exposure.models = Known::Unknown(unlisted.clone());
                     exposure.activity = Known::Unknown(unlisted);
                 }
@@ -115,7 +115,7 @@ impl Session {
             .and_then(|number| self.tallies.get(number))
             .copied()
             .unwrap_or_default();
-        let (posture, from) = read::posture(winner, &self.catalog, seen, behind_a_door);
+        let (posture, from) = read::posture(winner, &self.identifier.catalog, seen, behind_a_door);
         exposure.posture = posture;
         exposure.posture_from = from;
         if let Some((door, request, open)) = self.door_beside_a_list(winner, &exposure) {
@@ -162,7 +162,7 @@ impl Session {
                 also: named
                     .iter()
                     .skip(1)
-                    .map(|number| self.catalog.nth(*number))
+                    .map(|number| self.identifier.catalog.nth(*number))
                     .filter(|p| !p.last_resort || winner.is_some_and(|winner| winner.models.is_empty()))
                     .map(|p| p.id.clone())
                     .collect(),
@@ -176,7 +176,7 @@ impl Session {
     /// The one product whose list of models, and too little else, was seen: which product it is stays unknown, what it lists does not.
     fn lists_as(&self) -> Option<&Product> {
         let lists = |number: u32| {
-            let product = self.catalog.nth(number);
+            let product = self.identifier.catalog.nth(number);
             let is_list = |view: &View| {
                 product
                     .models
@@ -194,9 +194,9 @@ impl Session {
         // A list in the shape that many share may be one of cars.
         let mut likely = standing
             .map(|(number, _)| *number)
-            .filter(|number| !self.catalog.nth(*number).family && lists(*number));
-        let product = self.catalog.nth(likely.next().filter(|_| likely.next().is_none())?);
-        read::models(&self.catalog, product, &self.record, &Known::unknown(Why::NotAsked))
+            .filter(|number| !self.identifier.catalog.nth(*number).family && lists(*number));
+        let product = self.identifier.catalog.nth(likely.next().filter(|_| likely.next().is_none())?);
+        read::models(&self.identifier.catalog, product, &self.record, &Known::unknown(Why::NotAsked))
             .list
             .is_known()
             .then_some(product)
@@ -204,7 +204,7 @@ impl Session {
 
     /// The door beside a list of models that is open: its posture, the request that met it, and that of the list.
     fn door_beside_a_list(&self, winner: Option<&Product>, exposure: &Exposure) -> Option<(Posture, String, String)> {
-        let gate = || read::gate_beside(&self.catalog, &self.record);
+        let gate = || read::gate_beside(&self.identifier.catalog, &self.record);
         let Some(product) = winner else { return gate() };
         let open = exposure
             .posture_from
@@ -221,10 +221,10 @@ impl Session {
         // A product that lists no models may stand on one port with an interface that does.
         let serves = named
             .iter()
-            .map(|number| self.catalog.nth(*number))
+            .map(|number| self.identifier.catalog.nth(*number))
             .find(|one| !one.models.is_empty());
         let serves = serves.filter(|_| product.models.is_empty()).unwrap_or(product);
-        let listed = read::models(&self.catalog, serves, seen, version);
+        let listed = read::models(&self.identifier.catalog, serves, seen, version);
         let (models, models_at_least) = (listed.list, listed.at_least);
         let running = read::running(product, seen);
         let activity = match (&models, serves.kind) {
@@ -248,7 +248,7 @@ impl Session {
             .collect();
         let tools = named
             .iter()
-            .map(|number| read::tools(&self.catalog, self.catalog.nth(*number), seen))
+            .map(|number| read::tools(&self.identifier.catalog, self.identifier.catalog.nth(*number), seen))
             .reduce(|first, second| if first.list.is_known() { first } else { second });
         let (tools, tools_at_least) = tools.map_or((Known::unknown(Why::NotAsked), None), |tools| (tools.list, tools.at_least));
         Exposure {
@@ -270,7 +270,7 @@ impl Session {
 
     /// Whether a reply is what the server says to a path that it does not have: a framework's words, and no resemblance to a product.
     fn says_so_anywhere(&self, view: &View) -> bool {
-        let absent = self.record.at(self.catalog.absent).and_then(View::reply);
+        let absent = self.record.at(self.identifier.absent).and_then(View::reply);
         view.reply().is_some_and(|reply| {
             matches!(reply.status, 404 | 405) || absent.is_some_and(|absent| reply.status == absent.status && reply.body == absent.body)
         })
@@ -279,7 +279,7 @@ impl Session {
     fn evidence(&self, winner: Option<&Product>) -> Vec<Evidence> {
         let mut all: Vec<Evidence> = Vec::new();
         for (number, rule, index) in &self.hits {
-            let product = self.catalog.nth(*number);
+            let product = self.identifier.catalog.nth(*number);
             let evidence = &product.evidence[*rule as usize];
             let Some(view) = self.record.views.get(*index) else {
                 continue;
@@ -297,7 +297,7 @@ impl Session {
             if !tally.contradicted || tally.points() == 0 {
                 continue;
             }
-            let product = self.catalog.nth(*number);
+            let product = self.identifier.catalog.nth(*number);
             for evidence in product.evidence.iter().filter(|e| e.weight == EvidenceWeight::Contradicts) {
                 if let Some(view) = evidence.look.find(&self.record)
                     && evidence.guards.pass(&self.record)

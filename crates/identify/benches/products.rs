@@ -1,7 +1,7 @@
 //! What a catalogue of ten times the size costs: the time of a conversation with every recorded server that is recognised,
 //! with our own products and with ten times as many, in turns.
 //!
-//!     cargo bench -p vigie-catalog [-- ollama/0.17.4]
+//!     cargo bench -p vigie-identify [-- ollama/0.17.4]
 //!
 //! A word restricts it to the fixtures that hold it in their name.
 
@@ -14,8 +14,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use vigie_catalog::fixture::Fixture;
-use vigie_catalog::{Catalog, Limits, Measured, Session};
+use vigie_catalog::Catalog;
+use vigie_identify::fixture::Fixture;
+use vigie_identify::{Identifier, Limits, Session};
 use vigie_model::Exchange;
 
 /// The fewest conversations that are timed.
@@ -23,26 +24,26 @@ const TIMED: usize = 20_000;
 
 fn main() {
     let begun = Instant::now();
-    let small = Catalog::embedded();
+    let small = Arc::new(Identifier::new(Catalog::embedded(), Arc::default()));
     let small_load = begun.elapsed();
     let begun = Instant::now();
     let large = Arc::new(Catalog::load(&generated::ten_times(), None).expect("the generated catalogue loads"));
+    let large = Arc::new(Identifier::new(large, Arc::default()));
     let large_load = begun.elapsed();
-    let measured = Measured::default();
     let word = std::env::args().skip(1).find(|word| !word.starts_with('-')).unwrap_or_default();
     let conversations: Vec<(Fixture, Vec<Exchange>)> = fixtures()
         .into_iter()
         .filter(|fixture| fixture.head.expect.product.is_some() && fixture.name.contains(&word))
         .map(|fixture| {
-            let exchanges = fixture.replay(&small, &measured).exchanges;
+            let exchanges = fixture.replay(&small).exchanges;
             (fixture, exchanges)
         })
         .collect();
     let (mut ours, mut tenfold, mut counter) = (Vec::new(), Vec::new(), 0);
     assert!(!conversations.is_empty(), "no fixture of a recognised server is named {word:?}");
     for _ in 0..(TIMED / conversations.len()).max(31) {
-        ours.push(round(&small, &measured, &conversations, &mut counter));
-        tenfold.push(round(&large, &measured, &conversations, &mut counter));
+        ours.push(round(&small, &conversations, &mut counter));
+        tenfold.push(round(&large, &conversations, &mut counter));
     }
     let per = |rounds: &mut Vec<Duration>| {
         rounds.sort_unstable();
@@ -52,8 +53,8 @@ fn main() {
     println!(
         "{} conversations: {ours:.1} µs each with {} products, {tenfold:.1} µs with {}, ratio {:.3} (bound 1.2)",
         conversations.len(),
-        small.products().len(),
-        large.products().len(),
+        small.catalog().products().len(),
+        large.catalog().products().len(),
         tenfold / ours
     );
     println!(
@@ -64,7 +65,7 @@ fn main() {
 }
 
 /// The time that the rules alone take for all conversations; making the replies ready is not counted.
-fn round(catalog: &Arc<Catalog>, measured: &Measured, conversations: &[(Fixture, Vec<Exchange>)], counter: &mut u64) -> Duration {
+fn round(identifier: &Arc<Identifier>, conversations: &[(Fixture, Vec<Exchange>)], counter: &mut u64) -> Duration {
     let mut total = Duration::ZERO;
     for (fixture, exchanges) in conversations {
         let mut replies = exchanges.clone();
@@ -78,13 +79,13 @@ fn round(catalog: &Arc<Catalog>, measured: &Measured, conversations: &[(Fixture,
         let mut replies = replies.into_iter();
         let authority = format!("127.0.0.1:{}", fixture.head.port);
         let begun = Instant::now();
-        let mut session = Session::new(Arc::clone(catalog), fixture.head.port, authority, Limits::default());
+        let mut session = Session::new(Arc::clone(identifier), fixture.head.port, authority, Limits::default());
         while let Some(ask) = session.next_ask() {
             let exchange = replies.next().expect("the same requests");
             assert_eq!(ask.request.path, exchange.request.path, "{}", fixture.name);
             session.answer(&ask, exchange);
         }
-        let conclusion = session.conclude(&|product| measured.confidence(product));
+        let conclusion = session.conclude();
         total += begun.elapsed();
         assert!(conclusion.identity.product.is_known(), "{}", fixture.name);
     }

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use vigie_catalog::fixture::{Fixture, Line};
-use vigie_catalog::{AtRoot, Catalog, Forbidden, Limits, Session};
+use vigie_catalog::{AtRoot, Catalog, Forbidden};
+use vigie_identify::fixture::{Fixture, Line};
+use vigie_identify::{Identifier, Limits, Session};
 use vigie_model::{Exchange, PathPrefix, Reply, Timestamp};
 
 fn prefix(text: &str) -> PathPrefix {
@@ -44,7 +45,7 @@ fn talk(mut session: Session, answer: &dyn Fn(&str) -> Answer) -> (Vec<String>, 
         };
         session.answer(&ask, exchange);
     }
-    let conclusion = session.conclude(&|_| 0.9);
+    let conclusion = session.conclude();
     let product = conclusion.identity.product.known().cloned();
     let under = session.prefix().map(ToString::to_string);
     let sent = session.into_exchanges().into_iter().map(|exchange| exchange.request.path).collect();
@@ -52,7 +53,7 @@ fn talk(mut session: Session, answer: &dyn Fn(&str) -> Answer) -> (Vec<String>, 
 }
 
 fn session(under: Option<&str>) -> Session {
-    Session::new(Catalog::embedded(), 80, "h.example", Limits::default()).under(under.map(prefix))
+    Session::new(Identifier::embedded(), 80, "h.example", Limits::default()).under(under.map(prefix))
 }
 
 fn absent() -> Answer {
@@ -331,7 +332,7 @@ fn a_page_that_is_shown_on_any_path_is_no_path_to_look_under() {
                 continue;
             };
             tried += 1;
-            let mut session = Session::new(Catalog::embedded(), 80, "h.example", Limits::default());
+            let mut session = Session::new(Identifier::embedded(), 80, "h.example", Limits::default());
             while let Some(ask) = session.next_ask() {
                 let mut sent = ask.request.clone();
                 if let Some(prefix) = session.prefix() {
@@ -346,7 +347,7 @@ fn a_page_that_is_shown_on_any_path_is_no_path_to_look_under() {
                 };
                 session.answer(&ask, exchange);
             }
-            let conclusion = session.conclude(&|_| 0.9);
+            let conclusion = session.conclude();
             if let Some(under) = session.prefix() {
                 let product = conclusion.identity.product.known();
                 wrong.push(format!(

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use vigie_catalog::{Catalog, Measured};
+use vigie_catalog::Catalog;
+use vigie_identify::Identifier;
 
 #[test]
 fn a_recognised_server_gets_the_same_requests() {
@@ -12,12 +13,13 @@ fn a_recognised_server_gets_the_same_requests() {
             .unwrap_or_else(|errors| panic!("{}", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))),
     );
     assert!(large.products().len() >= small.products().len() * 10);
-    let measured = Measured::default();
+    let small = Arc::new(Identifier::new(small, Arc::default()));
+    let large = Arc::new(Identifier::new(large, Arc::default()));
     for fixture in crate::read_fixtures()
         .iter()
         .filter(|fixture| fixture.head.expect.product.is_some())
     {
-        let (a, b) = (fixture.replay(&small, &measured), fixture.replay(&large, &measured));
+        let (a, b) = (fixture.replay(&small), fixture.replay(&large));
         assert_eq!(a.asked(), b.asked(), "{}", fixture.name);
         assert_eq!(a.conclusion.identity.product, b.conclusion.identity.product, "{}", fixture.name);
     }

@@ -6,10 +6,10 @@ use std::mem;
 
 use vigie_model::{Effect, Exchange, PathPrefix};
 
-use crate::catalog::{AtRoot, Catalog, Forbidden};
-use crate::clause::Seen as _;
+use crate::holds::Seen as _;
 use crate::session::{Record, Session, Tally, same_endpoint};
 use crate::view::View;
+use vigie_catalog::{AtRoot, Catalog, Forbidden};
 
 /// Other requests than that of the root page whose replies show that nothing answers at the root.
 const BARREN: usize = 2;
@@ -45,7 +45,7 @@ struct Side {
     record: Record,
     hits: std::collections::BTreeSet<(u32, u32, usize)>,
     tallies: std::collections::BTreeMap<u32, Tally>,
-    asked: std::collections::BTreeSet<crate::clause::SigId>,
+    asked: std::collections::BTreeSet<vigie_catalog::SigId>,
     models_asked: std::collections::BTreeSet<String>,
 }
 
@@ -58,7 +58,7 @@ impl Under {
             };
             if let Some(leads) = folder(&path).filter(|leads| !catalog.is_harmful_prefix(leads)) {
                 self.leads = Some(leads);
-                self.folder = crate::route::bare(&path).ends_with('/');
+                self.folder = vigie_catalog::bare(&path).ends_with('/');
             }
         }
     }
@@ -84,7 +84,7 @@ impl Under {
 
 /// The path of a page as a prefix: the folder in which it lies, or the page itself if it stands alone.
 fn folder(path: &str) -> Option<PathPrefix> {
-    let path = crate::route::bare(path);
+    let path = vigie_catalog::bare(path);
     let (before, last) = path.rsplit_once('/')?;
     // `/jupyter/lab` is a page of `/jupyter`; `/index.html` is one of the root; `/ollama` may be either, and is tried.
     let of = if last.is_empty() || !before.is_empty() || last.contains('.') {
@@ -109,7 +109,7 @@ impl Session {
         let Some(prefix) = prefix else { return self };
         // What is permitted hangs on the path, and with it what comes next.
         self.turn = None;
-        if self.catalog.asks_root_first(&prefix) {
+        if self.identifier.catalog.asks_root_first(&prefix) {
             self.under.leads = Some(prefix);
             self.under.given = true;
         } else {
@@ -131,7 +131,7 @@ impl Session {
     /// As [`crate::Catalog::permit_under`].
     pub fn permit(&self, known: Option<u32>, method: &str, path: &str, body: &str, prove: bool) -> Result<Effect, Forbidden> {
         let under = self.prefix().map(|prefix| (prefix, self.under.at_root));
-        self.catalog.permit_under(under, known, method, path, Some(body), prove)
+        self.identifier.catalog.permit_under(under, known, method, path, Some(body), prove)
     }
 
     /// The server's own path to which a reply to `from` leads; `None`: it leads elsewhere, or out of the prefix.
@@ -199,9 +199,9 @@ impl Session {
         }
         let spoken_for = self.tallies.values().any(|tally| !tally.contradicted && tally.points() >= STRONG);
         spoken_for
-            || page
-                .and_then(|view| Some((view, view.reply()?)))
-                .is_some_and(|(view, reply)| reply.status == 401 || (reply.status < 300 && view.body_type() != crate::rule::BodyType::Html))
+            || page.and_then(|view| Some((view, view.reply()?))).is_some_and(|(view, reply)| {
+                reply.status == 401 || (reply.status < 300 && view.body_type() != vigie_catalog::BodyType::Html)
+            })
     }
 
     /// Whether anything that is said under the path is not what the root says to any path. An application shows its page wherever it is
@@ -309,7 +309,7 @@ impl Session {
 
 /// Whether a reply is a page, and no refusal or fault.
 fn is_page(view: &View) -> bool {
-    view.body_type() == crate::rule::BodyType::Html && view.reply().is_some_and(|reply| reply.status < 300)
+    view.body_type() == vigie_catalog::BodyType::Html && view.reply().is_some_and(|reply| reply.status < 300)
 }
 
 /// Whether two replies are the same but for what a page is given for each request, such as a nonce.
@@ -317,13 +317,13 @@ fn is_same(one: &View, other: &View) -> bool {
     let (Some(a), Some(b)) = (one.reply(), other.reply()) else {
         return false;
     };
-    let page = one.body_type() == crate::rule::BodyType::Html && one.title().is_some() && one.title() == other.title();
+    let page = one.body_type() == vigie_catalog::BodyType::Html && one.title().is_some() && one.title() == other.title();
     a.status == b.status && one.body_type() == other.body_type() && (page || a.body == b.body)
 }
 
 /// Whether a redirect of a page leads to the path itself, or to the same page below it.
 fn leads_into(prefix: &PathPrefix, to: &str, from: &str) -> bool {
-    let below = PathPrefix::parse(crate::route::bare(to)).ok().flatten();
+    let below = PathPrefix::parse(vigie_catalog::bare(to)).ok().flatten();
     below.as_ref() == Some(prefix) && (to.ends_with('/') || !prefix.as_str()[1..].contains('/')) || to == prefix.join(from)
 }
 

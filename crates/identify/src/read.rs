@@ -6,37 +6,14 @@ use chrono::DateTime;
 use serde_json::Value;
 use vigie_model::{Capability, Effect, Known, Model, Posture, RunningModel, Timestamp, Tool, Unknown, Why};
 
-use crate::catalog::{Catalog, CompiledList, CompiledValue, Product};
-use crate::clause::{Place, Seen};
+use crate::holds::{Holds as _, Pass as _, Seen};
 use crate::refusal;
-use crate::route::bare;
-use crate::rule::{BodyType, Field, FieldPlace, Kind, Step, ValueRule};
 use crate::session::Record;
 use crate::view::View;
-
-/// The fields that a list rule may name.
-pub(crate) const FIELDS: [&str; 20] = [
-    "name",
-    "digest",
-    "family",
-    "parameters",
-    "quantisation",
-    "format",
-    "size_bytes",
-    "context_length",
-    "capabilities",
-    "modified",
-    "remote",
-    "remote_host",
-    "loaded",
-    "template",
-    "system_prompt",
-    "vram_bytes",
-    "expires",
-    "description",
-    "schema",
-    "lineage",
-];
+use vigie_catalog::Place;
+use vigie_catalog::bare;
+use vigie_catalog::{BodyType, Field, FieldPlace, Kind, Step, ValueRule};
+use vigie_catalog::{Catalog, CompiledList, CompiledValue, Product};
 
 /// The most models kept of one server, and the longest name.
 const MAX_MODELS: usize = 2_000;
@@ -265,7 +242,7 @@ pub(crate) fn gate_beside(catalog: &Catalog, seen: &Record) -> Option<(Posture, 
         if (200..300).contains(&reply.status) && is_list {
             open.get_or_insert_with(|| named(view));
         } else if let Some(door) = refusal::door(view) {
-            unknown_path |= view.exchange.request.path == crate::ABSENT_PATH;
+            unknown_path |= view.exchange.request.path == vigie_catalog::ABSENT_PATH;
             met.get_or_insert_with(|| (door, named(view)));
         } else if !is_front {
             return None;
@@ -298,7 +275,7 @@ enum Part {
 fn part(catalog: &Catalog, view: &View) -> Part {
     let request = &view.exchange.request;
     let path = request.path.split('?').next().unwrap_or_default();
-    if path == "/" || path == crate::ABSENT_PATH || refusal::is_sign_in(path) {
+    if path == "/" || path == vigie_catalog::ABSENT_PATH || refusal::is_sign_in(path) {
         return Part::Page;
     }
     match catalog.permit(None, &request.method, &request.path, Some(&request.body), false) {
@@ -383,7 +360,7 @@ pub(crate) fn unlisted(catalog: &Catalog, seen: &Record) -> Unknown {
 fn lists_models(catalog: &Catalog, view: &View) -> bool {
     let request = &view.exchange.request;
     let path = bare(&request.path);
-    let lists = catalog.products.iter().flat_map(|product| &product.models);
+    let lists = catalog.products().iter().flat_map(|product| &product.models);
     let mut requests = lists.filter_map(|list| match list.look.place {
         Place::Sig(sig) => catalog.signature(sig),
         Place::Landing | Place::Any => None,
@@ -655,14 +632,14 @@ pub(crate) fn models(catalog: &Catalog, product: &Product, seen: &Record, versio
             let (Some(at), Some(view)) = (place.get(name), seen.views.get(*index)) else {
                 continue;
             };
-            if crate::clause::fits(&details.look.clause, view)
+            if crate::holds::fits(&details.look.clause, view)
                 && let Some(json) = view.json()
             {
                 fill(catalog, details, &Element { key: None, value: json }, &mut models[*at]);
                 // A reply in full that holds no system prompt says that there is none.
                 let whole = view.cut().is_none();
                 if whole && details.rule.fields.contains_key("system_prompt") && models[*at].system_prompt.why() == Some(Why::NotCarried) {
-                    let none = catalog.markers.print("");
+                    let none = catalog.markers().print("");
                     models[*at].uncensored_by_prompt = Known::Known(false);
                     models[*at].system_prompt = Known::Known(none);
                 }
@@ -686,7 +663,7 @@ pub(crate) fn models(catalog: &Catalog, product: &Product, seen: &Record, versio
         }
     }
     for model in &mut models {
-        let marked = catalog.markers.uncensored_name(&model.name);
+        let marked = catalog.markers().uncensored_name(&model.name);
         model.uncensored_by_name = Known::Known(marked);
         if model.uncensored_by_prompt.why() == Some(Why::NotCarried) {
             model.uncensored_by_prompt = match &model.system_prompt {
@@ -817,7 +794,7 @@ fn fill(catalog: &Catalog, list: &CompiledList, element: &Element<'_>, model: &m
             && let Some(value) = field(list, name, element)
             && let Some(text) = scalar(&value)
         {
-            *target = Known::Known(catalog.markers.print(&shorten(&text, MAX_PROMPT)));
+            *target = Known::Known(catalog.markers().print(&shorten(&text, MAX_PROMPT)));
         }
     }
 }
@@ -894,7 +871,7 @@ pub(crate) fn tools(catalog: &Catalog, product: &Product, seen: &Record) -> List
                 .map(|value| shorten(&value.to_string(), 4096))
                 .unwrap_or_default();
             Some(Tool {
-                risks: catalog.markers.tool_risks(&name, &description, &schema),
+                risks: catalog.markers().tool_risks(&name, &description, &schema),
                 name,
             })
         });

@@ -8,8 +8,8 @@ use ahash::RandomState;
 use serde_json::Value;
 use vigie_model::Reply;
 
-use crate::clause::Place;
 use crate::index::RuleRef;
+use vigie_catalog::Place;
 
 /// The bytes of replies that are remembered: a hostile network that invents replies makes no memory grow.
 const MAX_BYTES: usize = 1 << 20;
@@ -17,9 +17,6 @@ const MAX_BYTES: usize = 1 << 20;
 const MAX_BODY: usize = 64 << 10;
 /// Replies whose first sight is noted.
 const MAX_NOTED: usize = 16_384;
-
-/// A header that differs in each reply and that no rule may rest on.
-pub(crate) const PASSING: &str = "date";
 
 /// What follows from a reply, whoever gave it.
 #[derive(Debug)]
@@ -59,7 +56,7 @@ pub(crate) enum Recalled {
 }
 
 fn lasting(headers: &[(String, String)]) -> impl Iterator<Item = &(String, String)> {
-    headers.iter().filter(|(name, _)| name != PASSING)
+    headers.iter().filter(|(name, _)| name != vigie_catalog::PASSING)
 }
 
 impl Known {

@@ -1,6 +1,7 @@
 //! The faults of other scanners, each a test here (facts of November 2026: julius at ff74b99, AI-Infra-Guard's rules).
 
-use vigie_catalog::{Catalog, Limits, Measured, Purpose, Session};
+use vigie_catalog::{Catalog, Purpose};
+use vigie_identify::{Identifier, Limits, Session};
 use vigie_model::{Exchange, Failure, FailureKind, Reply, RequestLine, Timestamp};
 
 pub(crate) fn reply(status: u16, kind: &str, body: &str) -> Option<Reply> {
@@ -14,8 +15,8 @@ pub(crate) fn reply(status: u16, kind: &str, body: &str) -> Option<Reply> {
 }
 
 /// A conversation with a server that answers by this function.
-pub(crate) fn talk(port: u16, answer: impl Fn(&RequestLine) -> Option<Reply>) -> (vigie_catalog::Conclusion, Vec<RequestLine>) {
-    let mut session = Session::new(Catalog::embedded(), port, format!("127.0.0.1:{port}"), Limits::default());
+pub(crate) fn talk(port: u16, answer: impl Fn(&RequestLine) -> Option<Reply>) -> (vigie_identify::Conclusion, Vec<RequestLine>) {
+    let mut session = Session::new(Identifier::embedded(), port, format!("127.0.0.1:{port}"), Limits::default());
     let mut asked = Vec::new();
     while let Some(ask) = session.next_ask() {
         asked.push(ask.request.clone());
@@ -36,7 +37,7 @@ pub(crate) fn talk(port: u16, answer: impl Fn(&RequestLine) -> Option<Reply>) ->
             },
         );
     }
-    (session.conclude(&|_| 0.9), asked)
+    (session.conclude(), asked)
 }
 
 /// An Ollama of some version, as its source answers.
@@ -154,12 +155,12 @@ fn versions_are_read_whole() {
 
 #[test]
 fn every_positive_fixture_is_recognised_behind_a_proxy() {
-    let catalog = Catalog::embedded();
+    let identifier = Identifier::embedded();
     for fixture in crate::read_fixtures()
         .iter()
         .filter(|fixture| fixture.head.expect.product.is_some())
     {
-        let replay = fixture.behind_a_proxy().replay(&catalog, &Measured::default());
+        let replay = fixture.behind_a_proxy().replay(&identifier);
         assert_eq!(
             replay.conclusion.identity.product.known(),
             fixture.head.expect.product.as_ref(),
@@ -171,10 +172,11 @@ fn every_positive_fixture_is_recognised_behind_a_proxy() {
 
 #[test]
 fn no_endpoint_gets_more_than_its_budget() {
-    let catalog = Catalog::embedded();
+    let identifier = Identifier::embedded();
     for fixture in crate::read_fixtures() {
-        let replay = fixture.replay(&catalog, &Measured::default());
-        let models = catalog
+        let replay = fixture.replay(&identifier);
+        let models = identifier
+            .catalog()
             .products()
             .iter()
             .flat_map(|p| &p.requests)
@@ -329,7 +331,7 @@ fn a_fixture_reads_back_as_written() {
     for fixture in crate::read_fixtures() {
         for line in &fixture.lines {
             let text = serde_json::to_string(line).expect("writes");
-            let again: vigie_catalog::fixture::Line = serde_json::from_str(&text).expect("reads");
+            let again: vigie_identify::fixture::Line = serde_json::from_str(&text).expect("reads");
             assert_eq!(serde_json::to_string(&again).expect("writes"), text);
         }
     }

@@ -114,11 +114,11 @@ mod tests {
     use vigie_model::{Exchange, Reply};
 
     use super::*;
-    use crate::{Catalog, Session};
+    use crate::{Identifier, Session};
 
     /// A conversation in which every request gets this body.
-    fn talk(catalog: &Arc<Catalog>, body: &str) {
-        let mut session = Session::new(Arc::clone(catalog), 11_434, "127.0.0.1:11434", Limits::default());
+    fn talk(identifier: &Arc<Identifier>, body: &str) {
+        let mut session = Session::new(Arc::clone(identifier), 11_434, "127.0.0.1:11434", Limits::default());
         while let Some(ask) = session.next_ask() {
             let exchange = Exchange {
                 request: ask.request.clone(),
@@ -135,20 +135,20 @@ mod tests {
             };
             session.answer(&ask, exchange);
         }
-        drop(session.conclude(&|_| 0.5));
+        drop(session.conclude());
     }
 
     #[test]
     fn a_network_that_invents_replies_fills_no_memory() {
-        let catalog = Arc::new(Catalog::load(&crate::embedded_files(), None).expect("the catalogue loads"));
-        let bytes = || catalog.dialogues.begun.lock().expect("not poisoned").bytes;
+        let identifier = Arc::new(Identifier::new(vigie_catalog::Catalog::embedded(), Arc::default()));
+        let bytes = || identifier.dialogues.begun.lock().expect("not poisoned").bytes;
         let (mut most, mut dropped) = (0, 0);
         for number in 0..400 {
             let body = format!("{number:08} ").repeat(900);
             let before = bytes();
             // What was said once is not remembered.
             for _ in 0..3 {
-                talk(&catalog, &body);
+                talk(&identifier, &body);
             }
             let after = bytes();
             most = most.max(after);

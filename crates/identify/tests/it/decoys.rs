@@ -1,15 +1,15 @@
 //! What pretends is a suspect, and what is real is none: servers that are imitated, with one thing wrong at a time.
 
-use vigie_catalog::{Catalog, Conclusion, Limits, Measured, Session};
+use vigie_identify::{Conclusion, Identifier, Limits, Session};
 use vigie_model::{Exchange, Failure, FailureKind, Reply, RequestLine, Timestamp};
 
 /// A conversation with a fixture's server whose replies go through this function.
 fn with(fixture: &str, change: impl Fn(&RequestLine, &mut Reply)) -> Conclusion {
     let files = crate::fixtures();
     let (head, lines) = &files[fixture];
-    let fixture = vigie_catalog::fixture::Fixture::read(fixture, head, lines).expect("a fixture");
+    let fixture = vigie_identify::fixture::Fixture::read(fixture, head, lines).expect("a fixture");
     let port = fixture.head.port;
-    let mut session = Session::new(Catalog::embedded(), port, format!("127.0.0.1:{port}"), Limits::default());
+    let mut session = Session::new(Identifier::embedded(), port, format!("127.0.0.1:{port}"), Limits::default());
     while let Some(ask) = session.next_ask() {
         // What was not recorded is not answered.
         let line = fixture.answer(&ask.request);
@@ -32,7 +32,7 @@ fn with(fixture: &str, change: impl Fn(&RequestLine, &mut Reply)) -> Conclusion 
             },
         );
     }
-    session.conclude(&|product| Measured::embedded().confidence(product))
+    session.conclude()
 }
 
 fn tells(conclusion: &Conclusion) -> Vec<&str> {
@@ -252,7 +252,7 @@ fn a_recognised_server_is_asked_for_a_page_that_nobody_has() {
         .iter()
         .filter(|fixture| fixture.head.expect.product.is_some())
     {
-        let asked = fixture.replay(&Catalog::embedded(), &Measured::default()).asked();
+        let asked = fixture.replay(&Identifier::embedded()).asked();
         assert!(
             asked.iter().any(|line| line == "GET /vigie-no-such-page"),
             "{}: {asked:?}",
@@ -336,8 +336,8 @@ fn a_router_is_no_decoy() {
     // llama-swap tells its own version where Ollama does.
     let files = crate::fixtures();
     let (head, lines) = &files["openai-compatible/acme-stub-open"];
-    let stub = vigie_catalog::fixture::Fixture::read("stub", head, lines).expect("a fixture");
-    let mut session = Session::new(Catalog::embedded(), 8080, "127.0.0.1:8080", Limits::default());
+    let stub = vigie_identify::fixture::Fixture::read("stub", head, lines).expect("a fixture");
+    let mut session = Session::new(Identifier::embedded(), 8080, "127.0.0.1:8080", Limits::default());
     let reply = |status: u16, body: &str| Reply {
         status,
         version: "HTTP/1.1".to_owned(),
@@ -364,7 +364,7 @@ fn a_router_is_no_decoy() {
         };
         session.answer(&ask, exchange);
     }
-    let conclusion = session.conclude(&|_| 0.9);
+    let conclusion = session.conclude();
     assert_eq!(conclusion.identity.product.known().map(String::as_str), Some("openai-compatible"));
     assert!(tells(&conclusion).is_empty(), "{:?}", conclusion.deception);
 }

@@ -6,8 +6,8 @@ use std::sync::OnceLock;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, BuildError};
 
-use crate::clause::{Literal, Place};
 use crate::view::View;
+use vigie_catalog::{Literal, Place};
 
 /// The part of a body that is searched for literals, in bytes.
 const MAX_SEARCHED: usize = 256 * 1024;
@@ -53,43 +53,36 @@ struct Gathered {
 }
 
 impl IndexBuilder {
-    pub(crate) fn add(&mut self, place: Place, rule: RuleRef, literal: Option<Literal>) {
+    pub(crate) fn add(&mut self, place: Place, rule: RuleRef, literal: Option<&Literal>) {
         let gathered = self.places.entry(place).or_default();
         match literal {
-            Some(Literal::Body(text)) => gathered.body.entry(text).or_default().push(rule),
+            Some(Literal::Body(text)) => gathered.body.entry(text.clone()).or_default().push(rule),
             Some(Literal::Head(text)) => gathered.head.entry(text.to_ascii_lowercase()).or_default().push(rule),
             None => gathered.always.push(rule),
         }
     }
 
-    pub(crate) fn build(self) -> Result<Index, BuildError> {
-        let shelf = |gathered: Gathered| {
-            Ok(Shelf {
-                body: literals(gathered.body, false)?,
-                head: literals(gathered.head, true)?,
-                always: gathered.always,
-            })
+    pub(crate) fn build(self) -> Index {
+        let shelf = |gathered: Gathered| Shelf {
+            body: literals(gathered.body, false),
+            head: literals(gathered.head, true),
+            always: gathered.always,
         };
-        let places = self.places.into_iter().map(|(place, gathered)| Ok((place, shelf(gathered)?)));
-        Ok(Index {
-            places: places.collect::<Result<_, BuildError>>()?,
-        })
+        Index {
+            places: self.places.into_iter().map(|(place, gathered)| (place, shelf(gathered))).collect(),
+        }
     }
 }
 
-fn literals(map: BTreeMap<String, Vec<RuleRef>>, ignore_case: bool) -> Result<Literals, BuildError> {
-    let (patterns, rules): (Vec<_>, Vec<_>) = map.into_iter().unzip();
-    let automaton = OnceLock::new();
-    // Most exchanges that some rule looks at never happen: the automata of a build's own rules are made when first used.
-    if !crate::pattern::is_later() {
-        let _ = automaton.set(Some(build(&patterns, ignore_case)?));
-    }
-    Ok(Literals {
+/// Most exchanges that some rule looks at never happen, so an automaton is built when it is first used.
+fn literals(map: BTreeMap<String, Vec<RuleRef>>, ignore_case: bool) -> Literals {
+    let (patterns, rules) = map.into_iter().unzip();
+    Literals {
         patterns,
         ignore_case,
-        automaton,
+        automaton: OnceLock::new(),
         rules,
-    })
+    }
 }
 
 fn build(patterns: &[String], ignore_case: bool) -> Result<AhoCorasick, BuildError> {

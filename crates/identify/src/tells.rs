@@ -7,13 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use vigie_model::{Deception, Exposure, Known, Model, Tell};
 
-use crate::catalog::Product;
-use crate::clause::{Look, Seen as _};
+use crate::holds::{Holds as _, Pass as _, Seen as _};
 use crate::read;
-use crate::rule::{BodyType, Kind};
 use crate::session::Session;
-use crate::stack::Stack;
 use crate::view::View;
+use vigie_catalog::Look;
+use vigie_catalog::Product;
+use vigie_catalog::Stack;
+use vigie_catalog::{BodyType, Kind};
 
 /// Bits that a parameter takes in a file of each quantisation, by the beginning of its name; about, with what is stored besides.
 const BITS: [(&str, f64); 13] = [
@@ -85,7 +86,9 @@ impl Session {
 
     /// What it says to a path that nobody has.
     fn unknown_path(&self, winner: Option<&Product>, tells: &mut Tells) {
-        let Some(view) = self.record.at(self.catalog.absent) else { return };
+        let Some(view) = self.record.at(self.identifier.absent) else {
+            return;
+        };
         let Some(reply) = view.reply().filter(|reply| (200..300).contains(&reply.status)) else {
             return;
         };
@@ -111,7 +114,7 @@ impl Session {
         tells.add(
             "any-path-answers",
             weight,
-            format!("{} is {} with {with}", crate::ABSENT_PATH, reply.status),
+            format!("{} is {} with {with}", vigie_catalog::ABSENT_PATH, reply.status),
         );
     }
 
@@ -160,7 +163,7 @@ impl Session {
     /// Several products at once. A router shows two or three servers, each on paths of its own; a decoy shows everything.
     fn several(&self, winner: Option<&Product>, tells: &mut Tells) {
         for (number, tally) in &self.tallies {
-            let product = self.catalog.nth(*number);
+            let product = self.identifier.catalog.nth(*number);
             let enough = tally.unique > 0 || tally.strong > 1;
             if tally.contradicted && enough && winner.is_none_or(|winner| !winner.emulates.contains(number)) {
                 let name = &product.name;
@@ -168,7 +171,9 @@ impl Session {
             }
         }
         let named = self.named().into_iter();
-        let servers = named.filter(|n| matches!(self.catalog.nth(*n).kind, Kind::Inference)).count();
+        let servers = named
+            .filter(|n| matches!(self.identifier.catalog.nth(*n).kind, Kind::Inference))
+            .count();
         if servers > 1 {
             tells.add(
                 "several-products",
@@ -182,7 +187,7 @@ impl Session {
     fn stacks(&self, product: &Product, tells: &mut Tells) {
         let views = || self.record.views.iter().filter(|view| view.reply().is_some());
         let named: Vec<(Stack, &View)> = views()
-            .flat_map(|view| Stack::of_headers(view).map(move |stack| (stack, view)))
+            .flat_map(|view| crate::stack::of_headers(view).map(move |stack| (stack, view)))
             .collect();
         // A server that calls itself by the product's name, which the product does not.
         let invented = views().find_map(|view| {
@@ -197,8 +202,8 @@ impl Session {
             return;
         }
         let foreign = |stack: Stack| !product.stack.contains(&stack);
-        let absent = self.record.at(self.catalog.absent).filter(|view| view.reply().is_some());
-        let words = absent.and_then(Stack::of_absence);
+        let absent = self.record.at(self.identifier.absent).filter(|view| view.reply().is_some());
+        let words = absent.and_then(crate::stack::of_absence);
         // Go's words are those of Go's proxies as well, which answer themselves to what they pass to nobody.
         let strange_words = words.filter(|stack| foreign(*stack) && *stack != Stack::Go);
         // A proxy in another language passes on what the product says of its paths.
@@ -227,7 +232,7 @@ impl Session {
                 0.5,
                 format!(
                     "{} is answered in the words of {stack}, in which {name} is not written",
-                    crate::ABSENT_PATH
+                    vigie_catalog::ABSENT_PATH
                 ),
             ),
             (None, None) => return,
@@ -265,7 +270,7 @@ impl Session {
     }
 
     /// An id that the product draws for each place, in two places.
-    fn repeated(&self, made: &crate::catalog::CompiledMade) -> Option<(&View, String)> {
+    fn repeated(&self, made: &vigie_catalog::CompiledMade) -> Option<(&View, String)> {
         let view = made.look.find(&self.record).filter(|_| made.guards.pass(&self.record))?;
         let mut met = BTreeSet::new();
         let all = made.at.all(view.json()?);
@@ -277,7 +282,7 @@ impl Session {
     }
 
     /// A time that the product takes when it answers and that lies far from the reply's own date: how far, in seconds.
-    fn stale(&self, made: &crate::catalog::CompiledMade) -> Option<(&View, i64)> {
+    fn stale(&self, made: &vigie_catalog::CompiledMade) -> Option<(&View, i64)> {
         let view = made.look.find(&self.record).filter(|_| made.guards.pass(&self.record))?;
         let date = chrono::DateTime::parse_from_rfc2822(view.reply()?.header("date")?)
             .ok()?

@@ -2,7 +2,8 @@
 
 use proptest::prelude::*;
 use serde_json::json;
-use vigie_catalog::{Catalog, Limits, Session};
+use vigie_catalog::Catalog;
+use vigie_identify::{Identifier, Limits, Session};
 use vigie_model::{Exchange, Known, Reply, Timestamp, Why};
 
 /// Whether Ollama 0.18 takes a name for a cloud model's: `parseSourceSuffix` of internal/modelref at v0.18.0, written anew.
@@ -48,8 +49,8 @@ fn answer(path: &str, names: &[String]) -> Reply {
 }
 
 /// Holds the conversation and gives the bodies of all POSTs, and what was concluded.
-fn talk(names: &[String]) -> (Vec<String>, vigie_catalog::Conclusion) {
-    let mut session = Session::new(Catalog::embedded(), 11434, "127.0.0.1:11434", Limits::default());
+fn talk(names: &[String]) -> (Vec<String>, vigie_identify::Conclusion) {
+    let mut session = Session::new(Identifier::embedded(), 11434, "127.0.0.1:11434", Limits::default());
     let mut posted = Vec::new();
     while let Some(ask) = session.next_ask() {
         if ask.request.method == "POST" && ask.request.path == "/api/show" {
@@ -64,7 +65,7 @@ fn talk(names: &[String]) -> (Vec<String>, vigie_catalog::Conclusion) {
         };
         session.answer(&ask, exchange);
     }
-    (posted, session.conclude(&|_| 1.0))
+    (posted, session.conclude())
 }
 
 #[test]

@@ -8,16 +8,16 @@ use serde_json::Value;
 use vigie_model::{Exchange, Reply};
 
 use crate::cut::Cut;
-use crate::rule::BodyType;
+use vigie_catalog::BodyType;
 
 /// The part of a body that rules search for text, in bytes.
 const MAX_SEARCHED: usize = 256 * 1024;
 
 /// An exchange with what rules ask of it.
 #[derive(Debug)]
-pub struct View {
+pub(crate) struct View {
     /// The exchange.
-    pub exchange: Exchange,
+    pub(crate) exchange: Exchange,
     text: OnceCell<String>,
     title: OnceCell<Option<String>>,
     json: OnceCell<Option<Arc<Value>>>,
@@ -27,7 +27,7 @@ pub struct View {
 impl View {
     /// Wraps an exchange.
     #[must_use]
-    pub fn new(exchange: Exchange) -> Self {
+    pub(crate) fn new(exchange: Exchange) -> Self {
         Self {
             exchange,
             text: OnceCell::new(),
@@ -44,13 +44,13 @@ impl View {
 
     /// The reply, if one came.
     #[must_use]
-    pub fn reply(&self) -> Option<&Reply> {
+    pub(crate) fn reply(&self) -> Option<&Reply> {
         self.exchange.reply.as_ref()
     }
 
     /// The body as text; bytes that are no UTF-8 are replaced, and what is past 256 KiB is left out.
     #[must_use]
-    pub fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         self.text.get_or_init(|| {
             let body = self.reply().map_or(&[][..], |reply| &reply.body);
             match String::from_utf8_lossy(&body[..body.len().min(MAX_SEARCHED)]) {
@@ -62,7 +62,7 @@ impl View {
 
     /// The HTML title, white space folded.
     #[must_use]
-    pub fn title(&self) -> Option<&str> {
+    pub(crate) fn title(&self) -> Option<&str> {
         self.title
             .get_or_init(|| {
                 let text = self.text();
@@ -76,7 +76,7 @@ impl View {
 
     /// The body as JSON; of an event stream, the data of the first answer in it. Of a body that was cut, as far as it goes.
     #[must_use]
-    pub fn json(&self) -> Option<&Value> {
+    pub(crate) fn json(&self) -> Option<&Value> {
         match self.shared_json() {
             Some(whole) => Some(whole),
             None => self.cut().map(|cut| &cut.value),
@@ -88,7 +88,7 @@ impl View {
     /// The JSON decides and not the mark of the reply: not every source marks what it cut, and a body of which only the last line
     /// break is missing is whole.
     #[must_use]
-    pub fn cut(&self) -> Option<&Cut> {
+    pub(crate) fn cut(&self) -> Option<&Cut> {
         self.cut
             .get_or_init(|| {
                 if self.shared_json().is_some() {
@@ -130,7 +130,7 @@ impl View {
 
     /// Whether the content type is an event stream.
     #[must_use]
-    pub fn is_event_stream(&self) -> bool {
+    pub(crate) fn is_event_stream(&self) -> bool {
         self.reply()
             .and_then(|reply| reply.header("content-type"))
             .is_some_and(|kind| kind.starts_with("text/event-stream"))
@@ -138,7 +138,7 @@ impl View {
 
     /// What the body is.
     #[must_use]
-    pub fn body_type(&self) -> BodyType {
+    pub(crate) fn body_type(&self) -> BodyType {
         let text = self.text();
         let trimmed = text.trim_start();
         if self.is_event_stream() {

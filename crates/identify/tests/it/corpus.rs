@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use vigie_catalog::fixture::{Fixture, test};
-use vigie_catalog::{Catalog, Limits, Measured, Session, embedded_files};
+use vigie_catalog::{Catalog, embedded_files};
+use vigie_identify::fixture::{Fixture, test};
+use vigie_identify::{Identifier, Limits, Measured, Session};
 
 /// The products that the catalogue has at least.
 const PRODUCTS: [&str; 55] = [
@@ -77,9 +78,11 @@ fn the_build_carries_what_the_yaml_says() {
     let yaml = std::sync::Arc::new(Catalog::load(&embedded_files(), None).unwrap_or_else(|errors| panic!("{errors:?}")));
     let built = Catalog::embedded();
     assert_eq!(yaml.hash(), built.hash());
-    let measured = Measured::default();
+    let of =
+        |catalog: &std::sync::Arc<Catalog>| std::sync::Arc::new(Identifier::new(std::sync::Arc::clone(catalog), std::sync::Arc::default()));
+    let (from_yaml, from_build) = (of(&yaml), of(&built));
     for fixture in crate::read_fixtures() {
-        let (a, b) = (fixture.replay(&yaml, &measured), fixture.replay(&built, &measured));
+        let (a, b) = (fixture.replay(&from_yaml), fixture.replay(&from_build));
         assert_eq!(a.asked(), b.asked(), "{}", fixture.name);
         assert_eq!(format!("{:?}", a.conclusion), format!("{:?}", b.conclusion), "{}", fixture.name);
     }
@@ -119,7 +122,7 @@ fn every_fixture_is_taken_for_what_it_is() {
 /// A conversation that was had before is not worked out again: it must ask and say the same as one that remembers nothing.
 #[test]
 fn a_conversation_that_is_remembered_says_the_same() {
-    let (catalog, measured) = (Catalog::embedded(), Measured::embedded());
+    let identifier = Identifier::embedded();
     let mut compared = 0;
     for (name, (head, lines)) in crate::fixtures() {
         let fixture = Fixture::read(&name, &head, &lines).expect("it parses");
@@ -130,11 +133,11 @@ fn a_conversation_that_is_remembered_says_the_same() {
             ..limits
         };
         // A request that counts and was not seen: this conversation follows no other.
-        let mut alone = Session::new(Arc::clone(&catalog), fixture.head.port, authority, more);
+        let mut alone = Session::new(Arc::clone(&identifier), fixture.head.port, authority, more);
         alone.spent();
-        let alone = fixture.replay_in(alone, &measured);
+        let alone = fixture.replay_in(alone);
         for _ in 0..4 {
-            let again = fixture.replay(&catalog, &measured);
+            let again = fixture.replay(&identifier);
             assert_eq!(again.exchanges, alone.exchanges, "{name}");
             assert_eq!(format!("{:?}", again.conclusion), format!("{:?}", alone.conclusion), "{name}");
             compared += 1;
@@ -199,7 +202,7 @@ fn every_recorded_request_was_harmless() {
                 .ok();
             // What a conversation asked was judged when it was asked; a redirect's target of another product counts by any file.
             assert!(
-                own.is_some() || any.is_some() || fixture.head.origin == vigie_catalog::fixture::Origin::Constructed,
+                own.is_some() || any.is_some() || fixture.head.origin == vigie_identify::fixture::Origin::Constructed,
                 "{}: {} {} {}",
                 fixture.name,
                 request.method,
@@ -213,10 +216,10 @@ fn every_recorded_request_was_harmless() {
 /// The conversations of every fixture, as another tool would hand them over: nothing more is asked, and the same is said.
 #[test]
 fn a_transcript_says_what_the_conversation_said() {
-    let (catalog, measured) = (Catalog::embedded(), Measured::default());
+    let identifier = Identifier::embedded();
     let mut compared = 0;
     for fixture in crate::read_fixtures() {
-        let replay = fixture.replay(&catalog, &measured);
+        let replay = fixture.replay(&identifier);
         // What was not answered, others would not hand over; and what is answered on a stream has no path of its own.
         let foreign = |exchange: &vigie_model::Exchange| {
             let kind = exchange
@@ -230,8 +233,8 @@ fn a_transcript_says_what_the_conversation_said() {
         }
         compared += 1;
         let authority = format!("127.0.0.1:{}", fixture.head.port);
-        let mut session = Session::from_transcript(std::sync::Arc::clone(&catalog), fixture.head.port, authority, replay.exchanges);
-        let conclusion = session.conclude(&|product| measured.confidence(product));
+        let mut session = Session::from_transcript(std::sync::Arc::clone(&identifier), fixture.head.port, authority, replay.exchanges);
+        let conclusion = session.conclude();
         let (was, is) = (&replay.conclusion, &conclusion);
         assert_eq!(is.identity.product, was.identity.product, "{}", fixture.name);
         assert_eq!(is.identity.version, was.identity.version, "{}", fixture.name);
@@ -262,10 +265,10 @@ fn what_a_transcript_lacks_was_not_asked_and_another_word_helps_only_where_nothi
         }),
         failure: None,
     };
-    let of = |exchanges: Vec<Exchange>| Session::from_transcript(Catalog::embedded(), 11434, "192.0.2.1:11434", exchanges);
+    let of = |exchanges: Vec<Exchange>| Session::from_transcript(Identifier::embedded(), 11434, "192.0.2.1:11434", exchanges);
     let banner = || get("/", 200, "text/plain; charset=utf-8", "Ollama is running");
     let mut session = of(vec![banner()]);
-    let alone = session.conclude(&|_| 1.0);
+    let alone = session.conclude();
     assert!(!alone.identity.product.is_known());
     let told = session.conclude_as("ollama").expect("nothing speaks against it");
     assert_eq!(told.identity.product, Known::Known("ollama".to_owned()));
@@ -283,7 +286,7 @@ fn what_a_transcript_lacks_was_not_asked_and_another_word_helps_only_where_nothi
 /// Ids that are too short to tell hosts apart, or too long to be one, name no instance.
 #[test]
 fn an_id_of_an_instance_is_neither_short_nor_long() {
-    let (catalog, measured) = (Catalog::embedded(), Measured::default());
+    let identifier = Identifier::embedded();
     let files = crate::fixtures();
     let (head, lines) = &files["gradio/6.31.0-open"];
     let recorded = "7417333130383230573";
@@ -297,8 +300,8 @@ fn an_id_of_an_instance_is_neither_short_nor_long() {
     ] {
         let changed = lines.replace(recorded, &id);
         assert_ne!(&changed, lines);
-        let fixture = vigie_catalog::fixture::Fixture::read("changed", head, &changed).expect("a fixture");
-        let instance = fixture.replay(&catalog, &measured).conclusion.identity.instance;
+        let fixture = vigie_identify::fixture::Fixture::read("changed", head, &changed).expect("a fixture");
+        let instance = fixture.replay(&identifier).conclusion.identity.instance;
         let wanted = taken.then(|| id.trim_matches(['\\', '"']));
         assert_eq!(instance.known().map(String::as_str), wanted, "{id}");
     }

@@ -2,8 +2,8 @@
 
 use vigie_model::{Posture, Reply, Why};
 
-use crate::rule::BodyType;
 use crate::view::View;
+use vigie_catalog::BodyType;
 
 /// The part of a refusal's body that is read for what it asks for, in bytes.
 const MAX_READ: usize = 2 * 1024;

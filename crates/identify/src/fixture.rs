@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use vigie_model::{Exchange, Failure, FailureKind, LeakKind, Posture, Reply, RequestLine, Timestamp};
 
-use crate::catalog::Catalog;
+use vigie_catalog::Catalog;
+
+use crate::Identifier;
 use crate::conclude::Conclusion;
 use crate::measured::{Counts, Measured};
 use crate::session::{Limits, Session};
@@ -222,15 +224,15 @@ impl Fixture {
 
     /// Replays the conversation; also says which requests nothing was recorded for.
     #[must_use]
-    pub fn replay(&self, catalog: &Arc<Catalog>, measured: &Measured) -> Replay {
+    pub fn replay(&self, identifier: &Arc<Identifier>) -> Replay {
         let authority = format!("127.0.0.1:{}", self.head.port);
-        let session = Session::new(Arc::clone(catalog), self.head.port, authority, Limits::default());
-        self.replay_in(session, measured)
+        let session = Session::new(Arc::clone(identifier), self.head.port, authority, Limits::default());
+        self.replay_in(session)
     }
 
     /// The same in a conversation that the caller began.
     #[must_use]
-    pub fn replay_in(&self, mut session: Session, measured: &Measured) -> Replay {
+    pub fn replay_in(&self, mut session: Session) -> Replay {
         let mut missing = Vec::new();
         while let Some(ask) = session.next_ask() {
             let request = &ask.request;
@@ -241,7 +243,7 @@ impl Fixture {
                     let sent = RequestLine { path, ..request.clone() };
                     let absent = RequestLine {
                         method: "GET".to_owned(),
-                        path: crate::ABSENT_PATH.to_owned(),
+                        path: vigie_catalog::ABSENT_PATH.to_owned(),
                         headers: Vec::new(),
                         body: String::new(),
                     };
@@ -274,7 +276,7 @@ impl Fixture {
             session.answer(&ask, exchange);
         }
         Replay {
-            conclusion: session.conclude(&|product| measured.confidence(product)),
+            conclusion: session.conclude(),
             exchanges: session.into_exchanges(),
             missing,
         }
@@ -419,7 +421,7 @@ pub fn test(catalog: &Arc<Catalog>, files: &FixtureFiles) -> Result<Report, Vec<
         },
         ..Report::default()
     };
-    let none = Measured::default();
+    let identifier = Arc::new(Identifier::new(Arc::clone(catalog), Arc::default()));
     let mut taken: HashMap<String, Option<String>> = HashMap::new();
     for fixture in &fixtures {
         let mut variants = vec![fixture.clone()];
@@ -427,7 +429,7 @@ pub fn test(catalog: &Arc<Catalog>, files: &FixtureFiles) -> Result<Report, Vec<
             variants.push(fixture.behind_a_proxy());
         }
         for variant in variants {
-            let replay = variant.replay(catalog, &none);
+            let replay = variant.replay(&identifier);
             let mut differences = variant.head.expect.differences(&replay.conclusion);
             if replay.exchanges.len() > Limits::default().requests + Limits::default().models {
                 differences.push(format!("{} requests", replay.exchanges.len()));
