@@ -236,7 +236,9 @@ pub struct Product {
     pub drawn_anew: Vec<CompiledMade>,
     /// The proof: the request's position and where the answer is.
     pub prove: Option<(usize, Pointer)>,
-    /// Remedies by finding.
+    /// The settings that decide how exposed it is.
+    pub settings: Vec<crate::settings::Setting>,
+    /// Remedies by finding, the settings in them spelled out.
     pub remedies: BTreeMap<String, String>,
 }
 

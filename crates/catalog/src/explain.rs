@@ -1,10 +1,11 @@
 //! What a catalogue does, in plain words: for `--dry-run`, notices and `vigie catalog explain`.
 
-use vigie_model::PathPrefix;
+use vigie_model::{Impact, PathPrefix};
 
 use crate::catalog::{Catalog, Product, Request};
 use crate::clause::{Look, Place};
 use crate::rule::{Clause, Purpose};
+use crate::settings::Setting;
 
 /// A request that may be sent, and on which condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -153,6 +154,12 @@ impl Catalog {
             let all: Vec<String> = routes.iter().map(|route| format!("`{route}`")).collect();
             out.push_str(&format!("- {effect}: {}\n", all.join(", ")));
         }
+        if !product.settings.is_empty() {
+            out.push_str("\n## Settings\n\n");
+            for setting in &product.settings {
+                out.push_str(&setting_line(setting));
+            }
+        }
         if !product.remedies.is_empty() {
             out.push_str("\n## Remedies\n\n");
             for (finding, remedy) in &product.remedies {
@@ -161,6 +168,41 @@ impl Catalog {
         }
         out
     }
+}
+
+/// `- **host** (`OLLAMA_HOST`, `--host`; since 0.1.2; default `127.0.0.1`): What it decides. Unsafe: …. Safe: ….`
+fn setting_line(setting: &Setting) -> String {
+    let mut about: Vec<String> = vec![
+        setting
+            .places
+            .iter()
+            .map(|place| format!("`{place}`"))
+            .collect::<Vec<_>>()
+            .join(", "),
+    ];
+    about.extend(setting.since.as_ref().map(|version| format!("since {version}")));
+    about.extend(setting.until.as_ref().map(|version| format!("until {version}")));
+    about.extend(setting.default.as_ref().map(|value| format!("default `{value}`")));
+    let tests: Vec<String> = setting.unsafe_when.iter().map(ToString::to_string).collect();
+    let mut text = format!(
+        "- **{}** ({}): {} Unsafe: {}.",
+        setting.id,
+        about.join("; "),
+        setting.what,
+        tests.join(", or ")
+    );
+    if let Some(safe) = &setting.safe {
+        text.push_str(&format!(" Safe: `{safe}`."));
+    }
+    if !setting.findings.is_empty() {
+        text.push_str(&format!(" Findings: {}.", setting.findings.join(", ")));
+    }
+    text.push_str(match setting.impact {
+        Impact::None => " Changing it takes effect at once.\n",
+        Impact::Restart => " Changing it needs a restart.\n",
+        Impact::BreaksClients => " Changing it needs a restart, and clients that work today may be refused.\n",
+    });
+    text
 }
 
 fn line(request: &Request) -> String {

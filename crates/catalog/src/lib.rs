@@ -18,6 +18,7 @@ pub mod pattern;
 mod pointer;
 mod route;
 pub mod rule;
+mod settings;
 mod stack;
 
 pub use beside::{Beside, OpenAt};
@@ -35,6 +36,7 @@ pub use pattern::{MAX_PATTERN_BYTES, Pattern};
 pub use pointer::Pointer;
 pub use route::{Route, bare};
 pub use rule::{BodyType, Clause, Field, FieldPlace, Kind, Purpose, ReplyEnd, Step, ValueRule};
+pub use settings::{Form, Judgement, Setting, Unsafe};
 pub use stack::Stack;
 
 /// The page that no product has: what it answers shows what a server says of unknown paths.

@@ -20,6 +20,7 @@ use crate::effects::{EffectTable, Routes};
 use crate::embedded::Built;
 use crate::markers::Markers;
 use crate::rule::{Clause, ListRule, MadeRule, MarkersFile, OpeningsFile, PRODUCT_SCHEMA, ProductFile, Purpose, RequestRule, ValueRule};
+use crate::settings::{Setting, SettingRule};
 
 /// The largest file, in bytes.
 pub const MAX_FILE_BYTES: usize = 256 * 1024;
@@ -390,7 +391,10 @@ impl Loader {
                 if !crate::FINDINGS.contains(&finding.as_str()) {
                     self.say_of_file(
                         &p.file,
-                        format!("remedies: {finding:?} is no finding; there are {}", crate::FINDINGS.join(", ")),
+                        format!(
+                            "remedies: unknown finding id {finding:?}; known ids: {}",
+                            crate::FINDINGS.join(", ")
+                        ),
                     );
                 }
             }
@@ -788,6 +792,35 @@ impl Scope<'_> {
         rules.iter().filter_map(|rule| self.list(rule)).collect()
     }
 
+    fn settings(&mut self, rules: &[SettingRule]) -> Vec<Setting> {
+        let mut all: Vec<Setting> = Vec::with_capacity(rules.len());
+        for rule in rules {
+            let at = rule.id.defined;
+            if all.iter().any(|other| other.id == rule.id.value) {
+                self.loader
+                    .say(self.file, at, format!("the setting {:?} is declared twice", rule.id.value));
+            }
+            match Setting::compile(rule, &crate::FINDINGS) {
+                Ok(setting) => all.push(setting),
+                Err(wrong) => wrong
+                    .into_iter()
+                    .for_each(|message| self.loader.say(self.file, at, format!("settings: {message}"))),
+            }
+        }
+        all
+    }
+
+    fn remedies(&mut self, texts: &BTreeMap<String, String>, settings: &[Setting]) -> BTreeMap<String, String> {
+        let mut all = BTreeMap::new();
+        for (finding, text) in texts {
+            match crate::settings::expand(text, settings) {
+                Ok(text) => drop(all.insert(finding.clone(), text)),
+                Err(message) => self.loader.say_of_file(self.file, format!("remedies: {finding}: {message}")),
+            }
+        }
+        all
+    }
+
     /// The entries of `version` or `instance`.
     fn values(&mut self, key: &str, rules: &[ValueRule]) -> Vec<CompiledValue> {
         let mut value = |rule: &ValueRule| {
@@ -945,6 +978,8 @@ impl Scope<'_> {
                     .collect(),
             ),
         };
+        let settings = self.settings(&rule.settings);
+        let remedies = self.remedies(&rule.remedies, &settings);
         Product {
             id: rule.id.value.clone(),
             name: rule.name.clone(),
@@ -990,7 +1025,8 @@ impl Scope<'_> {
             made_when_asked,
             drawn_anew,
             prove,
-            remedies: rule.remedies.clone(),
+            settings,
+            remedies,
             shodan: rule.discover.shodan.iter().map(|query| query.value.clone()).collect(),
             censys: rule.discover.censys.iter().map(|query| query.value.clone()).collect(),
         }

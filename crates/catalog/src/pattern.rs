@@ -271,6 +271,12 @@ impl FromScalar for Pattern {
     }
 }
 
+impl FromScalar for String {
+    fn from_text(text: &str) -> Result<Self, String> {
+        Ok(text.to_owned())
+    }
+}
+
 impl FromScalar for u16 {
     fn from_text(text: &str) -> Result<Self, String> {
         text.parse().map_err(|_| format!("{text:?} is no status"))

@@ -13,6 +13,7 @@ use crate::json_test::JsonTest;
 use crate::pattern::{OneOrMany, Pattern, Take};
 use crate::pointer::Pointer;
 use crate::route::Route;
+use crate::settings::SettingRule;
 
 /// The schema of a product file.
 pub const PRODUCT_SCHEMA: &str = "vigie.product/1";
@@ -157,7 +158,10 @@ pub struct ProductFile {
     /// The owner's proof.
     #[serde(default)]
     pub prove: Option<ProveRule>,
-    /// Remedies by finding.
+    /// The settings that decide how exposed it is.
+    #[serde(default)]
+    pub settings: Vec<SettingRule>,
+    /// Remedies by finding; `{id}` stands for a setting.
     #[serde(default)]
     pub remedies: BTreeMap<String, String>,
 }

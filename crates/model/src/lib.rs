@@ -8,6 +8,7 @@ mod effect;
 mod endpoint;
 mod exposure;
 mod finding;
+mod fix;
 mod identity;
 mod known;
 mod observation;
@@ -18,12 +19,13 @@ mod verdict;
 mod version;
 
 pub use deception::{Deception, SUSPECT_FROM, Tell};
-pub use effect::Effect;
+pub use effect::{Effect, EffectSet};
 pub use endpoint::{Certificate, Endpoint, EndpointKey, Reach, Transport};
 pub use exposure::{
     Activity, Capability, Counted, Exposure, Leak, LeakKind, Model, Posture, PromptClass, RunningModel, TextPrint, Tool, ToolRisk,
 };
 pub use finding::{Claim, Confidence, EvidenceKind, Finding, Severity, Standard};
+pub use fix::{Fix, Impact, SettingPlace};
 pub use identity::{Evidence, EvidenceWeight, Identity};
 pub use known::{Known, Unknown, Why};
 pub use observation::{Listener, Network, Observation, SCHEMA, ScopeRef, Source, SourceKind};

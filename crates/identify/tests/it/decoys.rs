@@ -473,7 +473,7 @@ fn a_banner_on_any_path_keeps_its_product_and_is_told() {
 
 #[test]
 fn a_tell_says_in_words_what_was_seen() {
-    for product in Catalog::embedded().products() {
+    for product in vigie_catalog::Catalog::embedded().products() {
         for tell in &product.tells {
             assert!(tell.why.contains(' '), "{} {}", product.id, tell.id);
         }

@@ -319,8 +319,8 @@ fn a_list_in_another_tool_s_record_was_asked_for() {
         "{{\"models\":[{{\"name\":\"a\",\"digest\":\"{}\",\"modified_at\":\"2026-01-01T00:00:00Z\",\"details\":{{\"quantization_level\":\"Q4_0\"}}}}]}}",
         "a1".repeat(32)
     );
-    let catalog = vigie_catalog::Catalog::embedded();
-    let mut session = vigie_catalog::Session::from_transcript(catalog, 11434, "h.example", [exchange(200, &full)]);
+    let identifier = vigie_identify::Identifier::embedded();
+    let mut session = vigie_identify::Session::from_transcript(identifier, 11434, "h.example", [exchange(200, &full)]);
     let conclusion = session.conclude();
     assert_eq!(product(&conclusion), None);
     let models = conclusion.exposure.models.known().expect("the list was read");
@@ -330,8 +330,8 @@ fn a_list_in_another_tool_s_record_was_asked_for() {
     // A list of which less is known is none that anybody can read.
     let models = format!("{{\"models\":[{{\"name\":\"a\",\"digest\":\"{}\"}}]}}", "a1".repeat(32));
     for (status, body, why) in [(200, models.as_str(), Why::Unparsable), (404, "404 page not found", Why::Absent)] {
-        let catalog = vigie_catalog::Catalog::embedded();
-        let mut session = vigie_catalog::Session::from_transcript(catalog, 11434, "h.example", [exchange(status, body)]);
+        let identifier = vigie_identify::Identifier::embedded();
+        let mut session = vigie_identify::Session::from_transcript(identifier, 11434, "h.example", [exchange(status, body)]);
         let conclusion = session.conclude();
         assert_eq!(product(&conclusion), None, "{status}");
         assert_eq!(conclusion.exposure.models.why(), Some(why), "{status}");
