@@ -1,9 +1,10 @@
 //! Any bytes as an HTTP/1 reply, whole and cut in two: the same either way.
 
 use bytes::BytesMut;
-use vigie_scan::message::{Body, Head, HeadReader, Malformed, Piece};
+use vigie_http::body::{Body, Piece};
+use vigie_http::head::{Malformed, ResponseHead, ResponseReader};
 
-type Read = Result<Option<(Head, Vec<u8>, bool)>, Malformed>;
+type Read = Result<Option<(ResponseHead, Vec<u8>, bool)>, Malformed>;
 
 /// Reads it. The first byte says where it is cut.
 pub(crate) fn drive(data: &[u8]) {
@@ -15,7 +16,7 @@ pub(crate) fn drive(data: &[u8]) {
 
 fn read(pieces: &[&[u8]]) -> Read {
     let mut buffer = BytesMut::new();
-    let (mut heads, mut begun, mut body) = (HeadReader::default(), None, Vec::new());
+    let (mut heads, mut begun, mut body) = (ResponseReader::default(), None, Vec::new());
     let mut over = false;
     for piece in pieces {
         buffer.extend_from_slice(piece);

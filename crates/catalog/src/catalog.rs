@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use serde_json::Value;
+use vigie_http::path::{EncodedSlash, lenient};
 use vigie_model::{Effect, EvidenceWeight, LeakKind, PathPrefix, Posture, VersionOrder};
 
 use crate::beside::{Beside, OpenAt};
@@ -309,6 +310,17 @@ pub(crate) struct HarmfulPath {
     effect: Effect,
 }
 
+impl HarmfulPath {
+    fn is_at(&self, path: &[String]) -> bool {
+        self.segments.len() == path.len()
+            && self
+                .segments
+                .iter()
+                .zip(path)
+                .all(|(own, one)| own.as_ref().is_none_or(|own| own.eq_ignore_ascii_case(one)))
+    }
+}
+
 /// What vigie knows of every product, checked and compiled.
 #[derive(Debug)]
 pub struct Catalog {
@@ -472,7 +484,7 @@ impl Catalog {
             path: path.to_owned(),
         };
         // A value of a reply that stands in the path must not lead out of the prefix.
-        if !crate::route::stays_below(path) {
+        if !vigie_http::path::stays_below(path) {
             return Err(no_route());
         }
         let sent = prefix.join(path);
@@ -492,17 +504,10 @@ impl Catalog {
     /// names no path of its own; what answers at the root decides about those.
     fn harm_of_path(&self, method: &str, path: &str) -> Option<Effect> {
         let verb = Verb::of(method);
-        let path: Vec<String> = loose(path).collect();
+        let readings = [EncodedSlash::Separates, EncodedSlash::Belongs].map(|slash| lenient(path, slash));
         self.harmful()
             .iter()
-            .filter(|route| route.method.takes(verb) && route.segments.len() == path.len())
-            .filter(|route| {
-                route
-                    .segments
-                    .iter()
-                    .zip(&path)
-                    .all(|(own, one)| own.as_ref().is_none_or(|own| own == one))
-            })
+            .filter(|route| route.method.takes(verb) && readings.iter().any(|path| route.is_at(path.segments())))
             .map(|route| route.effect)
             .max()
     }
@@ -602,7 +607,7 @@ impl Catalog {
         let asked = self
             .signatures
             .iter()
-            .map(|signature| crate::route::bare(&signature.path).trim_end_matches('/'));
+            .map(|signature| vigie_http::path::without_query(&signature.path).trim_end_matches('/'));
         let before = asked
             .filter(|own| own.matches('/').count() > 1 && !own.contains('{'))
             .chain(OWN_PATHS)
@@ -630,12 +635,22 @@ impl Catalog {
     }
 }
 
-/// The segments of a path as the most lenient server reads them.
-fn loose(path: &str) -> impl Iterator<Item = String> {
-    let segments = crate::route::bare(path).split('/').filter(|segment| !segment.is_empty());
-    segments.map(|segment| {
-        percent_encoding::percent_decode_str(segment)
-            .decode_utf8_lossy()
-            .to_ascii_lowercase()
-    })
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_harmful_path_is_found_however_a_server_reads_it() {
+        let catalog = Catalog::embedded();
+        for path in [
+            "/api/mcp-servers/force-reload",
+            "/api/mcp-servers%2Fforce-reload",
+            "/api%252Fmcp-servers/force-reload",
+            "/x/..//API/mcp-servers;a=b/force-reload/",
+            "/api\\mcp-servers/force%2dreload",
+        ] {
+            assert!(catalog.harm_of_path("GET", path).is_some(), "{path}");
+        }
+        assert_eq!(catalog.harm_of_path("GET", "/x/mcp-servers/force-reload"), None);
+    }
 }

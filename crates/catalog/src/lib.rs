@@ -34,7 +34,7 @@ pub use load::{Diagnostic, Files, MAX_FILE_BYTES};
 pub use markers::Markers;
 pub use pattern::{MAX_PATTERN_BYTES, Pattern};
 pub use pointer::Pointer;
-pub use route::{Route, bare};
+pub use route::Route;
 pub use rule::{BodyType, Clause, Field, FieldPlace, Kind, Purpose, ReplyEnd, Step, ValueRule};
 pub use settings::{Form, Judgement, Setting, Unsafe};
 pub use stack::Stack;

@@ -26,7 +26,7 @@ use vigie_model::{FailureKind, Reply, RequestLine};
 
 use crate::plan::{Personality, Role};
 use crate::recorder::Recorder;
-use crate::recording::{Recording, is_event_stream};
+use crate::recording::Recording;
 
 /// The most bytes of a request's body that are taken.
 pub(crate) const MAX_REQUEST: usize = 1 << 20;
@@ -162,7 +162,7 @@ fn on_stream(recording: &Recording, request: &RequestLine, stream: &mpsc::Unboun
     let Some(reply) = recording.line_of_session(request).and_then(|line| line.reply.as_ref()) else {
         return Ok(http_response(&accepted, None));
     };
-    if reply.status != 200 || !is_event_stream(reply) {
+    if reply.status != 200 || !vigie_http::headers::is_event_stream(&reply.headers) {
         return Ok(http_response(reply, None));
     }
     // A client that hung up gets nothing; that is what hanging up means.
@@ -180,13 +180,9 @@ const FRAMING: [&str; 6] = [
     "upgrade",
 ];
 
-/// A recorded header, whatever the case of its name: a constructed recording may spell it as its source does.
+/// A recorded header.
 fn header<'r>(reply: &'r Reply, name: &str) -> Option<&'r str> {
-    reply
-        .headers
-        .iter()
-        .find(|(n, _)| n.eq_ignore_ascii_case(name))
-        .map(|(_, value)| value.as_str())
+    vigie_http::headers::first(&reply.headers, name)
 }
 
 /// The recorded headers but those that say how a body is framed.

@@ -124,7 +124,7 @@ impl Decoy {
 
     /// What it says; `nth` counts the requests it was sent.
     pub(crate) fn answer(&self, request: &RequestLine, nth: usize) -> Reply {
-        let path = request.path.split('?').next().unwrap_or_default();
+        let path = vigie_http::path::without_query(&request.path);
         match self.kind {
             Honeypot::CatchAll => reply(200, &json!({"status": "ok", "models": [], "data": [], "path": path})),
             Honeypot::Bait => reply(

@@ -7,6 +7,8 @@ use flate2::write::DeflateEncoder;
 use flate2::{Compression, Crc, FlushCompress};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use vigie_http::head::{EndFinder, RequestHead};
+use vigie_http::headers;
 use vigie_model::{FailureKind, Reply, RequestLine};
 
 use crate::Fault;
@@ -14,8 +16,6 @@ use crate::answer::{Host, MAX_REQUEST, raw, unknown_page};
 use crate::plan::{mix, pick};
 use crate::recording::Recording;
 
-/// The most bytes of a request's head that are read.
-const MAX_HEAD: usize = 64 * 1024;
 /// How deep the deep JSON is.
 const DEPTH: usize = 100_000;
 /// What the bomb unpacks to, in megabytes.
@@ -112,36 +112,32 @@ fn recorded(recording: &Recording, request: &RequestLine) -> Vec<u8> {
 /// Reads one request and notes it; `None`: the client said nothing that is one.
 async fn read(stream: &mut TcpStream, host: &Host) -> Option<RequestLine> {
     let mut bytes = Vec::new();
-    let head = loop {
-        if let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
-            break end + 4;
+    let mut end = EndFinder::default();
+    let length = loop {
+        if let Some(length) = end.find(&bytes).ok()? {
+            break length;
         }
         // The first bytes of a TLS hello are no HTTP, and no line will ever end.
-        if bytes.len() > MAX_HEAD || bytes.first() == Some(&HANDSHAKE) || stream.read_buf(&mut bytes).await.ok()? == 0 {
+        if bytes.first() == Some(&HANDSHAKE) || stream.read_buf(&mut bytes).await.ok()? == 0 {
             return None;
         }
     };
-    let text = String::from_utf8_lossy(&bytes[..head]).into_owned();
-    let mut lines = text.split("\r\n");
-    let mut words = lines.next()?.split(' ');
-    let (method, path) = (words.next()?.to_owned(), words.next()?.to_owned());
-    let length = lines
-        .filter_map(|line| line.split_once(':'))
-        .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
-        .and_then(|(_, value)| value.trim().parse::<usize>().ok())
+    let head = RequestHead::parse(&bytes[..length]).ok()?;
+    let body = headers::first(&head.headers, "content-length")
+        .and_then(|value| value.parse().ok())
         .unwrap_or(0)
         .min(MAX_REQUEST);
-    while bytes.len() < head + length {
+    while bytes.len() < length + body {
         if stream.read_buf(&mut bytes).await.ok()? == 0 {
             break;
         }
     }
-    host.note(&method, &path, &bytes[head..]);
+    host.note(&head.method, &head.target, &bytes[length..]);
     Some(RequestLine {
-        method,
-        path,
+        method: head.method,
+        path: head.target,
         headers: Vec::new(),
-        body: String::from_utf8_lossy(&bytes[head..]).into_owned(),
+        body: String::from_utf8_lossy(&bytes[length..]).into_owned(),
     })
 }
 

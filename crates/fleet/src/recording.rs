@@ -5,6 +5,8 @@ use std::sync::{Arc, OnceLock};
 
 use include_dir::{Dir, include_dir};
 use vigie_catalog::ABSENT_PATH;
+use vigie_http::headers;
+use vigie_http::path::without_query;
 use vigie_identify::fixture::{Fixture, FixtureFiles, Line};
 use vigie_model::{Reply, RequestLine};
 
@@ -169,15 +171,11 @@ impl Recordings {
 
 /// The path that an event stream names for messages (MCP over SSE): the data of its `endpoint` event.
 fn named_path(asked: &str, reply: &Reply) -> Option<String> {
-    if reply.status != 200 || !is_event_stream(reply) {
+    if reply.status != 200 || !headers::is_event_stream(&reply.headers) {
         return None;
     }
-    let data = std::str::from_utf8(&reply.body)
-        .ok()?
-        .lines()
-        .skip_while(|line| line.strip_prefix("event:").is_none_or(|name| name.trim() != "endpoint"))
-        .find_map(|line| line.strip_prefix("data:"))?
-        .trim();
+    let data = vigie_http::events::data_of("endpoint", &reply.body)?;
+    let data = data.trim();
     // With scheme and authority, from the root, or beside the stream's own path.
     if let Some((_, rest)) = data.split_once("://") {
         return Some(rest.find('/').map_or("/", |at| &rest[at..]).to_owned());
@@ -185,19 +183,9 @@ fn named_path(asked: &str, reply: &Reply) -> Option<String> {
     if data.starts_with('/') {
         return Some(data.to_owned());
     }
-    let folder = asked
-        .split('?')
-        .next()
-        .and_then(|path| path.rfind('/').map(|at| &path[..=at]))
-        .unwrap_or("/");
+    let path = without_query(asked);
+    let folder = path.rfind('/').map_or("/", |at| &path[..=at]);
     Some(format!("{folder}{data}"))
-}
-
-pub(crate) fn is_event_stream(reply: &Reply) -> bool {
-    reply
-        .headers
-        .iter()
-        .any(|(name, value)| name.eq_ignore_ascii_case("content-type") && value.starts_with("text/event-stream"))
 }
 
 fn embedded_files() -> FixtureFiles {

@@ -100,11 +100,7 @@ impl Turn {
 pub(crate) fn leads(memory: &Memory, reply: Option<&Reply>) -> Option<u64> {
     reply
         .filter(|reply| {
-            reply.body.len() <= MAX_BODY
-                && reply.header("location").is_none()
-                && !reply
-                    .header("content-type")
-                    .is_some_and(|kind| kind.starts_with("text/event-stream"))
+            reply.body.len() <= MAX_BODY && reply.header("location").is_none() && !vigie_http::headers::is_event_stream(&reply.headers)
         })
         .and_then(|reply| memory.hash(reply))
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use chrono::DateTime;
 use serde_json::Value;
+use vigie_http::path::without_query;
 use vigie_model::{Capability, Effect, Known, Model, Posture, RunningModel, Timestamp, Tool, Unknown, Why};
 
 use crate::holds::{Holds as _, Pass as _, Seen};
@@ -11,7 +12,6 @@ use crate::refusal;
 use crate::session::Record;
 use crate::view::View;
 use vigie_catalog::Place;
-use vigie_catalog::bare;
 use vigie_catalog::{BodyType, Field, FieldPlace, Kind, Step, ValueRule};
 use vigie_catalog::{Catalog, CompiledList, CompiledValue, Product};
 
@@ -274,7 +274,7 @@ enum Part {
 
 fn part(catalog: &Catalog, view: &View) -> Part {
     let request = &view.exchange.request;
-    let path = request.path.split('?').next().unwrap_or_default();
+    let path = without_query(&request.path);
     if path == "/" || path == vigie_catalog::ABSENT_PATH || refusal::is_sign_in(path) {
         return Part::Page;
     }
@@ -336,7 +336,7 @@ pub(crate) fn unlisted(catalog: &Catalog, seen: &Record) -> Unknown {
         let (why, detail) = match refusal::why(view) {
             Some(why) => (why, refusal::detail(why, Some(view))),
             None if view.reply().is_some_and(|reply| (200..300).contains(&reply.status)) => {
-                let path = bare(&view.exchange.request.path);
+                let path = without_query(&view.exchange.request.path);
                 (
                     Why::Unparsable,
                     Some(format!("GET {path} answered as no product of the catalogue lists models")),
@@ -359,13 +359,13 @@ pub(crate) fn unlisted(catalog: &Catalog, seen: &Record) -> Unknown {
 /// Whether a request is one by which some product lists its models.
 fn lists_models(catalog: &Catalog, view: &View) -> bool {
     let request = &view.exchange.request;
-    let path = bare(&request.path);
+    let path = without_query(&request.path);
     let lists = catalog.products().iter().flat_map(|product| &product.models);
     let mut requests = lists.filter_map(|list| match list.look.place {
         Place::Sig(sig) => catalog.signature(sig),
         Place::Landing | Place::Any => None,
     });
-    request.method == "GET" && path != "/" && requests.any(|asked| asked.method == "GET" && bare(&asked.path) == path)
+    request.method == "GET" && path != "/" && requests.any(|asked| asked.method == "GET" && without_query(&asked.path) == path)
 }
 
 /// One element of a list, with the key it stands under in an object.

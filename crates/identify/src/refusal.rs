@@ -1,5 +1,6 @@
 //! What a reply says that does not give what was asked for: the door that is shut, and why a value stays unknown.
 
+use vigie_http::headers;
 use vigie_model::{Posture, Reply, Why};
 
 use crate::view::View;
@@ -76,7 +77,7 @@ pub(crate) fn why(view: &View) -> Option<Why> {
 pub(crate) fn detail(why: Why, view: Option<&View>) -> Option<String> {
     let status = view?.reply()?.status;
     let request = &view?.exchange.request;
-    let path = request.path.split('?').next().unwrap_or_default();
+    let path = vigie_http::path::without_query(&request.path);
     matches!(why, Why::Absent | Why::Throttled | Why::Unavailable).then(|| format!("{} {path} answered {status}", request.method))
 }
 
@@ -96,11 +97,10 @@ pub(crate) fn door(view: &View) -> Option<Posture> {
 }
 
 fn asks_a_person(reply: &Reply) -> bool {
-    let mut challenges = reply
-        .headers
-        .iter()
-        .filter(|(name, _)| name.eq_ignore_ascii_case("www-authenticate") || name.eq_ignore_ascii_case("proxy-authenticate"))
-        .map(|(_, value)| value.trim_start());
+    let mut challenges = ["www-authenticate", "proxy-authenticate"]
+        .into_iter()
+        .flat_map(|name| headers::all(&reply.headers, name))
+        .map(str::trim_start);
     challenges.any(|value| {
         PERSONAL
             .iter()

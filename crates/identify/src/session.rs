@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use vigie_model::{EvidenceWeight, Exchange, FailureKind, RequestLine};
 
 use vigie_catalog::{Forbidden, Place, Purpose, ReplyEnd, Request, SigId};
@@ -285,18 +286,8 @@ impl Session {
     #[must_use]
     pub fn stream_path(&self, opener: SigId) -> Option<String> {
         let view = self.record.at(opener)?;
-        let text = view.text();
-        let mut named = false;
-        for line in text.lines() {
-            if let Some(event) = line.strip_prefix("event:") {
-                named = event.trim() == "endpoint";
-            } else if let Some(data) = line.strip_prefix("data:")
-                && named
-            {
-                return self.own_path(data.trim(), &view.exchange.request.path);
-            }
-        }
-        None
+        let named = vigie_http::events::data_of("endpoint", view.text().as_bytes())?;
+        self.own_path(named.trim(), &view.exchange.request.path)
     }
 
     /// Requests given out so far, those about single models not counted.
@@ -1027,25 +1018,18 @@ pub(crate) fn same_endpoint(location: &str, authority: &str, from: &str) -> Opti
     } else if location.contains("://") {
         return None;
     } else {
-        let base = from.split(['?', '#']).next().unwrap_or_default();
+        let base = vigie_http::path::without_query(from);
         let folder = base.rfind('/').map_or("/", |cut| &base[..=cut]);
         format!("{folder}{}", location.trim_start_matches("./"))
     };
     let path = path.split('#').next().unwrap_or_default().to_owned();
-    let clean = path.len() <= 2048 && path.bytes().all(|byte| (0x21..0x7f).contains(&byte)) && !path.contains("..");
+    let clean = vigie_http::path::is_sendable(&path) && !path.contains("..");
     clean.then_some(path)
 }
 
 fn percent_encoded(text: &str) -> String {
-    let mut out = String::new();
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~:".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
+    const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b':');
+    utf8_percent_encode(text, ENCODED).to_string()
 }
 
 #[cfg(test)]

@@ -58,7 +58,7 @@ impl Under {
             };
             if let Some(leads) = folder(&path).filter(|leads| !catalog.is_harmful_prefix(leads)) {
                 self.leads = Some(leads);
-                self.folder = vigie_catalog::bare(&path).ends_with('/');
+                self.folder = vigie_http::path::without_query(&path).ends_with('/');
             }
         }
     }
@@ -84,7 +84,7 @@ impl Under {
 
 /// The path of a page as a prefix: the folder in which it lies, or the page itself if it stands alone.
 fn folder(path: &str) -> Option<PathPrefix> {
-    let path = vigie_catalog::bare(path);
+    let path = vigie_http::path::without_query(path);
     let (before, last) = path.rsplit_once('/')?;
     // `/jupyter/lab` is a page of `/jupyter`; `/index.html` is one of the root; `/ollama` may be either, and is tried.
     let of = if last.is_empty() || !before.is_empty() || last.contains('.') {
@@ -323,7 +323,7 @@ fn is_same(one: &View, other: &View) -> bool {
 
 /// Whether a redirect of a page leads to the path itself, or to the same page below it.
 fn leads_into(prefix: &PathPrefix, to: &str, from: &str) -> bool {
-    let below = PathPrefix::parse(vigie_catalog::bare(to)).ok().flatten();
+    let below = PathPrefix::parse(vigie_http::path::without_query(to)).ok().flatten();
     below.as_ref() == Some(prefix) && (to.ends_with('/') || !prefix.as_str()[1..].contains('/')) || to == prefix.join(from)
 }
 

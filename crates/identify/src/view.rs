@@ -5,6 +5,8 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 
 use serde_json::Value;
+use vigie_http::events::Events;
+use vigie_http::headers;
 use vigie_model::{Exchange, Reply};
 
 use crate::cut::Cut;
@@ -101,7 +103,8 @@ impl View {
                 }
                 let text = beginning(body)?;
                 if stream {
-                    last_event(text).and_then(|data| crate::cut::read(&data))
+                    let last = Events::of(text.as_bytes()).unfinished();
+                    last.and_then(|event| crate::cut::read(&event.data))
                 } else {
                     crate::cut::read(text)
                 }
@@ -131,9 +134,7 @@ impl View {
     /// Whether the content type is an event stream.
     #[must_use]
     pub(crate) fn is_event_stream(&self) -> bool {
-        self.reply()
-            .and_then(|reply| reply.header("content-type"))
-            .is_some_and(|kind| kind.starts_with("text/event-stream"))
+        self.reply().is_some_and(|reply| headers::is_event_stream(&reply.headers))
     }
 
     /// What the body is.
@@ -175,39 +176,22 @@ fn beginning(body: &[u8]) -> Option<&str> {
     }
 }
 
-/// The data of the event that no empty line ended.
-fn last_event(text: &str) -> Option<String> {
-    let start = [text.rfind("\n\n"), text.rfind("\r\n\r\n")]
-        .into_iter()
-        .flatten()
-        .max()
-        .unwrap_or(0);
-    let lines = text[start..].lines().filter_map(|line| line.strip_prefix("data:"));
-    let data: Vec<&str> = lines.map(|data| data.strip_prefix(' ').unwrap_or(data)).collect();
-    (!data.is_empty()).then(|| data.join("\n"))
-}
-
-/// The data of the first event that is a JSON-RPC answer, else of the first that is JSON: a server may announce things first.
+/// The data of the first event that is a JSON-RPC answer, else of the first that is JSON: a server may announce things first. An
+/// event that no empty line ended counts where its JSON is whole.
 fn first_json_event(text: &str) -> Option<Value> {
+    let mut events = Events::of(text.as_bytes());
     let mut first = None;
-    let mut data = String::new();
-    for line in text.lines().chain(std::iter::once("")) {
-        if let Some(rest) = line.strip_prefix("data:") {
-            if !data.is_empty() {
-                data.push('\n');
+    loop {
+        let Some(event) = events.next().or_else(|| events.unfinished()) else {
+            return first;
+        };
+        if let Ok(value @ (Value::Object(_) | Value::Array(_))) = serde_json::from_str::<Value>(&event.data) {
+            if value.get("result").is_some() || value.get("error").is_some() {
+                return Some(value);
             }
-            data.push_str(rest.strip_prefix(' ').unwrap_or(rest));
-        } else if line.is_empty() && !data.is_empty() {
-            if let Ok(value @ (Value::Object(_) | Value::Array(_))) = serde_json::from_str::<Value>(&data) {
-                if value.get("result").is_some() || value.get("error").is_some() {
-                    return Some(value);
-                }
-                first = first.or(Some(value));
-            }
-            data.clear();
+            first = first.or(Some(value));
         }
     }
-    first
 }
 
 /// Finds an ASCII word whatever its case; the offset is on a character boundary since the word is ASCII.

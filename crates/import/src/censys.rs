@@ -378,11 +378,7 @@ fn exchange(page: &Page<'_>, path: Option<String>, seen: Option<Timestamp>) -> O
         .and_then(|status| u16::try_from(status).ok())
         .filter(|s| (100..600).contains(s))?;
     let mut reply = http::bare(status);
-    reply.version = page
-        .protocol
-        .word()
-        .filter(|text| text.starts_with("HTTP/") && text.len() <= 8)
-        .unwrap_or_default();
+    reply.version = page.protocol.word().filter(|text| http::is_version(text)).unwrap_or_default();
     for (name, values) in page.headers.members() {
         // `{"Server": {"headers": ["…"]}}`; in Search v2 `{"Server": ["…"], "_encoding": {…}}`.
         let listed = if values.is_list() {

@@ -1,7 +1,10 @@
 //! nuclei of ProjectDiscovery: JSON lines (`-jsonl`) and the array of `-json-export`. A line is one template that matched: what it says of the
 //! product is its word, and where request and response stand beside it, they are the exchange.
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
+use vigie_http::events::Events;
 use vigie_model::{Exchange, Known, Timestamp};
 
 use crate::http;
@@ -301,13 +304,15 @@ fn calls(line: &Line<'_>, path: &str, (response, read): (Option<&str>, bool), se
 }
 
 /// The JSON of a text, which may be an event of a stream.
-fn json_of(text: &str) -> &str {
+fn json_of(text: &str) -> Cow<'_, str> {
     let text = text.trim();
-    let event = text.lines().find_map(|line| line.strip_prefix("data:"));
-    match text.starts_with('{') {
-        true => text,
-        false => event.unwrap_or_default().trim(),
+    if text.starts_with('{') {
+        return Cow::Borrowed(text);
     }
+    let mut events = Events::of(text.as_bytes());
+    // The empty line at its end may have been cut off.
+    let event = events.next().or_else(|| events.unfinished());
+    Cow::Owned(event.map(|event| event.data).unwrap_or_default())
 }
 
 /// The call whose result a JSON-RPC answer is.
@@ -320,7 +325,8 @@ fn answered(text: &str) -> Option<&'static str> {
         result: Raw<'a>,
     }
 
-    let answer: Answer<'_> = json::read(json_of(text).as_bytes()).ok()?;
+    let text = json_of(text);
+    let answer: Answer<'_> = json::read(text.as_bytes()).ok()?;
     (answer.jsonrpc.text()? == "2.0").then_some(())?;
     let members = answer.result.members();
     let has = |name: &str| members.iter().any(|(have, _)| have == name);

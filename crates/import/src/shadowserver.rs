@@ -74,7 +74,7 @@ pub(crate) fn parse(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
     }));
     if let Some(status) = status {
         let mut reply: Reply = http::bare(status);
-        if let Some(version) = cell("http").filter(|text| text.starts_with("HTTP/") && text.len() <= 8) {
+        if let Some(version) = cell("http").filter(|text| http::is_version(text)) {
             version.clone_into(&mut reply.version);
         }
         for (column, header) in HEADERS {

@@ -249,9 +249,7 @@ fn exchange(response: &Response<'_>, seen: Option<Timestamp>) -> Option<Exchange
         let members = response.protocol.members();
         members.iter().find(|(name, _)| name == "name")?.1.word()
     });
-    reply.version = version
-        .filter(|version| version.starts_with("HTTP/") && version.len() <= 8)
-        .unwrap_or_default();
+    reply.version = version.filter(|version| http::is_version(version)).unwrap_or_default();
     for (key, values) in response.headers.members() {
         if key == "unknown" {
             for other in values.each() {

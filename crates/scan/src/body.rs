@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
+use vigie_http::events::{Event, EventReader};
 use vigie_model::Reply;
 
 use crate::wire::Receiving;
@@ -98,7 +99,15 @@ pub(crate) struct Broken;
 pub(crate) struct Reading {
     pub(crate) from: Receiving,
     allowance: Allowance,
+    pub(crate) kept: Kept,
+}
+
+/// What is kept of a body, and up to where its events were read.
+#[derive(Debug)]
+pub(crate) struct Kept {
     pub(crate) buffer: Vec<u8>,
+    read: usize,
+    events: EventReader,
 }
 
 impl Reading {
@@ -106,22 +115,22 @@ impl Reading {
         Self {
             from,
             allowance,
-            buffer: Vec::new(),
+            kept: Kept::default(),
         }
     }
 
     pub(crate) async fn fill(&mut self, stop: Stop, deadline: Instant) -> Filled {
         loop {
-            if stop != Stop::End && event_is_there(&self.buffer, stop) {
+            if stop != Stop::End && self.kept.reach(stop) {
                 return Filled::Stopped;
             }
             match timeout_at(deadline, self.from.piece()).await {
                 Err(_) | Ok(Some(Err(Broken))) => return Filled::Cut,
                 Ok(None) => return Filled::Whole,
                 Ok(Some(Ok(data))) => {
-                    let room = MAX_BODY.saturating_sub(self.buffer.len()).min(data.len());
+                    let room = MAX_BODY.saturating_sub(self.kept.buffer.len()).min(data.len());
                     let kept = self.allowance.take(room, deadline).await;
-                    self.buffer.extend_from_slice(&data[..kept]);
+                    self.kept.buffer.extend_from_slice(&data[..kept]);
                     if kept < data.len() {
                         return Filled::Cut;
                     }
@@ -131,27 +140,43 @@ impl Reading {
     }
 }
 
-/// Whether the event that is waited for has come whole.
-fn event_is_there(buffer: &[u8], stop: Stop) -> bool {
-    let Ok(text) = std::str::from_utf8(buffer) else { return false };
-    let text = text.replace("\r\n", "\n");
-    let whole = match text.rfind("\n\n") {
-        Some(end) => &text[..end],
-        None => return false,
-    };
-    whole.split("\n\n").any(|event| {
-        let data: Vec<&str> = event
-            .lines()
-            .filter_map(|line| line.strip_prefix("data:"))
-            .map(|d| d.strip_prefix(' ').unwrap_or(d))
-            .collect();
-        if data.is_empty() {
-            return false;
+impl Default for Kept {
+    fn default() -> Self {
+        Self {
+            buffer: Vec::new(),
+            read: 0,
+            // What is not kept is not read either.
+            events: EventReader::new(MAX_BODY),
         }
-        stop == Stop::Event
-            || serde_json::from_str::<serde_json::Value>(&data.join("\n"))
-                .is_ok_and(|value| value.get("result").is_some() || value.get("error").is_some())
-    })
+    }
+}
+
+impl Kept {
+    /// Reads events on, up to one that is waited for; whether it has come.
+    fn reach(&mut self, stop: Stop) -> bool {
+        let mut rest = &self.buffer[self.read..];
+        let found = loop {
+            match self.events.next(&mut rest) {
+                None => break false,
+                Some(Ok(event)) if stop == Stop::Event || is_answer(&event) => break true,
+                Some(_) => {}
+            }
+        };
+        self.read = self.buffer.len() - rest.len();
+        found
+    }
+
+    /// Takes the text up to the event that was reached away; what came after it stays.
+    pub(crate) fn take(&mut self) -> Vec<u8> {
+        let after = self.buffer.split_off(self.read);
+        self.read = 0;
+        std::mem::replace(&mut self.buffer, after)
+    }
+}
+
+/// Whether an event is a JSON-RPC answer.
+fn is_answer(event: &Event) -> bool {
+    serde_json::from_str::<serde_json::Value>(&event.data).is_ok_and(|value| value.get("result").is_some() || value.get("error").is_some())
 }
 
 /// Undoes gzip and deflate up to the cap: a bomb costs a megabyte. Other codings are left as they are and marked as cut.
@@ -241,6 +266,23 @@ mod tests {
             MAX_BODY,
             "leave comes back with its holder's end"
         );
+    }
+
+    #[test]
+    fn what_comes_with_an_event_is_kept_for_the_next() {
+        let mut kept = Kept::default();
+        kept.buffer
+            .extend_from_slice(b": ping\n\nevent: endpoint\ndata: /m\n\ndata: {\"id\":1,\"res");
+        assert!(kept.reach(Stop::Event));
+        assert_eq!(kept.take(), b": ping\n\nevent: endpoint\ndata: /m\n\n");
+        assert!(!kept.reach(Stop::Answer), "it has not come whole");
+        kept.buffer
+            .extend_from_slice(b"ult\":{}}\r\n\r\ndata: {\"method\":\"x\"}\n\ndata: {\"id\":2,\"error\":{}}\n\n");
+        assert!(kept.reach(Stop::Answer));
+        assert_eq!(kept.take(), b"data: {\"id\":1,\"result\":{}}\r\n\r\n");
+        assert!(kept.reach(Stop::Answer), "it came with the one before");
+        assert_eq!(kept.take(), b"data: {\"method\":\"x\"}\n\ndata: {\"id\":2,\"error\":{}}\n\n");
+        assert!(!kept.reach(Stop::Event));
     }
 
     #[tokio::test(flavor = "current_thread")]

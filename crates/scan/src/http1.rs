@@ -8,10 +8,11 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
+use vigie_http::body::{Body, Piece};
+use vigie_http::head::{Malformed, ResponseHead, ResponseReader};
 use vigie_model::{FailureKind, RequestLine};
 
 use crate::body::Broken;
-use crate::message::{Body, Head, HeadReader, Malformed, Piece};
 use crate::wire::{Listening, MAX_BANNER, Manners};
 
 /// Read at once, in bytes: most replies fit.
@@ -69,7 +70,7 @@ impl Connection {
     }
 
     /// Sends a request and reads the head of its reply.
-    pub(crate) async fn ask(&mut self, request: &RequestLine, manners: &Manners) -> Result<(Head, Body), NoReply> {
+    pub(crate) async fn ask(&mut self, request: &RequestLine, manners: &Manners) -> Result<(ResponseHead, Body), NoReply> {
         let wanted = written(request, manners).map_err(|detail| NoReply {
             kind: FailureKind::Connect,
             detail,
@@ -88,7 +89,7 @@ impl Connection {
             Ok(()) => self.socket.flush().await,
             Err(error) => Err(error),
         };
-        let mut reader = HeadReader::default();
+        let mut reader = ResponseReader::default();
         loop {
             match (self.fill().await, &sent) {
                 (Ok(true), _) => {}
@@ -133,7 +134,7 @@ impl Connection {
     }
 
     /// Goes on to the body.
-    pub(crate) fn receiving(self, head: &Head, body: Body) -> Receiving {
+    pub(crate) fn receiving(self, head: &ResponseHead, body: Body) -> Receiving {
         Receiving {
             connection: self,
             body,

@@ -7,10 +7,10 @@ use hyper::body::Incoming;
 use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
+use vigie_http::head::{MAX_HEAD, ResponseHead};
 use vigie_model::RequestLine;
 
 use crate::body::Broken;
-use crate::message::{Head, MAX_HEAD};
 use crate::wire::Manners;
 
 /// A connection on which a request may be sent.
@@ -52,10 +52,10 @@ impl Connection {
     }
 
     /// Sends a request and waits for the head of its reply.
-    pub(crate) async fn ask(&mut self, request: http::Request<Full<Bytes>>) -> hyper::Result<(Head, Incoming)> {
+    pub(crate) async fn ask(&mut self, request: http::Request<Full<Bytes>>) -> hyper::Result<(ResponseHead, Incoming)> {
         self.sender.ready().await?;
         let (parts, body) = self.sender.send_request(request).await?.into_parts();
-        let head = Head {
+        let head = ResponseHead {
             status: parts.status.as_u16(),
             version: "HTTP/2.0",
             headers: parts

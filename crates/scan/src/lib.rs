@@ -9,7 +9,6 @@ mod engine;
 mod http1;
 mod http2;
 mod limits;
-pub mod message;
 mod probe;
 pub mod sweep;
 mod tls;

@@ -10,10 +10,11 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use vigie_catalog::ReplyEnd;
+use vigie_http::head::ResponseHead;
+use vigie_http::headers;
 use vigie_model::{Certificate, Failure, FailureKind, Reply, RequestLine};
 
 use crate::body::{Allowance, Broken, Filled, Reading, Stop};
-use crate::message::Head;
 use crate::{http1, http2};
 
 /// The bytes kept of an answer that is no HTTP.
@@ -142,9 +143,7 @@ impl Wire {
             body: Vec::new(),
             truncated: false,
         };
-        let is_stream = reply
-            .header("content-type")
-            .is_some_and(|kind| kind.starts_with("text/event-stream"));
+        let is_stream = headers::is_event_stream(&reply.headers);
         // An event stream has no end of its own: whatever was asked for, its first event is what there is to read.
         let stop = match end {
             _ if !is_stream => Stop::End,
@@ -153,10 +152,15 @@ impl Wire {
         };
         let mut reading = Reading::new(receiving, allowance.clone());
         let whole = reading.fill(stop, deadline).await;
-        reply.body = std::mem::take(&mut reading.buffer);
+        let goes_on = is_stream && end == ReplyEnd::Session && whole == Filled::Stopped;
+        reply.body = if goes_on {
+            reading.kept.take()
+        } else {
+            std::mem::take(&mut reading.kept.buffer)
+        };
         reply.truncated = whole != Filled::Whole && stop == Stop::End;
         crate::body::decode(&mut reply, allowance, deadline).await;
-        if is_stream && end == ReplyEnd::Session && whole == Filled::Stopped {
+        if goes_on {
             return Outcome::Stream(reply, Box::new(Stream(reading)));
         }
         // A connection whose body was not read to the end is not used again.
@@ -170,7 +174,7 @@ impl Wire {
         manners: &Manners,
         secure: bool,
         deadline: Instant,
-    ) -> Result<(Head, Receiving), (Failure, bool)> {
+    ) -> Result<(ResponseHead, Receiving), (Failure, bool)> {
         const LATE: &str = "no answer in time";
         match self {
             Self::One(mut connection) => match timeout_at(deadline, connection.ask(request, manners)).await {
@@ -227,8 +231,7 @@ impl Stream {
     /// The next event that is a JSON-RPC answer, as event text.
     pub(crate) async fn answer(&mut self, deadline: Instant) -> Option<Vec<u8>> {
         let filled = self.0.fill(Stop::Answer, deadline).await;
-        let text = std::mem::take(&mut self.0.buffer);
-        (filled == Filled::Stopped).then_some(text)
+        (filled == Filled::Stopped).then(|| self.0.kept.take())
     }
 }
 

@@ -4,8 +4,6 @@
 mod certificate;
 #[path = "../../../fuzz/drivers/replay.rs"]
 mod replay;
-#[path = "../../../fuzz/drivers/reply.rs"]
-mod reply;
 #[path = "../../../fuzz/drivers/words.rs"]
 mod words;
 
@@ -23,9 +21,4 @@ fn the_corpus_of_certificate() {
 #[test]
 fn the_corpus_of_words() {
     replay("words", words::drive);
-}
-
-#[test]
-fn the_corpus_of_reply() {
-    replay("reply", reply::drive);
 }

@@ -18,6 +18,7 @@ mod lake;
 mod memory;
 mod nothing;
 mod prefix;
+mod rooms;
 mod scan;
 #[cfg(feature = "watch")]
 mod schemas;

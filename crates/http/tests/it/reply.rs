@@ -1,12 +1,13 @@
 //! Replies cut into pieces in every way say the same, and what is no reply says so.
 
 use bytes::BytesMut;
-use vigie_scan::message::{Body, Head, HeadReader, MAX_HEAD, Malformed, Piece};
+use vigie_http::body::{Body, Piece};
+use vigie_http::head::{MAX_HEAD, Malformed, ResponseHead, ResponseReader};
 
 /// Reads a reply to `GET` whose bytes come in pieces; `None`: it is not whole at the end of the bytes.
-fn read<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Result<Option<(Head, Vec<u8>, BytesMut)>, Malformed> {
+fn read<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Result<Option<(ResponseHead, Vec<u8>, BytesMut)>, Malformed> {
     let mut buffer = BytesMut::new();
-    let (mut heads, mut begun, mut data) = (HeadReader::default(), None, Vec::new());
+    let (mut heads, mut begun, mut data) = (ResponseReader::default(), None, Vec::new());
     let mut over = false;
     for piece in pieces {
         buffer.extend_from_slice(piece);
@@ -32,7 +33,7 @@ fn read<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Result<Option<(Head, Vec<
         .map(|(head, _)| (head, data, buffer)))
 }
 
-fn whole(text: &str) -> Result<Option<(Head, Vec<u8>, BytesMut)>, Malformed> {
+fn whole(text: &str) -> Result<Option<(ResponseHead, Vec<u8>, BytesMut)>, Malformed> {
     read(std::iter::once(text.as_bytes()))
 }
 
@@ -45,6 +46,7 @@ fn however_it_is_cut_a_reply_is_the_same() {
         "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n2;a=b\r\n{}\r\n1 \r\n \r\n0\r\nX: y\r\n\r\n",
         "HTTP/1.1 204 No Content\r\nContent-Length: 9\r\n\r\n",
         "HTTP/1.1 200 OK\r\nBad header\r\nGood: yes\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nX: a\r\n\t b: c\r\nServer: x\r\n\r\n",
     ];
     for text in replies {
         let at_once = whole(text).expect("a reply").expect("whole");
@@ -57,6 +59,11 @@ fn however_it_is_cut_a_reply_is_the_same() {
     assert_eq!((head.status, body.as_slice(), rest.len()), (200, &b"{} "[..], 0));
     let (head, ..) = whole(replies[5]).expect("a reply").expect("whole");
     assert_eq!(head.headers, [("good".to_owned(), "yes".to_owned())]);
+    let (head, ..) = whole(replies[6]).expect("a reply").expect("whole");
+    assert_eq!(
+        head.headers,
+        [("x".to_owned(), "a b: c".to_owned()), ("server".to_owned(), "x".to_owned())]
+    );
 }
 
 #[test]
@@ -120,7 +127,7 @@ fn a_connection_is_kept_where_the_server_keeps_it() {
         ("HTTP/1.1 101 Switching Protocols\r\n\r\n", false),
     ];
     for (text, keeps) in cases {
-        let head = HeadReader::default()
+        let head = ResponseReader::default()
             .read(&mut BytesMut::from(text))
             .expect("a head")
             .expect("whole");
