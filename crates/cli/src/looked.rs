@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant, SystemTime};
 
 use vigie_model::{Known, Why};
-use vigie_scope::{Coverage, Ports, Span};
+use vigie_scope::{AddressRange, Coverage, Ports};
 
 /// A coverage of more characters than this is not kept: some fifty thousand addresses that lie apart.
 const MAX_TEXT: usize = 1 << 20;
@@ -20,12 +20,12 @@ pub(crate) fn this_machine(own: &[IpAddr], only: Option<&Ports>, others: &[u16])
         Some(ports) => ports.clone(),
         None => Ports::all().without(&Ports::new(others.iter().copied())),
     };
-    let loopback = Span::new(
+    let loopback = AddressRange::new(
         IpAddr::V4(Ipv4Addr::new(127, 0, 0, 0)),
         IpAddr::V4(Ipv4Addr::new(127, 255, 255, 255)),
     );
-    let six = Span::address(IpAddr::V6(std::net::Ipv6Addr::LOCALHOST));
-    let own = own.iter().map(|address| Span::address(*address));
+    let six = AddressRange::single(IpAddr::V6(std::net::Ipv6Addr::LOCALHOST));
+    let own = own.iter().map(|address| AddressRange::single(*address));
     Coverage::of(loopback.into_iter().chain([six]).chain(own), &ports)
 }
 

@@ -1,13 +1,13 @@
 //! Where addresses stand, as the verbs ask for it.
 
-use vigie_network::{Classes, Enricher, Places};
+use vigie_network::{Classes, Databases, Enricher};
 
 use crate::args::NetworkArgs;
 use crate::failure::Failure;
 
 /// What the files say; without any, what an AS number that is already known says.
 pub(crate) fn enricher(args: &NetworkArgs) -> Result<Enricher, Failure> {
-    let places = Places::open(&args.geo).map_err(|error| Failure::usage(whole(&error)))?;
+    let places = Databases::open(&args.geo).map_err(|error| Failure::usage(whole(&error)))?;
     let classes = match &args.classes {
         Some(file) => Classes::open(file).map_err(Failure::usage)?,
         None => Classes::embedded().clone(),

@@ -18,8 +18,8 @@ pub(crate) fn of(address: IpAddr) -> Known<Reach> {
 mod tests {
     use std::net::{Ipv4Addr, Ipv6Addr};
 
-    use vigie_host::{Socket, group};
-    use vigie_scope::{OwnAddresses, Ports, Refusal, Scope, Targets, class_of, special_ranges, stands_nowhere};
+    use vigie_host::{ListeningSocket, group_sockets};
+    use vigie_scope::{OwnAddresses, Ports, Refusal, Scope, Targets, class_of, special_purpose, special_ranges};
 
     use super::*;
 
@@ -88,7 +88,7 @@ mod tests {
                 AddressClass::Private => Reach::Private,
                 AddressClass::Public | AddressClass::Never => Reach::Public,
             };
-            let bound = Socket {
+            let bound = ListeningSocket {
                 address,
                 port: 80,
                 v6only: Known::Known(false),
@@ -97,7 +97,7 @@ mod tests {
             };
             // Every address and no address are what a socket is bound to, and no place to reach.
             if !address.to_canonical().is_unspecified() {
-                let listeners = group(&[bound], &[address]);
+                let listeners = group_sockets(&[bound], &[address]);
                 assert_eq!(listeners[0].reach(), expected, "{address}");
             }
             match of(address) {
@@ -106,7 +106,7 @@ mod tests {
             }
             // What is not public is in no database; a range that strangers share is in none either.
             if class != AddressClass::Public {
-                assert!(stands_nowhere(address).is_some(), "{address}");
+                assert!(special_purpose(address).is_some(), "{address}");
             }
             assert_eq!(vigie_scope::is_loopback(address), address.to_canonical().is_loopback(), "{address}");
         }

@@ -4,7 +4,7 @@ use std::io::Read as _;
 use std::net::{IpAddr, ToSocketAddrs as _};
 use std::path::{Path, PathBuf};
 
-use vigie_host::{Host, Listener};
+use vigie_host::{LocalHost, LocalServer};
 use vigie_scope::{OptOutList, OwnAddresses, Ports, Scope, ScopeFile, Targets};
 
 use crate::failure::{Failure, read};
@@ -104,8 +104,8 @@ pub(crate) fn own_addresses() -> Vec<IpAddr> {
 }
 
 /// What listens on this machine. A scan of this machine that cannot tell is no scan that found nothing.
-pub(crate) fn listeners() -> Result<Vec<Listener>, Failure> {
-    Host::look().map(|host| host.listeners()).map_err(Failure::scan)
+pub(crate) fn listeners() -> Result<Vec<LocalServer>, Failure> {
+    LocalHost::inspect().map(|host| host.servers()).map_err(Failure::scan)
 }
 
 /// Resolves the names that the scope lets be resolved; what does not resolve is said and left out.

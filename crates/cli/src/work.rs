@@ -3,15 +3,15 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use vigie_host::Listener;
+use vigie_host::LocalServer;
 use vigie_model::Timestamp;
 use vigie_scan::{Look, Rules, Work};
-use vigie_scope::{Permit, Plan, Refusal, Scheme, Scope, Visits};
+use vigie_scope::{EndpointIndex, Permit, Plan, Refusal, Scheme, Scope};
 
 /// A plan over targets.
 pub(crate) struct Planned {
     pub(crate) plan: Plan,
-    pub(crate) visits: Visits,
+    pub(crate) visits: EndpointIndex,
     pub(crate) scope: Arc<Scope>,
     pub(crate) indices: Box<dyn Iterator<Item = u64> + Send>,
     /// The first index not begun.
@@ -36,11 +36,11 @@ impl Work for Planned {
         let tls = visit.scheme.map(|scheme| scheme == Scheme::Https);
         let mut looks = Vec::new();
         let look = |name, prefix| Look { name, tls, prefix };
-        if visit.by_address || (visit.names.is_empty() && visit.under.is_empty()) {
+        if visit.by_address || (visit.names.is_empty() && visit.paths.is_empty()) {
             looks.push(look(None, None));
         }
         looks.extend(visit.names.into_iter().map(|name| look(Some(name), None)));
-        looks.extend(visit.under.into_iter().map(|(name, prefix)| look(name, Some(prefix))));
+        looks.extend(visit.paths.into_iter().map(|(name, prefix)| look(name, Some(prefix))));
         looks
     }
 
@@ -48,7 +48,7 @@ impl Work for Planned {
         self.scope.permits(address, port, now).or_else(|refusal| {
             // Reached by a name that the scope lists, an address needs no entry of its own.
             let visit = self.visits.at(address, port);
-            let under = visit.under.iter().filter_map(|(name, _)| name.as_ref());
+            let under = visit.paths.iter().filter_map(|(name, _)| name.as_ref());
             visit
                 .names
                 .iter()
@@ -77,7 +77,7 @@ impl Work for Planned {
 
 /// What listens on this machine: one listener is one server, however many addresses it answers on.
 pub(crate) struct Local {
-    pub(crate) listeners: Vec<Listener>,
+    pub(crate) listeners: Vec<LocalServer>,
     pub(crate) scope: Arc<Scope>,
     pub(crate) next: usize,
 }

@@ -7,7 +7,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// The base URL of a service. Plain HTTP only to this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Base {
+pub struct BaseUrl {
     pub(crate) tls: bool,
     pub(crate) host: String,
     pub(crate) port: u16,
@@ -17,7 +17,7 @@ pub struct Base {
 
 /// Why a text is no base URL.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BaseError {
+pub enum BaseUrlError {
     /// It does not read.
     #[error("is no URL: write https://HOST or https://HOST/PREFIX")]
     NoUrl,
@@ -29,24 +29,24 @@ pub enum BaseError {
     More,
 }
 
-impl std::str::FromStr for Base {
-    type Err = BaseError;
+impl std::str::FromStr for BaseUrl {
+    type Err = BaseUrlError;
 
-    fn from_str(text: &str) -> Result<Self, BaseError> {
-        let uri: Uri = text.trim().parse().map_err(|_| BaseError::NoUrl)?;
+    fn from_str(text: &str) -> Result<Self, BaseUrlError> {
+        let uri: Uri = text.trim().parse().map_err(|_| BaseUrlError::NoUrl)?;
         let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
-            return Err(BaseError::NoUrl);
+            return Err(BaseUrlError::NoUrl);
         };
         if authority.as_str().contains('@') || uri.query().is_some() || text.contains('#') {
-            return Err(BaseError::More);
+            return Err(BaseUrlError::More);
         }
         let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
         let tls = match scheme {
             "https" => true,
             // A name may be resolved elsewhere; an address cannot.
             "http" if host.parse::<IpAddr>().is_ok_and(vigie_scope::is_loopback) => false,
-            "http" => return Err(BaseError::Plain),
-            _ => return Err(BaseError::NoUrl),
+            "http" => return Err(BaseUrlError::Plain),
+            _ => return Err(BaseUrlError::NoUrl),
         };
         Ok(Self {
             tls,
@@ -57,7 +57,7 @@ impl std::str::FromStr for Base {
     }
 }
 
-impl Base {
+impl BaseUrl {
     /// The `Host` header.
     pub(crate) fn authority(&self) -> String {
         let host = if self.host.contains(':') {
@@ -90,19 +90,19 @@ mod tests {
 
     #[test]
     fn plain_http_is_for_loopback() {
-        let read = |text: &str| text.parse::<Base>();
+        let read = |text: &str| text.parse::<BaseUrl>();
         let base = read("https://search.example.net/api/").expect("a URL");
         assert_eq!((base.tls, base.port, base.prefix.as_str()), (true, 443, "/api"));
         assert_eq!(base.authority(), "search.example.net");
         assert_eq!(read("http://127.0.0.1:8080").expect("loopback").authority(), "127.0.0.1:8080");
         assert_eq!(read("http://[::1]:8080/x").expect("loopback").authority(), "[::1]:8080");
-        assert_eq!(read("http://192.0.2.1"), Err(BaseError::Plain));
-        assert_eq!(read("http://localhost"), Err(BaseError::Plain));
+        assert_eq!(read("http://192.0.2.1"), Err(BaseUrlError::Plain));
+        assert_eq!(read("http://localhost"), Err(BaseUrlError::Plain));
         for wrong in ["", "search.example.net", "ftp://192.0.2.1", "https://"] {
-            assert_eq!(read(wrong), Err(BaseError::NoUrl), "{wrong:?}");
+            assert_eq!(read(wrong), Err(BaseUrlError::NoUrl), "{wrong:?}");
         }
         for more in ["https://user:pass@example.net", "https://example.net/?key=x"] {
-            assert_eq!(read(more), Err(BaseError::More), "{more:?}");
+            assert_eq!(read(more), Err(BaseUrlError::More), "{more:?}");
         }
     }
 

@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use crate::base::Base;
+use crate::base::BaseUrl;
 use crate::secret::Secret;
 
 /// The longest wait for a connection.
@@ -25,7 +25,7 @@ const REPLY: Duration = Duration::from_secs(120);
 const MAX_REPLY: usize = 256 << 20;
 
 /// What is asked. It holds the key.
-pub(crate) struct Ask {
+pub(crate) struct ApiRequest {
     pub(crate) method: Method,
     /// Path and query below the base URL.
     pub(crate) target: String,
@@ -35,7 +35,7 @@ pub(crate) struct Ask {
 
 /// What came.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct ApiReply {
     pub(crate) status: u16,
     pub(crate) retry_after: Option<Duration>,
     pub(crate) body: Vec<u8>,
@@ -43,7 +43,7 @@ pub(crate) struct Answer {
 
 /// Why nothing came.
 #[derive(Debug)]
-pub(crate) enum Lost {
+pub(crate) enum SendError {
     /// The request never left.
     Before(String),
     /// It left; the service may have charged it.
@@ -52,7 +52,7 @@ pub(crate) enum Lost {
 
 /// Speaks with one service.
 pub(crate) struct Client {
-    base: Base,
+    base: BaseUrl,
     tls: Option<TlsConnector>,
     agent: HeaderValue,
     /// What is covered in every reply.
@@ -61,20 +61,20 @@ pub(crate) struct Client {
 
 impl Client {
     /// Makes ready; opens nothing.
-    pub(crate) fn new(base: Base, agent: &str, secrets: Vec<Secret>) -> Result<Self, String> {
+    pub(crate) fn new(base: BaseUrl, agent: &str, secrets: Vec<Secret>) -> Result<Self, String> {
         let tls = if base.tls { Some(TlsConnector::from(tls()?)) } else { None };
         let agent = HeaderValue::from_str(agent).map_err(|_| "the User-Agent is no header".to_owned())?;
         Ok(Self { base, tls, agent, secrets })
     }
 
-    pub(crate) async fn send(&self, ask: Ask) -> Result<Answer, Lost> {
+    pub(crate) async fn send(&self, ask: ApiRequest) -> Result<ApiReply, SendError> {
         let at = self.base.authority();
         let connecting = TcpStream::connect((self.base.host.as_str(), self.base.port));
         let stream = match tokio::time::timeout(CONNECT, connecting).await {
             Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return Err(Lost::Before(format!("cannot connect to {at}: {error}"))),
+            Ok(Err(error)) => return Err(SendError::Before(format!("cannot connect to {at}: {error}"))),
             Err(_) => {
-                return Err(Lost::Before(format!(
+                return Err(SendError::Before(format!(
                     "cannot connect to {at}: no answer in {} s",
                     CONNECT.as_secs()
                 )));
@@ -83,23 +83,23 @@ impl Client {
         let Some(tls) = &self.tls else {
             return self.over(stream, ask).await;
         };
-        let name = ServerName::try_from(self.base.host.clone()).map_err(|_| Lost::Before(format!("{at} is no name of a server")))?;
+        let name = ServerName::try_from(self.base.host.clone()).map_err(|_| SendError::Before(format!("{at} is no name of a server")))?;
         match tokio::time::timeout(CONNECT, tls.connect(name, stream)).await {
             Ok(Ok(stream)) => self.over(stream, ask).await,
-            Ok(Err(error)) => Err(Lost::Before(format!("no TLS with {at}: {error}"))),
-            Err(_) => Err(Lost::Before(format!("no TLS with {at} in {} s", CONNECT.as_secs()))),
+            Ok(Err(error)) => Err(SendError::Before(format!("no TLS with {at}: {error}"))),
+            Err(_) => Err(SendError::Before(format!("no TLS with {at} in {} s", CONNECT.as_secs()))),
         }
     }
 
-    async fn over<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(&self, stream: S, ask: Ask) -> Result<Answer, Lost> {
+    async fn over<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(&self, stream: S, ask: ApiRequest) -> Result<ApiReply, SendError> {
         let request = self.request(ask)?;
         let handshake = hyper::client::conn::http1::handshake::<_, Full<Bytes>>(TokioIo::new(stream)).await;
-        let (mut sender, connection) = handshake.map_err(|error| Lost::Before(format!("no HTTP: {error}")))?;
+        let (mut sender, connection) = handshake.map_err(|error| SendError::Before(format!("no HTTP: {error}")))?;
         let talk = async {
             let reply = sender
                 .send_request(request)
                 .await
-                .map_err(|error| Lost::After(format!("the connection broke before the reply: {error}")))?;
+                .map_err(|error| SendError::After(format!("the connection broke before the reply: {error}")))?;
             self.read(reply).await
         };
         tokio::pin!(talk, connection);
@@ -111,14 +111,14 @@ impl Client {
                 answer = &mut talk => return answer,
                 // What it ended with comes out of the talk.
                 _ = &mut connection, if open => open = false,
-                () = &mut deadline => return Err(Lost::After(format!("no whole reply in {} s", REPLY.as_secs()))),
+                () = &mut deadline => return Err(SendError::After(format!("no whole reply in {} s", REPLY.as_secs()))),
             }
         }
     }
 
-    fn request(&self, ask: Ask) -> Result<Request<Full<Bytes>>, Lost> {
+    fn request(&self, ask: ApiRequest) -> Result<Request<Full<Bytes>>, SendError> {
         // The builder's error could show the target, and so the key.
-        let wrong = || Lost::Before("the request cannot be written".to_owned());
+        let wrong = || SendError::Before("the request cannot be written".to_owned());
         let mut builder = Request::builder()
             .method(ask.method)
             .uri(format!("{}{}", self.base.prefix, ask.target))
@@ -139,7 +139,7 @@ impl Client {
             .map_err(|_| wrong())
     }
 
-    async fn read(&self, reply: http::Response<Incoming>) -> Result<Answer, Lost> {
+    async fn read(&self, reply: http::Response<Incoming>) -> Result<ApiReply, SendError> {
         let status = reply.status().as_u16();
         let retry_after = reply
             .headers()
@@ -151,11 +151,11 @@ impl Client {
         while let Some(frame) = incoming.frame().await {
             let frame = frame.map_err(|_| {
                 let of = expected.map(|expected| format!(" of {expected}")).unwrap_or_default();
-                Lost::After(format!("the reply was cut short after {}{of} bytes", body.len()))
+                SendError::After(format!("the reply was cut short after {}{of} bytes", body.len()))
             })?;
             if let Ok(data) = frame.into_data() {
                 if body.len() + data.len() > MAX_REPLY {
-                    return Err(Lost::After(format!("the reply has more than {} MiB", MAX_REPLY >> 20)));
+                    return Err(SendError::After(format!("the reply has more than {} MiB", MAX_REPLY >> 20)));
                 }
                 body.extend_from_slice(&data);
             }
@@ -163,7 +163,7 @@ impl Client {
         for secret in &self.secrets {
             secret.mask(&mut body);
         }
-        Ok(Answer { status, retry_after, body })
+        Ok(ApiReply { status, retry_after, body })
     }
 }
 
@@ -238,7 +238,7 @@ mod tests {
                 }
             });
             let client = Client::new(url.parse().expect("a URL"), "vigie", Vec::new()).expect("a client");
-            let ask = Ask {
+            let ask = ApiRequest {
                 method: Method::GET,
                 target: "/?key=secret".to_owned(),
                 authorization: None,
@@ -246,7 +246,7 @@ mod tests {
             };
             let lost = client.send(ask).await.expect_err("it is not trusted");
             assert!(
-                matches!(&lost, Lost::Before(why) if why.contains("certificate") && !why.contains("secret")),
+                matches!(&lost, SendError::Before(why) if why.contains("certificate") && !why.contains("secret")),
                 "{lost:?}"
             );
             assert!(heard.lock().expect("whole").is_empty());

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::base::Base;
-use crate::client::{Answer, Ask, Client, Lost};
-use crate::fault::{Fault, Stop};
-use crate::service::{At, CountSaid, Field, Next, PAGE, PageSaid, Service, Speak};
-use crate::state::{Part, Standing, State};
+use crate::base::BaseUrl;
+use crate::client::{ApiReply, ApiRequest, Client, SendError};
+use crate::fault::{Fault, StopReason};
+use crate::service::{CountInfo, NextPage, PAGE, PageInfo, PagePosition, Service, ServiceApi, SplitField};
+use crate::state::{DiscoveryState, PartStatus, QueryPart};
 
 /// How often a request is sent again before it is given up.
 const RETRIES: u32 = 4;
@@ -30,7 +30,7 @@ const GRACE: Duration = Duration::from_secs(10);
 
 /// How it is done.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct DiscoveryOptions {
     /// Credits that may be spent from now on.
     pub budget: u64,
     /// What a request that is not free costs at most.
@@ -47,9 +47,9 @@ pub struct Options {
 
 /// What happened.
 #[derive(Debug)]
-pub enum Step {
+pub enum DiscoveryStep {
     /// A reply came, and is what the service documents.
-    Reply(Reply),
+    Reply(ServiceReply),
     /// Nothing is left to ask of the query with that number.
     Done(usize),
     /// Nothing is left to ask.
@@ -58,7 +58,7 @@ pub enum Step {
 
 /// A reply as it came, with the key covered.
 #[derive(Debug)]
-pub struct Reply {
+pub struct ServiceReply {
     /// The number of its query.
     pub query: usize,
     /// What was sent.
@@ -81,9 +81,9 @@ pub enum ReplyKind {
 /// A discovery under way.
 pub struct Discovery {
     client: Client,
-    speak: Box<dyn Speak>,
-    options: Options,
-    state: State,
+    api: Box<dyn ServiceApi>,
+    options: DiscoveryOptions,
+    state: DiscoveryState,
     /// Credits counted in this run.
     spent: u64,
     /// When the next request may begin.
@@ -94,7 +94,7 @@ pub struct Discovery {
 
 /// Why a request gave nothing.
 enum Failed {
-    Stop(Stop),
+    Stop(StopReason),
     Query(String),
     /// Tried again and again.
     Spent(String),
@@ -106,8 +106,8 @@ impl Discovery {
     /// # Errors
     ///
     /// This machine has no certificates to judge the service by.
-    pub fn new(service: Service, base: Base, options: Options, state: State) -> Result<Self, String> {
-        let client = Client::new(base, &options.agent, service.speak.secrets())?;
+    pub fn new(service: Service, base: BaseUrl, options: DiscoveryOptions, state: DiscoveryState) -> Result<Self, String> {
+        let client = Client::new(base, &options.agent, service.api.secrets())?;
         let old = state
             .queries
             .iter()
@@ -119,7 +119,7 @@ impl Discovery {
             .collect();
         Ok(Self {
             client,
-            speak: service.speak,
+            api: service.api,
             options,
             state,
             spent: 0,
@@ -130,7 +130,7 @@ impl Discovery {
 
     /// What was asked and what is done.
     #[must_use]
-    pub fn state(&self) -> &State {
+    pub fn state(&self) -> &DiscoveryState {
         &self.state
     }
 
@@ -150,13 +150,11 @@ impl Discovery {
     /// # Errors
     ///
     /// The service does not take the key or does not answer, or the caller said stop. That it does not tell the balance is no error.
-    pub async fn balance(&mut self) -> Result<Option<u64>, Stop> {
-        if self.speak.balance().is_none() {
+    pub async fn balance(&mut self) -> Result<Option<u64>, StopReason> {
+        if self.api.balance().is_none() {
             return Ok(None);
         }
-        let told = self
-            .ask(0, |speak| speak.balance(), |speak, body| Ok(speak.read_balance(body)))
-            .await;
+        let told = self.ask(0, |api| api.balance(), |api, body| Ok(api.read_balance(body))).await;
         match told {
             Ok((left, _)) => {
                 if let Some(left) = left {
@@ -164,8 +162,8 @@ impl Discovery {
                 }
                 Ok(left)
             }
-            Err(Failed::Stop(stop @ (Stop::Key(_) | Stop::Interrupted | Stop::Wait(_)))) => Err(stop),
-            Err(Failed::Spent(word)) => Err(Stop::Unreachable(word)),
+            Err(Failed::Stop(stop @ (StopReason::Key(_) | StopReason::Interrupted | StopReason::Wait(_)))) => Err(stop),
+            Err(Failed::Spent(word)) => Err(StopReason::Unreachable(word)),
             // A mirror may lack it.
             Err(_) => Ok(None),
         }
@@ -176,40 +174,40 @@ impl Discovery {
     /// # Errors
     ///
     /// Why it ends here. What was done is in the state; the same state can be gone on with.
-    pub async fn step(&mut self) -> Result<Step, Stop> {
+    pub async fn step(&mut self) -> Result<DiscoveryStep, StopReason> {
         let Some(query) = self.state.queries.iter().position(|query| !query.done) else {
-            return Ok(Step::End);
+            return Ok(DiscoveryStep::End);
         };
         if self.state.queries[query].parts.is_empty() {
             let text = self.state.queries[query].query.clone();
-            self.state.queries[query].parts.push(Part::new(text, Vec::new(), None));
+            self.state.queries[query].parts.push(QueryPart::new(text, Vec::new(), None));
         }
         loop {
             let open = self.state.queries[query]
                 .parts
                 .iter()
-                .position(|part| part.standing == Standing::Open);
+                .position(|part| part.status == PartStatus::Open);
             let Some(part) = open else {
                 self.state.queries[query].done = true;
-                return Ok(Step::Done(query));
+                return Ok(DiscoveryStep::Done(query));
             };
             if let Some(reply) = self.advance(query, part).await? {
-                return Ok(Step::Reply(reply));
+                return Ok(DiscoveryStep::Reply(reply));
             }
         }
     }
 
-    fn part(&mut self, (query, part): (usize, usize)) -> &mut Part {
+    fn part(&mut self, (query, part): (usize, usize)) -> &mut QueryPart {
         &mut self.state.queries[query].parts[part]
     }
 
     /// Does the next thing of a part; none: there was nothing to ask.
-    async fn advance(&mut self, query: usize, number: usize) -> Result<Option<Reply>, Stop> {
+    async fn advance(&mut self, query: usize, number: usize) -> Result<Option<ServiceReply>, StopReason> {
         let at = (query, number);
         let reach = u64::from(self.options.pages) * PAGE;
         let part = self.part(at).clone();
         let by = self.split_by(&self.state.queries[query].query, &part);
-        let unknown = part.expected.is_none() && part.pages == 0 && self.speak.counts_free();
+        let unknown = part.expected.is_none() && part.pages == 0 && self.api.counts_free();
         let beyond = part.capped || part.total.or(part.expected).is_some_and(|total| total > reach);
         if unknown || (beyond && by.is_some()) {
             return self.count(at, by, beyond, reach).await;
@@ -222,17 +220,23 @@ impl Discovery {
     }
 
     /// The field that a part is split by next.
-    fn split_by(&self, query: &str, part: &Part) -> Option<Field> {
-        Field::ALL
+    fn split_by(&self, query: &str, part: &QueryPart) -> Option<SplitField> {
+        SplitField::ALL
             .into_iter()
-            .find(|field| !part.by.contains(field) && !self.speak.names(query, *field))
+            .find(|field| !part.by.contains(field) && !self.api.names(query, *field))
     }
 
-    async fn count(&mut self, at: (usize, usize), by: Option<Field>, beyond: bool, reach: u64) -> Result<Option<Reply>, Stop> {
+    async fn count(
+        &mut self,
+        at: (usize, usize),
+        by: Option<SplitField>,
+        beyond: bool,
+        reach: u64,
+    ) -> Result<Option<ServiceReply>, StopReason> {
         let text = self.part(at).query.clone();
-        let cost = if self.speak.counts_free() { 0 } else { self.options.cost };
+        let cost = if self.api.counts_free() { 0 } else { self.options.cost };
         let asked = self
-            .ask(cost, |speak| Some(speak.count(&text, by)), |speak, body| speak.read_count(body, by))
+            .ask(cost, |api| Some(api.count(&text, by)), |api, body| api.read_count(body, by))
             .await;
         let (said, body) = match asked {
             Ok(told) => told,
@@ -247,7 +251,7 @@ impl Discovery {
                 }
                 return Ok(None);
             }
-            Err(Failed::Spent(word)) => return Err(Stop::Unreachable(word)),
+            Err(Failed::Spent(word)) => return Err(StopReason::Unreachable(word)),
             Err(Failed::Stop(stop)) => return Err(stop),
         };
         let capped = self.part(at).capped;
@@ -262,11 +266,11 @@ impl Discovery {
                 }
                 if said.total == 0 {
                     part.total = Some(0);
-                    part.standing = Standing::Done;
+                    part.status = PartStatus::Done;
                 }
             }
         }
-        Ok(Some(Reply {
+        Ok(Some(ServiceReply {
             query: at.0,
             text,
             kind: ReplyKind::Count,
@@ -275,20 +279,20 @@ impl Discovery {
     }
 
     /// Puts parts in a part's place, one for each value.
-    fn split(&mut self, at: (usize, usize), field: Field, said: CountSaid) {
+    fn split(&mut self, at: (usize, usize), field: SplitField, said: CountInfo) {
         let whole = self.part(at).clone();
         let sum = said.values.iter().fold(0_u64, |sum, (_, count)| sum.saturating_add(*count));
         let mut by = whole.by.clone();
         by.push(field);
-        let parts: Vec<Part> = said
+        let parts: Vec<QueryPart> = said
             .values
             .iter()
-            .map(|(value, count)| Part::new(self.speak.narrow(&whole.query, field, value), by.clone(), Some(*count)))
+            .map(|(value, count)| QueryPart::new(self.api.narrow(&whole.query, field, value), by.clone(), Some(*count)))
             .collect();
         let part = self.part(at);
         part.expected = Some(said.total);
         part.total = Some(said.total);
-        part.standing = Standing::Split;
+        part.status = PartStatus::Split;
         part.token = None;
         let rest = said.total.saturating_sub(sum);
         if rest > 0 {
@@ -298,24 +302,24 @@ impl Discovery {
         self.state.queries[at.0].parts.extend(parts);
     }
 
-    async fn page(&mut self, at: (usize, usize)) -> Result<Option<Reply>, Stop> {
+    async fn page(&mut self, at: (usize, usize)) -> Result<Option<ServiceReply>, StopReason> {
         let part = self.part(at).clone();
-        let place = At {
+        let place = PagePosition {
             page: part.pages + 1,
             token: part.token.clone(),
         };
         let asked = self
             .ask(
                 self.options.cost,
-                |speak| Some(speak.page(&part.query, &place)),
-                |speak, body| speak.read_page(body),
+                |api| Some(api.page(&part.query, &place)),
+                |api, body| api.read_page(body),
             )
             .await;
         match asked {
             Ok((said, body)) => {
                 self.old.remove(&at);
                 self.take(at, &said);
-                Ok(Some(Reply {
+                Ok(Some(ServiceReply {
                     query: at.0,
                     text: part.query,
                     kind: ReplyKind::Page(place.page),
@@ -345,20 +349,20 @@ impl Discovery {
                 part.say(&format!("page {} does not come ({word})", place.page));
                 Ok(None)
             }
-            Err(Failed::Spent(word)) => Err(Stop::Unreachable(format!("page {} of {}: {word}", place.page, part.query))),
+            Err(Failed::Spent(word)) => Err(StopReason::Unreachable(format!("page {} of {}: {word}", place.page, part.query))),
             Err(Failed::Stop(stop)) => Err(stop),
         }
     }
 
     /// Takes what a page says of the others.
-    fn take(&mut self, at: (usize, usize), said: &PageSaid) {
+    fn take(&mut self, at: (usize, usize), said: &PageInfo) {
         let part = self.part(at);
         part.first.get_or_insert(said.total);
         part.total = Some(said.total);
         part.pages += 1;
         part.got = part.got.saturating_add(said.records);
         let ended = match &said.next {
-            Next::Token(_) if part.got > said.total.saturating_mul(2).saturating_add(SPARE) => {
+            NextPage::Token(_) if part.got > said.total.saturating_mul(2).saturating_add(SPARE) => {
                 let word = format!(
                     "{} records came where the total says {}: no more were asked for",
                     part.got, said.total
@@ -366,7 +370,7 @@ impl Discovery {
                 part.say(&word);
                 true
             }
-            Next::Token(token) if said.records > 0 => {
+            NextPage::Token(token) if said.records > 0 => {
                 let new = part.goes_on_with(token);
                 if !new {
                     // Neither its pages nor those of its parts would have an end.
@@ -377,14 +381,14 @@ impl Discovery {
                 }
                 !new
             }
-            Next::Nothing if said.records >= PAGE && part.got < said.total => {
+            NextPage::Nothing if said.records >= PAGE && part.got < said.total => {
                 // The total says that there is more, and it gives no page of it: plans have limits of their own.
                 part.capped = true;
                 false
             }
-            Next::Nothing | Next::Token(_) => true,
-            Next::Number if u64::from(part.pages) * PAGE >= said.total => true,
-            Next::Number => {
+            NextPage::Nothing | NextPage::Token(_) => true,
+            NextPage::Number if u64::from(part.pages) * PAGE >= said.total => true,
+            NextPage::Number => {
                 part.capped |= said.records == 0;
                 false
             }
@@ -398,7 +402,7 @@ impl Discovery {
     fn end(&mut self, at: (usize, usize)) {
         let pages = self.options.pages;
         let part = self.part(at);
-        part.standing = Standing::Done;
+        part.status = PartStatus::Done;
         part.token = None;
         let total = part.total.or(part.expected).unwrap_or(0);
         if let Some(first) = part.first.filter(|first| *first != total) {
@@ -420,7 +424,7 @@ impl Discovery {
 
     fn refused(&mut self, at: (usize, usize), word: String) {
         let part = self.part(at);
-        part.standing = Standing::Done;
+        part.status = PartStatus::Done;
         if at.1 == 0 {
             self.state.queries[at.0].refused = Some(word);
         } else {
@@ -433,17 +437,17 @@ impl Discovery {
     async fn ask<T>(
         &mut self,
         cost: u64,
-        ask: impl Fn(&dyn Speak) -> Option<Ask>,
-        read: impl Fn(&dyn Speak, &[u8]) -> Result<T, Fault>,
+        ask: impl Fn(&dyn ServiceApi) -> Option<ApiRequest>,
+        read: impl Fn(&dyn ServiceApi, &[u8]) -> Result<T, Fault>,
     ) -> Result<(T, Vec<u8>), Failed> {
         let mut tries = 0;
         let mut last = None;
         loop {
-            let Some(one) = ask(self.speak.as_ref()) else {
+            let Some(one) = ask(self.api.as_ref()) else {
                 return Err(Failed::Spent("there is nothing to ask".to_owned()));
             };
             if self.spent.saturating_add(cost) > self.options.budget {
-                return Err(Failed::Stop(Stop::Budget(last)));
+                return Err(Failed::Stop(StopReason::Budget(last)));
             }
             let begin = self.next;
             self.wait(begin).await?;
@@ -453,12 +457,12 @@ impl Discovery {
             let (fault, waiting) = match self.reply(one).await? {
                 Ok(answer) => {
                     let fault = if answer.status == 200 {
-                        match read(self.speak.as_ref(), &answer.body) {
+                        match read(self.api.as_ref(), &answer.body) {
                             Ok(said) => return Ok((said, answer.body)),
                             Err(fault) => fault,
                         }
                     } else {
-                        self.speak.refusal(answer.status, &answer.body)
+                        self.api.refusal(answer.status, &answer.body)
                     };
                     if (400..500).contains(&answer.status) {
                         // It was refused, and nothing done for it.
@@ -466,11 +470,11 @@ impl Discovery {
                     }
                     (fault, answer.retry_after)
                 }
-                Err(Lost::Before(word)) => {
+                Err(SendError::Before(word)) => {
                     self.refund(cost);
                     (Fault::Again(word), None)
                 }
-                Err(Lost::After(word)) => (Fault::Again(word), None),
+                Err(SendError::After(word)) => (Fault::Again(word), None),
             };
             let word = match fault {
                 Fault::Stop(stop) => return Err(Failed::Stop(stop)),
@@ -482,7 +486,7 @@ impl Discovery {
                 return Err(Failed::Spent(format!("{word} ({} times)", tries + 1)));
             }
             if let Some(waiting) = waiting.filter(|waiting| *waiting > LONGEST_WAIT) {
-                return Err(Failed::Stop(Stop::Wait(waiting)));
+                return Err(Failed::Stop(StopReason::Wait(waiting)));
             }
             self.next = Some(Instant::now() + pause(self.options.interval, tries, waiting));
             tries += 1;
@@ -505,20 +509,20 @@ impl Discovery {
             }
         }
         if stop.load(Ordering::Relaxed) {
-            return Err(Failed::Stop(Stop::Interrupted));
+            return Err(Failed::Stop(StopReason::Interrupted));
         }
         Ok(())
     }
 
     /// The reply, or nothing if the caller says stop and it does not come soon.
-    async fn reply(&self, ask: Ask) -> Result<Result<Answer, Lost>, Failed> {
+    async fn reply(&self, ask: ApiRequest) -> Result<Result<ApiReply, SendError>, Failed> {
         let grace = async {
             stopped(&self.options.stop).await;
             sleep(GRACE).await;
         };
         tokio::select! {
             answer = self.client.send(ask) => Ok(answer),
-            () = grace => Err(Failed::Stop(Stop::Interrupted)),
+            () = grace => Err(Failed::Stop(StopReason::Interrupted)),
         }
     }
 }

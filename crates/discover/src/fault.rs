@@ -6,7 +6,7 @@ use vigie_export::text::is_unsafe;
 
 /// Why a discovery ends before its end. What was done stays done; a later run goes on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Stop {
+pub enum StopReason {
     /// The next request would cost more than is left.
     ///
     /// With what the last reply to it said, if it was asked for before and nothing came of it.
@@ -36,7 +36,7 @@ pub enum Stop {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     /// Nothing more can be asked with this account.
-    Stop(Stop),
+    Stop(StopReason),
     /// The query is not one.
     Query(String),
     /// Too fast.
@@ -52,7 +52,7 @@ fn after(word: Option<&str>) -> String {
 }
 
 /// What a service says of an error, short, on one line and without characters that act on a terminal or are not seen.
-pub(crate) fn said(text: &str) -> String {
+pub(crate) fn excerpt(text: &str) -> String {
     let line: String = text
         .split_whitespace()
         .collect::<Vec<_>>()
@@ -70,15 +70,15 @@ mod tests {
 
     #[test]
     fn a_service_says_nothing_that_acts() {
-        assert_eq!(said("a\u{202e}b\u{200b}c \u{1b}]0;d\u{7}\n\u{9b}2J e"), "abc ]0;d 2J e");
-        assert_eq!(said("\u{200b}"), "it does not say why");
-        assert!(said(&"x".repeat(1_000)).len() <= 200);
+        assert_eq!(excerpt("a\u{202e}b\u{200b}c \u{1b}]0;d\u{7}\n\u{9b}2J e"), "abc ]0;d 2J e");
+        assert_eq!(excerpt("\u{200b}"), "it does not say why");
+        assert!(excerpt(&"x".repeat(1_000)).len() <= 200);
     }
 
     #[test]
     fn a_budget_that_faults_ate_says_so() {
-        assert_eq!(Stop::Budget(None).to_string(), "the budget is used up");
-        let told = Stop::Budget(Some("it answers 503: busy".to_owned())).to_string();
+        assert_eq!(StopReason::Budget(None).to_string(), "the budget is used up");
+        let told = StopReason::Budget(Some("it answers 503: busy".to_owned())).to_string();
         assert!(told.starts_with("the budget is used up, ") && told.contains("503"), "{told}");
     }
 }

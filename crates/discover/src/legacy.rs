@@ -7,13 +7,16 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::base;
-use crate::client::Ask;
-use crate::fault::{Fault, Stop, said};
+use crate::client::ApiRequest;
+use crate::fault::{Fault, StopReason, excerpt};
 use crate::platform::Bucket;
 use crate::secret::Secret;
-use crate::service::{At, CountSaid, Few, Field, Next, PageSaid, Records, Speak, names, read, records, usual, values, whole};
+use crate::service::{
+    CountInfo, FirstValues, NextPage, PageInfo, PagePosition, RecordCount, ServiceApi, SplitField, names, read, records, usual, values,
+    whole,
+};
 
-pub(crate) struct Legacy {
+pub(crate) struct CensysLegacyApi {
     pub(crate) id: Secret,
     pub(crate) secret: Secret,
 }
@@ -26,7 +29,7 @@ struct Enveloped<T> {
 #[derive(Deserialize)]
 struct Found {
     #[serde(default)]
-    hits: Option<Records>,
+    hits: Option<RecordCount>,
     #[serde(default)]
     total: Value,
     #[serde(default)]
@@ -44,7 +47,7 @@ struct Aggregate {
     #[serde(default)]
     total: Value,
     #[serde(default)]
-    buckets: Option<Few<Bucket>>,
+    buckets: Option<FirstValues<Bucket>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -55,9 +58,9 @@ struct Problem {
     status: Option<String>,
 }
 
-impl Legacy {
-    fn get(&self, path: &str, pairs: &[(&str, &str)]) -> Ask {
-        Ask {
+impl CensysLegacyApi {
+    fn get(&self, path: &str, pairs: &[(&str, &str)]) -> ApiRequest {
+        ApiRequest {
             method: Method::GET,
             target: format!("{path}?{}", base::query(pairs)),
             authorization: Some(format!("Basic {}", STANDARD.encode(self.pair()))),
@@ -69,10 +72,10 @@ impl Legacy {
         format!("{}:{}", self.id.expose(), self.secret.expose())
     }
 
-    fn field(field: Field) -> &'static str {
+    fn field(field: SplitField) -> &'static str {
         match field {
-            Field::Country => "location.country_code",
-            Field::Port => "services.port",
+            SplitField::Country => "location.country_code",
+            SplitField::Port => "services.port",
         }
     }
 }
@@ -87,15 +90,15 @@ fn total(value: &Value) -> Result<u64, Fault> {
     whole(value).ok_or_else(|| Fault::Again("the reply has no total".to_owned()))
 }
 
-impl Speak for Legacy {
-    fn page(&self, query: &str, at: &At) -> Ask {
+impl ServiceApi for CensysLegacyApi {
+    fn page(&self, query: &str, at: &PagePosition) -> ApiRequest {
         let mut pairs = vec![("q", query), ("per_page", "100"), ("virtual_hosts", "EXCLUDE")];
         pairs.extend(at.token.as_deref().map(|cursor| ("cursor", cursor)));
         self.get("/v2/hosts/search", &pairs)
     }
 
-    fn count(&self, query: &str, by: Option<Field>) -> Ask {
-        let field = by.unwrap_or(Field::Country);
+    fn count(&self, query: &str, by: Option<SplitField>) -> ApiRequest {
+        let field = by.unwrap_or(SplitField::Country);
         let most = field.most().to_string();
         self.get(
             "/v2/hosts/aggregate",
@@ -103,27 +106,27 @@ impl Speak for Legacy {
         )
     }
 
-    fn balance(&self) -> Option<Ask> {
+    fn balance(&self) -> Option<ApiRequest> {
         None
     }
 
-    fn read_page(&self, body: &[u8]) -> Result<PageSaid, Fault> {
+    fn read_page(&self, body: &[u8]) -> Result<PageInfo, Fault> {
         let found: Found = result(body)?;
-        Ok(PageSaid {
+        Ok(PageInfo {
             total: total(&found.total)?,
             records: records(found.hits)?,
             next: found
                 .links
                 .next
                 .filter(|cursor| !cursor.is_empty())
-                .map_or(Next::Nothing, Next::Token),
+                .map_or(NextPage::Nothing, NextPage::Token),
         })
     }
 
-    fn read_count(&self, body: &[u8], by: Option<Field>) -> Result<CountSaid, Fault> {
+    fn read_count(&self, body: &[u8], by: Option<SplitField>) -> Result<CountInfo, Fault> {
         let aggregate: Aggregate = result(body)?;
         let buckets = aggregate.buckets.unwrap_or_default().0;
-        Ok(CountSaid {
+        Ok(CountInfo {
             total: total(&aggregate.total)?,
             values: by.map_or_else(Vec::new, |field| {
                 values(field, buckets.iter().map(|bucket| (&bucket.key, &bucket.count)))
@@ -140,18 +143,18 @@ impl Speak for Legacy {
         let word = problem.error.or(problem.status).unwrap_or_default();
         let quota = word.to_ascii_lowercase().contains("quota");
         match status {
-            402 | 403 | 429 if quota => Fault::Stop(Stop::Credits(said(&word))),
+            402 | 403 | 429 if quota => Fault::Stop(StopReason::Credits(excerpt(&word))),
             // What it says of an id and a secret that it does not know.
-            403 if word.to_ascii_lowercase().contains("unauthorized") => Fault::Stop(Stop::Key(said(&word))),
+            403 if word.to_ascii_lowercase().contains("unauthorized") => Fault::Stop(StopReason::Key(excerpt(&word))),
             _ => usual(status, &word),
         }
     }
 
-    fn narrow(&self, query: &str, by: Field, value: &str) -> String {
+    fn narrow(&self, query: &str, by: SplitField, value: &str) -> String {
         format!("({query}) and {}: {value}", Self::field(by))
     }
 
-    fn names(&self, query: &str, field: Field) -> bool {
+    fn names(&self, query: &str, field: SplitField) -> bool {
         names(query, field)
     }
 
@@ -172,11 +175,11 @@ mod tests {
 
     #[test]
     fn pages_cursors_and_refusals() {
-        let legacy = Legacy {
+        let legacy = CensysLegacyApi {
             id: Secret::new("11111111-2222").expect("an id"),
             secret: Secret::new("abcdefgh").expect("a secret"),
         };
-        let at = At {
+        let at = PagePosition {
             page: 2,
             token: Some("a=b".to_owned()),
         };
@@ -188,11 +191,11 @@ mod tests {
         assert_eq!(ask.authorization.as_deref(), Some("Basic MTExMTExMTEtMjIyMjphYmNkZWZnaA=="));
         let page = br#"{"code":200,"status":"OK","result":{"query":"","total":2,"hits":[{"ip":"192.0.2.1"},{"ip":"192.0.2.2"}],"links":{"prev":"","next":"abc"}}}"#;
         let said = legacy.read_page(page).expect("a page");
-        assert_eq!((said.total, said.records, said.next), (2, 2, Next::Token("abc".to_owned())));
+        assert_eq!((said.total, said.records, said.next), (2, 2, NextPage::Token("abc".to_owned())));
         let wrong = br#"{"code":401,"status":"Unauthorized","error":"You must authenticate with a valid API ID and secret."}"#;
-        assert!(matches!(legacy.refusal(401, wrong), Fault::Stop(Stop::Key(_))));
+        assert!(matches!(legacy.refusal(401, wrong), Fault::Stop(StopReason::Key(_))));
         let quota = br#"{"code":403,"status":"Forbidden","error":"quota exceeded"}"#;
-        assert!(matches!(legacy.refusal(403, quota), Fault::Stop(Stop::Credits(_))));
+        assert!(matches!(legacy.refusal(403, quota), Fault::Stop(StopReason::Credits(_))));
         let mut repeated = b"{\"authorization\":\"Basic MTExMTExMTEtMjIyMjphYmNkZWZnaA==\"}".to_vec();
         legacy.secrets().iter().for_each(|secret| secret.mask(&mut repeated));
         let repeated = String::from_utf8(repeated).expect("text");

@@ -19,9 +19,9 @@ mod service;
 mod shodan;
 mod state;
 
-pub use base::{Base, BaseError};
-pub use discovery::{Discovery, Options, Reply, ReplyKind, Step};
-pub use fault::Stop;
+pub use base::{BaseUrl, BaseUrlError};
+pub use discovery::{Discovery, DiscoveryOptions, DiscoveryStep, ReplyKind, ServiceReply};
+pub use fault::StopReason;
 pub use secret::{Secret, SecretError};
-pub use service::{Field, Service, ServiceKind};
-pub use state::{Part, QueryState, STATE_SCHEMA, Standing, State, StateError};
+pub use service::{Service, ServiceKind, SplitField};
+pub use state::{DiscoveryState, PartStatus, QueryPart, QueryState, STATE_SCHEMA, StateError};

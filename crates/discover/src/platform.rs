@@ -5,12 +5,15 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::base;
-use crate::client::Ask;
-use crate::fault::{Fault, Stop, said};
+use crate::client::ApiRequest;
+use crate::fault::{Fault, StopReason, excerpt};
 use crate::secret::Secret;
-use crate::service::{At, CountSaid, Few, Field, Next, PAGE, PageSaid, Records, Speak, names, read, records, usual, values, whole};
+use crate::service::{
+    CountInfo, FirstValues, NextPage, PAGE, PageInfo, PagePosition, RecordCount, ServiceApi, SplitField, names, read, records, usual,
+    values, whole,
+};
 
-pub(crate) struct Platform {
+pub(crate) struct CensysApi {
     pub(crate) token: Secret,
     pub(crate) organization: Option<String>,
 }
@@ -23,7 +26,7 @@ struct Enveloped<T> {
 #[derive(Deserialize)]
 struct Found {
     #[serde(default)]
-    hits: Option<Records>,
+    hits: Option<RecordCount>,
     #[serde(default)]
     total_hits: Value,
     #[serde(default)]
@@ -35,7 +38,7 @@ struct Aggregate {
     #[serde(default)]
     total_count: Value,
     #[serde(default)]
-    buckets: Option<Few<Bucket>>,
+    buckets: Option<FirstValues<Bucket>>,
 }
 
 #[derive(Deserialize)]
@@ -65,14 +68,14 @@ struct Inner {
     reason: Option<String>,
 }
 
-impl Platform {
-    fn post(&self, path: &str, body: &Value) -> Ask {
+impl CensysApi {
+    fn post(&self, path: &str, body: &Value) -> ApiRequest {
         let organization = self
             .organization
             .as_ref()
             .map(|id| format!("?{}", base::query(&[("organization_id", id)])))
             .unwrap_or_default();
-        Ask {
+        ApiRequest {
             method: Method::POST,
             target: format!("{path}{organization}"),
             authorization: Some(format!("Bearer {}", self.token.expose())),
@@ -80,10 +83,10 @@ impl Platform {
         }
     }
 
-    fn field(field: Field) -> &'static str {
+    fn field(field: SplitField) -> &'static str {
         match field {
-            Field::Country => "host.location.country_code",
-            Field::Port => "host.services.port",
+            SplitField::Country => "host.location.country_code",
+            SplitField::Port => "host.services.port",
         }
     }
 }
@@ -98,8 +101,8 @@ fn total(value: &Value) -> Result<u64, Fault> {
     whole(value).ok_or_else(|| Fault::Again("the reply has no total".to_owned()))
 }
 
-impl Speak for Platform {
-    fn page(&self, query: &str, at: &At) -> Ask {
+impl ServiceApi for CensysApi {
+    fn page(&self, query: &str, at: &PagePosition) -> ApiRequest {
         let mut body = json!({"query": query, "page_size": PAGE});
         if let (Some(token), Some(body)) = (&at.token, body.as_object_mut()) {
             body.insert("page_token".to_owned(), token.as_str().into());
@@ -107,8 +110,8 @@ impl Speak for Platform {
         self.post("/v3/global/search/query", &body)
     }
 
-    fn count(&self, query: &str, by: Option<Field>) -> Ask {
-        let field = by.unwrap_or(Field::Country);
+    fn count(&self, query: &str, by: Option<SplitField>) -> ApiRequest {
+        let field = by.unwrap_or(SplitField::Country);
         let body = json!({
             "query": query,
             "field": Self::field(field),
@@ -119,26 +122,26 @@ impl Speak for Platform {
         self.post("/v3/global/search/aggregate", &body)
     }
 
-    fn balance(&self) -> Option<Ask> {
+    fn balance(&self) -> Option<ApiRequest> {
         None
     }
 
-    fn read_page(&self, body: &[u8]) -> Result<PageSaid, Fault> {
+    fn read_page(&self, body: &[u8]) -> Result<PageInfo, Fault> {
         let found: Found = result(body)?;
-        Ok(PageSaid {
+        Ok(PageInfo {
             total: total(&found.total_hits)?,
             records: records(found.hits)?,
             next: found
                 .next_page_token
                 .filter(|token| !token.is_empty())
-                .map_or(Next::Nothing, Next::Token),
+                .map_or(NextPage::Nothing, NextPage::Token),
         })
     }
 
-    fn read_count(&self, body: &[u8], by: Option<Field>) -> Result<CountSaid, Fault> {
+    fn read_count(&self, body: &[u8], by: Option<SplitField>) -> Result<CountInfo, Fault> {
         let aggregate: Aggregate = result(body)?;
         let buckets = aggregate.buckets.unwrap_or_default().0;
-        Ok(CountSaid {
+        Ok(CountInfo {
             total: total(&aggregate.total_count)?,
             values: by.map_or_else(Vec::new, |field| {
                 values(field, buckets.iter().map(|bucket| (&bucket.key, &bucket.count)))
@@ -156,19 +159,19 @@ impl Speak for Platform {
         let word = problem.detail.or(inner).or(problem.title).unwrap_or_default();
         let lower = word.to_ascii_lowercase();
         match status {
-            402 | 403 if lower.contains("credit") => Fault::Stop(Stop::Credits(said(&word))),
+            402 | 403 if lower.contains("credit") => Fault::Stop(StopReason::Credits(excerpt(&word))),
             _ => usual(status, &word),
         }
     }
 
-    fn narrow(&self, query: &str, by: Field, value: &str) -> String {
+    fn narrow(&self, query: &str, by: SplitField, value: &str) -> String {
         match by {
-            Field::Country => format!("({query}) and {}=\"{value}\"", Self::field(by)),
-            Field::Port => format!("({query}) and {}={value}", Self::field(by)),
+            SplitField::Country => format!("({query}) and {}=\"{value}\"", Self::field(by)),
+            SplitField::Port => format!("({query}) and {}={value}", Self::field(by)),
         }
     }
 
-    fn names(&self, query: &str, field: Field) -> bool {
+    fn names(&self, query: &str, field: SplitField) -> bool {
         names(query, field)
     }
 
@@ -185,8 +188,8 @@ impl Speak for Platform {
 mod tests {
     use super::*;
 
-    fn platform() -> Platform {
-        Platform {
+    fn platform() -> CensysApi {
+        CensysApi {
             token: Secret::new("censys_0123456789").expect("a key"),
             organization: Some("11111111-2222-3333-4444-555555555555".to_owned()),
         }
@@ -194,7 +197,7 @@ mod tests {
 
     #[test]
     fn the_token_stands_in_no_url_and_the_organisation_does() {
-        let at = At {
+        let at = PagePosition {
             page: 2,
             token: Some("next".to_owned()),
         };
@@ -214,12 +217,12 @@ mod tests {
     fn replies_and_refusals() {
         let page = br#"{"result":{"hits":[{"host_v1":{"resource":{"ip":"192.0.2.1"}}}],"total_hits":1234.0,"next_page_token":"abc","previous_page_token":"","query_duration_millis":3}}"#;
         let said = platform().read_page(page).expect("a page");
-        assert_eq!((said.total, said.records, said.next), (1_234, 1, Next::Token("abc".to_owned())));
+        assert_eq!((said.total, said.records, said.next), (1_234, 1, NextPage::Token("abc".to_owned())));
         let last = br#"{"result":{"hits":null,"total_hits":0,"next_page_token":""}}"#;
-        assert_eq!(platform().read_page(last).expect("a page").next, Next::Nothing);
+        assert_eq!(platform().read_page(last).expect("a page").next, NextPage::Nothing);
         let count = br#"{"result":{"buckets":[{"key":"DE","count":7},{"key":"zz","count":1}],"total_count":9,"other_count":1}}"#;
         assert_eq!(
-            platform().read_count(count, Some(Field::Country)).expect("a count").values,
+            platform().read_count(count, Some(SplitField::Country)).expect("a count").values,
             [("DE".to_owned(), 7)]
         );
         for (status, word) in [(204, ""), (206, "{\"result\":{}}")] {
@@ -229,9 +232,9 @@ mod tests {
             );
         }
         let token = br#"{"error":{"code":401,"status":"Unauthorized","message":"Access credentials are invalid"}}"#;
-        assert!(matches!(platform().refusal(401, token), Fault::Stop(Stop::Key(word)) if word.contains("invalid")));
+        assert!(matches!(platform().refusal(401, token), Fault::Stop(StopReason::Key(word)) if word.contains("invalid")));
         let credits = br#"{"title":"Forbidden","status":403,"detail":"Insufficient credits to perform this action."}"#;
-        assert!(matches!(platform().refusal(403, credits), Fault::Stop(Stop::Credits(_))));
+        assert!(matches!(platform().refusal(403, credits), Fault::Stop(StopReason::Credits(_))));
         let query = br#"{"title":"Unprocessable Entity","status":422,"detail":"invalid query"}"#;
         assert_eq!(platform().refusal(422, query), Fault::Query("invalid query".to_owned()));
     }

@@ -7,12 +7,12 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::Value;
 
-use crate::client::Ask;
-use crate::fault::{Fault, Stop, said};
-use crate::legacy::Legacy;
-use crate::platform::Platform;
+use crate::client::ApiRequest;
+use crate::fault::{Fault, StopReason, excerpt};
+use crate::legacy::CensysLegacyApi;
+use crate::platform::CensysApi;
 use crate::secret::Secret;
-use crate::shodan::Shodan;
+use crate::shodan::ShodanApi;
 
 /// Records on a page, of each service.
 pub(crate) const PAGE: u64 = 100;
@@ -20,14 +20,14 @@ pub(crate) const PAGE: u64 = 100;
 /// By what a query is split.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Field {
+pub enum SplitField {
     /// ISO 3166 code.
     Country,
     /// TCP port.
     Port,
 }
 
-impl Field {
+impl SplitField {
     /// In the order in which a query is split.
     pub(crate) const ALL: [Self; 2] = [Self::Country, Self::Port];
 
@@ -59,7 +59,7 @@ impl Field {
 
 /// One page of a query.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct At {
+pub(crate) struct PagePosition {
     /// From 1.
     pub(crate) page: u32,
     /// What the page before said of this one, where the service says such a thing.
@@ -68,15 +68,15 @@ pub(crate) struct At {
 
 /// What a page's reply says, besides its records.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct PageSaid {
+pub(crate) struct PageInfo {
     pub(crate) total: u64,
     pub(crate) records: u64,
-    pub(crate) next: Next,
+    pub(crate) next: NextPage,
 }
 
 /// How it goes on after a page.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Next {
+pub(crate) enum NextPage {
     /// With the next number, as long as the total says that there is more.
     Number,
     /// With this.
@@ -87,25 +87,25 @@ pub(crate) enum Next {
 
 /// What a count says.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct CountSaid {
+pub(crate) struct CountInfo {
     pub(crate) total: u64,
     pub(crate) values: Vec<(String, u64)>,
 }
 
 /// What a service is asked, and what its answers mean.
-pub(crate) trait Speak: Send + Sync {
-    fn page(&self, query: &str, at: &At) -> Ask;
-    fn count(&self, query: &str, by: Option<Field>) -> Ask;
+pub(crate) trait ServiceApi: Send + Sync {
+    fn page(&self, query: &str, at: &PagePosition) -> ApiRequest;
+    fn count(&self, query: &str, by: Option<SplitField>) -> ApiRequest;
     /// What is left in the account, where the service says so for nothing.
-    fn balance(&self) -> Option<Ask>;
-    fn read_page(&self, body: &[u8]) -> Result<PageSaid, Fault>;
-    fn read_count(&self, body: &[u8], by: Option<Field>) -> Result<CountSaid, Fault>;
+    fn balance(&self) -> Option<ApiRequest>;
+    fn read_page(&self, body: &[u8]) -> Result<PageInfo, Fault>;
+    fn read_count(&self, body: &[u8], by: Option<SplitField>) -> Result<CountInfo, Fault>;
     fn read_balance(&self, body: &[u8]) -> Option<u64>;
     /// What a status other than 200 means.
     fn refusal(&self, status: u16, body: &[u8]) -> Fault;
-    fn narrow(&self, query: &str, by: Field, value: &str) -> String;
+    fn narrow(&self, query: &str, by: SplitField, value: &str) -> String;
     /// Whether the query itself says something of the field; it is not split by it then.
-    fn names(&self, query: &str, field: Field) -> bool;
+    fn names(&self, query: &str, field: SplitField) -> bool;
     /// Whether counting costs nothing.
     fn counts_free(&self) -> bool;
     fn secrets(&self) -> Vec<Secret>;
@@ -114,7 +114,7 @@ pub(crate) trait Speak: Send + Sync {
 /// A service and its keys.
 pub struct Service {
     pub(crate) kind: ServiceKind,
-    pub(crate) speak: Box<dyn Speak>,
+    pub(crate) api: Box<dyn ServiceApi>,
 }
 
 impl Service {
@@ -123,7 +123,7 @@ impl Service {
     pub fn shodan(key: Secret) -> Self {
         Self {
             kind: ServiceKind::Shodan,
-            speak: Box::new(Shodan { key }),
+            api: Box::new(ShodanApi { key }),
         }
     }
 
@@ -132,7 +132,7 @@ impl Service {
     pub fn censys(token: Secret, organization: Option<String>) -> Self {
         Self {
             kind: ServiceKind::Censys,
-            speak: Box::new(Platform { token, organization }),
+            api: Box::new(CensysApi { token, organization }),
         }
     }
 
@@ -141,7 +141,7 @@ impl Service {
     pub fn censys_legacy(id: Secret, secret: Secret) -> Self {
         Self {
             kind: ServiceKind::CensysLegacy,
-            speak: Box::new(Legacy { id, secret }),
+            api: Box::new(CensysLegacyApi { id, secret }),
         }
     }
 
@@ -234,24 +234,24 @@ const MOST_VALUES: usize = 10_000;
 
 /// A list of whatever, of which only the length counts. It takes no memory, however long the list is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Records(u64);
+pub(crate) struct RecordCount(u64);
 
-impl<'de> Deserialize<'de> for Records {
+impl<'de> Deserialize<'de> for RecordCount {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         struct Counting;
         impl<'de> Visitor<'de> for Counting {
-            type Value = Records;
+            type Value = RecordCount;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a list")
             }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Records, A::Error> {
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<RecordCount, A::Error> {
                 let mut count = 0;
                 while list.next_element::<IgnoredAny>()?.is_some() {
                     count += 1;
                 }
-                Ok(Records(count))
+                Ok(RecordCount(count))
             }
         }
         from.deserialize_seq(Counting)
@@ -259,10 +259,10 @@ impl<'de> Deserialize<'de> for Records {
 }
 
 /// How many records a page has, unless they are too many to be one.
-pub(crate) fn records(told: Option<Records>) -> Result<u64, Fault> {
+pub(crate) fn records(told: Option<RecordCount>) -> Result<u64, Fault> {
     match told.map_or(0, |told| told.0) {
         // Asked again, it would only be paid for again.
-        count if count > MOST_RECORDS => Err(Fault::Stop(Stop::Unreachable(format!(
+        count if count > MOST_RECORDS => Err(Fault::Stop(StopReason::Unreachable(format!(
             "a page holds {count} records, where the service documents {PAGE}; it is not read"
         )))),
         count => Ok(count),
@@ -271,34 +271,34 @@ pub(crate) fn records(told: Option<Records>) -> Result<u64, Fault> {
 
 /// The first of a list, as many as a count can have use for.
 #[derive(Debug)]
-pub(crate) struct Few<T>(pub(crate) Vec<T>);
+pub(crate) struct FirstValues<T>(pub(crate) Vec<T>);
 
-impl<T> Default for Few<T> {
+impl<T> Default for FirstValues<T> {
     fn default() -> Self {
         Self(Vec::new())
     }
 }
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Few<T> {
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for FirstValues<T> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         struct Taking<T>(PhantomData<T>);
         impl<'de, T: Deserialize<'de>> Visitor<'de> for Taking<T> {
-            type Value = Few<T>;
+            type Value = FirstValues<T>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a list")
             }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Few<T>, A::Error> {
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<FirstValues<T>, A::Error> {
                 let mut few = Vec::new();
                 while few.len() < MOST_VALUES {
                     match list.next_element()? {
                         Some(one) => few.push(one),
-                        None => return Ok(Few(few)),
+                        None => return Ok(FirstValues(few)),
                     }
                 }
                 while list.next_element::<IgnoredAny>()?.is_some() {}
-                Ok(Few(few))
+                Ok(FirstValues(few))
             }
         }
         from.deserialize_seq(Taking(PhantomData))
@@ -317,7 +317,7 @@ pub(crate) fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Fault> {
 }
 
 /// The values of a field with their counts; what cannot stand in a query is left out and so remains in the difference to the total.
-pub(crate) fn values<'v>(field: Field, counted: impl Iterator<Item = (&'v Value, &'v Value)>) -> Vec<(String, u64)> {
+pub(crate) fn values<'v>(field: SplitField, counted: impl Iterator<Item = (&'v Value, &'v Value)>) -> Vec<(String, u64)> {
     counted
         .filter_map(|(value, count)| {
             let text = match value {
@@ -336,11 +336,11 @@ pub(crate) fn outside_quotes(query: &str) -> String {
 }
 
 /// Whether a query in one of Censys' languages says something of a field.
-pub(crate) fn names(query: &str, field: Field) -> bool {
+pub(crate) fn names(query: &str, field: SplitField) -> bool {
     let query = outside_quotes(query);
     match field {
-        Field::Country => query.contains("country"),
-        Field::Port => query
+        SplitField::Country => query.contains("country"),
+        SplitField::Port => query
             .match_indices("port")
             .any(|(at, word)| query[at + word.len()..].trim_start().starts_with([':', '=', '<', '>', '{'])),
     }
@@ -348,19 +348,19 @@ pub(crate) fn names(query: &str, field: Field) -> bool {
 
 /// What the usual statuses mean, where a service has no word of its own for it.
 pub(crate) fn usual(status: u16, word: &str) -> Fault {
-    let word = said(word);
+    let word = excerpt(word);
     match status {
-        401 => Fault::Stop(Stop::Key(word)),
-        402 => Fault::Stop(Stop::Credits(word)),
-        403 => Fault::Stop(Stop::Plan(word)),
+        401 => Fault::Stop(StopReason::Key(word)),
+        402 => Fault::Stop(StopReason::Credits(word)),
+        403 => Fault::Stop(StopReason::Plan(word)),
         429 => Fault::Slow,
         // Nothing, or a part of something, where the whole was asked for.
         200..=299 => Fault::Again(format!("it answers {status}, and not 200 with a whole reply")),
         408 | 500..=599 => Fault::Again(format!("it answers {status}: {word}")),
-        300..=399 => Fault::Stop(Stop::Unreachable(format!(
+        300..=399 => Fault::Stop(StopReason::Unreachable(format!(
             "it answers {status}, a redirect, which is not followed; is the base URL right?"
         ))),
-        404 | 405 => Fault::Stop(Stop::Unreachable(format!("it answers {status}; is the base URL right?"))),
+        404 | 405 => Fault::Stop(StopReason::Unreachable(format!("it answers {status}; is the base URL right?"))),
         _ => Fault::Query(word),
     }
 }
@@ -372,21 +372,21 @@ mod tests {
     #[test]
     fn a_page_has_no_more_records_than_a_page_can_have() {
         let list = |count: usize| format!("[{}1]", "1,".repeat(count - 1));
-        let count = |text: &str| records(read::<Option<Records>>(text.as_bytes()).expect("a list"));
+        let count = |text: &str| records(read::<Option<RecordCount>>(text.as_bytes()).expect("a list"));
         assert_eq!(count("null"), Ok(0));
         assert_eq!(count("[{\"a\":[1,2]},\"b\"]"), Ok(2));
         assert_eq!(count(&list(1_000)), Ok(1_000));
         let refused = count(&list(800_000)).expect_err("it is no page");
         assert!(
-            matches!(&refused, Fault::Stop(Stop::Unreachable(why)) if why.contains("800000 records")),
+            matches!(&refused, Fault::Stop(StopReason::Unreachable(why)) if why.contains("800000 records")),
             "{refused:?}"
         );
-        assert!(matches!(read::<Records>(b"[1,2"), Err(Fault::Again(why)) if why.contains("cut short")));
+        assert!(matches!(read::<RecordCount>(b"[1,2"), Err(Fault::Again(why)) if why.contains("cut short")));
     }
 
     #[test]
     fn a_count_tells_a_limited_number_of_values() {
-        let few: Few<u8> = read(format!("[{}1]", "1,".repeat(200_000)).as_bytes()).expect("a list");
+        let few: FirstValues<u8> = read(format!("[{}1]", "1,".repeat(200_000)).as_bytes()).expect("a list");
         assert_eq!(few.0.len(), MOST_VALUES);
     }
 }

@@ -5,19 +5,22 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::base;
-use crate::client::Ask;
-use crate::fault::{Fault, Stop, said};
+use crate::client::ApiRequest;
+use crate::fault::{Fault, StopReason, excerpt};
 use crate::secret::Secret;
-use crate::service::{At, CountSaid, Few, Field, Next, PageSaid, Records, Speak, outside_quotes, read, records, usual, values, whole};
+use crate::service::{
+    CountInfo, FirstValues, NextPage, PageInfo, PagePosition, RecordCount, ServiceApi, SplitField, outside_quotes, read, records, usual,
+    values, whole,
+};
 
-pub(crate) struct Shodan {
+pub(crate) struct ShodanApi {
     pub(crate) key: Secret,
 }
 
 #[derive(Deserialize)]
 struct Reply {
     #[serde(default)]
-    matches: Option<Records>,
+    matches: Option<RecordCount>,
     #[serde(default)]
     total: Option<Value>,
     #[serde(default)]
@@ -29,9 +32,9 @@ struct Reply {
 #[derive(Default, Deserialize)]
 struct Facets {
     #[serde(default)]
-    country: Few<Facet>,
+    country: FirstValues<Facet>,
     #[serde(default)]
-    port: Few<Facet>,
+    port: FirstValues<Facet>,
 }
 
 #[derive(Deserialize)]
@@ -52,11 +55,11 @@ struct Account {
     query_credits: i64,
 }
 
-impl Shodan {
-    fn get(&self, path: &str, pairs: &[(&str, &str)]) -> Ask {
+impl ShodanApi {
+    fn get(&self, path: &str, pairs: &[(&str, &str)]) -> ApiRequest {
         let mut all = vec![("key", self.key.expose())];
         all.extend(pairs);
-        Ask {
+        ApiRequest {
             method: Method::GET,
             target: format!("{path}?{}", base::query(&all)),
             authorization: None,
@@ -69,9 +72,9 @@ impl Shodan {
         if let Some(error) = &reply.error {
             // Such as "The search request timed out or your query was invalid.", with the status 200.
             return Err(if error.contains("timed out") {
-                Fault::Again(said(error))
+                Fault::Again(excerpt(error))
             } else {
-                of_account(error).unwrap_or_else(|| Fault::Query(said(error)))
+                of_account(error).unwrap_or_else(|| Fault::Query(excerpt(error)))
             });
         }
         let total = reply
@@ -83,14 +86,14 @@ impl Shodan {
     }
 }
 
-impl Speak for Shodan {
-    fn page(&self, query: &str, at: &At) -> Ask {
+impl ServiceApi for ShodanApi {
+    fn page(&self, query: &str, at: &PagePosition) -> ApiRequest {
         let page = at.page.to_string();
         // Minified banners lack the page, by which a server is recognised.
         self.get("/shodan/host/search", &[("query", query), ("page", &page), ("minify", "false")])
     }
 
-    fn count(&self, query: &str, by: Option<Field>) -> Ask {
+    fn count(&self, query: &str, by: Option<SplitField>) -> ApiRequest {
         match by {
             None => self.get("/shodan/host/count", &[("query", query)]),
             Some(field) => {
@@ -100,30 +103,30 @@ impl Speak for Shodan {
         }
     }
 
-    fn balance(&self) -> Option<Ask> {
+    fn balance(&self) -> Option<ApiRequest> {
         Some(self.get("/api-info", &[]))
     }
 
-    fn read_page(&self, body: &[u8]) -> Result<PageSaid, Fault> {
+    fn read_page(&self, body: &[u8]) -> Result<PageInfo, Fault> {
         let (reply, total) = self.reply(body)?;
         let matches = reply.matches.ok_or_else(|| Fault::Again("the reply has no matches".to_owned()))?;
-        Ok(PageSaid {
+        Ok(PageInfo {
             total,
             records: records(Some(matches))?,
-            next: Next::Number,
+            next: NextPage::Number,
         })
     }
 
-    fn read_count(&self, body: &[u8], by: Option<Field>) -> Result<CountSaid, Fault> {
+    fn read_count(&self, body: &[u8], by: Option<SplitField>) -> Result<CountInfo, Fault> {
         let (reply, total) = self.reply(body)?;
         let values = by.map_or_else(Vec::new, |field| {
             let facets = match field {
-                Field::Country => &reply.facets.country,
-                Field::Port => &reply.facets.port,
+                SplitField::Country => &reply.facets.country,
+                SplitField::Port => &reply.facets.port,
             };
             values(field, facets.0.iter().map(|facet| (&facet.value, &facet.count)))
         });
-        Ok(CountSaid { total, values })
+        Ok(CountInfo { total, values })
     }
 
     fn read_balance(&self, body: &[u8]) -> Option<u64> {
@@ -139,17 +142,17 @@ impl Speak for Shodan {
                 Some(fault) if (400..500).contains(&status) && status != 429 => fault,
                 _ => usual(status, &problem.error),
             },
-            Err(_) if status == 401 => Fault::Stop(Stop::Key("it is wrong, or no longer valid".to_owned())),
-            Err(_) if status == 403 => Fault::Stop(Stop::Plan("access denied; searching needs a membership".to_owned())),
+            Err(_) if status == 401 => Fault::Stop(StopReason::Key("it is wrong, or no longer valid".to_owned())),
+            Err(_) if status == 403 => Fault::Stop(StopReason::Plan("access denied; searching needs a membership".to_owned())),
             Err(_) => usual(status, ""),
         }
     }
 
-    fn narrow(&self, query: &str, by: Field, value: &str) -> String {
+    fn narrow(&self, query: &str, by: SplitField, value: &str) -> String {
         format!("{query} {}:{value}", by.word())
     }
 
-    fn names(&self, query: &str, field: Field) -> bool {
+    fn names(&self, query: &str, field: SplitField) -> bool {
         outside_quotes(query).split_whitespace().any(|word| {
             let word = word.trim_start_matches('-');
             word.strip_prefix(field.word()).is_some_and(|rest| rest.starts_with(':'))
@@ -169,11 +172,11 @@ impl Speak for Shodan {
 fn of_account(error: &str) -> Option<Fault> {
     let has = |word: &str| error.to_ascii_lowercase().contains(word);
     if has("query credits") {
-        Some(Fault::Stop(Stop::Credits(said(error))))
+        Some(Fault::Stop(StopReason::Credits(excerpt(error))))
     } else if has("api key") {
-        Some(Fault::Stop(Stop::Key(said(error))))
+        Some(Fault::Stop(StopReason::Key(excerpt(error))))
     } else if has("upgrade") || has("membership") {
-        Some(Fault::Stop(Stop::Plan(said(error))))
+        Some(Fault::Stop(StopReason::Plan(excerpt(error))))
     } else {
         None
     }
@@ -183,8 +186,8 @@ fn of_account(error: &str) -> Option<Fault> {
 mod tests {
     use super::*;
 
-    fn shodan() -> Shodan {
-        Shodan {
+    fn shodan() -> ShodanApi {
+        ShodanApi {
             key: Secret::new("0123456789abcdef").expect("a key"),
         }
     }
@@ -192,11 +195,11 @@ mod tests {
     #[test]
     fn what_a_401_means_stands_in_its_body() {
         let credits = br#"{"error": "Insufficient query credits, please upgrade your API plan or wait for the monthly limit to reset"}"#;
-        assert!(matches!(shodan().refusal(401, credits), Fault::Stop(Stop::Credits(_))));
+        assert!(matches!(shodan().refusal(401, credits), Fault::Stop(StopReason::Credits(_))));
         let page = b"<html><head><title>401 Unauthorized</title></head></html>";
-        assert!(matches!(shodan().refusal(401, page), Fault::Stop(Stop::Key(_))));
+        assert!(matches!(shodan().refusal(401, page), Fault::Stop(StopReason::Key(_))));
         let plan = br#"{"error": "Please upgrade your API plan to use filters or paging."}"#;
-        assert!(matches!(shodan().refusal(401, plan), Fault::Stop(Stop::Plan(_))));
+        assert!(matches!(shodan().refusal(401, plan), Fault::Stop(StopReason::Plan(_))));
         let slow = br#"{"error": "Request rate limit reached (1 request/ second). Please wait a second before trying again and slow down your API calls."}"#;
         assert_eq!(shodan().refusal(429, slow), Fault::Slow);
         let late = br#"{"error": "The search request timed out or your query was invalid."}"#;
@@ -207,7 +210,7 @@ mod tests {
 
     #[test]
     fn filters_are_seen_outside_of_quotes_only() {
-        let names = |query: &str| shodan().names(query, Field::Port);
+        let names = |query: &str| shodan().names(query, SplitField::Port);
         assert!(names("product:Ollama port:11434") && names("ollama -port:443"));
         assert!(!names("http.html:\"port:1\"") && !names("http.transport:tcp") && !names("support:1"));
     }
@@ -215,16 +218,16 @@ mod tests {
     #[test]
     fn facets_give_only_what_can_stand_in_a_query() {
         let body = br#"{"matches": [], "total": 30, "facets": {"country": [{"value": "DE", "count": 20}, {"value": "", "count": 5}, {"value": "X Y", "count": 5}]}}"#;
-        let count = shodan().read_count(body, Some(Field::Country)).expect("a count");
+        let count = shodan().read_count(body, Some(SplitField::Country)).expect("a count");
         assert_eq!(
             count,
-            CountSaid {
+            CountInfo {
                 total: 30,
                 values: vec![("DE".to_owned(), 20)]
             }
         );
         let body = br#"{"matches": [], "total": 30, "facets": {"port": [{"value": 8080, "count": 20}, {"value": "443", "count": 5}, {"value": 70000, "count": 5}]}}"#;
-        let count = shodan().read_count(body, Some(Field::Port)).expect("a count");
+        let count = shodan().read_count(body, Some(SplitField::Port)).expect("a count");
         assert_eq!(count.values, [("8080".to_owned(), 20), ("443".to_owned(), 5)]);
     }
 }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::service::{Field, ServiceKind};
+use crate::service::{ServiceKind, SplitField};
 
 /// The schema of a state.
 pub const STATE_SCHEMA: &str = "vigie.discover-state/1";
@@ -14,7 +14,7 @@ pub const STATE_SCHEMA: &str = "vigie.discover-state/1";
 /// A discovery as far as it went.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct State {
+pub struct DiscoveryState {
     /// [`STATE_SCHEMA`].
     pub schema: String,
     /// Names it among others.
@@ -42,7 +42,7 @@ pub struct QueryState {
     /// Why the service does not take it.
     pub refused: Option<String>,
     /// The query itself, then what it was split into. None: it was not begun.
-    pub parts: Vec<Part>,
+    pub parts: Vec<QueryPart>,
     /// Whether nothing is left to ask.
     pub done: bool,
 }
@@ -50,11 +50,11 @@ pub struct QueryState {
 /// A query, or a part of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Part {
+pub struct QueryPart {
     /// As it is sent.
     pub query: String,
     /// By what it was narrowed.
-    pub by: Vec<Field>,
+    pub by: Vec<SplitField>,
     /// How many records a count promised.
     pub expected: Option<u64>,
     /// The total that the first page told.
@@ -73,7 +73,8 @@ pub struct Part {
     /// Whether the service gives no page after these, whatever its total.
     pub capped: bool,
     /// How it stands.
-    pub standing: Standing,
+    #[serde(rename = "standing")]
+    pub status: PartStatus,
     /// Records that cannot be reached.
     pub missed: u64,
     /// Why not, and what else is to be said.
@@ -83,7 +84,7 @@ pub struct Part {
 /// How a part stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Standing {
+pub enum PartStatus {
     /// Something is left to ask.
     Open,
     /// Its own parts are asked in its place.
@@ -106,7 +107,7 @@ pub enum StateError {
     Service(ServiceKind),
 }
 
-impl State {
+impl DiscoveryState {
     /// Nothing asked yet. Queries that stand twice are asked once.
     #[must_use]
     pub fn new(id: &str, service: ServiceKind, queries: Vec<(String, Option<String>)>) -> Self {
@@ -196,8 +197,8 @@ impl QueryState {
     }
 }
 
-impl Part {
-    pub(crate) fn new(query: String, by: Vec<Field>, expected: Option<u64>) -> Self {
+impl QueryPart {
+    pub(crate) fn new(query: String, by: Vec<SplitField>, expected: Option<u64>) -> Self {
         Self {
             query,
             by,
@@ -209,7 +210,7 @@ impl Part {
             token: None,
             tokens: BTreeSet::new(),
             capped: false,
-            standing: Standing::Open,
+            status: PartStatus::Open,
             missed: 0,
             why: None,
         }
@@ -247,8 +248,8 @@ mod tests {
 
     #[test]
     fn sums_do_not_wrap() {
-        let mut state = State::new("x", ServiceKind::Shodan, vec![("q".to_owned(), None)]);
-        let mut part = Part::new("q".to_owned(), Vec::new(), None);
+        let mut state = DiscoveryState::new("x", ServiceKind::Shodan, vec![("q".to_owned(), None)]);
+        let mut part = QueryPart::new("q".to_owned(), Vec::new(), None);
         (part.got, part.missed) = (u64::MAX - 1, u64::MAX);
         state.queries[0].parts = vec![part.clone(), part];
         assert_eq!((state.queries[0].got(), state.queries[0].missed()), (u64::MAX, u64::MAX));
@@ -256,7 +257,7 @@ mod tests {
 
     #[test]
     fn a_token_is_gone_on_with_once() {
-        let mut part = Part::new("q".to_owned(), Vec::new(), None);
+        let mut part = QueryPart::new("q".to_owned(), Vec::new(), None);
         let went: Vec<bool> = ["A", "B", "A", "B", "C"].iter().map(|token| part.goes_on_with(token)).collect();
         assert_eq!(went, [true, true, false, false, true]);
         // A state of a version that did not note them yet.
@@ -264,6 +265,6 @@ mod tests {
         assert!(!part.goes_on_with("C"));
         let text = serde_json::to_string(&part).expect("it serialises");
         assert!(!text.contains("tokens"), "{text}");
-        assert_eq!(serde_json::from_str::<Part>(&text).expect("it reads"), part);
+        assert_eq!(serde_json::from_str::<QueryPart>(&text).expect("it reads"), part);
     }
 }

@@ -16,7 +16,7 @@ pub struct Owner {
 
 /// A listening TCP socket as the system lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Socket {
+pub struct ListeningSocket {
     /// The address it is bound to.
     pub address: IpAddr,
     /// The port.
@@ -31,7 +31,7 @@ pub struct Socket {
 
 /// One server of this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listener {
+pub struct LocalServer {
     port: u16,
     bound: Vec<IpAddr>,
     answers_on: Vec<IpAddr>,
@@ -40,7 +40,7 @@ pub struct Listener {
     owner: Known<Owner>,
 }
 
-impl Listener {
+impl LocalServer {
     /// The port.
     #[must_use]
     pub fn port(&self) -> u16 {
@@ -117,19 +117,19 @@ impl Listener {
 ///
 /// Where the owner cannot be read nothing more is joined: a server shown twice is better than one not shown.
 #[must_use]
-pub fn group(sockets: &[Socket], own: &[IpAddr]) -> Vec<Listener> {
-    let mut order: Vec<&Socket> = sockets.iter().collect();
+pub fn group_sockets(sockets: &[ListeningSocket], own: &[IpAddr]) -> Vec<LocalServer> {
+    let mut order: Vec<&ListeningSocket> = sockets.iter().collect();
     order.sort_by_key(|socket| (socket.port, socket.address));
 
     let mut listeners = Vec::new();
     for on_port in order.chunk_by(|a, b| a.port == b.port) {
-        let mut groups: Vec<Vec<&Socket>> = Vec::new();
+        let mut groups: Vec<Vec<&ListeningSocket>> = Vec::new();
         for socket in on_port {
             // A socket can join two groups that were apart until now, so all that match are merged.
             let (mut matching, rest): (Vec<_>, Vec<_>) = groups
                 .into_iter()
                 .partition(|group| group.iter().any(|other| same_server(socket, other)));
-            let mut merged: Vec<&Socket> = matching.drain(..).flatten().collect();
+            let mut merged: Vec<&ListeningSocket> = matching.drain(..).flatten().collect();
             merged.push(socket);
             groups = rest;
             groups.push(merged);
@@ -146,7 +146,7 @@ pub fn group(sockets: &[Socket], own: &[IpAddr]) -> Vec<Listener> {
     listeners
 }
 
-fn same_server(a: &Socket, b: &Socket) -> bool {
+fn same_server(a: &ListeningSocket, b: &ListeningSocket) -> bool {
     if a.address == b.address {
         return true;
     }
@@ -165,14 +165,14 @@ fn is_localhost(address: IpAddr) -> bool {
     address == IpAddr::V4(Ipv4Addr::LOCALHOST) || address == IpAddr::V6(Ipv6Addr::LOCALHOST)
 }
 
-fn listener(sockets: &[&Socket], own: &[IpAddr], v4_taken: bool) -> Listener {
+fn listener(sockets: &[&ListeningSocket], own: &[IpAddr], v4_taken: bool) -> LocalServer {
     let port = sockets.first().map_or(0, |socket| socket.port);
     let mut bound: Vec<IpAddr> = sockets.iter().map(|socket| socket.address).collect();
     bound.sort_unstable();
     bound.dedup();
 
     let v4_wildcard = bound.contains(&IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-    let v6_wildcards: Vec<&&Socket> = sockets
+    let v6_wildcards: Vec<&&ListeningSocket> = sockets
         .iter()
         .filter(|socket| socket.address == IpAddr::V6(Ipv6Addr::UNSPECIFIED))
         .collect();
@@ -234,7 +234,7 @@ fn listener(sockets: &[&Socket], own: &[IpAddr], v4_taken: bool) -> Listener {
         .or(sockets.first())
         .map_or_else(|| Known::unknown(vigie_model::Why::NotCarried), |socket| socket.owner.clone());
 
-    Listener {
+    LocalServer {
         port,
         bound,
         answers_on,
@@ -262,7 +262,7 @@ mod tests {
     }
 
     /// `address port owner [v6only]`, the owner being `pid/name` or `?uid`.
-    fn socket(line: &str) -> Socket {
+    fn socket(line: &str) -> ListeningSocket {
         let words: Vec<&str> = line.split_whitespace().collect();
         let (uid, owner) = match words[2].split_once('/') {
             Some((pid, name)) => (
@@ -274,7 +274,7 @@ mod tests {
             ),
             None => (Some(words[2][1..].parse().expect("a uid")), Known::unknown(Why::Refused)),
         };
-        Socket {
+        ListeningSocket {
             address: ip(words[0]),
             port: words[1].parse().expect("a port"),
             v6only: match words.get(3) {
@@ -289,9 +289,9 @@ mod tests {
 
     /// `port bound → answers_on; probe; reach; process`, one line per listener.
     fn shown(lines: &[&str], own: &[&str]) -> Vec<String> {
-        let sockets: Vec<Socket> = lines.iter().map(|line| socket(line)).collect();
+        let sockets: Vec<ListeningSocket> = lines.iter().map(|line| socket(line)).collect();
         let own: Vec<IpAddr> = own.iter().map(|text| ip(text)).collect();
-        let shown = |group: &[Listener]| -> Vec<String> {
+        let shown = |group: &[LocalServer]| -> Vec<String> {
             group
                 .iter()
                 .map(|l| {
@@ -308,12 +308,12 @@ mod tests {
                 })
                 .collect()
         };
-        let forwards = group(&sockets, &own);
+        let forwards = group_sockets(&sockets, &own);
         let mut reversed = sockets;
         reversed.reverse();
         assert_eq!(
             shown(&forwards),
-            shown(&group(&reversed, &own)),
+            shown(&group_sockets(&reversed, &own)),
             "the order in which the system lists them must not matter"
         );
         shown(&forwards)
@@ -478,7 +478,7 @@ mod tests {
 
     #[test]
     fn an_unread_owner_stays_unknown_with_its_reason() {
-        let listeners = group(&[socket("127.0.0.1 80 ?0")], &[]);
+        let listeners = group_sockets(&[socket("127.0.0.1 80 ?0")], &[]);
         assert_eq!(listeners.len(), 1);
         let model = listeners[0].to_model();
         assert_eq!(model.process.why(), Some(Why::Refused));
@@ -506,13 +506,13 @@ mod tests {
     #[test]
     fn a_listener_knows_its_addresses() {
         let own = [ip("127.0.0.1"), ip("::1"), ip(LAN)];
-        let all = group(&[socket("0.0.0.0 80 7/a")], &own);
+        let all = group_sockets(&[socket("0.0.0.0 80 7/a")], &own);
         let at = |text: &str| text.parse().expect("a socket address");
         assert!(all[0].answers_at(at("127.0.0.9:80")));
         assert!(all[0].answers_at(at("192.168.1.5:80")));
         assert!(!all[0].answers_at(at("[::1]:80")));
         assert!(!all[0].answers_at(at("192.168.1.5:81")));
-        let loopback = group(&[socket("127.0.0.1 80 7/a")], &own);
+        let loopback = group_sockets(&[socket("127.0.0.1 80 7/a")], &own);
         assert!(!loopback[0].answers_at(at("192.168.1.5:80")));
         assert!(!loopback[0].answers_at(at("127.0.0.2:80")));
     }

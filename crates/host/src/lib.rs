@@ -1,6 +1,6 @@
 //! This machine: its addresses, its listening TCP sockets and who owns them.
 //!
-//! [`Host::look`] asks the operating system and connects to nothing. What follows from the answer (which sockets are
+//! [`LocalHost::inspect`] asks the operating system and connects to nothing. What follows from the answer (which sockets are
 //! one server, who can reach it, where to knock) is worked out by pure functions over [`Socket`]s and is tested with
 //! tables.
 
@@ -9,7 +9,7 @@ mod system;
 
 use std::net::IpAddr;
 
-pub use group::{Listener, Owner, Socket, group};
+pub use group::{ListeningSocket, LocalServer, Owner, group_sockets};
 pub use vigie_scope::is_private;
 
 /// Why this machine could not be looked at.
@@ -28,7 +28,7 @@ pub enum Error {
     },
 }
 
-/// The addresses of this machine's interfaces, sorted. Much cheaper than [`Host::look`]: no process is looked at.
+/// The addresses of this machine's interfaces, sorted. Much cheaper than [`LocalHost::inspect`]: no process is looked at.
 ///
 /// # Errors
 ///
@@ -46,12 +46,12 @@ pub fn own_addresses() -> Result<Vec<IpAddr>, Error> {
 
 /// What this machine says of itself at one instant.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Host {
+pub struct LocalHost {
     addresses: Vec<IpAddr>,
-    sockets: Vec<Socket>,
+    sockets: Vec<ListeningSocket>,
 }
 
-impl Host {
+impl LocalHost {
     /// Asks the operating system for addresses and listening TCP sockets. No socket is opened towards any of them.
     ///
     /// On Linux every listening socket of the network namespace is listed, whoever owns it; an owner that may not be
@@ -60,7 +60,7 @@ impl Host {
     /// # Errors
     ///
     /// If the system lists neither addresses nor sockets.
-    pub fn look() -> Result<Self, Error> {
+    pub fn inspect() -> Result<Self, Error> {
         Ok(Self {
             addresses: own_addresses()?,
             sockets: system::listening()?,
@@ -69,7 +69,7 @@ impl Host {
 
     /// A host that has these addresses and sockets, for tests and simulations.
     #[must_use]
-    pub fn of(addresses: Vec<IpAddr>, sockets: Vec<Socket>) -> Self {
+    pub fn new(addresses: Vec<IpAddr>, sockets: Vec<ListeningSocket>) -> Self {
         Self { addresses, sockets }
     }
 
@@ -81,7 +81,7 @@ impl Host {
 
     /// The listening sockets as the system lists them.
     #[must_use]
-    pub fn sockets(&self) -> &[Socket] {
+    pub fn sockets(&self) -> &[ListeningSocket] {
         &self.sockets
     }
 
@@ -94,7 +94,7 @@ impl Host {
 
     /// The servers of this machine, by port: one listener is one server, however many addresses it answers on.
     #[must_use]
-    pub fn listeners(&self) -> Vec<Listener> {
-        group(&self.sockets, &self.addresses)
+    pub fn servers(&self) -> Vec<LocalServer> {
+        group_sockets(&self.sockets, &self.addresses)
     }
 }

@@ -14,9 +14,9 @@ mod linux {
     use procfs::process::FDTarget;
     use vigie_model::{Known, Why};
 
-    use crate::{Error, Owner, Socket};
+    use crate::{Error, ListeningSocket, Owner};
 
-    pub(crate) fn listening() -> Result<Vec<Socket>, Error> {
+    pub(crate) fn listening() -> Result<Vec<ListeningSocket>, Error> {
         let mut entries = listed("/proc/net/tcp", procfs::net::tcp())?;
         entries.extend(match procfs::net::tcp6() {
             // A kernel without IPv6 has no such file.
@@ -28,7 +28,7 @@ mod linux {
         let (owners, unread) = owners();
         Ok(entries
             .into_iter()
-            .map(|entry| Socket {
+            .map(|entry| ListeningSocket {
                 address: entry.local_address.ip(),
                 port: entry.local_address.port(),
                 // The socket table does not carry the option.
@@ -132,10 +132,10 @@ mod linux {
 
 #[cfg(not(target_os = "linux"))]
 mod other {
-    use crate::{Error, Socket};
+    use crate::{Error, ListeningSocket};
 
     #[cfg(any(target_os = "macos", target_os = "windows"))]
-    pub(crate) fn listening() -> Result<Vec<Socket>, Error> {
+    pub(crate) fn listening() -> Result<Vec<ListeningSocket>, Error> {
         use vigie_model::{Known, Why};
 
         use crate::Owner;
@@ -147,7 +147,7 @@ mod other {
         Ok(listed
             .into_iter()
             .filter(|one| one.protocol == listeners::Protocol::TCP && one.state == listeners::SocketState::Listen)
-            .map(|one| Socket {
+            .map(|one| ListeningSocket {
                 address: one.socket.ip(),
                 port: one.socket.port(),
                 v6only: Known::unknown(Why::NotCarried),
@@ -165,7 +165,7 @@ mod other {
     }
 
     #[cfg(not(any(target_os = "macos", target_os = "windows")))]
-    pub(crate) fn listening() -> Result<Vec<Socket>, Error> {
+    pub(crate) fn listening() -> Result<Vec<ListeningSocket>, Error> {
         Err(Error::Sockets {
             what: "this operating system",
             why: "its socket table is not read by this program".to_owned(),

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 
-use vigie_host::{Host, Listener};
+use vigie_host::{LocalHost, LocalServer};
 use vigie_model::Reach;
 
 /// The environment variable by which this binary knows that it runs in a namespace of its own.
@@ -14,14 +14,14 @@ fn bind(address: &str, port: u16) -> std::io::Result<(TcpListener, SocketAddr)> 
     Ok((listener, at))
 }
 
-fn on_port(host: &Host, port: u16) -> Vec<Listener> {
-    host.listeners().into_iter().filter(|listener| listener.port() == port).collect()
+fn on_port(host: &LocalHost, port: u16) -> Vec<LocalServer> {
+    host.servers().into_iter().filter(|listener| listener.port() == port).collect()
 }
 
 #[test]
 fn a_loopback_socket_is_found_with_its_process() {
     let (_socket, at) = bind("127.0.0.1", 0).expect("loopback can be bound");
-    let host = Host::look().expect("the machine can be looked at");
+    let host = LocalHost::inspect().expect("the machine can be looked at");
     assert!(host.owns(at.ip()));
     assert!(host.addresses().contains(&at.ip()));
 
@@ -40,8 +40,8 @@ fn a_loopback_socket_is_found_with_its_process() {
 fn a_closed_socket_is_not_listed() {
     let (socket, at) = bind("127.0.0.1", 0).expect("loopback can be bound");
     drop(socket);
-    let host = Host::look().expect("the machine can be looked at");
-    let mine: Vec<Listener> = on_port(&host, at.port())
+    let host = LocalHost::inspect().expect("the machine can be looked at");
+    let mine: Vec<LocalServer> = on_port(&host, at.port())
         .into_iter()
         .filter(|l| l.to_model().pid.known() == Some(&std::process::id()))
         .collect();
@@ -59,7 +59,7 @@ fn several_addresses_of_one_process_are_one_server() {
         Some((one, two, three, at))
     });
     let (_one, _two, three, at) = bound.expect("a port that is free on loopback");
-    let host = Host::look().expect("the machine can be looked at");
+    let host = LocalHost::inspect().expect("the machine can be looked at");
     let found = on_port(&host, at.port());
     assert_eq!(found.len(), 1, "{found:?}");
     assert_eq!(found[0].bound().len(), if three.is_some() { 3 } else { 2 });
@@ -110,8 +110,8 @@ fn inside_the_namespace() {
     assert_eq!(std::env::var(INSIDE).as_deref(), Ok("1"), "only inside a namespace");
 
     let (_v4, v4) = bind("0.0.0.0", 0).expect("a wildcard in a namespace of its own");
-    let host = Host::look().expect("the machine can be looked at");
-    assert_eq!(host.listeners().len(), 1, "a new namespace has no other listener");
+    let host = LocalHost::inspect().expect("the machine can be looked at");
+    assert_eq!(host.servers().len(), 1, "a new namespace has no other listener");
     let found = on_port(&host, v4.port());
     assert_eq!(found[0].probe_address().to_string(), format!("127.0.0.1:{}", v4.port()));
     assert_eq!(found[0].reach(), Reach::Private);
@@ -123,7 +123,7 @@ fn inside_the_namespace() {
         eprintln!("skipped in part: no IPv6 here");
         return;
     };
-    let host = Host::look().expect("the machine can be looked at");
+    let host = LocalHost::inspect().expect("the machine can be looked at");
     let found = on_port(&host, v6.port());
     assert_eq!(found.len(), 1, "{found:?}");
     assert_eq!(found[0].reach(), Reach::Private);

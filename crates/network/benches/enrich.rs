@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use vigie_model::{Network, Why};
-use vigie_network::{Classes, Enricher, Places};
+use vigie_network::{Classes, Databases, Enricher};
 
 const ADDRESSES: u32 = 200_000;
 const ROUNDS: usize = 15;
@@ -29,9 +29,9 @@ fn main() {
         paths = vec![data.join("nested-city.mmdb"), data.join("asn.mmdb")];
     }
     let begun = Instant::now();
-    let enricher = Enricher::new(Places::open(&paths).expect("files that are read"), Classes::embedded().clone());
+    let enricher = Enricher::new(Databases::open(&paths).expect("files that are read"), Classes::embedded().clone());
     println!("opened in {:.0} ms, the mapping included", begun.elapsed().as_secs_f64() * 1e3);
-    for database in enricher.places().databases() {
+    for database in enricher.databases().files() {
         println!("  {database}");
     }
     let addresses: Vec<IpAddr> = (0..ADDRESSES)
@@ -41,13 +41,13 @@ fn main() {
             let bits = if fixtures { 0xC01F_C400 | (spread >> 24) } else { spread };
             IpAddr::V4(Ipv4Addr::from_bits(bits))
         })
-        .filter(|address| vigie_scope::stands_nowhere(*address).is_none())
+        .filter(|address| vigie_scope::special_purpose(*address).is_none())
         .collect();
     let (mut bare, mut ours) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         bare.push(timed(|| {
             for address in &addresses {
-                for database in enricher.places().databases() {
+                for database in enricher.databases().files() {
                     let _ = black_box(database.reader().lookup(*address).map(|found| found.offset()));
                 }
             }

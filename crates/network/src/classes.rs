@@ -102,7 +102,7 @@ words! {
 
 /// Something wrong in a mapping file, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
+pub struct ClassProblem {
     /// The file's name.
     pub file: String,
     /// The line, from 1; 0 where the whole file is meant.
@@ -111,7 +111,7 @@ pub struct Problem {
     pub message: String,
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for ClassProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.line {
             0 => write!(f, "{}: {}", self.file, self.message),
@@ -123,7 +123,7 @@ impl fmt::Display for Problem {
 /// Everything that is wrong in a mapping file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
-pub struct ClassErrors(pub Vec<Problem>);
+pub struct ClassErrors(pub Vec<ClassProblem>);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -211,7 +211,7 @@ impl Classes {
         let file = path.display().to_string();
         match std::fs::read_to_string(path) {
             Ok(text) => Self::parse(&file, &text),
-            Err(error) => Err(ClassErrors(vec![Problem {
+            Err(error) => Err(ClassErrors(vec![ClassProblem {
                 file,
                 line: 0,
                 message: format!("cannot be read: {error}"),
@@ -259,12 +259,12 @@ impl Classes {
 
 struct Check<'f> {
     file: &'f str,
-    problems: Vec<Problem>,
+    problems: Vec<ClassProblem>,
 }
 
 impl Check<'_> {
     fn say(&mut self, line: u64, message: impl Into<String>) {
-        self.problems.push(Problem {
+        self.problems.push(ClassProblem {
             file: self.file.to_owned(),
             line,
             message: message.into(),

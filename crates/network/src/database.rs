@@ -11,7 +11,7 @@ use chrono::DateTime;
 use maxminddb::{MaxMindDbError, Reader, WithinOptions};
 use vigie_model::Timestamp;
 
-use crate::record::{Keys, Said};
+use crate::record::{Keys, Record};
 
 /// The largest file: the largest published ones (every address by itself) stay below. It is held in memory whole.
 const MAX_BYTES: u64 = 4 << 30;
@@ -22,7 +22,7 @@ const LEAVES: usize = 100_000;
 
 /// What a file can tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Field {
+pub enum DatabaseField {
     /// The country.
     Country,
     /// The city.
@@ -35,7 +35,7 @@ pub enum Field {
     AsType,
 }
 
-impl Field {
+impl DatabaseField {
     /// For people.
     #[must_use]
     pub fn word(self) -> &'static str {
@@ -102,7 +102,7 @@ pub struct Database {
     path: PathBuf,
     name: String,
     reader: Reader<Vec<u8>>,
-    fields: BTreeSet<Field>,
+    fields: BTreeSet<DatabaseField>,
     built: Option<Timestamp>,
     absent: String,
 }
@@ -227,12 +227,12 @@ impl Database {
 
     /// What its first records told: a field that is rare in them may be missing here and is read all the same.
     #[must_use]
-    pub fn fields(&self) -> &BTreeSet<Field> {
+    pub fn fields(&self) -> &BTreeSet<DatabaseField> {
         &self.fields
     }
 
     /// What it says of an address; `None` if it holds none of it.
-    pub(crate) fn ask(&self, address: IpAddr) -> Result<Option<Said<'_>>, MaxMindDbError> {
+    pub(crate) fn ask(&self, address: IpAddr) -> Result<Option<Record<'_>>, MaxMindDbError> {
         if address.is_ipv6() && self.reader.metadata().ip_version == 4 {
             return Ok(None);
         }
@@ -255,7 +255,7 @@ impl Database {
 
 struct Sample {
     recognised: bool,
-    fields: BTreeSet<Field>,
+    fields: BTreeSet<DatabaseField>,
     keys: Vec<String>,
     broken: Option<MaxMindDbError>,
 }
@@ -289,16 +289,16 @@ fn sample(reader: &Reader<Vec<u8>>) -> Sample {
         if !found.offset().is_some_and(|offset| met.insert(offset)) {
             continue;
         }
-        match found.decode::<Said<'_>>() {
+        match found.decode::<Record<'_>>() {
             Ok(said) => {
                 let said = said.unwrap_or_default();
                 sample.recognised |= said.is_recognised();
                 let told = [
-                    (Field::Country, said.country.is_some()),
-                    (Field::City, said.city.is_some()),
-                    (Field::Asn, said.asn.is_some()),
-                    (Field::Organisation, said.organisation.is_some()),
-                    (Field::AsType, said.word.is_some()),
+                    (DatabaseField::Country, said.country.is_some()),
+                    (DatabaseField::City, said.city.is_some()),
+                    (DatabaseField::Asn, said.asn.is_some()),
+                    (DatabaseField::Organisation, said.organisation.is_some()),
+                    (DatabaseField::AsType, said.word.is_some()),
                 ];
                 sample
                     .fields

@@ -5,11 +5,11 @@ use std::net::IpAddr;
 use std::sync::{PoisonError, RwLock};
 
 use vigie_model::{Known, Network, Why};
-use vigie_scope::stands_nowhere;
+use vigie_scope::special_purpose;
 
 use crate::classes::{AsType, Classes, Tier};
-use crate::database::Field;
-use crate::places::{Place, Places, Told};
+use crate::database::DatabaseField;
+use crate::databases::{Databases, Location, Sourced};
 
 /// How many autonomous systems are remembered: more than there are, and a bound where a source invents numbers.
 const REMEMBERED: usize = 200_000;
@@ -17,7 +17,7 @@ const REMEMBERED: usize = 200_000;
 /// Fills in the network of a record: what a source said stays, what is unknown is looked up.
 #[derive(Debug)]
 pub struct Enricher {
-    places: Places,
+    databases: Databases,
     classes: Classes,
     /// By AS: what it was attributed by, and to what. Names rarely change, addresses do.
     remembered: RwLock<HashMap<u32, Remembered, ahash::RandomState>>,
@@ -33,9 +33,9 @@ struct Remembered {
 impl Enricher {
     /// Of the files that the user named, which may be none, and a mapping.
     #[must_use]
-    pub fn new(places: Places, classes: Classes) -> Self {
+    pub fn new(databases: Databases, classes: Classes) -> Self {
         Self {
-            places,
+            databases,
             classes,
             remembered: RwLock::default(),
         }
@@ -43,8 +43,8 @@ impl Enricher {
 
     /// The files.
     #[must_use]
-    pub fn places(&self) -> &Places {
-        &self.places
+    pub fn databases(&self) -> &Databases {
+        &self.databases
     }
 
     /// The mapping.
@@ -58,7 +58,7 @@ impl Enricher {
     /// An address that is nobody's in the public network (loopback, private, documentation) is not looked up. A thing that none of
     /// the files can tell keeps the reason that it had; one that they can tell and do not is not carried, and says by which file.
     pub fn enrich(&self, address: IpAddr, network: &mut Network) {
-        if let Some((what, rfc)) = stands_nowhere(address) {
+        if let Some((what, rfc)) = special_purpose(address) {
             nowhere(network, what, rfc);
             return;
         }
@@ -72,18 +72,20 @@ impl Enricher {
             return;
         }
         let place = self
-            .places
+            .databases
             .ask(address, network.country.known().map(String::as_str), network.asn.known().copied());
 
         fill(&mut network.country, place.country, str::to_ascii_uppercase, || {
-            self.because(Field::Country, &place)
+            self.because(DatabaseField::Country, &place)
         });
-        fill(&mut network.city, place.city, str::to_owned, || self.because(Field::City, &place));
+        fill(&mut network.city, place.city, str::to_owned, || {
+            self.because(DatabaseField::City, &place)
+        });
         fill_with(&mut network.asn, place.asn.map(|told| told.value), || {
-            self.because(Field::Asn, &place)
+            self.because(DatabaseField::Asn, &place)
         });
         fill(&mut network.organisation, place.organisation, str::to_owned, || {
-            self.because(Field::Organisation, &place)
+            self.because(DatabaseField::Organisation, &place)
         });
         if network.class.is_known() && network.tier.is_known() {
             return;
@@ -97,7 +99,7 @@ impl Enricher {
             }
             // No AS is known: that is no class, and not the same as an AS that nothing maps.
             Known::Unknown(unknown) => {
-                if self.places.teller(Field::Asn).is_some() {
+                if self.databases.first_with(DatabaseField::Asn).is_some() {
                     let unknown = || Some(Known::unknown_because(unknown.why, "no autonomous system is known"));
                     fill_with(&mut network.class, None, unknown);
                     fill_with(&mut network.tier, None, unknown);
@@ -107,8 +109,8 @@ impl Enricher {
     }
 
     /// Why the files do not tell; `None` if none of them could.
-    fn because<T>(&self, field: Field, place: &Place<'_>) -> Option<Known<T>> {
-        let teller = self.places.teller(field)?;
+    fn because<T>(&self, field: DatabaseField, place: &Location<'_>) -> Option<Known<T>> {
+        let teller = self.databases.first_with(field)?;
         Some(match place.broken {
             Some(broken) => Known::unknown_because(Why::Unparsable, format!("a broken record in {}", broken.name())),
             None => Known::unknown_because(Why::NotCarried, teller.absent()),
@@ -142,7 +144,7 @@ impl Enricher {
     }
 }
 
-fn fill(into: &mut Known<String>, told: Option<Told<'_, &str>>, own: fn(&str) -> String, why: impl FnOnce() -> Option<Known<String>>) {
+fn fill(into: &mut Known<String>, told: Option<Sourced<'_, &str>>, own: fn(&str) -> String, why: impl FnOnce() -> Option<Known<String>>) {
     // Owned only where it is kept.
     if !into.is_known() {
         fill_with(into, told.map(|told| own(told.value)), why);

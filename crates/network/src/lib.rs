@@ -7,12 +7,12 @@
 mod attribution;
 mod classes;
 mod database;
+mod databases;
 mod enrich;
-mod places;
 mod record;
 
 pub use attribution::{Attributed, Attribution};
-pub use classes::{AsType, ClassErrors, Classes, EMBEDDED, Problem, Tier};
-pub use database::{Database, Error, Field};
+pub use classes::{AsType, ClassErrors, ClassProblem, Classes, EMBEDDED, Tier};
+pub use database::{Database, DatabaseField, Error};
+pub use databases::{Databases, Location, Sourced};
 pub use enrich::Enricher;
-pub use places::{Place, Places, Told};

@@ -16,7 +16,7 @@ const NAME: usize = 200;
 
 /// What a record says, in the words of this house. Empty texts are no values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Said<'d> {
+pub(crate) struct Record<'d> {
     /// Two letters, as written.
     pub(crate) country: Option<&'d str>,
     pub(crate) city: Option<&'d str>,
@@ -28,7 +28,7 @@ pub(crate) struct Said<'d> {
     pub(crate) nested: bool,
 }
 
-impl Said<'_> {
+impl Record<'_> {
     /// Whether the layout is one that is known.
     pub(crate) fn is_recognised(&self) -> bool {
         self.nested || self.country.is_some() || self.city.is_some() || self.asn.is_some()
@@ -159,7 +159,7 @@ struct Top<'d> {
     kind: Option<&'d str>,
 }
 
-impl<'de> Deserialize<'de> for Said<'de> {
+impl<'de> Deserialize<'de> for Record<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct TopVisitor;
 
@@ -201,7 +201,7 @@ impl<'de> Deserialize<'de> for Said<'de> {
 }
 
 impl<'d> Top<'d> {
-    fn said(self) -> Said<'d> {
+    fn said(self) -> Record<'d> {
         // Beside `name`, flat `country` and `city` are the registered address of an organisation (IPinfo's ASN, Company and WHOIS
         // files), not where the address stands. `country` as a name stands beside `country_code`.
         let is_registered = self.name.is_some() && self.country_code.is_none();
@@ -212,7 +212,7 @@ impl<'d> Top<'d> {
         let named = self.name.flatten().filter(|_| of_the_as && has_number);
         let typed = self.kind.filter(|_| of_the_as && has_number);
         let asn = number(self.number).or_else(|| number(self.asn)).or_else(|| number(self.traits));
-        Said {
+        Record {
             country: [self.country_code, place(self.country)]
                 .into_iter()
                 .flatten()

@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 use vigie_assess::Knowledge;
 use vigie_identify::Identifier;
 use vigie_model::{Deception, Exposure, Identity, Known, Network, Observation, SCHEMA, ScopeRef, Source, Timestamp, Transcript, Why};
-use vigie_scope::{Budget, Pace, Permit, Refusal, Take};
+use vigie_scope::{Budget, Pace, Permit, RateDecision, Refusal};
 
 use crate::probe::{Gate, ProbeOptions, Probed, Visit, probe};
 use crate::sweep::{Again, Next, SweepOptions, Sweeper, Swept, sweep};
@@ -614,8 +614,8 @@ impl Shared {
     /// How long to wait before the next connection; `None`: now, and it is counted.
     fn wait_to_connect(&self) -> Option<Duration> {
         match lock(&self.pace).take(self.micros()) {
-            Take::Allowed => None,
-            Take::Wait(micros) => Some(Duration::from_micros(micros)),
+            RateDecision::Allowed => None,
+            RateDecision::Wait(micros) => Some(Duration::from_micros(micros)),
         }
     }
 }
@@ -642,11 +642,11 @@ impl Gate for Leave<'_> {
 
     fn wait(&self, host: IpAddr) -> Option<Duration> {
         match lock(&self.shared.budget).take(host, self.shared.micros()) {
-            Take::Allowed => {
+            RateDecision::Allowed => {
                 self.shared.handle.progress.requests.fetch_add(1, Ordering::Relaxed);
                 None
             }
-            Take::Wait(micros) => Some(Duration::from_micros(micros)),
+            RateDecision::Wait(micros) => Some(Duration::from_micros(micros)),
         }
     }
 

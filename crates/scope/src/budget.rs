@@ -23,7 +23,7 @@ const TRACKED: usize = 1 << 18;
 
 /// The limits of a scan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct ScanLimits {
     /// Requests to one address in any 5 minutes.
     ///
     /// 120: Splunk's "Ollama Possible API Endpoint Scan Reconnaissance" and "Ollama Excessive API Requests" fire above.
@@ -46,7 +46,7 @@ pub struct Limits {
     pub models: u32,
 }
 
-impl Default for Limits {
+impl Default for ScanLimits {
     fn default() -> Self {
         Self {
             requests_per_host: 120,
@@ -60,7 +60,7 @@ impl Default for Limits {
 
 /// Whether a request may be sent now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Take {
+pub enum RateDecision {
     /// It may, and is counted.
     Allowed,
     /// Not before this many microseconds have passed; nothing is counted, ask again.
@@ -70,7 +70,7 @@ pub enum Take {
 /// The budgets per host and per network.
 #[derive(Debug)]
 pub struct Budget {
-    limits: Limits,
+    limits: ScanLimits,
     own: OwnAddresses,
     hosts: HashMap<u128, Counts>,
     prefixes: HashMap<u128, Counts>,
@@ -84,7 +84,7 @@ pub struct Budget {
 impl Budget {
     /// Full budgets. Loopback and this machine's own addresses are exempt.
     #[must_use]
-    pub fn new(limits: Limits, own: OwnAddresses) -> Self {
+    pub fn new(limits: ScanLimits, own: OwnAddresses) -> Self {
         Self {
             limits,
             own,
@@ -98,15 +98,15 @@ impl Budget {
 
     /// The limits.
     #[must_use]
-    pub fn limits(&self) -> &Limits {
+    pub fn limits(&self) -> &ScanLimits {
         &self.limits
     }
 
     /// Whether a request may be sent to the host at `now`, in microseconds of any clock that only runs forward.
-    pub fn take(&mut self, host: IpAddr, now: u64) -> Take {
+    pub fn take(&mut self, host: IpAddr, now: u64) -> RateDecision {
         let key = key_of(host);
         if is_loopback(host) || self.own.contains(host) {
-            return Take::Allowed;
+            return RateDecision::Allowed;
         }
         self.now = self.now.max(now);
         let slot = self.now / SLOT;
@@ -120,9 +120,9 @@ impl Budget {
             free if free <= slot => {
                 self.hosts.entry(key).or_insert_with(|| Counts::new(slot)).add(slot);
                 self.prefixes.entry(network).or_insert_with(|| Counts::new(slot)).add(slot);
-                Take::Allowed
+                RateDecision::Allowed
             }
-            free => Take::Wait((free * SLOT).saturating_sub(now).max(1)),
+            free => RateDecision::Wait((free * SLOT).saturating_sub(now).max(1)),
         }
     }
 
@@ -270,7 +270,7 @@ const BURST: u64 = 100_000_000;
 impl Pace {
     /// So many connections in a second.
     #[must_use]
-    pub fn new(limits: &Limits) -> Self {
+    pub fn new(limits: &ScanLimits) -> Self {
         Self {
             step: 1_000_000_000 / u64::from(limits.connections_per_second.max(1)),
             due: 0,
@@ -278,14 +278,14 @@ impl Pace {
     }
 
     /// Whether a connection may be opened at `now`, in microseconds of any clock that only runs forward.
-    pub fn take(&mut self, now: u64) -> Take {
+    pub fn take(&mut self, now: u64) -> RateDecision {
         let now = now.saturating_mul(1_000);
         let earliest = self.due.saturating_sub(BURST.max(self.step) - self.step);
         if now < earliest {
-            return Take::Wait((earliest - now).div_ceil(1_000));
+            return RateDecision::Wait((earliest - now).div_ceil(1_000));
         }
         self.due = self.due.max(now) + self.step;
-        Take::Allowed
+        RateDecision::Allowed
     }
 }
 
@@ -299,11 +299,11 @@ mod tests {
 
     const MINUTE: u64 = 60_000_000;
 
-    fn limits(host: u32, prefix: u32) -> Limits {
-        Limits {
+    fn limits(host: u32, prefix: u32) -> ScanLimits {
+        ScanLimits {
             requests_per_host: host,
             requests_per_prefix: prefix,
-            ..Limits::default()
+            ..ScanLimits::default()
         }
     }
 
@@ -324,31 +324,34 @@ mod tests {
         let mut budget = Budget::new(limits(3, 100), OwnAddresses::default());
         let host = ip("10.0.0.1");
         for _ in 0..3 {
-            assert_eq!(budget.take(host, MINUTE), Take::Allowed);
+            assert_eq!(budget.take(host, MINUTE), RateDecision::Allowed);
         }
-        let Take::Wait(micros) = budget.take(host, MINUTE) else {
+        let RateDecision::Wait(micros) = budget.take(host, MINUTE) else {
             panic!("a fourth was allowed")
         };
         assert_eq!(micros, 6 * MINUTE);
-        assert_eq!(budget.take(ip("10.0.0.2"), MINUTE), Take::Allowed);
-        assert!(matches!(budget.take(host, MINUTE + micros - 1), Take::Wait(1)));
-        assert_eq!(budget.take(host, MINUTE + micros), Take::Allowed);
+        assert_eq!(budget.take(ip("10.0.0.2"), MINUTE), RateDecision::Allowed);
+        assert!(matches!(budget.take(host, MINUTE + micros - 1), RateDecision::Wait(1)));
+        assert_eq!(budget.take(host, MINUTE + micros), RateDecision::Allowed);
     }
 
     #[test]
     fn a_network_has_a_budget_of_its_own() {
         let mut budget = Budget::new(limits(100, 5), OwnAddresses::default());
         for host in 1..=5 {
-            assert_eq!(budget.take(IpAddr::from([10, 0, 0, host]), 0), Take::Allowed);
+            assert_eq!(budget.take(IpAddr::from([10, 0, 0, host]), 0), RateDecision::Allowed);
         }
-        assert!(matches!(budget.take(ip("10.0.0.6"), 0), Take::Wait(_)));
-        assert!(matches!(budget.take(ip("::ffff:10.0.0.6"), 0), Take::Wait(_)));
-        assert_eq!(budget.take(ip("10.0.1.1"), 0), Take::Allowed);
+        assert!(matches!(budget.take(ip("10.0.0.6"), 0), RateDecision::Wait(_)));
+        assert!(matches!(budget.take(ip("::ffff:10.0.0.6"), 0), RateDecision::Wait(_)));
+        assert_eq!(budget.take(ip("10.0.1.1"), 0), RateDecision::Allowed);
         for host in 1..=5u16 {
-            assert_eq!(budget.take(IpAddr::from([0xfd00, 0, 0, host, 0, 0, 0, 1]), 0), Take::Allowed);
+            assert_eq!(
+                budget.take(IpAddr::from([0xfd00, 0, 0, host, 0, 0, 0, 1]), 0),
+                RateDecision::Allowed
+            );
         }
-        assert!(matches!(budget.take(ip("fd00:0:0:9::1"), 0), Take::Wait(_)));
-        assert_eq!(budget.take(ip("fd00:0:1::1"), 0), Take::Allowed);
+        assert!(matches!(budget.take(ip("fd00:0:0:9::1"), 0), RateDecision::Wait(_)));
+        assert_eq!(budget.take(ip("fd00:0:1::1"), 0), RateDecision::Allowed);
     }
 
     #[test]
@@ -357,7 +360,7 @@ mod tests {
         let mut budget = Budget::new(limits(1, 1), own);
         for host in ["127.0.0.1", "127.9.9.9", "::1", "10.0.0.7", "::ffff:127.0.0.1"] {
             for _ in 0..50 {
-                assert_eq!(budget.take(ip(host), 0), Take::Allowed, "{host}");
+                assert_eq!(budget.take(ip(host), 0), RateDecision::Allowed, "{host}");
             }
         }
         assert_eq!(budget.tracked(), (0, 0));
@@ -366,42 +369,42 @@ mod tests {
     #[test]
     fn time_that_runs_backwards_gives_nothing() {
         let mut budget = Budget::new(limits(1, 100), OwnAddresses::default());
-        assert_eq!(budget.take(ip("10.0.0.1"), 60 * MINUTE), Take::Allowed);
-        assert!(matches!(budget.take(ip("10.0.0.1"), 0), Take::Wait(_)));
+        assert_eq!(budget.take(ip("10.0.0.1"), 60 * MINUTE), RateDecision::Allowed);
+        assert!(matches!(budget.take(ip("10.0.0.1"), 0), RateDecision::Wait(_)));
     }
 
     #[test]
     fn a_million_hosts_are_forgotten_when_they_are_quiet() {
-        let mut budget = Budget::new(Limits::default(), OwnAddresses::default());
+        let mut budget = Budget::new(ScanLimits::default(), OwnAddresses::default());
         let (mut most, mut now) = (0, 0);
         for host in 0..1_000_000u32 {
             now += 2_000; // 500 hosts a second, one to each /24.
             let address = IpAddr::V4(Ipv4Addr::from_bits((host << 8) | 1));
-            assert_eq!(budget.take(address, now), Take::Allowed);
+            assert_eq!(budget.take(address, now), RateDecision::Allowed);
             most = most.max(budget.tracked().0);
         }
         // 360 s at 500 hosts a second.
         assert!(most <= 180_000, "{most} hosts were remembered");
-        assert_eq!(budget.take(ip("10.0.0.1"), now + 10 * MINUTE), Take::Allowed);
+        assert_eq!(budget.take(ip("10.0.0.1"), now + 10 * MINUTE), RateDecision::Allowed);
         assert_eq!(budget.tracked(), (1, 1));
         assert!(budget.hosts.capacity() < 100, "{} places were kept", budget.hosts.capacity());
     }
 
     #[test]
     fn a_million_hosts_at_once_wait_rather_than_grow() {
-        let mut budget = Budget::new(Limits::default(), OwnAddresses::default());
+        let mut budget = Budget::new(ScanLimits::default(), OwnAddresses::default());
         let waiting = (0..1_000_000u32)
-            .filter(|host| budget.take(IpAddr::V4(Ipv4Addr::from_bits(host << 8)), 0) != Take::Allowed)
+            .filter(|host| budget.take(IpAddr::V4(Ipv4Addr::from_bits(host << 8)), 0) != RateDecision::Allowed)
             .count();
         assert_eq!(budget.tracked(), (TRACKED, TRACKED));
         assert_eq!(waiting, 1_000_000 - TRACKED);
-        assert_eq!(budget.take(ip("0.0.1.0"), 0), Take::Allowed, "those that are known go on");
+        assert_eq!(budget.take(ip("0.0.1.0"), 0), RateDecision::Allowed, "those that are known go on");
         assert!(std::mem::size_of::<(u128, Counts)>() <= 48);
     }
 
     #[test]
     fn an_endpoint_has_twelve_and_one_per_model() {
-        let mut endpoint = Budget::new(Limits::default(), OwnAddresses::default()).endpoint();
+        let mut endpoint = Budget::new(ScanLimits::default(), OwnAddresses::default()).endpoint();
         assert_eq!((0..20).filter(|_| endpoint.request()).count(), 12);
         assert_eq!((0..20).filter(|_| endpoint.model()).count(), 16);
         assert_eq!((endpoint.left(), endpoint.models_left()), (0, 0));
@@ -410,16 +413,16 @@ mod tests {
     #[test]
     fn connections_keep_their_pace() {
         for per_second in [1, 7, 500, 1_000_000] {
-            let mut pace = Pace::new(&Limits {
+            let mut pace = Pace::new(&ScanLimits {
                 connections_per_second: per_second,
-                ..Limits::default()
+                ..ScanLimits::default()
             });
             let (mut now, mut opened) = (5 * MINUTE, 0u32);
             let end = now + 3_000_000;
             while now < end {
                 match pace.take(now) {
-                    Take::Allowed => opened += 1,
-                    Take::Wait(micros) => now += micros,
+                    RateDecision::Allowed => opened += 1,
+                    RateDecision::Wait(micros) => now += micros,
                 }
             }
             let most = 3 * per_second + per_second / 10 + 1;
@@ -444,14 +447,14 @@ mod tests {
                 now += pause;
                 let address = IpAddr::from([10, 0, host / 3, host]);
                 let mut taken = budget.take(address, now);
-                if let (Take::Wait(micros), true) = (taken, patient) {
+                if let (RateDecision::Wait(micros), true) = (taken, patient) {
                     prop_assert!(micros > 0);
                     now += micros;
                     taken = budget.take(address, now);
                     // The wait was long enough, for nobody else asked in between.
-                    prop_assert_eq!(taken, Take::Allowed);
+                    prop_assert_eq!(taken, RateDecision::Allowed);
                 }
-                if taken == Take::Allowed {
+                if taken == RateDecision::Allowed {
                     sent.entry(address).or_default().push(now);
                     all.entry(host / 3).or_default().push(now);
                 }
@@ -470,8 +473,8 @@ mod tests {
             let (mut now, mut sent) = (0, 0);
             while now < 60 * MINUTE {
                 match budget.take(ip("10.0.0.1"), now) {
-                    Take::Allowed => sent += 1,
-                    Take::Wait(micros) => now += micros,
+                    RateDecision::Allowed => sent += 1,
+                    RateDecision::Wait(micros) => now += micros,
                 }
             }
             // An hour holds ten windows of 360 s.

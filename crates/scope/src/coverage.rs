@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use vigie_model::{EndpointKey, PathPrefix};
 
-use crate::span::{self, Span};
-use crate::target::{Target, What};
+use crate::file::Hosts;
+use crate::span::{self, AddressRange};
+use crate::target::Target;
 use crate::{Pairs, Ports, Targets};
 
 /// Addresses and ports that a scan set out to look at, by the address itself or by a name.
@@ -47,7 +48,7 @@ impl Coverage {
             };
         }
         let default = Arc::new(ports.clone());
-        let mut named: BTreeMap<String, Vec<(Span, Arc<Ports>)>> = BTreeMap::new();
+        let mut named: BTreeMap<String, Vec<(AddressRange, Arc<Ports>)>> = BTreeMap::new();
         for target in targets.entries() {
             let way = way_of(target);
             if way.is_empty() {
@@ -57,9 +58,14 @@ impl Coverage {
                 .port
                 .map_or_else(|| Arc::clone(&default), |port| Arc::new(Ports::new([port])));
             let places = named.entry(way).or_default();
-            match &target.what {
-                What::Addresses(span) => places.push((*span, ports)),
-                What::Name(name) => places.extend(targets.resolved(name).iter().map(|a| (Span::address(*a), Arc::clone(&ports)))),
+            match &target.hosts {
+                Hosts::Addresses(span) => places.push((*span, ports)),
+                Hosts::Name(name) => places.extend(
+                    targets
+                        .resolved(name)
+                        .iter()
+                        .map(|a| (AddressRange::single(*a), Arc::clone(&ports))),
+                ),
             }
         }
         Self {
@@ -73,7 +79,7 @@ impl Coverage {
 
     /// These ports at each of these runs of addresses.
     #[must_use]
-    pub fn of(spans: impl IntoIterator<Item = Span>, ports: &Ports) -> Self {
+    pub fn of(spans: impl IntoIterator<Item = AddressRange>, ports: &Ports) -> Self {
         let ports = Arc::new(ports.clone());
         Self {
             direct: Pairs::union(spans.into_iter().map(|span| (span, Arc::clone(&ports)))),
@@ -102,9 +108,9 @@ impl Coverage {
 }
 
 fn way_of(target: &Target) -> String {
-    let name = match &target.what {
-        What::Name(name) => Some(name.as_str()),
-        What::Addresses(_) => None,
+    let name = match &target.hosts {
+        Hosts::Name(name) => Some(name.as_str()),
+        Hosts::Addresses(_) => None,
     };
     way(name, target.prefix.as_ref())
 }
@@ -113,11 +119,11 @@ impl fmt::Display for Coverage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut groups: BTreeMap<&Ports, Vec<String>> = BTreeMap::new();
         for segment in self.direct.segments() {
-            groups.entry(&segment.ports).or_default().push(segment.span.to_string());
+            groups.entry(&segment.ports).or_default().push(segment.range.to_string());
         }
         for (name, pairs) in &self.named {
             for segment in pairs.segments() {
-                groups.entry(&segment.ports).or_default().push(format!("{name}@{}", segment.span));
+                groups.entry(&segment.ports).or_default().push(format!("{name}@{}", segment.range));
             }
         }
         let mut between = "";
@@ -137,7 +143,7 @@ impl std::str::FromStr for Coverage {
             word: word.chars().take(80).collect(),
         };
         let mut direct = Vec::new();
-        let mut named: BTreeMap<String, Vec<(Span, Arc<Ports>)>> = BTreeMap::new();
+        let mut named: BTreeMap<String, Vec<(AddressRange, Arc<Ports>)>> = BTreeMap::new();
         for group in text.split("; ").filter(|group| !group.is_empty()) {
             let (ports, places) = group.split_once(" at ").ok_or_else(|| wrong(group))?;
             let ports: Arc<Ports> = Arc::new(ports.parse().map_err(|_| wrong(ports))?);
@@ -147,7 +153,7 @@ impl std::str::FromStr for Coverage {
                     Some((name, address)) => (Some(name), address),
                     None => (None, place),
                 };
-                let span = span::parse(address).map_err(|_| wrong(place))?.span;
+                let span = span::parse(address).map_err(|_| wrong(place))?.range;
                 let wanted = match name {
                     None => &mut direct,
                     Some(name) => named.entry(name.to_owned()).or_default(),
@@ -248,7 +254,7 @@ mod tests {
     fn what_the_scope_took_out_was_not_looked_at() {
         let targets = Targets::parse_words(["10.0.0.0/30", "host.example"]).expect("they read");
         let ports: Ports = "80,443".parse().expect("ports");
-        let left = Pairs::union([(Span::address(address("10.0.0.1")), Arc::new("80".parse().expect("a port")))]);
+        let left = Pairs::union([(AddressRange::single(address("10.0.0.1")), Arc::new("80".parse().expect("a port")))]);
         let coverage = Coverage::new(&left, &targets, &ports);
         assert_eq!(coverage.to_string(), "80 at 10.0.0.1");
     }
@@ -260,7 +266,7 @@ mod tests {
             other in prop::collection::vec((0u8..40, 0u8..8, prop::collection::vec(1u16..6, 1..4)), 0..6),
         ) {
             let pairs = |list: Vec<(u8, u8, Vec<u16>)>| Pairs::union(list.into_iter().filter_map(|(first, more, ports)| {
-                let span = Span::new(IpAddr::from([10, 0, 0, first]), IpAddr::from([10, 0, 0, first + more]))?;
+                let span = AddressRange::new(IpAddr::from([10, 0, 0, first]), IpAddr::from([10, 0, 0, first + more]))?;
                 Some((span, Arc::new(Ports::new(ports))))
             }));
             let (one, other) = (pairs(one), pairs(other));

@@ -10,8 +10,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 use vigie_model::Timestamp;
 
-use crate::budget::Limits;
-use crate::span::{self, NotSpan, Span, key_of};
+use crate::budget::ScanLimits;
+use crate::span::{self, AddressRange, NotARange, key_of};
 use crate::special::{self, Kind};
 use crate::{Ports, Window};
 
@@ -20,14 +20,14 @@ pub const SCHEMA: &str = "vigie.scope/1";
 
 /// What an entry is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Subject {
+pub enum Hosts {
     /// Addresses.
-    Addresses(Span),
+    Addresses(AddressRange),
     /// A host name, in lower case. In a `[[range]]` that name alone; in exclusions and opt-outs every name below it too.
     Name(String),
 }
 
-impl fmt::Display for Subject {
+impl fmt::Display for Hosts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Addresses(span) => span.fmt(f),
@@ -41,7 +41,7 @@ impl fmt::Display for Subject {
 #[non_exhaustive]
 pub struct RangeEntry {
     /// What it allows to be looked at.
-    pub subject: Subject,
+    pub hosts: Hosts,
     /// On these ports; `None`: on any.
     pub ports: Option<Ports>,
     /// Whether the scope's owner owns these hosts.
@@ -51,7 +51,7 @@ pub struct RangeEntry {
     /// Whether a model may be loaded for that.
     pub load: bool,
     /// What is left out of it.
-    pub exclusions: Vec<Subject>,
+    pub exclusions: Vec<Hosts>,
     /// A note.
     pub note: Option<String>,
     /// The line on which it starts.
@@ -63,7 +63,7 @@ pub struct RangeEntry {
 #[non_exhaustive]
 pub struct Exclude {
     /// What is left out.
-    pub subject: Subject,
+    pub hosts: Hosts,
     /// Why.
     pub reason: String,
     /// Since when.
@@ -95,14 +95,14 @@ pub struct ScopeFile {
     /// What may not.
     pub excludes: Vec<Exclude>,
     /// How fast.
-    pub limits: Limits,
+    pub limits: ScanLimits,
     /// The opt-out lists it names, as written.
     pub opt_out: Vec<String>,
 }
 
 /// One mistake.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Problem {
+pub struct ScopeProblem {
     /// The line, from 1.
     pub line: usize,
     /// What is wrong and what to do.
@@ -111,7 +111,7 @@ pub struct Problem {
 
 /// Every mistake of a scope file, in the order of its lines. Nothing of the file is used.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ScopeErrors(pub Vec<Problem>);
+pub struct ScopeErrors(pub Vec<ScopeProblem>);
 
 impl fmt::Display for ScopeErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -202,7 +202,7 @@ impl<'t, 'i> Fields<'t, 'i> {
 
 struct Reader<'a> {
     text: &'a str,
-    problems: Vec<Problem>,
+    problems: Vec<ScopeProblem>,
 }
 
 impl Reader<'_> {
@@ -212,7 +212,7 @@ impl Reader<'_> {
 
     fn problem(&mut self, span: Range<usize>, message: impl Into<String>) {
         let line = self.line(span.start);
-        self.problems.push(Problem {
+        self.problems.push(ScopeProblem {
             line,
             message: message.into(),
         });
@@ -286,7 +286,7 @@ impl Reader<'_> {
     fn range(&mut self, fields: &Fields<'_, '_>) -> Option<RangeEntry> {
         self.known(fields, RANGE_KEYS);
         let subject = self.subject(fields);
-        if let Some(Subject::Addresses(span)) = &subject
+        if let Some(Hosts::Addresses(span)) = &subject
             && let Some(what) = never(*span)
         {
             self.problem(
@@ -314,8 +314,8 @@ impl Reader<'_> {
         let mut exclusions = Vec::new();
         for (word, span) in self.spanned_texts(fields, "exclusions") {
             if let Some(excluded) = self.read_subject(&word, span.clone()) {
-                if let (Some(Subject::Addresses(whole)), Subject::Addresses(part)) = (&subject, &excluded)
-                    && !whole.meets(*part)
+                if let (Some(Hosts::Addresses(whole)), Hosts::Addresses(part)) = (&subject, &excluded)
+                    && !whole.overlaps(*part)
                 {
                     self.problem(span, format!("{part} is no part of {whole}: put it under `[[exclude]]`"));
                 }
@@ -325,7 +325,7 @@ impl Reader<'_> {
         let note = self.text(fields, "note");
         let line = self.line(fields.span.start);
         Some(RangeEntry {
-            subject: subject?,
+            hosts: subject?,
             ports,
             owner,
             infer,
@@ -343,7 +343,7 @@ impl Reader<'_> {
         let date = self.date(fields, "date", "date = 2026-11-30");
         let line = self.line(fields.span.start);
         Some(Exclude {
-            subject: subject?,
+            hosts: subject?,
             reason: reason?,
             date: date?,
             line,
@@ -351,7 +351,7 @@ impl Reader<'_> {
     }
 
     /// Exactly one of `cidr`, `range` and `name`.
-    fn subject(&mut self, fields: &Fields<'_, '_>) -> Option<Subject> {
+    fn subject(&mut self, fields: &Fields<'_, '_>) -> Option<Hosts> {
         let keys: Vec<&str> = ["cidr", "range", "name"].into_iter().filter(|k| fields.get(k).is_some()).collect();
         let [key] = keys[..] else {
             let title = fields.title;
@@ -365,8 +365,8 @@ impl Reader<'_> {
         let span = fields.get(key).map_or(0..0, Spanned::span);
         let subject = self.read_subject(&word, span.clone())?;
         match (key, &subject) {
-            ("name", Subject::Addresses(_)) => self.problem(span, format!("`{word}` is no name: write it as `cidr`")),
-            ("cidr" | "range", Subject::Name(_)) => {
+            ("name", Hosts::Addresses(_)) => self.problem(span, format!("`{word}` is no name: write it as `cidr`")),
+            ("cidr" | "range", Hosts::Name(_)) => {
                 self.problem(
                     span,
                     format!("`{word}` is no address, network or range: write a host name as `name`"),
@@ -377,10 +377,10 @@ impl Reader<'_> {
         None
     }
 
-    fn read_subject(&mut self, word: &str, at: Range<usize>) -> Option<Subject> {
+    fn read_subject(&mut self, word: &str, at: Range<usize>) -> Option<Hosts> {
         match read_subject(word) {
             // A contract must not mean more than its author read into it.
-            Ok((Subject::Addresses(span), true)) => {
+            Ok((Hosts::Addresses(span), true)) => {
                 let length = span.to_string();
                 self.problem(
                     at,
@@ -399,13 +399,13 @@ impl Reader<'_> {
     /// Ranges may lie in one another (the inner one holds), not cross: who would say which holds?
     fn nested(&mut self, ranges: &[RangeEntry]) {
         let mut problems = Vec::new();
-        let spans = ranges.iter().filter_map(|r| match r.subject {
-            Subject::Addresses(span) => Some((span, r.line)),
-            Subject::Name(_) => None,
+        let spans = ranges.iter().filter_map(|r| match r.hosts {
+            Hosts::Addresses(span) => Some((span, r.line)),
+            Hosts::Name(_) => None,
         });
-        let mut spans: Vec<(Span, usize)> = spans.collect();
+        let mut spans: Vec<(AddressRange, usize)> = spans.collect();
         spans.sort_by_key(|(span, line)| (span.first_key(), std::cmp::Reverse(span.last_key()), *line));
-        let mut open: Vec<(Span, usize)> = Vec::new();
+        let mut open: Vec<(AddressRange, usize)> = Vec::new();
         for (span, line) in spans {
             open.retain(|(outer, _)| outer.last_key() >= span.first_key());
             if let Some((outer, first)) = open.last() {
@@ -423,9 +423,9 @@ impl Reader<'_> {
         }
         let mut names: Vec<(&str, usize)> = ranges
             .iter()
-            .filter_map(|r| match &r.subject {
-                Subject::Name(name) => Some((name.as_str(), r.line)),
-                Subject::Addresses(_) => None,
+            .filter_map(|r| match &r.hosts {
+                Hosts::Name(name) => Some((name.as_str(), r.line)),
+                Hosts::Addresses(_) => None,
             })
             .collect();
         names.sort_unstable();
@@ -433,7 +433,7 @@ impl Reader<'_> {
             problems.push((two[1].1, format!("{} stands on line {} already", two[0].0, two[0].1)));
         }
         self.problems
-            .extend(problems.into_iter().map(|(line, message)| Problem { line, message }));
+            .extend(problems.into_iter().map(|(line, message)| ScopeProblem { line, message }));
     }
 
     fn window(&mut self, value: &Spanned<DeValue<'_>>) -> Option<Window> {
@@ -452,8 +452,8 @@ impl Reader<'_> {
         }
     }
 
-    fn budget(&mut self, value: &Spanned<DeValue<'_>>) -> Limits {
-        let mut limits = Limits::default();
+    fn budget(&mut self, value: &Spanned<DeValue<'_>>) -> ScanLimits {
+        let mut limits = ScanLimits::default();
         let Some(fields) = self.table(value, "[budget]") else {
             return limits;
         };
@@ -469,7 +469,7 @@ impl Reader<'_> {
                 None => self.problem(value.span(), format!("`{key}` must be a number from {least} to {most}{why}")),
             }
         };
-        let endpoint = Limits::default().per_endpoint;
+        let endpoint = ScanLimits::default().per_endpoint;
         set("requests_per_host", 60_000, "", &mut limits.requests_per_host);
         set("requests_per_prefix", 60_000, "", &mut limits.requests_per_prefix);
         set("connections_per_second", 1_000_000, "", &mut limits.connections_per_second);
@@ -657,21 +657,21 @@ fn is_contact(text: &str) -> bool {
 }
 
 /// An address, a network, a range or a name, and whether a network had bits set beyond its prefix.
-pub(crate) fn read_subject(word: &str) -> Result<(Subject, bool), String> {
+pub(crate) fn read_subject(word: &str) -> Result<(Hosts, bool), String> {
     match span::parse(word) {
-        Ok(written) => Ok((Subject::Addresses(written.span), written.host_bits)),
-        Err(NotSpan::Wrong(why)) => Err(why),
-        Err(NotSpan::Other) => {
+        Ok(written) => Ok((Hosts::Addresses(written.range), written.host_bits)),
+        Err(NotARange::Wrong(why)) => Err(why),
+        Err(NotARange::Other) => {
             if word.contains('*') {
                 return Err(format!("`{word}`: names have no wildcards here; write the name"));
             }
-            span::parse_name(word).map(|name| (Subject::Name(name), false))
+            span::parse_name(word).map(|name| (Hosts::Name(name), false))
         }
     }
 }
 
 /// Why nothing of a run may ever be scanned, if so.
-pub(crate) fn never(span: Span) -> Option<String> {
+pub(crate) fn never(span: AddressRange) -> Option<String> {
     let pieces = special::SPECIAL.cut(span);
     let all = pieces.iter().all(|(_, row)| row.is_some_and(|row| row.kind == Kind::Never));
     special::special(key_of(span.first()))

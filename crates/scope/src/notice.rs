@@ -8,7 +8,7 @@ use crate::{Pairs, Scope};
 
 /// A request that may be sent, and when.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Request {
+pub struct PlannedRequest {
     /// `GET /api/version`, with what is in its body where it has one.
     pub line: String,
     /// On which condition: `to every endpoint`, `once per model of a recognised Ollama` …
@@ -33,7 +33,7 @@ pub struct Notice<'a> {
     /// When it ends at the latest, if that is known.
     pub until: Option<Timestamp>,
     /// The requests that may be sent.
-    pub requests: &'a [Request],
+    pub requests: &'a [PlannedRequest],
     /// Whether inference may be proved on hosts whose entry allows it.
     pub prove: bool,
 }
@@ -184,7 +184,7 @@ fn what(notice: &Notice<'_>) -> Vec<String> {
     let mut items: Vec<String> = segments
         .iter()
         .take(LISTED)
-        .map(|s| format!("{}, ports {}", s.span, s.ports))
+        .map(|s| format!("{}, ports {}", s.range, s.ports))
         .collect();
     if segments.len() > LISTED {
         items.push(format!("and {} more ranges", segments.len() - LISTED));
@@ -327,21 +327,21 @@ mod tests {
     use crate::file::tests::{full, now};
     use crate::{OptOutList, OwnAddresses, ScopeFile, Targets};
 
-    fn requests() -> Vec<Request> {
+    fn requests() -> Vec<PlannedRequest> {
         [
             ("GET /", "to every endpoint"),
             ("GET /api/version", "to every endpoint until something is recognised"),
             ("GET /api/tags", "where Ollama is recognised"),
             ("POST /api/show {\"model\": \"…\"}", "once per model of a recognised Ollama"),
         ]
-        .map(|(line, when)| Request {
+        .map(|(line, when)| PlannedRequest {
             line: line.to_owned(),
             when: when.to_owned(),
         })
         .to_vec()
     }
 
-    fn both(scope: &Scope, words: &[&str], names: &[String], requests: &[Request]) -> (String, String) {
+    fn both(scope: &Scope, words: &[&str], names: &[String], requests: &[PlannedRequest]) -> (String, String) {
         let targets = Targets::parse_words(words.iter().copied()).expect("targets");
         let pairs = targets.pairs(&"11434,8000-8100".parse().expect("ports"));
         let notice = Notice {

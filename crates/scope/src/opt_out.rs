@@ -4,7 +4,7 @@ use std::fmt;
 
 use chrono::NaiveDate;
 
-use crate::file::{Subject, parse_date, read_subject};
+use crate::file::{Hosts, parse_date, read_subject};
 use crate::target::uncomment;
 
 /// One entry of an opt-out list.
@@ -12,7 +12,7 @@ use crate::target::uncomment;
 #[non_exhaustive]
 pub struct OptOut {
     /// Who.
-    pub subject: Subject,
+    pub hosts: Hosts,
     /// Since when, if the list says.
     pub date: Option<NaiveDate>,
     /// Why, if the list says.
@@ -78,7 +78,7 @@ impl OptOutList {
                 }
                 let reason = reason.filter(|r| !r.is_empty()).map(|r| r.replace(char::is_control, " "));
                 Ok(OptOut {
-                    subject,
+                    hosts: subject,
                     date,
                     reason,
                     line: index + 1,
@@ -116,7 +116,7 @@ mod tests {
         let shown: Vec<String> = list
             .entries
             .iter()
-            .map(|e| format!("{} {} {:?} {:?}", e.line, e.subject, e.date.map(|d| d.to_string()), e.reason))
+            .map(|e| format!("{} {} {:?} {:?}", e.line, e.hosts, e.date.map(|d| d.to_string()), e.reason))
             .collect();
         assert_eq!(
             shown,

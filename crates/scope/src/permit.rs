@@ -10,12 +10,12 @@ use chrono::NaiveDate;
 use vigie_model::Timestamp;
 
 use crate::Ports;
-use crate::budget::Limits;
-use crate::file::{RangeEntry, ScopeFile, Subject};
+use crate::budget::ScanLimits;
+use crate::file::{Hosts, RangeEntry, ScopeFile};
 use crate::opt_out::OptOutList;
-use crate::span::{Span, SpanMap, address_of, key_of};
+use crate::span::{AddressRange, RangeMap, address_of, key_of};
 use crate::special::{self, Kind, SPECIAL, Special};
-use crate::target::{Pairs, Targets, What};
+use crate::target::{Pairs, Targets};
 
 /// What may be done with a host, beyond looking at it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub struct Permit {
 
 /// This machine's own addresses.
 #[derive(Clone, Debug, Default)]
-pub struct OwnAddresses(SpanMap<()>);
+pub struct OwnAddresses(RangeMap<()>);
 
 impl OwnAddresses {
     /// These addresses, as the system lists them. What cannot be one host's address is left out.
@@ -38,7 +38,7 @@ impl OwnAddresses {
     pub fn new(addresses: impl IntoIterator<Item = IpAddr>) -> Self {
         let one_host = |a: &IpAddr| !a.is_unspecified() && !a.is_multicast() && *a != IpAddr::from([255; 4]);
         let addresses = addresses.into_iter().map(|a| a.to_canonical()).filter(one_host);
-        Self(SpanMap::build(addresses.map(|a| (Span::address(a), ())).collect()))
+        Self(RangeMap::build(addresses.map(|a| (AddressRange::single(a), ())).collect()))
     }
 
     /// Whether the address is one of them.
@@ -50,7 +50,7 @@ impl OwnAddresses {
 
 /// The entry that takes something out of the scope.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reason {
+pub struct ExclusionSource {
     /// The entry, as it is understood.
     pub entry: String,
     /// The opt-out list it stands in; `None`: the scope file.
@@ -63,7 +63,7 @@ pub struct Reason {
     pub why: Option<String>,
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for ExclusionSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let list = self.list.as_deref().unwrap_or("the scope file");
         write!(f, "{} on line {} of {list}", self.entry, self.line)?;
@@ -125,7 +125,7 @@ pub enum Refusal {
         /// What was asked for.
         subject: String,
         /// The entry.
-        by: Arc<Reason>,
+        by: Arc<ExclusionSource>,
     },
     /// Taken out by an opt-out list.
     #[error("{subject} opted out{}: {by}", dated("on", by.date))]
@@ -133,7 +133,7 @@ pub enum Refusal {
         /// What was asked for.
         subject: String,
         /// The entry.
-        by: Arc<Reason>,
+        by: Arc<ExclusionSource>,
     },
     /// A port that the entry does not allow.
     #[error("port {port} of {subject} is not allowed: {entry} on line {line} of the scope file allows {ports}")]
@@ -218,12 +218,12 @@ pub struct Scope {
     file: Option<ScopeFile>,
     own: OwnAddresses,
     /// By index into the file's ranges.
-    ranges: SpanMap<usize>,
+    ranges: RangeMap<usize>,
     names: HashMap<String, usize>,
-    excluded: SpanMap<Arc<Reason>>,
-    opted_out: SpanMap<Arc<Reason>>,
+    excluded: RangeMap<Arc<ExclusionSource>>,
+    opted_out: RangeMap<Arc<ExclusionSource>>,
     /// Names taken out, each with all names below it.
-    names_out: HashMap<String, Arc<Reason>>,
+    names_out: HashMap<String, Arc<ExclusionSource>>,
     lists: Vec<OptOutList>,
 }
 
@@ -261,26 +261,26 @@ impl Scope {
     fn build(file: Option<ScopeFile>, own: &OwnAddresses, lists: Vec<OptOutList>) -> Self {
         let (mut ranges, mut names) = (Vec::new(), HashMap::new());
         let (mut excluded, mut opted_out, mut names_out) = (Vec::new(), Vec::new(), HashMap::new());
-        let mut take_out = |subject: &Subject, reason: Reason, into: &mut Vec<(Span, Arc<Reason>)>| {
+        let mut take_out = |subject: &Hosts, reason: ExclusionSource, into: &mut Vec<(AddressRange, Arc<ExclusionSource>)>| {
             let reason = Arc::new(reason);
             match subject {
-                Subject::Addresses(span) => into.push((*span, reason)),
-                Subject::Name(name) => {
+                Hosts::Addresses(span) => into.push((*span, reason)),
+                Hosts::Name(name) => {
                     names_out.entry(name.clone()).or_insert(reason);
                 }
             }
         };
         let file_ranges = file.as_ref().map(|f| f.ranges.as_slice()).unwrap_or_default();
         for (index, range) in file_ranges.iter().enumerate() {
-            match &range.subject {
-                Subject::Addresses(span) => ranges.push((*span, index)),
-                Subject::Name(name) => {
+            match &range.hosts {
+                Hosts::Addresses(span) => ranges.push((*span, index)),
+                Hosts::Name(name) => {
                     names.insert(name.clone(), index);
                 }
             }
             for subject in &range.exclusions {
                 let entry = format!("{subject} under `exclusions`");
-                let reason = Reason {
+                let reason = ExclusionSource {
                     entry,
                     list: None,
                     line: range.line,
@@ -291,34 +291,34 @@ impl Scope {
             }
         }
         for exclude in file.as_ref().map(|f| f.excludes.as_slice()).unwrap_or_default() {
-            let reason = Reason {
-                entry: exclude.subject.to_string(),
+            let reason = ExclusionSource {
+                entry: exclude.hosts.to_string(),
                 list: None,
                 line: exclude.line,
                 date: Some(exclude.date),
                 why: Some(exclude.reason.clone()),
             };
-            take_out(&exclude.subject, reason, &mut excluded);
+            take_out(&exclude.hosts, reason, &mut excluded);
         }
         for list in &lists {
             for entry in &list.entries {
-                let reason = Reason {
-                    entry: entry.subject.to_string(),
+                let reason = ExclusionSource {
+                    entry: entry.hosts.to_string(),
                     list: Some(list.name.clone()),
                     line: entry.line,
                     date: entry.date,
                     why: entry.reason.clone(),
                 };
-                take_out(&entry.subject, reason, &mut opted_out);
+                take_out(&entry.hosts, reason, &mut opted_out);
             }
         }
         Self {
             file,
             own: own.clone(),
-            ranges: SpanMap::build(ranges),
+            ranges: RangeMap::build(ranges),
             names,
-            excluded: SpanMap::build(excluded),
-            opted_out: SpanMap::build(opted_out),
+            excluded: RangeMap::build(excluded),
+            opted_out: RangeMap::build(opted_out),
             names_out,
             lists,
         }
@@ -332,7 +332,7 @@ impl Scope {
 
     /// The limits that the file sets, or the defaults.
     #[must_use]
-    pub fn limits(&self) -> Limits {
+    pub fn limits(&self) -> ScanLimits {
         self.file.as_ref().map(|f| f.limits).unwrap_or_default()
     }
 
@@ -401,7 +401,7 @@ impl Scope {
                 rfc: row.rfc,
             });
         }
-        let span = Span::address(address);
+        let span = AddressRange::single(address);
         let (row, own, entry) = (special::special(key), self.own.contains(address), self.ranges.get(key).copied());
         self.decide(span, row, own, entry, name)
     }
@@ -409,7 +409,7 @@ impl Scope {
     /// Decides over a run of addresses that are alike in all that is looked up.
     fn decide(
         &self,
-        span: Span,
+        span: AddressRange,
         row: Option<&'static Special>,
         own: bool,
         entry: Option<usize>,
@@ -497,13 +497,13 @@ impl Scope {
     /// Everything that is out of scope; or why nothing is left.
     pub fn clip(&self, targets: &Targets, ports: &Ports) -> Result<Clipped, Refusals> {
         let mut clip = Clip::default();
-        let direct = Targets::of(targets.entries().iter().filter(|t| matches!(t.what, What::Addresses(_))).cloned());
+        let direct = Targets::of(targets.entries().iter().filter(|t| matches!(t.hosts, Hosts::Addresses(_))).cloned());
         for segment in direct.pairs(ports).segments() {
-            self.clip_span(segment.span, &segment.ports, None, &mut clip);
+            self.clip_span(segment.range, &segment.ports, None, &mut clip);
         }
         let default = Arc::new(ports.clone());
         for target in targets.entries() {
-            let What::Name(name) = &target.what else { continue };
+            let Hosts::Name(name) = &target.hosts else { continue };
             if let Err(refusal) = self.permits_lookup(name) {
                 clip.skipped.push(Skipped {
                     addresses: 0,
@@ -513,7 +513,7 @@ impl Scope {
             }
             let ports = target.port.map_or_else(|| Arc::clone(&default), |p| Arc::new(Ports::new([p])));
             for address in targets.resolved(name) {
-                self.clip_span(Span::address(*address), &ports, Some(name), &mut clip);
+                self.clip_span(AddressRange::single(*address), &ports, Some(name), &mut clip);
             }
         }
         let pairs = Pairs::union(clip.wanted);
@@ -529,7 +529,7 @@ impl Scope {
         })
     }
 
-    fn clip_span(&self, span: Span, ports: &Arc<Ports>, name: Option<&str>, clip: &mut Clip) {
+    fn clip_span(&self, span: AddressRange, ports: &Arc<Ports>, name: Option<&str>, clip: &mut Clip) {
         for (span, by) in self.excluded.cut(span) {
             if let Some(by) = by {
                 clip.skip(span, taken_out(span.to_string(), by));
@@ -586,7 +586,7 @@ impl Scope {
                     let mut exclusions: Vec<String> = r.exclusions.iter().map(ToString::to_string).collect();
                     exclusions.sort();
                     let ports = r.ports.as_ref().map(ToString::to_string);
-                    (r.subject.to_string(), ports, r.owner, r.infer, r.load, exclusions, r.note.clone())
+                    (r.hosts.to_string(), ports, r.owner, r.infer, r.load, exclusions, r.note.clone())
                 })
                 .collect();
             ranges.sort();
@@ -594,7 +594,7 @@ impl Scope {
             let mut excludes: Vec<_> = file
                 .excludes
                 .iter()
-                .map(|e| (e.subject.to_string(), e.reason.clone(), e.date.to_string()))
+                .map(|e| (e.hosts.to_string(), e.reason.clone(), e.date.to_string()))
                 .collect();
             excludes.sort();
             excludes.iter().for_each(|exclude| line("exclude", exclude));
@@ -605,7 +605,7 @@ impl Scope {
             .lists
             .iter()
             .flat_map(|list| &list.entries)
-            .map(|e| (e.subject.to_string(), e.date.map(|d| d.to_string()), e.reason.clone()))
+            .map(|e| (e.hosts.to_string(), e.date.map(|d| d.to_string()), e.reason.clone()))
             .collect();
         out.sort();
         out.dedup();
@@ -616,13 +616,13 @@ impl Scope {
     /// A scope file to fill in, with these ranges, names or addresses in it. It is refused until `owner`, `contact` and
     /// `expires` are filled in.
     #[must_use]
-    pub fn template(subjects: &[Subject]) -> String {
+    pub fn template(subjects: &[Hosts]) -> String {
         let mut text = String::from(TEMPLATE);
         for subject in subjects {
             let key = match subject {
-                Subject::Name(_) => "name",
-                Subject::Addresses(span) if !span.to_string().contains('-') => "cidr",
-                Subject::Addresses(_) => "range",
+                Hosts::Name(_) => "name",
+                Hosts::Addresses(span) if !span.to_string().contains('-') => "cidr",
+                Hosts::Addresses(_) => "range",
             };
             let _ = write!(text, "\n[[range]]\n{key} = \"{subject}\"\n");
         }
@@ -665,7 +665,7 @@ fn plain(name: &str) -> String {
     name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
 }
 
-fn taken_out(subject: String, by: &Arc<Reason>) -> Refusal {
+fn taken_out(subject: String, by: &Arc<ExclusionSource>) -> Refusal {
     let by = Arc::clone(by);
     if by.list.is_some() {
         Refusal::OptedOut { subject, by }
@@ -678,7 +678,7 @@ fn port_refused(subject: String, port: String, entry: &RangeEntry, ports: &Ports
     Refusal::Port {
         subject,
         port,
-        entry: entry.subject.to_string(),
+        entry: entry.hosts.to_string(),
         line: entry.line,
         ports: ports.to_string(),
     }
@@ -704,7 +704,7 @@ pub struct Skipped {
 
 #[derive(Default)]
 struct Clip {
-    wanted: Vec<(Span, Arc<Ports>)>,
+    wanted: Vec<(AddressRange, Arc<Ports>)>,
     skipped: Vec<Skipped>,
     refused: Vec<Refusal>,
     /// By list of ports and entry, so that a million addresses under one entry cost one comparison of ports.
@@ -721,14 +721,14 @@ struct Allowed {
 }
 
 impl Clip {
-    fn skip(&mut self, span: Span, why: Refusal) {
+    fn skip(&mut self, span: AddressRange, why: Refusal) {
         self.skipped.push(Skipped {
             addresses: span.size(),
             why,
         });
     }
 
-    fn take(&mut self, span: Span, ports: &Arc<Ports>, decided: Result<Grant<'_>, Refusal>) {
+    fn take(&mut self, span: AddressRange, ports: &Arc<Ports>, decided: Result<Grant<'_>, Refusal>) {
         let grant = match decided {
             Ok(grant) => grant,
             Err(refusal @ (Refusal::Never { .. } | Refusal::LeadsInside { .. })) => return self.skip(span, refusal),
@@ -922,7 +922,12 @@ mod tests {
         targets.resolve("gpu1.example.org", ["1.1.1.1", "10.30.0.1"].map(ip));
         let ports = "22,11434".parse().unwrap_or_else(|e| panic!("{e}"));
         let clipped = scope.clip(&targets, &ports).unwrap_or_else(|e| panic!("{e}"));
-        let mut shown: Vec<String> = clipped.pairs.segments().iter().map(|s| format!("{} {}", s.span, s.ports)).collect();
+        let mut shown: Vec<String> = clipped
+            .pairs
+            .segments()
+            .iter()
+            .map(|s| format!("{} {}", s.range, s.ports))
+            .collect();
         shown.extend(clipped.skipped.iter().map(|s| format!("{} left out: {}", s.addresses, s.why)));
         insta::assert_snapshot!("clipped", shown.join("\n"));
 
@@ -1011,8 +1016,8 @@ mod tests {
     #[test]
     fn the_template_is_refused_until_it_is_filled_in() {
         let subjects = [
-            Subject::Addresses(Span::address(ip("198.18.0.1"))),
-            Subject::Name("gpu.example.org".into()),
+            Hosts::Addresses(AddressRange::single(ip("198.18.0.1"))),
+            Hosts::Name("gpu.example.org".into()),
         ];
         let template = Scope::template(&subjects);
         insta::assert_snapshot!("template", template);
@@ -1046,7 +1051,7 @@ mod tests {
             let ports = Ports::new([22, 11434]);
             let left = scope.clip(&targets, &ports).map(|c| c.pairs).unwrap_or_default();
             for segment in targets.pairs(&ports).segments() {
-                let (first, last) = (segment.span.first_key(), segment.span.last_key());
+                let (first, last) = (segment.range.first_key(), segment.range.last_key());
                 for key in first..=last {
                     for port in [22, 11434] {
                         let address = crate::span::address_of(key);

@@ -227,7 +227,7 @@ impl Plan {
         for segment in pairs.segments() {
             starts.push(at);
             // Cannot exceed `len`, which fits.
-            at += segment.span.size() as u64 * segment.ports.len() as u64;
+            at += segment.range.size() as u64 * segment.ports.len() as u64;
         }
         let permutation = Permutation::up_to(len.saturating_sub(1), seed);
         let (stretches, stretch) = stretches(&starts, len);
@@ -299,7 +299,7 @@ impl Plan {
         let within = place - self.starts[which];
         let (address, port) = (within / ports.len() as u64, within % ports.len() as u64);
         // The remainder is below the number of ports.
-        (address_of(segment.span.first_key() + u128::from(address)), ports[port as usize])
+        (address_of(segment.range.first_key() + u128::from(address)), ports[port as usize])
     }
 
     /// This shard's indices, in order. All shards together have each index once.
@@ -319,7 +319,7 @@ impl Plan {
         use std::fmt::Write as _;
         let mut text = String::from("vigie.plan/1\n");
         for segment in self.pairs.segments() {
-            let _ = writeln!(text, "{}-{} {}", segment.span.first(), segment.span.last(), segment.ports);
+            let _ = writeln!(text, "{}-{} {}", segment.range.first(), segment.range.last(), segment.ports);
         }
         vigie_model::sha256(text.as_bytes())
     }

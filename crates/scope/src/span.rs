@@ -34,15 +34,15 @@ pub(crate) fn address_of(key: u128) -> IpAddr {
 
 /// An inclusive run of addresses of one family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Span {
+pub struct AddressRange {
     first: u128,
     last: u128,
 }
 
-impl Span {
+impl AddressRange {
     /// One address.
     #[must_use]
-    pub fn address(address: IpAddr) -> Self {
+    pub fn single(address: IpAddr) -> Self {
         let key = key_of(address);
         Self { first: key, last: key }
     }
@@ -58,7 +58,7 @@ impl Span {
     }
 
     /// From key to key.
-    pub(crate) const fn keys(first: u128, last: u128) -> Self {
+    pub(crate) const fn from_keys(first: u128, last: u128) -> Self {
         Self {
             first,
             last: if last > TOP { TOP } else { last },
@@ -98,7 +98,7 @@ impl Span {
 
     /// Whether they share an address.
     #[must_use]
-    pub fn meets(self, other: Self) -> bool {
+    pub fn overlaps(self, other: Self) -> bool {
         self.first <= other.last && other.first <= self.last
     }
 
@@ -112,7 +112,7 @@ impl Span {
 }
 
 /// One address, a CIDR where the run is one, `A-B` otherwise.
-impl fmt::Display for Span {
+impl fmt::Display for AddressRange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.first == self.last {
             return write!(f, "{}", self.first());
@@ -130,7 +130,7 @@ impl fmt::Display for Span {
 
 /// Why a word is no run of addresses.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum NotSpan {
+pub(crate) enum NotARange {
     /// It does not look like one: it may be a name.
     Other,
     /// It looks like one and is wrong.
@@ -139,13 +139,13 @@ pub(crate) enum NotSpan {
 
 /// A run of addresses as written, and whether a CIDR had bits set beyond its prefix (`10.0.0.5/24`).
 pub(crate) struct Written {
-    pub(crate) span: Span,
+    pub(crate) range: AddressRange,
     pub(crate) host_bits: bool,
 }
 
 /// Parses an address, a CIDR or a range `A-B`.
-pub(crate) fn parse(word: &str) -> Result<Written, NotSpan> {
-    let wrong = |why: String| Err(NotSpan::Wrong(why));
+pub(crate) fn parse(word: &str) -> Result<Written, NotARange> {
+    let wrong = |why: String| Err(NotARange::Wrong(why));
     if word.contains('%') {
         return wrong(format!(
             "`{word}` names an interface (`%`), which is not supported: name an address without one"
@@ -161,7 +161,7 @@ pub(crate) fn parse(word: &str) -> Result<Written, NotSpan> {
     }
     if let Ok(address) = word.parse::<IpAddr>() {
         return Ok(Written {
-            span: Span::address(address),
+            range: AddressRange::single(address),
             host_bits: false,
         });
     }
@@ -175,14 +175,14 @@ pub(crate) fn parse(word: &str) -> Result<Written, NotSpan> {
             "`{word}` is no address: write four numbers from 0 to 255, a network as 10.0.0.0/24, a range as 10.0.0.1-20"
         ));
     }
-    Err(NotSpan::Other)
+    Err(NotARange::Other)
 }
 
-fn cidr(word: &str, address: IpAddr, length: &str) -> Result<Written, NotSpan> {
+fn cidr(word: &str, address: IpAddr, length: &str) -> Result<Written, NotARange> {
     let width = if address.is_ipv4() { 32 } else { 128 };
     let digits = !length.is_empty() && length.len() <= 3 && length.bytes().all(|b| b.is_ascii_digit());
     let Some(length) = length.parse::<u32>().ok().filter(|l| digits && *l <= width) else {
-        return Err(NotSpan::Wrong(format!(
+        return Err(NotARange::Wrong(format!(
             "`{word}`: the length after `/` must be a number from 0 to {width}"
         )));
     };
@@ -195,17 +195,17 @@ fn cidr(word: &str, address: IpAddr, length: &str) -> Result<Written, NotSpan> {
     // An IPv4 network never reaches beyond its own 32 bits, `/0` included.
     let (first, last) = (bits & !host, bits | host);
     if address.is_ipv6() && first < MAPPED && last > MAPPED_LAST {
-        return Err(NotSpan::Wrong(format!(
+        return Err(NotARange::Wrong(format!(
             "`{word}` holds all of IPv4 as well (::ffff:0:0/96): name IPv4 as IPv4, and IPv6 as 2000::/3 or smaller"
         )));
     }
     Ok(Written {
-        span: Span::keys(first, last),
+        range: AddressRange::from_keys(first, last),
         host_bits: bits & host != 0,
     })
 }
 
-fn range(word: &str, first: IpAddr, right: &str) -> Result<Written, NotSpan> {
+fn range(word: &str, first: IpAddr, right: &str) -> Result<Written, NotARange> {
     let short = match first {
         IpAddr::V4(v4) if right.bytes().all(|b| b.is_ascii_digit()) => {
             let [a, b, c, _] = v4.octets();
@@ -214,19 +214,24 @@ fn range(word: &str, first: IpAddr, right: &str) -> Result<Written, NotSpan> {
         _ => None,
     };
     let Some(last) = short.or_else(|| right.parse().ok()) else {
-        return Err(NotSpan::Wrong(format!(
+        return Err(NotARange::Wrong(format!(
             "`{word}`: `{right}` is no address; write a range as 10.0.0.1-10.0.0.20 or 10.0.0.1-20"
         )));
     };
     if first.to_canonical().is_ipv4() != last.to_canonical().is_ipv4() {
-        return Err(NotSpan::Wrong(format!("`{word}`: both ends of a range must be IPv4, or both IPv6")));
+        return Err(NotARange::Wrong(format!(
+            "`{word}`: both ends of a range must be IPv4, or both IPv6"
+        )));
     }
-    match Span::new(first, last) {
-        Some(span) => Ok(Written { span, host_bits: false }),
-        None if key_of(first) > key_of(last) => Err(NotSpan::Wrong(format!(
+    match AddressRange::new(first, last) {
+        Some(span) => Ok(Written {
+            range: span,
+            host_bits: false,
+        }),
+        None if key_of(first) > key_of(last) => Err(NotARange::Wrong(format!(
             "`{word}`: the range ends before it starts; put the lower address first"
         ))),
-        None => Err(NotSpan::Wrong(format!("`{word}` holds all of IPv4 as well: name IPv4 as IPv4"))),
+        None => Err(NotARange::Wrong(format!("`{word}` holds all of IPv4 as well: name IPv4 as IPv4"))),
     }
 }
 
@@ -262,13 +267,13 @@ pub(crate) fn parse_name(word: &str) -> Result<String, String> {
 
 /// A map from runs to values; where runs overlap the smallest holds, among equals the first.
 #[derive(Clone, Debug)]
-pub(crate) struct SpanMap<T> {
+pub(crate) struct RangeMap<T> {
     /// Disjoint, in order, each with the index of its value.
-    runs: Vec<(Span, usize)>,
+    runs: Vec<(AddressRange, usize)>,
     values: Vec<T>,
 }
 
-impl<T> Default for SpanMap<T> {
+impl<T> Default for RangeMap<T> {
     fn default() -> Self {
         Self {
             runs: Vec::new(),
@@ -277,11 +282,11 @@ impl<T> Default for SpanMap<T> {
     }
 }
 
-impl<T> SpanMap<T> {
-    pub(crate) fn build(entries: Vec<(Span, T)>) -> Self {
+impl<T> RangeMap<T> {
+    pub(crate) fn build(entries: Vec<(AddressRange, T)>) -> Self {
         let mut starts: Vec<(u128, usize)> = Vec::with_capacity(entries.len());
         let mut ends: Vec<(u128, usize)> = Vec::with_capacity(entries.len());
-        let (spans, values): (Vec<Span>, Vec<T>) = entries.into_iter().unzip();
+        let (spans, values): (Vec<AddressRange>, Vec<T>) = entries.into_iter().unzip();
         for (index, span) in spans.iter().enumerate() {
             starts.push((span.first, index));
             ends.push((span.last + 1, index));
@@ -294,7 +299,7 @@ impl<T> SpanMap<T> {
 
         let (mut next_start, mut next_end) = (0, 0);
         let mut active: BTreeSet<(u128, usize)> = BTreeSet::new();
-        let mut runs: Vec<(Span, usize)> = Vec::new();
+        let mut runs: Vec<(AddressRange, usize)> = Vec::new();
         for pair in points.windows(2) {
             let [from, to] = [pair[0], pair[1]];
             while let Some((_, index)) = ends.get(next_end).filter(|(at, _)| *at <= from) {
@@ -308,7 +313,7 @@ impl<T> SpanMap<T> {
             let Some((_, index)) = active.first() else { continue };
             match runs.last_mut() {
                 Some((run, last)) if *last == *index && run.last + 1 == from => run.last = to - 1,
-                _ => runs.push((Span { first: from, last: to - 1 }, *index)),
+                _ => runs.push((AddressRange { first: from, last: to - 1 }, *index)),
             }
         }
         Self { runs, values }
@@ -321,7 +326,7 @@ impl<T> SpanMap<T> {
     }
 
     /// The run cut into pieces, each with its value or none.
-    pub(crate) fn cut(&self, span: Span) -> Vec<(Span, Option<&T>)> {
+    pub(crate) fn cut(&self, span: AddressRange) -> Vec<(AddressRange, Option<&T>)> {
         let mut pieces = Vec::new();
         let mut from = span.first;
         let start = self.runs.partition_point(|(run, _)| run.last < span.first);
@@ -331,7 +336,7 @@ impl<T> SpanMap<T> {
             }
             if run.first > from {
                 pieces.push((
-                    Span {
+                    AddressRange {
                         first: from,
                         last: run.first - 1,
                     },
@@ -340,7 +345,7 @@ impl<T> SpanMap<T> {
             }
             let last = run.last.min(span.last);
             pieces.push((
-                Span {
+                AddressRange {
                     first: run.first.max(from),
                     last,
                 },
@@ -350,7 +355,7 @@ impl<T> SpanMap<T> {
         }
         if from <= span.last {
             pieces.push((
-                Span {
+                AddressRange {
                     first: from,
                     last: span.last,
                 },
@@ -371,9 +376,9 @@ mod tests {
         text.parse().expect("an address")
     }
 
-    fn span(text: &str) -> Span {
+    fn span(text: &str) -> AddressRange {
         match parse(text) {
-            Ok(written) => written.span,
+            Ok(written) => written.range,
             Err(error) => panic!("{text}: {error:?}"),
         }
     }
@@ -412,20 +417,20 @@ mod tests {
             "10.0.0.*",
             "1.2.3.4.",
         ] {
-            assert!(matches!(parse(word), Err(NotSpan::Wrong(_))), "{word}");
+            assert!(matches!(parse(word), Err(NotARange::Wrong(_))), "{word}");
             assert!(parse_name(word).is_err(), "{word}");
         }
         for word in ["a..b", "-a", "a-", "", ".", "höst", "a b", "host/path", &"x".repeat(64)] {
             assert!(parse_name(word).is_err(), "{word}");
         }
         assert_eq!(parse_name("GPU-1.Example.ORG.").as_deref(), Ok("gpu-1.example.org"));
-        assert_eq!(parse("gpu-1.example.org").err(), Some(NotSpan::Other));
+        assert_eq!(parse("gpu-1.example.org").err(), Some(NotARange::Other));
     }
 
     #[test]
     fn the_whole_of_ipv6_is_refused_because_ipv4_lies_in_it() {
         for word in ["::/0", "::/64", "::1-2000::1"] {
-            assert!(matches!(parse(word), Err(NotSpan::Wrong(_))), "{word}");
+            assert!(matches!(parse(word), Err(NotARange::Wrong(_))), "{word}");
         }
     }
 
@@ -441,8 +446,8 @@ mod tests {
             entries in prop::collection::vec((0u128..200, 0u128..40), 0..20),
             from in 0u128..200, length in 0u128..60,
         ) {
-            let spans: Vec<Span> = entries.iter().map(|(f, l)| Span::keys(*f, f + l)).collect();
-            let map = SpanMap::build(spans.iter().copied().zip(0usize..).collect());
+            let spans: Vec<AddressRange> = entries.iter().map(|(f, l)| AddressRange::from_keys(*f, f + l)).collect();
+            let map = RangeMap::build(spans.iter().copied().zip(0usize..).collect());
             let expected = |key: u128| {
                 spans.iter().enumerate().filter(|(_, s)| s.first <= key && key <= s.last)
                     .min_by_key(|(i, s)| (s.size(), *i)).map(|(i, _)| i)
@@ -450,7 +455,7 @@ mod tests {
             for key in 0..260 {
                 prop_assert_eq!(map.get(key).copied(), expected(key));
             }
-            let whole = Span::keys(from, from + length);
+            let whole = AddressRange::from_keys(from, from + length);
             let mut next = whole.first;
             for (piece, value) in map.cut(whole) {
                 prop_assert_eq!(piece.first, next);

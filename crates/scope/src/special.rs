@@ -9,7 +9,7 @@
 use std::net::IpAddr;
 use std::sync::LazyLock;
 
-use crate::span::{self, SpanMap, key_of};
+use crate::span::{self, RangeMap, key_of};
 
 /// What an address is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -53,7 +53,7 @@ pub fn is_private(address: IpAddr) -> bool {
 /// Every special range, as first and last address, with what it is for and where that stands.
 pub fn special_ranges() -> impl Iterator<Item = (IpAddr, IpAddr, &'static str, &'static str)> {
     TABLE.iter().filter_map(|row| {
-        let span = span::parse(row.range).ok()?.span;
+        let span = span::parse(row.range).ok()?.range;
         Some((span.first(), span.last(), row.what, row.rfc))
     })
 }
@@ -145,8 +145,8 @@ static TABLE: &[Special] = &[
 ];
 
 /// The table as a map; a range that does not parse would leave a hole, which `every_range_is_read` rules out.
-pub(crate) static SPECIAL: LazyLock<SpanMap<&'static Special>> =
-    LazyLock::new(|| SpanMap::build(TABLE.iter().filter_map(|s| Some((span::parse(s.range).ok()?.span, s))).collect()));
+pub(crate) static SPECIAL: LazyLock<RangeMap<&'static Special>> =
+    LazyLock::new(|| RangeMap::build(TABLE.iter().filter_map(|s| Some((span::parse(s.range).ok()?.range, s))).collect()));
 
 /// The row that holds a key.
 pub(crate) fn special(key: u128) -> Option<&'static Special> {
@@ -166,7 +166,7 @@ pub(crate) fn carried(key: u128) -> Option<u128> {
 /// Why an address stands nowhere in the public network (what its range is for, and the RFC that says so): loopback,
 /// private, documentation, reserved. `None`: it is somebody's, and databases may know whose.
 #[must_use]
-pub fn stands_nowhere(address: IpAddr) -> Option<(&'static str, &'static str)> {
+pub fn special_purpose(address: IpAddr) -> Option<(&'static str, &'static str)> {
     let key = key_of(address);
     let special = special(carried(key).unwrap_or(key))?;
     Some((special.what, special.rfc))
@@ -274,7 +274,7 @@ mod tests {
 
     #[test]
     fn what_stands_nowhere() {
-        let nowhere = |text: &str| stands_nowhere(text.parse().expect("an address")).map(|(_, rfc)| rfc);
+        let nowhere = |text: &str| special_purpose(text.parse().expect("an address")).map(|(_, rfc)| rfc);
         for (address, expected) in [
             ("127.0.0.1", Some("RFC 1122")),
             ("::ffff:127.0.0.1", Some("RFC 1122")),

@@ -8,16 +8,8 @@ use std::sync::Arc;
 use vigie_model::PathPrefix;
 
 use crate::Ports;
-use crate::span::{self, NotSpan, Span, key_of};
-
-/// What a target names.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum What {
-    /// Addresses.
-    Addresses(Span),
-    /// A host name, in lower case; the caller resolves it and hands the answer to [`Targets::resolve`].
-    Name(String),
-}
+use crate::file::Hosts;
+use crate::span::{self, AddressRange, NotARange, key_of};
 
 /// The scheme of a URL: a hint whether TLS is spoken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -32,7 +24,7 @@ pub enum Scheme {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     /// What it names.
-    pub what: What,
+    pub hosts: Hosts,
     /// The port it names; without one, the scan's ports.
     pub port: Option<u16>,
     /// The scheme, if it was a URL.
@@ -44,13 +36,13 @@ pub struct Target {
 impl Target {
     /// Whether it names addresses to be looked at by themselves, at the root.
     fn is_direct(&self) -> bool {
-        matches!(self.what, What::Addresses(_)) && self.prefix.is_none()
+        matches!(self.hosts, Hosts::Addresses(_)) && self.prefix.is_none()
     }
 }
 
 /// Something the user should know about a target that was taken all the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Note {
+pub struct TargetNote {
     /// The line it stood on, where targets came from a file.
     pub line: Option<usize>,
     /// What was done.
@@ -103,7 +95,7 @@ impl std::error::Error for TargetErrors {}
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Targets {
     entries: Vec<Target>,
-    notes: Vec<Note>,
+    notes: Vec<TargetNote>,
     resolved: BTreeMap<String, Vec<IpAddr>>,
 }
 
@@ -136,7 +128,7 @@ impl Targets {
         let mut targets = Self::default();
         let mut errors = Vec::new();
         for (line, word) in words.filter(|(_, word)| !word.trim().is_empty()) {
-            let mut note = |text| targets.notes.push(Note { line, text });
+            let mut note = |text| targets.notes.push(TargetNote { line, text });
             match parse_word(word.trim(), &mut note) {
                 Ok(target) => targets.entries.push(target),
                 Err(why) => errors.push(TargetError { line, why }),
@@ -152,7 +144,7 @@ impl Targets {
     /// Adds addresses, each looked at for itself.
     pub fn push_addresses(&mut self, addresses: impl IntoIterator<Item = IpAddr>) {
         self.entries.extend(addresses.into_iter().map(|address| Target {
-            what: What::Addresses(Span::address(address)),
+            hosts: Hosts::Addresses(AddressRange::single(address)),
             port: None,
             scheme: None,
             prefix: None,
@@ -193,7 +185,7 @@ impl Targets {
 
     /// What the user should know about how the words were taken.
     #[must_use]
-    pub fn notes(&self) -> &[Note] {
+    pub fn notes(&self) -> &[TargetNote] {
         &self.notes
     }
 
@@ -202,7 +194,7 @@ impl Targets {
         for target in &mut self.entries {
             if let Some((prefix, text)) = target.prefix.as_ref().and_then(&change) {
                 target.prefix = prefix;
-                self.notes.push(Note { line: None, text });
+                self.notes.push(TargetNote { line: None, text });
             }
         }
     }
@@ -218,9 +210,9 @@ impl Targets {
         let names: BTreeSet<&str> = self
             .entries
             .iter()
-            .filter_map(|t| match &t.what {
-                What::Name(name) => Some(name.as_str()),
-                What::Addresses(_) => None,
+            .filter_map(|t| match &t.hosts {
+                Hosts::Name(name) => Some(name.as_str()),
+                Hosts::Addresses(_) => None,
             })
             .collect();
         names.into_iter()
@@ -241,11 +233,11 @@ impl Targets {
         let port_sets = |port: Option<u16>| port.map_or_else(|| Arc::clone(&default), |p| Arc::new(Ports::new([p])));
         let mut wanted = Vec::with_capacity(self.entries.len());
         for target in &self.entries {
-            match &target.what {
-                What::Addresses(span) => wanted.push((*span, port_sets(target.port))),
-                What::Name(name) => {
+            match &target.hosts {
+                Hosts::Addresses(span) => wanted.push((*span, port_sets(target.port))),
+                Hosts::Name(name) => {
                     for address in self.resolved(name) {
-                        wanted.push((Span::address(*address), port_sets(target.port)));
+                        wanted.push((AddressRange::single(*address), port_sets(target.port)));
                     }
                 }
             }
@@ -255,15 +247,15 @@ impl Targets {
 
     /// How each pair is to be visited: by its address, by which names, with which hint of TLS.
     #[must_use]
-    pub fn visits(&self, ports: &Ports) -> Visits {
+    pub fn endpoint_index(&self, ports: &Ports) -> EndpointIndex {
         let direct = self.direct(ports);
         let mut names: HashMap<u128, Vec<(String, Option<u16>)>> = HashMap::new();
-        let mut under: HashMap<(u128, u16), Vec<Way>> = HashMap::new();
+        let mut paths: HashMap<(u128, u16), Vec<Way>> = HashMap::new();
         let mut schemes = HashMap::new();
         for target in &self.entries {
-            let keys: Vec<u128> = match &target.what {
-                What::Addresses(span) => vec![span.first_key()],
-                What::Name(name) => {
+            let keys: Vec<u128> = match &target.hosts {
+                Hosts::Addresses(span) => vec![span.first_key()],
+                Hosts::Name(name) => {
                     let keys: Vec<u128> = self.resolved(name).iter().map(|a| key_of(*a)).collect();
                     for key in keys.iter().filter(|_| target.prefix.is_none()) {
                         let list = names.entry(*key).or_default();
@@ -275,12 +267,12 @@ impl Targets {
                 }
             };
             if let (Some(prefix), Some(port)) = (&target.prefix, target.port) {
-                let name = match &target.what {
-                    What::Name(name) => Some(name.clone()),
-                    What::Addresses(_) => None,
+                let name = match &target.hosts {
+                    Hosts::Name(name) => Some(name.clone()),
+                    Hosts::Addresses(_) => None,
                 };
                 for key in &keys {
-                    let list = under.entry((*key, port)).or_default();
+                    let list = paths.entry((*key, port)).or_default();
                     if !list.iter().any(|(of, path)| *of == name && path == prefix) {
                         list.push((name.clone(), prefix.clone()));
                     }
@@ -290,10 +282,10 @@ impl Targets {
                 schemes.extend(keys.into_iter().map(|key| ((key, port), scheme)));
             }
         }
-        Visits {
+        EndpointIndex {
             direct,
             names,
-            under,
+            paths,
             schemes,
             ports: ports.clone(),
         }
@@ -320,9 +312,9 @@ fn parse_word(word: &str, note: &mut dyn FnMut(String)) -> Result<Target, String
     if word.contains("://") {
         return parse_url(word, note);
     }
-    let target = |what, port| {
+    let target = |hosts, port| {
         Ok(Target {
-            what,
+            hosts,
             port,
             scheme: None,
             prefix: None,
@@ -330,19 +322,19 @@ fn parse_word(word: &str, note: &mut dyn FnMut(String)) -> Result<Target, String
     };
     if word.starts_with('[') {
         let (address, port) = bracketed(word)?;
-        return target(What::Addresses(Span::address(address)), port);
+        return target(Hosts::Addresses(AddressRange::single(address)), port);
     }
     match span::parse(word) {
         Ok(written) => {
             if written.host_bits {
-                note(format!("`{word}` is taken as the network {}", written.span));
+                note(format!("`{word}` is taken as the network {}", written.range));
             }
-            target(What::Addresses(written.span), None)
+            target(Hosts::Addresses(written.range), None)
         }
-        Err(NotSpan::Wrong(why)) if word.matches(':').count() != 1 || word.contains('/') => Err(why),
+        Err(NotARange::Wrong(why)) if word.matches(':').count() != 1 || word.contains('/') => Err(why),
         Err(_) => {
-            let (what, port) = host_port(word)?;
-            target(what, port)
+            let (hosts, port) = host_port(word)?;
+            target(hosts, port)
         }
     }
 }
@@ -366,16 +358,16 @@ fn bracketed(word: &str) -> Result<(IpAddr, Option<u16>), String> {
 }
 
 /// `host` or `host:port`; the host is an IPv4 address or a name.
-fn host_port(word: &str) -> Result<(What, Option<u16>), String> {
+fn host_port(word: &str) -> Result<(Hosts, Option<u16>), String> {
     let (host, port) = match word.split_once(':') {
         Some((host, port)) => (host, Some(parse_port(word, port)?)),
         None => (word, None),
     };
     match span::parse(host) {
-        Ok(written) if written.span.size() == 1 => Ok((What::Addresses(written.span), port)),
+        Ok(written) if written.range.size() == 1 => Ok((Hosts::Addresses(written.range), port)),
         Ok(_) => Err(format!("`{word}`: a port goes with one address; give the ports of a network apart")),
-        Err(NotSpan::Wrong(why)) => Err(why),
-        Err(NotSpan::Other) => Ok((What::Name(span::parse_name(host)?), port)),
+        Err(NotARange::Wrong(why)) => Err(why),
+        Err(NotARange::Other) => Ok((Hosts::Name(span::parse_name(host)?), port)),
     }
 }
 
@@ -402,14 +394,14 @@ fn parse_url(word: &str, note: &mut dyn FnMut(String)) -> Result<Target, String>
         // The word itself is left out: it may hold a password.
         return Err("a URL must not carry a user name or a password; vigie sends no credential".to_owned());
     }
-    let (what, port) = if authority.starts_with('[') {
+    let (hosts, port) = if authority.starts_with('[') {
         let (address, port) = bracketed(authority)?;
-        (What::Addresses(Span::address(address)), port)
+        (Hosts::Addresses(AddressRange::single(address)), port)
     } else {
         host_port(authority)?
     };
     Ok(Target {
-        what,
+        hosts,
         port: Some(port.unwrap_or(default)),
         scheme: Some(scheme),
         prefix: parse_path(word, path, note)?,
@@ -435,7 +427,7 @@ fn parse_path(word: &str, path: &str, note: &mut dyn FnMut(String)) -> Result<Op
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Segment {
     /// The addresses.
-    pub span: Span,
+    pub range: AddressRange,
     /// The ports.
     pub ports: Arc<Ports>,
 }
@@ -449,9 +441,9 @@ pub struct Pairs {
 impl Pairs {
     /// The union: each pair once, however often it was named.
     #[must_use]
-    pub fn union(wanted: impl IntoIterator<Item = (Span, Arc<Ports>)>) -> Self {
+    pub fn union(wanted: impl IntoIterator<Item = (AddressRange, Arc<Ports>)>) -> Self {
         // Runs with the same ports first become disjoint among themselves; then the groups are laid over each other.
-        let mut groups: Vec<(Arc<Ports>, Vec<Span>)> = Vec::new();
+        let mut groups: Vec<(Arc<Ports>, Vec<AddressRange>)> = Vec::new();
         let mut known: HashMap<Arc<Ports>, usize> = HashMap::new();
         let mut latest: Option<(Arc<Ports>, usize)> = None;
         for (span, ports) in wanted {
@@ -492,7 +484,7 @@ impl Pairs {
                 push(
                     &mut segments,
                     Segment {
-                        span: Span::keys(from, at - 1),
+                        range: AddressRange::from_keys(from, at - 1),
                         ports: Arc::clone(ports),
                     },
                 );
@@ -516,14 +508,14 @@ impl Pairs {
     /// How many addresses.
     #[must_use]
     pub fn addresses(&self) -> u128 {
-        self.segments.iter().map(|s| s.span.size()).fold(0, u128::saturating_add)
+        self.segments.iter().map(|s| s.range.size()).fold(0, u128::saturating_add)
     }
 
     /// How many pairs; at most `u128::MAX`.
     #[must_use]
     pub fn len(&self) -> u128 {
         self.segments.iter().fold(0, |sum, s| {
-            u128::saturating_add(sum, s.span.size().saturating_mul(s.ports.len() as u128))
+            u128::saturating_add(sum, s.range.size().saturating_mul(s.ports.len() as u128))
         })
     }
 
@@ -539,17 +531,20 @@ impl Pairs {
         let mut both = Vec::new();
         let (mut one, mut two) = (self.segments.iter().peekable(), other.segments.iter().peekable());
         while let (Some(a), Some(b)) = (one.peek(), two.peek()) {
-            let (first, last) = (a.span.first_key().max(b.span.first_key()), a.span.last_key().min(b.span.last_key()));
+            let (first, last) = (
+                a.range.first_key().max(b.range.first_key()),
+                a.range.last_key().min(b.range.last_key()),
+            );
             if first <= last {
                 let ports = if Arc::ptr_eq(&a.ports, &b.ports) {
                     Arc::clone(&a.ports)
                 } else {
                     Arc::new(a.ports.and(&b.ports))
                 };
-                both.push((Span::keys(first, last), ports));
+                both.push((AddressRange::from_keys(first, last), ports));
             }
             // The one that ends first meets nothing more.
-            if a.span.last_key() <= b.span.last_key() {
+            if a.range.last_key() <= b.range.last_key() {
                 one.next();
             } else {
                 two.next();
@@ -562,20 +557,20 @@ impl Pairs {
     #[must_use]
     pub fn contains(&self, address: IpAddr, port: u16) -> bool {
         let key = key_of(address);
-        let at = self.segments.partition_point(|s| s.span.last_key() < key);
+        let at = self.segments.partition_point(|s| s.range.last_key() < key);
         self.segments
             .get(at)
-            .is_some_and(|s| s.span.contains(address) && s.ports.contains(port))
+            .is_some_and(|s| s.range.contains(address) && s.ports.contains(port))
     }
 }
 
-fn merge(mut spans: Vec<Span>) -> Vec<Span> {
+fn merge(mut spans: Vec<AddressRange>) -> Vec<AddressRange> {
     spans.sort_unstable();
-    let mut merged: Vec<Span> = Vec::with_capacity(spans.len());
+    let mut merged: Vec<AddressRange> = Vec::with_capacity(spans.len());
     for span in spans {
         match merged.last_mut() {
             Some(last) if span.first_key() <= last.last_key() + 1 => {
-                *last = Span::keys(last.first_key(), last.last_key().max(span.last_key()));
+                *last = AddressRange::from_keys(last.first_key(), last.last_key().max(span.last_key()));
             }
             _ => merged.push(span),
         }
@@ -586,8 +581,8 @@ fn merge(mut spans: Vec<Span>) -> Vec<Span> {
 /// Appends a segment, as part of the last one where it goes on from it.
 fn push(segments: &mut Vec<Segment>, next: Segment) {
     match segments.last_mut() {
-        Some(last) if last.span.last_key() + 1 == next.span.first_key() && last.ports == next.ports => {
-            last.span = Span::keys(last.span.first_key(), next.span.last_key());
+        Some(last) if last.range.last_key() + 1 == next.range.first_key() && last.ports == next.ports => {
+            last.range = AddressRange::from_keys(last.range.first_key(), next.range.last_key());
         }
         _ => segments.push(next),
     }
@@ -598,31 +593,31 @@ type Way = (Option<String>, PathPrefix);
 
 /// How pairs are to be visited.
 #[derive(Clone, Debug)]
-pub struct Visits {
+pub struct EndpointIndex {
     direct: Pairs,
     names: HashMap<u128, Vec<(String, Option<u16>)>>,
-    under: HashMap<(u128, u16), Vec<Way>>,
+    paths: HashMap<(u128, u16), Vec<Way>>,
     schemes: HashMap<(u128, u16), Scheme>,
     ports: Ports,
 }
 
 /// How one pair is to be visited: once by its address, once by each name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Visit {
+pub struct PairEndpoints {
     /// Whether the address itself was named.
     pub by_address: bool,
     /// The names that were named and resolved to it.
     pub names: Vec<String>,
     /// The paths under which it is looked at, each by the address or by a name.
-    pub under: Vec<Way>,
+    pub paths: Vec<Way>,
     /// The scheme, if a URL gave one.
     pub scheme: Option<Scheme>,
 }
 
-impl Visits {
+impl EndpointIndex {
     /// How this pair is to be visited.
     #[must_use]
-    pub fn at(&self, address: IpAddr, port: u16) -> Visit {
+    pub fn at(&self, address: IpAddr, port: u16) -> PairEndpoints {
         let key = key_of(address);
         let names = self.names.get(&key).into_iter().flatten();
         let mut names: Vec<String> = names
@@ -630,10 +625,10 @@ impl Visits {
             .map(|(name, _)| name.clone())
             .collect();
         names.dedup();
-        Visit {
+        PairEndpoints {
             by_address: self.direct.contains(address, port),
             names,
-            under: self.under.get(&(key, port)).cloned().unwrap_or_default(),
+            paths: self.paths.get(&(key, port)).cloned().unwrap_or_default(),
             scheme: self.schemes.get(&(key, port)).copied(),
         }
     }
@@ -656,11 +651,11 @@ mod tests {
     fn words() {
         let shown = |word: &str| {
             let target = one(word);
-            let what = match &target.what {
-                What::Addresses(span) => span.to_string(),
-                What::Name(name) => format!("name {name}"),
+            let hosts = match &target.hosts {
+                Hosts::Addresses(span) => span.to_string(),
+                Hosts::Name(name) => format!("name {name}"),
             };
-            format!("{what} {:?} {:?}", target.port, target.scheme)
+            format!("{hosts} {:?} {:?}", target.port, target.scheme)
         };
         for (word, expected) in [
             ("10.0.0.1", "10.0.0.1 None None"),
@@ -759,30 +754,30 @@ mod tests {
             targets.resolve(name, [ip("10.0.0.1"), ip("::ffff:10.0.0.1")]);
         }
         let ports = Ports::new([80]);
-        let visits = targets.visits(&ports);
+        let visits = targets.endpoint_index(&ports);
         let visit = |port| visits.at(ip("10.0.0.1"), port);
         assert_eq!(
             visit(80),
-            Visit {
+            PairEndpoints {
                 by_address: true,
                 names: vec!["b.example".into()],
-                under: vec![],
+                paths: vec![],
                 scheme: None
             }
         );
         assert_eq!(
             visit(81),
-            Visit {
+            PairEndpoints {
                 by_address: false,
                 names: vec!["c.example".into()],
-                under: vec![],
+                paths: vec![],
                 scheme: None
             }
         );
-        let tls = Visit {
+        let tls = PairEndpoints {
             by_address: false,
             names: vec!["a.example".into()],
-            under: vec![],
+            paths: vec![],
             scheme: Some(Scheme::Https),
         };
         assert_eq!(visit(443), tls);
@@ -807,15 +802,15 @@ mod tests {
             ["the path of `http://10.0.0.1//team//b` is taken as /team/b"]
         );
         let ports = Ports::new([80, 81]);
-        let visits = targets.visits(&ports);
+        let visits = targets.endpoint_index(&ports);
         let shown = |address: &str, port| {
             let visit = visits.at(ip(address), port);
-            let under: Vec<String> = visit
-                .under
+            let paths: Vec<String> = visit
+                .paths
                 .iter()
                 .map(|(name, prefix)| format!("{}{prefix}", name.as_deref().unwrap_or_default()))
                 .collect();
-            (visit.by_address, visit.names, under)
+            (visit.by_address, visit.names, paths)
         };
         let under = ["/ollama", "/team/b", "a.example/x"].map(str::to_owned).to_vec();
         assert_eq!(shown("10.0.0.1", 80), (false, vec![], under));
@@ -866,7 +861,7 @@ mod tests {
                 }
             }
             for two in pairs.segments().windows(2) {
-                prop_assert!(two[0].span.last_key() < two[1].span.first_key());
+                prop_assert!(two[0].range.last_key() < two[1].range.first_key());
             }
         }
 

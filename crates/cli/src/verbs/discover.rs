@@ -16,7 +16,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use vigie_catalog::Catalog;
-use vigie_discover::{Base, Discovery, Options, Reply, ReplyKind, ServiceKind, State, Step, Stop};
+use vigie_discover::{
+    BaseUrl, Discovery, DiscoveryOptions, DiscoveryState, DiscoveryStep, ReplyKind, ServiceKind, ServiceReply, StopReason,
+};
 use vigie_export::text::lines;
 use vigie_import::{Batch, Format, Importer, Parsed};
 use vigie_model::Observation;
@@ -52,13 +54,13 @@ pub(crate) fn run(args: &DiscoverArgs) -> Done {
                 chrono::Utc::now().format("%Y%m%dT%H%M%SZ"),
                 crate::verbs::scan::fresh_seed() as u32
             );
-            State::new(&id, kind, queries)
+            DiscoveryState::new(&id, kind, queries)
         }
     };
     if ask.dry_run {
         return dry_run(&state, budget, cost, pages);
     }
-    let base: Base = ask
+    let base: BaseUrl = ask
         .url
         .as_deref()
         .unwrap_or(kind.url())
@@ -77,7 +79,7 @@ pub(crate) fn run(args: &DiscoverArgs) -> Done {
     let intake = Intake::new(try_writing(ask)?, &ask.errors);
     let stop = Arc::new(AtomicBool::new(false));
     signals::listen(&stop, kind, path.clone())?;
-    let options = Options {
+    let options = DiscoveryOptions {
         budget,
         cost,
         pages,
@@ -105,8 +107,8 @@ pub(crate) fn run(args: &DiscoverArgs) -> Done {
     }
 }
 
-fn read_state(path: &Path, kind: ServiceKind) -> Result<State, Failure> {
-    State::read(&read(path)?, kind).map_err(|error| Failure::usage(format!("{} {error}", path.display())))
+fn read_state(path: &Path, kind: ServiceKind) -> Result<DiscoveryState, Failure> {
+    DiscoveryState::read(&read(path)?, kind).map_err(|error| Failure::usage(format!("{} {error}", path.display())))
 }
 
 /// Opens the lake, and tries every place that is written to later: what was paid for must have somewhere to go.
@@ -197,7 +199,7 @@ fn queries(kind: ServiceKind, args: &AskArgs, catalog: &Catalog) -> Result<Vec<(
 }
 
 /// Each query and what it can cost. Nobody is asked, so nobody knows how many pages there are.
-fn dry_run(state: &State, budget: u64, cost: u64, pages: u32) -> Done {
+fn dry_run(state: &DiscoveryState, budget: u64, cost: u64, pages: u32) -> Done {
     let mut text = String::new();
     let bound = u64::from(pages).saturating_mul(cost);
     for query in &state.queries {
@@ -215,7 +217,7 @@ fn dry_run(state: &State, budget: u64, cost: u64, pages: u32) -> Done {
     Ok(ExitCode::SUCCESS)
 }
 
-fn state_path(state: &State) -> PathBuf {
+fn state_path(state: &DiscoveryState) -> PathBuf {
     let folder = crate::lake::data_folder().map_or_else(|| PathBuf::from("."), |data| data.join("resume"));
     folder.join(format!("discover-{}-{}.json", state.service.word(), state.id))
 }
@@ -239,7 +241,7 @@ struct Run<'a> {
 
 impl Run<'_> {
     /// Asks until nothing is left or something stops it; says what.
-    fn go(&mut self) -> Result<Option<Stop>, Failure> {
+    fn go(&mut self) -> Result<Option<StopReason>, Failure> {
         self.save()?;
         let runtime = super::runtime()?;
         match runtime.block_on(self.discovery.balance()) {
@@ -250,13 +252,13 @@ impl Run<'_> {
         let stopped = loop {
             shown.update(&self.discovery, self.budget);
             match runtime.block_on(self.discovery.step()) {
-                Ok(Step::Reply(reply)) => self.take(&reply)?,
-                Ok(Step::Done(query)) => {
+                Ok(DiscoveryStep::Reply(reply)) => self.take(&reply)?,
+                Ok(DiscoveryStep::Done(query)) => {
                     self.counts.insert(query, self.intake.counts());
                     self.save()?;
                     self.intake.start_anew();
                 }
-                Ok(Step::End) => break None,
+                Ok(DiscoveryStep::End) => break None,
                 Err(stop) => break Some(stop),
             }
         };
@@ -267,7 +269,7 @@ impl Run<'_> {
     }
 
     /// Takes a reply that was paid for: to its file if that is wanted, its records into the lake, and then the state says that it came.
-    fn take(&mut self, reply: &Reply) -> Result<(), Failure> {
+    fn take(&mut self, reply: &ServiceReply) -> Result<(), Failure> {
         let mut kept = None;
         let mut raw = Ok(());
         if let Some(dir) = &self.args.raw {
@@ -285,7 +287,7 @@ impl Run<'_> {
     }
 
     /// Puts the records of a page into the lake, as an import of the same reply would.
-    fn pour(&mut self, reply: &Reply, page: u32) -> Result<(), Failure> {
+    fn pour(&mut self, reply: &ServiceReply, page: u32) -> Result<(), Failure> {
         let format = match self.kind {
             ServiceKind::Shodan => Format::Shodan,
             ServiceKind::Censys | ServiceKind::CensysLegacy => Format::Censys,
@@ -322,7 +324,7 @@ impl Run<'_> {
     }
 
     /// A reply that was paid for and could not be taken is kept as it came, and not asked for again.
-    fn rescue(&self, reply: &Reply, kept: Option<PathBuf>, failure: Failure) -> Failure {
+    fn rescue(&self, reply: &ServiceReply, kept: Option<PathBuf>, failure: Failure) -> Failure {
         let beside = || {
             let name = file_name(self.discovery.state(), reply);
             let file = self.path.with_file_name(name);
@@ -372,7 +374,7 @@ impl Run<'_> {
     }
 
     /// Says what there is to say, and confirms if that is wanted.
-    fn finish(self, stopped: Option<Stop>, scope: Option<vigie_scope::Scope>) -> Done {
+    fn finish(self, stopped: Option<StopReason>, scope: Option<vigie_scope::Scope>) -> Done {
         let state = self.discovery.state();
         let complete = state.is_done();
         let named = |failure: Failure| {
@@ -383,7 +385,7 @@ impl Run<'_> {
             }
         };
         let kept = self.intake.close().map_err(named)?;
-        let goes_on = matches!(stopped, None | Some(Stop::Budget(_)));
+        let goes_on = matches!(stopped, None | Some(StopReason::Budget(_)));
         let (endpoints, confirmed) = match scope.filter(|_| goes_on) {
             Some(scope) => {
                 let (endpoints, confirmed) = confirm::allowed(&state.found, &scope);
@@ -440,14 +442,14 @@ fn again(kind: ServiceKind, path: &Path) -> String {
 }
 
 /// What to do next, and the exit code.
-fn ended(stop: &Stop, kind: ServiceKind, path: &Path, account: Option<u64>) -> Done {
+fn ended(stop: &StopReason, kind: ServiceKind, path: &Path, account: Option<u64>) -> Done {
     let again = again(kind, path);
     let advice = match stop {
-        Stop::Interrupted => {
+        StopReason::Interrupted => {
             anstream::eprintln!("vigie: interrupted; what came is kept; {again}");
             return Ok(ExitCode::from(exit::INTERRUPTED));
         }
-        Stop::Budget(last) => {
+        StopReason::Budget(last) => {
             let why = match account {
                 Some(account) => format!("the budget, or the account's {account} credits, would be exceeded"),
                 None => "the budget would be exceeded".to_owned(),
@@ -459,20 +461,20 @@ fn ended(stop: &Stop, kind: ServiceKind, path: &Path, account: Option<u64>) -> D
             anstream::eprintln!("vigie: {why} by the next request{last}; {again} --budget CREDITS");
             return Ok(ExitCode::SUCCESS);
         }
-        Stop::Key(_) => "make a new key, or see whether it was copied whole",
-        Stop::Credits(_) => "wait until they are renewed, or buy some",
-        Stop::Plan(_) if kind == ServiceKind::Censys => {
+        StopReason::Key(_) => "make a new key, or see whether it was copied whole",
+        StopReason::Credits(_) => "wait until they are renewed, or buy some",
+        StopReason::Plan(_) if kind == ServiceKind::Censys => {
             "searching by API needs a paid plan, and its organization's id in --organization or CENSYS_ORGANIZATION_ID"
         }
-        Stop::Plan(_) => "see what the plan holds; searching with filters and paging needs a paid one",
-        Stop::Wait(_) => "try again then",
-        Stop::Unreachable(_) => "try again later; if it is always the same page, give fewer --pages",
+        StopReason::Plan(_) => "see what the plan holds; searching with filters and paging needs a paid one",
+        StopReason::Wait(_) => "try again then",
+        StopReason::Unreachable(_) => "try again later; if it is always the same page, give fewer --pages",
     };
     Err(Failure::scan(format!("{}: {stop}; {advice}; then {again}", kind.word())))
 }
 
 /// A reply's file: the same page of the same query has the same name. The key is no part of it.
-fn file_name(state: &State, reply: &Reply) -> String {
+fn file_name(state: &DiscoveryState, reply: &ServiceReply) -> String {
     let slug: String = reply
         .text
         .chars()

@@ -24,10 +24,10 @@ pub(crate) fn dry_run(job: &Job, targets: &Targets, scope: &Scope, knowledge: &K
                 for index in planned.plan.shard_indices() {
                     let socket = std::net::SocketAddr::from(planned.plan.at(index));
                     let visit = planned.visits.at(socket.ip(), socket.port());
-                    if visit.by_address || visit.under.is_empty() {
+                    if visit.by_address || visit.paths.is_empty() {
                         writeln!(out, "{socket}")?;
                     }
-                    for (name, prefix) in &visit.under {
+                    for (name, prefix) in &visit.paths {
                         match name {
                             None => writeln!(out, "{socket}{prefix}")?,
                             Some(name) => writeln!(out, "{name}{prefix} ({socket})")?,
@@ -96,11 +96,11 @@ pub(crate) fn notice(targets: &Targets, ports: &Ports, scope: &Scope, knowledge:
         .filter(|a| !vigie_scope::is_loopback(**a))
         .map(ToString::to_string)
         .collect();
-    let requests: Vec<vigie_scope::notice::Request> = knowledge
+    let requests: Vec<vigie_scope::notice::PlannedRequest> = knowledge
         .catalog
         .told_requests()
         .into_iter()
-        .map(|told| vigie_scope::notice::Request {
+        .map(|told| vigie_scope::notice::PlannedRequest {
             line: told.line,
             when: told.when,
         })

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use vigie_assess::Knowledge;
 use vigie_export::{Counts, Format, Options, Report, RuleKind, RuleText, Summary};
-use vigie_host::Listener;
+use vigie_host::LocalServer;
 use vigie_lake::Scan;
 use vigie_model::{Known, Observation, Severity, Source, SourceKind, Transcript, Why};
 use vigie_scan::sweep::SweepOptions;
@@ -179,7 +179,7 @@ fn could_look(planned: &Planned, targets: &Targets, notes: &[String]) -> Result<
     let mut closed = None;
     for segment in pairs.segments() {
         let Some(port) = segment.ports.as_slice().first() else { continue };
-        for address in [segment.span.first(), segment.span.last()] {
+        for address in [segment.range.first(), segment.range.last()] {
             match planned.permits(address, *port, now) {
                 Err(refusal @ (Refusal::OutsideWindow { .. } | Refusal::Expired { .. })) => closed = Some(refusal),
                 // Something needs no hours, or is decided when its turn comes.
@@ -222,7 +222,7 @@ pub(crate) enum Job {
 
 fn this_machine(scope: &Arc<Scope>, only: Option<&Ports>, notes: &mut Vec<String>) -> Result<Job, Failure> {
     let mut skipped = Vec::new();
-    let listeners: Vec<Listener> = crate::targets::listeners()?
+    let listeners: Vec<LocalServer> = crate::targets::listeners()?
         .into_iter()
         .filter(|listener| match only {
             Some(ports) => ports.contains(listener.port()),
@@ -273,7 +273,7 @@ fn planned(
         ));
     }
     Ok(Box::new(Planned {
-        visits: targets.visits(ports),
+        visits: targets.endpoint_index(ports),
         scope: Arc::clone(scope),
         indices,
         begun,
@@ -317,7 +317,7 @@ struct Run {
     counts: Counts,
     worst: Option<Severity>,
     kept: Vec<Observation>,
-    listeners: HashMap<std::net::SocketAddr, Listener>,
+    listeners: HashMap<std::net::SocketAddr, LocalServer>,
     #[cfg(feature = "watch")]
     enricher: Option<Arc<vigie_network::Enricher>>,
 }
@@ -638,7 +638,7 @@ impl Run {
             Job::Local(_) => "host".to_owned(),
             Job::Planned(planned) => {
                 let mut segments = planned.plan.pairs().segments().iter();
-                if segments.all(|s| vigie_scope::is_loopback(s.span.first()) && vigie_scope::is_loopback(s.span.last())) {
+                if segments.all(|s| vigie_scope::is_loopback(s.range.first()) && vigie_scope::is_loopback(s.range.last())) {
                     "loopback"
                 } else {
                     "network"

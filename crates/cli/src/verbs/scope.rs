@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use vigie_scope::{OwnAddresses, ScopeFile, Subject, What};
+use vigie_scope::{Hosts, OwnAddresses, ScopeFile};
 
 use crate::args::{ScopeArgs, ScopeVerb};
 use crate::failure::{Done, Failure, read, written};
@@ -13,15 +13,8 @@ pub(crate) fn run(args: ScopeArgs) -> Done {
     match args.verb {
         ScopeVerb::New { targets } => {
             let (targets, _) = crate::targets::targets(&targets, &[])?;
-            let subjects: Vec<Subject> = targets
-                .entries()
-                .iter()
-                .map(|target| match &target.what {
-                    What::Addresses(span) => Subject::Addresses(*span),
-                    What::Name(name) => Subject::Name(name.clone()),
-                })
-                .collect();
-            written(write!(out, "{}", vigie_scope::Scope::template(&subjects)))?;
+            let hosts: Vec<Hosts> = targets.entries().iter().map(|target| target.hosts.clone()).collect();
+            written(write!(out, "{}", vigie_scope::Scope::template(&hosts)))?;
         }
         ScopeVerb::Check { file } => {
             let scope = crate::targets::scope(Some(&file), &[], &OwnAddresses::default())?;
@@ -36,7 +29,7 @@ pub(crate) fn run(args: ScopeArgs) -> Done {
                 parsed
                     .ranges
                     .iter()
-                    .map(|range| range.subject.to_string())
+                    .map(|range| range.hosts.to_string())
                     .collect::<Vec<_>>()
                     .join(", "),
                 parsed.excludes.len(),

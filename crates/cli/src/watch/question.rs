@@ -75,7 +75,7 @@ impl Question {
         let Some(path) = &args.scope else { return Ok(Vec::new()) };
         let file = vigie_scope::ScopeFile::parse(&read(path)?, chrono::Utc::now())
             .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
-        Ok(file.ranges.iter().map(|range| range.subject.to_string()).collect())
+        Ok(file.ranges.iter().map(|range| range.hosts.to_string()).collect())
     }
 }
 

@@ -1,12 +1,12 @@
 //! Records.
 
 use vigie_model::{Known, Network, Why};
-use vigie_network::{Classes, Enricher, Places};
+use vigie_network::{Classes, Databases, Enricher};
 
-use crate::{AS112, at, database, places};
+use crate::{AS112, at, database, databases};
 
 fn enriched(names: &[&str], address: &str, mut network: Network) -> Network {
-    Enricher::new(places(names), Classes::embedded().clone()).enrich(at(address), &mut network);
+    Enricher::new(databases(names), Classes::embedded().clone()).enrich(at(address), &mut network);
     network
 }
 
@@ -118,7 +118,7 @@ fn the_databases_word_counts_and_one_as_may_change_its_name() {
     assert_eq!((network.class, network.tier), (known("hosting"), known("cloud-vps")));
 
     // What is remembered of an AS is of the name that it had.
-    let enricher = Enricher::new(Places::default(), Classes::embedded().clone());
+    let enricher = Enricher::new(Databases::default(), Classes::embedded().clone());
     for (name, class) in [
         ("Example University", "education"),
         ("Example Works", "unattributed"),
@@ -134,7 +134,7 @@ fn the_databases_word_counts_and_one_as_may_change_its_name() {
 
 #[test]
 fn it_is_shared_among_threads() {
-    let enricher = Enricher::new(Places::of(vec![database("asn.mmdb")]), Classes::embedded().clone());
+    let enricher = Enricher::new(Databases::of(vec![database("asn.mmdb")]), Classes::embedded().clone());
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {

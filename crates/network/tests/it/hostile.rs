@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use vigie_model::{Network, Why};
-use vigie_network::{Classes, Database, Enricher, Places};
+use vigie_network::{Classes, Database, Databases, Enricher};
 
 use crate::{AS112, ONE, at, data};
 
@@ -24,9 +24,9 @@ fn use_it(bytes: Vec<u8>) {
     if let Ok(database) = Database::of_bytes(Path::new("hostile.mmdb"), bytes) {
         let text = database.to_string();
         assert!(!text.contains(char::is_control), "{text:?}");
-        let enricher = Enricher::new(Places::of(vec![database]), Classes::embedded().clone());
+        let enricher = Enricher::new(Databases::of(vec![database]), Classes::embedded().clone());
         for address in [ONE, AS112, "198.51.100.1", "2001:db8::1", "2620:4f:8000::1", "0.0.0.0", "ffff::"] {
-            let _ = enricher.places().place(at(address));
+            let _ = enricher.databases().locate(at(address));
             let mut network = Network::unknown(Why::NotAsked);
             enricher.enrich(at(address), &mut network);
         }

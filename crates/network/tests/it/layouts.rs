@@ -1,13 +1,13 @@
 //! Each layout, and several files.
 
-use vigie_network::{Error, Field, Place};
+use vigie_network::{DatabaseField, Error, Location};
 
-use crate::{ONE, at, data, database, places};
+use crate::{ONE, at, data, database, databases};
 
 /// Country, city, AS number, organisation, and the file's word for the type.
 type Plain<'p> = (Option<&'p str>, Option<&'p str>, Option<u32>, Option<&'p str>, Option<&'p str>);
 
-fn plain<'p>(place: &Place<'p>) -> Plain<'p> {
+fn plain<'p>(place: &Location<'p>) -> Plain<'p> {
     (
         place.country.map(|told| told.value),
         place.city.map(|told| told.value),
@@ -42,15 +42,15 @@ fn each_layout_is_read() {
         ),
     ];
     for (name, expected) in cases {
-        let places = places(&[name]);
-        assert_eq!(plain(&places.place(at(ONE))), expected, "{name}");
-        let fields = places.databases()[0].fields();
+        let databases = databases(&[name]);
+        assert_eq!(plain(&databases.locate(at(ONE))), expected, "{name}");
+        let fields = databases.files()[0].fields();
         let told = [
-            (Field::Country, expected.0.is_some()),
-            (Field::City, expected.1.is_some()),
-            (Field::Asn, expected.2.is_some()),
-            (Field::Organisation, expected.3.is_some()),
-            (Field::AsType, expected.4.is_some()),
+            (DatabaseField::Country, expected.0.is_some()),
+            (DatabaseField::City, expected.1.is_some()),
+            (DatabaseField::Asn, expected.2.is_some()),
+            (DatabaseField::Organisation, expected.3.is_some()),
+            (DatabaseField::AsType, expected.4.is_some()),
         ];
         for (field, told) in told {
             assert_eq!(fields.contains(&field), told, "{name} {field:?}");
@@ -62,42 +62,45 @@ fn each_layout_is_read() {
 fn what_is_no_value_is_none() {
     // A registered country alone.
     assert_eq!(
-        plain(&places(&["nested-city.mmdb"]).place(at("198.51.100.1"))),
+        plain(&databases(&["nested-city.mmdb"]).locate(at("198.51.100.1"))),
         (None, None, None, None, None)
     );
     // ZZ.
     assert_eq!(
-        places(&["flat-country-4.mmdb"]).place(at("198.51.100.1")).country.map(|c| c.value),
+        databases(&["flat-country-4.mmdb"])
+            .locate(at("198.51.100.1"))
+            .country
+            .map(|c| c.value),
         None
     );
     // Empty texts.
-    let place = places(&["ipinfo-core.mmdb"]);
-    assert_eq!(plain(&place.place(at("198.51.100.1"))), (Some("CN"), None, None, None, None));
+    let place = databases(&["ipinfo-core.mmdb"]);
+    assert_eq!(plain(&place.locate(at("198.51.100.1"))), (Some("CN"), None, None, None, None));
     // A number without a name.
-    let place = places(&["asn.mmdb"]);
-    assert_eq!(plain(&place.place(at("198.51.100.1"))), (None, None, Some(64_497), None, None));
+    let place = databases(&["asn.mmdb"]);
+    assert_eq!(plain(&place.locate(at("198.51.100.1"))), (None, None, Some(64_497), None, None));
     // Not in the file.
-    assert_eq!(plain(&place.place(at("100.64.0.1"))), (None, None, None, None, None));
+    assert_eq!(plain(&place.locate(at("100.64.0.1"))), (None, None, None, None, None));
 }
 
 #[test]
 fn both_families_are_looked_up() {
-    let files = places(&["asn.mmdb", "flat-country-4.mmdb"]);
+    let files = databases(&["asn.mmdb", "flat-country-4.mmdb"]);
     for address in ["192.0.2.1", "::ffff:192.0.2.1"] {
-        let place = files.place(at(address));
+        let place = files.locate(at(address));
         assert_eq!(place.asn.map(|asn| asn.value), Some(64_496), "{address}");
         assert_eq!(place.country.map(|country| country.value), Some("NL"), "{address}");
     }
     // An IPv6 address is not in a file of IPv4, and that is no breakage.
-    let place = files.place(at("2001:db8::1"));
+    let place = files.locate(at("2001:db8::1"));
     assert_eq!(place.asn.map(|asn| asn.value), Some(64_496));
     assert!(place.country.is_none() && place.broken.is_none());
 }
 
 #[test]
 fn the_first_file_that_knows_tells() {
-    let files = places(&["flat-country-4.mmdb", "nested-city.mmdb", "ipinfo-core.mmdb", "asn.mmdb"]);
-    let place = files.place(at(ONE));
+    let files = databases(&["flat-country-4.mmdb", "nested-city.mmdb", "ipinfo-core.mmdb", "asn.mmdb"]);
+    let place = files.locate(at(ONE));
     let country = place.country.expect("a country");
     assert_eq!((country.value, country.by.name()), ("NL", "flat-country-4.mmdb"));
     assert_eq!(country.by.built().map(|built| built.timestamp()), Some(1_790_000_000));
@@ -107,14 +110,14 @@ fn the_first_file_that_knows_tells() {
     assert_eq!((asn.value, asn.by.name()), (64_500, "ipinfo-core.mmdb"));
     assert_eq!(place.organisation.map(|told| told.value), Some("Example Networks"));
 
-    let files = places(&["asn.mmdb", "ipinfo-core.mmdb", "flat-city.mmdb"]);
-    let place = files.place(at(ONE));
+    let files = databases(&["asn.mmdb", "ipinfo-core.mmdb", "flat-city.mmdb"]);
+    let place = files.locate(at(ONE));
     assert_eq!(plain(&place).2, Some(64_496));
     // The name and the type are those of the number that was taken, not of another file's AS.
     assert_eq!((plain(&place).3, plain(&place).4), (Some("Example University"), None));
     assert_eq!((plain(&place).0, plain(&place).1), (Some("FR"), Some("Lyon")));
-    assert_eq!(files.teller(Field::City).map(|by| by.name()), Some("ipinfo-core.mmdb"));
-    assert!(places(&["asn.mmdb"]).teller(Field::City).is_none());
+    assert_eq!(files.first_with(DatabaseField::City).map(|by| by.name()), Some("ipinfo-core.mmdb"));
+    assert!(databases(&["asn.mmdb"]).first_with(DatabaseField::City).is_none());
 }
 
 #[test]
@@ -127,7 +130,7 @@ fn a_file_says_what_it_is() {
 
 #[test]
 fn unknown_layouts_are_named() {
-    let error = vigie_network::Places::open(&[data("unknown.mmdb")]).expect_err("a layout that is not known");
+    let error = vigie_network::Databases::open(&[data("unknown.mmdb")]).expect_err("a layout that is not known");
     let Error::Layout { database_type, keys, .. } = &error else {
         panic!("another error: {error}")
     };
@@ -141,15 +144,15 @@ fn unknown_layouts_are_named() {
     assert!(text.contains("connection_type, is_satellite"), "{text}");
 
     // The postal address of whom a range is registered to is no place.
-    let error = vigie_network::Places::open(&[data("ipinfo-whois.mmdb")]).expect_err("no layout of places");
+    let error = vigie_network::Databases::open(&[data("ipinfo-whois.mmdb")]).expect_err("no layout of places");
     assert!(error.to_string().contains("city, country, id, name, street"), "{error}");
 
-    let error = vigie_network::Places::open(&[data("empty.mmdb")]).expect_err("a file without records");
+    let error = vigie_network::Databases::open(&[data("empty.mmdb")]).expect_err("a file without records");
     assert!(error.to_string().contains("(none)"), "{error}");
-    let error = vigie_network::Places::open(&[data("make.py")]).expect_err("no MMDB file");
+    let error = vigie_network::Databases::open(&[data("make.py")]).expect_err("no MMDB file");
     assert!(matches!(error, Error::Broken { .. }), "{error}");
-    let error = vigie_network::Places::open(&[data("absent.mmdb")]).expect_err("no file");
+    let error = vigie_network::Databases::open(&[data("absent.mmdb")]).expect_err("no file");
     assert!(matches!(error, Error::Read { .. }), "{error}");
-    let error = vigie_network::Places::open(&[data("")]).expect_err("a folder");
+    let error = vigie_network::Databases::open(&[data("")]).expect_err("a folder");
     assert!(matches!(error, Error::Refused { .. }), "{error}");
 }

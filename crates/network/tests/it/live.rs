@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
 use vigie_model::{Network, Why};
-use vigie_network::{Classes, Database, Enricher, Error, Field, Places};
+use vigie_network::{Classes, Database, DatabaseField, Databases, Enricher, Error};
 
 fn folder(variable: &str, what: &str) -> Option<PathBuf> {
     let path = std::env::var_os(variable).map(PathBuf::from);
@@ -47,12 +47,12 @@ fn real_databases_are_read() {
             Ok(database) => {
                 opened += 1;
                 eprintln!("read: {database}");
-                let country = database.fields().contains(&Field::Country);
-                let places = Places::of(vec![database]);
+                let country = database.fields().contains(&DatabaseField::Country);
+                let databases = Databases::of(vec![database]);
                 let mut told = 0;
                 // A spread over the address space, the same on every run.
                 for n in 0..200_000_u32 {
-                    let place = places.place(IpAddr::V4(Ipv4Addr::from_bits(n.wrapping_mul(2_654_435_761))));
+                    let place = databases.locate(IpAddr::V4(Ipv4Addr::from_bits(n.wrapping_mul(2_654_435_761))));
                     assert!(place.broken.is_none(), "{}", path.display());
                     told += u32::from(place.country.is_some() || place.asn.is_some());
                 }
@@ -97,7 +97,7 @@ fn the_embedded_numbers_are_registered_under_their_names() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 
     // How much of the list the mapping attributes: a figure for the documentation, and a floor.
-    let enricher = Enricher::new(Places::default(), Classes::embedded().clone());
+    let enricher = Enricher::new(Databases::default(), Classes::embedded().clone());
     let mut classes: HashMap<(String, String), (usize, u64)> = HashMap::new();
     for (number, name) in &names {
         let mut network = Network::unknown(Why::NotAsked);

@@ -9,7 +9,7 @@ mod live;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use vigie_network::{Database, Places};
+use vigie_network::{Database, Databases};
 
 /// Of TEST-NET-1, in every fixture.
 const ONE: &str = "192.0.2.7";
@@ -20,9 +20,9 @@ fn data(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
 }
 
-fn places(names: &[&str]) -> Places {
+fn databases(names: &[&str]) -> Databases {
     let paths: Vec<PathBuf> = names.iter().map(|name| data(name)).collect();
-    Places::open(&paths).expect("fixtures that are read")
+    Databases::open(&paths).expect("fixtures that are read")
 }
 
 fn at(text: &str) -> IpAddr {

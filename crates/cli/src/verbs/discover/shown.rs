@@ -4,7 +4,7 @@ use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use vigie_discover::{Discovery, Standing};
+use vigie_discover::{Discovery, PartStatus};
 
 /// Plain lines come this often.
 const EVERY: Duration = Duration::from_secs(10);
@@ -62,9 +62,9 @@ fn line(discovery: &Discovery, budget: u64) -> String {
         .min(all.saturating_sub(1));
     let mut line = format!("query {} of {all}", number + 1);
     if let Some(query) = state.queries.get(number) {
-        let parts = query.parts.iter().filter(|part| part.standing != Standing::Split);
+        let parts = query.parts.iter().filter(|part| part.status != PartStatus::Split);
         let (done, count) = parts.fold((0, 0), |(done, count), part| {
-            (done + u32::from(part.standing == Standing::Done), count + 1)
+            (done + u32::from(part.status == PartStatus::Done), count + 1)
         });
         if count > 1 {
             line.push_str(&format!(", part {} of {count}", done + 1));
