@@ -7,10 +7,13 @@ use std::sync::Arc;
 
 use vigie_model::{EndpointKey, PathPrefix};
 
-use crate::file::Hosts;
-use crate::span::{self, AddressRange};
-use crate::target::Target;
-use crate::{Pairs, Ports, Targets};
+use crate::address::hosts::Hosts;
+use crate::address::notation;
+use crate::address::range::AddressRange;
+use crate::ports::Ports;
+use crate::targets::list::Targets;
+use crate::targets::pairs::Pairs;
+use crate::targets::word::Target;
 
 /// Addresses and ports that a scan set out to look at, by the address itself or by a name.
 ///
@@ -153,7 +156,7 @@ impl std::str::FromStr for Coverage {
                     Some((name, address)) => (Some(name), address),
                     None => (None, place),
                 };
-                let span = span::parse(address).map_err(|_| wrong(place))?.range;
+                let span = notation::parse_range(address).map_err(|_| wrong(place))?.range;
                 let wanted = match name {
                     None => &mut direct,
                     Some(name) => named.entry(name.to_owned()).or_default(),

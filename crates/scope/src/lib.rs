@@ -19,27 +19,41 @@
 //! # }
 //! ```
 
-mod budget;
+mod address;
 mod coverage;
 mod file;
+#[cfg(test)]
+mod fixtures;
+mod layout;
 pub mod notice;
-mod opt_out;
+mod order;
 mod permit;
-mod plan;
 mod ports;
-mod span;
-mod special;
-mod target;
+mod rate;
+mod targets;
 mod window;
 
-pub use budget::{Budget, EndpointBudget, Pace, RateDecision, ScanLimits};
+pub use address::hosts::Hosts;
+pub use address::own::OwnAddresses;
+pub use address::range::AddressRange;
+pub use address::special::{AddressClass, class_of, is_loopback, is_private, special_purpose, special_ranges};
 pub use coverage::{Coverage, CoverageError};
-pub use file::{Exclude, Hosts, RangeEntry, SCHEMA, ScopeErrors, ScopeFile, ScopeProblem};
-pub use opt_out::{OptOut, OptOutErrors, OptOutList};
-pub use permit::{Clipped, ExclusionSource, MissingOptOut, OwnAddresses, Permit, Refusal, Refusals, Scope, Skipped};
-pub use plan::{CURSOR_SCHEMA, Cursor, CursorError, MAX_PAIRS, Permutation, Plan, PlanError, Shard};
+pub use file::opt_out::{OptOut, OptOutErrors, OptOutList};
+pub use file::reader::SCHEMA;
+pub use file::scope_file::{Exclude, RangeEntry, ScopeErrors, ScopeFile, ScopeProblem};
+pub use order::cursor::{CURSOR_SCHEMA, Cursor, CursorError};
+pub use order::permutation::Permutation;
+pub use order::plan::{MAX_PAIRS, Plan, PlanError};
+pub use order::shard::{Shard, ShardError};
+pub use permit::clip::{Clipped, Skipped};
+pub use permit::refusal::{ExclusionSource, Refusal, Refusals};
+pub use permit::scope::{MissingOptOut, Permit, Scope};
 pub use ports::{Ports, PortsError};
-pub use span::AddressRange;
-pub use special::{AddressClass, class_of, is_loopback, is_private, special_purpose, special_ranges};
-pub use target::{EndpointIndex, PairEndpoints, Pairs, Scheme, Segment, Target, TargetError, TargetErrors, TargetNote, Targets};
+pub use rate::budget::{Budget, EndpointBudget};
+pub use rate::limits::{RateDecision, ScanLimits};
+pub use rate::pace::Pace;
+pub use targets::endpoint_index::{EndpointIndex, PairEndpoints};
+pub use targets::list::{TargetError, TargetErrors, TargetNote, Targets};
+pub use targets::pairs::{Pairs, Segment};
+pub use targets::word::{Scheme, Target};
 pub use window::Window;

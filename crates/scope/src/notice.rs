@@ -1,19 +1,10 @@
 //! The note to hand to a network's operations team before a scan: values in, text out.
 
-use std::fmt::Write as _;
-
 use vigie_model::Timestamp;
 
-use crate::{Pairs, Scope};
-
-/// A request that may be sent, and when.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PlannedRequest {
-    /// `GET /api/version`, with what is in its body where it has one.
-    pub line: String,
-    /// On which condition: `to every endpoint`, `once per model of a recognised Ollama` …
-    pub when: String,
-}
+use crate::layout::{self, Block};
+use crate::permit::scope::Scope;
+use crate::targets::pairs::Pairs;
 
 /// What the note says.
 #[derive(Clone, Debug)]
@@ -38,60 +29,25 @@ pub struct Notice<'a> {
     pub prove: bool,
 }
 
+/// A request that may be sent, and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedRequest {
+    /// `GET /api/version`, with what is in its body where it has one.
+    pub line: String,
+    /// On which condition: `to every endpoint`, `once per model of a recognised Ollama` …
+    pub when: String,
+}
+
 /// The note as plain text, 78 columns wide, for a mail.
 #[must_use]
 pub fn text(notice: &Notice<'_>) -> String {
-    let mut out = String::new();
-    for block in blocks(notice) {
-        match block {
-            Block::Title(title) => {
-                let _ = writeln!(out, "{title}\n{}", "=".repeat(title.chars().count()));
-            }
-            Block::Section(title) => {
-                let _ = writeln!(out, "\n{title}\n{}", "-".repeat(title.chars().count()));
-            }
-            Block::Prose(prose) => wrap(&mut out, &prose, "", ""),
-            Block::Facts(facts) => {
-                let width = facts.iter().map(|(label, _)| label.chars().count()).max().unwrap_or(0) + 2;
-                for (label, value) in facts {
-                    let first = format!("{:<width$}", format!("{label}:"));
-                    wrap(&mut out, &value, &first, &" ".repeat(width));
-                }
-            }
-            Block::Items(items) => items.iter().for_each(|item| wrap(&mut out, item, "- ", "  ")),
-        }
-    }
-    out
+    layout::text(blocks(notice))
 }
 
 /// The note as Markdown.
 #[must_use]
 pub fn markdown(notice: &Notice<'_>) -> String {
-    let mut out = String::new();
-    for block in blocks(notice) {
-        let _ = match block {
-            Block::Title(title) => writeln!(out, "# {title}"),
-            Block::Section(title) => writeln!(out, "\n## {title}"),
-            Block::Prose(prose) => writeln!(out, "\n{}", escape(&prose)),
-            Block::Facts(facts) => facts.iter().enumerate().try_for_each(|(index, (label, value))| {
-                let gap = if index == 0 { "\n" } else { "" };
-                writeln!(out, "{gap}- **{label}**: {}", escape(value))
-            }),
-            Block::Items(items) => items.iter().enumerate().try_for_each(|(index, item)| {
-                let gap = if index == 0 { "\n" } else { "" };
-                writeln!(out, "{gap}- {}", escape(item))
-            }),
-        };
-    }
-    out
-}
-
-enum Block {
-    Title(&'static str),
-    Section(&'static str),
-    Prose(String),
-    Facts(Vec<(&'static str, String)>),
-    Items(Vec<String>),
+    layout::markdown(blocks(notice))
 }
 
 /// How many ranges and names a note lists before it only counts.
@@ -202,10 +158,6 @@ fn what(notice: &Notice<'_>) -> Vec<String> {
     items
 }
 
-fn count(number: u128, one: &str, many: &str) -> String {
-    format!("{number} {}", if number == 1 { one } else { many })
-}
-
 fn rates(notice: &Notice<'_>) -> Vec<String> {
     let limits = notice.scope.limits();
     let seconds = notice.pairs.len().div_ceil(u128::from(limits.connections_per_second.max(1)));
@@ -225,6 +177,10 @@ fn rates(notice: &Notice<'_>) -> Vec<String> {
             limits.requests_per_prefix
         ),
     ]
+}
+
+fn count(number: u128, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
 }
 
 fn duration(seconds: u128) -> String {
@@ -289,43 +245,14 @@ fn detections(notice: &Notice<'_>) -> Vec<String> {
     items
 }
 
-fn wrap(out: &mut String, prose: &str, first: &str, rest: &str) {
-    let mut line = first.to_owned();
-    let mut fresh = true;
-    for word in prose.split_whitespace() {
-        if !fresh && line.chars().count() + 1 + word.chars().count() > 78 {
-            out.push_str(line.trim_end());
-            out.push('\n');
-            rest.clone_into(&mut line);
-            fresh = true;
-        }
-        if !fresh {
-            line.push(' ');
-        }
-        line.push_str(word);
-        fresh = false;
-    }
-    out.push_str(line.trim_end());
-    out.push('\n');
-}
-
-/// Values come from a file and from rules: none of their characters may turn into markup.
-fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        if "\\`*_[]<>|#{}".contains(c) {
-            out.push('\\');
-        }
-        out.push(if c.is_control() { ' ' } else { c });
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::file::tests::{full, now};
-    use crate::{OptOutList, OwnAddresses, ScopeFile, Targets};
+    use crate::address::own::OwnAddresses;
+    use crate::file::opt_out::OptOutList;
+    use crate::file::scope_file::ScopeFile;
+    use crate::fixtures::{full, now};
+    use crate::targets::list::Targets;
 
     fn requests() -> Vec<PlannedRequest> {
         [

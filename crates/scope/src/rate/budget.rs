@@ -9,9 +9,10 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use crate::permit::OwnAddresses;
-use crate::span::key_of;
-use crate::special::is_loopback;
+use super::limits::{RateDecision, ScanLimits};
+use crate::address::own::OwnAddresses;
+use crate::address::range::key_of;
+use crate::address::special::is_loopback;
 
 /// The length of a slot, in microseconds.
 const SLOT: u64 = 30_000_000;
@@ -20,52 +21,6 @@ const SLOTS: usize = 12;
 /// How many hosts, and how many networks, are remembered at most. One beyond waits until another was quiet for
 /// [`SLOTS`] slots: forgetting a busy host would break the promise. 2^18 of them take about 25 MB.
 const TRACKED: usize = 1 << 18;
-
-/// The limits of a scan.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ScanLimits {
-    /// Requests to one address in any 5 minutes.
-    ///
-    /// 120: Splunk's "Ollama Possible API Endpoint Scan Reconnaissance" and "Ollama Excessive API Requests" fire above.
-    pub requests_per_host: u32,
-    /// Requests to one /24 (IPv4) or /48 (IPv6) in any 5 minutes.
-    ///
-    /// 2,400 are 8 a second: what 20 hosts take at their own limit, or 200 recognised servers at 12 requests each, so
-    /// that a network full of servers takes minutes rather than seconds, and the one firewall or uplink before it sees
-    /// less than a person opening a web page. /24 and /48 are the smallest networks that are usually routed for
-    /// themselves, so most often one party's.
-    pub requests_per_prefix: u32,
-    /// New connections in a second, over all hosts.
-    ///
-    /// 500: a choice, not a measurement. A SYN, its answer and the RST after it are some 200 bytes, so that 500 a second
-    /// are about 1 Mbit/s and do not crowd a stateful firewall's table.
-    pub connections_per_second: u32,
-    /// Requests to one endpoint, recognised or not, without those per model.
-    pub per_endpoint: u32,
-    /// Models asked about, one request each.
-    pub models: u32,
-}
-
-impl Default for ScanLimits {
-    fn default() -> Self {
-        Self {
-            requests_per_host: 120,
-            requests_per_prefix: 2_400,
-            connections_per_second: 500,
-            per_endpoint: 12,
-            models: 16,
-        }
-    }
-}
-
-/// Whether a request may be sent now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RateDecision {
-    /// It may, and is counted.
-    Allowed,
-    /// Not before this many microseconds have passed; nothing is counted, ask again.
-    Wait(u64),
-}
 
 /// The budgets per host and per network.
 #[derive(Debug)]
@@ -153,6 +108,43 @@ impl Budget {
     }
 }
 
+/// What one endpoint may still be asked. Held by whoever probes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EndpointBudget {
+    requests: u32,
+    models: u32,
+}
+
+impl EndpointBudget {
+    /// Takes one request; false if none is left.
+    pub fn request(&mut self) -> bool {
+        take_one(&mut self.requests)
+    }
+
+    /// Takes the request of one model; false if none is left.
+    pub fn model(&mut self) -> bool {
+        take_one(&mut self.models)
+    }
+
+    /// How many requests are left, without those per model.
+    #[must_use]
+    pub fn left(&self) -> u32 {
+        self.requests
+    }
+
+    /// How many models may still be asked about.
+    #[must_use]
+    pub fn models_left(&self) -> u32 {
+        self.models
+    }
+}
+
+fn take_one(left: &mut u32) -> bool {
+    let some = *left > 0;
+    *left = left.saturating_sub(1);
+    some
+}
+
 /// The network whose budget a host shares: /24 or /48.
 fn prefix(host: IpAddr) -> u128 {
     let host = host.to_canonical();
@@ -215,77 +207,6 @@ impl Counts {
         let count = &mut self.ring[(slot % SLOTS as u64) as usize];
         // A limit is at most 60,000, so this saturates in no slot that was allowed.
         *count = count.saturating_add(1);
-    }
-}
-
-/// What one endpoint may still be asked. Held by whoever probes it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EndpointBudget {
-    requests: u32,
-    models: u32,
-}
-
-impl EndpointBudget {
-    /// Takes one request; false if none is left.
-    pub fn request(&mut self) -> bool {
-        take_one(&mut self.requests)
-    }
-
-    /// Takes the request of one model; false if none is left.
-    pub fn model(&mut self) -> bool {
-        take_one(&mut self.models)
-    }
-
-    /// How many requests are left, without those per model.
-    #[must_use]
-    pub fn left(&self) -> u32 {
-        self.requests
-    }
-
-    /// How many models may still be asked about.
-    #[must_use]
-    pub fn models_left(&self) -> u32 {
-        self.models
-    }
-}
-
-fn take_one(left: &mut u32) -> bool {
-    let some = *left > 0;
-    *left = left.saturating_sub(1);
-    some
-}
-
-/// Spaces new connections evenly, in bursts of at most a tenth of a second's worth.
-#[derive(Debug)]
-pub struct Pace {
-    /// Nanoseconds from one connection to the next.
-    step: u64,
-    /// When the next one is due, in nanoseconds.
-    due: u64,
-}
-
-/// How far connections may run ahead of their even spacing, in nanoseconds.
-const BURST: u64 = 100_000_000;
-
-impl Pace {
-    /// So many connections in a second.
-    #[must_use]
-    pub fn new(limits: &ScanLimits) -> Self {
-        Self {
-            step: 1_000_000_000 / u64::from(limits.connections_per_second.max(1)),
-            due: 0,
-        }
-    }
-
-    /// Whether a connection may be opened at `now`, in microseconds of any clock that only runs forward.
-    pub fn take(&mut self, now: u64) -> RateDecision {
-        let now = now.saturating_mul(1_000);
-        let earliest = self.due.saturating_sub(BURST.max(self.step) - self.step);
-        if now < earliest {
-            return RateDecision::Wait((earliest - now).div_ceil(1_000));
-        }
-        self.due = self.due.max(now) + self.step;
-        RateDecision::Allowed
     }
 }
 
@@ -408,29 +329,6 @@ mod tests {
         assert_eq!((0..20).filter(|_| endpoint.request()).count(), 12);
         assert_eq!((0..20).filter(|_| endpoint.model()).count(), 16);
         assert_eq!((endpoint.left(), endpoint.models_left()), (0, 0));
-    }
-
-    #[test]
-    fn connections_keep_their_pace() {
-        for per_second in [1, 7, 500, 1_000_000] {
-            let mut pace = Pace::new(&ScanLimits {
-                connections_per_second: per_second,
-                ..ScanLimits::default()
-            });
-            let (mut now, mut opened) = (5 * MINUTE, 0u32);
-            let end = now + 3_000_000;
-            while now < end {
-                match pace.take(now) {
-                    RateDecision::Allowed => opened += 1,
-                    RateDecision::Wait(micros) => now += micros,
-                }
-            }
-            let most = 3 * per_second + per_second / 10 + 1;
-            assert!(
-                (3 * per_second..=most).contains(&opened),
-                "{opened} in 3 s at {per_second} a second"
-            );
-        }
     }
 
     proptest! {

@@ -1,126 +1,24 @@
-//! The scope file: who authorised what.
+//! Reads a scope file.
 //!
-//! TOML, read whole or refused whole: one mistake and nothing of it is used. Each mistake is named with its line.
+//! A TOML file is accepted whole or rejected whole: after one mistake nothing of it is used. Every mistake is reported with its line.
 
-use std::fmt;
 use std::ops::Range;
 
-use chrono::{Datelike as _, NaiveDate};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 use vigie_model::Timestamp;
 
-use crate::budget::ScanLimits;
-use crate::span::{self, AddressRange, NotARange, key_of};
-use crate::special::{self, Kind};
-use crate::{Ports, Window};
+use super::scope_file::{Exclude, RangeEntry, ScopeErrors, ScopeFile, ScopeProblem};
+use super::toml_fields::{Fields, Reader, integer};
+use crate::address::hosts::{Hosts, parse_hosts};
+use crate::address::range::AddressRange;
+use crate::address::special::never_scanned;
+use crate::ports::Ports;
+use crate::rate::limits::ScanLimits;
+use crate::window::Window;
 
 /// The schema of a scope file.
 pub const SCHEMA: &str = "vigie.scope/1";
-
-/// What an entry is about.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Hosts {
-    /// Addresses.
-    Addresses(AddressRange),
-    /// A host name, in lower case. In a `[[range]]` that name alone; in exclusions and opt-outs every name below it too.
-    Name(String),
-}
-
-impl fmt::Display for Hosts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Addresses(span) => span.fmt(f),
-            Self::Name(name) => f.write_str(name),
-        }
-    }
-}
-
-/// One `[[range]]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct RangeEntry {
-    /// What it allows to be looked at.
-    pub hosts: Hosts,
-    /// On these ports; `None`: on any.
-    pub ports: Option<Ports>,
-    /// Whether the scope's owner owns these hosts.
-    pub owner: bool,
-    /// Whether inference may be proved there.
-    pub infer: bool,
-    /// Whether a model may be loaded for that.
-    pub load: bool,
-    /// What is left out of it.
-    pub exclusions: Vec<Hosts>,
-    /// A note.
-    pub note: Option<String>,
-    /// The line on which it starts.
-    pub line: usize,
-}
-
-/// One `[[exclude]]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Exclude {
-    /// What is left out.
-    pub hosts: Hosts,
-    /// Why.
-    pub reason: String,
-    /// Since when.
-    pub date: NaiveDate,
-    /// The line on which it starts.
-    pub line: usize,
-}
-
-/// A scope file that was read without a mistake and had not expired.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ScopeFile {
-    /// Who answers for the ranges.
-    pub owner: String,
-    /// A mail address or a URL.
-    pub contact: String,
-    /// Who authorised the scan.
-    pub authorised_by: Option<String>,
-    /// A ticket, a contract.
-    pub reference: Option<String>,
-    /// The last day on which it holds, in UTC.
-    pub expires: NaiveDate,
-    /// When scanning is allowed; `None`: always.
-    pub window: Option<Window>,
-    /// From where it is seen.
-    pub vantage: Option<String>,
-    /// What may be looked at.
-    pub ranges: Vec<RangeEntry>,
-    /// What may not.
-    pub excludes: Vec<Exclude>,
-    /// How fast.
-    pub limits: ScanLimits,
-    /// The opt-out lists it names, as written.
-    pub opt_out: Vec<String>,
-}
-
-/// One mistake.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ScopeProblem {
-    /// The line, from 1.
-    pub line: usize,
-    /// What is wrong and what to do.
-    pub message: String,
-}
-
-/// Every mistake of a scope file, in the order of its lines. Nothing of the file is used.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ScopeErrors(pub Vec<ScopeProblem>);
-
-impl fmt::Display for ScopeErrors {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the scope file is refused as a whole:")?;
-        self.0.iter().try_for_each(|p| write!(f, "\n  line {}: {}", p.line, p.message))
-    }
-}
-
-impl std::error::Error for ScopeErrors {}
 
 const TOP_KEYS: &[&str] = &[
     "schema",
@@ -175,55 +73,7 @@ impl ScopeFile {
     }
 }
 
-/// A table and where it stands.
-struct Fields<'t, 'i> {
-    /// How it is named in messages: empty at the top, `[[range]]` …
-    title: &'static str,
-    span: Range<usize>,
-    table: &'t DeTable<'i>,
-}
-
-impl<'t, 'i> Fields<'t, 'i> {
-    fn get(&self, key: &str) -> Option<&'t Spanned<DeValue<'i>>> {
-        self.table
-            .iter()
-            .find(|(name, _)| name.get_ref().as_ref() == key)
-            .map(|(_, value)| value)
-    }
-
-    fn named(&self, key: &str) -> String {
-        if self.title.is_empty() {
-            format!("`{key}`")
-        } else {
-            format!("`{key}` in {}", self.title)
-        }
-    }
-}
-
-struct Reader<'a> {
-    text: &'a str,
-    problems: Vec<ScopeProblem>,
-}
-
 impl Reader<'_> {
-    fn line(&self, at: usize) -> usize {
-        self.text.as_bytes().iter().take(at).filter(|b| **b == b'\n').count() + 1
-    }
-
-    fn problem(&mut self, span: Range<usize>, message: impl Into<String>) {
-        let line = self.line(span.start);
-        self.problems.push(ScopeProblem {
-            line,
-            message: message.into(),
-        });
-    }
-
-    fn refuse(mut self) -> ScopeErrors {
-        self.problems.sort();
-        self.problems.dedup();
-        ScopeErrors(self.problems)
-    }
-
     fn file(&mut self, root: &Spanned<DeTable<'_>>, now: Timestamp) -> Option<ScopeFile> {
         // A key that is missing at the top is reported on the first line.
         let top = Fields {
@@ -287,7 +137,7 @@ impl Reader<'_> {
         self.known(fields, RANGE_KEYS);
         let subject = self.subject(fields);
         if let Some(Hosts::Addresses(span)) = &subject
-            && let Some(what) = never(*span)
+            && let Some(what) = never_scanned(*span)
         {
             self.problem(
                 fields.span.clone(),
@@ -313,7 +163,7 @@ impl Reader<'_> {
         }
         let mut exclusions = Vec::new();
         for (word, span) in self.spanned_texts(fields, "exclusions") {
-            if let Some(excluded) = self.read_subject(&word, span.clone()) {
+            if let Some(excluded) = self.parse_hosts(&word, span.clone()) {
                 if let (Some(Hosts::Addresses(whole)), Hosts::Addresses(part)) = (&subject, &excluded)
                     && !whole.overlaps(*part)
                 {
@@ -363,7 +213,7 @@ impl Reader<'_> {
         };
         let word = self.needed_text(fields, key, "an address")?;
         let span = fields.get(key).map_or(0..0, Spanned::span);
-        let subject = self.read_subject(&word, span.clone())?;
+        let subject = self.parse_hosts(&word, span.clone())?;
         match (key, &subject) {
             ("name", Hosts::Addresses(_)) => self.problem(span, format!("`{word}` is no name: write it as `cidr`")),
             ("cidr" | "range", Hosts::Name(_)) => {
@@ -377,8 +227,8 @@ impl Reader<'_> {
         None
     }
 
-    fn read_subject(&mut self, word: &str, at: Range<usize>) -> Option<Hosts> {
-        match read_subject(word) {
+    fn parse_hosts(&mut self, word: &str, at: Range<usize>) -> Option<Hosts> {
+        match parse_hosts(word) {
             // A contract must not mean more than its author read into it.
             Ok((Hosts::Addresses(span), true)) => {
                 let length = span.to_string();
@@ -504,145 +354,6 @@ impl Reader<'_> {
         }
         (good && !ports.is_empty()).then_some(ports)
     }
-
-    fn each<T>(
-        &mut self,
-        top: &Fields<'_, '_>,
-        key: &str,
-        title: &'static str,
-        read: impl Fn(&mut Self, &Fields<'_, '_>) -> Option<T>,
-    ) -> Vec<T> {
-        let Some(value) = top.get(key) else { return Vec::new() };
-        let Some(array) = value.get_ref().as_array() else {
-            self.problem(
-                value.span(),
-                format!("`{key}` must be a list of tables: write {title} with two brackets"),
-            );
-            return Vec::new();
-        };
-        let mut all = Vec::new();
-        for item in array.iter() {
-            if let Some(fields) = self.table(item, title) {
-                all.extend(read(self, &fields));
-            }
-        }
-        all
-    }
-
-    fn table<'t, 'i>(&mut self, value: &'t Spanned<DeValue<'i>>, title: &'static str) -> Option<Fields<'t, 'i>> {
-        match value.get_ref() {
-            DeValue::Table(table) => Some(Fields {
-                title,
-                span: value.span(),
-                table,
-            }),
-            other => {
-                self.problem(
-                    value.span(),
-                    format!("{title} must be a table; this is of type {}", other.type_str()),
-                );
-                None
-            }
-        }
-    }
-
-    fn known(&mut self, fields: &Fields<'_, '_>, keys: &[&str]) {
-        for (name, _) in fields.table.iter() {
-            let key = name.get_ref();
-            if !keys.contains(&key.as_ref()) {
-                let named = fields.named(key);
-                self.problem(name.span(), format!("unknown key {named}: known are {}", keys.join(", ")));
-            }
-        }
-    }
-
-    fn text(&mut self, fields: &Fields<'_, '_>, key: &str) -> Option<String> {
-        let value = fields.get(key)?;
-        let named = fields.named(key);
-        match value.get_ref() {
-            // A line break would let a value pose as another line of the notice.
-            DeValue::String(text) if text.trim().is_empty() => self.problem(value.span(), format!("{named} is empty")),
-            DeValue::String(text) if text.chars().any(char::is_control) => {
-                self.problem(value.span(), format!("{named} must be one line of text"));
-            }
-            DeValue::String(text) => return Some(text.trim().to_owned()),
-            other => {
-                let kind = other.type_str();
-                self.problem(value.span(), format!("{named} must be text in quotes; this is of type {kind}"));
-            }
-        }
-        None
-    }
-
-    fn needed_text(&mut self, fields: &Fields<'_, '_>, key: &str, example: &str) -> Option<String> {
-        self.needed(fields, key, example)?;
-        self.text(fields, key)
-    }
-
-    fn needed(&mut self, fields: &Fields<'_, '_>, key: &str, example: &str) -> Option<()> {
-        if fields.get(key).is_none() {
-            let named = fields.named(key);
-            self.problem(fields.span.clone(), format!("{named} is missing: write {example}"));
-            return None;
-        }
-        Some(())
-    }
-
-    fn boolean(&mut self, fields: &Fields<'_, '_>, key: &str) -> Option<bool> {
-        let value = fields.get(key)?;
-        let read = value.get_ref().as_bool();
-        if read.is_none() {
-            self.problem(value.span(), format!("{} must be true or false", fields.named(key)));
-        }
-        read
-    }
-
-    fn date(&mut self, fields: &Fields<'_, '_>, key: &str, example: &str) -> Option<NaiveDate> {
-        self.needed(fields, key, example)?;
-        let value = fields.get(key)?;
-        let read = match value.get_ref() {
-            DeValue::String(text) => parse_date(text.trim()),
-            DeValue::Datetime(stamp) if stamp.time.is_none() => stamp
-                .date
-                .and_then(|date| NaiveDate::from_ymd_opt(i32::from(date.year), u32::from(date.month), u32::from(date.day))),
-            _ => None,
-        };
-        if read.is_none() {
-            self.problem(value.span(), format!("{} must be a date: write {example}", fields.named(key)));
-        }
-        read
-    }
-
-    fn texts(&mut self, fields: &Fields<'_, '_>, key: &str) -> Vec<String> {
-        self.spanned_texts(fields, key).into_iter().map(|(text, _)| text).collect()
-    }
-
-    fn spanned_texts(&mut self, fields: &Fields<'_, '_>, key: &str) -> Vec<(String, Range<usize>)> {
-        let Some(value) = fields.get(key) else { return Vec::new() };
-        let Some(list) = value.get_ref().as_array() else {
-            self.problem(value.span(), format!("{} must be a list of texts", fields.named(key)));
-            return Vec::new();
-        };
-        let mut texts = Vec::new();
-        for item in list.iter() {
-            match item.get_ref().as_str() {
-                Some(text) if !text.trim().is_empty() => texts.push((text.trim().to_owned(), item.span())),
-                _ => self.problem(item.span(), format!("{} must be a list of texts", fields.named(key))),
-            }
-        }
-        texts
-    }
-}
-
-fn integer(value: &DeValue<'_>) -> Option<i64> {
-    let number = value.as_integer()?;
-    i64::from_str_radix(number.as_str(), number.radix()).ok()
-}
-
-/// A date as `2027-01-31`, in four, two and two digits.
-pub(crate) fn parse_date(text: &str) -> Option<NaiveDate> {
-    let date: NaiveDate = text.parse().ok()?;
-    (date.to_string() == text && (1..10_000).contains(&date.year())).then_some(date)
 }
 
 fn is_contact(text: &str) -> bool {
@@ -656,54 +367,12 @@ fn is_contact(text: &str) -> bool {
     }
 }
 
-/// An address, a network, a range or a name, and whether a network had bits set beyond its prefix.
-pub(crate) fn read_subject(word: &str) -> Result<(Hosts, bool), String> {
-    match span::parse(word) {
-        Ok(written) => Ok((Hosts::Addresses(written.range), written.host_bits)),
-        Err(NotARange::Wrong(why)) => Err(why),
-        Err(NotARange::Other) => {
-            if word.contains('*') {
-                return Err(format!("`{word}`: names have no wildcards here; write the name"));
-            }
-            span::parse_name(word).map(|name| (Hosts::Name(name), false))
-        }
-    }
-}
-
-/// Why nothing of a run may ever be scanned, if so.
-pub(crate) fn never(span: AddressRange) -> Option<String> {
-    let pieces = special::SPECIAL.cut(span);
-    let all = pieces.iter().all(|(_, row)| row.is_some_and(|row| row.kind == Kind::Never));
-    special::special(key_of(span.first()))
-        .filter(|_| all)
-        .map(|row| format!("{} ({}, {})", row.range, row.what, row.rfc))
-}
-
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    pub(crate) fn now() -> Timestamp {
-        "2026-11-23T09:00:00Z".parse().expect("an instant")
-    }
-
-    /// The example of the book, with documentation addresses, which are refused, moved to the benchmarking range, which
-    /// a file may name.
-    pub(crate) const BOOK: &str = include_str!("../../../docs/src/scope.md");
-
-    pub(crate) fn book_example() -> String {
-        let start = BOOK.find("```toml\n").expect("an example") + "```toml\n".len();
-        let end = start + BOOK[start..].find("```").expect("its end");
-        BOOK[start..end].to_owned()
-    }
-
-    pub(crate) fn full() -> String {
-        book_example()
-            .replace("203.0.113.", "198.18.113.")
-            .replace("2001:db8:", "2a00:db8:")
-    }
+    use crate::fixtures::{BOOK, book_example, full, now};
 
     fn errors(text: &str) -> String {
         match ScopeFile::parse(text, now()) {

@@ -4,8 +4,9 @@ use std::fmt;
 
 use chrono::NaiveDate;
 
-use crate::file::{Hosts, parse_date, read_subject};
-use crate::target::uncomment;
+use super::date::parse_date;
+use crate::address::hosts::{Hosts, parse_hosts};
+use crate::address::notation::uncomment;
 
 /// One entry of an opt-out list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,7 +65,7 @@ impl OptOutList {
             let Some(subject) = words.next() else { continue };
             let read = || -> Result<OptOut, String> {
                 // A network with bits set beyond its prefix is taken whole: leaving out more is the safe reading.
-                let (subject, _) = read_subject(subject)?;
+                let (subject, _) = parse_hosts(subject)?;
                 let date = match words.next() {
                     Some(word) => {
                         Some(parse_date(word).ok_or_else(|| format!("`{word}` is no date: write 2026-11-30, and a reason after `#`"))?)

@@ -1,0 +1,141 @@
+//! A map from address ranges to values.
+
+use std::collections::BTreeSet;
+
+use super::range::AddressRange;
+
+/// A map from runs to values; where runs overlap the smallest holds, among equals the first.
+#[derive(Clone, Debug)]
+pub(crate) struct RangeMap<T> {
+    /// Disjoint, in order, each with the index of its value.
+    runs: Vec<(AddressRange, usize)>,
+    values: Vec<T>,
+}
+
+impl<T> Default for RangeMap<T> {
+    fn default() -> Self {
+        Self {
+            runs: Vec::new(),
+            values: Vec::new(),
+        }
+    }
+}
+
+impl<T> RangeMap<T> {
+    pub(crate) fn build(entries: Vec<(AddressRange, T)>) -> Self {
+        let mut starts: Vec<(u128, usize)> = Vec::with_capacity(entries.len());
+        let mut ends: Vec<(u128, usize)> = Vec::with_capacity(entries.len());
+        let (spans, values): (Vec<AddressRange>, Vec<T>) = entries.into_iter().unzip();
+        for (index, span) in spans.iter().enumerate() {
+            starts.push((span.first, index));
+            ends.push((span.last + 1, index));
+        }
+        let mut points: Vec<u128> = starts.iter().chain(&ends).map(|(at, _)| *at).collect();
+        points.sort_unstable();
+        points.dedup();
+        starts.sort_unstable();
+        ends.sort_unstable();
+
+        let (mut next_start, mut next_end) = (0, 0);
+        let mut active: BTreeSet<(u128, usize)> = BTreeSet::new();
+        let mut runs: Vec<(AddressRange, usize)> = Vec::new();
+        for pair in points.windows(2) {
+            let [from, to] = [pair[0], pair[1]];
+            while let Some((_, index)) = ends.get(next_end).filter(|(at, _)| *at <= from) {
+                active.remove(&(spans[*index].size(), *index));
+                next_end += 1;
+            }
+            while let Some((_, index)) = starts.get(next_start).filter(|(at, _)| *at <= from) {
+                active.insert((spans[*index].size(), *index));
+                next_start += 1;
+            }
+            let Some((_, index)) = active.first() else { continue };
+            match runs.last_mut() {
+                Some((run, last)) if *last == *index && run.last + 1 == from => run.last = to - 1,
+                _ => runs.push((AddressRange { first: from, last: to - 1 }, *index)),
+            }
+        }
+        Self { runs, values }
+    }
+
+    pub(crate) fn get(&self, key: u128) -> Option<&T> {
+        let at = self.runs.partition_point(|(run, _)| run.last < key);
+        let (run, index) = self.runs.get(at)?;
+        if run.first <= key { self.values.get(*index) } else { None }
+    }
+
+    /// The run cut into pieces, each with its value or none.
+    pub(crate) fn cut(&self, span: AddressRange) -> Vec<(AddressRange, Option<&T>)> {
+        let mut pieces = Vec::new();
+        let mut from = span.first;
+        let start = self.runs.partition_point(|(run, _)| run.last < span.first);
+        for (run, index) in &self.runs[start..] {
+            if run.first > span.last {
+                break;
+            }
+            if run.first > from {
+                pieces.push((
+                    AddressRange {
+                        first: from,
+                        last: run.first - 1,
+                    },
+                    None,
+                ));
+            }
+            let last = run.last.min(span.last);
+            pieces.push((
+                AddressRange {
+                    first: run.first.max(from),
+                    last,
+                },
+                self.values.get(*index),
+            ));
+            from = last + 1;
+        }
+        if from <= span.last {
+            pieces.push((
+                AddressRange {
+                    first: from,
+                    last: span.last,
+                },
+                None,
+            ));
+        }
+        pieces
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn the_map_agrees_with_a_search_through_the_list(
+            entries in prop::collection::vec((0u128..200, 0u128..40), 0..20),
+            from in 0u128..200, length in 0u128..60,
+        ) {
+            let spans: Vec<AddressRange> = entries.iter().map(|(f, l)| AddressRange::from_keys(*f, f + l)).collect();
+            let map = RangeMap::build(spans.iter().copied().zip(0usize..).collect());
+            let expected = |key: u128| {
+                spans.iter().enumerate().filter(|(_, s)| s.first <= key && key <= s.last)
+                    .min_by_key(|(i, s)| (s.size(), *i)).map(|(i, _)| i)
+            };
+            for key in 0..260 {
+                prop_assert_eq!(map.get(key).copied(), expected(key));
+            }
+            let whole = AddressRange::from_keys(from, from + length);
+            let mut next = whole.first;
+            for (piece, value) in map.cut(whole) {
+                prop_assert_eq!(piece.first, next);
+                for key in piece.first..=piece.last {
+                    prop_assert_eq!(value.copied(), expected(key));
+                }
+                next = piece.last + 1;
+            }
+            prop_assert_eq!(next, whole.last + 1);
+        }
+    }
+}

@@ -1,0 +1,317 @@
+//! What kind of address an address is, from the registries of special-purpose addresses.
+//!
+//! The one table: whoever asks whether an address is loopback, private or somebody's asks here ([`class_of`]), so that a scope
+//! that needs a file for an address and a record that says who can reach it cannot disagree.
+//!
+//! Sources: IANA IPv4 and IPv6 Special-Purpose Address Registries and the IPv6 address space registry, each line naming
+//! the RFC; the metadata services from the clouds' own documentation.
+
+use std::net::IpAddr;
+use std::sync::LazyLock;
+
+use super::notation;
+use super::range::{AddressRange, key_of};
+use super::range_map::RangeMap;
+
+/// What an address is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AddressClass {
+    /// This machine: 127.0.0.0/8 and ::1.
+    Loopback,
+    /// Of a private or link-local range: the network's own, and what stands there is its owner's.
+    Private,
+    /// Somebody's, who may be a stranger: public, or of a range that strangers share (100.64.0.0/10).
+    Public,
+    /// Nobody's who could be asked: multicast, documentation, reserved, a metadata service.
+    Never,
+}
+
+/// The class of an address. An IPv4 address is the same address when it is written as IPv6 (`::ffff:10.0.0.1`). What carries an
+/// IPv4 address is public where that one is, and else never looked at: its packets would go somewhere that it does not name.
+#[must_use]
+pub fn class_of(address: IpAddr) -> AddressClass {
+    let key = key_of(address);
+    let kind = |key| special_range(key).map_or(RangeKind::Public, |row| row.kind);
+    match (kind(key), carried_ipv4(key).map(kind)) {
+        (RangeKind::Loopback, _) => AddressClass::Loopback,
+        (RangeKind::Private, _) => AddressClass::Private,
+        (RangeKind::Public, _) | (RangeKind::Carries(_), Some(RangeKind::Public)) => AddressClass::Public,
+        (RangeKind::Never | RangeKind::Carries(_), _) => AddressClass::Never,
+    }
+}
+
+/// Whether the address is loopback.
+#[must_use]
+pub fn is_loopback(address: IpAddr) -> bool {
+    class_of(address) == AddressClass::Loopback
+}
+
+/// Whether the address is of a private or link-local range.
+#[must_use]
+pub fn is_private(address: IpAddr) -> bool {
+    class_of(address) == AddressClass::Private
+}
+
+/// Every special range, as first and last address, with what it is for and where that stands.
+pub fn special_ranges() -> impl Iterator<Item = (IpAddr, IpAddr, &'static str, &'static str)> {
+    TABLE.iter().filter_map(|row| {
+        let span = notation::parse_range(row.range).ok()?.range;
+        Some((span.first(), span.last(), row.what, row.rfc))
+    })
+}
+
+/// Why an address stands nowhere in the public network (what its range is for, and the RFC that says so): loopback,
+/// private, documentation, reserved. `None`: it is somebody's, and databases may know whose.
+#[must_use]
+pub fn special_purpose(address: IpAddr) -> Option<(&'static str, &'static str)> {
+    let key = key_of(address);
+    let special = special_range(carried_ipv4(key).unwrap_or(key))?;
+    Some((special.what, special.rfc))
+}
+
+/// What may be done with an address by default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RangeKind {
+    /// This machine.
+    Loopback,
+    /// May be named without a scope file.
+    Private,
+    /// Never scanned, not even with a scope file.
+    Never,
+    /// Someone's: needs a scope file.
+    Public,
+    /// As public, and it carries an IPv4 address to which the packets go.
+    Carries(Ipv4Position),
+}
+
+/// Where the IPv4 address lies in an IPv6 address that carries one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ipv4Position {
+    /// In the last 32 bits (NAT64).
+    Last,
+    /// After the first 16 bits (6to4).
+    Second,
+}
+
+/// A special range.
+#[derive(Debug)]
+pub(crate) struct SpecialRange {
+    pub(crate) range: &'static str,
+    pub(crate) kind: RangeKind,
+    pub(crate) what: &'static str,
+    pub(crate) rfc: &'static str,
+}
+
+const fn row(range: &'static str, kind: RangeKind, what: &'static str, rfc: &'static str) -> SpecialRange {
+    SpecialRange { range, kind, what, rfc }
+}
+
+const METADATA: &str = "a cloud's metadata service, which hands out this machine's credentials";
+
+#[rustfmt::skip]
+static TABLE: &[SpecialRange] = &[
+    row("0.0.0.0/8", RangeKind::Never, "\"this network\", unspecified", "RFC 791"),
+    row("10.0.0.0/8", RangeKind::Private, "private", "RFC 1918"),
+    // Shared between a provider and its customers: the next customer's router answers here, so it is nobody's own. A mesh network
+    // may use it too, and nothing in the address tells the two apart: a machine's own address of it is its own, of others a file
+    // has to say whose they are.
+    row("100.64.0.0/10", RangeKind::Public, "shared address space of a provider and its customers", "RFC 6598"),
+    row("127.0.0.0/8", RangeKind::Loopback, "loopback", "RFC 1122"),
+    row("169.254.0.0/16", RangeKind::Private, "link-local", "RFC 3927"),
+    row("169.254.169.254", RangeKind::Never, METADATA, "EC2, Azure and Google Cloud documentation"),
+    row("169.254.170.2", RangeKind::Never, METADATA, "ECS documentation"),
+    row("169.254.170.23", RangeKind::Never, METADATA, "EKS documentation"),
+    row("172.16.0.0/12", RangeKind::Private, "private", "RFC 1918"),
+    row("192.0.0.0/24", RangeKind::Never, "reserved for protocol assignments", "RFC 6890"),
+    row("192.0.2.0/24", RangeKind::Never, "documentation", "RFC 5737"),
+    row("192.88.99.0/24", RangeKind::Never, "reserved, formerly 6to4 relays", "RFC 7526"),
+    row("192.168.0.0/16", RangeKind::Private, "private", "RFC 1918"),
+    // A laboratory's, and of proxies that hand out its addresses for names: then the packets go to whoever has that name.
+    row("198.18.0.0/15", RangeKind::Public, "for benchmark tests of network devices", "RFC 2544"),
+    row("198.51.100.0/24", RangeKind::Never, "documentation", "RFC 5737"),
+    row("203.0.113.0/24", RangeKind::Never, "documentation", "RFC 5737"),
+    row("224.0.0.0/4", RangeKind::Never, "multicast", "RFC 5771"),
+    row("240.0.0.0/4", RangeKind::Never, "reserved", "RFC 1112"),
+    row("255.255.255.255", RangeKind::Never, "broadcast", "RFC 919"),
+
+    row("::", RangeKind::Never, "unspecified", "RFC 4291"),
+    row("::1", RangeKind::Loopback, "loopback", "RFC 4291"),
+    row("::2-::fffe:ffff:ffff", RangeKind::Never, "reserved", "RFC 4291"),
+    row("::1:0:0:0-1fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", RangeKind::Never, "reserved", "RFC 4291"),
+    row("64:ff9b::/96", RangeKind::Carries(Ipv4Position::Last), "IPv4 behind NAT64", "RFC 6052"),
+    row("64:ff9b:1::/48", RangeKind::Never, "local translation, which hides the IPv4 address it goes to", "RFC 8215"),
+    row("100::/64", RangeKind::Never, "discard-only", "RFC 6666"),
+    row("2001::/23", RangeKind::Never, "reserved for protocol assignments", "RFC 2928"),
+    row("2001:db8::/32", RangeKind::Never, "documentation", "RFC 3849"),
+    row("2002::/16", RangeKind::Carries(Ipv4Position::Second), "IPv4 behind 6to4", "RFC 3056"),
+    row("3fff::/20", RangeKind::Never, "documentation", "RFC 9637"),
+    row("4000::-fbff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", RangeKind::Never, "reserved", "RFC 4291"),
+    row("fc00::/7", RangeKind::Private, "private", "RFC 4193"),
+    row("fd00:ec2::254", RangeKind::Never, METADATA, "EC2 documentation"),
+    row("fd00:ec2::23", RangeKind::Never, METADATA, "EKS documentation"),
+    row("fe00::/9", RangeKind::Never, "reserved", "RFC 4291"),
+    row("fe80::/10", RangeKind::Private, "link-local", "RFC 4291"),
+    row("fec0::/10", RangeKind::Never, "reserved, formerly site-local", "RFC 3879"),
+    row("ff00::/8", RangeKind::Never, "multicast", "RFC 4291"),
+];
+
+/// The table as a map; a range that does not parse would leave a hole, which `every_range_is_read` rules out.
+pub(crate) static SPECIAL: LazyLock<RangeMap<&'static SpecialRange>> = LazyLock::new(|| {
+    RangeMap::build(
+        TABLE
+            .iter()
+            .filter_map(|s| Some((notation::parse_range(s.range).ok()?.range, s)))
+            .collect(),
+    )
+});
+
+/// The row that holds a key.
+pub(crate) fn special_range(key: u128) -> Option<&'static SpecialRange> {
+    SPECIAL.get(key).copied()
+}
+
+/// The IPv4 address that an address carries.
+pub(crate) fn carried_ipv4(key: u128) -> Option<u128> {
+    let RangeKind::Carries(place) = special_range(key)?.kind else {
+        return None;
+    };
+    let bits = match place {
+        Ipv4Position::Last => key,
+        Ipv4Position::Second => key >> 80,
+    };
+    Some(key_of(IpAddr::from(((bits & 0xffff_ffff) as u32).to_be_bytes())))
+}
+
+/// Why nothing of a run may ever be scanned, if so.
+pub(crate) fn never_scanned(span: AddressRange) -> Option<String> {
+    let pieces = SPECIAL.cut(span);
+    let all = pieces.iter().all(|(_, row)| row.is_some_and(|row| row.kind == RangeKind::Never));
+    special_range(key_of(span.first()))
+        .filter(|_| all)
+        .map(|row| format!("{} ({}, {})", row.range, row.what, row.rfc))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::address::range::address_of;
+
+    fn kind(text: &str) -> RangeKind {
+        special_range(key_of(text.parse().expect("an address"))).map_or(RangeKind::Public, |s| s.kind)
+    }
+
+    #[test]
+    fn every_range_is_read() {
+        for row in TABLE {
+            let Ok(written) = notation::parse_range(row.range) else {
+                panic!("{} is not read", row.range)
+            };
+            assert!(!written.host_bits, "{}", row.range);
+        }
+    }
+
+    #[test]
+    fn kinds() {
+        for (address, expected) in [
+            ("127.0.0.1", RangeKind::Loopback),
+            ("::1", RangeKind::Loopback),
+            ("::ffff:127.0.0.1", RangeKind::Loopback),
+            ("10.255.255.255", RangeKind::Private),
+            ("172.15.255.255", RangeKind::Public),
+            ("172.31.255.255", RangeKind::Private),
+            ("172.32.0.0", RangeKind::Public),
+            ("100.63.255.255", RangeKind::Public),
+            ("100.64.0.0", RangeKind::Public),
+            ("100.127.255.255", RangeKind::Public),
+            ("198.17.255.255", RangeKind::Public),
+            ("198.19.255.255", RangeKind::Public),
+            ("169.254.169.253", RangeKind::Private),
+            ("169.254.169.254", RangeKind::Never),
+            ("0.0.0.0", RangeKind::Never),
+            ("255.255.255.255", RangeKind::Never),
+            ("239.1.2.3", RangeKind::Never),
+            ("203.0.113.9", RangeKind::Never),
+            ("1.1.1.1", RangeKind::Public),
+            ("::", RangeKind::Never),
+            ("::2", RangeKind::Never),
+            ("64:ff9b::808:808", RangeKind::Carries(Ipv4Position::Last)),
+            ("64:ff9a::1", RangeKind::Never),
+            ("64:ff9b:1::1", RangeKind::Never),
+            ("2001:db8::1", RangeKind::Never),
+            ("2001::1", RangeKind::Never),
+            ("2001:200::1", RangeKind::Public),
+            ("2a00::1", RangeKind::Public),
+            ("4000::", RangeKind::Never),
+            ("fd12::1", RangeKind::Private),
+            ("fd00:ec2::254", RangeKind::Never),
+            ("fe80::1", RangeKind::Private),
+            ("fec0::1", RangeKind::Never),
+            ("ff02::1", RangeKind::Never),
+            ("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", RangeKind::Never),
+        ] {
+            assert_eq!(kind(address), expected, "{address}");
+        }
+    }
+
+    #[test]
+    fn classes() {
+        use AddressClass::{Loopback, Never, Private, Public};
+        for (address, expected) in [
+            ("127.255.255.255", Loopback),
+            ("::ffff:127.0.0.1", Loopback),
+            ("::ffff:10.0.0.1", Private),
+            ("169.254.0.1", Private),
+            ("169.254.169.254", Never),
+            ("100.64.0.1", Public),
+            ("::ffff:100.64.0.1", Public),
+            ("198.18.0.1", Public),
+            ("1.1.1.1", Public),
+            // NAT64 and 6to4 go where the address that they carry goes.
+            ("64:ff9b::101:101", Public),
+            ("64:ff9b::6440:1", Public),
+            ("64:ff9b::a00:1", Never),
+            ("2002:7f00:1::1", Never),
+            ("2002:101:101::1", Public),
+            // Teredo, IPv4-compatible.
+            ("2001:0:1::1", Never),
+            ("::10.0.0.1", Never),
+            ("0.255.255.255", Never),
+            ("fe80::1", Private),
+        ] {
+            assert_eq!(class_of(address.parse().expect("an address")), expected, "{address}");
+        }
+        assert!(special_ranges().count() == TABLE.len());
+    }
+
+    #[test]
+    fn carried_addresses() {
+        let of = |text: &str| carried_ipv4(key_of(text.parse().expect("an address"))).map(|k| address_of(k).to_string());
+        assert_eq!(of("64:ff9b::a00:1").as_deref(), Some("10.0.0.1"));
+        assert_eq!(of("2002:c0a8:0101::1").as_deref(), Some("192.168.1.1"));
+        assert_eq!(of("2a00::1"), None);
+    }
+
+    #[test]
+    fn what_stands_nowhere() {
+        let nowhere = |text: &str| special_purpose(text.parse().expect("an address")).map(|(_, rfc)| rfc);
+        for (address, expected) in [
+            ("127.0.0.1", Some("RFC 1122")),
+            ("::ffff:127.0.0.1", Some("RFC 1122")),
+            ("10.1.2.3", Some("RFC 1918")),
+            ("100.64.0.1", Some("RFC 6598")),
+            ("100.128.0.0", None),
+            ("198.18.0.1", Some("RFC 2544")),
+            ("198.20.0.0", None),
+            ("192.0.2.1", Some("RFC 5737")),
+            ("2001:db8::1", Some("RFC 3849")),
+            ("fd00::1", Some("RFC 4193")),
+            // What carries an address stands where that one does.
+            ("2002:0a01:0203::1", Some("RFC 1918")),
+            ("2002:c01f:c401::1", None),
+            ("192.31.196.1", None),
+            ("2620:4f:8000::1", None),
+        ] {
+            assert_eq!(nowhere(address), expected, "{address}");
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! The order of a scan: permutation, shards, plan and cursor.
+
+pub(crate) mod cursor;
+pub(crate) mod permutation;
+pub(crate) mod plan;
+pub(crate) mod shard;

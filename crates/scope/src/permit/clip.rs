@@ -1,0 +1,236 @@
+//! Cuts targets down to what the scope allows.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::refusal::{Refusal, Refusals, port_refused, taken_out};
+use super::scope::{Grant, Scope};
+use crate::address::hosts::Hosts;
+use crate::address::range::AddressRange;
+use crate::address::special::SPECIAL;
+use crate::ports::Ports;
+use crate::targets::list::Targets;
+use crate::targets::pairs::Pairs;
+
+/// What the scope left of the targets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Clipped {
+    /// What may be looked at.
+    pub pairs: Pairs,
+    /// What was cut out, and why.
+    pub skipped: Vec<Skipped>,
+}
+
+/// A part of the targets that is left alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Skipped {
+    /// How many addresses; 0 for a name that is not resolved.
+    pub addresses: u128,
+    /// Why.
+    pub why: Refusal,
+}
+
+impl Scope {
+    /// What the scope leaves of the targets. What lies outside the scope is an error; what was excluded, opted out, is
+    /// never scanned, or is a port that an entry does not allow, is cut out and listed. The window is not asked: that is
+    /// for the moment of sending ([`Self::in_time`]), and so are the IPv4 addresses that some IPv6 addresses carry.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is out of scope; or why nothing is left.
+    pub fn clip(&self, targets: &Targets, ports: &Ports) -> Result<Clipped, Refusals> {
+        let mut clip = Clip::default();
+        let direct = Targets::of(targets.entries().iter().filter(|t| matches!(t.hosts, Hosts::Addresses(_))).cloned());
+        for segment in direct.pairs(ports).segments() {
+            self.clip_span(segment.range, &segment.ports, None, &mut clip);
+        }
+        let default = Arc::new(ports.clone());
+        for target in targets.entries() {
+            let Hosts::Name(name) = &target.hosts else { continue };
+            if let Err(refusal) = self.permits_lookup(name) {
+                clip.skipped.push(Skipped {
+                    addresses: 0,
+                    why: refusal,
+                });
+                continue;
+            }
+            let ports = target.port.map_or_else(|| Arc::clone(&default), |p| Arc::new(Ports::new([p])));
+            for address in targets.resolved(name) {
+                self.clip_span(AddressRange::single(*address), &ports, Some(name), &mut clip);
+            }
+        }
+        let pairs = Pairs::union(clip.wanted);
+        if !clip.refused.is_empty() {
+            return Err(Refusals(clip.refused));
+        }
+        if pairs.is_empty() && !clip.skipped.is_empty() {
+            return Err(Refusals(clip.skipped.into_iter().map(|s| s.why).collect()));
+        }
+        Ok(Clipped {
+            pairs,
+            skipped: clip.skipped,
+        })
+    }
+
+    fn clip_span(&self, span: AddressRange, ports: &Arc<Ports>, name: Option<&str>, clip: &mut Clip) {
+        for (span, by) in self.excluded.cut(span) {
+            if let Some(by) = by {
+                clip.skip(span, taken_out(span.to_string(), by));
+                continue;
+            }
+            for (span, by) in self.opted_out.cut(span) {
+                if let Some(by) = by {
+                    clip.skip(span, taken_out(span.to_string(), by));
+                    continue;
+                }
+                for (span, row) in SPECIAL.cut(span) {
+                    for (span, own) in self.own.0.cut(span) {
+                        for (span, entry) in self.ranges.cut(span) {
+                            let decided = self.decide(span, row.copied(), own.is_some(), entry.copied(), name);
+                            clip.take(span, ports, decided);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[derive(Default)]
+struct Clip {
+    wanted: Vec<(AddressRange, Arc<Ports>)>,
+    skipped: Vec<Skipped>,
+    refused: Vec<Refusal>,
+    /// By list of ports and entry, so that a million addresses under one entry cost one comparison of ports.
+    ports: HashMap<(*const Ports, usize), Allowed>,
+}
+
+/// What an entry leaves of a list of ports.
+struct Allowed {
+    /// Kept, so that its place in memory stays its own while it is a key.
+    _asked: Arc<Ports>,
+    left: Arc<Ports>,
+    /// The index in `skipped` of what it refuses.
+    refused: Option<usize>,
+}
+
+impl Clip {
+    fn skip(&mut self, span: AddressRange, why: Refusal) {
+        self.skipped.push(Skipped {
+            addresses: span.size(),
+            why,
+        });
+    }
+
+    fn take(&mut self, span: AddressRange, ports: &Arc<Ports>, decided: Result<Grant<'_>, Refusal>) {
+        let grant = match decided {
+            Ok(grant) => grant,
+            Err(refusal @ (Refusal::Never { .. } | Refusal::LeadsInside { .. })) => return self.skip(span, refusal),
+            Err(refusal) => return self.refused.push(refusal),
+        };
+        let Some((entry, limit)) = grant.and_then(|entry| Some((entry, entry.ports.as_ref()?))) else {
+            return self.wanted.push((span, Arc::clone(ports)));
+        };
+        let key = (Arc::as_ptr(ports), entry.line);
+        if let Some(known) = self.ports.get(&key) {
+            self.wanted.push((span, Arc::clone(&known.left)));
+            if let Some(skipped) = known.refused.and_then(|index| self.skipped.get_mut(index)) {
+                skipped.addresses = skipped.addresses.saturating_add(span.size());
+                if let Refusal::Port { subject, .. } = &mut skipped.why {
+                    *subject = format!("{} addresses", skipped.addresses);
+                }
+            }
+            return;
+        }
+        let beyond = ports.without(limit);
+        let refused = (!beyond.is_empty()).then(|| {
+            self.skip(span, port_refused(span.to_string(), beyond.to_string(), entry, limit));
+            self.skipped.len() - 1
+        });
+        let left = Arc::new(ports.and(limit));
+        self.wanted.push((span, Arc::clone(&left)));
+        self.ports.insert(
+            key,
+            Allowed {
+                _asked: Arc::clone(ports),
+                left,
+                refused,
+            },
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::fixtures::{default_scope, ip, now, own, scope};
+
+    #[test]
+    fn clipping() {
+        let scope = scope();
+        let mut targets = Targets::parse_words(["198.18.113.0/24", "127.0.0.1:9", "gpu1.example.org", "www.left-alone.example.org"])
+            .unwrap_or_else(|e| panic!("{e}"));
+        targets.resolve("gpu1.example.org", ["1.1.1.1", "10.30.0.1"].map(ip));
+        let ports = "22,11434".parse().unwrap_or_else(|e| panic!("{e}"));
+        let clipped = scope.clip(&targets, &ports).unwrap_or_else(|e| panic!("{e}"));
+        let mut shown: Vec<String> = clipped
+            .pairs
+            .segments()
+            .iter()
+            .map(|s| format!("{} {}", s.range, s.ports))
+            .collect();
+        shown.extend(clipped.skipped.iter().map(|s| format!("{} left out: {}", s.addresses, s.why)));
+        insta::assert_snapshot!("clipped", shown.join("\n"));
+
+        let refused = |words: &[&str]| {
+            let targets = Targets::parse_words(words.iter().copied()).unwrap_or_else(|e| panic!("{e}"));
+            scope
+                .clip(&targets, &ports)
+                .err()
+                .map_or_else(|| "taken".to_owned(), |e| e.to_string())
+        };
+        let shown = [
+            refused(&["198.18.112.0/23"]),
+            refused(&["10.30.0.1", "8.0.0.0-8.0.0.9"]),
+            refused(&["198.18.113.64/28"]),
+            refused(&["198.18.113.9:22"]),
+            refused(&["224.0.0.0/4"]),
+        ];
+        insta::assert_snapshot!("clip_refused", shown.join("\n--\n"));
+        let without = Scope::without_file(&own());
+        let targets = Targets::parse_words(["0.0.0.0/0"]).unwrap_or_else(|e| panic!("{e}"));
+        assert!(without.clip(&targets, &ports).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn what_clip_leaves_is_permitted_and_what_it_cuts_is_not(
+            words in prop::collection::vec((0u8..=255, 0u8..=255, 0u8..40, any::<bool>()), 1..6), with_file in any::<bool>(),
+        ) {
+            let scope = if with_file { scope() } else { default_scope() };
+            let words: Vec<String> = words.iter().map(|(first, third, length, inside)| {
+                let prefix = if with_file { "198.18.113" } else { "10.9" };
+                let net = if with_file { prefix.to_owned() } else if *inside { format!("{prefix}.{third}") } else { format!("10.8.{third}") };
+                format!("{net}.{first}-{}", first.saturating_add(*length))
+            }).collect();
+            let targets = Targets::parse_words(words.iter().map(String::as_str)).expect("targets");
+            let ports = Ports::new([22, 11434]);
+            let left = scope.clip(&targets, &ports).map(|c| c.pairs).unwrap_or_default();
+            for segment in targets.pairs(&ports).segments() {
+                let (first, last) = (segment.range.first_key(), segment.range.last_key());
+                for key in first..=last {
+                    for port in [22, 11434] {
+                        let address = crate::address::range::address_of(key);
+                        prop_assert_eq!(
+                            left.contains(address, port),
+                            scope.permits(address, port, now()).is_ok(),
+                            "{} {}", address, port
+                        );
+                    }
+                }
+            }
+        }
+    }
+}

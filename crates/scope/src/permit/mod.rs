@@ -1,0 +1,7 @@
+//! The scope: which addresses, ports and names may be contacted, and when.
+
+pub(crate) mod clip;
+mod hash;
+pub(crate) mod refusal;
+pub(crate) mod scope;
+mod template;

@@ -1,0 +1,80 @@
+//! A scope file for the user to complete.
+
+use std::fmt::Write as _;
+
+use super::scope::Scope;
+use crate::address::hosts::Hosts;
+
+impl Scope {
+    /// A scope file to fill in, with these ranges, names or addresses in it. It is refused until `owner`, `contact` and
+    /// `expires` are filled in.
+    #[must_use]
+    pub fn template(subjects: &[Hosts]) -> String {
+        let mut text = String::from(TEMPLATE);
+        for subject in subjects {
+            let key = match subject {
+                Hosts::Name(_) => "name",
+                Hosts::Addresses(span) if !span.to_string().contains('-') => "cidr",
+                Hosts::Addresses(_) => "range",
+            };
+            let _ = write!(text, "\n[[range]]\n{key} = \"{subject}\"\n");
+        }
+        if subjects.is_empty() {
+            text.push_str("\n[[range]]\ncidr = \"\"               # or range = \"A-B\", or name = \"a host name\"\n");
+        }
+        text.push_str(TEMPLATE_END);
+        text
+    }
+}
+
+const TEMPLATE: &str = r#"# Who authorised this scan, of what, until when. Fill in what is empty.
+schema = "vigie.scope/1"
+owner = ""                 # who answers for the addresses below
+contact = ""               # a mail address or a URL; it goes into every request
+expires = ""               # the last day, e.g. 2027-01-31
+# authorised_by = "who said yes"
+# reference = "ticket or contract"
+# vantage = "office"       # from where it is seen
+# opt_out = ["opt-out.txt"]
+
+# [window]                 # in UTC; without it: always
+# days = ["mon", "tue", "wed", "thu", "fri"]
+# hours = "08:00-18:00"
+"#;
+
+const TEMPLATE_END: &str = r#"# ports = [11434, "8000-8100"]   # without it: any port
+# exclusions = []                # parts of it that are left alone
+# owner = true                   # these hosts are the owner's own
+# allow = ["infer"]              # and inference may be proved on them
+
+# [[exclude]]
+# cidr = ""
+# reason = ""
+# date = 2026-11-30
+"#;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::address::range::AddressRange;
+    use crate::file::scope_file::ScopeFile;
+    use crate::fixtures::{ip, now};
+
+    #[test]
+    fn the_template_is_refused_until_it_is_filled_in() {
+        let subjects = [
+            Hosts::Addresses(AddressRange::single(ip("198.18.0.1"))),
+            Hosts::Name("gpu.example.org".into()),
+        ];
+        let template = Scope::template(&subjects);
+        insta::assert_snapshot!("template", template);
+        let refused = ScopeFile::parse(&template, now()).err().map(|e| e.to_string()).unwrap_or_default();
+        insta::assert_snapshot!("template_refused", refused);
+        let filled = template
+            .replace("owner = \"\"", "owner = \"Example\"")
+            .replace("contact = \"\"", "contact = \"a@example.org\"")
+            .replace("expires = \"\"", "expires = 2027-01-31");
+        assert!(ScopeFile::parse(&filled, now()).is_ok(), "{:?}", ScopeFile::parse(&filled, now()));
+        assert!(ScopeFile::parse(&Scope::template(&[]), now()).is_err());
+    }
+}

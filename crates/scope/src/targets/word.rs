@@ -1,0 +1,153 @@
+//! One target as it is written: an address, a network, a range, a host name, `host:port` or a URL.
+
+use std::net::IpAddr;
+
+use vigie_model::PathPrefix;
+
+use crate::address::hosts::Hosts;
+use crate::address::notation::{self, NotARange};
+use crate::address::range::AddressRange;
+
+/// One target as it was named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// What it names.
+    pub hosts: Hosts,
+    /// The port it names; without one, the scan's ports.
+    pub port: Option<u16>,
+    /// The scheme, if it was a URL.
+    pub scheme: Option<Scheme>,
+    /// The path under which the server is looked for, if the URL had one. With a path comes a port.
+    pub prefix: Option<PathPrefix>,
+}
+
+/// The scheme of a URL: a hint whether TLS is spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scheme {
+    /// Plain HTTP.
+    Http,
+    /// HTTP over TLS.
+    Https,
+}
+
+impl Target {
+    /// Whether it names addresses to be looked at by themselves, at the root.
+    pub(super) fn is_direct(&self) -> bool {
+        matches!(self.hosts, Hosts::Addresses(_)) && self.prefix.is_none()
+    }
+}
+
+pub(super) fn parse_word(word: &str, note: &mut dyn FnMut(String)) -> Result<Target, String> {
+    if word.contains("://") {
+        return parse_url(word, note);
+    }
+    let target = |hosts, port| {
+        Ok(Target {
+            hosts,
+            port,
+            scheme: None,
+            prefix: None,
+        })
+    };
+    if word.starts_with('[') {
+        let (address, port) = bracketed(word)?;
+        return target(Hosts::Addresses(AddressRange::single(address)), port);
+    }
+    match notation::parse_range(word) {
+        Ok(written) => {
+            if written.host_bits {
+                note(format!("`{word}` is taken as the network {}", written.range));
+            }
+            target(Hosts::Addresses(written.range), None)
+        }
+        Err(NotARange::Wrong(why)) if word.matches(':').count() != 1 || word.contains('/') => Err(why),
+        Err(_) => {
+            let (hosts, port) = host_port(word)?;
+            target(hosts, port)
+        }
+    }
+}
+
+/// `[v6]` or `[v6]:port`.
+fn bracketed(word: &str) -> Result<(IpAddr, Option<u16>), String> {
+    let wrong = || format!("`{word}` is no address with a port: write it as [2001:db8::1]:11434");
+    let (address, rest) = word.strip_prefix('[').and_then(|w| w.split_once(']')).ok_or_else(wrong)?;
+    if address.contains('%') {
+        return Err(format!(
+            "`{word}` names an interface (`%`), which is not supported: name an address without one"
+        ));
+    }
+    let address: std::net::Ipv6Addr = address.parse().map_err(|_| wrong())?;
+    let port = match rest.strip_prefix(':') {
+        Some(port) => Some(parse_port(word, port)?),
+        None if rest.is_empty() => None,
+        None => return Err(wrong()),
+    };
+    Ok((IpAddr::V6(address).to_canonical(), port))
+}
+
+/// `host` or `host:port`; the host is an IPv4 address or a name.
+fn host_port(word: &str) -> Result<(Hosts, Option<u16>), String> {
+    let (host, port) = match word.split_once(':') {
+        Some((host, port)) => (host, Some(parse_port(word, port)?)),
+        None => (word, None),
+    };
+    match notation::parse_range(host) {
+        Ok(written) if written.range.size() == 1 => Ok((Hosts::Addresses(written.range), port)),
+        Ok(_) => Err(format!("`{word}`: a port goes with one address; give the ports of a network apart")),
+        Err(NotARange::Wrong(why)) => Err(why),
+        Err(NotARange::Other) => Ok((Hosts::Name(notation::parse_name(host)?), port)),
+    }
+}
+
+fn parse_port(word: &str, port: &str) -> Result<u16, String> {
+    let digits = !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit());
+    port.parse::<u16>()
+        .ok()
+        .filter(|p| digits && *p != 0)
+        .ok_or_else(|| format!("`{word}`: `{port}` is no port; write a number from 1 to 65535"))
+}
+
+fn parse_url(word: &str, note: &mut dyn FnMut(String)) -> Result<Target, String> {
+    let (scheme, rest) = word.split_once("://").unwrap_or_default();
+    let (scheme, default) = match scheme.to_ascii_lowercase().as_str() {
+        "http" => (Scheme::Http, 80),
+        "https" => (Scheme::Https, 443),
+        other => return Err(format!("`{word}`: the scheme `{other}` is not scanned; write http:// or https://")),
+    };
+    let (authority, path) = match rest.find(['/', '?', '#', '\\']) {
+        Some(at) => rest.split_at(at),
+        None => (rest, ""),
+    };
+    if authority.contains('@') {
+        // The word itself is left out: it may hold a password.
+        return Err("a URL must not carry a user name or a password; vigie sends no credential".to_owned());
+    }
+    let (hosts, port) = if authority.starts_with('[') {
+        let (address, port) = bracketed(authority)?;
+        (Hosts::Addresses(AddressRange::single(address)), port)
+    } else {
+        host_port(authority)?
+    };
+    Ok(Target {
+        hosts,
+        port: Some(port.unwrap_or(default)),
+        scheme: Some(scheme),
+        prefix: parse_path(word, path, note)?,
+    })
+}
+
+/// The path of a URL, under which the server is looked for. What follows it is no part of it and is left out.
+fn parse_path(word: &str, path: &str, note: &mut dyn FnMut(String)) -> Result<Option<PathPrefix>, String> {
+    let (path, rest) = path.find(['?', '#']).map_or((path, ""), |at| path.split_at(at));
+    if !rest.is_empty() {
+        note(format!("of `{word}` the query and what follows `#` are left out"));
+    }
+    let prefix = PathPrefix::parse(path).map_err(|why| format!("`{word}`: the path is none under which a server is looked for: {why}"))?;
+    if let Some(prefix) = &prefix
+        && prefix.as_str() != path.trim_end_matches('/')
+    {
+        note(format!("the path of `{word}` is taken as {prefix}"));
+    }
+    Ok(prefix)
+}
