@@ -1,4 +1,4 @@
-//! One request, one reply: HTTP/1.1, with TLS whose certificate the operating system vouches for.
+//! Sends one HTTP/1.1 request on a new connection. TLS certificates are verified by the operating system.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,17 +14,17 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use crate::base::BaseUrl;
 use crate::secret::Secret;
+use crate::url::BaseUrl;
 
 /// The longest wait for a connection.
 const CONNECT: Duration = Duration::from_secs(20);
-/// The longest wait for a whole reply: deep pages of a large result take their time.
+/// The longest wait for a complete reply: deep pages of a large result are slow.
 const REPLY: Duration = Duration::from_secs(120);
 /// The largest reply. A page holds 100 records; one of 1 MB each is rare.
 const MAX_REPLY: usize = 256 << 20;
 
-/// What is asked. It holds the key.
+/// A request. It holds the key.
 pub(crate) struct ApiRequest {
     pub(crate) method: Method,
     /// Path and query below the base URL.
@@ -33,7 +33,7 @@ pub(crate) struct ApiRequest {
     pub(crate) body: Option<String>,
 }
 
-/// What came.
+/// A reply, with the key masked.
 #[derive(Debug)]
 pub(crate) struct ApiReply {
     pub(crate) status: u16,
@@ -41,33 +41,33 @@ pub(crate) struct ApiReply {
     pub(crate) body: Vec<u8>,
 }
 
-/// Why nothing came.
+/// Why there is no reply.
 #[derive(Debug)]
 pub(crate) enum SendError {
-    /// The request never left.
+    /// The request was not sent.
     Before(String),
-    /// It left; the service may have charged it.
+    /// The request was sent; the service may have charged for it.
     After(String),
 }
 
-/// Speaks with one service.
+/// The client of one service.
 pub(crate) struct Client {
     base: BaseUrl,
     tls: Option<TlsConnector>,
     agent: HeaderValue,
-    /// What is covered in every reply.
+    /// Masked in every reply.
     secrets: Vec<Secret>,
 }
 
 impl Client {
-    /// Makes ready; opens nothing.
+    /// Prepares a client. No connection is opened.
     pub(crate) fn new(base: BaseUrl, agent: &str, secrets: Vec<Secret>) -> Result<Self, String> {
         let tls = if base.tls { Some(TlsConnector::from(tls()?)) } else { None };
-        let agent = HeaderValue::from_str(agent).map_err(|_| "the User-Agent is no header".to_owned())?;
+        let agent = HeaderValue::from_str(agent).map_err(|_| "the User-Agent is not a valid header value".to_owned())?;
         Ok(Self { base, tls, agent, secrets })
     }
 
-    pub(crate) async fn send(&self, ask: ApiRequest) -> Result<ApiReply, SendError> {
+    pub(crate) async fn send(&self, request: ApiRequest) -> Result<ApiReply, SendError> {
         let at = self.base.authority();
         let connecting = TcpStream::connect((self.base.host.as_str(), self.base.port));
         let stream = match tokio::time::timeout(CONNECT, connecting).await {
@@ -81,61 +81,65 @@ impl Client {
             }
         };
         let Some(tls) = &self.tls else {
-            return self.over(stream, ask).await;
+            return self.over(stream, request).await;
         };
-        let name = ServerName::try_from(self.base.host.clone()).map_err(|_| SendError::Before(format!("{at} is no name of a server")))?;
+        let name = ServerName::try_from(self.base.host.clone()).map_err(|_| SendError::Before(format!("{at} is not a server name")))?;
         match tokio::time::timeout(CONNECT, tls.connect(name, stream)).await {
-            Ok(Ok(stream)) => self.over(stream, ask).await,
+            Ok(Ok(stream)) => self.over(stream, request).await,
             Ok(Err(error)) => Err(SendError::Before(format!("no TLS with {at}: {error}"))),
             Err(_) => Err(SendError::Before(format!("no TLS with {at} in {} s", CONNECT.as_secs()))),
         }
     }
 
-    async fn over<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(&self, stream: S, ask: ApiRequest) -> Result<ApiReply, SendError> {
-        let request = self.request(ask)?;
+    async fn over<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+        &self,
+        stream: S,
+        request: ApiRequest,
+    ) -> Result<ApiReply, SendError> {
+        let request = self.request(request)?;
         let handshake = hyper::client::conn::http1::handshake::<_, Full<Bytes>>(TokioIo::new(stream)).await;
         let (mut sender, connection) = handshake.map_err(|error| SendError::Before(format!("no HTTP: {error}")))?;
-        let talk = async {
+        let exchange = async {
             let reply = sender
                 .send_request(request)
                 .await
                 .map_err(|error| SendError::After(format!("the connection broke before the reply: {error}")))?;
             self.read(reply).await
         };
-        tokio::pin!(talk, connection);
+        tokio::pin!(exchange, connection);
         let deadline = tokio::time::sleep(REPLY);
         tokio::pin!(deadline);
         let mut open = true;
         loop {
             tokio::select! {
-                answer = &mut talk => return answer,
-                // What it ended with comes out of the talk.
+                reply = &mut exchange => return reply,
+                // Its error is reported by the exchange.
                 _ = &mut connection, if open => open = false,
-                () = &mut deadline => return Err(SendError::After(format!("no whole reply in {} s", REPLY.as_secs()))),
+                () = &mut deadline => return Err(SendError::After(format!("no complete reply in {} s", REPLY.as_secs()))),
             }
         }
     }
 
-    fn request(&self, ask: ApiRequest) -> Result<Request<Full<Bytes>>, SendError> {
-        // The builder's error could show the target, and so the key.
+    fn request(&self, request: ApiRequest) -> Result<Request<Full<Bytes>>, SendError> {
+        // The builder's error could contain the target, and so the key.
         let wrong = || SendError::Before("the request cannot be written".to_owned());
         let mut builder = Request::builder()
-            .method(ask.method)
-            .uri(format!("{}{}", self.base.prefix, ask.target))
+            .method(request.method)
+            .uri(format!("{}{}", self.base.prefix, request.target))
             .header(header::HOST, self.base.authority())
             .header(header::USER_AGENT, &self.agent)
             .header(header::ACCEPT, "application/json")
             .header(header::CONNECTION, "close");
-        if let Some(authorization) = ask.authorization {
+        if let Some(authorization) = request.authorization {
             let mut value = HeaderValue::from_str(&authorization).map_err(|_| wrong())?;
             value.set_sensitive(true);
             builder = builder.header(header::AUTHORIZATION, value);
         }
-        if ask.body.is_some() {
+        if request.body.is_some() {
             builder = builder.header(header::CONTENT_TYPE, "application/json");
         }
         builder
-            .body(Full::new(Bytes::from(ask.body.unwrap_or_default())))
+            .body(Full::new(Bytes::from(request.body.unwrap_or_default())))
             .map_err(|_| wrong())
     }
 
@@ -167,20 +171,20 @@ impl Client {
     }
 }
 
-/// TLS with certificates that the operating system vouches for.
+/// TLS with certificates that the operating system verifies.
 fn tls() -> Result<Arc<ClientConfig>, String> {
-    let said = |error: rustls::Error| format!("no TLS on this machine: {error}");
+    let wrap = |error: rustls::Error| format!("no TLS on this machine: {error}");
     let mut config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
-        .map_err(said)?
+        .map_err(wrap)?
         .with_platform_verifier()
-        .map_err(said)?
+        .map_err(wrap)?
         .with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }
 
-/// Reads `Retry-After`: seconds, or a date.
+/// Parses `Retry-After`: seconds, or a date.
 fn wait(value: &str) -> Option<Duration> {
     if let Ok(seconds) = value.trim().parse() {
         return Some(Duration::from_secs(seconds));
@@ -200,7 +204,7 @@ mod tests {
 
     use super::*;
 
-    /// A certificate for 127.0.0.1 that signs itself, and its key: made for this test with openssl, and good for nothing else.
+    /// A self-signed certificate for 127.0.0.1 and its key, made for this test with openssl.
     const CERTIFICATE: &str = "MIIBrDCCAVKgAwIBAgIUA1SAxY8zIPdLpYCXbehJjvx6ZdowCgYIKoZIzj0EAwIwIjEgMB4GA1UEAwwXbm9ib2R5IHZvdWNoZXMg\
         Zm9yIHRoaXMwIBcNMjYxMTIyMTQyNjI4WhgPMjEyNjEwMjkxNDI2MjhaMCIxIDAeBgNVBAMMF25vYm9keSB2b3VjaGVzIGZvciB0\
         aGlzMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEEt+KZ0/+/V5dq/O/sPjDEtLqC+7DE9yWEFDyzxEcmpfx4QzyDOF/+L/pcXpo\
@@ -211,7 +215,7 @@ mod tests {
         34pnT/79Xl2r87+w+MMS0uoL7sMT3JYQUPLPERyal/HhDPIM4X/4v+lxemhr0Ak71oCGfb4N0ODSz/tEM8R8";
 
     #[test]
-    fn a_server_that_nobody_vouches_for_gets_no_key() {
+    fn an_untrusted_server_gets_no_key() {
         let der = |text: &str| STANDARD.decode(text).expect("Base64");
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(der(CERTIFICATE_KEY)));
         let config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
@@ -238,13 +242,13 @@ mod tests {
                 }
             });
             let client = Client::new(url.parse().expect("a URL"), "vigie", Vec::new()).expect("a client");
-            let ask = ApiRequest {
+            let request = ApiRequest {
                 method: Method::GET,
                 target: "/?key=secret".to_owned(),
                 authorization: None,
                 body: None,
             };
-            let lost = client.send(ask).await.expect_err("it is not trusted");
+            let lost = client.send(request).await.expect_err("it is not trusted");
             assert!(
                 matches!(&lost, SendError::Before(why) if why.contains("certificate") && !why.contains("secret")),
                 "{lost:?}"

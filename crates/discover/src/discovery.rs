@@ -1,111 +1,96 @@
-//! Works through the queries: count, split, page, within the budget and no faster than the service likes.
+//! Works through the queries of a state: counts, splits and reads pages.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, sleep_until};
+use crate::api::{PAGE, PagePosition};
+use crate::client::Client;
+use crate::fault::StopReason;
+use crate::kind::SplitField;
+use crate::part::{PartStatus, QueryPart};
+use crate::sender::{Failed, Sender};
+use crate::service::Service;
+use crate::state::DiscoveryState;
+use crate::url::BaseUrl;
 
-use crate::base::BaseUrl;
-use crate::client::{ApiReply, ApiRequest, Client, SendError};
-use crate::fault::{Fault, StopReason};
-use crate::service::{CountInfo, NextPage, PAGE, PageInfo, PagePosition, Service, ServiceApi, SplitField};
-use crate::state::{DiscoveryState, PartStatus, QueryPart};
-
-/// How often a request is sent again before it is given up.
-const RETRIES: u32 = 4;
-/// The longest pause before a request is sent again, unless the service names one.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// The longest wait that a service may ask for; beyond it, a later run is better.
-const LONGEST_WAIT: Duration = Duration::from_secs(300);
-/// A page this deep that fails again and again tells the service's own limit; one before it, that something is wrong.
+/// A page beyond this number that fails on every attempt is taken for the service's own limit. An earlier one means that
+/// something is wrong.
 const DEEP: u32 = 10;
-/// So many records past twice the total are no drift of it: a service that goes on for ever.
-const SPARE: u64 = 2 * PAGE;
-/// An interrupt is noticed this soon.
-const NOTICED: Duration = Duration::from_millis(50);
-/// After an interrupt, a reply that is on its way is waited for this long: it has been paid for.
-const GRACE: Duration = Duration::from_secs(10);
 
-/// How it is done.
+/// The settings of a discovery.
 #[derive(Clone, Debug)]
 pub struct DiscoveryOptions {
-    /// Credits that may be spent from now on.
+    /// Credits that this run may spend.
     pub budget: u64,
-    /// What a request that is not free costs at most.
+    /// The most credits that a request which is not free can cost.
     pub cost: u64,
-    /// Pages of a query after which it is split.
+    /// The number of pages of a query after which it is split.
     pub pages: u32,
-    /// Between the beginnings of two requests.
+    /// The shortest time between the starts of two requests.
     pub interval: Duration,
-    /// Who asks.
+    /// The User-Agent.
     pub agent: String,
-    /// Set to stop.
+    /// The flag that the caller sets to stop the run.
     pub stop: Arc<AtomicBool>,
 }
 
-/// What happened.
+/// What one step of a discovery did.
 #[derive(Debug)]
 pub enum DiscoveryStep {
-    /// A reply came, and is what the service documents.
+    /// A reply arrived that has the documented form.
     Reply(ServiceReply),
-    /// Nothing is left to ask of the query with that number.
+    /// The query with that number is complete.
     Done(usize),
-    /// Nothing is left to ask.
+    /// Every query is complete.
     End,
 }
 
-/// A reply as it came, with the key covered.
+/// A reply as it arrived, with the key masked.
 #[derive(Debug)]
 pub struct ServiceReply {
     /// The number of its query.
     pub query: usize,
-    /// What was sent.
+    /// The text of the query as it was sent.
     pub text: String,
     /// Whether it holds records.
     pub kind: ReplyKind,
-    /// Its bytes.
+    /// The bytes of the reply.
     pub body: Vec<u8>,
 }
 
-/// What a reply is.
+/// What a reply holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReplyKind {
-    /// A page of records, from 1.
+    /// A page of records, numbered from 1.
     Page(u32),
     /// A count.
     Count,
 }
 
-/// A discovery under way.
-pub struct Discovery {
-    client: Client,
-    api: Box<dyn ServiceApi>,
-    options: DiscoveryOptions,
-    state: DiscoveryState,
-    /// Credits counted in this run.
-    spent: u64,
-    /// When the next request may begin.
-    next: Option<Instant>,
-    /// Parts whose next page an earlier run told: the service may have forgotten it since.
-    old: HashSet<(usize, usize)>,
-}
+/// The place of a part in the state: the number of its query, and its own number.
+type PartIndex = (usize, usize);
 
-/// Why a request gave nothing.
-enum Failed {
-    Stop(StopReason),
-    Query(String),
-    /// Tried again and again.
-    Spent(String),
+/// A discovery in progress.
+pub struct Discovery {
+    sender: Sender,
+    state: DiscoveryState,
+    /// The most credits that a request which is not free can cost.
+    cost: u64,
+    /// The number of pages of a query after which it is split.
+    pages: u32,
+    /// Parts whose next page token comes from an earlier run: the service may no longer know it.
+    old: HashSet<PartIndex>,
 }
 
 impl Discovery {
-    /// Begins, or goes on with what a state says.
+    /// Starts a discovery, or resumes the one that the state describes.
     ///
     /// # Errors
     ///
-    /// This machine has no certificates to judge the service by.
+    /// This machine has no certificates to verify the service with.
     pub fn new(service: Service, base: BaseUrl, options: DiscoveryOptions, state: DiscoveryState) -> Result<Self, String> {
         let client = Client::new(base, &options.agent, service.api.secrets())?;
         let old = state
@@ -113,67 +98,73 @@ impl Discovery {
             .iter()
             .enumerate()
             .flat_map(|(query, one)| {
-                let told = one.parts.iter().enumerate().filter(|(_, part)| part.token.is_some());
-                told.map(move |(part, _)| (query, part))
+                let begun = one.parts.iter().enumerate().filter(|(_, part)| part.token.is_some());
+                begun.map(move |(part, _)| (query, part))
             })
             .collect();
         Ok(Self {
-            client,
-            api: service.api,
-            options,
+            sender: Sender::new(client, service.api, options.budget, options.interval, options.stop),
             state,
-            spent: 0,
-            next: None,
+            cost: options.cost,
+            pages: options.pages,
             old,
         })
     }
 
-    /// What was asked and what is done.
+    /// The queries, and how much of each has been read.
     #[must_use]
     pub fn state(&self) -> &DiscoveryState {
         &self.state
     }
 
-    /// The endpoints that its caller found in the replies.
-    pub fn found(&mut self) -> &mut std::collections::BTreeSet<std::net::SocketAddr> {
+    /// The endpoints that the caller found in the replies.
+    pub fn found(&mut self) -> &mut BTreeSet<SocketAddr> {
         &mut self.state.found
     }
 
     /// Credits counted in this run.
     #[must_use]
     pub fn spent(&self) -> u64 {
-        self.spent
+        self.sender.spent()
     }
 
-    /// Credits left in the account, where the service says so for nothing. The budget shrinks to them.
+    /// Credits left in the account, where the service reports them for free. The budget is lowered to them.
     ///
     /// # Errors
     ///
-    /// The service does not take the key or does not answer, or the caller said stop. That it does not tell the balance is no error.
+    /// The service rejects the key or does not answer, or the caller stops the run. A balance that is not reported is no error.
     pub async fn balance(&mut self) -> Result<Option<u64>, StopReason> {
-        if self.api.balance().is_none() {
+        if self.sender.api().balance().is_none() {
             return Ok(None);
         }
-        let told = self.ask(0, |api| api.balance(), |api, body| Ok(api.read_balance(body))).await;
-        match told {
+        let sent = self
+            .sender
+            .send(
+                &mut self.state.spent,
+                0,
+                |api| api.balance(),
+                |api, body| Ok(api.read_balance(body)),
+            )
+            .await;
+        match sent {
             Ok((left, _)) => {
                 if let Some(left) = left {
-                    self.options.budget = self.options.budget.min(left);
+                    self.sender.limit_budget(left);
                 }
                 Ok(left)
             }
             Err(Failed::Stop(stop @ (StopReason::Key(_) | StopReason::Interrupted | StopReason::Wait(_)))) => Err(stop),
-            Err(Failed::Spent(word)) => Err(StopReason::Unreachable(word)),
-            // A mirror may lack it.
+            Err(Failed::Retries(why)) => Err(StopReason::Unreachable(why)),
+            // A mirror may not offer it.
             Err(_) => Ok(None),
         }
     }
 
-    /// Asks for the next thing.
+    /// Sends the next request.
     ///
     /// # Errors
     ///
-    /// Why it ends here. What was done is in the state; the same state can be gone on with.
+    /// Why the run ends here. The state holds what was done, and can be resumed.
     pub async fn step(&mut self) -> Result<DiscoveryStep, StopReason> {
         let Some(query) = self.state.queries.iter().position(|query| !query.done) else {
             return Ok(DiscoveryStep::End);
@@ -191,29 +182,29 @@ impl Discovery {
                 self.state.queries[query].done = true;
                 return Ok(DiscoveryStep::Done(query));
             };
-            if let Some(reply) = self.advance(query, part).await? {
+            if let Some(reply) = self.advance((query, part)).await? {
                 return Ok(DiscoveryStep::Reply(reply));
             }
         }
     }
 
-    fn part(&mut self, (query, part): (usize, usize)) -> &mut QueryPart {
+    fn part(&mut self, (query, part): PartIndex) -> &mut QueryPart {
         &mut self.state.queries[query].parts[part]
     }
 
-    /// Does the next thing of a part; none: there was nothing to ask.
-    async fn advance(&mut self, query: usize, number: usize) -> Result<Option<ServiceReply>, StopReason> {
-        let at = (query, number);
-        let reach = u64::from(self.options.pages) * PAGE;
+    /// Advances a part by one request. Returns `None` if no reply came of it.
+    async fn advance(&mut self, at: PartIndex) -> Result<Option<ServiceReply>, StopReason> {
+        let reach = u64::from(self.pages) * PAGE;
         let part = self.part(at).clone();
-        let by = self.split_by(&self.state.queries[query].query, &part);
-        let unknown = part.expected.is_none() && part.pages == 0 && self.api.counts_free();
+        let by = self.split_by(&self.state.queries[at.0].query, &part);
+        let unknown = part.expected.is_none() && part.pages == 0 && self.sender.api().counts_free();
         let beyond = part.capped || part.total.or(part.expected).is_some_and(|total| total > reach);
         if unknown || (beyond && by.is_some()) {
             return self.count(at, by, beyond, reach).await;
         }
-        if part.capped || part.pages >= self.options.pages {
-            self.end(at);
+        if part.capped || part.pages >= self.pages {
+            let pages = self.pages;
+            self.part(at).finish(pages);
             return Ok(None);
         }
         self.page(at).await
@@ -223,48 +214,54 @@ impl Discovery {
     fn split_by(&self, query: &str, part: &QueryPart) -> Option<SplitField> {
         SplitField::ALL
             .into_iter()
-            .find(|field| !part.by.contains(field) && !self.api.names(query, *field))
+            .find(|field| !part.by.contains(field) && !self.sender.api().names(query, *field))
     }
 
-    async fn count(
-        &mut self,
-        at: (usize, usize),
-        by: Option<SplitField>,
-        beyond: bool,
-        reach: u64,
-    ) -> Result<Option<ServiceReply>, StopReason> {
+    /// Counts the records of a part, and splits it if they are too many.
+    async fn count(&mut self, at: PartIndex, by: Option<SplitField>, beyond: bool, reach: u64) -> Result<Option<ServiceReply>, StopReason> {
         let text = self.part(at).query.clone();
-        let cost = if self.api.counts_free() { 0 } else { self.options.cost };
-        let asked = self
-            .ask(cost, |api| Some(api.count(&text, by)), |api, body| api.read_count(body, by))
+        let cost = if self.sender.api().counts_free() { 0 } else { self.cost };
+        let sent = self
+            .sender
+            .send(
+                &mut self.state.spent,
+                cost,
+                |api| Some(api.count(&text, by)),
+                |api, body| api.read_count(body, by),
+            )
             .await;
-        let (said, body) = match asked {
-            Ok(told) => told,
-            Err(Failed::Query(word)) => {
+        let (count, body) = match sent {
+            Ok(reply) => reply,
+            Err(Failed::Query(why)) => {
                 let part = self.part(at);
                 if part.pages == 0 {
-                    self.refused(at, word);
+                    self.reject(at, why);
                 } else {
-                    // What came stays; it is not to be split.
+                    // The pages that were read stay; the part cannot be split.
                     part.by.extend(by);
-                    part.say(&format!("the service does not count it ({word})"));
+                    part.note(&format!("the service cannot count it ({why})"));
                 }
                 return Ok(None);
             }
-            Err(Failed::Spent(word)) => return Err(StopReason::Unreachable(word)),
+            Err(Failed::Retries(why)) => return Err(StopReason::Unreachable(why)),
             Err(Failed::Stop(stop)) => return Err(stop),
         };
         let capped = self.part(at).capped;
         match by {
-            Some(field) if (capped || said.total > reach) && !said.values.is_empty() => self.split(at, field, said),
+            Some(field) if (capped || count.total > reach) && !count.values.is_empty() => {
+                let api = self.sender.api();
+                let part = &mut self.state.queries[at.0].parts[at.1];
+                let parts = part.split(field, &count, |query, value| api.narrow(query, field, value));
+                self.state.queries[at.0].parts.extend(parts);
+            }
             _ => {
                 let part = self.part(at);
-                part.expected = Some(said.total);
-                if beyond || said.total > reach {
-                    // Not to be split by this after all, and not to be asked again.
+                part.expected = Some(count.total);
+                if beyond || count.total > reach {
+                    // It cannot be split by this field, and the field is not tried again.
                     part.by.extend(by);
                 }
-                if said.total == 0 {
+                if count.total == 0 {
                     part.total = Some(0);
                     part.status = PartStatus::Done;
                 }
@@ -278,280 +275,66 @@ impl Discovery {
         }))
     }
 
-    /// Puts parts in a part's place, one for each value.
-    fn split(&mut self, at: (usize, usize), field: SplitField, said: CountInfo) {
-        let whole = self.part(at).clone();
-        let sum = said.values.iter().fold(0_u64, |sum, (_, count)| sum.saturating_add(*count));
-        let mut by = whole.by.clone();
-        by.push(field);
-        let parts: Vec<QueryPart> = said
-            .values
-            .iter()
-            .map(|(value, count)| QueryPart::new(self.api.narrow(&whole.query, field, value), by.clone(), Some(*count)))
-            .collect();
-        let part = self.part(at);
-        part.expected = Some(said.total);
-        part.total = Some(said.total);
-        part.status = PartStatus::Split;
-        part.token = None;
-        let rest = said.total.saturating_sub(sum);
-        if rest > 0 {
-            part.missed = part.missed.saturating_add(rest);
-            part.say(&format!("{rest} of {} have no {} that can be asked for", said.total, field.word()));
-        }
-        self.state.queries[at.0].parts.extend(parts);
-    }
-
-    async fn page(&mut self, at: (usize, usize)) -> Result<Option<ServiceReply>, StopReason> {
+    /// Reads the next page of a part.
+    async fn page(&mut self, at: PartIndex) -> Result<Option<ServiceReply>, StopReason> {
         let part = self.part(at).clone();
-        let place = PagePosition {
+        let position = PagePosition {
             page: part.pages + 1,
             token: part.token.clone(),
         };
-        let asked = self
-            .ask(
-                self.options.cost,
-                |api| Some(api.page(&part.query, &place)),
+        let sent = self
+            .sender
+            .send(
+                &mut self.state.spent,
+                self.cost,
+                |api| Some(api.page(&part.query, &position)),
                 |api, body| api.read_page(body),
             )
             .await;
-        match asked {
-            Ok((said, body)) => {
+        match sent {
+            Ok((page, body)) => {
                 self.old.remove(&at);
-                self.take(at, &said);
+                let pages = self.pages;
+                self.part(at).add_page(&page, pages);
                 Ok(Some(ServiceReply {
                     query: at.0,
                     text: part.query,
-                    kind: ReplyKind::Page(place.page),
+                    kind: ReplyKind::Page(position.page),
                     body,
                 }))
             }
             Err(Failed::Query(_)) if self.old.remove(&at) => {
-                let part = self.part(at);
-                (part.pages, part.got, part.token) = (0, 0, None);
-                part.tokens.clear();
-                part.say("the service had forgotten where the earlier run stood; it was read anew");
+                self.part(at).restart();
                 Ok(None)
             }
-            Err(Failed::Query(word)) if place.page > 1 => {
+            Err(Failed::Query(why)) if position.page > 1 => {
                 let part = self.part(at);
                 part.capped = true;
-                part.say(&format!("page {} is refused ({word})", place.page));
+                part.note(&format!("page {} was rejected ({why})", position.page));
                 Ok(None)
             }
-            Err(Failed::Query(word)) => {
-                self.refused(at, word);
+            Err(Failed::Query(why)) => {
+                self.reject(at, why);
                 Ok(None)
             }
-            Err(Failed::Spent(word)) if place.page > DEEP => {
+            Err(Failed::Retries(why)) if position.page > DEEP => {
                 let part = self.part(at);
                 part.capped = true;
-                part.say(&format!("page {} does not come ({word})", place.page));
+                part.note(&format!("page {} failed ({why})", position.page));
                 Ok(None)
             }
-            Err(Failed::Spent(word)) => Err(StopReason::Unreachable(format!("page {} of {}: {word}", place.page, part.query))),
+            Err(Failed::Retries(why)) => Err(StopReason::Unreachable(format!("page {} of {}: {why}", position.page, part.query))),
             Err(Failed::Stop(stop)) => Err(stop),
         }
     }
 
-    /// Takes what a page says of the others.
-    fn take(&mut self, at: (usize, usize), said: &PageInfo) {
-        let part = self.part(at);
-        part.first.get_or_insert(said.total);
-        part.total = Some(said.total);
-        part.pages += 1;
-        part.got = part.got.saturating_add(said.records);
-        let ended = match &said.next {
-            NextPage::Token(_) if part.got > said.total.saturating_mul(2).saturating_add(SPARE) => {
-                let word = format!(
-                    "{} records came where the total says {}: no more were asked for",
-                    part.got, said.total
-                );
-                part.say(&word);
-                true
-            }
-            NextPage::Token(token) if said.records > 0 => {
-                let new = part.goes_on_with(token);
-                if !new {
-                    // Neither its pages nor those of its parts would have an end.
-                    part.say(&format!(
-                        "after page {} the service leads round in a circle: no more were asked for",
-                        part.pages
-                    ));
-                }
-                !new
-            }
-            NextPage::Nothing if said.records >= PAGE && part.got < said.total => {
-                // The total says that there is more, and it gives no page of it: plans have limits of their own.
-                part.capped = true;
-                false
-            }
-            NextPage::Nothing | NextPage::Token(_) => true,
-            NextPage::Number if u64::from(part.pages) * PAGE >= said.total => true,
-            NextPage::Number => {
-                part.capped |= said.records == 0;
-                false
-            }
-        };
-        if ended {
-            self.end(at);
-        }
-    }
-
-    /// Ends a part, and says what it lacks.
-    fn end(&mut self, at: (usize, usize)) {
-        let pages = self.options.pages;
-        let part = self.part(at);
-        part.status = PartStatus::Done;
-        part.token = None;
-        let total = part.total.or(part.expected).unwrap_or(0);
-        if let Some(first) = part.first.filter(|first| *first != total) {
-            part.say(&format!("the total went from {first} to {total} while it was read"));
-        }
-        let missing = total.saturating_sub(part.got);
-        if missing > 0 {
-            part.missed = part.missed.saturating_add(missing);
-            let why = if part.capped {
-                "the service gives no further page, and there is nothing left to split by".to_owned()
-            } else if part.pages >= pages && u64::from(pages) * PAGE < total {
-                format!("they lie past page {pages}, and there is nothing left to split by")
-            } else {
-                "the pages held fewer records than the total says".to_owned()
-            };
-            part.say(&format!("{missing} of {total} were not had: {why}"));
-        }
-    }
-
-    fn refused(&mut self, at: (usize, usize), word: String) {
-        let part = self.part(at);
-        part.status = PartStatus::Done;
+    /// Ends a part whose query the service rejects. If it is the whole query, the query is marked as rejected.
+    fn reject(&mut self, at: PartIndex, why: String) {
         if at.1 == 0 {
-            self.state.queries[at.0].refused = Some(word);
+            self.part(at).status = PartStatus::Done;
+            self.state.queries[at.0].refused = Some(why);
         } else {
-            part.missed = part.missed.saturating_add(part.expected.unwrap_or(0));
-            part.say(&format!("the service does not take it: {word}"));
+            self.part(at).reject(&why);
         }
-    }
-
-    /// Sends a request until its reply is whole, or there is no use in it.
-    async fn ask<T>(
-        &mut self,
-        cost: u64,
-        ask: impl Fn(&dyn ServiceApi) -> Option<ApiRequest>,
-        read: impl Fn(&dyn ServiceApi, &[u8]) -> Result<T, Fault>,
-    ) -> Result<(T, Vec<u8>), Failed> {
-        let mut tries = 0;
-        let mut last = None;
-        loop {
-            let Some(one) = ask(self.api.as_ref()) else {
-                return Err(Failed::Spent("there is nothing to ask".to_owned()));
-            };
-            if self.spent.saturating_add(cost) > self.options.budget {
-                return Err(Failed::Stop(StopReason::Budget(last)));
-            }
-            let begin = self.next;
-            self.wait(begin).await?;
-            self.next = Some(Instant::now() + self.options.interval);
-            self.spent = self.spent.saturating_add(cost);
-            self.state.spent = self.state.spent.saturating_add(cost);
-            let (fault, waiting) = match self.reply(one).await? {
-                Ok(answer) => {
-                    let fault = if answer.status == 200 {
-                        match read(self.api.as_ref(), &answer.body) {
-                            Ok(said) => return Ok((said, answer.body)),
-                            Err(fault) => fault,
-                        }
-                    } else {
-                        self.api.refusal(answer.status, &answer.body)
-                    };
-                    if (400..500).contains(&answer.status) {
-                        // It was refused, and nothing done for it.
-                        self.refund(cost);
-                    }
-                    (fault, answer.retry_after)
-                }
-                Err(SendError::Before(word)) => {
-                    self.refund(cost);
-                    (Fault::Again(word), None)
-                }
-                Err(SendError::After(word)) => (Fault::Again(word), None),
-            };
-            let word = match fault {
-                Fault::Stop(stop) => return Err(Failed::Stop(stop)),
-                Fault::Query(word) => return Err(Failed::Query(word)),
-                Fault::Slow => "it asks to be asked more slowly".to_owned(),
-                Fault::Again(word) => word,
-            };
-            if tries == RETRIES {
-                return Err(Failed::Spent(format!("{word} ({} times)", tries + 1)));
-            }
-            if let Some(waiting) = waiting.filter(|waiting| *waiting > LONGEST_WAIT) {
-                return Err(Failed::Stop(StopReason::Wait(waiting)));
-            }
-            self.next = Some(Instant::now() + pause(self.options.interval, tries, waiting));
-            tries += 1;
-            last = Some(word);
-        }
-    }
-
-    fn refund(&mut self, cost: u64) {
-        self.spent = self.spent.saturating_sub(cost);
-        self.state.spent = self.state.spent.saturating_sub(cost);
-    }
-
-    /// Waits until a request may begin, unless the caller says stop.
-    async fn wait(&self, until: Option<Instant>) -> Result<(), Failed> {
-        let stop = Arc::clone(&self.options.stop);
-        if let Some(until) = until {
-            tokio::select! {
-                () = sleep_until(until) => {}
-                () = stopped(&stop) => {}
-            }
-        }
-        if stop.load(Ordering::Relaxed) {
-            return Err(Failed::Stop(StopReason::Interrupted));
-        }
-        Ok(())
-    }
-
-    /// The reply, or nothing if the caller says stop and it does not come soon.
-    async fn reply(&self, ask: ApiRequest) -> Result<Result<ApiReply, SendError>, Failed> {
-        let grace = async {
-            stopped(&self.options.stop).await;
-            sleep(GRACE).await;
-        };
-        tokio::select! {
-            answer = self.client.send(ask) => Ok(answer),
-            () = grace => Err(Failed::Stop(StopReason::Interrupted)),
-        }
-    }
-}
-
-/// The pause before a request is sent again: what the service says, else twice as long each time, and never less than between any two.
-fn pause(interval: Duration, tries: u32, waiting: Option<Duration>) -> Duration {
-    waiting
-        .unwrap_or_else(|| interval.saturating_mul(2_u32.pow(tries)).min(LONGEST_PAUSE))
-        .max(interval)
-}
-
-async fn stopped(stop: &AtomicBool) {
-    while !stop.load(Ordering::Relaxed) {
-        sleep(NOTICED).await;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_pause_is_shorter_than_the_interval() {
-        let seconds = Duration::from_secs;
-        assert_eq!(pause(seconds(1), 0, None), seconds(1));
-        assert_eq!(pause(seconds(1), 3, None), seconds(8));
-        assert_eq!(pause(seconds(20), 3, None), LONGEST_PAUSE);
-        assert_eq!(pause(seconds(200), 3, None), seconds(200), "a rate below one a minute is kept");
-        assert_eq!(pause(seconds(1), 0, Some(seconds(7))), seconds(7));
-        assert_eq!(pause(seconds(10), 0, Some(seconds(7))), seconds(10));
     }
 }

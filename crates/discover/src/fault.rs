@@ -1,57 +1,53 @@
-//! What can go wrong, by what it means for the rest.
+//! Faults of a service, by their consequence for the run.
 
 use std::time::Duration;
 
 use vigie_export::text::is_unsafe;
 
-/// Why a discovery ends before its end. What was done stays done; a later run goes on.
+/// Why a discovery ends early. What was read is kept, and a later run resumes there.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StopReason {
-    /// The next request would cost more than is left.
-    ///
-    /// With what the last reply to it said, if it was asked for before and nothing came of it.
+    /// The next request would exceed the budget. Holds the reason why its last attempt failed, if there was one.
     #[error("the budget is used up{}", after(.0.as_deref()))]
     Budget(Option<String>),
-    /// The caller said so.
+    /// The caller stopped the run.
     #[error("interrupted")]
     Interrupted,
-    /// The service does not take the key.
-    #[error("the service does not take the key: {0}")]
+    /// The service rejects the key.
+    #[error("the service rejected the key: {0}")]
     Key(String),
-    /// The account has nothing left.
+    /// The account has no credits left.
     #[error("the account has no credits left: {0}")]
     Credits(String),
-    /// The account's plan does not allow it.
+    /// The account's plan does not allow the request.
     #[error("the account's plan does not allow it: {0}")]
     Plan(String),
-    /// The service asks to wait longer than is worth waiting for.
+    /// The service asks for a longer wait than a run makes.
     #[error("the service asks to wait {} minutes", .0.as_secs().div_ceil(60))]
     Wait(Duration),
-    /// The service does not answer, or not as it should, again and again.
+    /// Every attempt failed: no reply, or no usable one.
     #[error("{0}")]
     Unreachable(String),
 }
 
-/// What a reply that is no result means.
+/// What a reply without a result means.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// Nothing more can be asked with this account.
+    /// No further request can succeed with this account.
     Stop(StopReason),
-    /// The query is not one.
+    /// The service rejects the query.
     Query(String),
-    /// Too fast.
+    /// Requests come too fast.
     Slow,
-    /// Worth asking again.
+    /// A repeat may succeed.
     Again(String),
 }
 
-fn after(word: Option<&str>) -> String {
-    word.map_or_else(String::new, |word| {
-        format!(", the last of it for a request that gave nothing ({word})")
-    })
+fn after(why: Option<&str>) -> String {
+    why.map_or_else(String::new, |why| format!("; the last request failed ({why})"))
 }
 
-/// What a service says of an error, short, on one line and without characters that act on a terminal or are not seen.
+/// A service's error text: short, on one line, without characters that are invisible or control a terminal.
 pub(crate) fn excerpt(text: &str) -> String {
     let line: String = text
         .split_whitespace()
@@ -61,7 +57,7 @@ pub(crate) fn excerpt(text: &str) -> String {
         .filter(|c| !is_unsafe(*c))
         .take(200)
         .collect();
-    if line.is_empty() { "it does not say why".to_owned() } else { line }
+    if line.is_empty() { "it gives no reason".to_owned() } else { line }
 }
 
 #[cfg(test)]
@@ -69,16 +65,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_service_says_nothing_that_acts() {
+    fn error_texts_are_harmless() {
         assert_eq!(excerpt("a\u{202e}b\u{200b}c \u{1b}]0;d\u{7}\n\u{9b}2J e"), "abc ]0;d 2J e");
-        assert_eq!(excerpt("\u{200b}"), "it does not say why");
+        assert_eq!(excerpt("\u{200b}"), "it gives no reason");
         assert!(excerpt(&"x".repeat(1_000)).len() <= 200);
     }
 
     #[test]
-    fn a_budget_that_faults_ate_says_so() {
+    fn a_budget_spent_on_faults_names_the_last_one() {
         assert_eq!(StopReason::Budget(None).to_string(), "the budget is used up");
-        let told = StopReason::Budget(Some("it answers 503: busy".to_owned())).to_string();
-        assert!(told.starts_with("the budget is used up, ") && told.contains("503"), "{told}");
+        let text = StopReason::Budget(Some("it answers 503: busy".to_owned())).to_string();
+        assert!(text.starts_with("the budget is used up; ") && text.contains("503"), "{text}");
     }
 }

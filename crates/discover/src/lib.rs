@@ -1,27 +1,33 @@
-//! Asks Shodan and Censys what they saw, within a budget.
+//! Queries Shodan and Censys within a budget.
 //!
-//! A [`Discovery`] works through the queries of a [`State`]: it counts, splits by country and port what lies past the service's page
-//! cap, and gives each page's reply as it came, for `vigie-import` to read. It keeps no result itself. [`State`] says at any time
-//! what was asked and which pages are done, and can be written to a file and read again.
+//! A [`Discovery`] works through the queries of a [`DiscoveryState`]. It counts the records of a query, splits the query by country
+//! and port where the service has no page for all of them, and returns each reply as it arrived, for `vigie-import` to read. It keeps
+//! no record itself. The state holds at any time what was requested and which pages were read; it can be saved and resumed.
 //!
-//! - The budget is counted before a request is sent. A request whose reply was lost stays counted: the service may have charged it.
-//! - Nothing is sent but to the service's base URL; redirects are not followed.
-//! - A [`Secret`] shows itself nowhere: not in errors, and not in a reply that repeats it.
+//! - A request's cost is counted before the request is sent. If its reply is lost it stays counted, because the service may have
+//!   charged for it.
+//! - Requests go to the service's base URL only. Redirects are not followed.
+//! - A [`Secret`] appears nowhere: not in an error, and not in a reply that repeats it.
 
-mod base;
+mod api;
 mod client;
+mod decode;
 mod discovery;
 mod fault;
-mod legacy;
-mod platform;
+mod kind;
+mod part;
 mod secret;
+mod sender;
 mod service;
-mod shodan;
+mod services;
 mod state;
+mod url;
 
-pub use base::{BaseUrl, BaseUrlError};
 pub use discovery::{Discovery, DiscoveryOptions, DiscoveryStep, ReplyKind, ServiceReply};
 pub use fault::StopReason;
+pub use kind::{ServiceKind, SplitField};
+pub use part::{PartStatus, QueryPart};
 pub use secret::{Secret, SecretError};
-pub use service::{Service, ServiceKind, SplitField};
-pub use state::{DiscoveryState, PartStatus, QueryPart, QueryState, STATE_SCHEMA, StateError};
+pub use service::Service;
+pub use state::{DiscoveryState, QueryState, STATE_SCHEMA, StateError};
+pub use url::{BaseUrl, BaseUrlError};

@@ -1,32 +1,32 @@
-//! Keys, which nobody gets to see.
+//! API keys, which are never shown.
 
 use std::fmt;
 
-/// The shortest text that is taken for a key. Shorter ones would be masked out of replies where they are no secret.
+/// The shortest key. A shorter text would be masked in replies where it is no secret.
 const SHORTEST: usize = 8;
-/// The longest.
+/// The longest key.
 const LONGEST: usize = 1_024;
 
-/// A key. It is sent to its service and shown nowhere.
+/// An API key. It is sent to its service and shown nowhere.
 #[derive(Clone)]
 pub struct Secret(String);
 
-/// Why a text is no key. It does not say the text.
+/// Why a text is not a key. The text is not part of the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SecretError {
-    /// There is none.
+    /// It is empty.
     #[error("is empty")]
     Empty,
-    /// It cannot be one.
+    /// It is too short or too long.
     #[error("has fewer than {SHORTEST} or more than {LONGEST} characters")]
     Length,
-    /// It has characters that no key has.
+    /// It has characters that keys do not have.
     #[error("has a space, a control character, or one outside of ASCII")]
     Characters,
 }
 
 impl Secret {
-    /// Takes a key; white space around it is left off.
+    /// Checks a key; surrounding white space is removed.
     ///
     /// # Errors
     ///
@@ -44,19 +44,19 @@ impl Secret {
         }
     }
 
-    /// What is made of keys, and shows them: covered like a key.
+    /// A text that reveals keys, such as a header: masked like a key.
     pub(crate) fn derived(text: String) -> Self {
         Self(text)
     }
 
-    /// The key itself, to be sent and for nothing else.
+    /// The key itself, only for sending.
     pub(crate) fn expose(&self) -> &str {
         &self.0
     }
 
-    /// Covers the key wherever it stands in some bytes, which keep their length.
+    /// Overwrites the key with asterisks wherever it occurs. The length stays the same.
     pub fn mask(&self, bytes: &mut [u8]) {
-        for form in [self.0.clone(), crate::base::encode(&self.0)] {
+        for form in [self.0.clone(), crate::url::encode(&self.0)] {
             let places: Vec<usize> = memchr::memmem::find_iter(bytes, form.as_bytes()).collect();
             for place in places {
                 if let Some(covered) = bytes.get_mut(place..place + form.len()) {
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_shows_itself_nowhere() {
+    fn a_key_is_never_shown() {
         let secret = Secret::new(" p4ss+word/31337 \n").expect("a key");
         assert_eq!(format!("{secret:?}"), "Secret(…)");
         let mut reply = b"{\"url\":\"/x?key=p4ss%2Bword%2F31337\",\"key\":\"p4ss+word/31337\"}".to_vec();

@@ -1,4 +1,4 @@
-//! What was asked and what is done: enough to go on with later, and no key.
+//! The state of a discovery: what was requested and read, enough to resume it. It holds no key.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -6,109 +6,64 @@ use std::net::SocketAddr;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::service::{ServiceKind, SplitField};
+use crate::kind::ServiceKind;
+use crate::part::QueryPart;
 
-/// The schema of a state.
+/// The schema of a state file.
 pub const STATE_SCHEMA: &str = "vigie.discover-state/1";
 
-/// A discovery as far as it went.
+/// The queries of a discovery, and how much of each has been read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DiscoveryState {
     /// [`STATE_SCHEMA`].
     pub schema: String,
-    /// Names it among others.
+    /// Its identifier, which is part of file names.
     pub id: String,
     /// The service.
     pub service: ServiceKind,
-    /// When it was begun.
+    /// When it was started.
     pub begun: DateTime<Utc>,
-    /// Credits that were counted, over all runs.
+    /// Credits counted over all runs.
     pub spent: u64,
-    /// The queries, in the order in which they are asked.
+    /// The queries, in the order in which they are sent.
     pub queries: Vec<QueryState>,
-    /// The endpoints that were found.
+    /// The endpoints found.
     pub found: BTreeSet<SocketAddr>,
 }
 
-/// A query and the parts that it was split into.
+/// A query and its parts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct QueryState {
-    /// As it was given.
+    /// The query as the user gave it.
     pub query: String,
-    /// The product whose query it is.
+    /// The product of the catalogue that it belongs to.
     pub product: Option<String>,
-    /// Why the service does not take it.
+    /// Why the service rejects it.
     pub refused: Option<String>,
-    /// The query itself, then what it was split into. None: it was not begun.
+    /// The whole query first, then what it was split into. Empty if it was not started.
     pub parts: Vec<QueryPart>,
-    /// Whether nothing is left to ask.
+    /// Whether nothing is left to request.
     pub done: bool,
 }
 
-/// A query, or a part of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct QueryPart {
-    /// As it is sent.
-    pub query: String,
-    /// By what it was narrowed.
-    pub by: Vec<SplitField>,
-    /// How many records a count promised.
-    pub expected: Option<u64>,
-    /// The total that the first page told.
-    pub first: Option<u64>,
-    /// The total that the last page told.
-    pub total: Option<u64>,
-    /// Records that came.
-    pub got: u64,
-    /// Pages that came.
-    pub pages: u32,
-    /// What the last page said of the next.
-    pub token: Option<String>,
-    /// Hashes of what the pages before said: one that comes again leads round in a circle.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub tokens: BTreeSet<u64>,
-    /// Whether the service gives no page after these, whatever its total.
-    pub capped: bool,
-    /// How it stands.
-    #[serde(rename = "standing")]
-    pub status: PartStatus,
-    /// Records that cannot be reached.
-    pub missed: u64,
-    /// Why not, and what else is to be said.
-    pub why: Option<String>,
-}
-
-/// How a part stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum PartStatus {
-    /// Something is left to ask.
-    Open,
-    /// Its own parts are asked in its place.
-    Split,
-    /// All that can be reached was read.
-    Done,
-}
-
-/// Why a state cannot be gone on with.
+/// Why a state cannot be resumed.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
-    /// It does not read.
-    #[error("is no state of a discovery: {0}")]
+    /// It does not parse.
+    #[error("is not a discovery state: {0}")]
     Unreadable(#[from] serde_json::Error),
-    /// It is of another vigie.
+    /// It has another schema.
     #[error("schema is {0:?}; this vigie reads {STATE_SCHEMA:?}")]
     Schema(String),
-    /// It is of another service.
-    #[error("was begun with {}", .0.word())]
+    /// It belongs to another service.
+    #[error("belongs to {}", .0.word())]
     Service(ServiceKind),
 }
 
 impl DiscoveryState {
-    /// Nothing asked yet. Queries that stand twice are asked once.
+    /// A new state. A query that is listed twice is sent once.
     #[must_use]
     pub fn new(id: &str, service: ServiceKind, queries: Vec<(String, Option<String>)>) -> Self {
         let mut seen = BTreeSet::new();
@@ -133,11 +88,11 @@ impl DiscoveryState {
         }
     }
 
-    /// Reads what [`State::write`] wrote.
+    /// Parses what [`DiscoveryState::write`] returns.
     ///
     /// # Errors
     ///
-    /// The text is no state, or one of another vigie or service.
+    /// The text is not a state, or has another schema or service.
     pub fn read(text: &str, service: ServiceKind) -> Result<Self, StateError> {
         let state: Self = serde_json::from_str(text)?;
         if state.schema != STATE_SCHEMA {
@@ -149,14 +104,14 @@ impl DiscoveryState {
         Ok(state)
     }
 
-    /// The state as a text.
+    /// The state as JSON.
     #[must_use]
     pub fn write(&self) -> String {
-        // Strings, numbers and lists always are JSON.
+        // Strings, numbers and lists always serialise.
         serde_json::to_string_pretty(self).unwrap_or_default()
     }
 
-    /// Whether nothing is left to ask.
+    /// Whether nothing is left to request.
     #[must_use]
     pub fn is_done(&self) -> bool {
         self.queries.iter().all(|query| query.done)
@@ -164,82 +119,37 @@ impl DiscoveryState {
 }
 
 impl QueryState {
-    /// How many records the service says there are.
+    /// The number of records according to the service.
     #[must_use]
     pub fn total(&self) -> Option<u64> {
         let whole = self.parts.first()?;
         whole.total.or(whole.expected)
     }
 
-    /// Pages that came.
+    /// The number of pages read.
     #[must_use]
     pub fn pages(&self) -> u64 {
         self.parts.iter().map(|part| u64::from(part.pages)).sum()
     }
 
-    /// Records that came, some perhaps twice where it was split.
+    /// The number of records read. Some may be counted twice if the query was split.
     #[must_use]
     pub fn got(&self) -> u64 {
         self.parts.iter().fold(0, |sum, part| sum.saturating_add(part.got))
     }
 
-    /// Records that cannot be reached.
+    /// The number of records that cannot be read.
     #[must_use]
     pub fn missed(&self) -> u64 {
         self.parts.iter().fold(0, |sum, part| sum.saturating_add(part.missed))
     }
 
-    /// What is to be said of its parts.
+    /// The remarks on its parts.
     pub fn notes(&self) -> impl Iterator<Item = String> {
         self.parts
             .iter()
             .filter_map(|part| part.why.as_ref().map(|why| format!("{}: {why}", part.query)))
     }
-}
-
-impl QueryPart {
-    pub(crate) fn new(query: String, by: Vec<SplitField>, expected: Option<u64>) -> Self {
-        Self {
-            query,
-            by,
-            expected,
-            first: None,
-            total: None,
-            got: 0,
-            pages: 0,
-            token: None,
-            tokens: BTreeSet::new(),
-            capped: false,
-            status: PartStatus::Open,
-            missed: 0,
-            why: None,
-        }
-    }
-
-    /// Goes on with what a page said of the next; `false`: it was gone on with before.
-    pub(crate) fn goes_on_with(&mut self, token: &str) -> bool {
-        let new = self.token.as_deref() != Some(token) && self.tokens.insert(hash(token));
-        if new {
-            self.token = Some(token.to_owned());
-        }
-        new
-    }
-
-    /// Adds something to be said.
-    pub(crate) fn say(&mut self, what: &str) {
-        let why = self.why.get_or_insert_with(String::new);
-        if !why.is_empty() {
-            why.push_str("; ");
-        }
-        why.push_str(what);
-    }
-}
-
-/// FNV-1a of 64 bits: the same in every version, for it stands in files.
-fn hash(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
 }
 
 #[cfg(test)]
@@ -253,18 +163,5 @@ mod tests {
         (part.got, part.missed) = (u64::MAX - 1, u64::MAX);
         state.queries[0].parts = vec![part.clone(), part];
         assert_eq!((state.queries[0].got(), state.queries[0].missed()), (u64::MAX, u64::MAX));
-    }
-
-    #[test]
-    fn a_token_is_gone_on_with_once() {
-        let mut part = QueryPart::new("q".to_owned(), Vec::new(), None);
-        let went: Vec<bool> = ["A", "B", "A", "B", "C"].iter().map(|token| part.goes_on_with(token)).collect();
-        assert_eq!(went, [true, true, false, false, true]);
-        // A state of a version that did not note them yet.
-        part.tokens.clear();
-        assert!(!part.goes_on_with("C"));
-        let text = serde_json::to_string(&part).expect("it serialises");
-        assert!(!text.contains("tokens"), "{text}");
-        assert_eq!(serde_json::from_str::<QueryPart>(&text).expect("it reads"), part);
     }
 }

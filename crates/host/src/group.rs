@@ -1,111 +1,12 @@
-//! Which sockets are one server, who can reach it, where to knock. No I/O.
+//! Groups listening sockets into servers and works out who can reach each.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use vigie_model::{Known, Reach};
 use vigie_scope::{is_loopback, is_private};
 
-/// The process behind a socket.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Owner {
-    /// Its process id.
-    pub pid: u32,
-    /// Its name, as the system shortens it.
-    pub name: String,
-}
-
-/// A listening TCP socket as the system lists it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ListeningSocket {
-    /// The address it is bound to.
-    pub address: IpAddr,
-    /// The port.
-    pub port: u16,
-    /// Whether an IPv6 socket leaves IPv4 to others; of no meaning for an IPv4 socket.
-    pub v6only: Known<bool>,
-    /// The user whose socket it is, where the system tells.
-    pub uid: Option<u32>,
-    /// The process behind it, where the system tells.
-    pub owner: Known<Owner>,
-}
-
-/// One server of this machine.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LocalServer {
-    port: u16,
-    bound: Vec<IpAddr>,
-    answers_on: Vec<IpAddr>,
-    probe: Vec<SocketAddr>,
-    reach: Reach,
-    owner: Known<Owner>,
-}
-
-impl LocalServer {
-    /// The port.
-    #[must_use]
-    pub fn port(&self) -> u16 {
-        self.port
-    }
-
-    /// The addresses it is bound to, as the system lists them: `0.0.0.0` and `::` mean every one.
-    #[must_use]
-    pub fn bound(&self) -> &[IpAddr] {
-        &self.bound
-    }
-
-    /// The process behind it. Of several that share the port, the one that was there first by its id.
-    #[must_use]
-    pub fn owner(&self) -> &Known<Owner> {
-        &self.owner
-    }
-
-    /// The address to connect to: loopback if it answers there.
-    #[must_use]
-    pub fn probe_address(&self) -> SocketAddr {
-        // A listener has at least one bound address and each gives at least one to connect to.
-        self.probe
-            .first()
-            .copied()
-            .unwrap_or_else(|| SocketAddr::new(self.bound.first().copied().unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)), self.port))
-    }
-
-    /// Every address to connect to, the best first; any one of them reaches the same server.
-    #[must_use]
-    pub fn probe_addresses(&self) -> &[SocketAddr] {
-        &self.probe
-    }
-
-    /// Who can reach it, as far as the binding goes: a firewall in between is not seen.
-    #[must_use]
-    pub fn reach(&self) -> Reach {
-        self.reach
-    }
-
-    /// Whether connecting to that address of this machine reaches this server.
-    #[must_use]
-    pub fn answers_at(&self, address: SocketAddr) -> bool {
-        address.port() == self.port
-            && (self.probe.contains(&address)
-                || self.answers_on.contains(&address.ip().to_canonical())
-                || self.bound.contains(&address.ip())
-                || (is_loopback(address.ip())
-                    && self
-                        .bound
-                        .iter()
-                        .any(|bound| bound.is_unspecified() && bound.is_ipv4() == address.is_ipv4())))
-    }
-
-    /// The record's form.
-    #[must_use]
-    pub fn to_model(&self) -> vigie_model::Listener {
-        vigie_model::Listener {
-            bound: self.bound.clone(),
-            answers_on: self.answers_on.clone(),
-            process: self.owner.as_ref().map(|owner| owner.name.clone()),
-            pid: self.owner.as_ref().map(|owner| owner.pid),
-        }
-    }
-}
+use crate::server::LocalServer;
+use crate::socket::ListeningSocket;
 
 /// The servers behind these sockets of a machine with those addresses, sorted by port and first bound address.
 ///
@@ -140,7 +41,7 @@ pub fn group_sockets(sockets: &[ListeningSocket], own: &[IpAddr]) -> Vec<LocalSe
             let v4_taken = on_port
                 .iter()
                 .any(|socket| socket.address == IpAddr::V4(Ipv4Addr::UNSPECIFIED) && !group.iter().any(|own| std::ptr::eq(*own, *socket)));
-            listener(group, own, v4_taken)
+            server(group, own, v4_taken)
         }));
     }
     listeners
@@ -165,7 +66,7 @@ fn is_localhost(address: IpAddr) -> bool {
     address == IpAddr::V4(Ipv4Addr::LOCALHOST) || address == IpAddr::V6(Ipv6Addr::LOCALHOST)
 }
 
-fn listener(sockets: &[&ListeningSocket], own: &[IpAddr], v4_taken: bool) -> LocalServer {
+fn server(sockets: &[&ListeningSocket], own: &[IpAddr], v4_taken: bool) -> LocalServer {
     let port = sockets.first().map_or(0, |socket| socket.port);
     let mut bound: Vec<IpAddr> = sockets.iter().map(|socket| socket.address).collect();
     bound.sort_unstable();
@@ -253,8 +154,10 @@ mod tests {
     use vigie_model::Why;
 
     use super::*;
+    use crate::socket::Owner;
 
     const LAN: &str = "192.168.1.5";
+
     const PUBLIC: &str = "8.8.4.4";
 
     fn ip(text: &str) -> IpAddr {

@@ -1,100 +1,18 @@
 //! This machine: its addresses, its listening TCP sockets and who owns them.
 //!
 //! [`LocalHost::inspect`] asks the operating system and connects to nothing. What follows from the answer (which sockets are
-//! one server, who can reach it, where to knock) is worked out by pure functions over [`Socket`]s and is tested with
+//! one server, who can reach it, where to knock) is worked out by pure functions over [`ListeningSocket`]s and is tested with
 //! tables.
 
+mod error;
 mod group;
+mod host;
+mod server;
+mod socket;
 mod system;
 
-use std::net::IpAddr;
-
-pub use group::{ListeningSocket, LocalServer, Owner, group_sockets};
-pub use vigie_scope::is_private;
-
-/// Why this machine could not be looked at.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The network interfaces could not be listed.
-    #[error("list the addresses of this machine: {0}")]
-    Addresses(#[source] std::io::Error),
-    /// The listening sockets could not be listed.
-    #[error("list the listening sockets of this machine ({what}): {why}; name the addresses to look at instead")]
-    Sockets {
-        /// What was read.
-        what: &'static str,
-        /// What the system said.
-        why: String,
-    },
-}
-
-/// The addresses of this machine's interfaces, sorted. Much cheaper than [`LocalHost::inspect`]: no process is looked at.
-///
-/// # Errors
-///
-/// If the system does not list its interfaces.
-pub fn own_addresses() -> Result<Vec<IpAddr>, Error> {
-    let mut addresses: Vec<IpAddr> = if_addrs::get_if_addrs()
-        .map_err(Error::Addresses)?
-        .iter()
-        .map(if_addrs::Interface::ip)
-        .collect();
-    addresses.sort_unstable();
-    addresses.dedup();
-    Ok(addresses)
-}
-
-/// What this machine says of itself at one instant.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LocalHost {
-    addresses: Vec<IpAddr>,
-    sockets: Vec<ListeningSocket>,
-}
-
-impl LocalHost {
-    /// Asks the operating system for addresses and listening TCP sockets. No socket is opened towards any of them.
-    ///
-    /// On Linux every listening socket of the network namespace is listed, whoever owns it; an owner that may not be
-    /// read is unknown. macOS and Windows list the sockets of the processes that they let this user see.
-    ///
-    /// # Errors
-    ///
-    /// If the system lists neither addresses nor sockets.
-    pub fn inspect() -> Result<Self, Error> {
-        Ok(Self {
-            addresses: own_addresses()?,
-            sockets: system::listening()?,
-        })
-    }
-
-    /// A host that has these addresses and sockets, for tests and simulations.
-    #[must_use]
-    pub fn new(addresses: Vec<IpAddr>, sockets: Vec<ListeningSocket>) -> Self {
-        Self { addresses, sockets }
-    }
-
-    /// The machine's own addresses, loopback among them, sorted.
-    #[must_use]
-    pub fn addresses(&self) -> &[IpAddr] {
-        &self.addresses
-    }
-
-    /// The listening sockets as the system lists them.
-    #[must_use]
-    pub fn sockets(&self) -> &[ListeningSocket] {
-        &self.sockets
-    }
-
-    /// Whether an address is this machine's own: loopback, or one of its interfaces'.
-    #[must_use]
-    pub fn owns(&self, address: IpAddr) -> bool {
-        let address = address.to_canonical();
-        vigie_scope::is_loopback(address) || self.addresses.contains(&address)
-    }
-
-    /// The servers of this machine, by port: one listener is one server, however many addresses it answers on.
-    #[must_use]
-    pub fn servers(&self) -> Vec<LocalServer> {
-        group_sockets(&self.sockets, &self.addresses)
-    }
-}
+pub use error::Error;
+pub use group::group_sockets;
+pub use host::{LocalHost, own_addresses};
+pub use server::LocalServer;
+pub use socket::{ListeningSocket, Owner};

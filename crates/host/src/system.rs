@@ -14,7 +14,8 @@ mod linux {
     use procfs::process::FDTarget;
     use vigie_model::{Known, Why};
 
-    use crate::{Error, ListeningSocket, Owner};
+    use crate::error::Error;
+    use crate::socket::{ListeningSocket, Owner};
 
     pub(crate) fn listening() -> Result<Vec<ListeningSocket>, Error> {
         let mut entries = listed("/proc/net/tcp", procfs::net::tcp())?;
@@ -132,13 +133,14 @@ mod linux {
 
 #[cfg(not(target_os = "linux"))]
 mod other {
-    use crate::{Error, ListeningSocket};
+    use crate::error::Error;
+    use crate::socket::ListeningSocket;
 
     #[cfg(any(target_os = "macos", target_os = "windows"))]
     pub(crate) fn listening() -> Result<Vec<ListeningSocket>, Error> {
         use vigie_model::{Known, Why};
 
-        use crate::Owner;
+        use crate::socket::Owner;
 
         let listed = listeners::get_all().map_err(|why| Error::Sockets {
             what: "the system's socket table",

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use crate::classes::{AsType, Classes, Entry, MAX_NAME, Tier};
+use crate::classes::{Classes, Entry, MAX_NAME};
+use crate::views::{AsType, Tier};
 
 /// A class of one view, and what it rests on.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,9 +7,10 @@ use std::sync::{PoisonError, RwLock};
 use vigie_model::{Known, Network, Why};
 use vigie_scope::special_purpose;
 
-use crate::classes::{AsType, Classes, Tier};
+use crate::classes::Classes;
 use crate::database::DatabaseField;
 use crate::databases::{Databases, Location, Sourced};
+use crate::views::{AsType, Tier};
 
 /// How many autonomous systems are remembered: more than there are, and a bound where a source invents numbers.
 const REMEMBERED: usize = 200_000;

@@ -9,10 +9,14 @@ mod classes;
 mod database;
 mod databases;
 mod enrich;
+mod mapping;
 mod record;
+mod views;
 
 pub use attribution::{Attributed, Attribution};
-pub use classes::{AsType, ClassErrors, ClassProblem, Classes, EMBEDDED, Tier};
+pub use classes::Classes;
 pub use database::{Database, DatabaseField, Error};
 pub use databases::{Databases, Location, Sourced};
 pub use enrich::Enricher;
+pub use mapping::{ClassErrors, ClassProblem, EMBEDDED};
+pub use views::{AsType, Tier};

@@ -203,7 +203,7 @@ fn words_that_are_wrong_are_said_before_anything_is_sent() {
     user.told("shodan", &running, &["--query", "x y", "--budget", "0"]);
     let output = user.run("censys", &running, &["--resume", text(&user.state())]);
     assert_eq!(code(&output), 2);
-    assert!(stderr(&output).contains("was begun with shodan"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("belongs to shodan"), "{}", stderr(&output));
     assert_eq!(running.count(SEARCH), 0);
     for url in ["http://192.0.2.1", "https://user:word@example.net", "example.net"] {
         let output = Command::new(env!("CARGO_BIN_EXE_vigie"))

@@ -22,7 +22,7 @@ fn the_budget_is_never_exceeded_and_a_later_run_goes_on() {
     );
     let stopped = told["stopped"].as_str().unwrap_or_default();
     assert!(
-        stopped.starts_with("the budget is used up, ") && stopped.contains("the connection broke"),
+        stopped.starts_with("the budget is used up; ") && stopped.contains("the connection broke"),
         "what the last request gave is said: {stopped}"
     );
     let mut before = 3;
@@ -117,6 +117,6 @@ fn a_token_that_the_service_forgot_is_done_without() {
         &["--resume", text(&user.state()), "--cost", "1", "--budget", "10"],
     );
     assert_eq!(told["complete"], true);
-    assert!(told["queries"][0]["notes"].to_string().contains("read anew"), "{told:#}");
+    assert!(told["queries"][0]["notes"].to_string().contains("started again from page 1"), "{told:#}");
     assert_eq!(user.hosts(), 350);
 }

@@ -87,7 +87,7 @@ fn a_total_that_changes_ends_and_is_said() {
     let one = &told["queries"][0];
     assert_eq!((number(&one["records"]), growing.count(SEARCH)), (500, 5), "{told:#}");
     assert_eq!(number(&one["missed"]), 6_500);
-    assert!(one["notes"].to_string().contains("the total went from 3000 to 7000"), "{told:#}");
+    assert!(one["notes"].to_string().contains("the total changed from 3000 to 7000"), "{told:#}");
     // It shrinks: no page is asked for that cannot be.
     let shrinking = raise(Service {
         records: records(&[("DE", 11434, 450)]),
@@ -97,7 +97,7 @@ fn a_total_that_changes_ends_and_is_said() {
     let told = User::new().told("shodan", &shrinking, &["--query", "product:Ollama", "--budget", "50"]);
     let one = &told["queries"][0];
     assert_eq!((number(&one["records"]), shrinking.count(SEARCH)), (300, 3), "{told:#}");
-    assert!(one["notes"].to_string().contains("the total went from 390 to 270"), "{told:#}");
+    assert!(one["notes"].to_string().contains("the total changed from 390 to 270"), "{told:#}");
     // More is promised than there is.
     let lying = raise(Service {
         records: records(&[("DE", 11434, 50)]),
@@ -133,7 +133,7 @@ fn cursors_that_lead_round_in_a_circle_are_left() {
     let told = user.told("censys", &running, &words);
     let one = &told["queries"][0];
     assert_eq!((running.count(QUERY), running.count(AGGREGATE)), (3, 0), "{told:#}");
-    assert!(one["notes"].to_string().contains("round in a circle"), "{told:#}");
+    assert!(one["notes"].to_string().contains("repeats a page token"), "{told:#}");
     assert_eq!((number(&one["missed"]), told["complete"].as_bool()), (700, Some(true)));
     // Nor does a run that goes on walk it again.
     let running = raise(Service {
@@ -168,7 +168,7 @@ fn a_service_that_gives_far_more_than_its_total_is_left() {
     assert!(
         told["queries"][0]["notes"]
             .to_string()
-            .contains("500 records came where the total says 100"),
+            .contains("500 records arrived for a total of 100"),
         "{told:#}"
     );
 }

@@ -17,7 +17,7 @@ fn a_key_that_is_not_taken_is_said_at_once_and_shown_nowhere() {
         let output = user.run(service, &running, &["--query", query]);
         assert_eq!(code(&output), 3, "{}", stderr(&output));
         let said = stderr(&output);
-        assert!(said.contains("does not take the key") && said.contains("make a new key"), "{said}");
+        assert!(said.contains("rejected the key") && said.contains("make a new key"), "{said}");
         assert_eq!(running.service().seen.len() - before, 1, "it is not tried again");
     }
 }

@@ -1,26 +1,23 @@
 //! The Censys Platform's API v3: `/v3/global/search/query` and `/v3/global/search/aggregate`, with a personal access token.
 
+//! The Censys Platform's API v3: `/v3/global/search/query` and `/v3/global/search/aggregate`, with a personal access token.
+
 use http::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::base;
+use super::censys_shared::{Bucket, names, result, total};
+use crate::api::{CountInfo, NextPage, PAGE, PageInfo, PagePosition, ServiceApi};
 use crate::client::ApiRequest;
+use crate::decode::{FirstValues, RecordCount, records, usual, values};
 use crate::fault::{Fault, StopReason, excerpt};
+use crate::kind::SplitField;
 use crate::secret::Secret;
-use crate::service::{
-    CountInfo, FirstValues, NextPage, PAGE, PageInfo, PagePosition, RecordCount, ServiceApi, SplitField, names, read, records, usual,
-    values, whole,
-};
+use crate::url;
 
 pub(crate) struct CensysApi {
     pub(crate) token: Secret,
     pub(crate) organization: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Enveloped<T> {
-    result: Option<T>,
 }
 
 #[derive(Deserialize)]
@@ -41,15 +38,7 @@ struct Aggregate {
     buckets: Option<FirstValues<Bucket>>,
 }
 
-#[derive(Deserialize)]
-pub(crate) struct Bucket {
-    #[serde(default)]
-    pub(crate) key: Value,
-    #[serde(default)]
-    pub(crate) count: Value,
-}
-
-/// RFC 9457, or what the service's door says of a token.
+/// An error: as in RFC 9457, or as the service's gateway reports a wrong token.
 #[derive(Default, Deserialize)]
 struct Problem {
     #[serde(default)]
@@ -73,7 +62,7 @@ impl CensysApi {
         let organization = self
             .organization
             .as_ref()
-            .map(|id| format!("?{}", base::query(&[("organization_id", id)])))
+            .map(|id| format!("?{}", url::query(&[("organization_id", id)])))
             .unwrap_or_default();
         ApiRequest {
             method: Method::POST,
@@ -91,16 +80,6 @@ impl CensysApi {
     }
 }
 
-fn result<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Fault> {
-    read::<Enveloped<T>>(body)?
-        .result
-        .ok_or_else(|| Fault::Again("the reply has no result".to_owned()))
-}
-
-fn total(value: &Value) -> Result<u64, Fault> {
-    whole(value).ok_or_else(|| Fault::Again("the reply has no total".to_owned()))
-}
-
 impl ServiceApi for CensysApi {
     fn page(&self, query: &str, at: &PagePosition) -> ApiRequest {
         let mut body = json!({"query": query, "page_size": PAGE});
@@ -116,7 +95,7 @@ impl ServiceApi for CensysApi {
             "query": query,
             "field": Self::field(field),
             "number_of_buckets": field.most(),
-            // Of a host's ports, those that the query is about.
+            // Of the ports of a host, only those that match the query.
             "filter_by_query": true,
         });
         self.post("/v3/global/search/aggregate", &body)
@@ -156,11 +135,11 @@ impl ServiceApi for CensysApi {
     fn refusal(&self, status: u16, body: &[u8]) -> Fault {
         let problem: Problem = serde_json::from_slice(body).unwrap_or_default();
         let inner = problem.error.and_then(|error| error.message.or(error.reason));
-        let word = problem.detail.or(inner).or(problem.title).unwrap_or_default();
-        let lower = word.to_ascii_lowercase();
+        let text = problem.detail.or(inner).or(problem.title).unwrap_or_default();
+        let lower = text.to_ascii_lowercase();
         match status {
-            402 | 403 if lower.contains("credit") => Fault::Stop(StopReason::Credits(excerpt(&word))),
-            _ => usual(status, &word),
+            402 | 403 if lower.contains("credit") => Fault::Stop(StopReason::Credits(excerpt(&text))),
+            _ => usual(status, &text),
         }
     }
 
@@ -196,17 +175,17 @@ mod tests {
     }
 
     #[test]
-    fn the_token_stands_in_no_url_and_the_organisation_does() {
+    fn the_organisation_is_in_the_url_and_the_token_is_not() {
         let at = PagePosition {
             page: 2,
             token: Some("next".to_owned()),
         };
-        let ask = platform().page("host.services.port=11434", &at);
+        let request = platform().page("host.services.port=11434", &at);
         assert_eq!(
-            ask.target,
+            request.target,
             "/v3/global/search/query?organization_id=11111111-2222-3333-4444-555555555555"
         );
-        let body: Value = serde_json::from_str(&ask.body.expect("a body")).expect("JSON");
+        let body: Value = serde_json::from_str(&request.body.expect("a body")).expect("JSON");
         assert_eq!(
             body,
             json!({"query": "host.services.port=11434", "page_size": 100, "page_token": "next"})
@@ -216,8 +195,8 @@ mod tests {
     #[test]
     fn replies_and_refusals() {
         let page = br#"{"result":{"hits":[{"host_v1":{"resource":{"ip":"192.0.2.1"}}}],"total_hits":1234.0,"next_page_token":"abc","previous_page_token":"","query_duration_millis":3}}"#;
-        let said = platform().read_page(page).expect("a page");
-        assert_eq!((said.total, said.records, said.next), (1_234, 1, NextPage::Token("abc".to_owned())));
+        let info = platform().read_page(page).expect("a page");
+        assert_eq!((info.total, info.records, info.next), (1_234, 1, NextPage::Token("abc".to_owned())));
         let last = br#"{"result":{"hits":null,"total_hits":0,"next_page_token":""}}"#;
         assert_eq!(platform().read_page(last).expect("a page").next, NextPage::Nothing);
         let count = br#"{"result":{"buckets":[{"key":"DE","count":7},{"key":"zz","count":1}],"total_count":9,"other_count":1}}"#;
@@ -225,14 +204,14 @@ mod tests {
             platform().read_count(count, Some(SplitField::Country)).expect("a count").values,
             [("DE".to_owned(), 7)]
         );
-        for (status, word) in [(204, ""), (206, "{\"result\":{}}")] {
+        for (status, text) in [(204, ""), (206, "{\"result\":{}}")] {
             assert!(
-                matches!(platform().refusal(status, word.as_bytes()), Fault::Again(word) if word.contains(&status.to_string())),
-                "{status} is no word on the query"
+                matches!(platform().refusal(status, text.as_bytes()), Fault::Again(text) if text.contains(&status.to_string())),
+                "{status} does not concern the query"
             );
         }
         let token = br#"{"error":{"code":401,"status":"Unauthorized","message":"Access credentials are invalid"}}"#;
-        assert!(matches!(platform().refusal(401, token), Fault::Stop(StopReason::Key(word)) if word.contains("invalid")));
+        assert!(matches!(platform().refusal(401, token), Fault::Stop(StopReason::Key(text)) if text.contains("invalid")));
         let credits = br#"{"title":"Forbidden","status":403,"detail":"Insufficient credits to perform this action."}"#;
         assert!(matches!(platform().refusal(403, credits), Fault::Stop(StopReason::Credits(_))));
         let query = br#"{"title":"Unprocessable Entity","status":422,"detail":"invalid query"}"#;

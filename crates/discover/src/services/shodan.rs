@@ -1,17 +1,19 @@
-//! Shodan's REST API: `/shodan/host/search`, `/shodan/host/count`, `/api-info`. The key is a part of the URL.
+//! Shodan's REST API: `/shodan/host/search`, `/shodan/host/count`, `/api-info`. The key is part of the URL.
+
+//! Shodan's REST API: `/shodan/host/search`, `/shodan/host/count`, `/api-info`. The key is part of the URL.
 
 use http::Method;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::base;
+use super::quotes::outside_quotes;
+use crate::api::{CountInfo, NextPage, PageInfo, PagePosition, ServiceApi};
 use crate::client::ApiRequest;
+use crate::decode::{FirstValues, RecordCount, read, records, usual, values, whole};
 use crate::fault::{Fault, StopReason, excerpt};
+use crate::kind::SplitField;
 use crate::secret::Secret;
-use crate::service::{
-    CountInfo, FirstValues, NextPage, PageInfo, PagePosition, RecordCount, ServiceApi, SplitField, outside_quotes, read, records, usual,
-    values, whole,
-};
+use crate::url;
 
 pub(crate) struct ShodanApi {
     pub(crate) key: Secret,
@@ -61,7 +63,7 @@ impl ShodanApi {
         all.extend(pairs);
         ApiRequest {
             method: Method::GET,
-            target: format!("{path}?{}", base::query(&all)),
+            target: format!("{path}?{}", url::query(&all)),
             authorization: None,
             body: None,
         }
@@ -70,7 +72,7 @@ impl ShodanApi {
     fn reply(&self, body: &[u8]) -> Result<(Reply, u64), Fault> {
         let reply: Reply = read(body)?;
         if let Some(error) = &reply.error {
-            // Such as "The search request timed out or your query was invalid.", with the status 200.
+            // "The search request timed out or your query was invalid." comes with status 200.
             return Err(if error.contains("timed out") {
                 Fault::Again(excerpt(error))
             } else {
@@ -89,7 +91,7 @@ impl ShodanApi {
 impl ServiceApi for ShodanApi {
     fn page(&self, query: &str, at: &PagePosition) -> ApiRequest {
         let page = at.page.to_string();
-        // Minified banners lack the page, by which a server is recognised.
+        // Minified banners lack the page body, by which a server is recognised.
         self.get("/shodan/host/search", &[("query", query), ("page", &page), ("minify", "false")])
     }
 
@@ -130,13 +132,13 @@ impl ServiceApi for ShodanApi {
     }
 
     fn read_balance(&self, body: &[u8]) -> Option<u64> {
-        // Below zero: as many as one likes.
+        // Negative: unlimited.
         let account: Account = serde_json::from_slice(body).ok()?;
         u64::try_from(account.query_credits).ok()
     }
 
     fn refusal(&self, status: u16, body: &[u8]) -> Fault {
-        // A key that is not taken gives a page; spent credits give the same status with a word.
+        // A wrong key gives an HTML page; used-up credits give the same status with a JSON body.
         match serde_json::from_slice::<Problem>(body) {
             Ok(problem) => match of_account(&problem.error) {
                 Some(fault) if (400..500).contains(&status) && status != 429 => fault,
@@ -168,9 +170,9 @@ impl ServiceApi for ShodanApi {
     }
 }
 
-/// What is told of the account and not of the query.
+/// The fault that an error text reports about the account rather than the query.
 fn of_account(error: &str) -> Option<Fault> {
-    let has = |word: &str| error.to_ascii_lowercase().contains(word);
+    let has = |text: &str| error.to_ascii_lowercase().contains(text);
     if has("query credits") {
         Some(Fault::Stop(StopReason::Credits(excerpt(error))))
     } else if has("api key") {
@@ -193,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_401_means_stands_in_its_body() {
+    fn the_body_of_a_401_gives_its_meaning() {
         let credits = br#"{"error": "Insufficient query credits, please upgrade your API plan or wait for the monthly limit to reset"}"#;
         assert!(matches!(shodan().refusal(401, credits), Fault::Stop(StopReason::Credits(_))));
         let page = b"<html><head><title>401 Unauthorized</title></head></html>";
@@ -209,14 +211,14 @@ mod tests {
     }
 
     #[test]
-    fn filters_are_seen_outside_of_quotes_only() {
+    fn filters_count_outside_quotes_only() {
         let names = |query: &str| shodan().names(query, SplitField::Port);
         assert!(names("product:Ollama port:11434") && names("ollama -port:443"));
         assert!(!names("http.html:\"port:1\"") && !names("http.transport:tcp") && !names("support:1"));
     }
 
     #[test]
-    fn facets_give_only_what_can_stand_in_a_query() {
+    fn facets_give_only_values_fit_for_a_query() {
         let body = br#"{"matches": [], "total": 30, "facets": {"country": [{"value": "DE", "count": 20}, {"value": "", "count": 5}, {"value": "X Y", "count": 5}]}}"#;
         let count = shodan().read_count(body, Some(SplitField::Country)).expect("a count");
         assert_eq!(

@@ -1,31 +1,31 @@
-//! Where a service is: its base URL, and how texts stand in URLs.
+//! The base URL of a service, and URL encoding.
 
 use std::net::IpAddr;
 
 use http::Uri;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// The base URL of a service. Plain HTTP only to this machine.
+/// The base URL of a service. Plain HTTP is accepted for loopback only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BaseUrl {
     pub(crate) tls: bool,
     pub(crate) host: String,
     pub(crate) port: u16,
-    /// What stands before each path, without a slash at its end.
+    /// The path before each request path, without a trailing slash.
     pub(crate) prefix: String,
 }
 
-/// Why a text is no base URL.
+/// Why a text is not a base URL.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BaseUrlError {
-    /// It does not read.
-    #[error("is no URL: write https://HOST or https://HOST/PREFIX")]
+    /// It does not parse.
+    #[error("is not a URL: write https://HOST or https://HOST/PREFIX")]
     NoUrl,
     /// It is not encrypted.
     #[error("would carry the key in clear: plain http is for loopback only")]
     Plain,
-    /// It holds what a base URL has no use for.
-    #[error("holds a user, a query or a fragment; a key is read from the environment or a file")]
+    /// It has parts that a base URL must not have.
+    #[error("has a user, a query or a fragment; a key is read from the environment or a file")]
     More,
 }
 
@@ -43,7 +43,7 @@ impl std::str::FromStr for BaseUrl {
         let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
         let tls = match scheme {
             "https" => true,
-            // A name may be resolved elsewhere; an address cannot.
+            // A name could resolve to another machine; a loopback address cannot.
             "http" if host.parse::<IpAddr>().is_ok_and(vigie_scope::is_loopback) => false,
             "http" => return Err(BaseUrlError::Plain),
             _ => return Err(BaseUrlError::NoUrl),
@@ -58,7 +58,7 @@ impl std::str::FromStr for BaseUrl {
 }
 
 impl BaseUrl {
-    /// The `Host` header.
+    /// The value of the `Host` header.
     pub(crate) fn authority(&self) -> String {
         let host = if self.host.contains(':') {
             format!("[{}]", self.host)
@@ -72,13 +72,13 @@ impl BaseUrl {
     }
 }
 
-/// A text as a value in a URL's query.
+/// A text percent-encoded for a URL's query.
 pub(crate) fn encode(text: &str) -> String {
     const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
     utf8_percent_encode(text, ENCODED).to_string()
 }
 
-/// A URL's query of these pairs.
+/// The query string of these pairs.
 pub(crate) fn query(pairs: &[(&str, &str)]) -> String {
     let pairs: Vec<String> = pairs.iter().map(|(name, value)| format!("{name}={}", encode(value))).collect();
     pairs.join("&")

@@ -1,29 +1,25 @@
 //! Censys Search v2: `/v2/hosts/search` and `/v2/hosts/aggregate`, with an API id and its secret.
 
+//! Censys Search v2: `/v2/hosts/search` and `/v2/hosts/aggregate`, with an API id and its secret.
+
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use http::Method;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::base;
+use super::censys_shared::{Bucket, names, result, total};
+use crate::api::{CountInfo, NextPage, PageInfo, PagePosition, ServiceApi};
 use crate::client::ApiRequest;
+use crate::decode::{FirstValues, RecordCount, records, usual, values};
 use crate::fault::{Fault, StopReason, excerpt};
-use crate::platform::Bucket;
+use crate::kind::SplitField;
 use crate::secret::Secret;
-use crate::service::{
-    CountInfo, FirstValues, NextPage, PageInfo, PagePosition, RecordCount, ServiceApi, SplitField, names, read, records, usual, values,
-    whole,
-};
+use crate::url;
 
 pub(crate) struct CensysLegacyApi {
     pub(crate) id: Secret,
     pub(crate) secret: Secret,
-}
-
-#[derive(Deserialize)]
-struct Enveloped<T> {
-    result: Option<T>,
 }
 
 #[derive(Deserialize)]
@@ -62,7 +58,7 @@ impl CensysLegacyApi {
     fn get(&self, path: &str, pairs: &[(&str, &str)]) -> ApiRequest {
         ApiRequest {
             method: Method::GET,
-            target: format!("{path}?{}", base::query(pairs)),
+            target: format!("{path}?{}", url::query(pairs)),
             authorization: Some(format!("Basic {}", STANDARD.encode(self.pair()))),
             body: None,
         }
@@ -78,16 +74,6 @@ impl CensysLegacyApi {
             SplitField::Port => "services.port",
         }
     }
-}
-
-fn result<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Fault> {
-    read::<Enveloped<T>>(body)?
-        .result
-        .ok_or_else(|| Fault::Again("the reply has no result".to_owned()))
-}
-
-fn total(value: &Value) -> Result<u64, Fault> {
-    whole(value).ok_or_else(|| Fault::Again("the reply has no total".to_owned()))
 }
 
 impl ServiceApi for CensysLegacyApi {
@@ -140,13 +126,13 @@ impl ServiceApi for CensysLegacyApi {
 
     fn refusal(&self, status: u16, body: &[u8]) -> Fault {
         let problem: Problem = serde_json::from_slice(body).unwrap_or_default();
-        let word = problem.error.or(problem.status).unwrap_or_default();
-        let quota = word.to_ascii_lowercase().contains("quota");
+        let text = problem.error.or(problem.status).unwrap_or_default();
+        let quota = text.to_ascii_lowercase().contains("quota");
         match status {
-            402 | 403 | 429 if quota => Fault::Stop(StopReason::Credits(excerpt(&word))),
-            // What it says of an id and a secret that it does not know.
-            403 if word.to_ascii_lowercase().contains("unauthorized") => Fault::Stop(StopReason::Key(excerpt(&word))),
-            _ => usual(status, &word),
+            402 | 403 | 429 if quota => Fault::Stop(StopReason::Credits(excerpt(&text))),
+            // The reply to an unknown id and secret.
+            403 if text.to_ascii_lowercase().contains("unauthorized") => Fault::Stop(StopReason::Key(excerpt(&text))),
+            _ => usual(status, &text),
         }
     }
 
@@ -163,7 +149,7 @@ impl ServiceApi for CensysLegacyApi {
     }
 
     fn secrets(&self) -> Vec<Secret> {
-        // The header in which both are sent shows them as well. Without its padding, which a service may leave off.
+        // The header that carries both reveals them too. It is masked without its padding, which a service may leave out.
         let sent = Secret::derived(STANDARD_NO_PAD.encode(self.pair()));
         vec![sent, self.secret.clone(), self.id.clone()]
     }
@@ -183,15 +169,15 @@ mod tests {
             page: 2,
             token: Some("a=b".to_owned()),
         };
-        let ask = legacy.page("services.port: 11434", &at);
+        let request = legacy.page("services.port: 11434", &at);
         assert_eq!(
-            ask.target,
+            request.target,
             "/v2/hosts/search?q=services.port%3A%2011434&per_page=100&virtual_hosts=EXCLUDE&cursor=a%3Db"
         );
-        assert_eq!(ask.authorization.as_deref(), Some("Basic MTExMTExMTEtMjIyMjphYmNkZWZnaA=="));
+        assert_eq!(request.authorization.as_deref(), Some("Basic MTExMTExMTEtMjIyMjphYmNkZWZnaA=="));
         let page = br#"{"code":200,"status":"OK","result":{"query":"","total":2,"hits":[{"ip":"192.0.2.1"},{"ip":"192.0.2.2"}],"links":{"prev":"","next":"abc"}}}"#;
-        let said = legacy.read_page(page).expect("a page");
-        assert_eq!((said.total, said.records, said.next), (2, 2, NextPage::Token("abc".to_owned())));
+        let info = legacy.read_page(page).expect("a page");
+        assert_eq!((info.total, info.records, info.next), (2, 2, NextPage::Token("abc".to_owned())));
         let wrong = br#"{"code":401,"status":"Unauthorized","error":"You must authenticate with a valid API ID and secret."}"#;
         assert!(matches!(legacy.refusal(401, wrong), Fault::Stop(StopReason::Key(_))));
         let quota = br#"{"code":403,"status":"Forbidden","error":"quota exceeded"}"#;
