@@ -1,4 +1,4 @@
-//! What a scan set out to look at, kept with it: only what was looked for and did not answer is gone.
+//! The coverage of a scan: the endpoints that it set out to scan. Only an endpoint that was covered and did not answer is gone.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,33 +15,33 @@ use crate::targets::list::Targets;
 use crate::targets::pairs::Pairs;
 use crate::targets::word::Target;
 
-/// Addresses and ports that a scan set out to look at, by the address itself or by a name.
+/// The endpoints that a scan set out to scan.
 ///
-/// As text, one group per list of ports: `80,8000-8010 at 10.0.0.0/24 host.example@10.0.1.5; 443 at 10.0.2.1 /ollama@10.0.2.2`.
-/// What was looked at by a name or under a path says nothing of the address without it, nor the other way round: they are two
-/// endpoints.
+/// Its text has one group per list of ports: `80,8000-8010 at 10.0.0.0/24 host.example@10.0.1.5; 443 at 10.0.2.1 /ollama@10.0.2.2`.
+/// An address, the same address by a name, and the same address with a path are different endpoints: covering one does not cover
+/// another.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Coverage {
     direct: Pairs,
-    /// By name, by path or by both, `host.example/ollama`.
+    /// By name, path or both (`host.example/ollama`).
     named: BTreeMap<String, Pairs>,
 }
 
-/// How an endpoint is reached besides its address.
+/// The name and path of an endpoint as one text; empty if it has neither.
 fn way(name: Option<&str>, prefix: Option<&PathPrefix>) -> String {
     format!("{}{}", name.unwrap_or_default(), prefix.map_or("", PathPrefix::as_str))
 }
 
-/// A text that is no coverage.
+/// Why a text is not a coverage.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{word}` is no part of what a scan looked at")]
+#[error("`{word}` is not part of a coverage: write groups such as `80,443 at 10.0.0.0/24`")]
 pub struct CoverageError {
     /// The part that is wrong.
     pub word: String,
 }
 
 impl Coverage {
-    /// What a plan over `pairs` looks at: what the scope left of these targets on these ports.
+    /// The coverage of a plan over `pairs`, which is what the scope allows of these targets on these ports.
     #[must_use]
     pub fn new(pairs: &Pairs, targets: &Targets, ports: &Ports) -> Self {
         if targets.entries().iter().all(|target| way_of(target).is_empty()) {
@@ -62,7 +62,7 @@ impl Coverage {
                 .map_or_else(|| Arc::clone(&default), |port| Arc::new(Ports::new([port])));
             let places = named.entry(way).or_default();
             match &target.hosts {
-                Hosts::Addresses(span) => places.push((*span, ports)),
+                Hosts::Addresses(range) => places.push((*range, ports)),
                 Hosts::Name(name) => places.extend(
                     targets
                         .resolved(name)
@@ -80,23 +80,23 @@ impl Coverage {
         }
     }
 
-    /// These ports at each of these runs of addresses.
+    /// The coverage of these ports on each of these address ranges.
     #[must_use]
-    pub fn of(spans: impl IntoIterator<Item = AddressRange>, ports: &Ports) -> Self {
+    pub fn of(ranges: impl IntoIterator<Item = AddressRange>, ports: &Ports) -> Self {
         let ports = Arc::new(ports.clone());
         Self {
-            direct: Pairs::union(spans.into_iter().map(|span| (span, Arc::clone(&ports)))),
+            direct: Pairs::union(ranges.into_iter().map(|range| (range, Arc::clone(&ports)))),
             named: BTreeMap::new(),
         }
     }
 
-    /// Whether this endpoint was to be looked at, at the root: by that name or, without one, by its address.
+    /// Whether the endpoint without a path is covered, by that name or, if it is `None`, by its address.
     #[must_use]
     pub fn holds(&self, address: IpAddr, port: u16, name: Option<&str>) -> bool {
         self.holds_way(address, port, name.unwrap_or_default())
     }
 
-    /// Whether this endpoint was to be looked at: in that way, under that path.
+    /// Whether the endpoint is covered.
     #[must_use]
     pub fn holds_key(&self, key: &EndpointKey) -> bool {
         self.holds_way(key.address, key.port, &way(key.name.as_deref(), key.prefix.as_ref()))
@@ -151,17 +151,17 @@ impl std::str::FromStr for Coverage {
             let (ports, places) = group.split_once(" at ").ok_or_else(|| wrong(group))?;
             let ports: Arc<Ports> = Arc::new(ports.parse().map_err(|_| wrong(ports))?);
             for place in places.split(' ') {
-                // A path may hold an @, an address none.
+                // A path may contain an @; an address cannot.
                 let (name, address) = match place.rsplit_once('@') {
                     Some((name, address)) => (Some(name), address),
                     None => (None, place),
                 };
-                let span = notation::parse_range(address).map_err(|_| wrong(place))?.range;
+                let range = notation::parse_range(address).map_err(|_| wrong(place))?.range;
                 let wanted = match name {
                     None => &mut direct,
                     Some(name) => named.entry(name.to_owned()).or_default(),
                 };
-                wanted.push((span, Arc::clone(&ports)));
+                wanted.push((range, Arc::clone(&ports)));
             }
         }
         Ok(Self {
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn it_reads_as_it_was_written() {
+    fn it_parses_back_to_the_same_text() {
         for text in [
             "",
             "80 at 10.0.0.0/24",
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_and_its_address_are_two_things() {
+    fn a_name_and_its_address_are_two_endpoints() {
         let mut targets = Targets::parse_words(["10.0.0.0/30", "host.example", "other.example:8443"]).expect("they read");
         targets.resolve("host.example", [address("10.0.0.9")]);
         targets.resolve("other.example", [address("10.0.0.1")]);
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_looked_at_under_a_path_is_that_path_alone() {
+    fn a_path_covers_that_path_alone() {
         let mut targets = Targets::parse_words(["http://10.0.0.1/ollama", "http://h.example/x", "10.0.0.2"]).expect("they read");
         targets.resolve("h.example", [address("10.0.0.1")]);
         let ports: Ports = "80".parse().expect("a port");
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_scope_took_out_was_not_looked_at() {
+    fn what_the_scope_excludes_is_not_covered() {
         let targets = Targets::parse_words(["10.0.0.0/30", "host.example"]).expect("they read");
         let ports: Ports = "80,443".parse().expect("ports");
         let left = Pairs::union([(AddressRange::single(address("10.0.0.1")), Arc::new("80".parse().expect("a port")))]);
@@ -264,13 +264,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_both_hold_is_what_each_holds(
+        fn the_intersection_holds_what_both_hold(
             one in prop::collection::vec((0u8..40, 0u8..8, prop::collection::vec(1u16..6, 1..4)), 0..6),
             other in prop::collection::vec((0u8..40, 0u8..8, prop::collection::vec(1u16..6, 1..4)), 0..6),
         ) {
             let pairs = |list: Vec<(u8, u8, Vec<u16>)>| Pairs::union(list.into_iter().filter_map(|(first, more, ports)| {
-                let span = AddressRange::new(IpAddr::from([10, 0, 0, first]), IpAddr::from([10, 0, 0, first + more]))?;
-                Some((span, Arc::new(Ports::new(ports))))
+                let range = AddressRange::new(IpAddr::from([10, 0, 0, first]), IpAddr::from([10, 0, 0, first + more]))?;
+                Some((range, Arc::new(Ports::new(ports))))
             }));
             let (one, other) = (pairs(one), pairs(other));
             let both = one.and(&other);

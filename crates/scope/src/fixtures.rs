@@ -1,4 +1,4 @@
-//! What the tests of several modules share.
+//! Shared fixtures of the tests.
 
 use std::net::IpAddr;
 use std::sync::LazyLock;
@@ -14,8 +14,8 @@ pub(crate) fn now() -> Timestamp {
     "2026-11-23T09:00:00Z".parse().expect("an instant")
 }
 
-/// The example of the book, with documentation addresses, which are refused, moved to the benchmarking range, which
-/// a file may name.
+/// The page of the book whose example the tests use. Its documentation addresses, which are rejected, are replaced by addresses of the
+/// benchmarking range, which a file may list.
 pub(crate) const BOOK: &str = include_str!("../../../docs/src/scope.md");
 
 pub(crate) fn book_example() -> String {
@@ -43,7 +43,7 @@ pub(crate) fn list() -> OptOutList {
     OptOutList::parse("opt-out.txt", text).unwrap_or_else(|e| panic!("{e}"))
 }
 
-/// Read once: the properties below ask for it hundreds of times.
+/// Built once, because property tests use it hundreds of times.
 pub(crate) fn scope() -> &'static Scope {
     static SCOPE: LazyLock<Scope> = LazyLock::new(|| {
         let file = ScopeFile::parse(&full(), now()).unwrap_or_else(|e| panic!("{e}"));

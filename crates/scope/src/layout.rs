@@ -1,7 +1,8 @@
-//! Sections, facts and lists as plain text or Markdown.
+//! Renders titles, prose, facts and lists as plain text or Markdown.
 
 use std::fmt::Write as _;
 
+/// A part of a document.
 pub(crate) enum Block {
     Title(&'static str),
     Section(&'static str),
@@ -10,7 +11,7 @@ pub(crate) enum Block {
     Items(Vec<String>),
 }
 
-/// The blocks as plain text, 78 columns wide, for a mail.
+/// Renders blocks as plain text, 78 columns wide, for a mail.
 pub(crate) fn text(blocks: Vec<Block>) -> String {
     let mut out = String::new();
     for block in blocks {
@@ -35,7 +36,7 @@ pub(crate) fn text(blocks: Vec<Block>) -> String {
     out
 }
 
-/// The blocks as Markdown.
+/// Renders blocks as Markdown.
 pub(crate) fn markdown(blocks: Vec<Block>) -> String {
     let mut out = String::new();
     for block in blocks {
@@ -56,6 +57,7 @@ pub(crate) fn markdown(blocks: Vec<Block>) -> String {
     out
 }
 
+/// Breaks prose into lines. `first` starts the first line, `rest` every other.
 fn wrap(out: &mut String, prose: &str, first: &str, rest: &str) {
     let mut line = first.to_owned();
     let mut fresh = true;
@@ -76,7 +78,7 @@ fn wrap(out: &mut String, prose: &str, first: &str, rest: &str) {
     out.push('\n');
 }
 
-/// Values come from a file and from rules: none of their characters may turn into markup.
+/// Escapes Markdown. Values come from a scope file and from rules, and must not act as markup.
 fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {

@@ -1,6 +1,6 @@
-//! What may be looked at, in which order and how fast: targets, scope files, opt-outs, the scan plan and its budgets.
+//! What may be scanned, in which order and how fast: targets, scope files, opt-out lists, the scan plan and its budgets.
 //!
-//! Values in, values out: nothing here opens a socket, reads a clock or a file, or resolves a name. The path of a scan:
+//! Pure: nothing here opens a socket, reads a clock or a file, or resolves a name. A scan uses it like this:
 //!
 //! ```
 //! use vigie_scope::{OwnAddresses, Plan, Ports, Scope, Shard, Targets};

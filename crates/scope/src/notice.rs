@@ -1,4 +1,4 @@
-//! The note to hand to a network's operations team before a scan: values in, text out.
+//! The notice for a network's operations team before a scan.
 
 use vigie_model::Timestamp;
 
@@ -6,63 +6,62 @@ use crate::layout::{self, Block};
 use crate::permit::scope::Scope;
 use crate::targets::pairs::Pairs;
 
-/// What the note says.
+/// The content of a notice.
 #[derive(Clone, Debug)]
 pub struct Notice<'a> {
-    /// Who authorised what, when and how fast.
+    /// The scope: who authorised what, when and how fast.
     pub scope: &'a Scope,
-    /// What will be looked at.
+    /// The pairs that will be scanned.
     pub pairs: &'a Pairs,
-    /// The host names that will be looked at.
+    /// The host names that will be scanned.
     pub names: &'a [String],
-    /// The addresses the connections come from, as text; empty if not known.
+    /// The source addresses of the connections, as text; empty if they are not known.
     pub sources: &'a [String],
     /// The User-Agent of every request.
     pub user_agent: &'a str,
     /// When the scan starts.
     pub from: Timestamp,
-    /// When it ends at the latest, if that is known.
+    /// When the scan ends at the latest, if that is known.
     pub until: Option<Timestamp>,
     /// The requests that may be sent.
     pub requests: &'a [PlannedRequest],
-    /// Whether inference may be proved on hosts whose entry allows it.
+    /// Whether `--prove` is set: a prompt is sent to hosts whose entry allows it.
     pub prove: bool,
 }
 
-/// A request that may be sent, and when.
+/// A request that may be sent, and its condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlannedRequest {
-    /// `GET /api/version`, with what is in its body where it has one.
+    /// The method, the path, and the body if there is one: `GET /api/version`.
     pub line: String,
-    /// On which condition: `to every endpoint`, `once per model of a recognised Ollama` …
+    /// The condition: `to every endpoint`, `once per model of a recognised Ollama`.
     pub when: String,
 }
 
-/// The note as plain text, 78 columns wide, for a mail.
+/// Renders the notice as plain text, 78 columns wide, for a mail.
 #[must_use]
 pub fn text(notice: &Notice<'_>) -> String {
     layout::text(blocks(notice))
 }
 
-/// The note as Markdown.
+/// Renders the notice as Markdown.
 #[must_use]
 pub fn markdown(notice: &Notice<'_>) -> String {
     layout::markdown(blocks(notice))
 }
 
-/// How many ranges and names a note lists before it only counts.
+/// The most ranges, and the most names, that a notice lists. The others are counted.
 const LISTED: usize = 100;
 
 fn blocks(notice: &Notice<'_>) -> Vec<Block> {
     let mut blocks = vec![
         Block::Title("Notice of a network scan"),
         Block::Prose(format!(
-            "This is to tell you beforehand that the addresses below will be looked at with vigie, a program that \
-             finds self-hosted AI servers and reports what they expose. {} It changes nothing that is stored, tries no \
-             password, and follows no link to another host.",
+            "The addresses below will be scanned with vigie, a program that finds self-hosted AI servers and reports \
+             what they expose. {} It changes no stored data, tries no password, and follows no link to another host.",
             if notice.prove {
-                "It reads, and on hosts that their owner has marked for it, it sends one short prompt as proof that a \
-                 stranger could."
+                "It reads. To hosts that their owner has marked for this, it also sends one short prompt, as proof that \
+                 a stranger could."
             } else {
                 "It only reads: it sends no prompt and loads no model."
             }
@@ -71,13 +70,15 @@ fn blocks(notice: &Notice<'_>) -> Vec<Block> {
         Block::Facts(who(notice)),
         Block::Section("When and from where"),
         Block::Facts(when(notice)),
-        Block::Section("What is looked at"),
+        Block::Section("What is scanned"),
         Block::Items(what(notice)),
         Block::Section("Requests"),
-        Block::Prose("A TCP connection is opened to each address and port. Where one is accepted, these may follow:".into()),
+        Block::Prose(
+            "A TCP connection is opened to each address and port. If the connection is accepted, these requests may follow:".into(),
+        ),
     ];
     if notice.requests.is_empty() {
-        blocks.push(Block::Prose("None: ports are only tried.".to_owned()));
+        blocks.push(Block::Prose("None: ports are only tested.".to_owned()));
     } else {
         blocks.push(Block::Items(
             notice.requests.iter().map(|r| format!("{} ({})", r.line, r.when)).collect(),
@@ -88,17 +89,17 @@ fn blocks(notice: &Notice<'_>) -> Vec<Block> {
         Block::Items(rates(notice)),
         Block::Section("What your detections will see"),
         Block::Prose(
-            "Connection attempts to many addresses and ports are a port scan to any intrusion detection, and will \
-             look like one. Of the detections that were published for Ollama (Splunk Enterprise Security Content \
+            "An intrusion detection system will report connection attempts to many addresses and ports as a port scan. These \
+             are the detections published for Ollama (Splunk Enterprise Security Content \
              Update, repository splunk/security_content, rules dated 2025-10-05, version 1):"
                 .to_owned(),
         ),
         Block::Items(detections(notice)),
         Block::Section("How to opt out"),
         Block::Prose(format!(
-            "Write to {} with the addresses, networks or names that should be left alone. They are put on an opt-out \
-             list that is checked before each connection.",
-            notice.scope.file().map_or("whoever handed you this note", |f| f.contact.as_str()),
+            "Write to {} with the addresses, networks or names that should not be scanned. They are added to an \
+             opt-out list that is checked before each connection.",
+            notice.scope.file().map_or("the sender of this notice", |f| f.contact.as_str()),
         )),
     ]);
     blocks
@@ -114,18 +115,18 @@ fn who(notice: &Notice<'_>) -> Vec<(&'static str, String)> {
     let mut facts = vec![("Owner", file.owner.clone()), ("Contact", file.contact.clone())];
     facts.extend(file.authorised_by.clone().map(|by| ("Authorised by", by)));
     facts.extend(file.reference.clone().map(|reference| ("Reference", reference)));
-    facts.push(("Scope", format!("holds until {} ({})", file.expires, notice.scope.hash())));
+    facts.push(("Scope", format!("valid until {} ({})", file.expires, notice.scope.hash())));
     facts
 }
 
 fn when(notice: &Notice<'_>) -> Vec<(&'static str, String)> {
     let minute = |at: Timestamp| at.format("%Y-%m-%d %H:%M UTC").to_string();
-    let until = notice.until.map_or_else(|| "when it is done".to_owned(), minute);
+    let until = notice.until.map_or_else(|| "the scan is done".to_owned(), minute);
     let mut facts = vec![("From", minute(notice.from)), ("Until", until)];
     let file = notice.scope.file();
     facts.extend(file.and_then(|f| f.window.as_ref()).map(|window| ("Only in", window.to_string())));
     let sources = if notice.sources.is_empty() {
-        "not known when this was written".to_owned()
+        "not known when this notice was written".to_owned()
     } else {
         notice.sources.join(", ")
     };
@@ -151,7 +152,7 @@ fn what(notice: &Notice<'_>) -> Vec<String> {
     }
     let (addresses, pairs) = (notice.pairs.addresses(), notice.pairs.len());
     items.push(format!(
-        "in all {} and {}",
+        "{} and {} in total",
         count(addresses, "address", "addresses"),
         count(pairs, "pair", "pairs") + " of address and port"
     ));
@@ -163,12 +164,12 @@ fn rates(notice: &Notice<'_>) -> Vec<String> {
     let seconds = notice.pairs.len().div_ceil(u128::from(limits.connections_per_second.max(1)));
     vec![
         format!(
-            "at most {} new connections a second over all hosts, so that trying every port once takes at least {}",
+            "at most {} new connections a second over all hosts: testing every port once takes at least {}",
             limits.connections_per_second,
             duration(seconds),
         ),
         format!(
-            "at most {} requests to one endpoint, and one for each of up to {} models",
+            "at most {} requests to one endpoint, and one more for each of up to {} models",
             limits.per_endpoint, limits.models
         ),
         format!("at most {} requests to one address in any 5 minutes", limits.requests_per_host),
@@ -192,10 +193,10 @@ fn duration(seconds: u128) -> String {
     }
 }
 
-/// The threshold of Splunk's two rules that count requests, in 5 minutes.
+/// The threshold of the two Splunk rules that count requests, per 5 minutes.
 const SPLUNK_REQUESTS: u32 = 120;
 
-/// What each published rule selects, from its own search and not from its description.
+/// What each published rule selects, according to its search rather than its description.
 fn detections(notice: &Notice<'_>) -> Vec<String> {
     let limits = notice.scope.limits();
     let under = if limits.requests_per_host <= SPLUNK_REQUESTS {
@@ -311,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn a_raised_limit_is_admitted() {
+    fn a_raised_limit_is_stated() {
         let file = full().replace("requests_per_host = 60", "requests_per_host = 121");
         let (text, _) = both(&scope(&file), &["198.18.113.1"], &[], &requests());
         assert!(text.contains("It can be reached"), "{text}");

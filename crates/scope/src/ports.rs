@@ -3,20 +3,20 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// A set of ports, each once and in order; 0 is no port.
+/// A set of ports in order, without 0.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Ports(Vec<u16>);
 
-/// What is wrong with a list of ports.
+/// Why a list of ports does not parse.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{word}` is no port: write a number from 1 to 65535 or a range such as 8000-8100")]
+#[error("`{word}` is not a port: write a number from 1 to 65535 or a range such as 8000-8100")]
 pub struct PortsError {
     /// The part that is wrong.
     pub word: String,
 }
 
 impl Ports {
-    /// A set of these; 0 is left out.
+    /// The set of these ports, without 0.
     #[must_use]
     pub fn new(ports: impl IntoIterator<Item = u16>) -> Self {
         let mut ports: Vec<u16> = ports.into_iter().filter(|p| *p != 0).collect();
@@ -37,37 +37,37 @@ impl Ports {
         &self.0
     }
 
-    /// How many.
+    /// The number of ports.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there is none.
+    /// Whether the set is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether that port is in it.
+    /// Whether the set holds the port.
     #[must_use]
     pub fn contains(&self, port: u16) -> bool {
         self.0.binary_search(&port).is_ok()
     }
 
-    /// Those that are in both.
+    /// The ports in both sets.
     #[must_use]
     pub fn and(&self, other: &Self) -> Self {
         Self(self.0.iter().copied().filter(|p| other.contains(*p)).collect())
     }
 
-    /// Those that are in one of the two.
+    /// The ports in either set.
     #[must_use]
     pub fn or(&self, other: &Self) -> Self {
         Self::new(self.0.iter().chain(&other.0).copied())
     }
 
-    /// Those that are here and not there.
+    /// The ports of this set that are not in the other.
     #[must_use]
     pub fn without(&self, other: &Self) -> Self {
         Self(self.0.iter().copied().filter(|p| !other.contains(*p)).collect())
@@ -103,7 +103,7 @@ impl FromStr for Ports {
     }
 }
 
-/// The shortest list that reads back as the same set: `80,8000-8100`.
+/// The shortest list that parses to the same set: `80,8000-8100`.
 impl fmt::Display for Ports {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut rest = self.0.as_slice();
@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lists_are_read() {
+    fn lists_are_parsed() {
         let read = |text: &str| text.parse::<Ports>().map(|p| p.to_string());
         assert_eq!(read("8080,80, 81,82-84,80").as_deref(), Ok("80-84,8080"));
         assert_eq!(read("1-65535").as_deref(), Ok("1-65535"));
@@ -142,7 +142,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_reads_back(ports in prop::collection::vec(1u16.., 1..40)) {
+        fn displayed_sets_parse_back(ports in prop::collection::vec(1u16.., 1..40)) {
             let ports = Ports::new(ports);
             prop_assert_eq!(ports.to_string().parse::<Ports>().expect("reads back"), ports);
         }

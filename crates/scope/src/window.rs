@@ -5,14 +5,14 @@ use std::fmt;
 use chrono::{Datelike as _, Duration, NaiveDate, NaiveTime, TimeZone as _, Timelike as _, Utc};
 use vigie_model::Timestamp;
 
-/// Days and hours in UTC. Hours that end before they start run over midnight and belong to the day on which they start.
+/// Days and hours in UTC. Hours that end before they start run past midnight and belong to the day on which they start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Window {
-    /// Monday first.
+    /// For each day from Monday, whether it is included.
     days: [bool; 7],
-    /// Minutes after midnight.
+    /// The start, in minutes after midnight.
     start: u32,
-    /// Minutes after midnight, not included; 1440 is the end of the day.
+    /// The end, in minutes after midnight, not included; 1440 is the end of the day.
     end: u32,
 }
 
@@ -20,17 +20,17 @@ const DAY: u32 = 24 * 60;
 const NAMES: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
 impl Window {
-    /// Reads days (`mon` … `sun`, all if there is none) and hours (`08:00-18:00`, the whole day if `None`).
+    /// Parses days (`mon` … `sun`; an empty list means every day) and hours (`08:00-18:00`; `None` means the whole day).
     ///
     /// # Errors
     ///
-    /// A fragment that says what to write instead.
+    /// What is wrong and what to write instead.
     pub fn parse<'a>(days: impl IntoIterator<Item = &'a str>, hours: Option<&str>) -> Result<Self, String> {
         let mut on = [false; 7];
         for day in days {
             match NAMES.iter().position(|name| *name == day) {
                 Some(index) => on[index] = true,
-                None => return Err(format!("`{day}` is no day: write {}", NAMES.join(", "))),
+                None => return Err(format!("`{day}` is not a day: write {}", NAMES.join(", "))),
             }
         }
         if on == [false; 7] {
@@ -42,12 +42,12 @@ impl Window {
                 .split_once('-')
                 .and_then(|(start, end)| Some((minutes(start)?, minutes(end)?)))
                 .filter(|(start, end)| *start < DAY && start != end)
-                .ok_or_else(|| format!("`{text}` are no hours: write them in UTC as 08:00-18:00"))?,
+                .ok_or_else(|| format!("`{text}` is not a range of hours: write hours in UTC as 08:00-18:00"))?,
         };
         Ok(Self { days: on, start, end })
     }
 
-    /// Whether the instant lies in it.
+    /// Whether the window is open at an instant.
     #[must_use]
     pub fn is_open(&self, at: Timestamp) -> bool {
         let minute = at.hour() * 60 + at.minute();
@@ -60,7 +60,7 @@ impl Window {
         }
     }
 
-    /// The first instant at or after `at` that lies in it.
+    /// The first instant at or after `at` at which the window is open.
     #[must_use]
     pub fn next_open(&self, at: Timestamp) -> Option<Timestamp> {
         if self.is_open(at) {
@@ -76,7 +76,7 @@ impl Window {
 }
 
 fn day_index(day: NaiveDate) -> usize {
-    // At most 6, for there are seven days.
+    // At most 6.
     day.weekday().num_days_from_monday() as usize
 }
 
@@ -145,7 +145,7 @@ mod tests {
         }
         assert_eq!(
             Window::parse(["monday"], None).err().as_deref(),
-            Some("`monday` is no day: write mon, tue, wed, thu, fri, sat, sun")
+            Some("`monday` is not a day: write mon, tue, wed, thu, fri, sat, sun")
         );
     }
 }

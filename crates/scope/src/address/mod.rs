@@ -1,4 +1,4 @@
-//! Addresses: ranges, maps over ranges, how both are written, and the registry of special ranges.
+//! Addresses: ranges, maps over ranges, their notation, and the special-purpose ranges.
 
 pub(crate) mod hosts;
 pub(crate) mod notation;

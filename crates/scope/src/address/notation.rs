@@ -4,22 +4,23 @@ use std::net::IpAddr;
 
 use super::range::{AddressRange, MAPPED, MAPPED_LAST, key_of};
 
-/// Why a word is no run of addresses.
+/// Why a text is not an address range.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum NotARange {
-    /// It does not look like one: it may be a name.
+    /// It does not look like an address. It may be a name.
     Other,
-    /// It looks like one and is wrong.
+    /// It looks like an address and is wrong. Holds the error message.
     Wrong(String),
 }
 
-/// A run of addresses as written, and whether a CIDR had bits set beyond its prefix (`10.0.0.5/24`).
+/// A parsed address range.
 pub(crate) struct ParsedRange {
     pub(crate) range: AddressRange,
+    /// Whether a network had bits set beyond its prefix (`10.0.0.5/24`).
     pub(crate) host_bits: bool,
 }
 
-/// Parses an address, a CIDR or a range `A-B`.
+/// Parses an address, a network (`10.0.0.0/24`) or a range (`A-B`).
 pub(crate) fn parse_range(word: &str) -> Result<ParsedRange, NotARange> {
     let wrong = |why: String| Err(NotARange::Wrong(why));
     if word.contains('%') {
@@ -31,7 +32,7 @@ pub(crate) fn parse_range(word: &str) -> Result<ParsedRange, NotARange> {
         return match address.parse() {
             Ok(address) => cidr(word, address, length),
             Err(_) => wrong(format!(
-                "`{word}` is no network: `{address}` is no address; write a network as 10.0.0.0/24, a page as http://host/"
+                "`{word}` is not a network: `{address}` is not an address; write a network as 10.0.0.0/24, a page as http://host/"
             )),
         };
     }
@@ -48,7 +49,7 @@ pub(crate) fn parse_range(word: &str) -> Result<ParsedRange, NotARange> {
     }
     if ends_in_number(word) {
         return wrong(format!(
-            "`{word}` is no address: write four numbers from 0 to 255, a network as 10.0.0.0/24, a range as 10.0.0.1-20"
+            "`{word}` is not an address: write four numbers from 0 to 255, a network as 10.0.0.0/24, a range as 10.0.0.1-20"
         ));
     }
     Err(NotARange::Other)
@@ -68,7 +69,7 @@ fn cidr(word: &str, address: IpAddr, length: &str) -> Result<ParsedRange, NotARa
         IpAddr::V4(v4) => MAPPED | u128::from(v4.to_bits()),
         IpAddr::V6(v6) => v6.to_bits(),
     };
-    // An IPv4 network never reaches beyond its own 32 bits, `/0` included.
+    // The host bits of an IPv4 network are at most 32, so even `/0` stays inside the IPv4 block.
     let (first, last) = (bits & !host, bits | host);
     if address.is_ipv6() && first < MAPPED && last > MAPPED_LAST {
         return Err(NotARange::Wrong(format!(
@@ -91,7 +92,7 @@ fn range(word: &str, first: IpAddr, right: &str) -> Result<ParsedRange, NotARang
     };
     let Some(last) = short.or_else(|| right.parse().ok()) else {
         return Err(NotARange::Wrong(format!(
-            "`{word}`: `{right}` is no address; write a range as 10.0.0.1-10.0.0.20 or 10.0.0.1-20"
+            "`{word}`: `{right}` is not an address; write a range as 10.0.0.1-10.0.0.20 or 10.0.0.1-20"
         )));
     };
     if first.to_canonical().is_ipv4() != last.to_canonical().is_ipv4() {
@@ -100,8 +101,8 @@ fn range(word: &str, first: IpAddr, right: &str) -> Result<ParsedRange, NotARang
         )));
     }
     match AddressRange::new(first, last) {
-        Some(span) => Ok(ParsedRange {
-            range: span,
+        Some(range) => Ok(ParsedRange {
+            range: range,
             host_bits: false,
         }),
         None if key_of(first) > key_of(last) => Err(NotARange::Wrong(format!(
@@ -111,11 +112,11 @@ fn range(word: &str, first: IpAddr, right: &str) -> Result<ParsedRange, NotARang
     }
 }
 
-/// A host name in lower case, without the last dot.
+/// Parses a host name. Returns it in lower case and without the trailing dot.
 pub(crate) fn parse_name(word: &str) -> Result<String, String> {
     let name = word.strip_suffix('.').unwrap_or(word).to_ascii_lowercase();
     if !name.is_ascii() {
-        return Err(format!("`{word}` is no host name here: write it in its ASCII form (xn--…)"));
+        return Err(format!("`{word}` is not an ASCII host name: write its ASCII form (xn--…)"));
     }
     if ends_in_number(&name) {
         return Err(format!("`{word}` is neither an address nor a host name"));
@@ -132,8 +133,8 @@ pub(crate) fn parse_name(word: &str) -> Result<String, String> {
     Ok(name)
 }
 
-/// Whether the last label is a number, as in `127.1`, `0x7f.1` or `10.0.0`: resolvers take those for addresses
-/// (the WHATWG URL standard calls it the ends-in-a-number check), so they are never taken for names here.
+/// Whether the last label is a number, as in `127.1`, `0x7f.1` or `10.0.0`. Resolvers read such texts as addresses (the
+/// "ends-in-a-number check" of the WHATWG URL standard), so they are rejected as names.
 fn ends_in_number(word: &str) -> bool {
     let last = word.strip_suffix('.').unwrap_or(word).rsplit('.').next().unwrap_or_default();
     let hex = last.strip_prefix("0x").or_else(|| last.strip_prefix("0X"));
@@ -141,7 +142,7 @@ fn ends_in_number(word: &str) -> bool {
         || hex.is_some_and(|h| h.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
-/// A line without its comment, and the comment. A `#` inside a word (a URL's fragment) starts none.
+/// Splits a line into its text and its comment. A `#` inside a word, such as the fragment of a URL, does not start a comment.
 pub(crate) fn uncomment(line: &str) -> (&str, Option<&str>) {
     let start = line
         .char_indices()
@@ -160,7 +161,7 @@ mod tests {
         text.parse().expect("an address")
     }
 
-    fn span(text: &str) -> AddressRange {
+    fn range(text: &str) -> AddressRange {
         match parse_range(text) {
             Ok(written) => written.range,
             Err(error) => panic!("{text}: {error:?}"),
@@ -168,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn spans_are_read_and_written() {
+    fn ranges_are_parsed_and_displayed() {
         for (word, first, last, shown) in [
             ("10.0.0.1", "10.0.0.1", "10.0.0.1", "10.0.0.1"),
             ("10.0.0.5/24", "10.0.0.0", "10.0.0.255", "10.0.0.0/24"),
@@ -182,15 +183,15 @@ mod tests {
             ("fe80::1-fe80::9", "fe80::1", "fe80::9", "fe80::1-fe80::9"),
             ("ff00::/8", "ff00::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe", "ff00::/8"),
         ] {
-            let read = span(word);
+            let read = range(word);
             assert_eq!((read.first(), read.last()), (ip(first), ip(last)), "{word}");
             assert_eq!(read.to_string(), shown, "{word}");
         }
-        assert_eq!(span("2001:db8::/64").size(), 1 << 64);
+        assert_eq!(range("2001:db8::/64").size(), 1 << 64);
     }
 
     #[test]
-    fn words_that_resolvers_take_for_addresses_are_no_names() {
+    fn texts_that_resolvers_read_as_addresses_are_not_names() {
         for word in [
             "127.1",
             "0x7f000001",
@@ -212,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn the_whole_of_ipv6_is_refused_because_ipv4_lies_in_it() {
+    fn a_range_that_holds_all_of_ipv4_is_rejected() {
         for word in ["::/0", "::/64", "::1-2000::1"] {
             assert!(matches!(parse_range(word), Err(NotARange::Wrong(_))), "{word}");
         }

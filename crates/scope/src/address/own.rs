@@ -10,7 +10,7 @@ use super::range_map::RangeMap;
 pub struct OwnAddresses(pub(crate) RangeMap<()>);
 
 impl OwnAddresses {
-    /// These addresses, as the system lists them. What cannot be one host's address is left out.
+    /// The addresses that the system lists, without those that cannot belong to one host.
     #[must_use]
     pub fn new(addresses: impl IntoIterator<Item = IpAddr>) -> Self {
         let one_host = |a: &IpAddr| !a.is_unspecified() && !a.is_multicast() && *a != IpAddr::from([255; 4]);

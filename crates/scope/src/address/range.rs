@@ -10,10 +10,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 pub(super) const MAPPED: u128 = 0xffff_0000_0000;
 /// The last key of the IPv4 block.
 pub(super) const MAPPED_LAST: u128 = MAPPED | 0xffff_ffff;
-/// The last key in use. The very last IPv6 address is multicast and never scanned; without it, `last + 1` is a number.
+/// The last key in use. Leaving out the last IPv6 address, which is multicast and never scanned, keeps `last + 1` in range.
 pub(super) const TOP: u128 = u128::MAX - 1;
 
-/// An inclusive run of addresses of one family.
+/// An inclusive range of addresses of one family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AddressRange {
     pub(super) first: u128,
@@ -21,15 +21,15 @@ pub struct AddressRange {
 }
 
 impl AddressRange {
-    /// One address.
+    /// The range of one address.
     #[must_use]
     pub fn single(address: IpAddr) -> Self {
         let key = key_of(address);
         Self { first: key, last: key }
     }
 
-    /// From one address to another, both included; `None` if they are of two families, out of order, or an IPv6 run
-    /// that holds the whole block of IPv4-mapped addresses.
+    /// The range from one address to another, both included. Returns `None` if they are of two families, out of order, or an IPv6
+    /// range that holds the whole block of IPv4-mapped addresses.
     #[must_use]
     pub fn new(first: IpAddr, last: IpAddr) -> Option<Self> {
         let (first, last) = (key_of(first), key_of(last));
@@ -38,7 +38,7 @@ impl AddressRange {
         (first <= last && v4(first) == v4(last) && !swallows).then_some(Self { first, last })
     }
 
-    /// From key to key.
+    /// The range from one key to another.
     pub(crate) const fn from_keys(first: u128, last: u128) -> Self {
         Self {
             first,
@@ -58,26 +58,26 @@ impl AddressRange {
         address_of(self.last)
     }
 
-    /// How many addresses it holds.
+    /// The number of addresses.
     #[must_use]
     pub fn size(self) -> u128 {
         self.last - self.first + 1
     }
 
-    /// Whether the address lies in it, in whichever way it is written.
+    /// Whether the range holds the address; an IPv4 address may be written as IPv6.
     #[must_use]
     pub fn contains(self, address: IpAddr) -> bool {
         let key = key_of(address);
         self.first <= key && key <= self.last
     }
 
-    /// Whether all of `other` lies in it.
+    /// Whether the range holds all of `other`.
     #[must_use]
     pub fn covers(self, other: Self) -> bool {
         self.first <= other.first && other.last <= self.last
     }
 
-    /// Whether they share an address.
+    /// Whether the two ranges share an address.
     #[must_use]
     pub fn overlaps(self, other: Self) -> bool {
         self.first <= other.last && other.first <= self.last
@@ -92,14 +92,14 @@ impl AddressRange {
     }
 }
 
-/// One address, a CIDR where the run is one, `A-B` otherwise.
+/// An address, a CIDR if the range is one, `A-B` otherwise.
 impl fmt::Display for AddressRange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.first == self.last {
             return write!(f, "{}", self.first());
         }
         let size = self.size();
-        // TOP cuts one address off the end of IPv6; the run is still written as the prefix it came from.
+        // TOP leaves out the last IPv6 address; the range is still written as the prefix it came from.
         let size = if self.last == TOP { size + 1 } else { size };
         if size.is_power_of_two() && self.first.is_multiple_of(size) {
             let width = if self.first().is_ipv4() { 32 } else { 128 };
@@ -109,7 +109,7 @@ impl fmt::Display for AddressRange {
     }
 }
 
-/// The place of an address on the line.
+/// The key of an address.
 pub(crate) fn key_of(address: IpAddr) -> u128 {
     match address {
         IpAddr::V4(v4) => MAPPED | u128::from(v4.to_bits()),
@@ -117,7 +117,7 @@ pub(crate) fn key_of(address: IpAddr) -> u128 {
     }
 }
 
-/// The address at a place on the line.
+/// The address of a key.
 pub(crate) fn address_of(key: u128) -> IpAddr {
     if (MAPPED..=MAPPED_LAST).contains(&key) {
         // The low 32 bits are the address.
@@ -135,7 +135,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_address_keeps_its_place(bits in any::<u128>()) {
+        fn a_key_and_its_address_convert_both_ways(bits in any::<u128>()) {
             let address = address_of(bits.min(TOP));
             prop_assert_eq!(key_of(address), bits.min(TOP));
         }

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use super::range::AddressRange;
 
-/// A map from runs to values; where runs overlap the smallest holds, among equals the first.
+/// A map from address ranges to values. Where ranges overlap, the smallest one applies; among equals, the first.
 #[derive(Clone, Debug)]
 pub(crate) struct RangeMap<T> {
-    /// Disjoint, in order, each with the index of its value.
+    /// Disjoint and in order, each with the index of its value.
     runs: Vec<(AddressRange, usize)>,
     values: Vec<T>,
 }
@@ -22,13 +22,14 @@ impl<T> Default for RangeMap<T> {
 }
 
 impl<T> RangeMap<T> {
+    /// Builds the map with one sweep over the ends of the ranges.
     pub(crate) fn build(entries: Vec<(AddressRange, T)>) -> Self {
         let mut starts: Vec<(u128, usize)> = Vec::with_capacity(entries.len());
         let mut ends: Vec<(u128, usize)> = Vec::with_capacity(entries.len());
-        let (spans, values): (Vec<AddressRange>, Vec<T>) = entries.into_iter().unzip();
-        for (index, span) in spans.iter().enumerate() {
-            starts.push((span.first, index));
-            ends.push((span.last + 1, index));
+        let (ranges, values): (Vec<AddressRange>, Vec<T>) = entries.into_iter().unzip();
+        for (index, range) in ranges.iter().enumerate() {
+            starts.push((range.first, index));
+            ends.push((range.last + 1, index));
         }
         let mut points: Vec<u128> = starts.iter().chain(&ends).map(|(at, _)| *at).collect();
         points.sort_unstable();
@@ -42,11 +43,11 @@ impl<T> RangeMap<T> {
         for pair in points.windows(2) {
             let [from, to] = [pair[0], pair[1]];
             while let Some((_, index)) = ends.get(next_end).filter(|(at, _)| *at <= from) {
-                active.remove(&(spans[*index].size(), *index));
+                active.remove(&(ranges[*index].size(), *index));
                 next_end += 1;
             }
             while let Some((_, index)) = starts.get(next_start).filter(|(at, _)| *at <= from) {
-                active.insert((spans[*index].size(), *index));
+                active.insert((ranges[*index].size(), *index));
                 next_start += 1;
             }
             let Some((_, index)) = active.first() else { continue };
@@ -58,19 +59,20 @@ impl<T> RangeMap<T> {
         Self { runs, values }
     }
 
+    /// The value at a key.
     pub(crate) fn get(&self, key: u128) -> Option<&T> {
         let at = self.runs.partition_point(|(run, _)| run.last < key);
         let (run, index) = self.runs.get(at)?;
         if run.first <= key { self.values.get(*index) } else { None }
     }
 
-    /// The run cut into pieces, each with its value or none.
-    pub(crate) fn cut(&self, span: AddressRange) -> Vec<(AddressRange, Option<&T>)> {
+    /// Cuts a range into pieces, each with its value, if any.
+    pub(crate) fn cut(&self, range: AddressRange) -> Vec<(AddressRange, Option<&T>)> {
         let mut pieces = Vec::new();
-        let mut from = span.first;
-        let start = self.runs.partition_point(|(run, _)| run.last < span.first);
+        let mut from = range.first;
+        let start = self.runs.partition_point(|(run, _)| run.last < range.first);
         for (run, index) in &self.runs[start..] {
-            if run.first > span.last {
+            if run.first > range.last {
                 break;
             }
             if run.first > from {
@@ -82,7 +84,7 @@ impl<T> RangeMap<T> {
                     None,
                 ));
             }
-            let last = run.last.min(span.last);
+            let last = run.last.min(range.last);
             pieces.push((
                 AddressRange {
                     first: run.first.max(from),
@@ -92,11 +94,11 @@ impl<T> RangeMap<T> {
             ));
             from = last + 1;
         }
-        if from <= span.last {
+        if from <= range.last {
             pieces.push((
                 AddressRange {
                     first: from,
-                    last: span.last,
+                    last: range.last,
                 },
                 None,
             ));
@@ -113,14 +115,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_map_agrees_with_a_search_through_the_list(
+        fn the_map_agrees_with_a_linear_search(
             entries in prop::collection::vec((0u128..200, 0u128..40), 0..20),
             from in 0u128..200, length in 0u128..60,
         ) {
-            let spans: Vec<AddressRange> = entries.iter().map(|(f, l)| AddressRange::from_keys(*f, f + l)).collect();
-            let map = RangeMap::build(spans.iter().copied().zip(0usize..).collect());
+            let ranges: Vec<AddressRange> = entries.iter().map(|(f, l)| AddressRange::from_keys(*f, f + l)).collect();
+            let map = RangeMap::build(ranges.iter().copied().zip(0usize..).collect());
             let expected = |key: u128| {
-                spans.iter().enumerate().filter(|(_, s)| s.first <= key && key <= s.last)
+                ranges.iter().enumerate().filter(|(_, s)| s.first <= key && key <= s.last)
                     .min_by_key(|(i, s)| (s.size(), *i)).map(|(i, _)| i)
             };
             for key in 0..260 {

@@ -1,10 +1,10 @@
-//! What kind of address an address is, from the registries of special-purpose addresses.
+//! Classes of addresses, from the registries of special-purpose addresses.
 //!
-//! The one table: whoever asks whether an address is loopback, private or somebody's asks here ([`class_of`]), so that a scope
-//! that needs a file for an address and a record that says who can reach it cannot disagree.
+//! Every part of vigie that needs to know whether an address is loopback, private or public uses this one table ([`class_of`]), so
+//! that the scope check and the `reach` of a record cannot disagree.
 //!
-//! Sources: IANA IPv4 and IPv6 Special-Purpose Address Registries and the IPv6 address space registry, each line naming
-//! the RFC; the metadata services from the clouds' own documentation.
+//! Sources: the IANA IPv4 and IPv6 Special-Purpose Address Registries and the IPv6 address space registry, with the RFC on each
+//! line; for metadata services, the documentation of the clouds.
 
 use std::net::IpAddr;
 use std::sync::LazyLock;
@@ -13,21 +13,21 @@ use super::notation;
 use super::range::{AddressRange, key_of};
 use super::range_map::RangeMap;
 
-/// What an address is.
+/// The class of an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AddressClass {
-    /// This machine: 127.0.0.0/8 and ::1.
+    /// Loopback: 127.0.0.0/8 and ::1.
     Loopback,
-    /// Of a private or link-local range: the network's own, and what stands there is its owner's.
+    /// In a private or link-local range: the address belongs to the owner of the network.
     Private,
-    /// Somebody's, who may be a stranger: public, or of a range that strangers share (100.64.0.0/10).
+    /// Public, or in a range that strangers share (100.64.0.0/10): the address may belong to a stranger.
     Public,
-    /// Nobody's who could be asked: multicast, documentation, reserved, a metadata service.
+    /// Never scanned: multicast, documentation, reserved, or a metadata service.
     Never,
 }
 
-/// The class of an address. An IPv4 address is the same address when it is written as IPv6 (`::ffff:10.0.0.1`). What carries an
-/// IPv4 address is public where that one is, and else never looked at: its packets would go somewhere that it does not name.
+/// The class of an address. An IPv4 address has the same class when it is written as IPv6 (`::ffff:10.0.0.1`). An IPv6 address that
+/// carries an IPv4 address is public if that one is, and otherwise never scanned, because its packets go to the IPv4 address.
 #[must_use]
 pub fn class_of(address: IpAddr) -> AddressClass {
     let key = key_of(address);
@@ -46,22 +46,22 @@ pub fn is_loopback(address: IpAddr) -> bool {
     class_of(address) == AddressClass::Loopback
 }
 
-/// Whether the address is of a private or link-local range.
+/// Whether the address is in a private or link-local range.
 #[must_use]
 pub fn is_private(address: IpAddr) -> bool {
     class_of(address) == AddressClass::Private
 }
 
-/// Every special range, as first and last address, with what it is for and where that stands.
+/// Every special-purpose range: first address, last address, purpose, and the RFC or document that defines it.
 pub fn special_ranges() -> impl Iterator<Item = (IpAddr, IpAddr, &'static str, &'static str)> {
     TABLE.iter().filter_map(|row| {
-        let span = notation::parse_range(row.range).ok()?.range;
-        Some((span.first(), span.last(), row.what, row.rfc))
+        let range = notation::parse_range(row.range).ok()?.range;
+        Some((range.first(), range.last(), row.what, row.rfc))
     })
 }
 
-/// Why an address stands nowhere in the public network (what its range is for, and the RFC that says so): loopback,
-/// private, documentation, reserved. `None`: it is somebody's, and databases may know whose.
+/// The purpose of the special-purpose range that holds an address, and the RFC that defines it. Of an address that carries an IPv4
+/// address, the range of that one counts. Returns `None` for an ordinary public address.
 #[must_use]
 pub fn special_purpose(address: IpAddr) -> Option<(&'static str, &'static str)> {
     let key = key_of(address);
@@ -69,22 +69,22 @@ pub fn special_purpose(address: IpAddr) -> Option<(&'static str, &'static str)> 
     Some((special.what, special.rfc))
 }
 
-/// What may be done with an address by default.
+/// How a scope treats an address by default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RangeKind {
-    /// This machine.
+    /// Loopback.
     Loopback,
-    /// May be named without a scope file.
+    /// Private: may be scanned without a scope file.
     Private,
     /// Never scanned, not even with a scope file.
     Never,
-    /// Someone's: needs a scope file.
+    /// Public: needs a scope file.
     Public,
-    /// As public, and it carries an IPv4 address to which the packets go.
+    /// Like public, and it carries an IPv4 address to which the packets go.
     Carries(Ipv4Position),
 }
 
-/// Where the IPv4 address lies in an IPv6 address that carries one.
+/// The position of the IPv4 address in an IPv6 address that carries one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ipv4Position {
     /// In the last 32 bits (NAT64).
@@ -93,7 +93,7 @@ pub(crate) enum Ipv4Position {
     Second,
 }
 
-/// A special range.
+/// A special-purpose range.
 #[derive(Debug)]
 pub(crate) struct SpecialRange {
     pub(crate) range: &'static str,
@@ -112,9 +112,8 @@ const METADATA: &str = "a cloud's metadata service, which hands out this machine
 static TABLE: &[SpecialRange] = &[
     row("0.0.0.0/8", RangeKind::Never, "\"this network\", unspecified", "RFC 791"),
     row("10.0.0.0/8", RangeKind::Private, "private", "RFC 1918"),
-    // Shared between a provider and its customers: the next customer's router answers here, so it is nobody's own. A mesh network
-    // may use it too, and nothing in the address tells the two apart: a machine's own address of it is its own, of others a file
-    // has to say whose they are.
+    // A provider shares it among its customers, so a neighbour's router may answer here. A mesh network may use it too, and the
+    // address does not show which of the two it is. This machine's own address in the range is its own; others need a scope file.
     row("100.64.0.0/10", RangeKind::Public, "shared address space of a provider and its customers", "RFC 6598"),
     row("127.0.0.0/8", RangeKind::Loopback, "loopback", "RFC 1122"),
     row("169.254.0.0/16", RangeKind::Private, "link-local", "RFC 3927"),
@@ -126,7 +125,7 @@ static TABLE: &[SpecialRange] = &[
     row("192.0.2.0/24", RangeKind::Never, "documentation", "RFC 5737"),
     row("192.88.99.0/24", RangeKind::Never, "reserved, formerly 6to4 relays", "RFC 7526"),
     row("192.168.0.0/16", RangeKind::Private, "private", "RFC 1918"),
-    // A laboratory's, and of proxies that hand out its addresses for names: then the packets go to whoever has that name.
+    // For laboratories. Some proxies return its addresses for names, and then the packets go to the owner of the name.
     row("198.18.0.0/15", RangeKind::Public, "for benchmark tests of network devices", "RFC 2544"),
     row("198.51.100.0/24", RangeKind::Never, "documentation", "RFC 5737"),
     row("203.0.113.0/24", RangeKind::Never, "documentation", "RFC 5737"),
@@ -155,7 +154,7 @@ static TABLE: &[SpecialRange] = &[
     row("ff00::/8", RangeKind::Never, "multicast", "RFC 4291"),
 ];
 
-/// The table as a map; a range that does not parse would leave a hole, which `every_range_is_read` rules out.
+/// The table as a map. The test `every_range_parses` guarantees that no range is missing.
 pub(crate) static SPECIAL: LazyLock<RangeMap<&'static SpecialRange>> = LazyLock::new(|| {
     RangeMap::build(
         TABLE
@@ -165,12 +164,12 @@ pub(crate) static SPECIAL: LazyLock<RangeMap<&'static SpecialRange>> = LazyLock:
     )
 });
 
-/// The row that holds a key.
+/// The range that holds a key.
 pub(crate) fn special_range(key: u128) -> Option<&'static SpecialRange> {
     SPECIAL.get(key).copied()
 }
 
-/// The IPv4 address that an address carries.
+/// The key of the IPv4 address that an IPv6 address carries.
 pub(crate) fn carried_ipv4(key: u128) -> Option<u128> {
     let RangeKind::Carries(place) = special_range(key)?.kind else {
         return None;
@@ -182,11 +181,11 @@ pub(crate) fn carried_ipv4(key: u128) -> Option<u128> {
     Some(key_of(IpAddr::from(((bits & 0xffff_ffff) as u32).to_be_bytes())))
 }
 
-/// Why nothing of a run may ever be scanned, if so.
-pub(crate) fn never_scanned(span: AddressRange) -> Option<String> {
-    let pieces = SPECIAL.cut(span);
+/// The special-purpose range that forbids scanning all of `range`, as text for a message; `None` if any part may be scanned.
+pub(crate) fn never_scanned(range: AddressRange) -> Option<String> {
+    let pieces = SPECIAL.cut(range);
     let all = pieces.iter().all(|(_, row)| row.is_some_and(|row| row.kind == RangeKind::Never));
-    special_range(key_of(span.first()))
+    special_range(key_of(range.first()))
         .filter(|_| all)
         .map(|row| format!("{} ({}, {})", row.range, row.what, row.rfc))
 }
@@ -201,10 +200,10 @@ mod tests {
     }
 
     #[test]
-    fn every_range_is_read() {
+    fn every_range_parses() {
         for row in TABLE {
             let Ok(written) = notation::parse_range(row.range) else {
-                panic!("{} is not read", row.range)
+                panic!("{} does not parse", row.range)
             };
             assert!(!written.host_bits, "{}", row.range);
         }
@@ -266,7 +265,7 @@ mod tests {
             ("::ffff:100.64.0.1", Public),
             ("198.18.0.1", Public),
             ("1.1.1.1", Public),
-            // NAT64 and 6to4 go where the address that they carry goes.
+            // NAT64 and 6to4 have the class of the address that they carry.
             ("64:ff9b::101:101", Public),
             ("64:ff9b::6440:1", Public),
             ("64:ff9b::a00:1", Never),
@@ -292,8 +291,8 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_nowhere() {
-        let nowhere = |text: &str| special_purpose(text.parse().expect("an address")).map(|(_, rfc)| rfc);
+    fn special_purposes() {
+        let rfc_of = |text: &str| special_purpose(text.parse().expect("an address")).map(|(_, rfc)| rfc);
         for (address, expected) in [
             ("127.0.0.1", Some("RFC 1122")),
             ("::ffff:127.0.0.1", Some("RFC 1122")),
@@ -305,13 +304,13 @@ mod tests {
             ("192.0.2.1", Some("RFC 5737")),
             ("2001:db8::1", Some("RFC 3849")),
             ("fd00::1", Some("RFC 4193")),
-            // What carries an address stands where that one does.
+            // The range of the carried address counts.
             ("2002:0a01:0203::1", Some("RFC 1918")),
             ("2002:c01f:c401::1", None),
             ("192.31.196.1", None),
             ("2620:4f:8000::1", None),
         ] {
-            assert_eq!(nowhere(address), expected, "{address}");
+            assert_eq!(rfc_of(address), expected, "{address}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Opt-out lists: those who asked not to be looked at.
+//! Opt-out lists: addresses and names whose owners asked not to be scanned.
 
 use std::fmt;
 
@@ -12,38 +12,38 @@ use crate::address::notation::uncomment;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OptOut {
-    /// Who.
+    /// The addresses or the name.
     pub hosts: Hosts,
-    /// Since when, if the list says.
+    /// The date, if the list gives one.
     pub date: Option<NaiveDate>,
-    /// Why, if the list says.
+    /// The reason, if the list gives one.
     pub reason: Option<String>,
-    /// The line on which it stands.
+    /// The line, from 1.
     pub line: usize,
 }
 
-/// A list, read without a mistake.
+/// An opt-out list that was parsed without a mistake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OptOutList {
-    /// The name under which the scope file or the user named it.
+    /// The name of the list, as in the scope file or on the command line.
     pub name: String,
     /// The entries, in the order of their lines.
     pub entries: Vec<OptOut>,
 }
 
-/// Every line that could not be read. Nothing is scanned under a list that is half understood.
+/// Every line that does not parse. Nothing is scanned under a list that is understood in part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OptOutErrors {
-    /// The list.
+    /// The name of the list.
     pub name: String,
-    /// The lines and what is wrong with them.
+    /// The lines, and what is wrong with each.
     pub errors: Vec<(usize, String)>,
 }
 
 impl fmt::Display for OptOutErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the opt-out list {} is refused as a whole:", self.name)?;
+        write!(f, "the opt-out list {} is rejected:", self.name)?;
         self.errors.iter().try_for_each(|(line, why)| write!(f, "\n  line {line}: {why}"))
     }
 }
@@ -51,11 +51,11 @@ impl fmt::Display for OptOutErrors {
 impl std::error::Error for OptOutErrors {}
 
 impl OptOutList {
-    /// Reads a list: one address, network, range or name per line, then perhaps a date, then perhaps `# reason`.
+    /// Parses a list: on each line an address, network, range or name, then optionally a date, then optionally `# reason`.
     ///
     /// # Errors
     ///
-    /// Every line that could not be read.
+    /// Every line that does not parse.
     pub fn parse(name: &str, text: &str) -> Result<Self, OptOutErrors> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let (mut entries, mut errors) = (Vec::new(), Vec::new());
@@ -64,17 +64,17 @@ impl OptOutList {
             let mut words = words.split_whitespace();
             let Some(subject) = words.next() else { continue };
             let read = || -> Result<OptOut, String> {
-                // A network with bits set beyond its prefix is taken whole: leaving out more is the safe reading.
+                // A network with bits set beyond its prefix is accepted: excluding all of it is the safe reading.
                 let (subject, _) = parse_hosts(subject)?;
                 let date = match words.next() {
                     Some(word) => {
-                        Some(parse_date(word).ok_or_else(|| format!("`{word}` is no date: write 2026-11-30, and a reason after `#`"))?)
+                        Some(parse_date(word).ok_or_else(|| format!("`{word}` is not a date: write 2026-11-30, and a reason after `#`"))?)
                     }
                     None => None,
                 };
                 if let Some(word) = words.next() {
                     return Err(format!(
-                        "`{word}` is one word too many: put a reason after `#`, one entry on a line"
+                        "`{word}` is not expected here: put a reason after `#`, and one entry on each line"
                     ));
                 }
                 let reason = reason.filter(|r| !r.is_empty()).map(|r| r.replace(char::is_control, " "));
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_with_a_mistake_is_no_list() {
+    fn a_list_with_a_mistake_is_rejected() {
         let text = "10.0.0.1\n10.0.0.300\n10.0.0.2 yesterday\n10.0.0.3 2026-05-01 10.0.0.4\n*.example.org\n::/0\n";
         let error = OptOutList::parse("no.txt", text).expect_err("mistakes");
         insta::assert_snapshot!("opt_out_refused", error);

@@ -46,11 +46,11 @@ const BUDGET_KEYS: &[&str] = &[
 ];
 
 impl ScopeFile {
-    /// Reads a scope file; `now` decides whether it has expired.
+    /// Parses a scope file. `now` decides whether it has expired.
     ///
     /// # Errors
     ///
-    /// Every mistake found, each with its line.
+    /// Every mistake, with its line.
     pub fn parse(text: &str, now: Timestamp) -> Result<Self, ScopeErrors> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut reader = Reader {
@@ -75,7 +75,7 @@ impl ScopeFile {
 
 impl Reader<'_> {
     fn file(&mut self, root: &Spanned<DeTable<'_>>, now: Timestamp) -> Option<ScopeFile> {
-        // A key that is missing at the top is reported on the first line.
+        // A missing top-level key is reported on the first line.
         let top = Fields {
             title: "",
             span: 0..0,
@@ -86,9 +86,12 @@ impl Reader<'_> {
             && schema != SCHEMA
         {
             let span = top.get("schema").map_or(0..0, Spanned::span);
-            self.problem(span, format!("schema `{schema}` is not read by this vigie: write \"{SCHEMA}\""));
+            self.problem(
+                span,
+                format!("schema `{schema}` is not supported by this vigie: write \"{SCHEMA}\""),
+            );
         }
-        let owner = self.needed_text(&top, "owner", "owner = \"who answers for these addresses\"");
+        let owner = self.needed_text(&top, "owner", "owner = \"who is responsible for these addresses\"");
         let contact = self.needed_text(&top, "contact", "contact = \"a mail address or a URL\"");
         if let Some(contact) = &contact
             && !is_contact(contact)
@@ -96,7 +99,7 @@ impl Reader<'_> {
             let span = top.get("contact").map_or(0..0, Spanned::span);
             self.problem(
                 span,
-                format!("`{contact}` is no contact: write a mail address or a URL (https://…)"),
+                format!("`{contact}` is not a contact: write a mail address or a URL (https://…)"),
             );
         }
         let authorised_by = self.text(&top, "authorised_by");
@@ -115,7 +118,7 @@ impl Reader<'_> {
         let ranges = self.each(&top, "range", "[[range]]", Self::range);
         let excludes = self.each(&top, "exclude", "[[exclude]]", Self::exclude);
         if top.get("range").is_none() {
-            self.problem(0..0, "nothing is in scope: add a `[[range]]` with a `cidr`, a `range` or a `name`");
+            self.problem(0..0, "no range is in scope: add a `[[range]]` with a `cidr`, a `range` or a `name`");
         }
         self.nested(&ranges);
         Some(ScopeFile {
@@ -151,15 +154,15 @@ impl Reader<'_> {
             match word.as_str() {
                 "infer" => infer = true,
                 "load" => load = true,
-                _ => self.problem(span, format!("`{word}` cannot be allowed: `allow` takes \"infer\" and \"load\"")),
+                _ => self.problem(span, format!("`{word}` cannot be allowed: `allow` accepts \"infer\" and \"load\"")),
             }
         }
         let allow = fields.get("allow").map_or(0..0, Spanned::span);
         if (infer || load) && !owner {
-            self.problem(allow.clone(), "`allow` needs `owner = true`: only on hosts of one's own");
+            self.problem(allow.clone(), "`allow` needs `owner = true`: it is for your own hosts only");
         }
         if load && !infer {
-            self.problem(allow, "`allow` of \"load\" needs \"infer\" as well");
+            self.problem(allow, "`allow` with \"load\" needs \"infer\" as well");
         }
         let mut exclusions = Vec::new();
         for (word, span) in self.spanned_texts(fields, "exclusions") {
@@ -167,7 +170,7 @@ impl Reader<'_> {
                 if let (Some(Hosts::Addresses(whole)), Hosts::Addresses(part)) = (&subject, &excluded)
                     && !whole.overlaps(*part)
                 {
-                    self.problem(span, format!("{part} is no part of {whole}: put it under `[[exclude]]`"));
+                    self.problem(span, format!("{part} is outside {whole}: put it under `[[exclude]]`"));
                 }
                 exclusions.push(excluded);
             }
@@ -200,14 +203,14 @@ impl Reader<'_> {
         })
     }
 
-    /// Exactly one of `cidr`, `range` and `name`.
+    /// The value of `cidr`, `range` or `name`, of which exactly one must be present.
     fn subject(&mut self, fields: &Fields<'_, '_>) -> Option<Hosts> {
         let keys: Vec<&str> = ["cidr", "range", "name"].into_iter().filter(|k| fields.get(k).is_some()).collect();
         let [key] = keys[..] else {
             let title = fields.title;
             self.problem(
                 fields.span.clone(),
-                format!("{title} needs one of `cidr`, `range` and `name`, and only one"),
+                format!("{title} needs exactly one of `cidr`, `range` and `name`"),
             );
             return None;
         };
@@ -215,11 +218,11 @@ impl Reader<'_> {
         let span = fields.get(key).map_or(0..0, Spanned::span);
         let subject = self.parse_hosts(&word, span.clone())?;
         match (key, &subject) {
-            ("name", Hosts::Addresses(_)) => self.problem(span, format!("`{word}` is no name: write it as `cidr`")),
+            ("name", Hosts::Addresses(_)) => self.problem(span, format!("`{word}` is not a name: write it as `cidr`")),
             ("cidr" | "range", Hosts::Name(_)) => {
                 self.problem(
                     span,
-                    format!("`{word}` is no address, network or range: write a host name as `name`"),
+                    format!("`{word}` is not an address, network or range: write a host name as `name`"),
                 );
             }
             _ => return Some(subject),
@@ -229,7 +232,7 @@ impl Reader<'_> {
 
     fn parse_hosts(&mut self, word: &str, at: Range<usize>) -> Option<Hosts> {
         match parse_hosts(word) {
-            // A contract must not mean more than its author read into it.
+            // The file must not allow more than its author meant.
             Ok((Hosts::Addresses(span), true)) => {
                 let length = span.to_string();
                 self.problem(
@@ -246,7 +249,8 @@ impl Reader<'_> {
         }
     }
 
-    /// Ranges may lie in one another (the inner one holds), not cross: who would say which holds?
+    /// Reports ranges that are listed twice, and ranges that overlap without one holding the other. Of nested ranges the inner one
+    /// applies; of crossing ones it would be undefined.
     fn nested(&mut self, ranges: &[RangeEntry]) {
         let mut problems = Vec::new();
         let spans = ranges.iter().filter_map(|r| match r.hosts {
@@ -261,11 +265,11 @@ impl Reader<'_> {
             if let Some((outer, first)) = open.last() {
                 let (line, first) = (line.max(*first), line.min(*first));
                 if *outer == span {
-                    problems.push((line, format!("{span} stands on line {first} already")));
+                    problems.push((line, format!("{span} is already on line {first}")));
                 } else if !outer.covers(span) {
                     problems.push((
                         line,
-                        format!("{span} and {outer} (line {first}) overlap without one lying in the other: split them"),
+                        format!("{span} and {outer} (line {first}) overlap and neither holds the other: split them"),
                     ));
                 }
             }
@@ -280,7 +284,7 @@ impl Reader<'_> {
             .collect();
         names.sort_unstable();
         for two in names.windows(2).filter(|two| two[0].0 == two[1].0) {
-            problems.push((two[1].1, format!("{} stands on line {} already", two[0].0, two[0].1)));
+            problems.push((two[1].1, format!("{} is already on line {}", two[0].0, two[0].1)));
         }
         self.problems
             .extend(problems.into_iter().map(|(line, message)| ScopeProblem { line, message }));
@@ -323,7 +327,7 @@ impl Reader<'_> {
         set("requests_per_host", 60_000, "", &mut limits.requests_per_host);
         set("requests_per_prefix", 60_000, "", &mut limits.requests_per_prefix);
         set("connections_per_second", 1_000_000, "", &mut limits.connections_per_second);
-        set("per_endpoint", endpoint, ": a file can lower it only", &mut limits.per_endpoint);
+        set("per_endpoint", endpoint, "; a file can only lower it", &mut limits.per_endpoint);
         set("models", 1_000, "", &mut limits.models);
         limits
     }
@@ -350,7 +354,7 @@ impl Reader<'_> {
             }
         }
         if good && ports.is_empty() {
-            self.problem(value.span(), "`ports` is empty: leave it out to allow any port");
+            self.problem(value.span(), "`ports` is empty: remove it to allow any port");
         }
         (good && !ports.is_empty()).then_some(ports)
     }
@@ -376,19 +380,19 @@ mod tests {
 
     fn errors(text: &str) -> String {
         match ScopeFile::parse(text, now()) {
-            Ok(file) => panic!("it was taken: {file:?}"),
+            Ok(file) => panic!("it was accepted: {file:?}"),
             Err(error) => error.to_string(),
         }
     }
 
     #[test]
-    fn the_example_of_the_book_is_read() {
+    fn the_example_of_the_book_parses() {
         let file = ScopeFile::parse(&full(), now()).unwrap_or_else(|e| panic!("{e}"));
         insta::assert_debug_snapshot!("book_example", file);
     }
 
     #[test]
-    fn documentation_addresses_are_refused_in_a_file() {
+    fn documentation_addresses_are_rejected() {
         insta::assert_snapshot!("book_example_as_written", errors(&book_example()));
     }
 
@@ -400,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_are_named_with_their_lines() {
+    fn mistakes_are_reported_with_their_lines() {
         let text = r#"schema = "vigie.scope/2"
 owner = ""
 contact = "call me"
@@ -460,18 +464,18 @@ date = "22/11/2026"
     }
 
     #[test]
-    fn what_is_missing_is_named() {
+    fn missing_keys_are_reported() {
         insta::assert_snapshot!("missing", errors("# empty\n"));
     }
 
     #[test]
-    fn broken_toml_points_at_the_line() {
+    fn toml_errors_have_a_line() {
         insta::assert_snapshot!("broken_toml", errors("schema = \"vigie.scope/1\"\nowner = \"x\nowner = \"y\"\n"));
         insta::assert_snapshot!("key_twice", errors("owner = \"x\"\nowner = \"y\"\n"));
     }
 
     #[test]
-    fn a_scope_holds_through_its_last_day() {
+    fn a_scope_is_valid_through_its_last_day() {
         let text = full().replace("2027-01-31", "2026-11-23");
         let at = |text: &str| text.parse::<Timestamp>().expect("an instant");
         assert!(ScopeFile::parse(&text, at("2026-11-23T23:59:59Z")).is_ok());
@@ -505,7 +509,7 @@ date = "22/11/2026"
     }
 
     #[test]
-    fn a_value_cannot_be_two_lines() {
+    fn a_value_is_one_line() {
         let text = full().replace("owner = \"Example GmbH\"", "owner = \"Example\\nContact: someone else\"");
         assert!(errors(&text).contains("must be one line"));
     }

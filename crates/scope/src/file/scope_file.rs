@@ -9,49 +9,49 @@ use crate::ports::Ports;
 use crate::rate::limits::ScanLimits;
 use crate::window::Window;
 
-/// A scope file that was read without a mistake and had not expired.
+/// A scope file that was parsed without a mistake and had not expired.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ScopeFile {
-    /// Who answers for the ranges.
+    /// Who is responsible for the ranges.
     pub owner: String,
-    /// A mail address or a URL.
+    /// The contact: a mail address or a URL.
     pub contact: String,
     /// Who authorised the scan.
     pub authorised_by: Option<String>,
-    /// A ticket, a contract.
+    /// A reference, such as a ticket or a contract.
     pub reference: Option<String>,
-    /// The last day on which it holds, in UTC.
+    /// The last day on which it is valid, in UTC.
     pub expires: NaiveDate,
-    /// When scanning is allowed; `None`: always.
+    /// When scanning is allowed; `None` means always.
     pub window: Option<Window>,
-    /// From where it is seen.
+    /// The place from which the scan is made.
     pub vantage: Option<String>,
-    /// What may be looked at.
+    /// What may be scanned.
     pub ranges: Vec<RangeEntry>,
-    /// What may not.
+    /// What must not be scanned.
     pub excludes: Vec<Exclude>,
-    /// How fast.
+    /// The limits.
     pub limits: ScanLimits,
-    /// The opt-out lists it names, as written.
+    /// The names of the opt-out lists, as written.
     pub opt_out: Vec<String>,
 }
 
-/// One `[[range]]`.
+/// A `[[range]]` entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RangeEntry {
-    /// What it allows to be looked at.
+    /// What may be scanned.
     pub hosts: Hosts,
-    /// On these ports; `None`: on any.
+    /// The ports that may be scanned; `None` means any.
     pub ports: Option<Ports>,
     /// Whether the scope's owner owns these hosts.
     pub owner: bool,
-    /// Whether inference may be proved there.
+    /// Whether `--prove` may send a prompt to these hosts.
     pub infer: bool,
-    /// Whether a model may be loaded for that.
+    /// Whether a model may be loaded for that prompt.
     pub load: bool,
-    /// What is left out of it.
+    /// What is excluded from it.
     pub exclusions: Vec<Hosts>,
     /// A note.
     pub note: Option<String>,
@@ -59,25 +59,25 @@ pub struct RangeEntry {
     pub line: usize,
 }
 
-/// One `[[exclude]]`.
+/// An `[[exclude]]` entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Exclude {
-    /// What is left out.
+    /// What is excluded.
     pub hosts: Hosts,
-    /// Why.
+    /// The reason.
     pub reason: String,
-    /// Since when.
+    /// The date since which it is excluded.
     pub date: NaiveDate,
     /// The line on which it starts.
     pub line: usize,
 }
 
-/// Every mistake of a scope file, in the order of its lines. Nothing of the file is used.
+/// Every mistake in a scope file, by line. Nothing of the file is used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScopeErrors(pub Vec<ScopeProblem>);
 
-/// One mistake.
+/// A mistake in a scope file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ScopeProblem {
     /// The line, from 1.
@@ -88,7 +88,7 @@ pub struct ScopeProblem {
 
 impl fmt::Display for ScopeErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the scope file is refused as a whole:")?;
+        f.write_str("the scope file is rejected:")?;
         self.0.iter().try_for_each(|p| write!(f, "\n  line {}: {}", p.line, p.message))
     }
 }

@@ -1,4 +1,4 @@
-//! Typed access to the fields of a TOML document; every mistake is collected with its line.
+//! Typed access to the fields of a TOML document. Every mistake is collected with its line.
 
 use std::ops::Range;
 
@@ -9,16 +9,19 @@ use toml::de::{DeTable, DeValue};
 use super::date::parse_date;
 use super::scope_file::{ScopeErrors, ScopeProblem};
 
+/// Reads fields and collects mistakes.
 pub(super) struct Reader<'a> {
     pub(super) text: &'a str,
     pub(super) problems: Vec<ScopeProblem>,
 }
 
 impl Reader<'_> {
+    /// The line of a byte offset.
     pub(super) fn line(&self, at: usize) -> usize {
         self.text.as_bytes().iter().take(at).filter(|b| **b == b'\n').count() + 1
     }
 
+    /// Reports a mistake.
     pub(super) fn problem(&mut self, span: Range<usize>, message: impl Into<String>) {
         let line = self.line(span.start);
         self.problems.push(ScopeProblem {
@@ -27,12 +30,14 @@ impl Reader<'_> {
         });
     }
 
+    /// All mistakes, by line.
     pub(super) fn refuse(mut self) -> ScopeErrors {
         self.problems.sort();
         self.problems.dedup();
         ScopeErrors(self.problems)
     }
 
+    /// Reads each table of an array of tables.
     pub(super) fn each<T>(
         &mut self,
         top: &Fields<'_, '_>,
@@ -67,28 +72,30 @@ impl Reader<'_> {
             other => {
                 self.problem(
                     value.span(),
-                    format!("{title} must be a table; this is of type {}", other.type_str()),
+                    format!("{title} must be a table; this is a value of type {}", other.type_str()),
                 );
                 None
             }
         }
     }
 
+    /// Reports unknown keys.
     pub(super) fn known(&mut self, fields: &Fields<'_, '_>, keys: &[&str]) {
         for (name, _) in fields.table.iter() {
             let key = name.get_ref();
             if !keys.contains(&key.as_ref()) {
                 let named = fields.named(key);
-                self.problem(name.span(), format!("unknown key {named}: known are {}", keys.join(", ")));
+                self.problem(name.span(), format!("unknown key {named}: the known keys are {}", keys.join(", ")));
             }
         }
     }
 
+    /// An optional line of text.
     pub(super) fn text(&mut self, fields: &Fields<'_, '_>, key: &str) -> Option<String> {
         let value = fields.get(key)?;
         let named = fields.named(key);
         match value.get_ref() {
-            // A line break would let a value pose as another line of the notice.
+            // A line break would let a value look like another line of the notice.
             DeValue::String(text) if text.trim().is_empty() => self.problem(value.span(), format!("{named} is empty")),
             DeValue::String(text) if text.chars().any(char::is_control) => {
                 self.problem(value.span(), format!("{named} must be one line of text"));
@@ -96,17 +103,22 @@ impl Reader<'_> {
             DeValue::String(text) => return Some(text.trim().to_owned()),
             other => {
                 let kind = other.type_str();
-                self.problem(value.span(), format!("{named} must be text in quotes; this is of type {kind}"));
+                self.problem(
+                    value.span(),
+                    format!("{named} must be a string in quotes; this is a value of type {kind}"),
+                );
             }
         }
         None
     }
 
+    /// A required line of text.
     pub(super) fn needed_text(&mut self, fields: &Fields<'_, '_>, key: &str, example: &str) -> Option<String> {
         self.needed(fields, key, example)?;
         self.text(fields, key)
     }
 
+    /// Reports a missing key, with an example of what to write.
     pub(super) fn needed(&mut self, fields: &Fields<'_, '_>, key: &str, example: &str) -> Option<()> {
         if fields.get(key).is_none() {
             let named = fields.named(key);
@@ -148,23 +160,23 @@ impl Reader<'_> {
     pub(super) fn spanned_texts(&mut self, fields: &Fields<'_, '_>, key: &str) -> Vec<(String, Range<usize>)> {
         let Some(value) = fields.get(key) else { return Vec::new() };
         let Some(list) = value.get_ref().as_array() else {
-            self.problem(value.span(), format!("{} must be a list of texts", fields.named(key)));
+            self.problem(value.span(), format!("{} must be a list of strings", fields.named(key)));
             return Vec::new();
         };
         let mut texts = Vec::new();
         for item in list.iter() {
             match item.get_ref().as_str() {
                 Some(text) if !text.trim().is_empty() => texts.push((text.trim().to_owned(), item.span())),
-                _ => self.problem(item.span(), format!("{} must be a list of texts", fields.named(key))),
+                _ => self.problem(item.span(), format!("{} must be a list of strings", fields.named(key))),
             }
         }
         texts
     }
 }
 
-/// A table and where it stands.
+/// A table and its place in the file.
 pub(super) struct Fields<'t, 'i> {
-    /// How it is named in messages: empty at the top, `[[range]]` …
+    /// Its name in messages: empty at the top level, otherwise `[[range]]` and so on.
     pub(super) title: &'static str,
     pub(super) span: Range<usize>,
     pub(super) table: &'t DeTable<'i>,

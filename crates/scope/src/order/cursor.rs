@@ -1,4 +1,4 @@
-//! The cursor of a scan: how far it got, for a resume file.
+//! The cursor of a scan: how far it got, as saved in a resume file.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,53 +8,53 @@ use super::shard::Shard;
 /// The schema of a [`Cursor`].
 pub const CURSOR_SCHEMA: &str = "vigie.cursor/1";
 
-/// Where a scan stands, for a resume file.
+/// How far a scan got, as saved in a resume file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cursor {
-    /// [`CURSOR_SCHEMA`].
+    /// Always [`CURSOR_SCHEMA`].
     pub schema: String,
-    /// [`Plan::hash`].
+    /// The [`Plan::hash`] of the plan.
     pub plan_hash: String,
-    /// The seed.
+    /// The seed of the plan.
     pub seed: u64,
-    /// The shard.
+    /// The shard of the plan.
     pub shard: Shard,
-    /// The first index not yet begun.
+    /// The first index that was not started.
     pub next_index: u64,
-    /// The indices begun and not finished, in order.
+    /// The indices that were started and not finished, in order.
     pub in_flight: Vec<u64>,
 }
 
 /// Why a scan cannot be resumed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CursorError {
-    /// A file of another kind or version.
-    #[error("the resume file says schema `{found}`, this vigie reads `{CURSOR_SCHEMA}`: start the scan anew")]
+    /// A cursor of another schema.
+    #[error("the resume file has the schema `{found}`, this vigie reads `{CURSOR_SCHEMA}`: start the scan again")]
     Schema {
-        /// What it says.
+        /// The schema of the file.
         found: String,
     },
     /// A cursor of another scan.
     #[error(
         "the resume file belongs to another scan: its {what} is {saved}, this one's is {now}; resume with the same \
-         targets, ports, scope, seed and shard, or start anew"
+         targets, ports, scope, seed and shard, or start the scan again"
     )]
     Differs {
-        /// What differs.
+        /// What differs: the seed, the shard or the plan.
         what: &'static str,
-        /// As saved.
+        /// The value in the file.
         saved: String,
-        /// As asked for.
+        /// The value of this scan.
         now: String,
     },
-    /// Indices that are not this plan's.
-    #[error("the resume file names indices that this scan cannot have begun: it is damaged; start the scan anew")]
+    /// Indices that this scan cannot have started.
+    #[error("the resume file holds indices that this scan cannot have started: it is damaged; start the scan again")]
     Index,
 }
 
 impl Plan {
-    /// Where the scan stands: `next` is the first index not yet begun, `in_flight` those begun and not finished.
+    /// The cursor of this plan. `next` is the first index that was not started, `in_flight` holds those started and not finished.
     #[must_use]
     pub fn cursor(&self, next: u64, in_flight: impl IntoIterator<Item = u64>) -> Cursor {
         let mut in_flight: Vec<u64> = in_flight.into_iter().collect();
@@ -70,11 +70,11 @@ impl Plan {
         }
     }
 
-    /// The indices that are left after an interrupt: those in flight, then the rest of the shard.
+    /// The indices left after an interrupt: those in flight, then the rest of the shard.
     ///
     /// # Errors
     ///
-    /// If the cursor belongs to another plan, seed or shard, or holds indices that are not this plan's.
+    /// If the cursor belongs to another plan, seed or shard, or holds indices that this plan cannot have started.
     pub fn resume(&self, cursor: &Cursor) -> Result<impl Iterator<Item = u64> + use<>, CursorError> {
         let differs = |what, saved: String, now: String| CursorError::Differs { what, saved, now };
         if cursor.schema != CURSOR_SCHEMA {
@@ -92,9 +92,9 @@ impl Plan {
         if cursor.plan_hash != hash {
             return Err(differs("plan", cursor.plan_hash.clone(), hash));
         }
-        let begun = |index: &u64| *index < self.len() && *index < cursor.next_index && self.shard().holds(*index);
+        let started = |index: &u64| *index < self.len() && *index < cursor.next_index && self.shard().holds(*index);
         let ordered = cursor.in_flight.windows(2).all(|two| two[0] < two[1]);
-        if !ordered || !cursor.in_flight.iter().all(begun) {
+        if !ordered || !cursor.in_flight.iter().all(started) {
             return Err(CursorError::Index);
         }
         Ok(cursor.in_flight.clone().into_iter().chain(self.indices_from(cursor.next_index)))
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn resume_is_refused_for_another_scan() {
+    fn another_scan_cannot_be_resumed() {
         let this = plan(1, &["10.0.0.0/28"], "80", "1/2").expect("a plan");
         let cursor = this.cursor(8, [6, 2]);
         let rest: Vec<u64> = this.resume(&cursor).expect("resumes").collect();
@@ -182,7 +182,7 @@ mod tests {
                 let plan = Plan::new(seed, &targets, &ports, Shard::new(index, count).expect("a shard")).expect("a plan");
                 let all: Vec<u64> = plan.shard_indices().collect();
                 prop_assert_eq!(all.len() as u64, plan.shard_len());
-                // Stopped anywhere and resumed, the shard is the same.
+                // A shard that was stopped and resumed has the same indices.
                 let stop = stop.min(all.len());
                 let next = all.get(stop).copied().unwrap_or(plan.len());
                 let cursor = plan.cursor(next, all[..stop].last().copied());

@@ -1,4 +1,4 @@
-//! The order of a scan: permutation, shards, plan and cursor.
+//! The order in which pairs are scanned: permutation, shards, plan and cursor.
 
 pub(crate) mod cursor;
 pub(crate) mod permutation;

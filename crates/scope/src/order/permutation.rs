@@ -1,14 +1,13 @@
 //! A seeded permutation of a range of numbers.
 
-/// A permutation of `0..=last`, for any `last` of 64 bits.
+/// A permutation of `0..=last`, for any 64-bit `last`.
 ///
-/// A Feistel network over the smallest power of two that holds the range, and cycle walking: what falls outside the
-/// range goes through the network again until it falls inside (Black and Rogaway, "Ciphers with Arbitrary Finite
-/// Domains", 2002). A network over `w` bits has halves of `w/2` and `w - w/2` bits that swap places each round, so
-/// the domain is less than twice the range and the walk takes less than two steps on average. The number of rounds is
-/// even, so that the halves end where they began.
+/// It is a Feistel network over the smallest power of two that holds the range, with cycle walking: a value outside the range goes
+/// through the network again until it falls inside (Black and Rogaway, "Ciphers with Arbitrary Finite Domains", 2002). A network
+/// over `w` bits has halves of `w/2` and `w - w/2` bits that swap places each round, so the domain is less than twice the range and
+/// the walk takes less than two steps on average. The number of rounds is even, so that the halves end in their original places.
 ///
-/// It scatters; it does not hide: the seed is printed with the scan.
+/// The permutation scatters addresses; it keeps nothing secret, and the seed is printed with the scan.
 #[derive(Clone, Debug)]
 pub struct Permutation {
     last: u64,
@@ -18,12 +17,12 @@ pub struct Permutation {
     keys: [u64; ROUNDS],
 }
 
-/// Four rounds make a Feistel network of good round functions look random (Luby and Rackoff, 1988); the two more make
-/// up for halves of one or two bits in small plans.
+/// Four rounds make a Feistel network with good round functions look random (Luby and Rackoff, 1988). Two more compensate for halves of
+/// one or two bits in small plans.
 const ROUNDS: usize = 6;
 
 impl Permutation {
-    /// A permutation of `0..=last`.
+    /// The permutation of `0..=last` that a seed gives.
     #[must_use]
     pub fn up_to(last: u64, seed: u64) -> Self {
         let bits = (u64::BITS - last.leading_zeros()).max(2);
@@ -44,7 +43,7 @@ impl Permutation {
         }
     }
 
-    /// Where `index` goes; an index beyond the range stays where it is.
+    /// The image of `index`. An index beyond the range is returned unchanged.
     #[must_use]
     pub fn apply(&self, index: u64) -> u64 {
         if index > self.last {
@@ -69,10 +68,10 @@ impl Permutation {
     }
 }
 
-/// 2^64 divided by the golden ratio, odd: the step of SplitMix64 (Steele, Lea and Flood, 2014).
+/// 2^64 divided by the golden ratio, made odd: the step of SplitMix64 (Steele, Lea and Flood, 2014).
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// The finaliser of SplitMix64, whose constants are Stafford's thirteenth variant.
+/// The finaliser of SplitMix64, with the constants of Stafford's variant 13.
 fn mix(mut z: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -98,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn it_does_reorder() {
+    fn the_order_depends_on_the_seed() {
         let order: Vec<u64> = (0..8).map(|i| Permutation::up_to(999, 1).apply(i)).collect();
         let other: Vec<u64> = (0..8).map(|i| Permutation::up_to(999, 2).apply(i)).collect();
         assert_ne!(order, other);
@@ -107,7 +106,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn large_permutations_stay_inside_and_do_not_collide(
+        fn large_permutations_stay_in_range_and_do_not_collide(
             last in any::<u64>(), seed in any::<u64>(), picks in prop::collection::hash_set(any::<u64>(), 1..50),
         ) {
             let permutation = Permutation::up_to(last, seed);

@@ -1,7 +1,6 @@
 //! The scan plan: a pure function from (seed, pairs, index) to (address, port).
 //!
-//! Nothing is remembered while a scan runs but one index: order, shards, resume, replay and dry runs all follow from
-//! the function.
+//! A running scan keeps no state but one index. Order, shards, resume, replay and dry runs all follow from the function.
 
 use std::net::IpAddr;
 
@@ -12,17 +11,17 @@ use crate::ports::Ports;
 use crate::targets::list::Targets;
 use crate::targets::pairs::Pairs;
 
-/// The most pairs that a plan may have: at a thousand per second, 2^40 of them take 35 years.
+/// The most pairs that a plan may have. At a thousand per second, 2^40 pairs take 35 years.
 pub const MAX_PAIRS: u64 = 1 << 40;
 
-/// The order in which pairs are looked at.
+/// The order in which pairs are scanned.
 #[derive(Clone, Debug)]
 pub struct Plan {
     pairs: Pairs,
     /// The index, before the permutation, at which each segment starts.
     starts: Vec<u64>,
-    /// For each stretch of `1 << stretch` places the number of segments that start before it, so that a plan of a
-    /// million scattered addresses is not searched through from both ends at each step.
+    /// For each stretch of `1 << stretch` indices, the number of segments that start before it. It keeps the binary search short in a
+    /// plan of a million scattered addresses.
     stretches: Vec<u32>,
     stretch: u32,
     len: u64,
@@ -31,30 +30,24 @@ pub struct Plan {
     permutation: Permutation,
 }
 
-/// Why there is no plan.
+/// Why a plan cannot be made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
     /// Too many pairs.
     #[error(
         "{addresses} addresses make {pairs} address and port pairs, more than the {MAX_PAIRS} that one plan may have: \
-         name smaller networks (an IPv6 network is searched through its known names and addresses, never whole) or fewer ports"
+         name smaller networks (of an IPv6 network, name known hosts) or fewer ports"
     )]
     TooLarge {
-        /// How many addresses.
+        /// The number of addresses.
         addresses: u128,
-        /// How many pairs.
+        /// The number of pairs.
         pairs: u128,
-    },
-    /// Not a shard.
-    #[error("`{word}` is no shard: write 2/8 for the second of eight")]
-    Shard {
-        /// What was written.
-        word: String,
     },
 }
 
 impl Plan {
-    /// The plan for what the user named.
+    /// The plan over all pairs of the targets.
     ///
     /// # Errors
     ///
@@ -63,7 +56,7 @@ impl Plan {
         Self::over(seed, targets.pairs(ports), shard)
     }
 
-    /// The plan over a set of pairs, for instance what a scope left of the targets.
+    /// The plan over a set of pairs, such as those of the targets that a scope allows.
     ///
     /// # Errors
     ///
@@ -81,7 +74,7 @@ impl Plan {
         let mut at = 0u64;
         for segment in pairs.segments() {
             starts.push(at);
-            // Cannot exceed `len`, which fits.
+            // The sum cannot exceed `len`, which fits.
             at += segment.range.size() as u64 * segment.ports.len() as u64;
         }
         let permutation = Permutation::up_to(len.saturating_sub(1), seed);
@@ -98,19 +91,19 @@ impl Plan {
         })
     }
 
-    /// How many pairs, over all shards.
+    /// The number of pairs, over all shards.
     #[must_use]
     pub fn len(&self) -> u64 {
         self.len
     }
 
-    /// Whether there is nothing to look at.
+    /// Whether the plan has no pairs.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// How many pairs this shard has.
+    /// The number of pairs of this shard.
     #[must_use]
     pub fn shard_len(&self) -> u64 {
         let (own, count) = (u64::from(self.shard.index - 1), u64::from(self.shard.count));
@@ -144,8 +137,7 @@ impl Plan {
     pub fn at(&self, index: u64) -> (IpAddr, u16) {
         assert!(index < self.len, "index {index} of a plan of {}", self.len);
         let place = self.permutation.apply(index);
-        // The first segment starts at 0, so there is one at or before every place.
-        // A stretch's number is below their count, and the next one's entry is there.
+        // The first segment starts at 0, so one starts at or before every place. There is one more entry than there are stretches.
         let stretch = (place >> self.stretch) as usize;
         let (low, high) = (self.stretches[stretch] as usize, self.stretches[stretch + 1] as usize);
         let which = low + self.starts[low..high].partition_point(|start| *start <= place) - 1;
@@ -157,18 +149,18 @@ impl Plan {
         (address_of(segment.range.first_key() + u128::from(address)), ports[port as usize])
     }
 
-    /// This shard's indices, in order. All shards together have each index once.
+    /// The indices of this shard, in order. All shards together have each index once.
     pub fn shard_indices(&self) -> impl Iterator<Item = u64> + use<> {
         self.indices_from(0)
     }
 
     pub(super) fn indices_from(&self, index: u64) -> impl Iterator<Item = u64> + use<> {
         let first = self.shard.first_at_or_after(index).unwrap_or(self.len).min(self.len);
-        // A step of up to 2^32 fits in a usize wherever this builds for 64 bits; elsewhere a larger one ends the walk.
+        // A step of up to 2^32 fits in a 64-bit usize; on smaller platforms a larger step ends the iteration.
         (first..self.len).step_by(usize::try_from(self.shard.count).unwrap_or(usize::MAX))
     }
 
-    /// The hash of what is looked at, `sha256:<hex>`: the same for the same pairs, whatever the seed and the shard.
+    /// The hash of the pairs, `sha256:<hex>`. It does not depend on the seed or the shard.
     #[must_use]
     pub fn hash(&self) -> String {
         use std::fmt::Write as _;
@@ -180,15 +172,15 @@ impl Plan {
     }
 }
 
-/// Cuts `0..len` into stretches of a power of two, at most four for each segment, and counts the segments that start
-/// before each of them and at the end of them.
+/// Divides `0..len` into stretches whose length is a power of two, at most four per segment, and counts the segments that start before
+/// each stretch and before the end. Returns the counts and the exponent.
 fn stretches(starts: &[u64], len: u64) -> (Vec<u32>, u32) {
     let mut stretch = 0;
     while len >> stretch > 2 * starts.len() as u64 {
         stretch += 1;
     }
     let count = (len >> stretch) + 1;
-    // A segment takes far more memory than a count of 32 bits could number.
+    // 2^32 segments would not fit into memory.
     let before = |place: u64| starts.partition_point(|start| *start < place) as u32;
     let stretches = (0..=count).map(|at| before(at << stretch)).collect();
     (stretches, stretch)
@@ -203,16 +195,16 @@ mod tests {
         Plan::new(seed, &targets, &ports.parse().expect("ports"), shard.parse().expect("a shard"))
     }
 
-    /// Frozen, because a resume file outlives the version that wrote it.
+    /// The order is fixed, because a resume file outlives the version that wrote it.
     #[test]
-    fn the_order_of_a_seed_stays() {
+    fn the_order_of_a_seed_is_fixed() {
         let plan = plan(42, &["10.0.0.0/24", "fd00::1"], "80,443", "1/1").expect("a plan");
         let shown: Vec<String> = (0..6).map(|i| plan.at(i)).map(|(a, p)| format!("{a} {p}")).collect();
         insta::assert_snapshot!("order", format!("{}\n{}", shown.join("\n"), plan.hash()));
     }
 
     #[test]
-    fn neighbours_do_not_come_in_a_row() {
+    fn neighbours_do_not_follow_each_other() {
         let plan = plan(3, &["10.0.0.0/16"], "11434", "1/1").expect("a plan");
         let order: Vec<u32> = plan
             .shard_indices()
@@ -224,10 +216,10 @@ mod tests {
         let pairs = order.windows(2);
         let same = pairs.clone().filter(|two| two[0] >> 8 == two[1] >> 8).count();
         let adjacent = pairs.filter(|two| two[0].abs_diff(two[1]) == 1).count();
-        // By chance 65,535 / 256 = 256 follow within one /24, standard deviation 16; and 2 are adjacent.
-        assert!((150..=360).contains(&same), "{same} followers in one /24");
-        assert!(adjacent <= 12, "{adjacent} adjacent followers");
-        // No /24 is met more than a few times within any 256 steps.
+        // Expected by chance: 65,535 / 256 = 256 successors in the same /24, standard deviation 16, and 2 adjacent ones.
+        assert!((150..=360).contains(&same), "{same} successors in one /24");
+        assert!(adjacent <= 12, "{adjacent} adjacent successors");
+        // No /24 occurs more than a few times within 256 steps.
         for chunk in order.chunks(256) {
             let mut counts = [0u32; 256];
             for address in chunk {
@@ -238,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_64_is_refused_by_its_size() {
+    fn a_64_is_rejected_as_too_large() {
         let error = plan(1, &["fd00::/64"], "80", "1/1")
             .err()
             .map(|e| e.to_string())

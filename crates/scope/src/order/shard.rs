@@ -2,26 +2,26 @@
 
 use serde::{Deserialize, Serialize};
 
-/// One part of a scan that several machines share, written `2/8`: the second of eight.
+/// One part of a scan that is divided among several machines; `2/8` is the second of eight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Shard {
-    /// From 1 to `count`.
+    /// The number of this shard, from 1 to `count`.
     pub(super) index: u32,
-    /// How many shards there are.
+    /// The number of shards.
     pub(super) count: u32,
 }
 
 /// Why a text is not a shard.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{word}` is no shard: write 2/8 for the second of eight")]
+#[error("`{word}` is not a shard: write 2/8 for the second of eight")]
 pub struct ShardError {
     /// The text.
     pub word: String,
 }
 
 impl Shard {
-    /// The shard `index` (from 1) of `count`; `None` if there is no such shard.
+    /// Shard `index` (from 1) of `count`. Returns `None` if there is no such shard.
     #[must_use]
     pub fn new(index: u32, count: u32) -> Option<Self> {
         (1..=count).contains(&index).then_some(Self { index, count })
@@ -33,12 +33,13 @@ impl Shard {
         Self { index: 1, count: 1 }
     }
 
-    /// Whether it holds this index of the plan.
+    /// Whether an index of the plan belongs to this shard.
     #[must_use]
     pub fn holds(self, index: u64) -> bool {
         index % u64::from(self.count) == u64::from(self.index - 1)
     }
 
+    /// The first index of this shard at or after `index`.
     pub(super) fn first_at_or_after(self, index: u64) -> Option<u64> {
         let (own, count) = (u64::from(self.index - 1), u64::from(self.count));
         index.checked_add((own + count - index % count) % count)

@@ -1,4 +1,4 @@
-//! Cuts targets down to what the scope allows.
+//! Restricts targets to what the scope allows.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,37 +12,37 @@ use crate::ports::Ports;
 use crate::targets::list::Targets;
 use crate::targets::pairs::Pairs;
 
-/// What the scope left of the targets.
+/// The part of the targets that the scope allows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Clipped {
-    /// What may be looked at.
+    /// The pairs that may be scanned.
     pub pairs: Pairs,
-    /// What was cut out, and why.
+    /// The parts that were removed, and why.
     pub skipped: Vec<Skipped>,
 }
 
-/// A part of the targets that is left alone.
+/// A part of the targets that is not scanned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Skipped {
-    /// How many addresses; 0 for a name that is not resolved.
+    /// The number of addresses; 0 for a name that is not resolved.
     pub addresses: u128,
-    /// Why.
+    /// The reason.
     pub why: Refusal,
 }
 
 impl Scope {
-    /// What the scope leaves of the targets. What lies outside the scope is an error; what was excluded, opted out, is
-    /// never scanned, or is a port that an entry does not allow, is cut out and listed. The window is not asked: that is
-    /// for the moment of sending ([`Self::in_time`]), and so are the IPv4 addresses that some IPv6 addresses carry.
+    /// Restricts targets to what the scope allows. A target outside the scope is an error. What is excluded, opted out or never
+    /// scanned, and ports that an entry does not allow, are removed and listed. The window ([`Self::in_time`]) is checked when a
+    /// request is sent, and so are the IPv4 addresses that some IPv6 addresses carry.
     ///
     /// # Errors
     ///
-    /// Everything that is out of scope; or why nothing is left.
+    /// Everything that is out of scope; or, if nothing is left, why.
     pub fn clip(&self, targets: &Targets, ports: &Ports) -> Result<Clipped, Refusals> {
         let mut clip = Clip::default();
         let direct = Targets::of(targets.entries().iter().filter(|t| matches!(t.hosts, Hosts::Addresses(_))).cloned());
         for segment in direct.pairs(ports).segments() {
-            self.clip_span(segment.range, &segment.ports, None, &mut clip);
+            self.clip_range(segment.range, &segment.ports, None, &mut clip);
         }
         let default = Arc::new(ports.clone());
         for target in targets.entries() {
@@ -56,7 +56,7 @@ impl Scope {
             }
             let ports = target.port.map_or_else(|| Arc::clone(&default), |p| Arc::new(Ports::new([p])));
             for address in targets.resolved(name) {
-                self.clip_span(AddressRange::single(*address), &ports, Some(name), &mut clip);
+                self.clip_range(AddressRange::single(*address), &ports, Some(name), &mut clip);
             }
         }
         let pairs = Pairs::union(clip.wanted);
@@ -72,22 +72,22 @@ impl Scope {
         })
     }
 
-    fn clip_span(&self, span: AddressRange, ports: &Arc<Ports>, name: Option<&str>, clip: &mut Clip) {
-        for (span, by) in self.excluded.cut(span) {
+    fn clip_range(&self, range: AddressRange, ports: &Arc<Ports>, name: Option<&str>, clip: &mut Clip) {
+        for (range, by) in self.excluded.cut(range) {
             if let Some(by) = by {
-                clip.skip(span, taken_out(span.to_string(), by));
+                clip.skip(range, taken_out(range.to_string(), by));
                 continue;
             }
-            for (span, by) in self.opted_out.cut(span) {
+            for (range, by) in self.opted_out.cut(range) {
                 if let Some(by) = by {
-                    clip.skip(span, taken_out(span.to_string(), by));
+                    clip.skip(range, taken_out(range.to_string(), by));
                     continue;
                 }
-                for (span, row) in SPECIAL.cut(span) {
-                    for (span, own) in self.own.0.cut(span) {
-                        for (span, entry) in self.ranges.cut(span) {
-                            let decided = self.decide(span, row.copied(), own.is_some(), entry.copied(), name);
-                            clip.take(span, ports, decided);
+                for (range, row) in SPECIAL.cut(range) {
+                    for (range, own) in self.own.0.cut(range) {
+                        for (range, entry) in self.ranges.cut(range) {
+                            let decided = self.decide(range, row.copied(), own.is_some(), entry.copied(), name);
+                            clip.take(range, ports, decided);
                         }
                     }
                 }
@@ -101,41 +101,41 @@ struct Clip {
     wanted: Vec<(AddressRange, Arc<Ports>)>,
     skipped: Vec<Skipped>,
     refused: Vec<Refusal>,
-    /// By list of ports and entry, so that a million addresses under one entry cost one comparison of ports.
+    /// By list of ports and entry, so that the ports of a million addresses under one entry are compared once.
     ports: HashMap<(*const Ports, usize), Allowed>,
 }
 
-/// What an entry leaves of a list of ports.
+/// The ports of a list that an entry allows.
 struct Allowed {
-    /// Kept, so that its place in memory stays its own while it is a key.
+    /// Keeps the list alive, so that its address is not reused while it is a key.
     _asked: Arc<Ports>,
     left: Arc<Ports>,
-    /// The index in `skipped` of what it refuses.
+    /// The index in `skipped` of the ports that the entry does not allow.
     refused: Option<usize>,
 }
 
 impl Clip {
-    fn skip(&mut self, span: AddressRange, why: Refusal) {
+    fn skip(&mut self, range: AddressRange, why: Refusal) {
         self.skipped.push(Skipped {
-            addresses: span.size(),
+            addresses: range.size(),
             why,
         });
     }
 
-    fn take(&mut self, span: AddressRange, ports: &Arc<Ports>, decided: Result<Grant<'_>, Refusal>) {
+    fn take(&mut self, range: AddressRange, ports: &Arc<Ports>, decided: Result<Grant<'_>, Refusal>) {
         let grant = match decided {
             Ok(grant) => grant,
-            Err(refusal @ (Refusal::Never { .. } | Refusal::LeadsInside { .. })) => return self.skip(span, refusal),
+            Err(refusal @ (Refusal::Never { .. } | Refusal::LeadsInside { .. })) => return self.skip(range, refusal),
             Err(refusal) => return self.refused.push(refusal),
         };
         let Some((entry, limit)) = grant.and_then(|entry| Some((entry, entry.ports.as_ref()?))) else {
-            return self.wanted.push((span, Arc::clone(ports)));
+            return self.wanted.push((range, Arc::clone(ports)));
         };
         let key = (Arc::as_ptr(ports), entry.line);
         if let Some(known) = self.ports.get(&key) {
-            self.wanted.push((span, Arc::clone(&known.left)));
+            self.wanted.push((range, Arc::clone(&known.left)));
             if let Some(skipped) = known.refused.and_then(|index| self.skipped.get_mut(index)) {
-                skipped.addresses = skipped.addresses.saturating_add(span.size());
+                skipped.addresses = skipped.addresses.saturating_add(range.size());
                 if let Refusal::Port { subject, .. } = &mut skipped.why {
                     *subject = format!("{} addresses", skipped.addresses);
                 }
@@ -144,11 +144,11 @@ impl Clip {
         }
         let beyond = ports.without(limit);
         let refused = (!beyond.is_empty()).then(|| {
-            self.skip(span, port_refused(span.to_string(), beyond.to_string(), entry, limit));
+            self.skip(range, port_refused(range.to_string(), beyond.to_string(), entry, limit));
             self.skipped.len() - 1
         });
         let left = Arc::new(ports.and(limit));
-        self.wanted.push((span, Arc::clone(&left)));
+        self.wanted.push((range, Arc::clone(&left)));
         self.ports.insert(
             key,
             Allowed {
@@ -181,7 +181,7 @@ mod tests {
             .iter()
             .map(|s| format!("{} {}", s.range, s.ports))
             .collect();
-        shown.extend(clipped.skipped.iter().map(|s| format!("{} left out: {}", s.addresses, s.why)));
+        shown.extend(clipped.skipped.iter().map(|s| format!("{} skipped: {}", s.addresses, s.why)));
         insta::assert_snapshot!("clipped", shown.join("\n"));
 
         let refused = |words: &[&str]| {
@@ -189,7 +189,7 @@ mod tests {
             scope
                 .clip(&targets, &ports)
                 .err()
-                .map_or_else(|| "taken".to_owned(), |e| e.to_string())
+                .map_or_else(|| "accepted".to_owned(), |e| e.to_string())
         };
         let shown = [
             refused(&["198.18.112.0/23"]),
@@ -206,7 +206,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_clip_leaves_is_permitted_and_what_it_cuts_is_not(
+        fn clip_keeps_exactly_what_is_permitted(
             words in prop::collection::vec((0u8..=255, 0u8..=255, 0u8..40, any::<bool>()), 1..6), with_file in any::<bool>(),
         ) {
             let scope = if with_file { scope() } else { default_scope() };

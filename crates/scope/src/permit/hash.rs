@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 use super::scope::Scope;
 
 impl Scope {
-    /// The hash of what is authorised, `sha256:<hex>`, over a canonical form: comments, the order of keys and entries,
-    /// the way an address is written and defaults that are spelled out do not change it; opt-out lists do.
+    /// The hash of what is authorised, `sha256:<hex>`, over a canonical form. Comments, the order of keys and entries, the notation of an
+    /// address and explicit defaults do not change it; opt-out lists do.
     #[must_use]
     pub fn hash(&self) -> String {
         vigie_model::sha256(self.canonical().as_bytes())
@@ -15,7 +15,7 @@ impl Scope {
 
     fn canonical(&self) -> String {
         let mut text = String::from("vigie.scope/1\n");
-        // Debug quotes and escapes, so that no value can pose as another line.
+        // The Debug format quotes and escapes, so that no value can look like another line.
         let mut line = |key: &str, value: &dyn fmt::Debug| {
             let _ = writeln!(text, "{key} {value:?}");
         };
@@ -116,7 +116,7 @@ mod tests {
         ] {
             assert!(full.contains(from), "{from}");
             let changed = full.replace(from, to);
-            // A smaller range leaves the inner one outside, which is allowed; the hash must differ all the same.
+            // A smaller range no longer holds the inner one, which is allowed; the hash must differ.
             assert_ne!(hash(&changed), same, "{from}");
         }
         let file = ScopeFile::parse(&full, now()).unwrap_or_else(|e| panic!("{e}"));

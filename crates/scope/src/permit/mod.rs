@@ -1,4 +1,4 @@
-//! The scope: which addresses, ports and names may be contacted, and when.
+//! The scope: which addresses, ports and names may be scanned, and when.
 
 pub(crate) mod clip;
 mod hash;

@@ -1,4 +1,4 @@
-//! Why something may not be contacted.
+//! Why something must not be scanned.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -10,62 +10,62 @@ use vigie_model::Timestamp;
 use crate::file::scope_file::RangeEntry;
 use crate::ports::Ports;
 
-/// Why something may not be looked at, with the entry that says so.
+/// Why something must not be scanned, with the entry that forbids it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// An address that nobody scans.
+    /// An address that is never scanned.
     #[error("{subject} is never scanned, not even with a scope file: {range} is {what} ({rfc})")]
     Never {
-        /// What was asked for.
+        /// What was requested.
         subject: String,
-        /// The special range.
+        /// The special-purpose range.
         range: &'static str,
-        /// What that range is.
+        /// The purpose of the range.
         what: &'static str,
-        /// Where that stands.
+        /// The RFC or document that defines it.
         rfc: &'static str,
     },
     /// An IPv6 address whose packets go to an IPv4 address that is not public.
     #[error("{subject} is never scanned: its packets go to {carried}, which is {what} ({rfc}); name that address instead")]
     Carries {
-        /// What was asked for.
+        /// What was requested.
         subject: IpAddr,
         /// Where the packets go.
         carried: IpAddr,
-        /// What that address is.
+        /// The purpose of the range of that address.
         what: &'static str,
-        /// Where that stands.
+        /// The RFC or document that defines it.
         rfc: &'static str,
     },
-    /// A public address, and no scope file.
+    /// A public address without a scope file.
     #[error(
-        "{subject} is {what}: looking at it needs a scope file that says who answers for it; write one with `schema`, \
+        "{subject} is {what}: scanning it needs a scope file that names who is responsible for it; write one with `schema`, \
          `owner`, `contact`, `expires` and a `[[range]]` whose `cidr` holds it, and name it with --scope"
     )]
     NeedsScopeFile {
-        /// What was asked for.
+        /// What was requested.
         subject: String,
-        /// What it is: `public`, or which shared range.
+        /// `public`, or the purpose of a shared range.
         what: String,
     },
     /// Not in the scope file.
-    #[error("{subject} is not in scope: no `[[range]]` of the scope file holds it; have it authorised and added first")]
+    #[error("{subject} is not in scope: no `[[range]]` of the scope file holds it; have it authorised and added")]
     NotInScope {
-        /// What was asked for.
+        /// What was requested.
         subject: String,
     },
-    /// Taken out by the scope file.
+    /// Excluded by the scope file.
     #[error("{subject} is excluded{}: {by}", dated("since", by.date))]
     Excluded {
-        /// What was asked for.
+        /// What was requested.
         subject: String,
         /// The entry.
         by: Arc<ExclusionSource>,
     },
-    /// Taken out by an opt-out list.
+    /// Excluded by an opt-out list.
     #[error("{subject} opted out{}: {by}", dated("on", by.date))]
     OptedOut {
-        /// What was asked for.
+        /// What was requested.
         subject: String,
         /// The entry.
         by: Arc<ExclusionSource>,
@@ -73,65 +73,65 @@ pub enum Refusal {
     /// A port that the entry does not allow.
     #[error("port {port} of {subject} is not allowed: {entry} on line {line} of the scope file allows {ports}")]
     Port {
-        /// What was asked for.
+        /// What was requested.
         subject: String,
-        /// The port, or the ports.
+        /// The port or ports.
         port: String,
         /// The entry.
         entry: String,
         /// The line on which it starts.
         line: usize,
-        /// What it allows.
+        /// The ports that it allows.
         ports: String,
     },
-    /// Outside the hours.
+    /// Outside the window.
     #[error("outside the scope's window ({window}){}", next.map(|n| format!(": it opens again at {}", n.format("%Y-%m-%d %H:%M UTC"))).unwrap_or_default())]
     OutsideWindow {
         /// The window.
         window: String,
-        /// When it opens again.
+        /// When it opens again, if it does before the expiry.
         next: Option<Timestamp>,
     },
-    /// Past its expiry.
+    /// After the expiry of the scope file.
     #[error("the scope expired on {on}: have it renewed before scanning")]
     Expired {
-        /// The last day on which it held.
+        /// The last day on which the file was valid.
         on: NaiveDate,
     },
-    /// A name of the scope file that leads inside.
+    /// A name in the scope file that resolves to a private address.
     #[error(
-        "{name} leads to {address}, which is private and not in scope by itself: a name could be pointed anywhere; \
-         add the address as a `[[range]]` of its own"
+        "{name} resolves to {address}, which is private and not in scope by itself, because a name can be pointed anywhere; \
+         add the address as a `[[range]]`"
     )]
     LeadsInside {
         /// The name.
         name: String,
-        /// Where it leads.
+        /// What it resolves to.
         address: IpAddr,
     },
 }
 
 impl Refusal {
-    /// Whether it is a matter of time, whatever the address: the window is closed, or the file expired. What it keeps from being
-    /// looked at is left, for later or for a file that was renewed.
+    /// Whether only the time forbids it: the window is closed, or the file has expired. Such endpoints are left for later, or for a
+    /// renewed file.
     #[must_use]
     pub fn is_of_time(&self) -> bool {
         matches!(self, Self::OutsideWindow { .. } | Self::Expired { .. })
     }
 }
 
-/// The entry that takes something out of the scope.
+/// The entry that excludes something from the scope.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExclusionSource {
-    /// The entry, as it is understood.
+    /// The entry as it was parsed.
     pub entry: String,
-    /// The opt-out list it stands in; `None`: the scope file.
+    /// The opt-out list that holds it; `None` means the scope file.
     pub list: Option<String>,
-    /// The line it stands on.
+    /// The line.
     pub line: usize,
-    /// Since when, if it says.
+    /// The date, if the entry gives one.
     pub date: Option<NaiveDate>,
-    /// Why, if it says.
+    /// The reason, if the entry gives one.
     pub why: Option<String>,
 }
 
@@ -143,7 +143,7 @@ impl fmt::Display for ExclusionSource {
     }
 }
 
-/// Every refusal of what was named. Nothing is looked at.
+/// Every refusal for the targets. Nothing is scanned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusals(pub Vec<Refusal>);
 

@@ -1,4 +1,4 @@
-//! May this address and port be looked at, now, and what may be done there?
+//! Decides whether an address and port may be scanned now, and what else may be done there.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -16,56 +16,56 @@ use crate::file::opt_out::OptOutList;
 use crate::file::scope_file::{RangeEntry, ScopeFile};
 use crate::rate::limits::ScanLimits;
 
-/// What may be looked at: a scope file, or the default without one, and opt-out lists.
+/// What may be scanned: a scope file or the default, without what the opt-out lists exclude.
 #[derive(Clone, Debug)]
 pub struct Scope {
     pub(super) file: Option<ScopeFile>,
     pub(super) own: OwnAddresses,
-    /// By index into the file's ranges.
+    /// The index into the ranges of the file.
     pub(super) ranges: RangeMap<usize>,
     pub(super) names: HashMap<String, usize>,
     pub(super) excluded: RangeMap<Arc<ExclusionSource>>,
     pub(super) opted_out: RangeMap<Arc<ExclusionSource>>,
-    /// Names taken out, each with all names below it.
+    /// Excluded names. Each excludes every name below it as well.
     pub(super) names_out: HashMap<String, Arc<ExclusionSource>>,
     pub(super) lists: Vec<OptOutList>,
 }
 
-/// What may be done with a host, beyond looking at it.
+/// What may be done with a host besides scanning it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Permit {
-    /// Inference may be proved.
+    /// `--prove` may send a prompt.
     pub infer: bool,
-    /// A model may be loaded for that.
+    /// A model may be loaded for that prompt.
     pub load: bool,
-    /// The scope's owner owns the host.
+    /// The host belongs to the owner of the scope.
     pub owner: bool,
 }
 
-/// An opt-out list that the scope file names was not handed over.
+/// An opt-out list that the scope file names was not read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the scope file names the opt-out list {name}, which was not read: without it nothing is scanned")]
+#[error("the scope file names the opt-out list {name}, which was not read: nothing is scanned without it")]
 pub struct MissingOptOut {
-    /// The list.
+    /// The name of the list.
     pub name: String,
 }
 
-/// Which entry lets an address in; none: it needs no entry.
+/// The entry that allows an address; `None` if it needs none.
 pub(super) type Grant<'a> = Option<&'a RangeEntry>;
 
 impl Scope {
-    /// The default: loopback, this machine's own addresses and private ranges.
+    /// The default scope: loopback, this machine's own addresses and private ranges.
     #[must_use]
     pub fn without_file(own: &OwnAddresses) -> Self {
         Self::build(None, own, Vec::new())
     }
 
-    /// What the file says, and loopback and this machine's own addresses. Private ranges must be named in it like any
-    /// other: a scope file is an agreement, and what it leaves out was not agreed.
+    /// The scope of a file, with loopback and this machine's own addresses. Private ranges must be listed like any other: a scope
+    /// file is an agreement, and what it does not list was not agreed.
     ///
     /// # Errors
     ///
-    /// If the file names an opt-out list that is not among `lists`.
+    /// The file names an opt-out list that is not among `lists`.
     pub fn with_file(file: ScopeFile, own: &OwnAddresses, lists: Vec<OptOutList>) -> Result<Self, MissingOptOut> {
         if let Some(name) = file.opt_out.iter().find(|name| !lists.iter().any(|list| list.name == **name)) {
             return Err(MissingOptOut { name: name.clone() });
@@ -73,7 +73,7 @@ impl Scope {
         Ok(Self::build(Some(file), own, lists))
     }
 
-    /// The same scope without those who opted out.
+    /// The scope with another opt-out list.
     #[must_use]
     pub fn with_opt_out(mut self, list: OptOutList) -> Self {
         let mut lists = std::mem::take(&mut self.lists);
@@ -87,7 +87,7 @@ impl Scope {
         let mut take_out = |subject: &Hosts, reason: ExclusionSource, into: &mut Vec<(AddressRange, Arc<ExclusionSource>)>| {
             let reason = Arc::new(reason);
             match subject {
-                Hosts::Addresses(span) => into.push((*span, reason)),
+                Hosts::Addresses(range) => into.push((*range, reason)),
                 Hosts::Name(name) => {
                     names_out.entry(name.clone()).or_insert(reason);
                 }
@@ -96,7 +96,7 @@ impl Scope {
         let file_ranges = file.as_ref().map(|f| f.ranges.as_slice()).unwrap_or_default();
         for (index, range) in file_ranges.iter().enumerate() {
             match &range.hosts {
-                Hosts::Addresses(span) => ranges.push((*span, index)),
+                Hosts::Addresses(range) => ranges.push((*range, index)),
                 Hosts::Name(name) => {
                     names.insert(name.clone(), index);
                 }
@@ -153,44 +153,44 @@ impl Scope {
         self.file.as_ref()
     }
 
-    /// The limits that the file sets, or the defaults.
+    /// The limits of the file, or the defaults.
     #[must_use]
     pub fn limits(&self) -> ScanLimits {
         self.file.as_ref().map(|f| f.limits).unwrap_or_default()
     }
 
-    /// This machine's own addresses, as given.
+    /// This machine's own addresses.
     #[must_use]
     pub fn own(&self) -> &OwnAddresses {
         &self.own
     }
 
-    /// Whether the pair may be looked at now, reached by its address. Asked again before each connection.
+    /// Whether a pair may be scanned now by its address. Checked again before each connection.
     ///
     /// # Errors
     ///
-    /// The refusal, with the entry that says so.
+    /// The refusal, with the entry that forbids it.
     pub fn permits(&self, address: IpAddr, port: u16, now: Timestamp) -> Result<Permit, Refusal> {
         let grant = self.grant(address, None)?;
         self.granted(grant, &|| address.to_canonical().to_string(), port, now)
     }
 
-    /// Whether the pair may be looked at now, reached by a name that resolved to the address.
+    /// Whether a pair may be scanned now by a name that resolved to the address.
     ///
     /// # Errors
     ///
-    /// The refusal, with the entry that says so.
+    /// The refusal, with the entry that forbids it.
     pub fn permits_name(&self, name: &str, address: IpAddr, port: u16, now: Timestamp) -> Result<Permit, Refusal> {
         self.permits_lookup(name)?;
         let grant = self.grant(address, Some(name))?;
         self.granted(grant, &|| format!("{name} ({})", address.to_canonical()), port, now)
     }
 
-    /// Whether a name may be resolved: unless it, or a name above it, was excluded or opted out.
+    /// Whether a name may be resolved. It may not if the name, or a name above it, is excluded or opted out.
     ///
     /// # Errors
     ///
-    /// The refusal, with the entry that says so.
+    /// The refusal, with the entry that forbids it.
     pub fn permits_lookup(&self, name: &str) -> Result<(), Refusal> {
         let name = plain(name);
         let mut above = Some(name.as_str());
@@ -211,7 +211,7 @@ impl Scope {
                 return Err(taken_out(address.to_canonical().to_string(), by));
             }
         }
-        // A packet to such an address goes to the IPv4 address in it, which must be one that a scope file can name.
+        // Packets go to the IPv4 address that it carries, which must be a public one.
         if let Some(carried) = carried
             && let Some(row) = special::special_range(carried)
             && row.kind != RangeKind::Public
@@ -224,19 +224,19 @@ impl Scope {
                 rfc: row.rfc,
             });
         }
-        let span = AddressRange::single(address);
+        let range = AddressRange::single(address);
         let (row, own, entry) = (
             special::special_range(key),
             self.own.contains(address),
             self.ranges.get(key).copied(),
         );
-        self.decide(span, row, own, entry, name)
+        self.decide(range, row, own, entry, name)
     }
 
-    /// Decides over a run of addresses that are alike in all that is looked up.
+    /// Decides about a range of addresses for which every lookup gives the same result.
     pub(super) fn decide(
         &self,
-        span: AddressRange,
+        range: AddressRange,
         row: Option<&'static SpecialRange>,
         own: bool,
         entry: Option<usize>,
@@ -251,7 +251,7 @@ impl Scope {
             return Ok(named.or(entry));
         }
         if let Some(row) = row.filter(|row| row.kind == RangeKind::Never) {
-            let subject = span.to_string();
+            let subject = range.to_string();
             return Err(Refusal::Never {
                 subject,
                 range: row.range,
@@ -264,17 +264,17 @@ impl Scope {
             (None, ..) => {
                 let what = row.map_or("public".to_owned(), |row| format!("{} ({})", row.what, row.rfc));
                 Err(Refusal::NeedsScopeFile {
-                    subject: span.to_string(),
+                    subject: range.to_string(),
                     what,
                 })
             }
             (Some(_), Some(_), None) if kind == RangeKind::Private => Err(Refusal::LeadsInside {
                 name: name.unwrap_or_default().to_owned(),
-                address: span.first(),
+                address: range.first(),
             }),
             (Some(_), Some(entry), _) | (Some(_), None, Some(entry)) => Ok(Some(entry)),
             (Some(_), None, None) => Err(Refusal::NotInScope {
-                subject: name.map_or_else(|| span.to_string(), |name| format!("{name} ({span})")),
+                subject: name.map_or_else(|| range.to_string(), |name| format!("{name} ({range})")),
             }),
         }
     }
@@ -292,7 +292,7 @@ impl Scope {
         })
     }
 
-    /// Whether the file holds at that instant; without a file always.
+    /// Whether the scope is valid at an instant. Without a file it always is.
     ///
     /// # Errors
     ///
@@ -304,7 +304,7 @@ impl Scope {
         }
         match &file.window {
             Some(window) if !window.is_open(now) => {
-                // A window that opens again only after the expiry never does.
+                // A window that would open only after the expiry does not open again.
                 let next = window.next_open(now).filter(|next| next.date_naive() <= file.expires);
                 Err(Refusal::OutsideWindow {
                     window: window.to_string(),
@@ -316,7 +316,7 @@ impl Scope {
     }
 }
 
-/// A name as it stands in the maps.
+/// A name as it is stored in the maps.
 fn plain(name: &str) -> String {
     name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
 }
@@ -331,7 +331,7 @@ mod tests {
     use super::*;
     use crate::fixtures::{default_scope, full, ip, list, now, own, scope};
 
-    /// All of global IPv6, in one file.
+    /// A scope of all global IPv6 addresses.
     fn wide_scope() -> &'static Scope {
         static SCOPE: LazyLock<Scope> = LazyLock::new(|| {
             let file = full().replace("cidr = \"2a00:db8:7::/48\"", "cidr = \"2000::/3\"");
@@ -444,12 +444,12 @@ mod tests {
     }
 
     #[test]
-    fn an_opt_out_list_that_was_not_read_stops_everything() {
+    fn a_missing_opt_out_list_is_an_error() {
         let file = ScopeFile::parse(&full(), now()).unwrap_or_else(|e| panic!("{e}"));
         let error = Scope::with_file(file, &own(), Vec::new()).err().map(|e| e.to_string());
         assert_eq!(
             error.as_deref(),
-            Some("the scope file names the opt-out list opt-out.txt, which was not read: without it nothing is scanned")
+            Some("the scope file names the opt-out list opt-out.txt, which was not read: nothing is scanned without it")
         );
     }
 
@@ -460,7 +460,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_address_slips_past_by_the_way_it_is_written(bits in any::<u32>(), port in any::<u16>()) {
+        fn the_notation_of_an_address_does_not_matter(bits in any::<u32>(), port in any::<u16>()) {
             let v4 = std::net::Ipv4Addr::from_bits(bits);
             for scope in [scope(), default_scope()] {
                 let plain = scope.permits(IpAddr::V4(v4), port, now()).is_ok();
@@ -470,7 +470,7 @@ mod tests {
         }
 
         #[test]
-        fn never_means_never(bits in any::<u128>(), port in any::<u16>()) {
+        fn special_ranges_are_never_permitted(bits in any::<u128>(), port in any::<u16>()) {
             let scope = wide_scope();
             let address = IpAddr::from(std::net::Ipv6Addr::from_bits(bits >> 3 | 1 << 125));
             if special::special_range(key_of(address)).is_some_and(|row| row.kind == RangeKind::Never) {

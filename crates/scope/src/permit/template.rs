@@ -1,4 +1,4 @@
-//! A scope file for the user to complete.
+//! The template of a scope file.
 
 use std::fmt::Write as _;
 
@@ -6,20 +6,20 @@ use super::scope::Scope;
 use crate::address::hosts::Hosts;
 
 impl Scope {
-    /// A scope file to fill in, with these ranges, names or addresses in it. It is refused until `owner`, `contact` and
-    /// `expires` are filled in.
+    /// A scope file for the user to complete, with these addresses and names. It is rejected until `owner`, `contact` and `expires` are
+    /// filled in.
     #[must_use]
-    pub fn template(subjects: &[Hosts]) -> String {
+    pub fn template(hosts: &[Hosts]) -> String {
         let mut text = String::from(TEMPLATE);
-        for subject in subjects {
-            let key = match subject {
+        for entry in hosts {
+            let key = match entry {
                 Hosts::Name(_) => "name",
-                Hosts::Addresses(span) if !span.to_string().contains('-') => "cidr",
+                Hosts::Addresses(range) if !range.to_string().contains('-') => "cidr",
                 Hosts::Addresses(_) => "range",
             };
-            let _ = write!(text, "\n[[range]]\n{key} = \"{subject}\"\n");
+            let _ = write!(text, "\n[[range]]\n{key} = \"{entry}\"\n");
         }
-        if subjects.is_empty() {
+        if hosts.is_empty() {
             text.push_str("\n[[range]]\ncidr = \"\"               # or range = \"A-B\", or name = \"a host name\"\n");
         }
         text.push_str(TEMPLATE_END);
@@ -27,25 +27,25 @@ impl Scope {
     }
 }
 
-const TEMPLATE: &str = r#"# Who authorised this scan, of what, until when. Fill in what is empty.
+const TEMPLATE: &str = r#"# Who authorised the scan of what, until when. Fill in what is empty.
 schema = "vigie.scope/1"
-owner = ""                 # who answers for the addresses below
-contact = ""               # a mail address or a URL; it goes into every request
+owner = ""                 # who is responsible for the addresses below
+contact = ""               # a mail address or a URL, sent with every request
 expires = ""               # the last day, e.g. 2027-01-31
 # authorised_by = "who said yes"
 # reference = "ticket or contract"
-# vantage = "office"       # from where it is seen
+# vantage = "office"       # the place from which the scan is made
 # opt_out = ["opt-out.txt"]
 
-# [window]                 # in UTC; without it: always
+# [window]                 # in UTC; without it, always
 # days = ["mon", "tue", "wed", "thu", "fri"]
 # hours = "08:00-18:00"
 "#;
 
-const TEMPLATE_END: &str = r#"# ports = [11434, "8000-8100"]   # without it: any port
-# exclusions = []                # parts of it that are left alone
-# owner = true                   # these hosts are the owner's own
-# allow = ["infer"]              # and inference may be proved on them
+const TEMPLATE_END: &str = r#"# ports = [11434, "8000-8100"]   # without it, any port
+# exclusions = []                # parts of it that are not scanned
+# owner = true                   # these hosts belong to the owner
+# allow = ["infer"]              # --prove may send them a prompt
 
 # [[exclude]]
 # cidr = ""
@@ -61,7 +61,7 @@ mod tests {
     use crate::fixtures::{ip, now};
 
     #[test]
-    fn the_template_is_refused_until_it_is_filled_in() {
+    fn the_template_is_rejected_until_it_is_completed() {
         let subjects = [
             Hosts::Addresses(AddressRange::single(ip("198.18.0.1"))),
             Hosts::Name("gpu.example.org".into()),

@@ -1,10 +1,10 @@
-//! Budgets: how many requests a host and its network get, with the time passed in.
+//! The budget of requests per host and per network. The caller passes the time in.
 //!
-//! The promise is "at most N in any 5 minutes", whichever 5 minutes one picks, and not a mean. Time is cut into slots
-//! of 30 s; a request is allowed if fewer than N were in this slot and the 11 before it. Any 330 s touch at most 12
-//! slots, so no 330 s hold more than N. They are 330 and not 300 because the other side counts differently: a server
-//! that logs a request when it has answered it, as Ollama does, moves it later by the time the answer took. 12 counters
-//! of 16 bits make up a host, where a list of N instants would take N times 8 bytes.
+//! The promise is "at most N in any 5 minutes", for every choice of 5 minutes, not on average. Time is divided into slots of 30 s, and a
+//! request is allowed if fewer than N were sent in this slot and the 11 before it. Any 330 s touch at most 12 slots, so no 330 s hold
+//! more than N requests. It is 330 s and not 300 because the server counts differently: one that logs a request after answering it, as
+//! Ollama does, logs it later by the time the answer took. A host takes 12 counters of 16 bits; a list of N instants would take
+//! 8 N bytes.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -16,10 +16,10 @@ use crate::address::special::is_loopback;
 
 /// The length of a slot, in microseconds.
 const SLOT: u64 = 30_000_000;
-/// How many slots are counted together: those that 330 s can touch.
+/// The number of slots that are counted together: as many as 330 s can touch.
 const SLOTS: usize = 12;
-/// How many hosts, and how many networks, are remembered at most. One beyond waits until another was quiet for
-/// [`SLOTS`] slots: forgetting a busy host would break the promise. 2^18 of them take about 25 MB.
+/// The most hosts, and the most networks, that are tracked. A further one waits until another has been quiet for [`SLOTS`] slots,
+/// because forgetting a busy host would break the promise. 2^18 of them take about 25 MB.
 const TRACKED: usize = 1 << 18;
 
 /// The budgets per host and per network.
@@ -29,15 +29,15 @@ pub struct Budget {
     own: OwnAddresses,
     hosts: HashMap<u128, Counts>,
     prefixes: HashMap<u128, Counts>,
-    /// The latest time seen: time that runs backwards is taken as standing still.
+    /// The latest time seen. A clock that runs backwards counts as stopped.
     now: u64,
-    /// The slot in which the quiet were last forgotten.
+    /// The slot in which quiet hosts were last removed.
     swept: u64,
     tracked: usize,
 }
 
 impl Budget {
-    /// Full budgets. Loopback and this machine's own addresses are exempt.
+    /// A budget of which nothing is used. Loopback and this machine's own addresses are exempt.
     #[must_use]
     pub fn new(limits: ScanLimits, own: OwnAddresses) -> Self {
         Self {
@@ -57,7 +57,7 @@ impl Budget {
         &self.limits
     }
 
-    /// Whether a request may be sent to the host at `now`, in microseconds of any clock that only runs forward.
+    /// Asks for a request to the host at `now`, in microseconds of any monotonic clock.
     pub fn take(&mut self, host: IpAddr, now: u64) -> RateDecision {
         let key = key_of(host);
         if is_loopback(host) || self.own.contains(host) {
@@ -81,13 +81,13 @@ impl Budget {
         }
     }
 
-    /// How many hosts and networks are remembered.
+    /// The numbers of hosts and of networks that are tracked.
     #[must_use]
     pub fn tracked(&self) -> (usize, usize) {
         (self.hosts.len(), self.prefixes.len())
     }
 
-    /// A fresh budget for one endpoint.
+    /// The budget of one endpoint.
     #[must_use]
     pub fn endpoint(&self) -> EndpointBudget {
         EndpointBudget {
@@ -96,7 +96,7 @@ impl Budget {
         }
     }
 
-    /// Forgets those of whom no counted slot is left.
+    /// Removes hosts and networks that have no requests in the counted slots.
     fn sweep(&mut self, slot: u64) {
         self.swept = slot;
         for map in [&mut self.hosts, &mut self.prefixes] {
@@ -108,7 +108,7 @@ impl Budget {
     }
 }
 
-/// What one endpoint may still be asked. Held by whoever probes it.
+/// The requests that are left for one endpoint. The probe of the endpoint holds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EndpointBudget {
     requests: u32,
@@ -116,23 +116,23 @@ pub struct EndpointBudget {
 }
 
 impl EndpointBudget {
-    /// Takes one request; false if none is left.
+    /// Takes one request. Returns `false` if none is left.
     pub fn request(&mut self) -> bool {
         take_one(&mut self.requests)
     }
 
-    /// Takes the request of one model; false if none is left.
+    /// Takes the request for one model. Returns `false` if none is left.
     pub fn model(&mut self) -> bool {
         take_one(&mut self.models)
     }
 
-    /// How many requests are left, without those per model.
+    /// The number of requests left, besides those for single models.
     #[must_use]
     pub fn left(&self) -> u32 {
         self.requests
     }
 
-    /// How many models may still be asked about.
+    /// The number of models that may still be queried.
     #[must_use]
     pub fn models_left(&self) -> u32 {
         self.models
@@ -145,13 +145,13 @@ fn take_one(left: &mut u32) -> bool {
     some
 }
 
-/// The network whose budget a host shares: /24 or /48.
+/// The /24 or /48 network of a host, whose budget it shares.
 fn prefix(host: IpAddr) -> u128 {
     let host = host.to_canonical();
     key_of(host) >> if host.is_ipv4() { 8 } else { 80 }
 }
 
-/// The slot in which the next request is free; this one if it is free now.
+/// The first slot in which a request is allowed; the current one if it is allowed now.
 fn free_slot(map: &HashMap<u128, Counts>, key: u128, slot: u64, limit: u32, tracked: usize) -> u64 {
     match map.get(&key) {
         Some(counts) => counts.free_slot(slot, limit),
@@ -163,7 +163,7 @@ fn free_slot(map: &HashMap<u128, Counts>, key: u128, slot: u64, limit: u32, trac
 /// The requests of the last [`SLOTS`] slots, as a ring.
 #[derive(Clone, Copy, Debug)]
 struct Counts {
-    /// The latest slot counted.
+    /// The latest slot with a count.
     slot: u64,
     ring: [u16; SLOTS],
 }
@@ -173,7 +173,7 @@ impl Counts {
         Self { slot, ring: [0; SLOTS] }
     }
 
-    /// The count of a slot, if it is one of the last.
+    /// The count of a slot; 0 if the ring no longer holds it.
     fn of(&self, slot: u64) -> u32 {
         let known = slot <= self.slot && self.slot - slot < SLOTS as u64;
         if known {
@@ -205,7 +205,7 @@ impl Counts {
         }
         self.slot = slot;
         let count = &mut self.ring[(slot % SLOTS as u64) as usize];
-        // A limit is at most 60,000, so this saturates in no slot that was allowed.
+        // A limit is at most 60,000, so an allowed request never saturates the counter.
         *count = count.saturating_add(1);
     }
 }
@@ -232,7 +232,7 @@ mod tests {
         text.parse().expect("an address")
     }
 
-    /// The most instants that any window of this length holds.
+    /// The largest number of instants in any window of this length.
     fn most_in_any(window: u64, times: &[u64]) -> usize {
         (0..times.len())
             .map(|i| times[i..].iter().take_while(|t| **t - times[i] < window).count())
@@ -288,14 +288,14 @@ mod tests {
     }
 
     #[test]
-    fn time_that_runs_backwards_gives_nothing() {
+    fn a_clock_that_runs_backwards_frees_no_budget() {
         let mut budget = Budget::new(limits(1, 100), OwnAddresses::default());
         assert_eq!(budget.take(ip("10.0.0.1"), 60 * MINUTE), RateDecision::Allowed);
         assert!(matches!(budget.take(ip("10.0.0.1"), 0), RateDecision::Wait(_)));
     }
 
     #[test]
-    fn a_million_hosts_are_forgotten_when_they_are_quiet() {
+    fn quiet_hosts_are_removed() {
         let mut budget = Budget::new(ScanLimits::default(), OwnAddresses::default());
         let (mut most, mut now) = (0, 0);
         for host in 0..1_000_000u32 {
@@ -305,7 +305,7 @@ mod tests {
             most = most.max(budget.tracked().0);
         }
         // 360 s at 500 hosts a second.
-        assert!(most <= 180_000, "{most} hosts were remembered");
+        assert!(most <= 180_000, "{most} hosts were tracked");
         assert_eq!(budget.take(ip("10.0.0.1"), now + 10 * MINUTE), RateDecision::Allowed);
         assert_eq!(budget.tracked(), (1, 1));
         assert!(budget.hosts.capacity() < 100, "{} places were kept", budget.hosts.capacity());
@@ -319,7 +319,7 @@ mod tests {
             .count();
         assert_eq!(budget.tracked(), (TRACKED, TRACKED));
         assert_eq!(waiting, 1_000_000 - TRACKED);
-        assert_eq!(budget.take(ip("0.0.1.0"), 0), RateDecision::Allowed, "those that are known go on");
+        assert_eq!(budget.take(ip("0.0.1.0"), 0), RateDecision::Allowed, "tracked hosts continue");
         assert!(std::mem::size_of::<(u128, Counts)>() <= 48);
     }
 
@@ -349,7 +349,7 @@ mod tests {
                     prop_assert!(micros > 0);
                     now += micros;
                     taken = budget.take(address, now);
-                    // The wait was long enough, for nobody else asked in between.
+                    // The wait was long enough, because no other request came in between.
                     prop_assert_eq!(taken, RateDecision::Allowed);
                 }
                 if taken == RateDecision::Allowed {

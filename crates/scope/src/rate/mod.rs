@@ -1,4 +1,4 @@
-//! Rates: the limits of a scan, and the counters that keep to them.
+//! The limits of a scan, and the counters that enforce them.
 
 pub(crate) mod budget;
 pub(crate) mod limits;

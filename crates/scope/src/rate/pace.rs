@@ -1,11 +1,11 @@
-//! Even spacing of new connections.
+//! The pace of new connections.
 
 use super::limits::{RateDecision, ScanLimits};
 
-/// How far connections may run ahead of their even spacing, in nanoseconds.
+/// How far connections may be ahead of an even spacing, in nanoseconds.
 const BURST: u64 = 100_000_000;
 
-/// Spaces new connections evenly, in bursts of at most a tenth of a second's worth.
+/// Spaces new connections evenly, with bursts of at most a tenth of a second of connections.
 #[derive(Debug)]
 pub struct Pace {
     /// Nanoseconds from one connection to the next.
@@ -15,7 +15,7 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// So many connections in a second.
+    /// A pace of [`ScanLimits::connections_per_second`].
     #[must_use]
     pub fn new(limits: &ScanLimits) -> Self {
         Self {
@@ -24,7 +24,7 @@ impl Pace {
         }
     }
 
-    /// Whether a connection may be opened at `now`, in microseconds of any clock that only runs forward.
+    /// Asks for a new connection at `now`, in microseconds of any monotonic clock.
     pub fn take(&mut self, now: u64) -> RateDecision {
         let now = now.saturating_mul(1_000);
         let earliest = self.due.saturating_sub(BURST.max(self.step) - self.step);

@@ -1,4 +1,4 @@
-//! Which endpoints stand behind an address and port pair.
+//! The endpoints of an address and port pair: by the address, by host names, and by paths.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -12,7 +12,7 @@ use crate::address::hosts::Hosts;
 use crate::address::range::key_of;
 use crate::ports::Ports;
 
-/// How pairs are to be visited.
+/// The endpoints of every pair of a scan.
 #[derive(Clone, Debug)]
 pub struct EndpointIndex {
     direct: Pairs,
@@ -22,24 +22,24 @@ pub struct EndpointIndex {
     ports: Ports,
 }
 
-/// How one pair is to be visited: once by its address, once by each name.
+/// The endpoints of one pair: one for the address, one for each name, and one for each path.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PairEndpoints {
-    /// Whether the address itself was named.
+    /// Whether the address itself is a target.
     pub by_address: bool,
-    /// The names that were named and resolved to it.
+    /// The host names among the targets that resolved to the address.
     pub names: Vec<String>,
-    /// The paths under which it is looked at, each by the address or by a name.
+    /// The paths among the targets, each with the host name, or `None` for the address.
     pub paths: Vec<NamedPath>,
-    /// The scheme, if a URL gave one.
+    /// The scheme of a URL among the targets.
     pub scheme: Option<Scheme>,
 }
 
-/// A path under which a server is looked for, by a name or by the address.
+/// A path, with the host name, or `None` for the address.
 type NamedPath = (Option<String>, PathPrefix);
 
 impl Targets {
-    /// How each pair is to be visited: by its address, by which names, with which hint of TLS.
+    /// Finds out for each pair whether it is scanned by its address, by which names and paths, and with which scheme.
     #[must_use]
     pub fn endpoint_index(&self, ports: &Ports) -> EndpointIndex {
         let direct = self.direct(ports);
@@ -48,7 +48,7 @@ impl Targets {
         let mut schemes = HashMap::new();
         for target in self.entries() {
             let keys: Vec<u128> = match &target.hosts {
-                Hosts::Addresses(span) => vec![span.first_key()],
+                Hosts::Addresses(range) => vec![range.first_key()],
                 Hosts::Name(name) => {
                     let keys: Vec<u128> = self.resolved(name).iter().map(|a| key_of(*a)).collect();
                     for key in keys.iter().filter(|_| target.prefix.is_none()) {
@@ -87,7 +87,7 @@ impl Targets {
 }
 
 impl EndpointIndex {
-    /// How this pair is to be visited.
+    /// The endpoints of a pair.
     #[must_use]
     pub fn at(&self, address: IpAddr, port: u16) -> PairEndpoints {
         let key = key_of(address);
@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_visited_by_name() {
+    fn names_are_endpoints_of_their_own() {
         let mut targets = Targets::parse_words(["https://a.example", "b.example", "10.0.0.1:80", "c.example:81"]).expect("targets");
         assert_eq!(targets.names().collect::<Vec<_>>(), ["a.example", "b.example", "c.example"]);
         let ip = |text: &str| text.parse::<IpAddr>().expect("an address");
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_is_a_way_of_its_own() {
+    fn paths_are_endpoints_of_their_own() {
         let words = [
             "http://10.0.0.1:80/ollama/",
             "http://10.0.0.1/ollama",

@@ -1,4 +1,4 @@
-//! The list of targets.
+//! The list of targets that a user names.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -14,7 +14,7 @@ use crate::address::notation::uncomment;
 use crate::address::range::AddressRange;
 use crate::ports::Ports;
 
-/// Everything the user named, in the order in which it was named.
+/// The targets of a scan, in the order in which the user named them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Targets {
     entries: Vec<Target>,
@@ -23,20 +23,20 @@ pub struct Targets {
 }
 
 impl Targets {
-    /// Reads words, as given on a command line.
+    /// Parses words, as given on a command line.
     ///
     /// # Errors
     ///
-    /// Every word that could not be read.
+    /// Every word that does not parse.
     pub fn parse_words<'a>(words: impl IntoIterator<Item = &'a str>) -> Result<Self, TargetErrors> {
         Self::parse(words.into_iter().map(|word| (None, word)))
     }
 
-    /// Reads the lines of a file: words apart by white space or commas; `#` starts a comment.
+    /// Parses the lines of a file: words separated by white space or commas; `#` starts a comment.
     ///
     /// # Errors
     ///
-    /// Every word that could not be read, with its line.
+    /// Every word that does not parse, with its line.
     pub fn parse_lines(text: &str) -> Result<Self, TargetErrors> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         Self::parse(text.lines().enumerate().flat_map(|(index, line)| {
@@ -64,7 +64,7 @@ impl Targets {
         }
     }
 
-    /// Adds addresses, each looked at for itself.
+    /// Adds single addresses.
     pub fn push_addresses(&mut self, addresses: impl IntoIterator<Item = IpAddr>) {
         self.entries.extend(addresses.into_iter().map(|address| Target {
             hosts: Hosts::Addresses(AddressRange::single(address)),
@@ -74,7 +74,7 @@ impl Targets {
         }));
     }
 
-    /// A list of these.
+    /// A list of these targets.
     pub(crate) fn of(entries: impl IntoIterator<Item = Target>) -> Self {
         Self {
             entries: entries.into_iter().collect(),
@@ -82,37 +82,37 @@ impl Targets {
         }
     }
 
-    /// What a name resolved to.
+    /// The addresses that a name resolved to.
     pub(crate) fn resolved(&self, name: &str) -> &[IpAddr] {
         self.resolved.get(name).map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// Adds what another list names.
+    /// Adds the targets of another list.
     pub fn merge(&mut self, other: Self) {
         self.entries.extend(other.entries);
         self.notes.extend(other.notes);
         self.resolved.extend(other.resolved);
     }
 
-    /// Whether nothing is named.
+    /// Whether the list is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// The targets in the order in which they were named.
+    /// The targets, in the order in which they were named.
     #[must_use]
     pub fn entries(&self) -> &[Target] {
         &self.entries
     }
 
-    /// What the user should know about how the words were taken.
+    /// What the user should know about how the words were understood.
     #[must_use]
     pub fn notes(&self) -> &[TargetNote] {
         &self.notes
     }
 
-    /// Puts another path in the place of a URL's: what `change` gives for it, and what the user should know of that.
+    /// Replaces the path of each URL by what `change` returns for it, and adds the returned note for the user.
     pub fn change_prefixes(&mut self, change: impl Fn(&PathPrefix) -> Option<(Option<PathPrefix>, String)>) {
         for target in &mut self.entries {
             if let Some((prefix, text)) = target.prefix.as_ref().and_then(&change) {
@@ -141,7 +141,7 @@ impl Targets {
         names.into_iter()
     }
 
-    /// Takes the addresses that a name resolved to. A name that was not resolved is not looked at.
+    /// Sets the addresses that a name resolved to. A name without addresses is not scanned.
     pub fn resolve(&mut self, name: &str, addresses: impl IntoIterator<Item = IpAddr>) {
         let mut addresses: Vec<IpAddr> = addresses.into_iter().map(|a| a.to_canonical()).collect();
         addresses.sort_unstable();
@@ -149,7 +149,7 @@ impl Targets {
         self.resolved.insert(name.to_ascii_lowercase(), addresses);
     }
 
-    /// The pairs to look at. Overlaps merge: no pair comes twice.
+    /// The pairs to scan. Overlaps are merged, so no pair occurs twice.
     #[must_use]
     pub fn pairs(&self, ports: &Ports) -> Pairs {
         let default = Arc::new(ports.clone());
@@ -157,7 +157,7 @@ impl Targets {
         let mut wanted = Vec::with_capacity(self.entries.len());
         for target in &self.entries {
             match &target.hosts {
-                Hosts::Addresses(span) => wanted.push((*span, port_sets(target.port))),
+                Hosts::Addresses(range) => wanted.push((*range, port_sets(target.port))),
                 Hosts::Name(name) => {
                     for address in self.resolved(name) {
                         wanted.push((AddressRange::single(*address), port_sets(target.port)));
@@ -168,27 +168,27 @@ impl Targets {
         Pairs::union(wanted)
     }
 
-    /// The pairs that are looked at by their addresses, at the root.
+    /// The pairs that are scanned by their addresses, without a path.
     pub(crate) fn direct(&self, ports: &Ports) -> Pairs {
         Self::of(self.entries.iter().filter(|target| target.is_direct()).cloned()).pairs(ports)
     }
 }
 
-/// Something the user should know about a target that was taken all the same.
+/// Something the user should know about a target that was accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TargetNote {
-    /// The line it stood on, where targets came from a file.
+    /// The line in the file, if the target came from a file.
     pub line: Option<usize>,
-    /// What was done.
+    /// How the target was understood.
     pub text: String,
 }
 
-/// A target that could not be read.
+/// A target that does not parse.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TargetError {
-    /// The line it stood on, where targets came from a file.
+    /// The line in the file, if the target came from a file.
     pub line: Option<usize>,
-    /// What is wrong with it.
+    /// What is wrong and what to write.
     pub why: String,
 }
 
@@ -201,11 +201,11 @@ impl fmt::Display for TargetError {
     }
 }
 
-/// Every target that could not be read. None of the others is taken either.
+/// Every target that does not parse. None of the others is used either.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TargetErrors(pub Vec<TargetError>);
 
-/// How many errors are worth reading at once.
+/// The most errors that are displayed.
 const SHOWN: usize = 20;
 
 impl fmt::Display for TargetErrors {
@@ -241,7 +241,7 @@ mod tests {
         let shown = |word: &str| {
             let target = one(word);
             let hosts = match &target.hosts {
-                Hosts::Addresses(span) => span.to_string(),
+                Hosts::Addresses(range) => range.to_string(),
                 Hosts::Name(name) => format!("name {name}"),
             };
             format!("{hosts} {:?} {:?}", target.port, target.scheme)
@@ -318,7 +318,7 @@ mod tests {
         assert_eq!(
             notes,
             [
-                (Some(5), "of `http://h:1234/x#y` the query and what follows `#` are left out"),
+                (Some(5), "the query and the fragment of `http://h:1234/x#y` are ignored"),
                 (Some(6), "`10.0.0.9/24` is taken as the network 10.0.0.0/24"),
             ]
         );

@@ -1,4 +1,4 @@
-//! Targets: what the user names, and the address and port pairs that it makes.
+//! Targets: what the user names, and the address and port pairs that follow from it.
 
 pub(crate) mod endpoint_index;
 pub(crate) mod list;

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use crate::address::range::{AddressRange, key_of};
 use crate::ports::Ports;
 
-/// A set of (address, port) pairs, as disjoint segments in order. Nothing is expanded: a /64 is one segment.
+/// A set of (address, port) pairs as disjoint segments in order. Ranges are not expanded: a /64 is one segment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pairs {
     segments: Vec<Segment>,
 }
 
-/// A run of addresses of which each is looked at on the same ports.
+/// A range of addresses and the ports that are scanned on each of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Segment {
     /// The addresses.
@@ -23,18 +23,18 @@ pub struct Segment {
 }
 
 impl Pairs {
-    /// The union: each pair once, however often it was named.
+    /// The union of address ranges with their ports. A pair that is named several times occurs once.
     #[must_use]
     pub fn union(wanted: impl IntoIterator<Item = (AddressRange, Arc<Ports>)>) -> Self {
-        // Runs with the same ports first become disjoint among themselves; then the groups are laid over each other.
+        // First the ranges with the same ports are merged; then the groups are overlaid.
         let mut groups: Vec<(Arc<Ports>, Vec<AddressRange>)> = Vec::new();
         let mut known: HashMap<Arc<Ports>, usize> = HashMap::new();
         let mut latest: Option<(Arc<Ports>, usize)> = None;
-        for (span, ports) in wanted {
+        for (range, ports) in wanted {
             if ports.is_empty() {
                 continue;
             }
-            // Hashing a long list of ports for each of a million lines is avoided where it is the same list as before.
+            // A million lines may share one long list of ports: it is not hashed again if it is the list of the line before.
             let group = match &latest {
                 Some((last, group)) if Arc::ptr_eq(last, &ports) => *group,
                 _ => *known.entry(Arc::clone(&ports)).or_insert_with(|| {
@@ -42,17 +42,17 @@ impl Pairs {
                     groups.len() - 1
                 }),
             };
-            groups[group].1.push(span);
+            groups[group].1.push(range);
             latest = Some((ports, group));
         }
         let mut events: Vec<(u128, bool, usize)> = Vec::new();
-        for (group, (_, spans)) in groups.iter_mut().enumerate() {
-            for span in merge(std::mem::take(spans)) {
-                events.push((span.first_key(), true, group));
-                events.push((span.last_key() + 1, false, group));
+        for (group, (_, ranges)) in groups.iter_mut().enumerate() {
+            for range in merge(std::mem::take(ranges)) {
+                events.push((range.first_key(), true, group));
+                events.push((range.last_key() + 1, false, group));
             }
         }
-        // At one place ends come before starts, so that a group that ends and starts again stays one.
+        // At one key, ends sort before starts, so that adjacent ranges of a group are joined.
         events.sort_unstable();
         let mut active: BTreeSet<usize> = BTreeSet::new();
         let mut unions: HashMap<Vec<usize>, Arc<Ports>> = HashMap::new();
@@ -89,13 +89,13 @@ impl Pairs {
         &self.segments
     }
 
-    /// How many addresses.
+    /// The number of addresses.
     #[must_use]
     pub fn addresses(&self) -> u128 {
         self.segments.iter().map(|s| s.range.size()).fold(0, u128::saturating_add)
     }
 
-    /// How many pairs; at most `u128::MAX`.
+    /// The number of pairs, at most `u128::MAX`.
     #[must_use]
     pub fn len(&self) -> u128 {
         self.segments.iter().fold(0, |sum, s| {
@@ -103,13 +103,13 @@ impl Pairs {
         })
     }
 
-    /// Whether there is none.
+    /// Whether the set is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.segments.is_empty()
     }
 
-    /// The pairs that are in both.
+    /// The pairs in both sets.
     #[must_use]
     pub fn and(&self, other: &Self) -> Self {
         let mut both = Vec::new();
@@ -127,7 +127,7 @@ impl Pairs {
                 };
                 both.push((AddressRange::from_keys(first, last), ports));
             }
-            // The one that ends first meets nothing more.
+            // The segment that ends first overlaps nothing further.
             if a.range.last_key() <= b.range.last_key() {
                 one.next();
             } else {
@@ -137,7 +137,7 @@ impl Pairs {
         Self::union(both)
     }
 
-    /// Whether the pair is in it.
+    /// Whether the set holds the pair.
     #[must_use]
     pub fn contains(&self, address: IpAddr, port: u16) -> bool {
         let key = key_of(address);
@@ -148,21 +148,22 @@ impl Pairs {
     }
 }
 
-fn merge(mut spans: Vec<AddressRange>) -> Vec<AddressRange> {
-    spans.sort_unstable();
-    let mut merged: Vec<AddressRange> = Vec::with_capacity(spans.len());
-    for span in spans {
+/// Sorts ranges and joins those that overlap or adjoin.
+fn merge(mut ranges: Vec<AddressRange>) -> Vec<AddressRange> {
+    ranges.sort_unstable();
+    let mut merged: Vec<AddressRange> = Vec::with_capacity(ranges.len());
+    for range in ranges {
         match merged.last_mut() {
-            Some(last) if span.first_key() <= last.last_key() + 1 => {
-                *last = AddressRange::from_keys(last.first_key(), last.last_key().max(span.last_key()));
+            Some(last) if range.first_key() <= last.last_key() + 1 => {
+                *last = AddressRange::from_keys(last.first_key(), last.last_key().max(range.last_key()));
             }
-            _ => merged.push(span),
+            _ => merged.push(range),
         }
     }
     merged
 }
 
-/// Appends a segment, as part of the last one where it goes on from it.
+/// Appends a segment, joined to the last one if it continues it.
 fn push(segments: &mut Vec<Segment>, next: Segment) {
     match segments.last_mut() {
         Some(last) if last.range.last_key() + 1 == next.range.first_key() && last.ports == next.ports => {
@@ -184,7 +185,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_union_is_the_set_of_all_that_was_named(
+        fn the_union_holds_exactly_the_named_pairs(
             named in prop::collection::vec((0u8..60, 0u8..12, prop::option::of(1u16..4)), 0..20),
         ) {
             let default = Ports::new([2, 3, 9]);

@@ -1,4 +1,4 @@
-//! One target as it is written: an address, a network, a range, a host name, `host:port` or a URL.
+//! The notation of one target: an address, a network, a range, a host name, `host:port` or a URL.
 
 use std::net::IpAddr;
 
@@ -8,20 +8,20 @@ use crate::address::hosts::Hosts;
 use crate::address::notation::{self, NotARange};
 use crate::address::range::AddressRange;
 
-/// One target as it was named.
+/// One target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
-    /// What it names.
+    /// The addresses or the host name.
     pub hosts: Hosts,
-    /// The port it names; without one, the scan's ports.
+    /// The port; `None` means the ports of the scan.
     pub port: Option<u16>,
-    /// The scheme, if it was a URL.
+    /// The scheme of a URL.
     pub scheme: Option<Scheme>,
-    /// The path under which the server is looked for, if the URL had one. With a path comes a port.
+    /// The path below which requests are sent, if a URL has one. A target with a path has a port as well.
     pub prefix: Option<PathPrefix>,
 }
 
-/// The scheme of a URL: a hint whether TLS is spoken.
+/// The scheme of a URL: a hint whether the server uses TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scheme {
     /// Plain HTTP.
@@ -31,12 +31,13 @@ pub enum Scheme {
 }
 
 impl Target {
-    /// Whether it names addresses to be looked at by themselves, at the root.
+    /// Whether it names addresses, without a path.
     pub(super) fn is_direct(&self) -> bool {
         matches!(self.hosts, Hosts::Addresses(_)) && self.prefix.is_none()
     }
 }
 
+/// Parses one target. `note` receives what the user should know about how the text was understood.
 pub(super) fn parse_word(word: &str, note: &mut dyn FnMut(String)) -> Result<Target, String> {
     if word.contains("://") {
         return parse_url(word, note);
@@ -68,9 +69,9 @@ pub(super) fn parse_word(word: &str, note: &mut dyn FnMut(String)) -> Result<Tar
     }
 }
 
-/// `[v6]` or `[v6]:port`.
+/// Parses `[v6]` or `[v6]:port`.
 fn bracketed(word: &str) -> Result<(IpAddr, Option<u16>), String> {
-    let wrong = || format!("`{word}` is no address with a port: write it as [2001:db8::1]:11434");
+    let wrong = || format!("`{word}` is not an address with a port: write it as [2001:db8::1]:11434");
     let (address, rest) = word.strip_prefix('[').and_then(|w| w.split_once(']')).ok_or_else(wrong)?;
     if address.contains('%') {
         return Err(format!(
@@ -86,7 +87,7 @@ fn bracketed(word: &str) -> Result<(IpAddr, Option<u16>), String> {
     Ok((IpAddr::V6(address).to_canonical(), port))
 }
 
-/// `host` or `host:port`; the host is an IPv4 address or a name.
+/// Parses `host` or `host:port`, where the host is an IPv4 address or a name.
 fn host_port(word: &str) -> Result<(Hosts, Option<u16>), String> {
     let (host, port) = match word.split_once(':') {
         Some((host, port)) => (host, Some(parse_port(word, port)?)),
@@ -94,7 +95,9 @@ fn host_port(word: &str) -> Result<(Hosts, Option<u16>), String> {
     };
     match notation::parse_range(host) {
         Ok(written) if written.range.size() == 1 => Ok((Hosts::Addresses(written.range), port)),
-        Ok(_) => Err(format!("`{word}`: a port goes with one address; give the ports of a network apart")),
+        Ok(_) => Err(format!(
+            "`{word}`: a port can follow a single address only; give the ports of a network separately"
+        )),
         Err(NotARange::Wrong(why)) => Err(why),
         Err(NotARange::Other) => Ok((Hosts::Name(notation::parse_name(host)?), port)),
     }
@@ -105,7 +108,7 @@ fn parse_port(word: &str, port: &str) -> Result<u16, String> {
     port.parse::<u16>()
         .ok()
         .filter(|p| digits && *p != 0)
-        .ok_or_else(|| format!("`{word}`: `{port}` is no port; write a number from 1 to 65535"))
+        .ok_or_else(|| format!("`{word}`: `{port}` is not a port; write a number from 1 to 65535"))
 }
 
 fn parse_url(word: &str, note: &mut dyn FnMut(String)) -> Result<Target, String> {
@@ -113,15 +116,19 @@ fn parse_url(word: &str, note: &mut dyn FnMut(String)) -> Result<Target, String>
     let (scheme, default) = match scheme.to_ascii_lowercase().as_str() {
         "http" => (Scheme::Http, 80),
         "https" => (Scheme::Https, 443),
-        other => return Err(format!("`{word}`: the scheme `{other}` is not scanned; write http:// or https://")),
+        other => {
+            return Err(format!(
+                "`{word}`: the scheme `{other}` is not supported; write http:// or https://"
+            ));
+        }
     };
     let (authority, path) = match rest.find(['/', '?', '#', '\\']) {
         Some(at) => rest.split_at(at),
         None => (rest, ""),
     };
     if authority.contains('@') {
-        // The word itself is left out: it may hold a password.
-        return Err("a URL must not carry a user name or a password; vigie sends no credential".to_owned());
+        // The URL is not part of the message, because it may hold a password.
+        return Err("a URL must not hold a user name or a password; vigie sends no credentials".to_owned());
     }
     let (hosts, port) = if authority.starts_with('[') {
         let (address, port) = bracketed(authority)?;
@@ -137,13 +144,13 @@ fn parse_url(word: &str, note: &mut dyn FnMut(String)) -> Result<Target, String>
     })
 }
 
-/// The path of a URL, under which the server is looked for. What follows it is no part of it and is left out.
+/// Parses the path of a URL, below which requests are sent. The query and the fragment are ignored.
 fn parse_path(word: &str, path: &str, note: &mut dyn FnMut(String)) -> Result<Option<PathPrefix>, String> {
     let (path, rest) = path.find(['?', '#']).map_or((path, ""), |at| path.split_at(at));
     if !rest.is_empty() {
-        note(format!("of `{word}` the query and what follows `#` are left out"));
+        note(format!("the query and the fragment of `{word}` are ignored"));
     }
-    let prefix = PathPrefix::parse(path).map_err(|why| format!("`{word}`: the path is none under which a server is looked for: {why}"))?;
+    let prefix = PathPrefix::parse(path).map_err(|why| format!("`{word}`: no server can be scanned below this path: {why}"))?;
     if let Some(prefix) = &prefix
         && prefix.as_str() != path.trim_end_matches('/')
     {
