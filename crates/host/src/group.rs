@@ -8,15 +8,15 @@ use vigie_scope::{is_loopback, is_private};
 use crate::server::LocalServer;
 use crate::socket::ListeningSocket;
 
-/// The servers behind these sockets of a machine with those addresses, sorted by port and first bound address.
+/// Groups the sockets of a machine with these addresses into servers, sorted by port and first bound address.
 ///
-/// Two sockets are one server if they share the port and
-/// - the bound address (workers that share it with `SO_REUSEPORT`), or
-/// - the process, whatever they are bound to, or
-/// - are `0.0.0.0` and `::`, of processes of one name (a proxy with a process for each family), or
-/// - have owners that may not be read, belong to one user, and are `0.0.0.0` and `::` or `127.0.0.1` and `::1`.
+/// Two sockets on the same port are one server if
+/// - they are bound to the same address (workers that share it with `SO_REUSEPORT`), or
+/// - they belong to the same process, or
+/// - they are bound to `0.0.0.0` and `::` by processes of the same name (a proxy with one process per family), or
+/// - their owners cannot be read, they belong to the same user, and they are bound to `0.0.0.0` and `::` or to `127.0.0.1` and `::1`.
 ///
-/// Where the owner cannot be read nothing more is joined: a server shown twice is better than one not shown.
+/// Where owners cannot be read, nothing else is joined: listing a server twice is better than missing one.
 #[must_use]
 pub fn group_sockets(sockets: &[ListeningSocket], own: &[IpAddr]) -> Vec<LocalServer> {
     let mut order: Vec<&ListeningSocket> = sockets.iter().collect();
@@ -26,7 +26,7 @@ pub fn group_sockets(sockets: &[ListeningSocket], own: &[IpAddr]) -> Vec<LocalSe
     for on_port in order.chunk_by(|a, b| a.port == b.port) {
         let mut groups: Vec<Vec<&ListeningSocket>> = Vec::new();
         for socket in on_port {
-            // A socket can join two groups that were apart until now, so all that match are merged.
+            // A socket can connect two groups, so every group that matches is merged.
             let (mut matching, rest): (Vec<_>, Vec<_>) = groups
                 .into_iter()
                 .partition(|group| group.iter().any(|other| same_server(socket, other)));
@@ -36,7 +36,7 @@ pub fn group_sockets(sockets: &[ListeningSocket], own: &[IpAddr]) -> Vec<LocalSe
             groups.push(merged);
         }
         groups.sort_by_key(|group| group.iter().map(|socket| socket.address).min());
-        // IPv4 wildcards of other servers on this port show that a `::` beside them leaves IPv4 alone.
+        // An IPv4 wildcard of another server on this port shows that `::` does not answer IPv4.
         listeners.extend(groups.iter().map(|group| {
             let v4_taken = on_port
                 .iter()
@@ -47,6 +47,7 @@ pub fn group_sockets(sockets: &[ListeningSocket], own: &[IpAddr]) -> Vec<LocalSe
     listeners
 }
 
+/// Whether two sockets on the same port belong to one server.
 fn same_server(a: &ListeningSocket, b: &ListeningSocket) -> bool {
     if a.address == b.address {
         return true;
@@ -66,6 +67,7 @@ fn is_localhost(address: IpAddr) -> bool {
     address == IpAddr::V4(Ipv4Addr::LOCALHOST) || address == IpAddr::V6(Ipv6Addr::LOCALHOST)
 }
 
+/// The server of a group of sockets. `v4_taken`: another server answers IPv4 on this port.
 fn server(sockets: &[&ListeningSocket], own: &[IpAddr], v4_taken: bool) -> LocalServer {
     let port = sockets.first().map_or(0, |socket| socket.port);
     let mut bound: Vec<IpAddr> = sockets.iter().map(|socket| socket.address).collect();
@@ -77,7 +79,7 @@ fn server(sockets: &[&ListeningSocket], own: &[IpAddr], v4_taken: bool) -> Local
         .iter()
         .filter(|socket| socket.address == IpAddr::V6(Ipv6Addr::UNSPECIFIED))
         .collect();
-    // An IPv6 wildcard answers IPv4 too unless it says otherwise; Linux, macOS and Go's runtime default to that.
+    // An IPv6 wildcard also answers IPv4 unless it is limited to IPv6; that is the default of Linux, macOS and Go's runtime.
     let answers_v4 = v4_wildcard || (!v4_taken && v6_wildcards.iter().any(|socket| socket.v6only.known() != Some(&true)));
     let surely_v4 = v4_wildcard || v6_wildcards.iter().any(|socket| socket.v6only.known() == Some(&false));
     let answers_v6 = !v6_wildcards.is_empty();
@@ -99,7 +101,7 @@ fn server(sockets: &[&ListeningSocket], own: &[IpAddr], v4_taken: bool) -> Local
     if surely_v4 {
         probe.push(IpAddr::V4(Ipv4Addr::LOCALHOST));
     }
-    // Where IPv6 is switched off on loopback, `::1` is no address of this machine and nothing answers there.
+    // If IPv6 is disabled on loopback, `::1` is not an address of this machine and nothing answers there.
     if answers_v6 && own.contains(&IpAddr::V6(Ipv6Addr::LOCALHOST)) {
         probe.push(IpAddr::V6(Ipv6Addr::LOCALHOST));
     }
@@ -109,7 +111,7 @@ fn server(sockets: &[&ListeningSocket], own: &[IpAddr], v4_taken: bool) -> Local
     probe.extend(bound.iter().filter(|a| is_loopback(**a)));
     probe.extend(answers_on.iter().filter(|a| is_private(**a) && !is_link_local_v6(**a)));
     probe.extend(answers_on.iter().filter(|a| !is_private(**a)));
-    // A link-local IPv6 address needs an interface beside it, which the tables do not give: the last resort.
+    // A link-local IPv6 address needs an interface, which the tables do not give, so it comes last.
     probe.extend(answers_on.iter().filter(|a| is_link_local_v6(**a)));
     let mut seen = Vec::new();
     probe.retain(|address| {
@@ -122,7 +124,7 @@ fn server(sockets: &[&ListeningSocket], own: &[IpAddr], v4_taken: bool) -> Local
     let reach = if answers_on.iter().any(|address| !is_private(*address)) {
         Reach::Public
     } else if everywhere || !answers_on.is_empty() {
-        // Bound to every address of a machine that has only loopback now: networks come and go, the binding stays.
+        // Bound to every address of a machine that has only loopback now; a network may be added while the binding stays.
         Reach::Private
     } else {
         Reach::Loopback
@@ -164,7 +166,7 @@ mod tests {
         text.parse().expect("an address")
     }
 
-    /// `address port owner [v6only]`, the owner being `pid/name` or `?uid`.
+    /// Parses `address port owner [v6only]`, where the owner is `pid/name` or `?uid`.
     fn socket(line: &str) -> ListeningSocket {
         let words: Vec<&str> = line.split_whitespace().collect();
         let (uid, owner) = match words[2].split_once('/') {
@@ -190,7 +192,7 @@ mod tests {
         }
     }
 
-    /// `port bound → answers_on; probe; reach; process`, one line per listener.
+    /// `bound -> answers_on; probe; reach; process`, one line per server.
     fn shown(lines: &[&str], own: &[&str]) -> Vec<String> {
         let sockets: Vec<ListeningSocket> = lines.iter().map(|line| socket(line)).collect();
         let own: Vec<IpAddr> = own.iter().map(|text| ip(text)).collect();
@@ -217,14 +219,14 @@ mod tests {
         assert_eq!(
             shown(&forwards),
             shown(&group_sockets(&reversed, &own)),
-            "the order in which the system lists them must not matter"
+            "the order of the sockets must not matter"
         );
         shown(&forwards)
     }
 
     #[test]
-    fn one_server_is_one_listener() {
-        // What it is about, the sockets, the machine's addresses, the listeners that follow.
+    fn sockets_are_grouped_into_servers() {
+        // The case, the sockets, the addresses of the machine, the expected servers.
         type Case = (
             &'static str,
             &'static [&'static str],
@@ -283,7 +285,7 @@ mod tests {
                 &[":: -> 192.168.1.5; 127.0.0.1:80; Private; a"],
             ),
             (
-                "dual stack or not: unknown, so the sure address is knocked at",
+                "dual stack or not is unknown, so the certain address is probed",
                 &[":: 80 7/a"],
                 HOME,
                 &[":: -> 192.168.1.5; [::1]:80; Private; a"],
@@ -343,7 +345,7 @@ mod tests {
                 ],
             ),
             (
-                "owners that may not be read: pairs are joined",
+                "owners that cannot be read: pairs are joined",
                 &[
                     "0.0.0.0 80 ?0",
                     ":: 80 ?0",
@@ -407,7 +409,7 @@ mod tests {
     }
 
     #[test]
-    fn a_listener_knows_its_addresses() {
+    fn a_server_knows_its_addresses() {
         let own = [ip("127.0.0.1"), ip("::1"), ip(LAN)];
         let all = group_sockets(&[socket("0.0.0.0 80 7/a")], &own);
         let at = |text: &str| text.parse().expect("a socket address");

@@ -8,11 +8,11 @@ use crate::server::LocalServer;
 use crate::socket::ListeningSocket;
 use crate::system;
 
-/// The addresses of this machine's interfaces, sorted. Much cheaper than [`LocalHost::inspect`]: no process is looked at.
+/// The addresses of this machine's interfaces, sorted. Much cheaper than [`LocalHost::inspect`], because no process is read.
 ///
 /// # Errors
 ///
-/// If the system does not list its interfaces.
+/// The system does not list its interfaces.
 pub fn own_addresses() -> Result<Vec<IpAddr>, Error> {
     let mut addresses: Vec<IpAddr> = if_addrs::get_if_addrs()
         .map_err(Error::Addresses)?
@@ -24,7 +24,7 @@ pub fn own_addresses() -> Result<Vec<IpAddr>, Error> {
     Ok(addresses)
 }
 
-/// What this machine says of itself at one instant.
+/// The addresses and listening sockets of this machine at one instant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocalHost {
     addresses: Vec<IpAddr>,
@@ -32,14 +32,14 @@ pub struct LocalHost {
 }
 
 impl LocalHost {
-    /// Asks the operating system for addresses and listening TCP sockets. No socket is opened towards any of them.
+    /// Asks the operating system for addresses and listening TCP sockets. Nothing is connected to.
     ///
-    /// On Linux every listening socket of the network namespace is listed, whoever owns it; an owner that may not be
-    /// read is unknown. macOS and Windows list the sockets of the processes that they let this user see.
+    /// Linux lists every listening socket of the network namespace; an owner that this user may not read is unknown. macOS and Windows
+    /// list the sockets of the processes that this user may see.
     ///
     /// # Errors
     ///
-    /// If the system lists neither addresses nor sockets.
+    /// The system does not list its addresses or its sockets.
     pub fn inspect() -> Result<Self, Error> {
         Ok(Self {
             addresses: own_addresses()?,
@@ -47,13 +47,13 @@ impl LocalHost {
         })
     }
 
-    /// A host that has these addresses and sockets, for tests and simulations.
+    /// A host with these addresses and sockets, for tests and simulations.
     #[must_use]
     pub fn new(addresses: Vec<IpAddr>, sockets: Vec<ListeningSocket>) -> Self {
         Self { addresses, sockets }
     }
 
-    /// The machine's own addresses, loopback among them, sorted.
+    /// The addresses of the machine, including loopback, sorted.
     #[must_use]
     pub fn addresses(&self) -> &[IpAddr] {
         &self.addresses
@@ -65,14 +65,14 @@ impl LocalHost {
         &self.sockets
     }
 
-    /// Whether an address is this machine's own: loopback, or one of its interfaces'.
+    /// Whether an address belongs to this machine: loopback, or an address of an interface.
     #[must_use]
     pub fn owns(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         vigie_scope::is_loopback(address) || self.addresses.contains(&address)
     }
 
-    /// The servers of this machine, by port: one listener is one server, however many addresses it answers on.
+    /// The servers of this machine, sorted by port. A server that answers on several addresses is listed once.
     #[must_use]
     pub fn servers(&self) -> Vec<LocalServer> {
         group_sockets(&self.sockets, &self.addresses)

@@ -1,8 +1,7 @@
-//! This machine: its addresses, its listening TCP sockets and who owns them.
+//! This machine: its addresses, its listening TCP sockets and their owners.
 //!
-//! [`LocalHost::inspect`] asks the operating system and connects to nothing. What follows from the answer (which sockets are
-//! one server, who can reach it, where to knock) is worked out by pure functions over [`ListeningSocket`]s and is tested with
-//! tables.
+//! [`LocalHost::inspect`] asks the operating system and connects to nothing. [`group_sockets`] then works out which sockets are one
+//! server, who can reach it, and which address to probe. It is a pure function over [`ListeningSocket`]s, tested with tables.
 
 mod error;
 mod group;

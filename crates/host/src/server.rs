@@ -25,35 +25,35 @@ impl LocalServer {
         self.port
     }
 
-    /// The addresses it is bound to, as the system lists them: `0.0.0.0` and `::` mean every one.
+    /// The addresses it is bound to, as the system lists them. `0.0.0.0` and `::` mean every address.
     #[must_use]
     pub fn bound(&self) -> &[IpAddr] {
         &self.bound
     }
 
-    /// The process behind it. Of several that share the port, the one that was there first by its id.
+    /// The process that owns it. Of several that share the port, the one with the lowest id.
     #[must_use]
     pub fn owner(&self) -> &Known<Owner> {
         &self.owner
     }
 
-    /// The address to connect to: loopback if it answers there.
+    /// The address to connect to: loopback, if the server answers there.
     #[must_use]
     pub fn probe_address(&self) -> SocketAddr {
-        // A listener has at least one bound address and each gives at least one to connect to.
+        // A server has at least one bound address, and each gives at least one address to connect to.
         self.probe
             .first()
             .copied()
             .unwrap_or_else(|| SocketAddr::new(self.bound.first().copied().unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)), self.port))
     }
 
-    /// Every address to connect to, the best first; any one of them reaches the same server.
+    /// Every address to connect to, the best first. Each of them reaches this server.
     #[must_use]
     pub fn probe_addresses(&self) -> &[SocketAddr] {
         &self.probe
     }
 
-    /// Who can reach it, as far as the binding goes: a firewall in between is not seen.
+    /// Who can reach it, judged by the binding alone: firewalls are not considered.
     #[must_use]
     pub fn reach(&self) -> Reach {
         self.reach
@@ -73,7 +73,7 @@ impl LocalServer {
                         .any(|bound| bound.is_unspecified() && bound.is_ipv4() == address.is_ipv4())))
     }
 
-    /// The record's form.
+    /// The form of it in a record.
     #[must_use]
     pub fn to_model(&self) -> vigie_model::Listener {
         vigie_model::Listener {

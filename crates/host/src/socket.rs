@@ -11,19 +11,19 @@ pub struct ListeningSocket {
     pub address: IpAddr,
     /// The port.
     pub port: u16,
-    /// Whether an IPv6 socket leaves IPv4 to others; of no meaning for an IPv4 socket.
+    /// Whether an IPv6 socket is limited to IPv6 (`IPV6_V6ONLY`). Without meaning for an IPv4 socket.
     pub v6only: Known<bool>,
-    /// The user whose socket it is, where the system tells.
+    /// The user that owns it, where the system reports it.
     pub uid: Option<u32>,
-    /// The process behind it, where the system tells.
+    /// The process that owns it, where the system reports it.
     pub owner: Known<Owner>,
 }
 
-/// The process behind a socket.
+/// The process that owns a socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owner {
     /// Its process id.
     pub pid: u32,
-    /// Its name, as the system shortens it.
+    /// Its name, as shortened by the system.
     pub name: String,
 }

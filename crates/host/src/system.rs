@@ -1,4 +1,4 @@
-//! What the operating system says of its listening sockets.
+//! Reads the listening sockets from the operating system.
 
 #[cfg(target_os = "linux")]
 pub(crate) use linux::listening;
@@ -38,7 +38,7 @@ mod linux {
                 owner: match owners.get(&entry.inode) {
                     Some(owner) => Known::Known(owner.clone()),
                     None if unread => Known::unknown(Why::Refused),
-                    // Every process was read: it belongs to the kernel or to a process outside of this view.
+                    // Every process was read, so the owner is the kernel or a process in another namespace.
                     None => Known::unknown(Why::Hidden),
                 },
             })
@@ -59,7 +59,7 @@ mod linux {
         let Ok(processes) = procfs::process::all_processes() else {
             return (HashMap::new(), true);
         };
-        // A process that ends while it is looked at is no error.
+        // A process that ends while it is read is not an error.
         for process in processes.flatten() {
             let descriptors = match process.fd() {
                 Ok(descriptors) => descriptors,
@@ -91,8 +91,8 @@ mod linux {
         (owners, unread)
     }
 
-    /// Of several processes that hold one socket, the one that the others came from; never the init process where
-    /// another holds it too, for init only hands sockets on.
+    /// The owner of a socket that several processes hold: the ancestor of the others. The init process is passed over if another one
+    /// holds the socket too, because init only passes sockets on.
     fn owner_of(holders: &[(i32, i32, String)]) -> Option<Owner> {
         let apart_from_init: Vec<_> = holders.iter().filter(|(pid, ..)| *pid != 1).collect();
         let candidates = if apart_from_init.is_empty() {
@@ -115,7 +115,7 @@ mod linux {
         use super::*;
 
         #[test]
-        fn the_process_that_the_others_came_from_owns_the_socket() {
+        fn the_ancestor_owns_the_socket() {
             let holder = |pid, parent, name: &str| (pid, parent, name.to_owned());
             let cases = [
                 (vec![holder(7, 1, "a")], 7),
@@ -170,7 +170,7 @@ mod other {
     pub(crate) fn listening() -> Result<Vec<ListeningSocket>, Error> {
         Err(Error::Sockets {
             what: "this operating system",
-            why: "its socket table is not read by this program".to_owned(),
+            why: "vigie does not support its socket table".to_owned(),
         })
     }
 }

@@ -1,11 +1,11 @@
-//! The machine this test runs on is looked at while sockets of this test listen.
+//! Inspects the machine that runs the tests while sockets of the tests listen.
 
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 
 use vigie_host::{LocalHost, LocalServer};
 use vigie_model::Reach;
 
-/// The environment variable by which this binary knows that it runs in a namespace of its own.
+/// The environment variable that tells this binary that it runs in its own namespace.
 const INSIDE: &str = "VIGIE_HOST_TEST_INSIDE";
 
 fn bind(address: &str, port: u16) -> std::io::Result<(TcpListener, SocketAddr)> {
@@ -21,7 +21,7 @@ fn on_port(host: &LocalHost, port: u16) -> Vec<LocalServer> {
 #[test]
 fn a_loopback_socket_is_found_with_its_process() {
     let (_socket, at) = bind("127.0.0.1", 0).expect("loopback can be bound");
-    let host = LocalHost::inspect().expect("the machine can be looked at");
+    let host = LocalHost::inspect().expect("the machine can be inspected");
     assert!(host.owns(at.ip()));
     assert!(host.addresses().contains(&at.ip()));
 
@@ -40,7 +40,7 @@ fn a_loopback_socket_is_found_with_its_process() {
 fn a_closed_socket_is_not_listed() {
     let (socket, at) = bind("127.0.0.1", 0).expect("loopback can be bound");
     drop(socket);
-    let host = LocalHost::inspect().expect("the machine can be looked at");
+    let host = LocalHost::inspect().expect("the machine can be inspected");
     let mine: Vec<LocalServer> = on_port(&host, at.port())
         .into_iter()
         .filter(|l| l.to_model().pid.known() == Some(&std::process::id()))
@@ -51,7 +51,7 @@ fn a_closed_socket_is_not_listed() {
 #[cfg(target_os = "linux")]
 #[test]
 fn several_addresses_of_one_process_are_one_server() {
-    // Another process may own the same port elsewhere; a few attempts find one that is free on all three.
+    // Another process may use the port on one of the addresses; a few attempts find one that is free on all three.
     let bound = (0..20).find_map(|_| {
         let (one, at) = bind("127.0.0.1", 0).ok()?;
         let (two, _) = bind("127.0.0.2", at.port()).ok()?;
@@ -59,7 +59,7 @@ fn several_addresses_of_one_process_are_one_server() {
         Some((one, two, three, at))
     });
     let (_one, _two, three, at) = bound.expect("a port that is free on loopback");
-    let host = LocalHost::inspect().expect("the machine can be looked at");
+    let host = LocalHost::inspect().expect("the machine can be inspected");
     let found = on_port(&host, at.port());
     assert_eq!(found.len(), 1, "{found:?}");
     assert_eq!(found[0].bound().len(), if three.is_some() { 3 } else { 2 });
@@ -70,7 +70,7 @@ fn several_addresses_of_one_process_are_one_server() {
     }
 }
 
-/// Wildcards are bound in a network namespace of their own, by this binary started once more inside of it.
+/// Binds wildcards in a network namespace of its own, by starting this binary again inside it.
 #[cfg(target_os = "linux")]
 #[test]
 fn wildcards_in_a_namespace() {
@@ -106,11 +106,11 @@ fn wildcards_in_a_namespace() {
 #[test]
 #[ignore = "runs in the namespace that wildcards_in_a_namespace makes"]
 fn inside_the_namespace() {
-    // Never outside: a wildcard there would be reachable by others.
+    // Outside the namespace, others could reach a wildcard.
     assert_eq!(std::env::var(INSIDE).as_deref(), Ok("1"), "only inside a namespace");
 
     let (_v4, v4) = bind("0.0.0.0", 0).expect("a wildcard in a namespace of its own");
-    let host = LocalHost::inspect().expect("the machine can be looked at");
+    let host = LocalHost::inspect().expect("the machine can be inspected");
     assert_eq!(host.servers().len(), 1, "a new namespace has no other listener");
     let found = on_port(&host, v4.port());
     assert_eq!(found[0].probe_address().to_string(), format!("127.0.0.1:{}", v4.port()));
@@ -123,7 +123,7 @@ fn inside_the_namespace() {
         eprintln!("skipped in part: no IPv6 here");
         return;
     };
-    let host = LocalHost::inspect().expect("the machine can be looked at");
+    let host = LocalHost::inspect().expect("the machine can be inspected");
     let found = on_port(&host, v6.port());
     assert_eq!(found.len(), 1, "{found:?}");
     assert_eq!(found[0].reach(), Reach::Private);

@@ -1,8 +1,8 @@
-//! What it costs to enrich a record, against a bare look-up of the same addresses in the same files.
+//! Measures enriching a record against a bare look-up of the same addresses in the same files.
 //!
 //!     cargo bench -p vigie-network -- CITY.mmdb ASN.mmdb
 //!
-//! Without files it measures on the fixtures of the tests, which are too small to say much.
+//! Without files it uses the fixtures of the tests, which are too small to be meaningful.
 
 #![expect(clippy::print_stdout, reason = "the figures are what it is for")]
 
@@ -37,7 +37,7 @@ fn main() {
     let addresses: Vec<IpAddr> = (0..ADDRESSES)
         .map(|n| {
             let spread = n.wrapping_mul(2_654_435_761);
-            // In the fixtures there are 256 addresses that are looked up.
+            // The fixtures hold 256 addresses that are looked up.
             let bits = if fixtures { 0xC01F_C400 | (spread >> 24) } else { spread };
             IpAddr::V4(Ipv4Addr::from_bits(bits))
         })
@@ -60,7 +60,7 @@ fn main() {
             }
         }));
     }
-    // The fastest round: other work on the machine only adds.
+    // The fastest round, because other work on the machine only adds time.
     let per = |rounds: &[Duration]| rounds.iter().min().map_or(0.0, Duration::as_secs_f64) * 1e9 / addresses.len() as f64;
     let (bare, ours) = (per(&bare), per(&ours));
     println!(

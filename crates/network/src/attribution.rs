@@ -1,20 +1,20 @@
-//! From an autonomous system to its class, with the reason.
+//! The class of an autonomous system, with the reason.
 
 use std::fmt;
 
 use crate::classes::{Classes, Entry, MAX_NAME};
 use crate::views::{AsType, Tier};
 
-/// A class of one view, and what it rests on.
+/// A class in one view, with the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attributed<T> {
     /// The class.
     pub class: T,
-    /// What it rests on, for people.
+    /// The reason, for people.
     pub reason: String,
 }
 
-/// An autonomous system in both views, which are told independently of each other.
+/// The classes of an autonomous system in both views, which are determined independently.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attribution {
     /// The view by type of autonomous system.
@@ -34,9 +34,10 @@ impl fmt::Display for Attribution {
 impl Classes {
     /// The class of an autonomous system in both views.
     ///
-    /// An entry for its number decides alone: a view that it leaves out is unattributed. Then the word that the database has for
-    /// its type (`as_type` of `IPinfo`), if the file maps it. Then the patterns that match the organisation's name, each view by
-    /// itself; where they contradict each other the view is unattributed, for a guess would be worse.
+    /// 1. An entry for the number decides alone; a view that it does not give is unattributed.
+    /// 2. Otherwise the type that the database gives (`as_type` of `IPinfo`) decides, if the file maps it.
+    /// 3. Otherwise the patterns that match the name of the organisation decide, for each view separately. If they contradict each
+    ///    other, the view is unattributed, because a guess would be worse.
     #[must_use]
     pub fn attribute(&self, asn: u32, organisation: Option<&str>, word: Option<&str>) -> Attribution {
         if let Some(entry) = self.numbers.get(&asn) {
@@ -53,7 +54,7 @@ impl Classes {
         };
         let nothing = || match organisation {
             Some(_) => format!("no entry for AS {asn}, and no pattern for its name"),
-            None => format!("no entry for AS {asn}, whose name is not known"),
+            None => format!("no entry for AS {asn}, and its name is not known"),
         };
         Attribution {
             as_type: view(word, &matched, |entry| entry.as_type, AsType::word, AsType::Unattributed, nothing),
@@ -84,7 +85,7 @@ fn one<T>(class: Option<T>, unattributed: T, reason: &str) -> Attributed<T> {
         },
         None => Attributed {
             class: unattributed,
-            reason: format!("left open: {reason}"),
+            reason: format!("not given: {reason}"),
         },
     }
 }
@@ -103,14 +104,14 @@ fn view<T: Copy + PartialEq>(
             reason: format!("the database says {:?}: {} ({})", entry.what, entry.reason, entry.date),
         };
     }
-    let mut said = matched.iter().filter_map(|entry| Some((entry, pick(entry)?)));
-    let Some((first, class)) = said.next() else {
+    let mut candidates = matched.iter().filter_map(|entry| Some((entry, pick(entry)?)));
+    let Some((first, class)) = candidates.next() else {
         return Attributed {
             class: unattributed,
             reason: nothing(),
         };
     };
-    if let Some((other, differs)) = said.find(|(_, other)| *other != class) {
+    if let Some((other, differs)) = candidates.find(|(_, other)| *other != class) {
         let reason = format!(
             "the name contradicts itself: {} ({}), and {} ({})",
             name(class),

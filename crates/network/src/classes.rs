@@ -7,10 +7,10 @@ use regex::RegexSet;
 
 use crate::views::{AsType, Tier};
 
-/// The longest name that patterns are tried on, in bytes, so that what a name costs is bounded.
+/// The longest prefix of a name that patterns are matched against, in bytes. It bounds the cost of a name.
 pub(crate) const MAX_NAME: usize = 400;
 
-/// A mapping file, checked and compiled.
+/// The classes of autonomous systems: a checked and compiled mapping file.
 #[derive(Clone, Debug, Default)]
 pub struct Classes {
     pub(crate) numbers: HashMap<u32, Entry, ahash::RandomState>,
@@ -20,30 +20,30 @@ pub struct Classes {
     pub(crate) date: NaiveDate,
 }
 
-/// What an entry says.
+/// The classes that an entry gives.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
     pub(crate) as_type: Option<AsType>,
     pub(crate) tier: Option<Tier>,
     pub(crate) reason: String,
     pub(crate) date: NaiveDate,
-    /// The organisation, the word, or the pattern.
+    /// The organisation, the word or the pattern of the entry.
     pub(crate) what: String,
 }
 
 impl Classes {
-    /// When the mapping was last looked over, as the file says.
+    /// The date of the last review, according to the file.
     #[must_use]
     pub fn date(&self) -> NaiveDate {
         self.date
     }
 
-    /// The autonomous systems that it lists, and the organisation that it holds each to be.
+    /// The autonomous systems that are listed, with their organisations.
     pub fn listed(&self) -> impl Iterator<Item = (u32, &str)> {
         self.numbers.iter().map(|(number, entry)| (*number, entry.what.as_str()))
     }
 
-    /// How many patterns it has for names.
+    /// The number of patterns for names.
     #[must_use]
     pub fn patterns(&self) -> usize {
         self.names.len()

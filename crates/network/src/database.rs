@@ -1,4 +1,4 @@
-//! One MMDB file: opened, recognised, asked.
+//! One MMDB file.
 
 use std::collections::{BTreeSet, HashSet};
 use std::fmt;
@@ -13,14 +13,14 @@ use vigie_model::Timestamp;
 
 use crate::record::{Keys, Record};
 
-/// The largest file: the largest published ones (every address by itself) stay below. It is held in memory whole.
+/// The largest file. The largest published ones, with an entry for every address, are smaller. The whole file is held in memory.
 const MAX_BYTES: u64 = 4 << 30;
-/// How many records are looked at to recognise a layout.
+/// The number of records that are read to recognise a layout.
 const RECORDS: usize = 64;
-/// How many leaves of the tree are looked at to find them: a broken tree may have more leaves than there are addresses.
+/// The number of leaves of the tree that are searched for them: a broken tree may have more leaves than there are addresses.
 const LEAVES: usize = 100_000;
 
-/// What a file can tell.
+/// A field that a file can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum DatabaseField {
     /// The country.
@@ -29,14 +29,14 @@ pub enum DatabaseField {
     City,
     /// The number of the autonomous system.
     Asn,
-    /// Its organisation.
+    /// The organisation of the autonomous system.
     Organisation,
-    /// The file's own word for the type of the autonomous system.
+    /// The type of the autonomous system, in the words of the file.
     AsType,
 }
 
 impl DatabaseField {
-    /// For people.
+    /// Its name, for people.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -58,46 +58,46 @@ pub enum Error {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: std::io::Error,
     },
-    /// It is too large, or no file.
-    #[error("{} is not read: {why}", path.display())]
+    /// It is too large, or not a regular file.
+    #[error("cannot use {}: {why}", path.display())]
     Refused {
         /// The file.
         path: PathBuf,
         /// Why, and what to do.
         why: String,
     },
-    /// It is no MMDB file, or a broken one.
-    #[error("{} is no sound MMDB file: {why}", path.display())]
+    /// It is not an MMDB file, or a broken one.
+    #[error("{} is not a valid MMDB file: {why}", path.display())]
     Broken {
         /// The file.
         path: PathBuf,
-        /// What the reader said.
+        /// The error of the reader.
         why: String,
     },
-    /// Its layout is not known.
+    /// Its layout is unknown.
     #[error(
-        "{}: the layout of \"{database_type}\" is not known; its records have the keys {}; country, city and AS files of GeoLite2, GeoIP2, \
-         DB-IP, IPinfo and ip-location-db are read",
+        "{}: the layout of \"{database_type}\" is not known; its records have the keys {}; use a country, city or AS file of GeoLite2, GeoIP2, \
+         DB-IP, IPinfo or ip-location-db",
         path.display(),
         if keys.is_empty() { "(none)".to_owned() } else { keys.join(", ") }
     )]
     Layout {
         /// The file.
         path: PathBuf,
-        /// As its metadata names it.
+        /// The type according to its metadata.
         database_type: String,
-        /// The keys that its records have.
+        /// The keys of its records.
         keys: Vec<String>,
     },
 }
 
 /// One MMDB file.
 ///
-/// It is read into memory whole. Mapping it would need `unsafe`, which this house forbids, and rightly: an updater that writes
-/// over the file while it is mapped ends the program. It costs the file's size in memory (8 to 130 MB for the free ones).
+/// The whole file is held in memory: 8 to 130 MB for the free ones. It is not mapped, because that needs `unsafe`, and an updater that
+/// overwrites a mapped file would crash the program.
 pub struct Database {
     path: PathBuf,
     name: String,
@@ -116,7 +116,7 @@ impl fmt::Debug for Database {
     }
 }
 
-/// `dbip-asn.mmdb ("DBIP-ASN-Lite", built 2026-11-01): AS number, organisation`.
+/// For example `dbip-asn.mmdb ("DBIP-ASN-Lite", built 2026-11-01): AS number, organisation`.
 impl fmt::Display for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let fields: Vec<&str> = self.fields.iter().map(|field| field.word()).collect();
@@ -129,11 +129,11 @@ impl fmt::Display for Database {
 }
 
 impl Database {
-    /// Reads and recognises a file.
+    /// Reads a file and recognises its layout.
     ///
     /// # Errors
     ///
-    /// If it cannot be read, is no MMDB file, or has a layout that is not known.
+    /// The file cannot be read, is not an MMDB file, or has an unknown layout.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let wrap = |source| Error::Read {
             path: path.to_owned(),
@@ -142,9 +142,9 @@ impl Database {
         let file = File::open(path).map_err(wrap)?;
         let about = file.metadata().map_err(wrap)?;
         let why = if !about.is_file() {
-            Some("it is no regular file".to_owned())
+            Some("it is not a regular file".to_owned())
         } else if about.len() > MAX_BYTES {
-            Some(format!("it has {} bytes, and at most {MAX_BYTES} are held in memory", about.len()))
+            Some(format!("it has {} bytes; at most {MAX_BYTES} are allowed", about.len()))
         } else {
             None
         };
@@ -155,16 +155,16 @@ impl Database {
             });
         }
         let mut bytes = Vec::with_capacity(usize::try_from(about.len()).unwrap_or_default());
-        // The limit holds for a file that grows meanwhile, too.
+        // The limit also applies to a file that grows while it is read.
         file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(wrap)?;
         Self::of_bytes(path, bytes)
     }
 
-    /// The same of bytes that were read; `path` is for what is said about them.
+    /// Reads a database from bytes. `path` is its name in messages.
     ///
     /// # Errors
     ///
-    /// If they are no MMDB file, or one of a layout that is not known.
+    /// The bytes are not an MMDB file, or have an unknown layout.
     pub fn of_bytes(path: &Path, bytes: Vec<u8>) -> Result<Self, Error> {
         let broken = |why: &MaxMindDbError| Error::Broken {
             path: path.to_owned(),
@@ -185,7 +185,7 @@ impl Database {
         let built = i64::try_from(reader.metadata().build_epoch)
             .ok()
             .and_then(|seconds| DateTime::from_timestamp(seconds, 0))
-            // Written as 0 where a maker does not say.
+            // 0 means that the maker gives no time.
             .filter(|built| built.timestamp() > 0);
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
         Ok(Self {
@@ -201,51 +201,51 @@ impl Database {
         })
     }
 
-    /// The file.
+    /// The path of the file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The file's name without its folder.
+    /// The name of the file without its folder.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The type that its metadata names, with control characters taken out.
+    /// The type according to its metadata, without control characters.
     #[must_use]
     pub fn kind(&self) -> String {
         shown(&self.reader.metadata().database_type)
     }
 
-    /// When it was built, from its metadata; `None` where they do not say.
+    /// The build time according to its metadata, if they give one.
     #[must_use]
     pub fn built(&self) -> Option<Timestamp> {
         self.built
     }
 
-    /// What its first records told: a field that is rare in them may be missing here and is read all the same.
+    /// The fields found in its first records. A rare field may be missing here; it is read nevertheless.
     #[must_use]
     pub fn fields(&self) -> &BTreeSet<DatabaseField> {
         &self.fields
     }
 
-    /// What it says of an address; `None` if it holds none of it.
-    pub(crate) fn ask(&self, address: IpAddr) -> Result<Option<Record<'_>>, MaxMindDbError> {
+    /// The record of an address, if there is one.
+    pub(crate) fn lookup(&self, address: IpAddr) -> Result<Option<Record<'_>>, MaxMindDbError> {
         if address.is_ipv6() && self.reader.metadata().ip_version == 4 {
             return Ok(None);
         }
         self.reader.lookup(address)?.decode()
     }
 
-    /// What to say of an address that it does not hold: `not in asn.mmdb, built 2026-09-21`.
+    /// The reason for an address without a record: `not in asn.mmdb, built 2026-09-21`.
     #[must_use]
     pub fn absent(&self) -> &str {
         &self.absent
     }
 
-    /// The reader, to measure against.
+    /// The reader, for the benchmark.
     #[doc(hidden)]
     #[must_use]
     pub fn reader(&self) -> &Reader<Vec<u8>> {
@@ -253,6 +253,7 @@ impl Database {
     }
 }
 
+/// What the first records show.
 struct Sample {
     recognised: bool,
     fields: BTreeSet<DatabaseField>,
@@ -260,7 +261,7 @@ struct Sample {
     broken: Option<MaxMindDbError>,
 }
 
-/// Looks at the first records that differ.
+/// Reads the first distinct records to recognise the layout.
 fn sample(reader: &Reader<Vec<u8>>) -> Sample {
     let mut sample = Sample {
         recognised: false,
@@ -269,7 +270,7 @@ fn sample(reader: &Reader<Vec<u8>>) -> Sample {
         broken: None,
     };
     let mut met = HashSet::new();
-    // With both options every step gives a leaf, so that their number bounds the work on a tree that leads in circles.
+    // With both options every step returns a leaf, so the limit on leaves bounds the work on a circular tree.
     let options = WithinOptions::default().include_networks_without_data().include_aliased_networks();
     let networks = match reader.networks(options) {
         Ok(networks) => networks,
@@ -290,19 +291,19 @@ fn sample(reader: &Reader<Vec<u8>>) -> Sample {
             continue;
         }
         match found.decode::<Record<'_>>() {
-            Ok(said) => {
-                let said = said.unwrap_or_default();
-                sample.recognised |= said.is_recognised();
-                let told = [
-                    (DatabaseField::Country, said.country.is_some()),
-                    (DatabaseField::City, said.city.is_some()),
-                    (DatabaseField::Asn, said.asn.is_some()),
-                    (DatabaseField::Organisation, said.organisation.is_some()),
-                    (DatabaseField::AsType, said.word.is_some()),
+            Ok(record) => {
+                let record = record.unwrap_or_default();
+                sample.recognised |= record.is_recognised();
+                let present = [
+                    (DatabaseField::Country, record.country.is_some()),
+                    (DatabaseField::City, record.city.is_some()),
+                    (DatabaseField::Asn, record.asn.is_some()),
+                    (DatabaseField::Organisation, record.organisation.is_some()),
+                    (DatabaseField::AsType, record.word.is_some()),
                 ];
                 sample
                     .fields
-                    .extend(told.into_iter().filter(|(_, told)| *told).map(|(field, _)| field));
+                    .extend(present.into_iter().filter(|(_, present)| *present).map(|(field, _)| field));
             }
             Err(why) => {
                 sample.broken.get_or_insert(why);
@@ -324,7 +325,7 @@ fn sample(reader: &Reader<Vec<u8>>) -> Sample {
     sample
 }
 
-/// A text of a file that somebody else wrote, fit for a message.
+/// A text from a file, made safe for a message.
 fn shown(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(100).collect()
 }

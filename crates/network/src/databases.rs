@@ -1,4 +1,4 @@
-//! Several MMDB files, asked in turn.
+//! Several MMDB files, searched in order.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -6,50 +6,50 @@ use std::path::PathBuf;
 use crate::database::{Database, DatabaseField, Error};
 use crate::record::Record;
 
-/// Any number of MMDB files, in the order in which they were named: the first that knows a thing tells it.
+/// MMDB files, in the order in which the user named them. The first file that has a value provides it.
 #[derive(Debug, Default)]
 pub struct Databases {
     files: Vec<Database>,
 }
 
-/// A value and the file that told it.
+/// A value and the file that it comes from.
 #[derive(Clone, Copy, Debug)]
 pub struct Sourced<'p, T> {
-    /// What it says.
+    /// The value.
     pub value: T,
-    /// Which file, with [`Database::name`] and [`Database::built`].
+    /// The file; see [`Database::name`] and [`Database::built`].
     pub by: &'p Database,
 }
 
-/// What the files say of an address. `None` is not known to any of them.
+/// What the files know about an address. `None`: no file has the value.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Location<'p> {
-    /// ISO 3166-1 alpha-2, as the file writes it. Where the address stands, not where its owner is registered.
+    /// The country of the address as ISO 3166-1 alpha-2, as written in the file; not the country in which its owner is registered.
     pub country: Option<Sourced<'p, &'p str>>,
-    /// The city, of a file that agrees with the country.
+    /// The city, from a file that agrees with the country.
     pub city: Option<Sourced<'p, &'p str>>,
     /// The number of the autonomous system, never 0.
     pub asn: Option<Sourced<'p, u32>>,
-    /// Its organisation, of a file that agrees with the number.
+    /// The organisation, from a file that agrees with the number.
     pub organisation: Option<Sourced<'p, &'p str>>,
-    /// The file's own word for the type of the AS, of a file that agrees with the number.
+    /// The type of the AS in the words of the file, from a file that agrees with the number.
     pub as_type: Option<Sourced<'p, &'p str>>,
     /// The first file whose record for this address is broken.
     pub broken: Option<&'p Database>,
 }
 
 impl Databases {
-    /// Reads the files.
+    /// Opens the files.
     ///
     /// # Errors
     ///
-    /// The first file that cannot be read, is no MMDB file, or has a layout that is not known.
+    /// The first file that cannot be read, is not an MMDB file, or has an unknown layout.
     pub fn open(paths: &[PathBuf]) -> Result<Self, Error> {
         let files = paths.iter().map(|path| Database::open(path)).collect::<Result<_, _>>()?;
         Ok(Self { files })
     }
 
-    /// Of files that are open.
+    /// Takes files that are open.
     #[must_use]
     pub fn of(files: Vec<Database>) -> Self {
         Self { files }
@@ -61,47 +61,47 @@ impl Databases {
         &self.files
     }
 
-    /// The first file that can tell a thing at all.
+    /// The first file that has a field.
     #[must_use]
     pub fn first_with(&self, field: DatabaseField) -> Option<&Database> {
         self.files.iter().find(|database| database.fields().contains(&field))
     }
 
-    /// Looks an address up, whatever its kind. An IPv4 address written as IPv6 is looked up as IPv4.
+    /// Looks an address up, special-purpose ones too. An IPv4 address written as IPv6 is looked up as IPv4.
     #[must_use]
     pub fn locate(&self, address: IpAddr) -> Location<'_> {
-        self.ask(address, None, None)
+        self.lookup(address, None, None)
     }
 
-    /// The same where country and AS are known already: what hangs on them is taken of files that agree.
-    pub(crate) fn ask(&self, address: IpAddr, country: Option<&str>, asn: Option<u32>) -> Location<'_> {
+    /// Looks an address up whose country or AS is already known: the city, organisation and type then come from files that agree.
+    pub(crate) fn lookup(&self, address: IpAddr, country: Option<&str>, asn: Option<u32>) -> Location<'_> {
         let address = address.to_canonical();
         let mut place = Location::default();
         for by in &self.files {
-            let said: Record<'_> = match by.ask(address) {
-                Ok(said) => said.unwrap_or_default(),
+            let record: Record<'_> = match by.lookup(address) {
+                Ok(record) => record.unwrap_or_default(),
                 Err(_) => {
                     place.broken = place.broken.or(Some(by));
                     continue;
                 }
             };
-            let told = |value| Sourced { value, by };
-            place.country = place.country.or(said.country.map(told));
-            place.asn = place.asn.or(said.asn.map(|value| Sourced { value, by }));
+            let sourced = |value| Sourced { value, by };
+            place.country = place.country.or(record.country.map(sourced));
+            place.asn = place.asn.or(record.asn.map(|value| Sourced { value, by }));
 
-            // One file's city in another file's country, or one AS under the name of another, is worse than nothing.
+            // A city in the wrong country, or an AS with the name of another, would be worse than no value.
             let chosen = country.or(place.country.map(|country| country.value));
-            if said
+            if record
                 .country
                 .zip(chosen)
-                .is_none_or(|(said, chosen)| said.eq_ignore_ascii_case(chosen))
+                .is_none_or(|(country, chosen)| country.eq_ignore_ascii_case(chosen))
             {
-                place.city = place.city.or(said.city.map(told));
+                place.city = place.city.or(record.city.map(sourced));
             }
             let chosen = asn.or(place.asn.map(|asn| asn.value));
-            if said.asn.is_some() && said.asn == chosen {
-                place.organisation = place.organisation.or(said.organisation.map(told));
-                place.as_type = place.as_type.or(said.word.map(told));
+            if record.asn.is_some() && record.asn == chosen {
+                place.organisation = place.organisation.or(record.organisation.map(sourced));
+                place.as_type = place.as_type.or(record.word.map(sourced));
             }
         }
         place

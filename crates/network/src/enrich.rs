@@ -1,4 +1,4 @@
-//! Puts what is known of an address into a record.
+//! Adds the network of an address to a record.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -12,33 +12,33 @@ use crate::database::DatabaseField;
 use crate::databases::{Databases, Location, Sourced};
 use crate::views::{AsType, Tier};
 
-/// How many autonomous systems are remembered: more than there are, and a bound where a source invents numbers.
-const REMEMBERED: usize = 200_000;
+/// The most autonomous systems whose classes are cached: more than there are, and a bound if a source invents numbers.
+const MAX_CACHED: usize = 200_000;
 
-/// Fills in the network of a record: what a source said stays, what is unknown is looked up.
+/// Fills in the network of a record. Values from a source stay; unknown ones are looked up.
 #[derive(Debug)]
 pub struct Enricher {
     databases: Databases,
     classes: Classes,
-    /// By AS: what it was attributed by, and to what. Names rarely change, addresses do.
-    remembered: RwLock<HashMap<u32, Remembered, ahash::RandomState>>,
+    /// A cache of classes by AS.
+    cached: RwLock<HashMap<u32, CachedClass, ahash::RandomState>>,
 }
 
 #[derive(Debug)]
-struct Remembered {
+struct CachedClass {
     organisation: Option<Box<str>>,
     word: Option<Box<str>>,
     classes: (AsType, Tier),
 }
 
 impl Enricher {
-    /// Of the files that the user named, which may be none, and a mapping.
+    /// Takes the files that the user named, which may be none, and a mapping.
     #[must_use]
     pub fn new(databases: Databases, classes: Classes) -> Self {
         Self {
             databases,
             classes,
-            remembered: RwLock::default(),
+            cached: RwLock::default(),
         }
     }
 
@@ -56,11 +56,11 @@ impl Enricher {
 
     /// Fills in what is unknown.
     ///
-    /// An address that is nobody's in the public network (loopback, private, documentation) is not looked up. A thing that none of
-    /// the files can tell keeps the reason that it had; one that they can tell and do not is not carried, and says by which file.
+    /// Special-purpose addresses (loopback, private, documentation) are not looked up. A value that no file can have keeps its reason for
+    /// being unknown. A value that a file can have, but has not for this address, becomes `not-carried` with the name of the file.
     pub fn enrich(&self, address: IpAddr, network: &mut Network) {
         if let Some((what, rfc)) = special_purpose(address) {
-            nowhere(network, what, rfc);
+            mark_special(network, what, rfc);
             return;
         }
         let complete = network.country.is_known()
@@ -74,7 +74,7 @@ impl Enricher {
         }
         let place = self
             .databases
-            .ask(address, network.country.known().map(String::as_str), network.asn.known().copied());
+            .lookup(address, network.country.known().map(String::as_str), network.asn.known().copied());
 
         fill(&mut network.country, place.country, str::to_ascii_uppercase, || {
             self.because(DatabaseField::Country, &place)
@@ -82,7 +82,7 @@ impl Enricher {
         fill(&mut network.city, place.city, str::to_owned, || {
             self.because(DatabaseField::City, &place)
         });
-        fill_with(&mut network.asn, place.asn.map(|told| told.value), || {
+        fill_with(&mut network.asn, place.asn.map(|asn| asn.value), || {
             self.because(DatabaseField::Asn, &place)
         });
         fill(&mut network.organisation, place.organisation, str::to_owned, || {
@@ -94,11 +94,11 @@ impl Enricher {
         match &network.asn {
             Known::Known(asn) => {
                 let organisation = network.organisation.known().map(String::as_str);
-                let (as_type, tier) = self.class(*asn, organisation, place.as_type.map(|told| told.value));
+                let (as_type, tier) = self.class(*asn, organisation, place.as_type.map(|asn| asn.value));
                 fill_with(&mut network.class, Some(as_type.word().to_owned()), || None);
                 fill_with(&mut network.tier, Some(tier.word().to_owned()), || None);
             }
-            // No AS is known: that is no class, and not the same as an AS that nothing maps.
+            // Without an AS there is no class, which differs from an AS that no entry maps.
             Known::Unknown(unknown) => {
                 if self.databases.first_with(DatabaseField::Asn).is_some() {
                     let unknown = || Some(Known::unknown_because(unknown.why, "no autonomous system is known"));
@@ -109,19 +109,19 @@ impl Enricher {
         }
     }
 
-    /// Why the files do not tell; `None` if none of them could.
+    /// Why the files have no value; `None` if no file can have the field.
     fn because<T>(&self, field: DatabaseField, place: &Location<'_>) -> Option<Known<T>> {
-        let teller = self.databases.first_with(field)?;
+        let file = self.databases.first_with(field)?;
         Some(match place.broken {
             Some(broken) => Known::unknown_because(Why::Unparsable, format!("a broken record in {}", broken.name())),
-            None => Known::unknown_because(Why::NotCarried, teller.absent()),
+            None => Known::unknown_because(Why::NotCarried, file.absent()),
         })
     }
 
     fn class(&self, asn: u32, organisation: Option<&str>, word: Option<&str>) -> (AsType, Tier) {
         {
-            let remembered = self.remembered.read().unwrap_or_else(PoisonError::into_inner);
-            if let Some(known) = remembered.get(&asn)
+            let cached = self.cached.read().unwrap_or_else(PoisonError::into_inner);
+            if let Some(known) = cached.get(&asn)
                 && known.organisation.as_deref() == organisation
                 && known.word.as_deref() == word
             {
@@ -130,11 +130,11 @@ impl Enricher {
         }
         let attribution = self.classes.attribute(asn, organisation, word);
         let classes = (attribution.as_type.class, attribution.tier.class);
-        let mut remembered = self.remembered.write().unwrap_or_else(PoisonError::into_inner);
-        if remembered.len() < REMEMBERED || remembered.contains_key(&asn) {
-            remembered.insert(
+        let mut cached = self.cached.write().unwrap_or_else(PoisonError::into_inner);
+        if cached.len() < MAX_CACHED || cached.contains_key(&asn) {
+            cached.insert(
                 asn,
-                Remembered {
+                CachedClass {
                     organisation: organisation.map(Box::from),
                     word: word.map(Box::from),
                     classes,
@@ -145,28 +145,29 @@ impl Enricher {
     }
 }
 
-fn fill(into: &mut Known<String>, told: Option<Sourced<'_, &str>>, own: fn(&str) -> String, why: impl FnOnce() -> Option<Known<String>>) {
-    // Owned only where it is kept.
+fn fill(into: &mut Known<String>, value: Option<Sourced<'_, &str>>, own: fn(&str) -> String, why: impl FnOnce() -> Option<Known<String>>) {
+    // Allocates only if the value is kept.
     if !into.is_known() {
-        fill_with(into, told.map(|told| own(told.value)), why);
+        fill_with(into, value.map(|value| own(value.value)), why);
     }
 }
 
-fn fill_with<T>(into: &mut Known<T>, told: Option<T>, why: impl FnOnce() -> Option<Known<T>>) {
+fn fill_with<T>(into: &mut Known<T>, value: Option<T>, why: impl FnOnce() -> Option<Known<T>>) {
     if into.is_known() {
         return;
     }
-    if let Some(told) = told.map(Known::Known).or_else(why) {
-        *into = told;
+    if let Some(value) = value.map(Known::Known).or_else(why) {
+        *into = value;
     }
 }
 
-fn nowhere(network: &mut Network, what: &str, rfc: &str) {
+/// Marks every unknown value of a special-purpose address.
+fn mark_special(network: &mut Network, what: &str, rfc: &str) {
     fn put<T>(into: &mut Known<T>, what: &str, rfc: &str) {
         fill_with(into, None, || {
             Some(Known::unknown_because(
                 Why::NotCarried,
-                format!("{what} ({rfc}): nobody's in the public network"),
+                format!("{what} ({rfc}): not an address of the public Internet"),
             ))
         });
     }

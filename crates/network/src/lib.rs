@@ -1,8 +1,8 @@
-//! Where an address stands: country, city, autonomous system, and the class of its network in the two views that the study
-//! publishes. Reads files that the user names; sends nothing.
+//! The country, city and autonomous system of an address, and the class of its network in the two views that the study publishes. Reads
+//! files that the user names and sends nothing.
 //!
-//! [`Places`] looks an address up in MMDB files, [`Classes`] says what kind of network an autonomous system is, and [`Enricher`]
-//! puts both into a record. See `docs/src/network.md`.
+//! [`Databases`] looks an address up in MMDB files, [`Classes`] gives the class of an autonomous system, and [`Enricher`] adds both to a
+//! record. See `docs/src/network.md`.
 
 mod attribution;
 mod classes;

@@ -17,23 +17,23 @@ use crate::views::{AsType, Tier};
 const SCHEMA: &str = "vigie.network-classes/1";
 /// The largest mapping file, in bytes.
 const MAX_FILE_BYTES: usize = 4 << 20;
-/// The most entries of a kind: there are some 120,000 autonomous systems.
+/// The most entries of one kind. There are some 120,000 autonomous systems.
 const MAX_NUMBERS: usize = 200_000;
 /// The most patterns.
 const MAX_PATTERNS: usize = 500;
 /// The most bytes that the compiled patterns may take.
 const MAX_COMPILED: usize = 16 << 20;
 
-/// The mapping file that this build carries.
+/// The embedded mapping file.
 pub const EMBEDDED: &str = include_str!("../../../catalog/network/classes.yaml");
 
 static BUILT_IN: LazyLock<Classes> = LazyLock::new(|| {
-    // The test `the_embedded_mapping_is_sound` rules an error out; with one, everything would be unattributed.
+    // The test `the_embedded_mapping_is_sound` rules out an error. With one, every system would be unattributed.
     Classes::parse("catalog/network/classes.yaml", EMBEDDED).unwrap_or_default()
 });
 
 impl Classes {
-    /// The mapping file that this build carries.
+    /// The classes of the embedded mapping file.
     #[must_use]
     pub fn embedded() -> &'static Self {
         &BUILT_IN
@@ -43,7 +43,7 @@ impl Classes {
     ///
     /// # Errors
     ///
-    /// If it cannot be read, or everything that is wrong in it, each with its line.
+    /// The file cannot be read; or every mistake in it, with its line.
     pub fn open(path: &Path) -> Result<Self, ClassErrors> {
         let file = path.display().to_string();
         match std::fs::read_to_string(path) {
@@ -56,11 +56,11 @@ impl Classes {
         }
     }
 
-    /// The same of its text; `file` is for the messages.
+    /// Parses a mapping file. `file` is its name in messages.
     ///
     /// # Errors
     ///
-    /// Everything that is wrong in it, each with its line.
+    /// Every mistake, with its line.
     pub fn parse(file: &str, text: &str) -> Result<Self, ClassErrors> {
         let mut check = Check {
             file,
@@ -77,17 +77,17 @@ impl Classes {
     }
 }
 
-/// Everything that is wrong in a mapping file.
+/// Every mistake in a mapping file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
 pub struct ClassErrors(pub Vec<ClassProblem>);
 
-/// Something wrong in a mapping file, and where.
+/// A mistake in a mapping file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClassProblem {
-    /// The file's name.
+    /// The name of the file.
     pub file: String,
-    /// The line, from 1; 0 where the whole file is meant.
+    /// The line, from 1; 0 for the whole file.
     pub line: u64,
     /// What is wrong and what to write.
     pub message: String,
@@ -120,7 +120,7 @@ struct ClassesFile {
 struct NumberEntry {
     #[serde(rename = "as")]
     number: Spanned<u32>,
-    /// As it is registered: for the reader of the file, and for the test that checks the number.
+    /// The registered name, for readers of the file and for the test that checks the number.
     name: String,
     as_type: Option<AsType>,
     tier: Option<Tier>,
@@ -141,9 +141,9 @@ struct WordEntry {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct NameEntry {
-    /// Whole words, any of them, in any case; `*` at the end stands for any ending.
+    /// Whole words, in any case, of which one must match; `*` at the end means any ending.
     words: Option<Spanned<Vec<String>>>,
-    /// Or an expression of the `regex` crate, in any case.
+    /// An expression of the `regex` crate, in any case, instead of words.
     regex: Option<Spanned<String>>,
     as_type: Option<AsType>,
     tier: Option<Tier>,
@@ -167,7 +167,7 @@ impl Check<'_> {
 
     fn read(&mut self, text: &str) -> Option<ClassesFile> {
         if text.len() > MAX_FILE_BYTES {
-            self.say(0, format!("has {} bytes; a mapping file has at most {MAX_FILE_BYTES}", text.len()));
+            self.say(0, format!("has {} bytes; at most {MAX_FILE_BYTES} are allowed", text.len()));
             return None;
         }
         let options = serde_saphyr::options! {
@@ -179,7 +179,7 @@ impl Check<'_> {
             Err(error) => {
                 let line = error.location().unwrap_or(Location::UNKNOWN).line();
                 let message = error.to_string();
-                // The library adds "at line …, column …"; the line already stands before the message.
+                // The library adds "at line …, column …", but the line is already in front of the message.
                 let message = message.split(" at line ").next().unwrap_or(&message).trim().to_owned();
                 self.say(line, message);
                 None
@@ -204,10 +204,10 @@ impl Check<'_> {
                 self.say(line, "AS 0 is reserved (RFC 7607) and has no class");
             }
             if let Some(first) = lines.insert(number, line) {
-                self.say(line, format!("AS {number} stands in line {first} already; an AS has one entry"));
+                self.say(line, format!("AS {number} is already on line {first}; an AS has one entry"));
             }
             if entry.name.trim().is_empty() {
-                self.say(line, "`name` is empty; write the organisation as it is registered");
+                self.say(line, "`name` is empty; write the registered name of the organisation");
             }
             let entry = self.entry(line, (entry.as_type, entry.tier), entry.reason, entry.date, entry.name);
             classes.numbers.insert(number, entry);
@@ -221,7 +221,7 @@ impl Check<'_> {
             }
         }
         if file.names.len() > MAX_PATTERNS {
-            self.say(0, format!("has {} patterns; at most {MAX_PATTERNS} are tried", file.names.len()));
+            self.say(0, format!("has {} patterns; at most {MAX_PATTERNS} are allowed", file.names.len()));
             return None;
         }
         let mut patterns = Vec::new();
@@ -230,7 +230,7 @@ impl Check<'_> {
                 (Some(words), None) => (words.defined.line(), self.words(words.defined.line(), &words.value)),
                 (None, Some(regex)) => (regex.defined.line(), Some(regex.value)),
                 (Some(_), Some(_)) | (None, None) => {
-                    self.say(entry.reason.defined.line(), "an entry of `names` has either `words` or `regex`");
+                    self.say(entry.reason.defined.line(), "an entry of `names` needs either `words` or `regex`");
                     continue;
                 }
             };
@@ -276,14 +276,14 @@ impl Check<'_> {
         what: String,
     ) -> Entry {
         if as_type.is_none() && tier.is_none() {
-            self.say(line, "the entry says neither `as_type` nor `tier`");
+            self.say(line, "the entry gives neither `as_type` nor `tier`");
         }
         let at = reason.defined.line();
         let reason = reason.value.trim().to_owned();
         if reason.is_empty() {
-            self.say(at, "`reason` is empty; say in one line what the attribution rests on");
+            self.say(at, "`reason` is empty; write in one line why the class applies");
         } else if reason.contains('\n') || reason.chars().count() > 200 {
-            self.say(at, "`reason` is one line of at most 200 characters");
+            self.say(at, "`reason` must be one line of at most 200 characters");
         }
         Entry {
             as_type,
@@ -302,7 +302,7 @@ impl Check<'_> {
             if !edges.is_some_and(|(first, last)| first.is_alphanumeric() && last.is_alphanumeric()) || stem.contains('*') {
                 self.say(
                     line,
-                    format!("{word:?} is no word: it begins and ends with a letter or a digit, and may end with *"),
+                    format!("{word:?} is not a word: write letters or digits at both ends, with an optional * after it"),
                 );
                 return None;
             }

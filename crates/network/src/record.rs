@@ -1,6 +1,6 @@
-//! A record of an MMDB file, whatever its layout: recognised by its keys, never by the file's name.
+//! Reads a record of an MMDB file. The layout is recognised by the keys of the record, never by the name of the file.
 //!
-//! Layouts, each confirmed on files of their makers:
+//! Layouts, each confirmed with files of the maker:
 //!
 //! - nested (`GeoLite2`, `GeoIP2`, DB-IP): `country.iso_code`, `city.names.en`; `traits.autonomous_system_number` in the larger ones;
 //! - `autonomous_system_number` and `autonomous_system_organization` at the top (`GeoLite2`-ASN, `GeoIP2`-ISP, DB-IP ASN);
@@ -11,53 +11,53 @@ use std::fmt;
 
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-/// The most characters that are taken of a name: longer ones are no names.
+/// The most characters of a name that are kept.
 const NAME: usize = 200;
 
-/// What a record says, in the words of this house. Empty texts are no values.
+/// The values of a record. An empty text is not a value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Record<'d> {
-    /// Two letters, as written.
+    /// Two letters, as written in the file.
     pub(crate) country: Option<&'d str>,
     pub(crate) city: Option<&'d str>,
     pub(crate) asn: Option<u32>,
     pub(crate) organisation: Option<&'d str>,
-    /// The database's own word for the type of the AS.
+    /// The type of the AS, in the words of the file.
     pub(crate) word: Option<&'d str>,
-    /// The record has geography of the nested layout, even if it says nothing that counts here.
+    /// Whether the record has the nested layout, even if it holds no value used here.
     pub(crate) nested: bool,
 }
 
 impl Record<'_> {
-    /// Whether the layout is one that is known.
+    /// Whether the layout is known.
     pub(crate) fn is_recognised(&self) -> bool {
         self.nested || self.country.is_some() || self.city.is_some() || self.asn.is_some()
     }
 }
 
-/// A value of any type, of which the part that may count is kept.
+/// A value of any type, reduced to the parts that are used.
 #[derive(Clone, Copy, Debug, Default)]
 struct Node<'d> {
     text: Option<&'d str>,
     number: Option<u64>,
     is_map: bool,
-    /// Of `traits`, beside the number.
+    /// The organisation among the `traits`.
     organisation: Option<&'d str>,
 }
 
-/// What is read of a value that is a map: the rest is passed over, which costs next to nothing where it is a pointer, as the
-/// names in ten languages are.
+/// What to read from a value if it is a map. Everything else is skipped, which is cheap for pointers such as the names in ten
+/// languages.
 #[derive(Clone, Copy)]
 enum Read {
-    /// Nothing: a text or a number counts, a map does not.
+    /// Nothing: only a text or a number is a value.
     Plain,
-    /// `iso_code`, as the text.
+    /// `iso_code` as the text.
     Iso,
-    /// `names.en`, as the text.
+    /// `names.en` as the text.
     Names,
-    /// `en`, as the text.
+    /// `en` as the text.
     English,
-    /// The AS among the traits, as number and organisation.
+    /// The AS among the traits as number and organisation.
     Traits,
 }
 
@@ -142,7 +142,7 @@ impl<'de> Visitor<'de> for Read {
     }
 }
 
-/// The values at the top of a record whose keys may count.
+/// The top-level values of a record that are used.
 #[derive(Default)]
 struct Top<'d> {
     country: Node<'d>,
@@ -186,7 +186,7 @@ impl<'de> Deserialize<'de> for Record<'de> {
                         "name" => top.name = Some(map.next_value_seed(Read::Plain)?.text),
                         "type" => top.kind = map.next_value_seed(Read::Plain)?.text,
                         _ => {
-                            // The mark of the nested layout, and never a place: it is passed over.
+                            // A registered country shows the nested layout. It is not the location, so its value is skipped.
                             top.registered |= key == "registered_country";
                             map.next_value::<IgnoredAny>()?;
                         }
@@ -196,17 +196,17 @@ impl<'de> Deserialize<'de> for Record<'de> {
             }
         }
 
-        deserializer.deserialize_map(TopVisitor).map(|top| top.said())
+        deserializer.deserialize_map(TopVisitor).map(|top| top.record())
     }
 }
 
 impl<'d> Top<'d> {
-    fn said(self) -> Record<'d> {
-        // Beside `name`, flat `country` and `city` are the registered address of an organisation (IPinfo's ASN, Company and WHOIS
-        // files), not where the address stands. `country` as a name stands beside `country_code`.
+    fn record(self) -> Record<'d> {
+        // With `name`, flat `country` and `city` are the registered address of an organisation (IPinfo's ASN, Company and WHOIS files)
+        // and not the location of the address. With `country_code`, `country` is a name.
         let is_registered = self.name.is_some() && self.country_code.is_none();
         let place = |node: Node<'d>| node.text.filter(|_| node.is_map || !is_registered);
-        // Of IPinfo's Company file, `name` and `type` are the company's; the AS has keys of its own there.
+        // In IPinfo's Company file, `name` and `type` describe the company; the AS has its own keys.
         let of_the_as = self.as_name.is_none() && self.as_type.is_none();
         let has_number = self.asn.text.is_some() || self.asn.number.is_some();
         let named = self.name.flatten().filter(|_| of_the_as && has_number);
@@ -226,7 +226,7 @@ impl<'d> Top<'d> {
     }
 }
 
-/// An AS number as a number, or as a text with or without `AS` before it. AS 0 is none (RFC 7607).
+/// An AS number, written as a number or as a text with or without `AS` in front. AS 0 is reserved (RFC 7607).
 fn number(node: Node<'_>) -> Option<u32> {
     let number = match (node.number, node.text) {
         (Some(number), _) => u32::try_from(number).ok(),
@@ -239,18 +239,19 @@ fn number(node: Node<'_>) -> Option<u32> {
     number.filter(|number| *number > 0)
 }
 
-/// ISO 3166-1 alpha-2; `ZZ` is the word of CLDR for an unknown region, and `XX` is used in the same sense.
+/// Whether a text is an ISO 3166-1 alpha-2 code. `ZZ` is CLDR's code for an unknown region, and `XX` is used in the same sense.
 fn is_country(code: &str) -> bool {
     code.len() == 2 && code.bytes().all(|byte| byte.is_ascii_alphabetic()) && !["ZZ", "XX"].contains(&code)
 }
 
+/// A name, cut to [`NAME`] characters.
 fn name(text: &str) -> Option<&str> {
     let text = text.trim();
     let end = text.char_indices().nth(NAME).map_or(text.len(), |(at, _)| at);
     text.get(..end).filter(|text| !text.is_empty())
 }
 
-/// The keys of a record, for the error that names a layout nobody knows.
+/// The keys of a record, for the error about an unknown layout.
 pub(crate) struct Keys(pub(crate) Vec<String>);
 
 impl<'de> Deserialize<'de> for Keys {
@@ -267,7 +268,7 @@ impl<'de> Deserialize<'de> for Keys {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut keys = Vec::new();
                 while let Some(key) = map.next_key::<&str>()? {
-                    // What is printed is bounded.
+                    // Bounds the error message.
                     if keys.len() < 32 {
                         keys.extend(name(key).map(str::to_owned));
                     }

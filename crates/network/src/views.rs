@@ -11,10 +11,10 @@ macro_rules! words {
         }
 
         impl $name {
-            /// Every word, in the order of the documentation.
+            /// Every class, in the order of the documentation.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 
-            /// The word in the mapping file and in records.
+            /// Its word in mapping files and in records.
             #[must_use]
             pub fn word(self) -> &'static str {
                 match self {
@@ -26,47 +26,47 @@ macro_rules! words {
 }
 
 words! {
-    /// The view by type of autonomous system: what its operator mostly does for a living.
+    /// The class of an autonomous system by its type: the main business of its operator.
     AsType {
-        /// Access for homes and businesses over a line, consumer providers included.
+        /// Access lines for homes and businesses.
         FixedAccessTelecom = "fixed-access-telecom",
-        /// Access over a mobile network alone.
+        /// Access over a mobile network only.
         Mobile = "mobile",
         /// Carries other networks' traffic.
         Transit = "transit",
-        /// Rents out machines: clouds, virtual and dedicated servers, colocation.
+        /// Rents out machines: cloud, virtual and dedicated servers, colocation.
         Hosting = "hosting",
         /// Delivers its own or its customers' content.
         Content = "content",
-        /// Teaches, or does research, or connects those who do.
+        /// Teaching and research, and their networks.
         Education = "education",
-        /// The public administration, its military included.
+        /// Public administration, including the military.
         Government = "government",
         /// Any other organisation.
         Business = "business",
-        /// Nothing maps it, or what maps it contradicts itself.
+        /// No entry maps it, or the entries contradict each other.
         Unattributed = "unattributed",
     }
 }
 
 words! {
-    /// The view by tier of infrastructure: what kind of machine an address there is.
+    /// The class of an autonomous system by its tier of infrastructure: the kind of machine behind its addresses.
     Tier {
-        /// A cloud of world-wide scale.
+        /// A cloud of global scale.
         Hyperscaler = "hyperscaler",
-        /// An independent cloud, a hoster of virtual or dedicated servers, colocation.
+        /// An independent cloud, virtual or dedicated servers, colocation.
         CloudVps = "cloud-vps",
-        /// An edge that answers for machines that stand elsewhere.
+        /// An edge network that answers for machines elsewhere.
         Edge = "edge",
-        /// A line of a telecom: a home, an office, a phone.
+        /// An access line: a home, an office, a phone.
         TelecomResidential = "telecom-residential",
         /// A university, a school, a laboratory, or their network.
         Academic = "academic",
-        /// The public administration.
+        /// Public administration.
         Government = "government",
         /// An organisation's own network.
         Enterprise = "enterprise",
-        /// Nothing maps it, or what maps it contradicts itself.
+        /// No entry maps it, or the entries contradict each other.
         Unattributed = "unattributed",
     }
 }

@@ -1,4 +1,4 @@
-//! The mapping: attribution, contradictions, errors at their line.
+//! The mapping: attribution, contradictions, errors with their line.
 
 use vigie_network::{AsType, Classes, EMBEDDED, Tier};
 
@@ -30,14 +30,14 @@ names:
 "#;
 
 #[test]
-fn numbers_go_before_words_before_names() {
+fn numbers_take_precedence_over_words_and_words_over_names() {
     let classes = parsed(MINE);
-    // The number decides, whatever the name and the database say.
+    // The number decides, regardless of the name and the database.
     assert_eq!(
         both(&classes, 64_496, Some("University Telecom"), Some("isp")),
         (AsType::Hosting, Tier::Hyperscaler)
     );
-    // The view that its entry leaves out is open, and not filled in from the name.
+    // A view that the entry does not give is not filled in from the name.
     assert_eq!(
         both(&classes, 64_497, Some("Example University"), Some("isp")),
         (AsType::Transit, Tier::Unattributed)
@@ -57,9 +57,9 @@ fn numbers_go_before_words_before_names() {
 }
 
 #[test]
-fn the_views_are_told_apart() {
+fn the_views_are_independent() {
     let classes = parsed(MINE);
-    // One view contradicts itself, the other does not.
+    // The patterns contradict each other in one view only.
     let attribution = classes.attribute(64_500, Some("Dorm Net of Example University"), None);
     assert_eq!(attribution.as_type.class, AsType::Education);
     assert_eq!(attribution.tier.class, Tier::Unattributed);
@@ -70,13 +70,13 @@ fn the_views_are_told_apart() {
 }
 
 #[test]
-fn a_contradiction_is_no_guess() {
+fn a_contradiction_is_unattributed() {
     let classes = parsed(MINE);
     assert_eq!(
         both(&classes, 64_500, Some("Telecom University"), None),
         (AsType::Unattributed, Tier::Unattributed)
     );
-    // Two patterns that agree are none.
+    // Two patterns that agree are not a contradiction.
     assert_eq!(
         both(&classes, 64_500, Some("Telecom"), None),
         (AsType::FixedAccessTelecom, Tier::TelecomResidential)
@@ -84,14 +84,14 @@ fn a_contradiction_is_no_guess() {
 }
 
 #[test]
-fn what_nothing_maps_is_unattributed() {
+fn an_unmapped_system_is_unattributed() {
     let classes = parsed(MINE);
     assert_eq!(
         both(&classes, 64_500, Some("Example Works"), None),
         (AsType::Unattributed, Tier::Unattributed)
     );
     assert_eq!(both(&classes, 64_500, None, None), (AsType::Unattributed, Tier::Unattributed));
-    // A word that only begins like one of the patterns.
+    // A word that only starts like a pattern.
     assert_eq!(
         both(&classes, 64_500, Some("Telecommuters' Club"), None),
         (AsType::Unattributed, Tier::Unattributed)
@@ -99,7 +99,7 @@ fn what_nothing_maps_is_unattributed() {
 }
 
 #[test]
-fn errors_stand_at_their_line() {
+fn errors_have_their_line() {
     let entry = |rest: &str| format!("numbers:\n  - {{as: 64496, name: A, {rest}, date: 2026-11-22}}\n");
     let cases = [
         (entry("as_type: cloud, reason: x"), "mine.yaml:4: ", "cloud"),
@@ -117,7 +117,7 @@ fn errors_stand_at_their_line() {
             "numbers:\n  - {as: 1, name: A, tier: edge, reason: x, date: 2026-11-22}\n\n  - {as: 1, name: B, tier: edge, reason: x, date: 2026-11-22}\n"
                 .to_owned(),
             "mine.yaml:6: ",
-            "AS 1 stands in line 4 already",
+            "AS 1 is already on line 4",
         ),
         (
             "numbers:\n  - {as: 1, name: A, tier: edge, reason: x, date: yesterday}\n".to_owned(),
@@ -137,7 +137,7 @@ fn errors_stand_at_their_line() {
         (
             "names:\n  - {words: ['*'], tier: edge, reason: x, date: 2026-11-22}\n".to_owned(),
             "mine.yaml:4: ",
-            "is no word",
+            "is not a word",
         ),
         (
             "names:\n  - {words: [a], regex: b, tier: edge, reason: x, date: 2026-11-22}\n".to_owned(),
@@ -165,7 +165,7 @@ fn errors_stand_at_their_line() {
 }
 
 #[test]
-fn every_error_is_told_at_once() {
+fn every_error_is_reported_at_once() {
     let problems = problems(
         "numbers:\n  - {as: 1, name: A, reason: x, date: 2026-11-22}\n  - {as: 2, name: '', tier: edge, reason: x, date: 2026-11-22}\n",
     );

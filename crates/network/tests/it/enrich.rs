@@ -1,4 +1,4 @@
-//! Records.
+//! Enriched records.
 
 use vigie_model::{Known, Network, Why};
 use vigie_network::{Classes, Databases, Enricher};
@@ -15,7 +15,7 @@ fn known(text: &str) -> Known<String> {
 }
 
 #[test]
-fn what_is_unknown_is_filled_in() {
+fn unknown_values_are_filled_in() {
     let network = enriched(&["nested-city.mmdb", "asn.mmdb"], AS112, Network::unknown(Why::NotAsked));
     assert_eq!(
         network,
@@ -33,39 +33,39 @@ fn what_is_unknown_is_filled_in() {
 }
 
 #[test]
-fn what_a_source_said_stays() {
-    let mut said = Network::unknown(Why::NotCarried);
-    said.country = known("CH");
-    said.asn = Known::Known(64_510);
-    let network = enriched(&["nested-city.mmdb", "asn.mmdb"], AS112, said.clone());
+fn values_from_a_source_stay() {
+    let mut source = Network::unknown(Why::NotCarried);
+    source.country = known("CH");
+    source.asn = Known::Known(64_510);
+    let network = enriched(&["nested-city.mmdb", "asn.mmdb"], AS112, source.clone());
     assert_eq!(network.country, known("CH"));
     assert_eq!(network.asn, Known::Known(64_510));
-    // Neuss is not in CH, and the file's name is of another AS.
+    // Neuss is not in CH, and the name in the file belongs to another AS.
     assert_eq!(network.city.why(), Some(Why::NotCarried));
     assert_eq!(network.organisation.why(), Some(Why::NotCarried));
     assert_eq!(network.class, known("unattributed"));
 
-    // The class is told of what a source said, without any file.
-    said.asn = Known::Known(24_940);
-    let network = enriched(&[], AS112, said.clone());
+    // The class follows from the AS of the source, without any file.
+    source.asn = Known::Known(24_940);
+    let network = enriched(&[], AS112, source.clone());
     assert_eq!((network.class, network.tier), (known("hosting"), known("cloud-vps")));
-    said.class = known("its own word");
-    let network = enriched(&[], AS112, said);
+    source.class = known("its own word");
+    let network = enriched(&[], AS112, source);
     assert_eq!((network.class, network.tier), (known("its own word"), known("cloud-vps")));
 }
 
 #[test]
 fn unattributed_is_not_unknown() {
-    // An AS that nothing maps.
-    let mut said = Network::unknown(Why::NotAsked);
-    said.asn = Known::Known(64_511);
-    let network = enriched(&["nested-city.mmdb"], AS112, said);
+    // An AS without an entry.
+    let mut source = Network::unknown(Why::NotAsked);
+    source.asn = Known::Known(64_511);
+    let network = enriched(&["nested-city.mmdb"], AS112, source);
     assert_eq!((network.class, network.tier), (known("unattributed"), known("unattributed")));
-    // A name that contradicts itself.
+    // A name that matches contradicting patterns.
     let network = enriched(&["asn.mmdb"], "2620:4f:8000::1", Network::unknown(Why::NotAsked));
     assert_eq!(network.organisation, known("Example Telecom University"));
     assert_eq!((network.class, network.tier), (known("unattributed"), known("unattributed")));
-    // No AS: the file was asked and does not hold it.
+    // No AS: the file does not hold the address.
     let network = enriched(&["asn.mmdb"], "9.9.9.9", Network::unknown(Why::NotAsked));
     assert_eq!(
         network.asn,
@@ -75,14 +75,14 @@ fn unattributed_is_not_unknown() {
         network.class,
         Known::unknown_because(Why::NotCarried, "no autonomous system is known")
     );
-    // No file that could tell: nobody was asked.
+    // No file has the field, so nothing was asked.
     assert_eq!(network.country, Known::unknown(Why::NotAsked));
     let network = enriched(&["nested-city.mmdb"], "9.9.9.9", Network::unknown(Why::NotAsked));
     assert_eq!(network.class, Known::unknown(Why::NotAsked));
 }
 
 #[test]
-fn what_stands_nowhere_is_not_looked_up() {
+fn special_purpose_addresses_are_not_looked_up() {
     // 192.0.2.0/24 is in the file.
     for address in [
         "192.0.2.1",
@@ -108,16 +108,16 @@ fn what_stands_nowhere_is_not_looked_up() {
     let network = enriched(&[], "192.0.2.1", Network::unknown(Why::NotAsked));
     assert_eq!(
         network.country,
-        Known::unknown_because(Why::NotCarried, "documentation (RFC 5737): nobody's in the public network")
+        Known::unknown_because(Why::NotCarried, "documentation (RFC 5737): not an address of the public Internet")
     );
 }
 
 #[test]
-fn the_databases_word_counts_and_one_as_may_change_its_name() {
+fn the_type_in_the_database_counts_and_an_as_may_change_its_name() {
     let network = enriched(&["ipinfo-core.mmdb"], AS112, Network::unknown(Why::NotAsked));
     assert_eq!((network.class, network.tier), (known("hosting"), known("cloud-vps")));
 
-    // What is remembered of an AS is of the name that it had.
+    // The cached class of an AS depends on its name.
     let enricher = Enricher::new(Databases::default(), Classes::embedded().clone());
     for (name, class) in [
         ("Example University", "education"),
@@ -133,7 +133,7 @@ fn the_databases_word_counts_and_one_as_may_change_its_name() {
 }
 
 #[test]
-fn it_is_shared_among_threads() {
+fn an_enricher_is_shared_among_threads() {
     let enricher = Enricher::new(Databases::of(vec![database("asn.mmdb")]), Classes::embedded().clone());
     std::thread::scope(|scope| {
         for _ in 0..4 {

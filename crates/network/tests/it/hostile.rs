@@ -1,4 +1,4 @@
-//! Broken and hostile files: an error or less knowledge, never a panic, never without end.
+//! Broken and hostile files give an error or fewer values, never a panic or an endless loop.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ const FILES: [&str; 6] = [
     "ipinfo-company.mmdb",
 ];
 
-/// Opens and asks; what comes back does not matter.
+/// Opens a file and looks addresses up; the results do not matter.
 fn use_it(bytes: Vec<u8>) {
     let begun = Instant::now();
     if let Ok(database) = Database::of_bytes(Path::new("hostile.mmdb"), bytes) {
@@ -67,9 +67,9 @@ proptest! {
     }
 }
 
-/// A tree whose every record leads back to its root: as many ways as there are addresses.
+/// A tree in which every record points back to the root has as many paths as there are addresses.
 #[test]
-fn a_tree_that_leads_in_circles_ends() {
+fn a_circular_tree_ends() {
     let whole = std::fs::read(data("asn.mmdb")).expect("a fixture");
     let data_starts = whole.windows(16).position(|window| window == [0; 16]).expect("the separator");
     for pattern in [[0, 0, 0], [0, 0, 1]] {

@@ -4,16 +4,16 @@ use vigie_network::{DatabaseField, Error, Location};
 
 use crate::{ONE, at, data, database, databases};
 
-/// Country, city, AS number, organisation, and the file's word for the type.
+/// Country, city, AS number, organisation, and AS type.
 type Plain<'p> = (Option<&'p str>, Option<&'p str>, Option<u32>, Option<&'p str>, Option<&'p str>);
 
 fn plain<'p>(place: &Location<'p>) -> Plain<'p> {
     (
-        place.country.map(|told| told.value),
-        place.city.map(|told| told.value),
-        place.asn.map(|told| told.value),
-        place.organisation.map(|told| told.value),
-        place.as_type.map(|told| told.value),
+        place.country.map(|found| found.value),
+        place.city.map(|found| found.value),
+        place.asn.map(|found| found.value),
+        place.organisation.map(|found| found.value),
+        place.as_type.map(|found| found.value),
     )
 }
 
@@ -33,9 +33,9 @@ fn each_layout_is_read() {
             "ipinfo-country-asn.mmdb",
             (Some("JP"), None, Some(64_501), Some("Example Access"), None),
         ),
-        // Where an AS or a company is registered is not where an address stands.
+        // The registered address of an AS or a company is not the location of an address.
         ("ipinfo-asn.mmdb", (None, None, Some(64_502), Some("Example Mobile"), Some("isp"))),
-        // The company's name and type are not those of the AS.
+        // The name and type of the company are not those of the AS.
         (
             "ipinfo-company.mmdb",
             (None, None, Some(64_503), Some("Example Carrier"), Some("isp")),
@@ -45,21 +45,21 @@ fn each_layout_is_read() {
         let databases = databases(&[name]);
         assert_eq!(plain(&databases.locate(at(ONE))), expected, "{name}");
         let fields = databases.files()[0].fields();
-        let told = [
+        let found = [
             (DatabaseField::Country, expected.0.is_some()),
             (DatabaseField::City, expected.1.is_some()),
             (DatabaseField::Asn, expected.2.is_some()),
             (DatabaseField::Organisation, expected.3.is_some()),
             (DatabaseField::AsType, expected.4.is_some()),
         ];
-        for (field, told) in told {
-            assert_eq!(fields.contains(&field), told, "{name} {field:?}");
+        for (field, found) in found {
+            assert_eq!(fields.contains(&field), found, "{name} {field:?}");
         }
     }
 }
 
 #[test]
-fn what_is_no_value_is_none() {
+fn empty_values_are_none() {
     // A registered country alone.
     assert_eq!(
         plain(&databases(&["nested-city.mmdb"]).locate(at("198.51.100.1"))),
@@ -73,7 +73,7 @@ fn what_is_no_value_is_none() {
             .map(|c| c.value),
         None
     );
-    // Empty texts.
+    // Empty texts are not values.
     let place = databases(&["ipinfo-core.mmdb"]);
     assert_eq!(plain(&place.locate(at("198.51.100.1"))), (Some("CN"), None, None, None, None));
     // A number without a name.
@@ -91,14 +91,14 @@ fn both_families_are_looked_up() {
         assert_eq!(place.asn.map(|asn| asn.value), Some(64_496), "{address}");
         assert_eq!(place.country.map(|country| country.value), Some("NL"), "{address}");
     }
-    // An IPv6 address is not in a file of IPv4, and that is no breakage.
+    // An IPv6 address is not in an IPv4 file, which is not an error.
     let place = files.locate(at("2001:db8::1"));
     assert_eq!(place.asn.map(|asn| asn.value), Some(64_496));
     assert!(place.country.is_none() && place.broken.is_none());
 }
 
 #[test]
-fn the_first_file_that_knows_tells() {
+fn the_first_file_with_a_value_provides_it() {
     let files = databases(&["flat-country-4.mmdb", "nested-city.mmdb", "ipinfo-core.mmdb", "asn.mmdb"]);
     let place = files.locate(at(ONE));
     let country = place.country.expect("a country");
@@ -108,12 +108,12 @@ fn the_first_file_that_knows_tells() {
     assert!(place.city.is_none());
     let asn = place.asn.expect("a number");
     assert_eq!((asn.value, asn.by.name()), (64_500, "ipinfo-core.mmdb"));
-    assert_eq!(place.organisation.map(|told| told.value), Some("Example Networks"));
+    assert_eq!(place.organisation.map(|found| found.value), Some("Example Networks"));
 
     let files = databases(&["asn.mmdb", "ipinfo-core.mmdb", "flat-city.mmdb"]);
     let place = files.locate(at(ONE));
     assert_eq!(plain(&place).2, Some(64_496));
-    // The name and the type are those of the number that was taken, not of another file's AS.
+    // The name and the type belong to the number that was used, not to the AS of another file.
     assert_eq!((plain(&place).3, plain(&place).4), (Some("Example University"), None));
     assert_eq!((plain(&place).0, plain(&place).1), (Some("FR"), Some("Lyon")));
     assert_eq!(files.first_with(DatabaseField::City).map(|by| by.name()), Some("ipinfo-core.mmdb"));
@@ -121,7 +121,7 @@ fn the_first_file_that_knows_tells() {
 }
 
 #[test]
-fn a_file_says_what_it_is() {
+fn a_file_is_described() {
     assert_eq!(
         database("asn.mmdb").to_string(),
         "asn.mmdb (\"GeoLite2-ASN\", built 2026-09-21): AS number, organisation"
@@ -129,7 +129,7 @@ fn a_file_says_what_it_is() {
 }
 
 #[test]
-fn unknown_layouts_are_named() {
+fn unknown_layouts_are_reported() {
     let error = vigie_network::Databases::open(&[data("unknown.mmdb")]).expect_err("a layout that is not known");
     let Error::Layout { database_type, keys, .. } = &error else {
         panic!("another error: {error}")
@@ -143,7 +143,7 @@ fn unknown_layouts_are_named() {
     );
     assert!(text.contains("connection_type, is_satellite"), "{text}");
 
-    // The postal address of whom a range is registered to is no place.
+    // The postal address of a registrant is not a location.
     let error = vigie_network::Databases::open(&[data("ipinfo-whois.mmdb")]).expect_err("no layout of places");
     assert!(error.to_string().contains("city, country, id, name, street"), "{error}");
 

@@ -1,4 +1,4 @@
-//! Real databases, which are not in this repository: their licences are their own.
+//! Tests with real databases, which are not in this repository because of their licences.
 //!
 //! `VIGIE_LIVE_MMDB` names a folder; every `*.mmdb` in it is opened, below it too. `VIGIE_LIVE_ASN` names a list of AS numbers and
 //! names (`asn-ipv4.csv` of ip-location-db, or the like: first, last, number, name). README.md beside the fixtures says where to
@@ -49,17 +49,17 @@ fn real_databases_are_read() {
                 eprintln!("read: {database}");
                 let country = database.fields().contains(&DatabaseField::Country);
                 let databases = Databases::of(vec![database]);
-                let mut told = 0;
-                // A spread over the address space, the same on every run.
+                let mut found = 0;
+                // Addresses spread over the address space, the same on every run.
                 for n in 0..200_000_u32 {
                     let place = databases.locate(IpAddr::V4(Ipv4Addr::from_bits(n.wrapping_mul(2_654_435_761))));
                     assert!(place.broken.is_none(), "{}", path.display());
-                    told += u32::from(place.country.is_some() || place.asn.is_some());
+                    found += u32::from(place.country.is_some() || place.asn.is_some());
                 }
-                // Whole databases, not samples: most of the space is somebody's.
+                // A whole database, unlike a sample, covers most of the address space.
                 let whole = path.metadata().expect("a size").len() > 1_000_000;
                 let ipv6_alone = path.to_string_lossy().contains("ipv6");
-                assert!(!(whole && country && !ipv6_alone) || told > 100_000, "{}: {told}", path.display());
+                assert!(!(whole && country && !ipv6_alone) || found > 100_000, "{}: {found}", path.display());
             }
             Err(error @ Error::Layout { .. }) => eprintln!("not known: {error}"),
             Err(error) => eprintln!("refused: {error}"),
@@ -96,7 +96,7 @@ fn the_embedded_numbers_are_registered_under_their_names() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 
-    // How much of the list the mapping attributes: a figure for the documentation, and a floor.
+    // The share of the list that the mapping attributes: a figure for the documentation, with a lower bound.
     let enricher = Enricher::new(Databases::default(), Classes::embedded().clone());
     let mut classes: HashMap<(String, String), (usize, u64)> = HashMap::new();
     for (number, name) in &names {

@@ -1,4 +1,4 @@
-//! The room of networks, from outside: fixtures of every layout, the mapping, enriched records, hostile files, real data.
+//! Tests of the public interface: fixtures of every layout, the mapping, enriched records, hostile files, real data.
 
 mod classes;
 mod enrich;
@@ -11,9 +11,9 @@ use std::path::PathBuf;
 
 use vigie_network::{Database, Databases};
 
-/// Of TEST-NET-1, in every fixture.
+/// An address of TEST-NET-1 that is in every fixture.
 const ONE: &str = "192.0.2.7";
-/// Of the AS112 project: nobody's, and looked up.
+/// An address of the AS112 project, which is looked up.
 const AS112: &str = "192.31.196.1";
 
 fn data(name: &str) -> PathBuf {

@@ -102,7 +102,7 @@ fn range(word: &str, first: IpAddr, right: &str) -> Result<ParsedRange, NotARang
     }
     match AddressRange::new(first, last) {
         Some(range) => Ok(ParsedRange {
-            range: range,
+            range,
             host_bits: false,
         }),
         None if key_of(first) > key_of(last) => Err(NotARange::Wrong(format!(

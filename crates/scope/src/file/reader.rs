@@ -203,7 +203,7 @@ impl Reader<'_> {
         })
     }
 
-    /// The value of `cidr`, `range` or `name`, of which exactly one must be present.
+    /// The value of `cidr`, `range` or `name`; exactly one must be present.
     fn subject(&mut self, fields: &Fields<'_, '_>) -> Option<Hosts> {
         let keys: Vec<&str> = ["cidr", "range", "name"].into_iter().filter(|k| fields.get(k).is_some()).collect();
         let [key] = keys[..] else {

@@ -341,7 +341,7 @@ mod tests {
         &SCOPE
     }
 
-    fn said<T: fmt::Debug>(result: Result<T, Refusal>) -> String {
+    fn outcome<T: fmt::Debug>(result: Result<T, Refusal>) -> String {
         result.map_or_else(|refusal| refusal.to_string(), |permit| format!("{permit:?}"))
     }
 
@@ -380,7 +380,7 @@ mod tests {
             "::ffff:10.9.1.1",
         ]
         .iter()
-        .map(|a| format!("{a:<18} {}", said(scope.permits(ip(a), 80, now()))))
+        .map(|a| format!("{a:<18} {}", outcome(scope.permits(ip(a), 80, now()))))
         .collect();
         insta::assert_snapshot!("without_a_file", shown.join("\n"));
     }
@@ -412,7 +412,7 @@ mod tests {
             ("224.0.0.1", 80, now()),
         ]
         .iter()
-        .map(|(a, port, when)| format!("{a:<20} {port:<5} {}", said(scope.permits(ip(a), *port, *when))))
+        .map(|(a, port, when)| format!("{a:<20} {port:<5} {}", outcome(scope.permits(ip(a), *port, *when))))
         .collect();
         insta::assert_snapshot!("with_a_file", shown.join("\n"));
     }
@@ -435,7 +435,7 @@ mod tests {
             ("not-left-alone.example.org", "198.18.113.9"),
         ]
         .iter()
-        .map(|(name, a)| format!("{name:<27} {a:<16} {}", said(scope.permits_name(name, ip(a), 11434, now()))))
+        .map(|(name, a)| format!("{name:<27} {a:<16} {}", outcome(scope.permits_name(name, ip(a), 11434, now()))))
         .collect();
         insta::assert_snapshot!("names", shown.join("\n"));
         let without = Scope::without_file(&own());

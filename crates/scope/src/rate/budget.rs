@@ -37,7 +37,7 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// A budget of which nothing is used. Loopback and this machine's own addresses are exempt.
+    /// A new budget. Loopback and this machine's own addresses are exempt.
     #[must_use]
     pub fn new(limits: ScanLimits, own: OwnAddresses) -> Self {
         Self {
