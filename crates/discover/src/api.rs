@@ -1,7 +1,7 @@
 //! What each service implements: requests to send, and the meaning of its replies.
 
 use crate::client::ApiRequest;
-use crate::fault::Fault;
+use crate::fault::ServiceFault;
 use crate::kind::SplitField;
 use crate::secret::Secret;
 
@@ -16,11 +16,11 @@ pub(crate) trait ServiceApi: Send + Sync {
     fn count(&self, query: &str, by: Option<SplitField>) -> ApiRequest;
     /// The request for the credits left in the account, where the service reports them for free.
     fn balance(&self) -> Option<ApiRequest>;
-    fn read_page(&self, body: &[u8]) -> Result<PageInfo, Fault>;
-    fn read_count(&self, body: &[u8], by: Option<SplitField>) -> Result<CountInfo, Fault>;
+    fn read_page(&self, body: &[u8]) -> Result<PageInfo, ServiceFault>;
+    fn read_count(&self, body: &[u8], by: Option<SplitField>) -> Result<CountInfo, ServiceFault>;
     fn read_balance(&self, body: &[u8]) -> Option<u64>;
     /// The meaning of a status other than 200.
-    fn refusal(&self, status: u16, body: &[u8]) -> Fault;
+    fn refusal(&self, status: u16, body: &[u8]) -> ServiceFault;
     /// The query restricted to one value of a field.
     fn narrow(&self, query: &str, by: SplitField, value: &str) -> String;
     /// Whether the query itself restricts the field. Then it is not split by that field.

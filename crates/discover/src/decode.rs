@@ -8,7 +8,7 @@ use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::Value;
 
 use crate::api::PAGE;
-use crate::fault::{Fault, StopReason, excerpt};
+use crate::fault::{ServiceFault, StopReason, excerpt};
 use crate::kind::SplitField;
 
 /// A page with more records is rejected: ten times what the services document.
@@ -17,9 +17,9 @@ const MOST_RECORDS: u64 = 10 * PAGE;
 const MOST_VALUES: usize = 10_000;
 
 /// Parses a reply; an incomplete one may be requested again.
-pub(crate) fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Fault> {
+pub(crate) fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, ServiceFault> {
     serde_json::from_slice(body).map_err(|error| {
-        Fault::Again(if error.is_eof() {
+        ServiceFault::Again(if error.is_eof() {
             format!("the reply was cut short after {} bytes", body.len())
         } else {
             "the reply does not have the documented form".to_owned()
@@ -58,10 +58,10 @@ impl<'de> Deserialize<'de> for RecordCount {
 /// # Errors
 ///
 /// More than [`MOST_RECORDS`].
-pub(crate) fn records(list: Option<RecordCount>) -> Result<u64, Fault> {
+pub(crate) fn records(list: Option<RecordCount>) -> Result<u64, ServiceFault> {
     match list.map_or(0, |list| list.0) {
         // A repeat would be charged again and give the same page.
-        count if count > MOST_RECORDS => Err(Fault::Stop(StopReason::Unreachable(format!(
+        count if count > MOST_RECORDS => Err(ServiceFault::Stop(StopReason::Unreachable(format!(
             "a page holds {count} records; the service documents {PAGE} at most"
         )))),
         count => Ok(count),
@@ -129,21 +129,21 @@ pub(crate) fn whole(value: &Value) -> Option<u64> {
 }
 
 /// The meaning of a status, unless the service has its own.
-pub(crate) fn usual(status: u16, text: &str) -> Fault {
+pub(crate) fn usual(status: u16, text: &str) -> ServiceFault {
     let text = excerpt(text);
     match status {
-        401 => Fault::Stop(StopReason::Key(text)),
-        402 => Fault::Stop(StopReason::Credits(text)),
-        403 => Fault::Stop(StopReason::Plan(text)),
-        429 => Fault::Slow,
+        401 => ServiceFault::Stop(StopReason::Key(text)),
+        402 => ServiceFault::Stop(StopReason::Credits(text)),
+        403 => ServiceFault::Stop(StopReason::Plan(text)),
+        429 => ServiceFault::Slow,
         // No content, or part of it, where all of it was requested.
-        200..=299 => Fault::Again(format!("it answers {status} instead of 200 with a complete reply")),
-        408 | 500..=599 => Fault::Again(format!("it answers {status}: {text}")),
-        300..=399 => Fault::Stop(StopReason::Unreachable(format!(
+        200..=299 => ServiceFault::Again(format!("it answers {status} instead of 200 with a complete reply")),
+        408 | 500..=599 => ServiceFault::Again(format!("it answers {status}: {text}")),
+        300..=399 => ServiceFault::Stop(StopReason::Unreachable(format!(
             "it answers {status}, a redirect, which is not followed; is the base URL right?"
         ))),
-        404 | 405 => Fault::Stop(StopReason::Unreachable(format!("it answers {status}; is the base URL right?"))),
-        _ => Fault::Query(text),
+        404 | 405 => ServiceFault::Stop(StopReason::Unreachable(format!("it answers {status}; is the base URL right?"))),
+        _ => ServiceFault::Query(text),
     }
 }
 
@@ -160,10 +160,10 @@ mod tests {
         assert_eq!(count(&list(1_000)), Ok(1_000));
         let refused = count(&list(800_000)).expect_err("it is too large");
         assert!(
-            matches!(&refused, Fault::Stop(StopReason::Unreachable(why)) if why.contains("800000 records")),
+            matches!(&refused, ServiceFault::Stop(StopReason::Unreachable(why)) if why.contains("800000 records")),
             "{refused:?}"
         );
-        assert!(matches!(read::<RecordCount>(b"[1,2"), Err(Fault::Again(why)) if why.contains("cut short")));
+        assert!(matches!(read::<RecordCount>(b"[1,2"), Err(ServiceFault::Again(why)) if why.contains("cut short")));
     }
 
     #[test]

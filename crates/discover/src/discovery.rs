@@ -11,7 +11,7 @@ use crate::client::Client;
 use crate::fault::StopReason;
 use crate::kind::SplitField;
 use crate::part::{PartStatus, QueryPart};
-use crate::sender::{Failed, Sender};
+use crate::sender::{SendFailure, Sender};
 use crate::service::Service;
 use crate::state::DiscoveryState;
 use crate::url::BaseUrl;
@@ -153,8 +153,8 @@ impl Discovery {
                 }
                 Ok(left)
             }
-            Err(Failed::Stop(stop @ (StopReason::Key(_) | StopReason::Interrupted | StopReason::Wait(_)))) => Err(stop),
-            Err(Failed::Retries(why)) => Err(StopReason::Unreachable(why)),
+            Err(SendFailure::Stop(stop @ (StopReason::Key(_) | StopReason::Interrupted | StopReason::Wait(_)))) => Err(stop),
+            Err(SendFailure::Retries(why)) => Err(StopReason::Unreachable(why)),
             // A mirror may not offer it.
             Err(_) => Ok(None),
         }
@@ -232,7 +232,7 @@ impl Discovery {
             .await;
         let (count, body) = match sent {
             Ok(reply) => reply,
-            Err(Failed::Query(why)) => {
+            Err(SendFailure::Query(why)) => {
                 let part = self.part(at);
                 if part.pages == 0 {
                     self.reject(at, why);
@@ -243,8 +243,8 @@ impl Discovery {
                 }
                 return Ok(None);
             }
-            Err(Failed::Retries(why)) => return Err(StopReason::Unreachable(why)),
-            Err(Failed::Stop(stop)) => return Err(stop),
+            Err(SendFailure::Retries(why)) => return Err(StopReason::Unreachable(why)),
+            Err(SendFailure::Stop(stop)) => return Err(stop),
         };
         let capped = self.part(at).capped;
         match by {
@@ -303,28 +303,28 @@ impl Discovery {
                     body,
                 }))
             }
-            Err(Failed::Query(_)) if self.old.remove(&at) => {
+            Err(SendFailure::Query(_)) if self.old.remove(&at) => {
                 self.part(at).restart();
                 Ok(None)
             }
-            Err(Failed::Query(why)) if position.page > 1 => {
+            Err(SendFailure::Query(why)) if position.page > 1 => {
                 let part = self.part(at);
                 part.capped = true;
                 part.note(&format!("page {} was rejected ({why})", position.page));
                 Ok(None)
             }
-            Err(Failed::Query(why)) => {
+            Err(SendFailure::Query(why)) => {
                 self.reject(at, why);
                 Ok(None)
             }
-            Err(Failed::Retries(why)) if position.page > DEEP => {
+            Err(SendFailure::Retries(why)) if position.page > DEEP => {
                 let part = self.part(at);
                 part.capped = true;
                 part.note(&format!("page {} failed ({why})", position.page));
                 Ok(None)
             }
-            Err(Failed::Retries(why)) => Err(StopReason::Unreachable(format!("page {} of {}: {why}", position.page, part.query))),
-            Err(Failed::Stop(stop)) => Err(stop),
+            Err(SendFailure::Retries(why)) => Err(StopReason::Unreachable(format!("page {} of {}: {why}", position.page, part.query))),
+            Err(SendFailure::Stop(stop)) => Err(stop),
         }
     }
 

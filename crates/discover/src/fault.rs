@@ -32,7 +32,7 @@ pub enum StopReason {
 
 /// What a reply without a result means.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
+pub(crate) enum ServiceFault {
     /// No further request can succeed with this account.
     Stop(StopReason),
     /// The service rejects the query.

@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::api::ServiceApi;
 use crate::client::{ApiReply, ApiRequest, Client, SendError};
-use crate::fault::{Fault, StopReason};
+use crate::fault::{ServiceFault, StopReason};
 
 /// The number of times a failed request is repeated.
 const RETRIES: u32 = 4;
@@ -38,7 +38,7 @@ pub(crate) struct Sender {
 }
 
 /// Why a request gave no result.
-pub(crate) enum Failed {
+pub(crate) enum SendFailure {
     /// Nothing more can be requested in this run.
     Stop(StopReason),
     /// The service rejects the query.
@@ -84,16 +84,16 @@ impl Sender {
         total: &mut u64,
         cost: u64,
         request: impl Fn(&dyn ServiceApi) -> Option<ApiRequest>,
-        read: impl Fn(&dyn ServiceApi, &[u8]) -> Result<T, Fault>,
-    ) -> Result<(T, Vec<u8>), Failed> {
+        read: impl Fn(&dyn ServiceApi, &[u8]) -> Result<T, ServiceFault>,
+    ) -> Result<(T, Vec<u8>), SendFailure> {
         let mut tries = 0;
         let mut last = None;
         loop {
             let Some(one) = request(self.api.as_ref()) else {
-                return Err(Failed::Retries("the service has no such request".to_owned()));
+                return Err(SendFailure::Retries("the service has no such request".to_owned()));
             };
             if self.spent.saturating_add(cost) > self.budget {
-                return Err(Failed::Stop(StopReason::Budget(last)));
+                return Err(SendFailure::Stop(StopReason::Budget(last)));
             }
             let start = self.next;
             self.wait(start).await?;
@@ -118,21 +118,21 @@ impl Sender {
                 }
                 Err(SendError::Before(why)) => {
                     self.refund(total, cost);
-                    (Fault::Again(why), None)
+                    (ServiceFault::Again(why), None)
                 }
-                Err(SendError::After(why)) => (Fault::Again(why), None),
+                Err(SendError::After(why)) => (ServiceFault::Again(why), None),
             };
             let why = match fault {
-                Fault::Stop(stop) => return Err(Failed::Stop(stop)),
-                Fault::Query(why) => return Err(Failed::Query(why)),
-                Fault::Slow => "it asks to be asked more slowly".to_owned(),
-                Fault::Again(why) => why,
+                ServiceFault::Stop(stop) => return Err(SendFailure::Stop(stop)),
+                ServiceFault::Query(why) => return Err(SendFailure::Query(why)),
+                ServiceFault::Slow => "it asks to be asked more slowly".to_owned(),
+                ServiceFault::Again(why) => why,
             };
             if tries == RETRIES {
-                return Err(Failed::Retries(format!("{why} ({} times)", tries + 1)));
+                return Err(SendFailure::Retries(format!("{why} ({} times)", tries + 1)));
             }
             if let Some(wait) = retry_after.filter(|wait| *wait > LONGEST_WAIT) {
-                return Err(Failed::Stop(StopReason::Wait(wait)));
+                return Err(SendFailure::Stop(StopReason::Wait(wait)));
             }
             self.next = Some(Instant::now() + pause(self.interval, tries, retry_after));
             tries += 1;
@@ -146,7 +146,7 @@ impl Sender {
     }
 
     /// Waits until a request may start, or until the caller stops the run.
-    async fn wait(&self, until: Option<Instant>) -> Result<(), Failed> {
+    async fn wait(&self, until: Option<Instant>) -> Result<(), SendFailure> {
         if let Some(until) = until {
             tokio::select! {
                 () = sleep_until(until) => {}
@@ -154,20 +154,20 @@ impl Sender {
             }
         }
         if self.stop.load(Ordering::Relaxed) {
-            return Err(Failed::Stop(StopReason::Interrupted));
+            return Err(SendFailure::Stop(StopReason::Interrupted));
         }
         Ok(())
     }
 
     /// The reply; fails if the caller stops the run and the reply does not arrive within [`GRACE`].
-    async fn reply(&self, request: ApiRequest) -> Result<Result<ApiReply, SendError>, Failed> {
+    async fn reply(&self, request: ApiRequest) -> Result<Result<ApiReply, SendError>, SendFailure> {
         let grace = async {
             stopped(&self.stop).await;
             sleep(GRACE).await;
         };
         tokio::select! {
             reply = self.client.send(request) => Ok(reply),
-            () = grace => Err(Failed::Stop(StopReason::Interrupted)),
+            () = grace => Err(SendFailure::Stop(StopReason::Interrupted)),
         }
     }
 }

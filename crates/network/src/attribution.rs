@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::classes::{Classes, Entry, MAX_NAME};
+use crate::classes::{ClassEntry, Classes, MAX_NAME};
 use crate::views::{AsType, Tier};
 
 /// A class in one view, with the reason.
@@ -62,7 +62,7 @@ impl Classes {
         }
     }
 
-    fn matching(&self, name: &str) -> Vec<&Entry> {
+    fn matching(&self, name: &str) -> Vec<&ClassEntry> {
         let end = name
             .char_indices()
             .map(|(at, _)| at)
@@ -91,9 +91,9 @@ fn one<T>(class: Option<T>, unattributed: T, reason: &str) -> Attributed<T> {
 }
 
 fn view<T: Copy + PartialEq>(
-    word: Option<&Entry>,
-    matched: &[&Entry],
-    pick: impl Fn(&Entry) -> Option<T>,
+    word: Option<&ClassEntry>,
+    matched: &[&ClassEntry],
+    pick: impl Fn(&ClassEntry) -> Option<T>,
     name: impl Fn(T) -> &'static str,
     unattributed: T,
     nothing: impl Fn() -> String,

@@ -13,16 +13,16 @@ pub(crate) const MAX_NAME: usize = 400;
 /// The classes of autonomous systems: a checked and compiled mapping file.
 #[derive(Clone, Debug, Default)]
 pub struct Classes {
-    pub(crate) numbers: HashMap<u32, Entry, ahash::RandomState>,
-    pub(crate) words: HashMap<String, Entry>,
-    pub(crate) names: Vec<Entry>,
+    pub(crate) numbers: HashMap<u32, ClassEntry, ahash::RandomState>,
+    pub(crate) words: HashMap<String, ClassEntry>,
+    pub(crate) names: Vec<ClassEntry>,
     pub(crate) patterns: RegexSet,
     pub(crate) date: NaiveDate,
 }
 
 /// The classes that an entry gives.
 #[derive(Clone, Debug)]
-pub(crate) struct Entry {
+pub(crate) struct ClassEntry {
     pub(crate) as_type: Option<AsType>,
     pub(crate) tier: Option<Tier>,
     pub(crate) reason: String,

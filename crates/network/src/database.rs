@@ -11,7 +11,7 @@ use chrono::DateTime;
 use maxminddb::{MaxMindDbError, Reader, WithinOptions};
 use vigie_model::Timestamp;
 
-use crate::record::{Keys, Record};
+use crate::record::{MmdbRecord, RecordKeys};
 
 /// The largest file. The largest published ones, with an entry for every address, are smaller. The whole file is held in memory.
 const MAX_BYTES: u64 = 4 << 30;
@@ -232,7 +232,7 @@ impl Database {
     }
 
     /// The record of an address, if there is one.
-    pub(crate) fn lookup(&self, address: IpAddr) -> Result<Option<Record<'_>>, MaxMindDbError> {
+    pub(crate) fn lookup(&self, address: IpAddr) -> Result<Option<MmdbRecord<'_>>, MaxMindDbError> {
         if address.is_ipv6() && self.reader.metadata().ip_version == 4 {
             return Ok(None);
         }
@@ -290,7 +290,7 @@ fn sample(reader: &Reader<Vec<u8>>) -> Sample {
         if !found.offset().is_some_and(|offset| met.insert(offset)) {
             continue;
         }
-        match found.decode::<Record<'_>>() {
+        match found.decode::<MmdbRecord<'_>>() {
             Ok(record) => {
                 let record = record.unwrap_or_default();
                 sample.recognised |= record.is_recognised();
@@ -310,7 +310,7 @@ fn sample(reader: &Reader<Vec<u8>>) -> Sample {
             }
         }
         if !sample.recognised
-            && let Ok(Some(Keys(keys))) = found.decode::<Keys>()
+            && let Ok(Some(RecordKeys(keys))) = found.decode::<RecordKeys>()
         {
             for key in keys {
                 if sample.keys.len() < 32 && !sample.keys.contains(&key) {

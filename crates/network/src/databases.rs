@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use crate::database::{Database, DatabaseField, Error};
-use crate::record::Record;
+use crate::record::MmdbRecord;
 
 /// MMDB files, in the order in which the user named them. The first file that has a value provides it.
 #[derive(Debug, Default)]
@@ -78,7 +78,7 @@ impl Databases {
         let address = address.to_canonical();
         let mut place = Location::default();
         for by in &self.files {
-            let record: Record<'_> = match by.lookup(address) {
+            let record: MmdbRecord<'_> = match by.lookup(address) {
                 Ok(record) => record.unwrap_or_default(),
                 Err(_) => {
                     place.broken = place.broken.or(Some(by));

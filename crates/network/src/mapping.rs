@@ -10,7 +10,7 @@ use regex::{RegexBuilder, RegexSetBuilder};
 use serde::Deserialize;
 use serde_saphyr::{Location, Spanned};
 
-use crate::classes::{Classes, Entry};
+use crate::classes::{ClassEntry, Classes};
 use crate::views::{AsType, Tier};
 
 /// The schema of the mapping file.
@@ -274,7 +274,7 @@ impl Check<'_> {
         reason: Spanned<String>,
         date: NaiveDate,
         what: String,
-    ) -> Entry {
+    ) -> ClassEntry {
         if as_type.is_none() && tier.is_none() {
             self.say(line, "the entry gives neither `as_type` nor `tier`");
         }
@@ -285,7 +285,7 @@ impl Check<'_> {
         } else if reason.contains('\n') || reason.chars().count() > 200 {
             self.say(at, "`reason` must be one line of at most 200 characters");
         }
-        Entry {
+        ClassEntry {
             as_type,
             tier,
             reason,

@@ -16,7 +16,7 @@ const NAME: usize = 200;
 
 /// The values of a record. An empty text is not a value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Record<'d> {
+pub(crate) struct MmdbRecord<'d> {
     /// Two letters, as written in the file.
     pub(crate) country: Option<&'d str>,
     pub(crate) city: Option<&'d str>,
@@ -28,7 +28,7 @@ pub(crate) struct Record<'d> {
     pub(crate) nested: bool,
 }
 
-impl Record<'_> {
+impl MmdbRecord<'_> {
     /// Whether the layout is known.
     pub(crate) fn is_recognised(&self) -> bool {
         self.nested || self.country.is_some() || self.city.is_some() || self.asn.is_some()
@@ -37,7 +37,7 @@ impl Record<'_> {
 
 /// A value of any type, reduced to the parts that are used.
 #[derive(Clone, Copy, Debug, Default)]
-struct Node<'d> {
+struct MmdbValue<'d> {
     text: Option<&'d str>,
     number: Option<u64>,
     is_map: bool,
@@ -48,7 +48,7 @@ struct Node<'d> {
 /// What to read from a value if it is a map. Everything else is skipped, which is cheap for pointers such as the names in ten
 /// languages.
 #[derive(Clone, Copy)]
-enum Read {
+enum ReadMap {
     /// Nothing: only a text or a number is a value.
     Plain,
     /// `iso_code` as the text.
@@ -61,71 +61,71 @@ enum Read {
     Traits,
 }
 
-impl<'de> DeserializeSeed<'de> for Read {
-    type Value = Node<'de>;
+impl<'de> DeserializeSeed<'de> for ReadMap {
+    type Value = MmdbValue<'de>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Read {
-    type Value = Node<'de>;
+impl<'de> Visitor<'de> for ReadMap {
+    type Value = MmdbValue<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("any value")
     }
 
     fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-        Ok(Node {
+        Ok(MmdbValue {
             text: name(text),
-            ..Node::default()
+            ..MmdbValue::default()
         })
     }
 
     fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
-        Ok(Node::default())
+        Ok(MmdbValue::default())
     }
 
     fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
-        Ok(Node {
+        Ok(MmdbValue {
             number: Some(number),
-            ..Node::default()
+            ..MmdbValue::default()
         })
     }
 
     fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {
-        Ok(Node {
+        Ok(MmdbValue {
             number: u64::try_from(number).ok(),
-            ..Node::default()
+            ..MmdbValue::default()
         })
     }
 
     fn visit_u128<E>(self, _: u128) -> Result<Self::Value, E> {
-        Ok(Node::default())
+        Ok(MmdbValue::default())
     }
 
     fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
-        Ok(Node::default())
+        Ok(MmdbValue::default())
     }
 
     fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
-        Ok(Node::default())
+        Ok(MmdbValue::default())
     }
 
     fn visit_bytes<E>(self, _: &[u8]) -> Result<Self::Value, E> {
-        Ok(Node::default())
+        Ok(MmdbValue::default())
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
         while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Node::default())
+        Ok(MmdbValue::default())
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut node = Node {
+        let mut node = MmdbValue {
             is_map: true,
-            ..Node::default()
+            ..MmdbValue::default()
         };
         while let Some(key) = map.next_key::<&str>()? {
             match (self, key) {
@@ -145,21 +145,21 @@ impl<'de> Visitor<'de> for Read {
 /// The top-level values of a record that are used.
 #[derive(Default)]
 struct Top<'d> {
-    country: Node<'d>,
+    country: MmdbValue<'d>,
     country_code: Option<&'d str>,
     registered: bool,
-    city: Node<'d>,
-    number: Node<'d>,
+    city: MmdbValue<'d>,
+    number: MmdbValue<'d>,
     organisation: Option<&'d str>,
-    traits: Node<'d>,
-    asn: Node<'d>,
+    traits: MmdbValue<'d>,
+    asn: MmdbValue<'d>,
     as_name: Option<Option<&'d str>>,
     as_type: Option<Option<&'d str>>,
     name: Option<Option<&'d str>>,
     kind: Option<&'d str>,
 }
 
-impl<'de> Deserialize<'de> for Record<'de> {
+impl<'de> Deserialize<'de> for MmdbRecord<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct TopVisitor;
 
@@ -174,17 +174,17 @@ impl<'de> Deserialize<'de> for Record<'de> {
                 let mut top = Top::default();
                 while let Some(key) = map.next_key::<&str>()? {
                     match key {
-                        "country" => top.country = map.next_value_seed(Read::Iso)?,
-                        "country_code" => top.country_code = map.next_value_seed(Read::Plain)?.text,
-                        "city" => top.city = map.next_value_seed(Read::Names)?,
-                        "autonomous_system_number" => top.number = map.next_value_seed(Read::Plain)?,
-                        "autonomous_system_organization" => top.organisation = map.next_value_seed(Read::Plain)?.text,
-                        "traits" => top.traits = map.next_value_seed(Read::Traits)?,
-                        "asn" => top.asn = map.next_value_seed(Read::Plain)?,
-                        "as_name" => top.as_name = Some(map.next_value_seed(Read::Plain)?.text),
-                        "as_type" => top.as_type = Some(map.next_value_seed(Read::Plain)?.text),
-                        "name" => top.name = Some(map.next_value_seed(Read::Plain)?.text),
-                        "type" => top.kind = map.next_value_seed(Read::Plain)?.text,
+                        "country" => top.country = map.next_value_seed(ReadMap::Iso)?,
+                        "country_code" => top.country_code = map.next_value_seed(ReadMap::Plain)?.text,
+                        "city" => top.city = map.next_value_seed(ReadMap::Names)?,
+                        "autonomous_system_number" => top.number = map.next_value_seed(ReadMap::Plain)?,
+                        "autonomous_system_organization" => top.organisation = map.next_value_seed(ReadMap::Plain)?.text,
+                        "traits" => top.traits = map.next_value_seed(ReadMap::Traits)?,
+                        "asn" => top.asn = map.next_value_seed(ReadMap::Plain)?,
+                        "as_name" => top.as_name = Some(map.next_value_seed(ReadMap::Plain)?.text),
+                        "as_type" => top.as_type = Some(map.next_value_seed(ReadMap::Plain)?.text),
+                        "name" => top.name = Some(map.next_value_seed(ReadMap::Plain)?.text),
+                        "type" => top.kind = map.next_value_seed(ReadMap::Plain)?.text,
                         _ => {
                             // A registered country shows the nested layout. It is not the location, so its value is skipped.
                             top.registered |= key == "registered_country";
@@ -201,18 +201,18 @@ impl<'de> Deserialize<'de> for Record<'de> {
 }
 
 impl<'d> Top<'d> {
-    fn record(self) -> Record<'d> {
+    fn record(self) -> MmdbRecord<'d> {
         // With `name`, flat `country` and `city` are the registered address of an organisation (IPinfo's ASN, Company and WHOIS files)
         // and not the location of the address. With `country_code`, `country` is a name.
         let is_registered = self.name.is_some() && self.country_code.is_none();
-        let place = |node: Node<'d>| node.text.filter(|_| node.is_map || !is_registered);
+        let place = |node: MmdbValue<'d>| node.text.filter(|_| node.is_map || !is_registered);
         // In IPinfo's Company file, `name` and `type` describe the company; the AS has its own keys.
         let of_the_as = self.as_name.is_none() && self.as_type.is_none();
         let has_number = self.asn.text.is_some() || self.asn.number.is_some();
         let named = self.name.flatten().filter(|_| of_the_as && has_number);
         let typed = self.kind.filter(|_| of_the_as && has_number);
         let asn = number(self.number).or_else(|| number(self.asn)).or_else(|| number(self.traits));
-        Record {
+        MmdbRecord {
             country: [self.country_code, place(self.country)]
                 .into_iter()
                 .flatten()
@@ -227,7 +227,7 @@ impl<'d> Top<'d> {
 }
 
 /// An AS number, written as a number or as a text with or without `AS` in front. AS 0 is reserved (RFC 7607).
-fn number(node: Node<'_>) -> Option<u32> {
+fn number(node: MmdbValue<'_>) -> Option<u32> {
     let number = match (node.number, node.text) {
         (Some(number), _) => u32::try_from(number).ok(),
         (None, Some(text)) => {
@@ -252,14 +252,14 @@ fn name(text: &str) -> Option<&str> {
 }
 
 /// The keys of a record, for the error about an unknown layout.
-pub(crate) struct Keys(pub(crate) Vec<String>);
+pub(crate) struct RecordKeys(pub(crate) Vec<String>);
 
-impl<'de> Deserialize<'de> for Keys {
+impl<'de> Deserialize<'de> for RecordKeys {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct KeysVisitor;
 
         impl<'de> Visitor<'de> for KeysVisitor {
-            type Value = Keys;
+            type Value = RecordKeys;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a map")
@@ -274,7 +274,7 @@ impl<'de> Deserialize<'de> for Keys {
                     }
                     map.next_value::<IgnoredAny>()?;
                 }
-                Ok(Keys(keys))
+                Ok(RecordKeys(keys))
             }
         }
 

@@ -10,7 +10,7 @@ use super::censys_shared::{Bucket, names, result, total};
 use crate::api::{CountInfo, NextPage, PAGE, PageInfo, PagePosition, ServiceApi};
 use crate::client::ApiRequest;
 use crate::decode::{FirstValues, RecordCount, records, usual, values};
-use crate::fault::{Fault, StopReason, excerpt};
+use crate::fault::{ServiceFault, StopReason, excerpt};
 use crate::kind::SplitField;
 use crate::secret::Secret;
 use crate::url;
@@ -21,7 +21,7 @@ pub(crate) struct CensysApi {
 }
 
 #[derive(Deserialize)]
-struct Found {
+struct SearchResult {
     #[serde(default)]
     hits: Option<RecordCount>,
     #[serde(default)]
@@ -46,11 +46,11 @@ struct Problem {
     #[serde(default)]
     detail: Option<String>,
     #[serde(default)]
-    error: Option<Inner>,
+    error: Option<GatewayError>,
 }
 
 #[derive(Deserialize)]
-struct Inner {
+struct GatewayError {
     #[serde(default)]
     message: Option<String>,
     #[serde(default)]
@@ -105,8 +105,8 @@ impl ServiceApi for CensysApi {
         None
     }
 
-    fn read_page(&self, body: &[u8]) -> Result<PageInfo, Fault> {
-        let found: Found = result(body)?;
+    fn read_page(&self, body: &[u8]) -> Result<PageInfo, ServiceFault> {
+        let found: SearchResult = result(body)?;
         Ok(PageInfo {
             total: total(&found.total_hits)?,
             records: records(found.hits)?,
@@ -117,7 +117,7 @@ impl ServiceApi for CensysApi {
         })
     }
 
-    fn read_count(&self, body: &[u8], by: Option<SplitField>) -> Result<CountInfo, Fault> {
+    fn read_count(&self, body: &[u8], by: Option<SplitField>) -> Result<CountInfo, ServiceFault> {
         let aggregate: Aggregate = result(body)?;
         let buckets = aggregate.buckets.unwrap_or_default().0;
         Ok(CountInfo {
@@ -132,13 +132,13 @@ impl ServiceApi for CensysApi {
         None
     }
 
-    fn refusal(&self, status: u16, body: &[u8]) -> Fault {
+    fn refusal(&self, status: u16, body: &[u8]) -> ServiceFault {
         let problem: Problem = serde_json::from_slice(body).unwrap_or_default();
         let inner = problem.error.and_then(|error| error.message.or(error.reason));
         let text = problem.detail.or(inner).or(problem.title).unwrap_or_default();
         let lower = text.to_ascii_lowercase();
         match status {
-            402 | 403 if lower.contains("credit") => Fault::Stop(StopReason::Credits(excerpt(&text))),
+            402 | 403 if lower.contains("credit") => ServiceFault::Stop(StopReason::Credits(excerpt(&text))),
             _ => usual(status, &text),
         }
     }
@@ -206,15 +206,18 @@ mod tests {
         );
         for (status, text) in [(204, ""), (206, "{\"result\":{}}")] {
             assert!(
-                matches!(platform().refusal(status, text.as_bytes()), Fault::Again(text) if text.contains(&status.to_string())),
+                matches!(platform().refusal(status, text.as_bytes()), ServiceFault::Again(text) if text.contains(&status.to_string())),
                 "{status} does not concern the query"
             );
         }
         let token = br#"{"error":{"code":401,"status":"Unauthorized","message":"Access credentials are invalid"}}"#;
-        assert!(matches!(platform().refusal(401, token), Fault::Stop(StopReason::Key(text)) if text.contains("invalid")));
+        assert!(matches!(platform().refusal(401, token), ServiceFault::Stop(StopReason::Key(text)) if text.contains("invalid")));
         let credits = br#"{"title":"Forbidden","status":403,"detail":"Insufficient credits to perform this action."}"#;
-        assert!(matches!(platform().refusal(403, credits), Fault::Stop(StopReason::Credits(_))));
+        assert!(matches!(
+            platform().refusal(403, credits),
+            ServiceFault::Stop(StopReason::Credits(_))
+        ));
         let query = br#"{"title":"Unprocessable Entity","status":422,"detail":"invalid query"}"#;
-        assert_eq!(platform().refusal(422, query), Fault::Query("invalid query".to_owned()));
+        assert_eq!(platform().refusal(422, query), ServiceFault::Query("invalid query".to_owned()));
     }
 }

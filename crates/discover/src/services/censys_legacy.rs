@@ -12,7 +12,7 @@ use super::censys_shared::{Bucket, names, result, total};
 use crate::api::{CountInfo, NextPage, PageInfo, PagePosition, ServiceApi};
 use crate::client::ApiRequest;
 use crate::decode::{FirstValues, RecordCount, records, usual, values};
-use crate::fault::{Fault, StopReason, excerpt};
+use crate::fault::{ServiceFault, StopReason, excerpt};
 use crate::kind::SplitField;
 use crate::secret::Secret;
 use crate::url;
@@ -23,7 +23,7 @@ pub(crate) struct CensysLegacyApi {
 }
 
 #[derive(Deserialize)]
-struct Found {
+struct SearchResult {
     #[serde(default)]
     hits: Option<RecordCount>,
     #[serde(default)]
@@ -96,8 +96,8 @@ impl ServiceApi for CensysLegacyApi {
         None
     }
 
-    fn read_page(&self, body: &[u8]) -> Result<PageInfo, Fault> {
-        let found: Found = result(body)?;
+    fn read_page(&self, body: &[u8]) -> Result<PageInfo, ServiceFault> {
+        let found: SearchResult = result(body)?;
         Ok(PageInfo {
             total: total(&found.total)?,
             records: records(found.hits)?,
@@ -109,7 +109,7 @@ impl ServiceApi for CensysLegacyApi {
         })
     }
 
-    fn read_count(&self, body: &[u8], by: Option<SplitField>) -> Result<CountInfo, Fault> {
+    fn read_count(&self, body: &[u8], by: Option<SplitField>) -> Result<CountInfo, ServiceFault> {
         let aggregate: Aggregate = result(body)?;
         let buckets = aggregate.buckets.unwrap_or_default().0;
         Ok(CountInfo {
@@ -124,14 +124,14 @@ impl ServiceApi for CensysLegacyApi {
         None
     }
 
-    fn refusal(&self, status: u16, body: &[u8]) -> Fault {
+    fn refusal(&self, status: u16, body: &[u8]) -> ServiceFault {
         let problem: Problem = serde_json::from_slice(body).unwrap_or_default();
         let text = problem.error.or(problem.status).unwrap_or_default();
         let quota = text.to_ascii_lowercase().contains("quota");
         match status {
-            402 | 403 | 429 if quota => Fault::Stop(StopReason::Credits(excerpt(&text))),
+            402 | 403 | 429 if quota => ServiceFault::Stop(StopReason::Credits(excerpt(&text))),
             // The reply to an unknown id and secret.
-            403 if text.to_ascii_lowercase().contains("unauthorized") => Fault::Stop(StopReason::Key(excerpt(&text))),
+            403 if text.to_ascii_lowercase().contains("unauthorized") => ServiceFault::Stop(StopReason::Key(excerpt(&text))),
             _ => usual(status, &text),
         }
     }
@@ -179,9 +179,9 @@ mod tests {
         let info = legacy.read_page(page).expect("a page");
         assert_eq!((info.total, info.records, info.next), (2, 2, NextPage::Token("abc".to_owned())));
         let wrong = br#"{"code":401,"status":"Unauthorized","error":"You must authenticate with a valid API ID and secret."}"#;
-        assert!(matches!(legacy.refusal(401, wrong), Fault::Stop(StopReason::Key(_))));
+        assert!(matches!(legacy.refusal(401, wrong), ServiceFault::Stop(StopReason::Key(_))));
         let quota = br#"{"code":403,"status":"Forbidden","error":"quota exceeded"}"#;
-        assert!(matches!(legacy.refusal(403, quota), Fault::Stop(StopReason::Credits(_))));
+        assert!(matches!(legacy.refusal(403, quota), ServiceFault::Stop(StopReason::Credits(_))));
         let mut repeated = b"{\"authorization\":\"Basic MTExMTExMTEtMjIyMjphYmNkZWZnaA==\"}".to_vec();
         legacy.secrets().iter().for_each(|secret| secret.mask(&mut repeated));
         let repeated = String::from_utf8(repeated).expect("text");

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::quotes::outside_quotes;
 use crate::decode::{read, whole};
-use crate::fault::Fault;
+use crate::fault::ServiceFault;
 use crate::kind::SplitField;
 
 #[derive(Deserialize)]
@@ -21,14 +21,14 @@ pub(crate) struct Bucket {
     pub(crate) count: Value,
 }
 
-pub(super) fn result<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Fault> {
+pub(super) fn result<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, ServiceFault> {
     read::<Enveloped<T>>(body)?
         .result
-        .ok_or_else(|| Fault::Again("the reply has no result".to_owned()))
+        .ok_or_else(|| ServiceFault::Again("the reply has no result".to_owned()))
 }
 
-pub(super) fn total(value: &Value) -> Result<u64, Fault> {
-    whole(value).ok_or_else(|| Fault::Again("the reply has no total".to_owned()))
+pub(super) fn total(value: &Value) -> Result<u64, ServiceFault> {
+    whole(value).ok_or_else(|| ServiceFault::Again("the reply has no total".to_owned()))
 }
 
 /// Whether a query in one of Censys' languages restricts a field.

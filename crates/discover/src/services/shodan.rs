@@ -10,7 +10,7 @@ use super::quotes::outside_quotes;
 use crate::api::{CountInfo, NextPage, PageInfo, PagePosition, ServiceApi};
 use crate::client::ApiRequest;
 use crate::decode::{FirstValues, RecordCount, read, records, usual, values, whole};
-use crate::fault::{Fault, StopReason, excerpt};
+use crate::fault::{ServiceFault, StopReason, excerpt};
 use crate::kind::SplitField;
 use crate::secret::Secret;
 use crate::url;
@@ -20,7 +20,7 @@ pub(crate) struct ShodanApi {
 }
 
 #[derive(Deserialize)]
-struct Reply {
+struct ShodanReply {
     #[serde(default)]
     matches: Option<RecordCount>,
     #[serde(default)]
@@ -69,21 +69,21 @@ impl ShodanApi {
         }
     }
 
-    fn reply(&self, body: &[u8]) -> Result<(Reply, u64), Fault> {
-        let reply: Reply = read(body)?;
+    fn reply(&self, body: &[u8]) -> Result<(ShodanReply, u64), ServiceFault> {
+        let reply: ShodanReply = read(body)?;
         if let Some(error) = &reply.error {
             // "The search request timed out or your query was invalid." comes with status 200.
             return Err(if error.contains("timed out") {
-                Fault::Again(excerpt(error))
+                ServiceFault::Again(excerpt(error))
             } else {
-                of_account(error).unwrap_or_else(|| Fault::Query(excerpt(error)))
+                of_account(error).unwrap_or_else(|| ServiceFault::Query(excerpt(error)))
             });
         }
         let total = reply
             .total
             .as_ref()
             .and_then(whole)
-            .ok_or_else(|| Fault::Again("the reply has no total".to_owned()))?;
+            .ok_or_else(|| ServiceFault::Again("the reply has no total".to_owned()))?;
         Ok((reply, total))
     }
 }
@@ -109,9 +109,11 @@ impl ServiceApi for ShodanApi {
         Some(self.get("/api-info", &[]))
     }
 
-    fn read_page(&self, body: &[u8]) -> Result<PageInfo, Fault> {
+    fn read_page(&self, body: &[u8]) -> Result<PageInfo, ServiceFault> {
         let (reply, total) = self.reply(body)?;
-        let matches = reply.matches.ok_or_else(|| Fault::Again("the reply has no matches".to_owned()))?;
+        let matches = reply
+            .matches
+            .ok_or_else(|| ServiceFault::Again("the reply has no matches".to_owned()))?;
         Ok(PageInfo {
             total,
             records: records(Some(matches))?,
@@ -119,7 +121,7 @@ impl ServiceApi for ShodanApi {
         })
     }
 
-    fn read_count(&self, body: &[u8], by: Option<SplitField>) -> Result<CountInfo, Fault> {
+    fn read_count(&self, body: &[u8], by: Option<SplitField>) -> Result<CountInfo, ServiceFault> {
         let (reply, total) = self.reply(body)?;
         let values = by.map_or_else(Vec::new, |field| {
             let facets = match field {
@@ -137,15 +139,15 @@ impl ServiceApi for ShodanApi {
         u64::try_from(account.query_credits).ok()
     }
 
-    fn refusal(&self, status: u16, body: &[u8]) -> Fault {
+    fn refusal(&self, status: u16, body: &[u8]) -> ServiceFault {
         // A wrong key gives an HTML page; used-up credits give the same status with a JSON body.
         match serde_json::from_slice::<Problem>(body) {
             Ok(problem) => match of_account(&problem.error) {
                 Some(fault) if (400..500).contains(&status) && status != 429 => fault,
                 _ => usual(status, &problem.error),
             },
-            Err(_) if status == 401 => Fault::Stop(StopReason::Key("it is wrong, or no longer valid".to_owned())),
-            Err(_) if status == 403 => Fault::Stop(StopReason::Plan("access denied; searching needs a membership".to_owned())),
+            Err(_) if status == 401 => ServiceFault::Stop(StopReason::Key("it is wrong, or no longer valid".to_owned())),
+            Err(_) if status == 403 => ServiceFault::Stop(StopReason::Plan("access denied; searching needs a membership".to_owned())),
             Err(_) => usual(status, ""),
         }
     }
@@ -171,14 +173,14 @@ impl ServiceApi for ShodanApi {
 }
 
 /// The fault that an error text reports about the account rather than the query.
-fn of_account(error: &str) -> Option<Fault> {
+fn of_account(error: &str) -> Option<ServiceFault> {
     let has = |text: &str| error.to_ascii_lowercase().contains(text);
     if has("query credits") {
-        Some(Fault::Stop(StopReason::Credits(excerpt(error))))
+        Some(ServiceFault::Stop(StopReason::Credits(excerpt(error))))
     } else if has("api key") {
-        Some(Fault::Stop(StopReason::Key(excerpt(error))))
+        Some(ServiceFault::Stop(StopReason::Key(excerpt(error))))
     } else if has("upgrade") || has("membership") {
-        Some(Fault::Stop(StopReason::Plan(excerpt(error))))
+        Some(ServiceFault::Stop(StopReason::Plan(excerpt(error))))
     } else {
         None
     }
@@ -197,17 +199,20 @@ mod tests {
     #[test]
     fn the_body_of_a_401_gives_its_meaning() {
         let credits = br#"{"error": "Insufficient query credits, please upgrade your API plan or wait for the monthly limit to reset"}"#;
-        assert!(matches!(shodan().refusal(401, credits), Fault::Stop(StopReason::Credits(_))));
+        assert!(matches!(shodan().refusal(401, credits), ServiceFault::Stop(StopReason::Credits(_))));
         let page = b"<html><head><title>401 Unauthorized</title></head></html>";
-        assert!(matches!(shodan().refusal(401, page), Fault::Stop(StopReason::Key(_))));
+        assert!(matches!(shodan().refusal(401, page), ServiceFault::Stop(StopReason::Key(_))));
         let plan = br#"{"error": "Please upgrade your API plan to use filters or paging."}"#;
-        assert!(matches!(shodan().refusal(401, plan), Fault::Stop(StopReason::Plan(_))));
+        assert!(matches!(shodan().refusal(401, plan), ServiceFault::Stop(StopReason::Plan(_))));
         let slow = br#"{"error": "Request rate limit reached (1 request/ second). Please wait a second before trying again and slow down your API calls."}"#;
-        assert_eq!(shodan().refusal(429, slow), Fault::Slow);
+        assert_eq!(shodan().refusal(429, slow), ServiceFault::Slow);
         let late = br#"{"error": "The search request timed out or your query was invalid."}"#;
-        assert!(matches!(shodan().read_page(late), Err(Fault::Again(_))));
-        assert!(matches!(shodan().refusal(500, late), Fault::Again(_)));
-        assert!(matches!(shodan().read_page(b"{\"matches\": [{\"ip_str\""), Err(Fault::Again(_))));
+        assert!(matches!(shodan().read_page(late), Err(ServiceFault::Again(_))));
+        assert!(matches!(shodan().refusal(500, late), ServiceFault::Again(_)));
+        assert!(matches!(
+            shodan().read_page(b"{\"matches\": [{\"ip_str\""),
+            Err(ServiceFault::Again(_))
+        ));
     }
 
     #[test]

@@ -101,10 +101,7 @@ fn range(word: &str, first: IpAddr, right: &str) -> Result<ParsedRange, NotARang
         )));
     }
     match AddressRange::new(first, last) {
-        Some(range) => Ok(ParsedRange {
-            range,
-            host_bits: false,
-        }),
+        Some(range) => Ok(ParsedRange { range, host_bits: false }),
         None if key_of(first) > key_of(last) => Err(NotARange::Wrong(format!(
             "`{word}`: the range ends before it starts; put the lower address first"
         ))),

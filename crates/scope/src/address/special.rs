@@ -31,12 +31,12 @@ pub enum AddressClass {
 #[must_use]
 pub fn class_of(address: IpAddr) -> AddressClass {
     let key = key_of(address);
-    let kind = |key| special_range(key).map_or(RangeKind::Public, |row| row.kind);
+    let kind = |key| special_range(key).map_or(SpecialKind::Public, |row| row.kind);
     match (kind(key), carried_ipv4(key).map(kind)) {
-        (RangeKind::Loopback, _) => AddressClass::Loopback,
-        (RangeKind::Private, _) => AddressClass::Private,
-        (RangeKind::Public, _) | (RangeKind::Carries(_), Some(RangeKind::Public)) => AddressClass::Public,
-        (RangeKind::Never | RangeKind::Carries(_), _) => AddressClass::Never,
+        (SpecialKind::Loopback, _) => AddressClass::Loopback,
+        (SpecialKind::Private, _) => AddressClass::Private,
+        (SpecialKind::Public, _) | (SpecialKind::Carries(_), Some(SpecialKind::Public)) => AddressClass::Public,
+        (SpecialKind::Never | SpecialKind::Carries(_), _) => AddressClass::Never,
     }
 }
 
@@ -71,7 +71,7 @@ pub fn special_purpose(address: IpAddr) -> Option<(&'static str, &'static str)> 
 
 /// How a scope treats an address by default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum RangeKind {
+pub(crate) enum SpecialKind {
     /// Loopback.
     Loopback,
     /// Private: may be scanned without a scope file.
@@ -97,12 +97,12 @@ pub(crate) enum Ipv4Position {
 #[derive(Debug)]
 pub(crate) struct SpecialRange {
     pub(crate) range: &'static str,
-    pub(crate) kind: RangeKind,
+    pub(crate) kind: SpecialKind,
     pub(crate) what: &'static str,
     pub(crate) rfc: &'static str,
 }
 
-const fn row(range: &'static str, kind: RangeKind, what: &'static str, rfc: &'static str) -> SpecialRange {
+const fn row(range: &'static str, kind: SpecialKind, what: &'static str, rfc: &'static str) -> SpecialRange {
     SpecialRange { range, kind, what, rfc }
 }
 
@@ -110,48 +110,48 @@ const METADATA: &str = "a cloud's metadata service, which hands out this machine
 
 #[rustfmt::skip]
 static TABLE: &[SpecialRange] = &[
-    row("0.0.0.0/8", RangeKind::Never, "\"this network\", unspecified", "RFC 791"),
-    row("10.0.0.0/8", RangeKind::Private, "private", "RFC 1918"),
+    row("0.0.0.0/8", SpecialKind::Never, "\"this network\", unspecified", "RFC 791"),
+    row("10.0.0.0/8", SpecialKind::Private, "private", "RFC 1918"),
     // A provider shares it among its customers, so a neighbour's router may answer here. A mesh network may use it too, and the
     // address does not show which of the two it is. This machine's own address in the range is its own; others need a scope file.
-    row("100.64.0.0/10", RangeKind::Public, "shared address space of a provider and its customers", "RFC 6598"),
-    row("127.0.0.0/8", RangeKind::Loopback, "loopback", "RFC 1122"),
-    row("169.254.0.0/16", RangeKind::Private, "link-local", "RFC 3927"),
-    row("169.254.169.254", RangeKind::Never, METADATA, "EC2, Azure and Google Cloud documentation"),
-    row("169.254.170.2", RangeKind::Never, METADATA, "ECS documentation"),
-    row("169.254.170.23", RangeKind::Never, METADATA, "EKS documentation"),
-    row("172.16.0.0/12", RangeKind::Private, "private", "RFC 1918"),
-    row("192.0.0.0/24", RangeKind::Never, "reserved for protocol assignments", "RFC 6890"),
-    row("192.0.2.0/24", RangeKind::Never, "documentation", "RFC 5737"),
-    row("192.88.99.0/24", RangeKind::Never, "reserved, formerly 6to4 relays", "RFC 7526"),
-    row("192.168.0.0/16", RangeKind::Private, "private", "RFC 1918"),
+    row("100.64.0.0/10", SpecialKind::Public, "shared address space of a provider and its customers", "RFC 6598"),
+    row("127.0.0.0/8", SpecialKind::Loopback, "loopback", "RFC 1122"),
+    row("169.254.0.0/16", SpecialKind::Private, "link-local", "RFC 3927"),
+    row("169.254.169.254", SpecialKind::Never, METADATA, "EC2, Azure and Google Cloud documentation"),
+    row("169.254.170.2", SpecialKind::Never, METADATA, "ECS documentation"),
+    row("169.254.170.23", SpecialKind::Never, METADATA, "EKS documentation"),
+    row("172.16.0.0/12", SpecialKind::Private, "private", "RFC 1918"),
+    row("192.0.0.0/24", SpecialKind::Never, "reserved for protocol assignments", "RFC 6890"),
+    row("192.0.2.0/24", SpecialKind::Never, "documentation", "RFC 5737"),
+    row("192.88.99.0/24", SpecialKind::Never, "reserved, formerly 6to4 relays", "RFC 7526"),
+    row("192.168.0.0/16", SpecialKind::Private, "private", "RFC 1918"),
     // For laboratories. Some proxies return its addresses for names, and then the packets go to the owner of the name.
-    row("198.18.0.0/15", RangeKind::Public, "for benchmark tests of network devices", "RFC 2544"),
-    row("198.51.100.0/24", RangeKind::Never, "documentation", "RFC 5737"),
-    row("203.0.113.0/24", RangeKind::Never, "documentation", "RFC 5737"),
-    row("224.0.0.0/4", RangeKind::Never, "multicast", "RFC 5771"),
-    row("240.0.0.0/4", RangeKind::Never, "reserved", "RFC 1112"),
-    row("255.255.255.255", RangeKind::Never, "broadcast", "RFC 919"),
+    row("198.18.0.0/15", SpecialKind::Public, "for benchmark tests of network devices", "RFC 2544"),
+    row("198.51.100.0/24", SpecialKind::Never, "documentation", "RFC 5737"),
+    row("203.0.113.0/24", SpecialKind::Never, "documentation", "RFC 5737"),
+    row("224.0.0.0/4", SpecialKind::Never, "multicast", "RFC 5771"),
+    row("240.0.0.0/4", SpecialKind::Never, "reserved", "RFC 1112"),
+    row("255.255.255.255", SpecialKind::Never, "broadcast", "RFC 919"),
 
-    row("::", RangeKind::Never, "unspecified", "RFC 4291"),
-    row("::1", RangeKind::Loopback, "loopback", "RFC 4291"),
-    row("::2-::fffe:ffff:ffff", RangeKind::Never, "reserved", "RFC 4291"),
-    row("::1:0:0:0-1fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", RangeKind::Never, "reserved", "RFC 4291"),
-    row("64:ff9b::/96", RangeKind::Carries(Ipv4Position::Last), "IPv4 behind NAT64", "RFC 6052"),
-    row("64:ff9b:1::/48", RangeKind::Never, "local translation, which hides the IPv4 address it goes to", "RFC 8215"),
-    row("100::/64", RangeKind::Never, "discard-only", "RFC 6666"),
-    row("2001::/23", RangeKind::Never, "reserved for protocol assignments", "RFC 2928"),
-    row("2001:db8::/32", RangeKind::Never, "documentation", "RFC 3849"),
-    row("2002::/16", RangeKind::Carries(Ipv4Position::Second), "IPv4 behind 6to4", "RFC 3056"),
-    row("3fff::/20", RangeKind::Never, "documentation", "RFC 9637"),
-    row("4000::-fbff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", RangeKind::Never, "reserved", "RFC 4291"),
-    row("fc00::/7", RangeKind::Private, "private", "RFC 4193"),
-    row("fd00:ec2::254", RangeKind::Never, METADATA, "EC2 documentation"),
-    row("fd00:ec2::23", RangeKind::Never, METADATA, "EKS documentation"),
-    row("fe00::/9", RangeKind::Never, "reserved", "RFC 4291"),
-    row("fe80::/10", RangeKind::Private, "link-local", "RFC 4291"),
-    row("fec0::/10", RangeKind::Never, "reserved, formerly site-local", "RFC 3879"),
-    row("ff00::/8", RangeKind::Never, "multicast", "RFC 4291"),
+    row("::", SpecialKind::Never, "unspecified", "RFC 4291"),
+    row("::1", SpecialKind::Loopback, "loopback", "RFC 4291"),
+    row("::2-::fffe:ffff:ffff", SpecialKind::Never, "reserved", "RFC 4291"),
+    row("::1:0:0:0-1fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", SpecialKind::Never, "reserved", "RFC 4291"),
+    row("64:ff9b::/96", SpecialKind::Carries(Ipv4Position::Last), "IPv4 behind NAT64", "RFC 6052"),
+    row("64:ff9b:1::/48", SpecialKind::Never, "local translation, which hides the IPv4 address it goes to", "RFC 8215"),
+    row("100::/64", SpecialKind::Never, "discard-only", "RFC 6666"),
+    row("2001::/23", SpecialKind::Never, "reserved for protocol assignments", "RFC 2928"),
+    row("2001:db8::/32", SpecialKind::Never, "documentation", "RFC 3849"),
+    row("2002::/16", SpecialKind::Carries(Ipv4Position::Second), "IPv4 behind 6to4", "RFC 3056"),
+    row("3fff::/20", SpecialKind::Never, "documentation", "RFC 9637"),
+    row("4000::-fbff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", SpecialKind::Never, "reserved", "RFC 4291"),
+    row("fc00::/7", SpecialKind::Private, "private", "RFC 4193"),
+    row("fd00:ec2::254", SpecialKind::Never, METADATA, "EC2 documentation"),
+    row("fd00:ec2::23", SpecialKind::Never, METADATA, "EKS documentation"),
+    row("fe00::/9", SpecialKind::Never, "reserved", "RFC 4291"),
+    row("fe80::/10", SpecialKind::Private, "link-local", "RFC 4291"),
+    row("fec0::/10", SpecialKind::Never, "reserved, formerly site-local", "RFC 3879"),
+    row("ff00::/8", SpecialKind::Never, "multicast", "RFC 4291"),
 ];
 
 /// The table as a map. The test `every_range_parses` guarantees that no range is missing.
@@ -171,7 +171,7 @@ pub(crate) fn special_range(key: u128) -> Option<&'static SpecialRange> {
 
 /// The key of the IPv4 address that an IPv6 address carries.
 pub(crate) fn carried_ipv4(key: u128) -> Option<u128> {
-    let RangeKind::Carries(place) = special_range(key)?.kind else {
+    let SpecialKind::Carries(place) = special_range(key)?.kind else {
         return None;
     };
     let bits = match place {
@@ -184,7 +184,7 @@ pub(crate) fn carried_ipv4(key: u128) -> Option<u128> {
 /// The special-purpose range that forbids scanning all of `range`, as text for a message; `None` if any part may be scanned.
 pub(crate) fn never_scanned(range: AddressRange) -> Option<String> {
     let pieces = SPECIAL.cut(range);
-    let all = pieces.iter().all(|(_, row)| row.is_some_and(|row| row.kind == RangeKind::Never));
+    let all = pieces.iter().all(|(_, row)| row.is_some_and(|row| row.kind == SpecialKind::Never));
     special_range(key_of(range.first()))
         .filter(|_| all)
         .map(|row| format!("{} ({}, {})", row.range, row.what, row.rfc))
@@ -195,8 +195,8 @@ mod tests {
     use super::*;
     use crate::address::range::address_of;
 
-    fn kind(text: &str) -> RangeKind {
-        special_range(key_of(text.parse().expect("an address"))).map_or(RangeKind::Public, |s| s.kind)
+    fn kind(text: &str) -> SpecialKind {
+        special_range(key_of(text.parse().expect("an address"))).map_or(SpecialKind::Public, |s| s.kind)
     }
 
     #[test]
@@ -212,41 +212,41 @@ mod tests {
     #[test]
     fn kinds() {
         for (address, expected) in [
-            ("127.0.0.1", RangeKind::Loopback),
-            ("::1", RangeKind::Loopback),
-            ("::ffff:127.0.0.1", RangeKind::Loopback),
-            ("10.255.255.255", RangeKind::Private),
-            ("172.15.255.255", RangeKind::Public),
-            ("172.31.255.255", RangeKind::Private),
-            ("172.32.0.0", RangeKind::Public),
-            ("100.63.255.255", RangeKind::Public),
-            ("100.64.0.0", RangeKind::Public),
-            ("100.127.255.255", RangeKind::Public),
-            ("198.17.255.255", RangeKind::Public),
-            ("198.19.255.255", RangeKind::Public),
-            ("169.254.169.253", RangeKind::Private),
-            ("169.254.169.254", RangeKind::Never),
-            ("0.0.0.0", RangeKind::Never),
-            ("255.255.255.255", RangeKind::Never),
-            ("239.1.2.3", RangeKind::Never),
-            ("203.0.113.9", RangeKind::Never),
-            ("1.1.1.1", RangeKind::Public),
-            ("::", RangeKind::Never),
-            ("::2", RangeKind::Never),
-            ("64:ff9b::808:808", RangeKind::Carries(Ipv4Position::Last)),
-            ("64:ff9a::1", RangeKind::Never),
-            ("64:ff9b:1::1", RangeKind::Never),
-            ("2001:db8::1", RangeKind::Never),
-            ("2001::1", RangeKind::Never),
-            ("2001:200::1", RangeKind::Public),
-            ("2a00::1", RangeKind::Public),
-            ("4000::", RangeKind::Never),
-            ("fd12::1", RangeKind::Private),
-            ("fd00:ec2::254", RangeKind::Never),
-            ("fe80::1", RangeKind::Private),
-            ("fec0::1", RangeKind::Never),
-            ("ff02::1", RangeKind::Never),
-            ("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", RangeKind::Never),
+            ("127.0.0.1", SpecialKind::Loopback),
+            ("::1", SpecialKind::Loopback),
+            ("::ffff:127.0.0.1", SpecialKind::Loopback),
+            ("10.255.255.255", SpecialKind::Private),
+            ("172.15.255.255", SpecialKind::Public),
+            ("172.31.255.255", SpecialKind::Private),
+            ("172.32.0.0", SpecialKind::Public),
+            ("100.63.255.255", SpecialKind::Public),
+            ("100.64.0.0", SpecialKind::Public),
+            ("100.127.255.255", SpecialKind::Public),
+            ("198.17.255.255", SpecialKind::Public),
+            ("198.19.255.255", SpecialKind::Public),
+            ("169.254.169.253", SpecialKind::Private),
+            ("169.254.169.254", SpecialKind::Never),
+            ("0.0.0.0", SpecialKind::Never),
+            ("255.255.255.255", SpecialKind::Never),
+            ("239.1.2.3", SpecialKind::Never),
+            ("203.0.113.9", SpecialKind::Never),
+            ("1.1.1.1", SpecialKind::Public),
+            ("::", SpecialKind::Never),
+            ("::2", SpecialKind::Never),
+            ("64:ff9b::808:808", SpecialKind::Carries(Ipv4Position::Last)),
+            ("64:ff9a::1", SpecialKind::Never),
+            ("64:ff9b:1::1", SpecialKind::Never),
+            ("2001:db8::1", SpecialKind::Never),
+            ("2001::1", SpecialKind::Never),
+            ("2001:200::1", SpecialKind::Public),
+            ("2a00::1", SpecialKind::Public),
+            ("4000::", SpecialKind::Never),
+            ("fd12::1", SpecialKind::Private),
+            ("fd00:ec2::254", SpecialKind::Never),
+            ("fe80::1", SpecialKind::Private),
+            ("fec0::1", SpecialKind::Never),
+            ("ff02::1", SpecialKind::Never),
+            ("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", SpecialKind::Never),
         ] {
             assert_eq!(kind(address), expected, "{address}");
         }

@@ -9,7 +9,7 @@ use toml::de::{DeTable, DeValue};
 use vigie_model::Timestamp;
 
 use super::scope_file::{Exclude, RangeEntry, ScopeErrors, ScopeFile, ScopeProblem};
-use super::toml_fields::{Fields, Reader, integer};
+use super::toml_fields::{FieldReader, Fields, integer};
 use crate::address::hosts::{Hosts, parse_hosts};
 use crate::address::range::AddressRange;
 use crate::address::special::never_scanned;
@@ -53,7 +53,7 @@ impl ScopeFile {
     /// Every mistake, with its line.
     pub fn parse(text: &str, now: Timestamp) -> Result<Self, ScopeErrors> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let mut reader = Reader {
+        let mut reader = FieldReader {
             text,
             problems: Vec::new(),
         };
@@ -73,7 +73,7 @@ impl ScopeFile {
     }
 }
 
-impl Reader<'_> {
+impl FieldReader<'_> {
     fn file(&mut self, root: &Spanned<DeTable<'_>>, now: Timestamp) -> Option<ScopeFile> {
         // A missing top-level key is reported on the first line.
         let top = Fields {

@@ -10,12 +10,12 @@ use super::date::parse_date;
 use super::scope_file::{ScopeErrors, ScopeProblem};
 
 /// Reads fields and collects mistakes.
-pub(super) struct Reader<'a> {
+pub(super) struct FieldReader<'a> {
     pub(super) text: &'a str,
     pub(super) problems: Vec<ScopeProblem>,
 }
 
-impl Reader<'_> {
+impl FieldReader<'_> {
     /// The line of a byte offset.
     pub(super) fn line(&self, at: usize) -> usize {
         self.text.as_bytes().iter().take(at).filter(|b| **b == b'\n').count() + 1

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::refusal::{Refusal, Refusals, port_refused, taken_out};
+use super::refusal::{Refusal, Refusals, excluded_by, port_refused};
 use super::scope::{Grant, Scope};
 use crate::address::hosts::Hosts;
 use crate::address::range::AddressRange;
@@ -75,12 +75,12 @@ impl Scope {
     fn clip_range(&self, range: AddressRange, ports: &Arc<Ports>, name: Option<&str>, clip: &mut Clip) {
         for (range, by) in self.excluded.cut(range) {
             if let Some(by) = by {
-                clip.skip(range, taken_out(range.to_string(), by));
+                clip.skip(range, excluded_by(range.to_string(), by));
                 continue;
             }
             for (range, by) in self.opted_out.cut(range) {
                 if let Some(by) = by {
-                    clip.skip(range, taken_out(range.to_string(), by));
+                    clip.skip(range, excluded_by(range.to_string(), by));
                     continue;
                 }
                 for (range, row) in SPECIAL.cut(range) {
@@ -102,11 +102,11 @@ struct Clip {
     skipped: Vec<Skipped>,
     refused: Vec<Refusal>,
     /// By list of ports and entry, so that the ports of a million addresses under one entry are compared once.
-    ports: HashMap<(*const Ports, usize), Allowed>,
+    ports: HashMap<(*const Ports, usize), AllowedPorts>,
 }
 
 /// The ports of a list that an entry allows.
-struct Allowed {
+struct AllowedPorts {
     /// Keeps the list alive, so that its address is not reused while it is a key.
     _asked: Arc<Ports>,
     left: Arc<Ports>,
@@ -151,7 +151,7 @@ impl Clip {
         self.wanted.push((range, Arc::clone(&left)));
         self.ports.insert(
             key,
-            Allowed {
+            AllowedPorts {
                 _asked: Arc::clone(ports),
                 left,
                 refused,

@@ -166,7 +166,7 @@ pub(super) fn dated(word: &str, date: Option<NaiveDate>) -> String {
     date.map(|d| format!(" {word} {d}")).unwrap_or_default()
 }
 
-pub(super) fn taken_out(subject: String, by: &Arc<ExclusionSource>) -> Refusal {
+pub(super) fn excluded_by(subject: String, by: &Arc<ExclusionSource>) -> Refusal {
     let by = Arc::clone(by);
     if by.list.is_some() {
         Refusal::OptedOut { subject, by }

@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use vigie_model::Timestamp;
 
-use super::refusal::{ExclusionSource, Refusal, port_refused, taken_out};
+use super::refusal::{ExclusionSource, Refusal, excluded_by, port_refused};
 use crate::address::hosts::Hosts;
 use crate::address::own::OwnAddresses;
 use crate::address::range::{AddressRange, address_of, key_of};
 use crate::address::range_map::RangeMap;
-use crate::address::special::{self, RangeKind, SpecialRange};
+use crate::address::special::{self, SpecialKind, SpecialRange};
 use crate::file::opt_out::OptOutList;
 use crate::file::scope_file::{RangeEntry, ScopeFile};
 use crate::rate::limits::ScanLimits;
@@ -84,7 +84,7 @@ impl Scope {
     fn build(file: Option<ScopeFile>, own: &OwnAddresses, lists: Vec<OptOutList>) -> Self {
         let (mut ranges, mut names) = (Vec::new(), HashMap::new());
         let (mut excluded, mut opted_out, mut names_out) = (Vec::new(), Vec::new(), HashMap::new());
-        let mut take_out = |subject: &Hosts, reason: ExclusionSource, into: &mut Vec<(AddressRange, Arc<ExclusionSource>)>| {
+        let mut exclude_hosts = |subject: &Hosts, reason: ExclusionSource, into: &mut Vec<(AddressRange, Arc<ExclusionSource>)>| {
             let reason = Arc::new(reason);
             match subject {
                 Hosts::Addresses(range) => into.push((*range, reason)),
@@ -110,7 +110,7 @@ impl Scope {
                     date: None,
                     why: None,
                 };
-                take_out(subject, reason, &mut excluded);
+                exclude_hosts(subject, reason, &mut excluded);
             }
         }
         for exclude in file.as_ref().map(|f| f.excludes.as_slice()).unwrap_or_default() {
@@ -121,7 +121,7 @@ impl Scope {
                 date: Some(exclude.date),
                 why: Some(exclude.reason.clone()),
             };
-            take_out(&exclude.hosts, reason, &mut excluded);
+            exclude_hosts(&exclude.hosts, reason, &mut excluded);
         }
         for list in &lists {
             for entry in &list.entries {
@@ -132,7 +132,7 @@ impl Scope {
                     date: entry.date,
                     why: entry.reason.clone(),
                 };
-                take_out(&entry.hosts, reason, &mut opted_out);
+                exclude_hosts(&entry.hosts, reason, &mut opted_out);
             }
         }
         Self {
@@ -192,11 +192,11 @@ impl Scope {
     ///
     /// The refusal, with the entry that forbids it.
     pub fn permits_lookup(&self, name: &str) -> Result<(), Refusal> {
-        let name = plain(name);
+        let name = normalised(name);
         let mut above = Some(name.as_str());
         while let Some(part) = above {
             if let Some(by) = self.names_out.get(part) {
-                return Err(taken_out(name.clone(), by));
+                return Err(excluded_by(name.clone(), by));
             }
             above = part.split_once('.').map(|(_, rest)| rest);
         }
@@ -208,13 +208,13 @@ impl Scope {
         let carried = special::carried_ipv4(key);
         for key in [Some(key), carried].into_iter().flatten() {
             if let Some(by) = self.excluded.get(key).or_else(|| self.opted_out.get(key)) {
-                return Err(taken_out(address.to_canonical().to_string(), by));
+                return Err(excluded_by(address.to_canonical().to_string(), by));
             }
         }
         // Packets go to the IPv4 address that it carries, which must be a public one.
         if let Some(carried) = carried
             && let Some(row) = special::special_range(carried)
-            && row.kind != RangeKind::Public
+            && row.kind != SpecialKind::Public
         {
             let carried = address_of(carried);
             return Err(Refusal::Carries {
@@ -242,15 +242,15 @@ impl Scope {
         entry: Option<usize>,
         name: Option<&str>,
     ) -> Result<Grant<'_>, Refusal> {
-        let kind = row.map_or(RangeKind::Public, |row| row.kind);
+        let kind = row.map_or(SpecialKind::Public, |row| row.kind);
         let ranges = self.file.as_ref().map(|f| f.ranges.as_slice());
         let entry = entry.and_then(|index| ranges?.get(index));
-        let named = name.and_then(|name| self.names.get(&plain(name)));
+        let named = name.and_then(|name| self.names.get(&normalised(name)));
         let named = named.and_then(|index| ranges?.get(*index));
-        if own || kind == RangeKind::Loopback {
+        if own || kind == SpecialKind::Loopback {
             return Ok(named.or(entry));
         }
-        if let Some(row) = row.filter(|row| row.kind == RangeKind::Never) {
+        if let Some(row) = row.filter(|row| row.kind == SpecialKind::Never) {
             let subject = range.to_string();
             return Err(Refusal::Never {
                 subject,
@@ -260,7 +260,7 @@ impl Scope {
             });
         }
         match (ranges, named, entry) {
-            (None, ..) if kind == RangeKind::Private => Ok(None),
+            (None, ..) if kind == SpecialKind::Private => Ok(None),
             (None, ..) => {
                 let what = row.map_or("public".to_owned(), |row| format!("{} ({})", row.what, row.rfc));
                 Err(Refusal::NeedsScopeFile {
@@ -268,7 +268,7 @@ impl Scope {
                     what,
                 })
             }
-            (Some(_), Some(_), None) if kind == RangeKind::Private => Err(Refusal::LeadsInside {
+            (Some(_), Some(_), None) if kind == SpecialKind::Private => Err(Refusal::LeadsInside {
                 name: name.unwrap_or_default().to_owned(),
                 address: range.first(),
             }),
@@ -317,7 +317,7 @@ impl Scope {
 }
 
 /// A name as it is stored in the maps.
-fn plain(name: &str) -> String {
+fn normalised(name: &str) -> String {
     name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
 }
 
@@ -473,7 +473,7 @@ mod tests {
         fn special_ranges_are_never_permitted(bits in any::<u128>(), port in any::<u16>()) {
             let scope = wide_scope();
             let address = IpAddr::from(std::net::Ipv6Addr::from_bits(bits >> 3 | 1 << 125));
-            if special::special_range(key_of(address)).is_some_and(|row| row.kind == RangeKind::Never) {
+            if special::special_range(key_of(address)).is_some_and(|row| row.kind == SpecialKind::Never) {
                 prop_assert!(scope.permits(address, port, now()).is_err());
             } else {
                 prop_assert!(scope.permits(address, port, now()).is_ok() || special::carried_ipv4(key_of(address)).is_some());

@@ -27,8 +27,8 @@ const TRACKED: usize = 1 << 18;
 pub struct Budget {
     limits: ScanLimits,
     own: OwnAddresses,
-    hosts: HashMap<u128, Counts>,
-    prefixes: HashMap<u128, Counts>,
+    hosts: HashMap<u128, SlotCounts>,
+    prefixes: HashMap<u128, SlotCounts>,
     /// The latest time seen. A clock that runs backwards counts as stopped.
     now: u64,
     /// The slot in which quiet hosts were last removed.
@@ -73,8 +73,8 @@ impl Budget {
         let net_wait = free_slot(&self.prefixes, network, slot, self.limits.requests_per_prefix, self.tracked);
         match host_wait.max(net_wait) {
             free if free <= slot => {
-                self.hosts.entry(key).or_insert_with(|| Counts::new(slot)).add(slot);
-                self.prefixes.entry(network).or_insert_with(|| Counts::new(slot)).add(slot);
+                self.hosts.entry(key).or_insert_with(|| SlotCounts::new(slot)).add(slot);
+                self.prefixes.entry(network).or_insert_with(|| SlotCounts::new(slot)).add(slot);
                 RateDecision::Allowed
             }
             free => RateDecision::Wait((free * SLOT).saturating_sub(now).max(1)),
@@ -152,7 +152,7 @@ fn prefix(host: IpAddr) -> u128 {
 }
 
 /// The first slot in which a request is allowed; the current one if it is allowed now.
-fn free_slot(map: &HashMap<u128, Counts>, key: u128, slot: u64, limit: u32, tracked: usize) -> u64 {
+fn free_slot(map: &HashMap<u128, SlotCounts>, key: u128, slot: u64, limit: u32, tracked: usize) -> u64 {
     match map.get(&key) {
         Some(counts) => counts.free_slot(slot, limit),
         None if map.len() < tracked => slot,
@@ -162,13 +162,13 @@ fn free_slot(map: &HashMap<u128, Counts>, key: u128, slot: u64, limit: u32, trac
 
 /// The requests of the last [`SLOTS`] slots, as a ring.
 #[derive(Clone, Copy, Debug)]
-struct Counts {
+struct SlotCounts {
     /// The latest slot with a count.
     slot: u64,
     ring: [u16; SLOTS],
 }
 
-impl Counts {
+impl SlotCounts {
     fn new(slot: u64) -> Self {
         Self { slot, ring: [0; SLOTS] }
     }
@@ -320,7 +320,7 @@ mod tests {
         assert_eq!(budget.tracked(), (TRACKED, TRACKED));
         assert_eq!(waiting, 1_000_000 - TRACKED);
         assert_eq!(budget.take(ip("0.0.1.0"), 0), RateDecision::Allowed, "tracked hosts continue");
-        assert!(std::mem::size_of::<(u128, Counts)>() <= 48);
+        assert!(std::mem::size_of::<(u128, SlotCounts)>() <= 48);
     }
 
     #[test]

@@ -117,6 +117,9 @@ fn a_token_that_the_service_forgot_is_done_without() {
         &["--resume", text(&user.state()), "--cost", "1", "--budget", "10"],
     );
     assert_eq!(told["complete"], true);
-    assert!(told["queries"][0]["notes"].to_string().contains("started again from page 1"), "{told:#}");
+    assert!(
+        told["queries"][0]["notes"].to_string().contains("started again from page 1"),
+        "{told:#}"
+    );
     assert_eq!(user.hosts(), 350);
 }

@@ -74,10 +74,7 @@ fn deep_pages_that_never_come_are_split_too() {
     let user = User::new();
     let told = user.told("shodan", &running, &["--query", "product:Ollama", "--budget", "100"]);
     assert_eq!(number(&told["queries"][0]["missed"]), 0, "{told:#}");
-    assert!(
-        told["queries"][0]["notes"].to_string().contains("page 11 failed"),
-        "{told:#}"
-    );
+    assert!(told["queries"][0]["notes"].to_string().contains("page 11 failed"), "{told:#}");
     assert_eq!(running.service().charged, 10 + 5 + 2 * 8);
     assert_eq!(user.hosts(), 1_500);
 }
