@@ -20,7 +20,7 @@ pub(crate) fn man(args: &ManArgs) -> Done {
     let mut commands = vec![all];
     while let Some(command) = commands.pop() {
         commands.extend(command.get_subcommands().filter(|one| !one.is_hide_set()).cloned());
-        let page = clap_mangen::Man::new(command);
+        let page = clap_mangen::Man::new(command).source(concat!("vigie ", env!("CARGO_PKG_VERSION")));
         let mut text = Vec::new();
         page.render(&mut text).map_err(Failure::output)?;
         write_whole(&args.dir.join(page.get_filename()), &text)?;

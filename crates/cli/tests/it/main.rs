@@ -5,6 +5,7 @@ mod diff;
 #[cfg(feature = "watch")]
 mod discover;
 mod fleet;
+mod help;
 #[cfg(feature = "watch")]
 mod hosts;
 #[cfg(feature = "study")]
