@@ -2,6 +2,7 @@
 
 mod authors;
 mod formats;
+mod fuzz;
 mod hostile;
 mod lists;
 mod runs;
