@@ -21,20 +21,12 @@ pub(crate) fn folder(args: &LakeDir) -> Result<PathBuf, Failure> {
     }
     data_folder()
         .map(|data| data.join("lake"))
-        .ok_or_else(|| Failure::usage("no data folder for the lake: neither XDG_DATA_HOME nor HOME is set; name one with --lake DIR"))
+        .ok_or_else(|| Failure::usage("no data folder for the lake: this user has no home folder; name one with --lake DIR"))
 }
 
-/// vigie's folder in the user's data folder.
+/// vigie's folder in the user's data folder, which each system has in another place.
 pub(crate) fn data_folder() -> Option<PathBuf> {
-    let var = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let base = if cfg!(windows) {
-        var("LOCALAPPDATA")
-    } else if cfg!(target_os = "macos") {
-        var("HOME").map(|home| home.join("Library/Application Support"))
-    } else {
-        var("XDG_DATA_HOME").or_else(|| var("HOME").map(|home| home.join(".local/share")))
-    };
-    base.map(|base| base.join("vigie"))
+    dirs::data_local_dir().map(|base| base.join("vigie"))
 }
 
 /// A runtime for the lake's own work. On one of a single thread delta-rs starts a thread with a runtime of its own for each table.

@@ -41,26 +41,18 @@ impl std::str::FromStr for When {
     }
 }
 
-/// Reads `7d`, `12h`, `30m`, `10s`, `2w`.
+/// Reads `7d`, `12h`, `30m`, `10s`, `2w`, and several together: `1h30m`.
 pub(crate) fn age(text: &str) -> Result<TimeDelta, String> {
-    let wrong = || format!("{text:?} is no length of time: write a number and w, d, h, m or s, such as 7d");
-    let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(wrong)?;
-    let number: i64 = number.parse().map_err(|_| wrong())?;
-    let age = match unit {
-        "w" => TimeDelta::try_weeks(number),
-        "d" => TimeDelta::try_days(number),
-        "h" => TimeDelta::try_hours(number),
-        "m" => TimeDelta::try_minutes(number),
-        "s" => TimeDelta::try_seconds(number),
-        _ => None,
-    };
-    age.filter(|age| *age >= TimeDelta::zero()).ok_or_else(wrong)
+    humantime::parse_duration(text)
+        .ok()
+        .and_then(|age| TimeDelta::from_std(age).ok())
+        .ok_or_else(|| format!("{text:?} is no length of time: write numbers with w, d, h, m or s, such as 7d or 1h30m"))
 }
 
 /// The same for what cannot be nothing.
 pub(crate) fn interval(text: &str) -> Result<TimeDelta, String> {
     age(text).and_then(|age| {
-        let some = age > TimeDelta::zero() && age <= TimeDelta::days(366);
+        let some = age >= TimeDelta::seconds(1) && age <= TimeDelta::days(366);
         if some {
             Ok(age)
         } else {
@@ -86,14 +78,27 @@ mod tests {
             ("12h", "2026-11-21T20:00:00Z"),
             ("30m", "2026-11-22T07:30:00Z"),
             ("10s", "2026-11-22T07:59:50Z"),
+            ("1h30m", "2026-11-22T06:30:00Z"),
+            ("1d 12h", "2026-11-20T20:00:00Z"),
         ] {
             let when: When = text.parse().unwrap_or_else(|error| panic!("{error}"));
             assert_eq!(when.at(now), at.parse::<Timestamp>().expect("an instant"), "{text}");
         }
-        for wrong in ["", "d", "7", "-7d", "7y", "yesterday", "2026-13-01", "99999999999999999999d", "7é"] {
+        for wrong in [
+            "",
+            "d",
+            "7",
+            "-7d",
+            "7q",
+            "1h-30m",
+            "yesterday",
+            "2026-13-01",
+            "99999999999999999999d",
+            "7é",
+        ] {
             assert!(wrong.parse::<When>().is_err(), "{wrong}");
         }
-        assert!(interval("0s").is_err() && interval("400d").is_err() && interval("1s").is_ok());
+        assert!(interval("0s").is_err() && interval("1ms").is_err() && interval("400d").is_err() && interval("1s").is_ok());
         let longest: When = "99999999d".parse().expect("an age");
         assert_eq!(longest.at(now), Timestamp::UNIX_EPOCH);
     }

@@ -110,3 +110,28 @@ fn the_catalogue_lists_explains_and_checks_itself() {
     }
     assert!(stdout(&vigie(&["catalog", "explain", "ollama"])).contains("Ollama is running"));
 }
+
+/// The base directory specification has a relative folder ignored: it would be another one in each folder that the program is started from.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_lake_is_in_the_users_data_folder() {
+    let home = tempfile::tempdir().expect("a folder");
+    let lake = |data: &str| {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_vigie"))
+            .arg("hosts")
+            .current_dir(home.path())
+            .env("HOME", home.path())
+            .env("XDG_DATA_HOME", data)
+            .env_remove("VIGIE_LAKE")
+            .output()
+            .expect("the program starts");
+        assert_eq!(code(&output), 2, "{}", stderr(&output));
+        stderr(&output)
+    };
+    let at_home = home.path().join(".local/share/vigie/lake");
+    for unset in ["", "data", "./data"] {
+        assert!(lake(unset).contains(crate::text(&at_home)), "{unset:?}: {}", lake(unset));
+    }
+    let elsewhere = home.path().join("elsewhere");
+    assert!(lake(crate::text(&elsewhere)).contains(crate::text(&elsewhere.join("vigie/lake"))));
+}
