@@ -16,7 +16,7 @@ pub enum RuleKind {
 /// A rule's own words, where the caller has them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RuleText {
-    /// The id, as in [`Finding::id`].
+    /// The id, as in a finding's claim.
     pub id: String,
     /// One line, without the particulars of one endpoint.
     pub title: String,
