@@ -1,9 +1,8 @@
 //! Any bytes as another tool's file: read at once and in small pieces alike, and every record is one that vigie reads again.
 
 use std::io::Read;
-use std::sync::{Arc, OnceLock};
 
-use vigie_catalog::{Catalog, Measured};
+use vigie_identify::Identifier;
 use vigie_import::{Format, Importer, Options};
 use vigie_model::{Observation, Timestamp};
 
@@ -27,9 +26,7 @@ pub(crate) fn drive(data: &[u8]) {
 
 /// Every observation as its JSON, every bad record as its reason; or why nothing was imported.
 fn import(reader: impl Read, format: Option<Format>) -> Result<Vec<Result<String, String>>, String> {
-    static KNOWN: OnceLock<(Arc<Catalog>, Arc<Measured>)> = OnceLock::new();
-    let (catalog, measured) = KNOWN.get_or_init(|| (Catalog::embedded(), Arc::new(Measured::embedded())));
-    let mut options = Options::new(Arc::clone(catalog), Arc::clone(measured), Timestamp::UNIX_EPOCH);
+    let mut options = Options::new(Identifier::embedded(), Timestamp::UNIX_EPOCH);
     // So that records without a time or a port get further, and long ones are met.
     options.seen = Some(Timestamp::UNIX_EPOCH);
     options.default_port = Some(11434);
