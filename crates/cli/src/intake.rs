@@ -10,7 +10,7 @@ use chrono::NaiveDate;
 use serde::Serialize;
 use vigie_import::{Bad, Parsed};
 use vigie_lake::Committed;
-use vigie_model::{Exposure, Identity, Known, Observation, TextPrint};
+use vigie_model::{Finding, Observation};
 
 use crate::failure::Failure;
 use crate::lake::{Parts, Writer};
@@ -95,6 +95,11 @@ impl Intake {
         counts.not_tcp += parsed.passed_over.not_tcp;
         counts.host_discovery += parsed.passed_over.host_discovery;
         counts.not_recognised += parsed.passed_over.not_recognised;
+        if self.waiting.capacity() == 0 {
+            self.waiting = self.committer.spare();
+            // At once, for growing it copies it: what is not used yet takes no memory.
+            self.waiting.reserve(BATCH + BATCH / 8);
+        }
         for item in parsed.items {
             match item {
                 Ok(observation) => {
@@ -221,28 +226,23 @@ struct Weight {
 
 impl Weight {
     fn add(&mut self, observation: &Observation) {
-        // The texts of its own: of its source, its endpoint, its network.
+        // The texts of its own: of its source and its endpoint.
         const TEXTS: usize = 400;
         let endpoint = &observation.endpoint;
         self.bytes += size_of::<Observation>() + TEXTS + endpoint.name.as_ref().map_or(0, String::len);
+        self.bytes += observation.network.texts_weight();
         self.bytes += endpoint.certificate.as_ref().map_or(0, |certificate| {
             certificate.subject.len() + certificate.issuer.len() + certificate.names.iter().map(|name| name.len() + 24).sum::<usize>()
         });
-        self.bytes += observation
-            .deception
-            .tells
-            .iter()
-            .map(|tell| size_of_val(tell) + tell.id.len() + tell.seen.len())
-            .sum::<usize>();
+        self.bytes += observation.deception.texts_weight();
         if self.met.insert(observation.identity.mark().number()) {
-            self.bytes += as_written(identity(&observation.identity));
+            self.bytes += as_written(observation.identity.weight());
         }
         if self.met.insert(observation.exposure.mark().number()) {
-            self.bytes += as_written(exposure(&observation.exposure));
+            self.bytes += as_written(observation.exposure.weight());
         }
         if self.met.insert(observation.findings.mark().number()) {
-            // What is told of a finding is about as long as this.
-            self.bytes += observation.findings.len() * 1_000;
+            self.bytes += observation.findings.iter().map(Finding::weight).sum::<usize>();
         }
     }
 }
@@ -250,25 +250,6 @@ impl Weight {
 /// What is large is copied whole while it is written: hashed, put into columns, encoded and compressed. Of the small only some is at a time.
 fn as_written(bytes: usize) -> usize {
     if bytes < 1 << 20 { bytes } else { 4 * bytes }
-}
-
-fn identity(identity: &Identity) -> usize {
-    let evidence = identity.evidence.iter();
-    let texts = evidence.map(|one| size_of_val(one) + one.product.len() + one.rule.len() + one.request.len() + one.seen.len());
-    size_of::<Identity>() + texts.sum::<usize>() + identity.version.known().map_or(0, String::len)
-}
-
-fn exposure(exposure: &Exposure) -> usize {
-    // Digest, family, parameters, quantisation and format of a model are short.
-    const TEXTS: usize = 160;
-    let print = |print: &Known<TextPrint>| print.known().map_or(0, |print| 100 + print.text.as_ref().map_or(0, String::len));
-    let models = exposure.models.known().into_iter().flatten();
-    let models = models.map(|model| size_of_val(model) + TEXTS + model.name.len() + print(&model.template) + print(&model.system_prompt));
-    let running = exposure.running.known().into_iter().flatten();
-    let running = running.map(|model| size_of_val(model) + model.name.len());
-    let tools = exposure.tools.known().into_iter().flatten();
-    let tools = tools.map(|tool| size_of_val(tool) + tool.name.len() + tool.risks.len());
-    size_of::<Exposure>() + models.sum::<usize>() + running.sum::<usize>() + tools.sum::<usize>()
 }
 
 /// In which order days come.
@@ -315,10 +296,13 @@ enum Work {
 struct Committer {
     /// `None` once no more comes.
     work: Option<SyncSender<Work>>,
-    results: Receiver<Result<Parts, Failure>>,
+    results: Receiver<(Result<Parts, Failure>, Vec<Observation>)>,
     thread: Option<JoinHandle<()>>,
     /// What was asked for and not heard of yet.
     pending: usize,
+    /// The room of batches that were written. It is used again by the thread that it was made by: the allocator gives large room back late
+    /// that another thread frees.
+    spare: Vec<Vec<Observation>>,
 }
 
 impl Committer {
@@ -328,12 +312,13 @@ impl Committer {
         let (say, results) = channel();
         let thread = std::thread::spawn(move || {
             for work in asked {
-                let done = match work {
-                    Work::Append(part, batch) => writer.append(&batch).map(|done| Parts::from([(part, done)])),
-                    Work::Gather(part, batch) => writer.gather(&batch, part),
-                    Work::Finish => writer.commit_gathered(),
+                let (done, mut batch) = match work {
+                    Work::Append(part, batch) => (writer.append(&batch).map(|done| Parts::from([(part, done)])), batch),
+                    Work::Gather(part, batch) => (writer.gather(&batch, part), batch),
+                    Work::Finish => (writer.commit_gathered(), Vec::new()),
                 };
-                if say.send(done).is_err() {
+                batch.clear();
+                if say.send((done, batch)).is_err() {
                     return;
                 }
             }
@@ -343,6 +328,7 @@ impl Committer {
             results,
             thread: Some(thread),
             pending: 0,
+            spare: Vec::new(),
         }
     }
 
@@ -353,11 +339,15 @@ impl Committer {
         Ok(())
     }
 
+    /// Room for a batch.
+    fn spare(&mut self) -> Vec<Observation> {
+        self.spare.pop().unwrap_or_default()
+    }
+
     /// The next result, if there is one already.
     fn done(&mut self) -> Option<Result<Parts, Failure>> {
-        let result = self.results.try_recv().ok()?;
-        self.pending -= 1;
-        Some(result)
+        let (result, batch) = self.results.try_recv().ok()?;
+        Some(self.heard(result, batch))
     }
 
     /// The next result; `None`: nothing is under way.
@@ -365,9 +355,21 @@ impl Committer {
         if self.pending == 0 {
             return None;
         }
+        Some(match self.results.recv() {
+            Ok((result, batch)) => self.heard(result, batch),
+            Err(_) => {
+                self.pending = 0;
+                Err(Failure::output("the lake's writer ended before its time; run the same again"))
+            }
+        })
+    }
+
+    fn heard(&mut self, result: Result<Parts, Failure>, batch: Vec<Observation>) -> Result<Parts, Failure> {
         self.pending -= 1;
-        let gone = |_| Failure::output("the lake's writer ended before its time; run the same again");
-        Some(self.results.recv().map_err(gone).and_then(|result| result))
+        if batch.capacity() > 0 {
+            self.spare.push(batch);
+        }
+        result
     }
 }
 

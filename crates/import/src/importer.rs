@@ -24,6 +24,9 @@ pub const MAX_RECORD: usize = 16 << 20;
 /// Bytes after which a batch is handed on.
 const BATCH: usize = 256 * 1024;
 
+/// Items of a record that are handed on together.
+const PART: usize = 2_048;
+
 /// What the caller knows.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -246,56 +249,90 @@ impl Parser {
         self.format
     }
 
+    /// Whether one large record is a host with very many ports, rather than one endpoint with a long reply.
+    #[must_use]
+    pub fn gives_many(&self) -> bool {
+        self.format == Format::Nmap
+    }
+
     pub(crate) fn recognised_only(&self) -> bool {
         self.options.recognised_only
     }
 
     /// Adds what a batch's records gave, in their order.
     pub fn parse(&self, batch: &Batch, parsed: &mut Parsed) {
+        self.parse_all(batch, parsed, usize::MAX, &mut |_| ());
+    }
+
+    /// Hands on what a batch's records gave, in their order and in parts: one record may give as many observations as a host has ports. The
+    /// last part, which may be empty, is returned.
+    #[must_use]
+    pub fn parse_in_parts(&self, batch: &Batch, mut hand_on: impl FnMut(Parsed)) -> Parsed {
+        let mut parsed = Parsed::default();
+        self.parse_all(batch, &mut parsed, PART, &mut |parsed| hand_on(std::mem::take(parsed)));
+        parsed
+    }
+
+    fn parse_all(&self, batch: &Batch, parsed: &mut Parsed, most: usize, hand_on: &mut dyn FnMut(&mut Parsed)) {
         for span in &batch.records {
             let bytes = batch.bytes.get(span.start..span.end).unwrap_or_default();
-            let before = parsed.items.len();
-            self.parse_one(bytes, &span.head, (span.line, span.record), span.fault.as_deref(), parsed);
-            if span.open {
-                parsed.open_end = parsed.items.get(before..).unwrap_or_default().iter().any(Result::is_err);
-            }
+            let mut out = Out {
+                parser: self,
+                head: &span.head,
+                parsed: &mut *parsed,
+                most,
+                hand_on: &mut *hand_on,
+                line: span.line,
+                record: span.record,
+                bytes,
+                given: 0,
+                said: None,
+                is_bad: false,
+            };
+            self.parse_one(span.fault.as_deref(), &mut out);
+            let is_bad = out.is_bad;
+            parsed.open_end |= span.open && is_bad;
         }
     }
 
     /// Adds what one line of vigie's own JSON gave, or one record of a format that needs no header.
     pub fn parse_record(&self, bytes: &[u8], line: u64, parsed: &mut Parsed) {
-        self.parse_one(bytes, &Head::default(), (line, line), None, parsed);
-    }
-
-    fn parse_one(&self, bytes: &[u8], head: &Head, (line, record): (u64, u64), fault: Option<&str>, parsed: &mut Parsed) {
         let mut out = Out {
             parser: self,
-            head,
+            head: &Head::default(),
             parsed,
+            most: usize::MAX,
+            hand_on: &mut |_| (),
             line,
-            record,
+            record: line,
             bytes,
             given: 0,
             said: None,
+            is_bad: false,
         };
+        self.parse_one(None, &mut out);
+    }
+
+    fn parse_one(&self, fault: Option<&str>, out: &mut Out<'_>) {
         if let Some(fault) = fault {
             out.bad(fault);
             return;
         }
+        let bytes = out.bytes;
         let told = match self.format {
-            Format::Shodan => crate::shodan::parse(bytes, &mut out),
-            Format::Censys => crate::censys::parse(bytes, &mut out),
-            Format::Zmap => crate::zmap::parse(bytes, &mut out),
-            Format::Zgrab2 => crate::zgrab2::parse(bytes, &mut out),
-            Format::Masscan => crate::masscan::parse(bytes, &mut out),
-            Format::Nmap if bytes.trim_ascii_start().starts_with(b"<") => crate::nmap::parse(bytes, &mut out),
-            Format::Nmap => crate::nmap_text::parse(bytes, &mut out),
-            Format::Nuclei => crate::nuclei::parse(bytes, &mut out),
-            Format::Fofa => crate::fofa::parse(bytes, &mut out),
-            Format::Naabu => crate::naabu::parse(bytes, &mut out),
-            Format::Httpx => crate::httpx::parse(bytes, &mut out),
-            Format::Shadowserver => crate::shadowserver::parse(bytes, &mut out),
-            Format::Vigie => crate::vigie::parse(bytes, &mut out),
+            Format::Shodan => crate::shodan::parse(bytes, out),
+            Format::Censys => crate::censys::parse(bytes, out),
+            Format::Zmap => crate::zmap::parse(bytes, out),
+            Format::Zgrab2 => crate::zgrab2::parse(bytes, out),
+            Format::Masscan => crate::masscan::parse(bytes, out),
+            Format::Nmap if bytes.trim_ascii_start().starts_with(b"<") => crate::nmap::parse(bytes, out),
+            Format::Nmap => crate::nmap_text::parse(bytes, out),
+            Format::Nuclei => crate::nuclei::parse(bytes, out),
+            Format::Fofa => crate::fofa::parse(bytes, out),
+            Format::Naabu => crate::naabu::parse(bytes, out),
+            Format::Httpx => crate::httpx::parse(bytes, out),
+            Format::Shadowserver => crate::shadowserver::parse(bytes, out),
+            Format::Vigie => crate::vigie::parse(bytes, out),
         };
         if let Err(reason) = told {
             out.bad(&reason);

@@ -7,15 +7,15 @@ use ahash::RandomState;
 use serde::Deserialize;
 use vigie_model::{AdvisoryCoverage, AdvisoryVerdict, Deception, Exposure, Finding, Identity, Network, Shared};
 
-/// Bytes of text that are remembered, at most. What was read from them takes about one and a half times as much beside. Of a million lines of
-/// the simulated population, which hold 22,859 different texts of 77 MB, 26,376 are then read, with half as much 77,713.
-const REMEMBERED: usize = 64 << 20;
+/// Bytes that are remembered, at most: texts, and what was read from them, which takes one and a half times as much or, where a server has
+/// many models, more. Of the million lines of the simulated population, which hold 22,859 different texts, 21,000 find room at a time.
+const REMEMBERED: usize = 160 << 20;
 
 /// Parts with a lock each, so that threads seldom wait.
 const PARTS: usize = 16;
 
 /// The longest text that is remembered.
-const LONGEST: usize = REMEMBERED / PARTS / 4;
+const LONGEST: usize = REMEMBERED / PARTS / 8;
 
 /// What stands at the end of a line of vigie's own, from the identity on.
 #[derive(Clone, Debug, Deserialize)]
@@ -29,6 +29,19 @@ pub(crate) struct Said {
     #[serde(default)]
     pub(crate) advisory_coverage: Option<AdvisoryCoverage>,
     pub(crate) findings: Shared<Vec<Finding>>,
+}
+
+impl Said {
+    /// About how many bytes it takes.
+    fn weight(&self) -> usize {
+        size_of::<Self>()
+            + self.identity.weight()
+            + self.exposure.weight()
+            + self.network.texts_weight()
+            + self.deception.texts_weight()
+            + self.advisories.iter().map(AdvisoryVerdict::weight).sum::<usize>()
+            + self.findings.iter().map(Finding::weight).sum::<usize>()
+    }
 }
 
 /// Texts and what was read from them. Threads share it.
@@ -86,11 +99,12 @@ impl Memory {
 
 impl Part {
     fn keep(&mut self, hash: u64, text: Box<[u8]>, said: Said) {
-        if self.bytes + text.len() > REMEMBERED / PARTS / 2 {
+        let bytes = text.len() + said.weight();
+        if self.bytes + bytes > REMEMBERED / PARTS / 2 {
             self.old = std::mem::take(&mut self.young);
             self.bytes = 0;
         }
-        self.bytes += text.len();
+        self.bytes += bytes;
         self.young.insert(hash, (text, said));
     }
 }
@@ -104,6 +118,34 @@ mod tests {
             r#"{{"identity":{{"product":{{"known":"ollama"}},"version":{{"known":"0.{number}.0"}},"confidence":0.9,"evidence":[]}},"exposure":{},"network":{{"country":{{"known":"DE"}},"asn":{{"known":1}},"class":{{"unknown":"not-asked"}}}},"deception":{{"score":{{"known":0.0}},"tells":[]}},"advisories":[],"findings":[]}}"#,
             r#"{"posture":{"known":"open"},"posture_from":null,"reach":{"unknown":"not-asked"},"activity":{"unknown":"not-asked"},"models":{"known":[]},"running":{"unknown":"not-asked"},"capabilities":{"unknown":"not-asked"},"tools":{"unknown":"not-asked"}}"#,
         )
+    }
+
+    /// What is held in all.
+    fn held(memory: &Memory) -> usize {
+        let of = |part: &Part| -> usize {
+            let kept = part.young.values().chain(part.old.values());
+            kept.map(|(text, said)| text.len() + said.weight()).sum()
+        };
+        memory.parts.iter().map(|part| of(&part.lock().expect("not poisoned"))).sum()
+    }
+
+    /// A short text of which much was read: the bound is of both.
+    #[test]
+    fn what_was_read_counts_beside_the_text() {
+        let memory = Memory::default();
+        let model = vigie_model::Model::named("x", vigie_model::Why::NotAsked);
+        let said = |number: usize| {
+            let mut said: Said = serde_json::from_str(&text(number)).expect("what a line says");
+            said.exposure.models = vigie_model::Known::Known(vec![model.clone(); 200]);
+            said
+        };
+        assert!(said(0).weight() > 200 * size_of_val(&model), "{}", said(0).weight());
+        for number in 0..2_000 {
+            memory.keep(text(number).as_bytes(), said(number));
+        }
+        let held = held(&memory);
+        // 2,000 of them take 260 MB.
+        assert!((REMEMBERED / 4..=REMEMBERED).contains(&held), "{held}");
     }
 
     #[test]
@@ -122,18 +164,7 @@ mod tests {
                 assert!(memory.recall(first.as_bytes()).is_some(), "after {number}");
             }
         }
-        let held: usize = memory
-            .parts
-            .iter()
-            .map(|part| {
-                let part = part.lock().expect("not poisoned");
-                part.young
-                    .values()
-                    .chain(part.old.values())
-                    .map(|(text, _)| text.len())
-                    .sum::<usize>()
-            })
-            .sum();
+        let held = held(&memory);
         assert!(held <= REMEMBERED, "{held}");
         assert!(memory.recall(long(1).as_bytes()).is_none(), "200 MB were said since");
     }

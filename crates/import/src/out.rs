@@ -63,12 +63,17 @@ pub(crate) struct Out<'p> {
     pub(crate) parser: &'p Parser,
     pub(crate) head: &'p Head,
     pub(crate) parsed: &'p mut Parsed,
+    /// After so many items what was parsed is handed on.
+    pub(crate) most: usize,
+    pub(crate) hand_on: &'p mut dyn FnMut(&mut Parsed),
     pub(crate) line: u64,
     pub(crate) record: u64,
     pub(crate) bytes: &'p [u8],
     pub(crate) given: usize,
     /// What was wrong with an endpoint of this record already.
     pub(crate) said: Option<String>,
+    /// Whether a fault of the record was told.
+    pub(crate) is_bad: bool,
 }
 
 impl Out<'_> {
@@ -84,7 +89,10 @@ impl Out<'_> {
             return;
         }
         match self.parser.make(sight) {
-            Ok(observation) => self.observation(observation, true),
+            Ok(mut observation) => {
+                let shares = self.share(&mut observation);
+                self.observation(observation, !shares);
+            }
             // What is wrong with the record as a whole is said once, not at each of its ports.
             Err(reason) if self.said.as_ref() == Some(&reason) => {}
             Err(reason) => {
@@ -94,24 +102,45 @@ impl Out<'_> {
         }
     }
 
+    /// Lets an observation share what the one before it says as well: the ports of one host, and the hosts of a list of ports, come in runs
+    /// that say the same.
+    fn share(&self, observation: &mut Observation) -> bool {
+        let Some(Ok(last)) = self.parsed.items.last() else { return false };
+        if last.identity != observation.identity || last.exposure != observation.exposure {
+            return false;
+        }
+        observation.identity.clone_from(&last.identity);
+        observation.exposure.clone_from(&last.exposure);
+        observation.findings.clone_from(&last.findings);
+        true
+    }
+
     /// Takes an observation as it is; `anew` if it shares nothing with one before.
     pub(crate) fn observation(&mut self, observation: Observation, anew: bool) {
         if self.parser.recognised_only() && !observation.identity.product.is_known() {
             self.parsed.passed_over.not_recognised += 1;
         } else {
             self.parsed.anew += usize::from(anew);
-            self.parsed.items.push(Ok(observation));
+            self.push(Ok(observation));
+        }
+    }
+
+    fn push(&mut self, item: Result<Observation, Bad>) {
+        self.is_bad |= item.is_err();
+        self.parsed.items.push(item);
+        if self.parsed.items.len() >= self.most {
+            (self.hand_on)(self.parsed);
         }
     }
 
     /// Tells a fault of this record.
     pub(crate) fn bad(&mut self, reason: &str) {
-        self.parsed.items.push(Err(Bad::new(self.line, self.record, reason, self.bytes)));
+        self.push(Err(Bad::new(self.line, self.record, reason, self.bytes)));
     }
 
     /// Tells a fault of a part of this record.
     pub(crate) fn bad_at(&mut self, line: u64, reason: &str, part: &[u8]) {
-        self.parsed.items.push(Err(Bad::new(line, self.record, reason, part)));
+        self.push(Err(Bad::new(line, self.record, reason, part)));
     }
 
     pub(crate) fn not_open(&mut self) {

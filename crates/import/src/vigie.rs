@@ -100,7 +100,11 @@ fn in_two(line: &[u8], memory: &Memory) -> Option<(Observation, bool)> {
             text.clear();
             text.push(b'{');
             text.extend_from_slice(after);
-            let said: Said = serde_json::from_str(std::str::from_utf8(&text).ok()?).ok()?;
+            let mut said: Said = serde_json::from_str(std::str::from_utf8(&text).ok()?).ok()?;
+            // It is held for long, and a list is read with room for more.
+            if let Known::Known(models) = &mut said.exposure.models {
+                models.shrink_to_fit();
+            }
             memory.keep(after, said.clone());
             (said, true)
         }

@@ -9,9 +9,17 @@ use crate::record::ContentIds;
 /// How many contents are noted, at most.
 const NOTED: usize = 1 << 16;
 
-/// Contents that were met and are still held by somebody, with their ids. It holds none of them itself.
+/// How many there are at least before those go that nobody holds any more.
+const FEW: usize = 1 << 10;
+
+/// Contents that were met and are still held by somebody, with their ids. It holds none of them itself, though the room of their outermost
+/// parts.
 #[derive(Debug, Default)]
-pub(crate) struct Noted(HashMap<usize, Note>);
+pub(crate) struct Noted {
+    notes: HashMap<usize, Note>,
+    /// How many were held when those were last taken out that nobody held.
+    held: usize,
+}
 
 #[derive(Debug)]
 struct Note {
@@ -42,17 +50,18 @@ impl Noted {
         }
         let exposure = observation.exposure.mark();
         let number = exposure.number();
-        if let Some(note) = self.0.get(&number)
+        if let Some(note) = self.notes.get(&number)
             && note.is_of(observation)
         {
             return Ok(note.ids);
         }
         let ids = ContentIds::of(observation)?;
-        if self.0.len() >= NOTED {
-            self.0.retain(|_, note| !note.exposure.is_gone());
-            if self.0.len() >= NOTED {
-                self.0.clear();
+        if self.notes.len() >= (2 * self.held).clamp(FEW, NOTED) {
+            self.notes.retain(|_, note| !note.exposure.is_gone());
+            if self.notes.len() >= NOTED {
+                self.notes.clear();
             }
+            self.held = self.notes.len();
         }
         let note = Note {
             exposure,
@@ -62,7 +71,28 @@ impl Noted {
             deception: observation.deception.clone(),
             ids,
         };
-        self.0.insert(number, note);
+        self.notes.insert(number, note);
         Ok(ids)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINE: &str = r#"{"schema":"vigie.observation/1","seen":"2026-11-22T08:00:00Z","recorded":"2026-11-22T08:00:01Z","source":{"kind":"scan","name":"vigie","version":"0.1.0"},"scope":{"unknown":"not-asked"},"endpoint":{"address":"192.0.2.7","port":11434,"transport":"tcp","name":null,"tls":{"known":false}},"identity":{"product":{"known":"ollama"},"version":{"known":"0.9.0"},"confidence":0.9,"evidence":[]},"exposure":{"posture":{"known":"open"},"posture_from":null,"reach":{"unknown":"not-asked"},"activity":{"unknown":"not-asked"},"models":{"known":[]},"running":{"unknown":"not-asked"},"capabilities":{"unknown":"not-asked"},"tools":{"unknown":"not-asked"}},"network":{"country":{"known":"DE"},"asn":{"known":1},"class":{"unknown":"not-asked"}},"deception":{"score":{"known":0.0},"tells":[]},"advisories":[],"findings":[]}"#;
+
+    #[test]
+    fn what_nobody_holds_is_not_noted_for_long() {
+        let one: Observation = serde_json::from_str(LINE).expect("an observation");
+        let mut noted = Noted::default();
+        for _ in 0..10 * FEW {
+            let mut observation = one.clone();
+            observation.exposure = Exposure::clone(&one.exposure).into();
+            let held = observation.exposure.clone();
+            noted.ids(&observation).expect("an id");
+            drop(held);
+        }
+        assert!(noted.notes.len() <= FEW, "{}", noted.notes.len());
     }
 }

@@ -17,6 +17,7 @@ mod shared;
 mod transcript;
 mod verdict;
 mod version;
+mod weight;
 
 pub use deception::{Deception, SUSPECT_FROM, Tell};
 pub use effect::{Effect, EffectSet};

@@ -453,7 +453,7 @@ impl Told {
         std::thread::scope(|scope| {
             let (texts, said) = (&texts, &said);
             let (full, batches) = sync_channel::<(Batch, Permit<'_>)>(2 * parsers);
-            let (parsed, results) = sync_channel::<(Parsed, Permit<'_>)>(2 * parsers);
+            let (parsed, results) = sync_channel::<(Parsed, Option<Permit<'_>>)>(2 * parsers);
             let (empty, emptied) = channel::<Batch>();
             let reader = scope.spawn(move || fill(records, &emptied, &full, texts, stop));
             let batches = Arc::new(Mutex::new(batches));
@@ -464,19 +464,26 @@ impl Told {
                     while let Some((batch, text)) = next() {
                         // What one large record gives may take much, and is held beside nothing else.
                         let alone = (batch.bytes() >= LARGE).then(|| said.enter(IN_BETWEEN));
-                        let one = match alone {
-                            None => understand(&batch, parser, enricher),
-                            // The allocator gives memory back late that another thread frees than the one that took it, unless that has ended.
-                            Some(_) => {
-                                let apart = std::thread::scope(|apart| apart.spawn(|| understand(&batch, parser, enricher)).join());
+                        // Once nobody takes it any more the file is not read to its end either.
+                        let hand_on = |part: Parsed| {
+                            let permit = alone.is_none().then(|| said.enter(about(&part)));
+                            let _ = parsed.send((part, permit));
+                        };
+                        let understood = || understand(&batch, parser, enricher, hand_on);
+                        // The allocator gives memory back late that another thread frees than the one that took it. Where there is much of it
+                        // and few parts it does so once that thread has ended; where there are many parts the same thread takes it again.
+                        let last = match &alone {
+                            Some(_) if !parser.gives_many() => {
+                                let apart = std::thread::scope(|apart| apart.spawn(understood).join());
                                 apart.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
                             }
+                            _ => understood(),
                         };
-                        let permit = alone.unwrap_or_else(|| said.enter(about(&batch, &one)));
+                        let permit = alone.unwrap_or_else(|| said.enter(batch.bytes() + about(&last)));
                         // The reader may have come to its end.
                         let _ = empty.send(batch);
                         drop(text);
-                        if parsed.send((one, permit)).is_err() {
+                        if parsed.send((last, Some(permit))).is_err() {
                             return;
                         }
                     }
@@ -596,18 +603,20 @@ fn fill<'r, R: Read>(
     }
 }
 
-fn understand(batch: &Batch, parser: &Parser, enricher: &Enricher) -> Parsed {
-    let mut one = Parsed::default();
-    parser.parse(batch, &mut one);
-    for observation in one.items.iter_mut().flatten() {
-        enricher.enrich(observation.endpoint.address, &mut observation.network);
-    }
-    one
+/// Reads what a batch's records say; hands it on in parts, and gives the last.
+fn understand(batch: &Batch, parser: &Parser, enricher: &Enricher, mut hand_on: impl FnMut(Parsed)) -> Parsed {
+    let enriched = |mut part: Parsed| {
+        for observation in part.items.iter_mut().flatten() {
+            enricher.enrich(observation.endpoint.address, &mut observation.network);
+        }
+        part
+    };
+    enriched(parser.parse_in_parts(batch, |part| hand_on(enriched(part))))
 }
 
-/// About how many bytes what a text gave takes.
-fn about(batch: &Batch, parsed: &Parsed) -> usize {
-    batch.bytes() + parsed.items.len() * 2 * size_of::<Observation>()
+/// About how many bytes a part of what a text gave takes, beside the text.
+fn about(parsed: &Parsed) -> usize {
+    parsed.items.len() * 2 * size_of::<Observation>()
 }
 
 /// The most threads that parse.

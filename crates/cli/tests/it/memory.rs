@@ -10,6 +10,9 @@ use crate::{stderr, text};
 /// 1,000,000.
 const ADDRESS_SPACE: u32 = 2_000_000;
 
+/// Kilobytes that no import may take, however it is made: half a gigabyte. The tests' binary has some tens of megabytes more in it.
+const BOUND: u64 = 400 * 1024;
+
 /// What the system says that a process took at most, in kilobytes, as long as it lives.
 fn peak_of(process: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
@@ -113,4 +116,71 @@ fn many_files_of_the_same_days_make_no_file_for_each_line() {
     assert_eq!(counts(&told, "duplicates"), [0, 0, 0, 40, 0, 0].map(Some));
     assert_eq!(counts(&told, "observations"), [Some(40); 6]);
     assert!(files(&lake.join("observations")) <= 80, "{}", files(&lake.join("observations")));
+}
+
+/// Imports a file of a tool; gives how many observations were new, and the peak of its memory in kilobytes.
+fn peak(name: &str, lines: impl Iterator<Item = String>) -> (u64, u64) {
+    use std::io::Write as _;
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = dir.path().join(name);
+    let mut out = std::io::BufWriter::new(std::fs::File::create(&file).expect("made"));
+    for line in lines {
+        writeln!(out, "{line}").expect("written");
+    }
+    drop(out.into_inner().expect("written"));
+    let (told, peak) = import(&dir.path().join("lake"), &[&file]);
+    (told["files"][0]["added"].as_u64().unwrap_or_default(), peak)
+}
+
+/// A host with every port open is one record, and its observations are not all held before the first is written.
+#[test]
+fn hosts_with_every_port_open_take_no_more_than_others() {
+    let head = "<?xml version=\"1.0\"?><nmaprun scanner=\"nmap\" args=\"nmap -p- -oX\" start=\"1700000000\" version=\"7.94\">";
+    let host = |host: u32| {
+        let port = |port: u32| {
+            format!("<port protocol=\"tcp\" portid=\"{port}\"><state state=\"open\"/><service name=\"http\" product=\"nginx\"/></port>")
+        };
+        let ports: String = (1..=65_535).map(port).collect();
+        format!(
+            "<host starttime=\"1700000000\" endtime=\"1700000100\"><status state=\"up\"/><address addr=\"198.18.0.{host}\" \
+             addrtype=\"ipv4\"/><ports>{ports}</ports></host>"
+        )
+    };
+    let foot = "<runstats><finished time=\"1700000200\" exit=\"success\"/></runstats></nmaprun>";
+    let lines = std::iter::once(head.to_owned())
+        .chain((1..=2).map(host))
+        .chain(std::iter::once(foot.to_owned()));
+    let (added, peak) = peak("hosts.xml", lines);
+    assert_eq!(added, 2 * 65_535);
+    assert!(peak < BOUND, "{peak} kB");
+}
+
+/// What lines said is remembered by what it takes, not by the length of its text.
+#[test]
+fn lines_with_many_models_take_no_more_than_others() {
+    let lines =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../import/tests/data/vigie/records.jsonl")).expect("read");
+    let mut lines = lines
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("a line"));
+    let has_models = |line: &serde_json::Value| {
+        line["exposure"]["models"]["known"]
+            .as_array()
+            .is_some_and(|models| !models.is_empty())
+    };
+    let mut line = lines.find(has_models).expect("a line with models");
+    let model = line["exposure"]["models"]["known"][0].clone();
+    let lines = (0..1_000).map(move |number| {
+        let models = (0..200).map(|at| {
+            let mut model = model.clone();
+            model["name"] = format!("model-{number}-{at}:latest").into();
+            model
+        });
+        line["endpoint"]["address"] = format!("198.18.{}.{}", number / 200, number % 200).into();
+        line["exposure"]["models"]["known"] = models.collect();
+        line.to_string()
+    });
+    let (added, peak) = peak("models.jsonl", lines);
+    assert_eq!(added, 1_000);
+    assert!(peak < BOUND, "{peak} kB");
 }

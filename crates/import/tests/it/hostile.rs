@@ -293,3 +293,39 @@ fn a_reader_that_fails_is_told_once() {
     assert_eq!((items.len(), items.iter().filter(|item| item.is_err()).count()), (4, 1));
     assert!(items[3].as_ref().is_err_and(|bad| bad.reason.contains("went away")));
 }
+
+/// One record with very many endpoints is handed on in parts, which say what the whole says; ports that say the same share it.
+#[test]
+fn a_host_with_every_port_open_comes_in_parts() {
+    let mut text = String::from("<?xml version=\"1.0\"?><nmaprun scanner=\"nmap\" start=\"1793517693\" version=\"7.95\"><host>");
+    text.push_str("<status state=\"up\"/><address addr=\"192.0.2.1\" addrtype=\"ipv4\"/><ports>");
+    for port in 1..=10_000 {
+        let product = if port % 5_000 == 0 { "other" } else { "nginx" };
+        text.push_str(&format!(
+            "<port protocol=\"tcp\" portid=\"{port}\"><state state=\"open\"/><service name=\"http\" product=\"{product}\"/></port>"
+        ));
+    }
+    text.push_str("<port protocol=\"tcp\" portid=\"10001\"><state state=\"ajar\"/></port></ports></host></nmaprun>");
+    let (mut records, parser) = Importer::new(text.as_bytes(), None, options()).expect("it reads").split();
+    let mut batch = Batch::default();
+    assert!(records.fill(&mut batch));
+    let mut whole = Parsed::default();
+    parser.parse(&batch, &mut whole);
+    assert_eq!(
+        (whole.items.len(), whole.anew),
+        (10_001, 4),
+        "the first, the two others, and the one between them"
+    );
+
+    let mut parts: Vec<Parsed> = Vec::new();
+    let last = parser.parse_in_parts(&batch, |part| parts.push(part));
+    assert!(parts.len() > 3, "{}", parts.len());
+    parts.push(last);
+    assert!(parts.iter().all(|part| part.items.len() <= 2_048));
+    assert_eq!(parts.iter().map(|part| part.items.iter().flatten().count()).sum::<usize>(), 10_000);
+    let told = |items: &Result<vigie_model::Observation, vigie_import::Bad>| {
+        items.as_ref().map(|one| one.endpoint.port).map_err(|bad| bad.reason.clone())
+    };
+    let together: Vec<_> = parts.iter().flat_map(|part| part.items.iter().map(told)).collect();
+    assert_eq!(together, whole.items.iter().map(told).collect::<Vec<_>>());
+}
