@@ -440,7 +440,7 @@ fn named(failure: Failure) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use vigie_model::Timestamp;
+    use vigie_model::{Known, Timestamp};
 
     use super::*;
 
