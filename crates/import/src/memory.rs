@@ -154,7 +154,7 @@ mod tests {
         let long = |number| format!("{}{}", text(number), " ".repeat(100_000));
         assert!(memory.recall(long(0).as_bytes()).is_none());
         let first = long(0);
-        for number in 0..2_000 {
+        for number in 0..4_000 {
             let (short, long) = (text(number), long(number));
             memory.keep(long.as_bytes(), serde_json::from_str(&short).expect("what a line says"));
             let said = memory.recall(long.as_bytes()).expect("it was just said");
@@ -166,6 +166,6 @@ mod tests {
         }
         let held = held(&memory);
         assert!(held <= REMEMBERED, "{held}");
-        assert!(memory.recall(long(1).as_bytes()).is_none(), "200 MB were said since");
+        assert!(memory.recall(long(1).as_bytes()).is_none(), "400 MB were said since");
     }
 }
