@@ -46,7 +46,7 @@ def beside_duckdb(vigie, lake, report, runs):
         connection.execute(f"CREATE VIEW {table} AS SELECT * FROM read_parquet({files!r}, hive_partitioning = true, union_by_name = true)")
     begun = time.monotonic()
     for step in report["prelude"]:
-        kind = "VIEW" if step["table"] == "sightings" else "TABLE"
+        kind = "VIEW" if step["table"] == "selected_observations" else "TABLE"
         connection.execute(f"CREATE {kind} {step['table']} AS {step['sql']}")
     prelude = time.monotonic() - begun
     # The only table that is made without SQL.
@@ -54,7 +54,7 @@ def beside_duckdb(vigie, lake, report, runs):
         """CREATE TABLE months AS
         SELECT strftime(TIMESTAMP '1970-01-01' + to_days(CAST(day AS INTEGER)), '%Y-%m') AS month, day // 62 AS block,
           bit_or(CAST(1 AS BIGINT) << (day % 62)) AS mask
-        FROM (SELECT unnest(generate_series(first_day, last_day)) AS day FROM span) GROUP BY ALL"""
+        FROM (SELECT unnest(generate_series(first_day, last_day)) AS day FROM study_window) GROUP BY ALL"""
     )
     # As the study asks: every question once, in its order, so that each comes to caches that the one before it filled.
     best = {}

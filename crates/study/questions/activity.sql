@@ -10,7 +10,7 @@
 
 SELECT count(active) AS denominator, count(*) - count(active) AS unknown FROM hosts;
 
-SELECT 'active' AS activity, count(*) FILTER (WHERE active) AS hosts, count(active) AS known, count(*) - count(active) AS unknown FROM hosts
+SELECT 'active' AS activity, {hosts where active} FROM hosts
 UNION ALL
-SELECT 'dormant' AS activity, count(*) FILTER (WHERE NOT active) AS hosts, count(active) AS known, count(*) - count(active) AS unknown FROM hosts
+SELECT 'dormant' AS activity, {hosts where NOT active} FROM hosts
 ORDER BY hosts DESC

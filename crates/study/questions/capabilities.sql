@@ -10,15 +10,15 @@
 
 SELECT count(tools) AS denominator, count(*) - count(tools) AS unknown FROM hosts;
 
-SELECT 'completion' AS capability, count(*) FILTER (WHERE completion) AS hosts, count(completion) AS known, count(*) - count(completion) AS unknown FROM hosts
+SELECT 'completion' AS capability, {hosts where completion} FROM hosts
 UNION ALL
-SELECT 'tools' AS capability, count(*) FILTER (WHERE tools) AS hosts, count(tools) AS known, count(*) - count(tools) AS unknown FROM hosts
+SELECT 'tools' AS capability, {hosts where tools} FROM hosts
 UNION ALL
-SELECT 'vision' AS capability, count(*) FILTER (WHERE vision) AS hosts, count(vision) AS known, count(*) - count(vision) AS unknown FROM hosts
+SELECT 'vision' AS capability, {hosts where vision} FROM hosts
 UNION ALL
-SELECT 'thinking' AS capability, count(*) FILTER (WHERE thinking) AS hosts, count(thinking) AS known, count(*) - count(thinking) AS unknown FROM hosts
+SELECT 'thinking' AS capability, {hosts where thinking} FROM hosts
 UNION ALL
-SELECT 'embedding' AS capability, count(*) FILTER (WHERE embedding) AS hosts, count(embedding) AS known, count(*) - count(embedding) AS unknown FROM hosts
+SELECT 'embedding' AS capability, {hosts where embedding} FROM hosts
 UNION ALL
-SELECT 'insert' AS capability, count(*) FILTER (WHERE insertion) AS hosts, count(insertion) AS known, count(*) - count(insertion) AS unknown FROM hosts
+SELECT 'insert' AS capability, {hosts where insertion} FROM hosts
 ORDER BY hosts DESC, capability

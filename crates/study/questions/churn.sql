@@ -10,4 +10,4 @@
 
 SELECT count(*) AS denominator, CAST(0 AS BIGINT) AS unknown FROM hosts;
 
-SELECT host, block, days FROM blocks
+SELECT host, block, days FROM host_days

@@ -12,21 +12,21 @@ SELECT count(*) FILTER (WHERE scanned) AS denominator, count(CASE WHEN scanned T
 FROM (
   SELECT l.endpoint, bool_or(p.last_seen > l.listed) AS scanned
   FROM (
-    SELECT i.endpoint, min(i.first_seen) AS listed FROM presence AS i JOIN said AS s ON s.state = i.state
+    SELECT i.endpoint, min(i.first_seen) AS listed FROM endpoint_observations AS i JOIN state_facts AS s ON s.state = i.state
     WHERE i.source_kind = 'import' AND s.product IS NOT NULL GROUP BY i.endpoint
   ) AS l
-  LEFT JOIN presence AS p ON p.endpoint = l.endpoint AND p.source_kind = 'scan' GROUP BY l.endpoint
+  LEFT JOIN endpoint_observations AS p ON p.endpoint = l.endpoint AND p.source_kind = 'scan' GROUP BY l.endpoint
 ) AS c;
 
 WITH listed AS (
   SELECT p.endpoint, p.source_name AS source, s.product, min(p.first_seen) AS listed
-  FROM presence AS p JOIN said AS s ON s.state = p.state
+  FROM endpoint_observations AS p JOIN state_facts AS s ON s.state = p.state
   WHERE p.source_kind = 'import' AND s.product IS NOT NULL
   GROUP BY p.endpoint, p.source_name, s.product
 ),
 scans AS (
   SELECT p.endpoint, p.last_seen, max(s.product) AS product
-  FROM presence AS p JOIN said AS s ON s.state = p.state
+  FROM endpoint_observations AS p JOIN state_facts AS s ON s.state = p.state
   WHERE p.source_kind = 'scan' GROUP BY p.endpoint, p.last_seen
 ),
 last_scan AS (

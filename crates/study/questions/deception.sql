@@ -10,7 +10,7 @@
 
 SELECT count(suspect) AS denominator, count(*) - count(suspect) AS unknown FROM hosts;
 
-SELECT 'suspect' AS what, count(*) FILTER (WHERE suspect) AS hosts, count(suspect) AS known, count(*) - count(suspect) AS unknown FROM hosts
+SELECT 'suspect' AS what, {hosts where suspect} FROM hosts
 UNION ALL
-SELECT 'not suspect' AS what, count(*) FILTER (WHERE NOT suspect) AS hosts, count(suspect) AS known, count(*) - count(suspect) AS unknown FROM hosts
+SELECT 'not suspect' AS what, {hosts where NOT suspect} FROM hosts
 ORDER BY what

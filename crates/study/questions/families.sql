@@ -18,12 +18,12 @@ WITH counts AS (
 ),
 whole AS (
   SELECT count(h.models) AS listed, count(*) - count(h.models) AS silent, count(*) FILTER (WHERE coalesce(l.family, 0) < h.models) AS doubts
-  FROM hosts AS h LEFT JOIN lists AS l ON l.host = h.host
+  FROM hosts AS h LEFT JOIN model_counts AS l ON l.host = h.host
 ),
 of_state AS (SELECT DISTINCT state, family FROM models WHERE family IS NOT NULL),
 told AS (
   SELECT p.host, p.block, p.state, p.observations, p.days
-  FROM presence AS p LEFT JOIN (SELECT DISTINCT state FROM models WHERE family IS NULL) AS d ON d.state = p.state
+  FROM endpoint_observations AS p LEFT JOIN (SELECT DISTINCT state FROM models WHERE family IS NULL) AS d ON d.state = p.state
   WHERE p.listed AND d.state IS NULL
 ),
 x AS (

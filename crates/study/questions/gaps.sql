@@ -10,4 +10,4 @@
 
 SELECT CAST(sum(days - 1) AS BIGINT) AS denominator, CAST(0 AS BIGINT) AS unknown FROM hosts;
 
-SELECT host, block, days FROM blocks
+SELECT host, block, days FROM host_days

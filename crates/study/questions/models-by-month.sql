@@ -8,12 +8,12 @@
 -- chart: line month mean_models
 
 SELECT CAST(coalesce(sum(bit_count(days)), 0) AS BIGINT) AS denominator, CAST(0 AS BIGINT) AS unknown
-FROM (SELECT p.endpoint, p.state, p.block, bit_or(p.days) AS days FROM presence AS p WHERE p.listed GROUP BY p.endpoint, p.state, p.block) AS b;
+FROM (SELECT p.endpoint, p.state, p.block, bit_or(p.days) AS days FROM endpoint_observations AS p WHERE p.listed GROUP BY p.endpoint, p.state, p.block) AS b;
 
 SELECT m.month, CAST(sum(bit_count(p.days & m.mask)) AS BIGINT) AS lists,
   CAST(sum(bit_count(p.days & m.mask) * s.models) AS DOUBLE) / sum(bit_count(p.days & m.mask)) AS mean_models
-FROM (SELECT endpoint, state, block, bit_or(days) AS days FROM presence WHERE listed GROUP BY endpoint, state, block) AS p
-JOIN said AS s ON s.state = p.state
+FROM (SELECT endpoint, state, block, bit_or(days) AS days FROM endpoint_observations WHERE listed GROUP BY endpoint, state, block) AS p
+JOIN state_facts AS s ON s.state = p.state
 JOIN months AS m ON m.block = p.block
 WHERE (p.days & m.mask) <> 0
 GROUP BY m.month

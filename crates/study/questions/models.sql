@@ -11,7 +11,7 @@
 SELECT count(models) AS denominator, count(*) - count(models) AS unknown FROM hosts;
 
 SELECT h.name, h.hosts, w.known, w.unknown, d.digests
-FROM (SELECT name, count(DISTINCT host) AS hosts FROM shelves GROUP BY name) AS h
-JOIN (SELECT name, count(DISTINCT digest) AS digests FROM shelves GROUP BY name) AS d ON d.name = h.name
+FROM (SELECT name, count(DISTINCT host) AS hosts FROM host_models GROUP BY name) AS h
+JOIN (SELECT name, count(DISTINCT digest) AS digests FROM host_models GROUP BY name) AS d ON d.name = h.name
 CROSS JOIN (SELECT count(models) AS known, count(*) - count(models) AS unknown FROM hosts) AS w
 ORDER BY h.hosts DESC, h.name LIMIT 100

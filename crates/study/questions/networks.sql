@@ -11,31 +11,23 @@
 
 SELECT count(class) AS denominator, count(*) - count(class) AS unknown FROM hosts;
 
-SELECT 'as-type' AS view, h.class AS class, count(*) AS hosts, max(w.n) AS known, max(w.unknown) AS unknown,
+WITH viewed AS (
+  SELECT 'as-type' AS view, class, observations, asn, days, first_day, last_day, serving, running_told, models FROM hosts
+  UNION ALL
+  SELECT 'tier' AS view, tier AS class, observations, asn, days, first_day, last_day, serving, running_told, models FROM hosts
+),
+whole AS (
+  SELECT view, count(class) AS n, count(*) - count(class) AS unknown, CAST(sum(CASE WHEN class IS NOT NULL THEN observations END) AS BIGINT) AS x,
+    CAST(sum(CASE WHEN class IS NOT NULL THEN observations * observations END) AS DOUBLE) AS xx
+  FROM viewed GROUP BY view
+)
+SELECT h.view, h.class, count(*) AS hosts, max(w.n) AS known, max(w.unknown) AS unknown,
   CAST(sum(h.observations) AS BIGINT) AS observations, max(w.x) AS observations_known, count(DISTINCT h.asn) AS networks,
   avg(CAST(h.days AS DOUBLE) / (h.last_day - h.first_day + 1)) AS mean_uptime,
   CAST(sum(h.serving) AS DOUBLE) / sum(h.running_told) AS running_share,
   avg(CAST(h.models AS DOUBLE)) AS mean_models,
   CAST(sum(h.observations * h.observations) AS DOUBLE) AS _yy, CAST(sum(h.observations * h.observations) AS DOUBLE) AS _xy, max(w.xx) AS _xx, max(w.n) AS _n
-FROM hosts AS h
-CROSS JOIN (
-  SELECT count(class) AS n, count(*) - count(class) AS unknown, CAST(sum(CASE WHEN class IS NOT NULL THEN observations END) AS BIGINT) AS x,
-    CAST(sum(CASE WHEN class IS NOT NULL THEN observations * observations END) AS DOUBLE) AS xx FROM hosts
-) AS w
+FROM viewed AS h JOIN whole AS w ON w.view = h.view
 WHERE h.class IS NOT NULL
-GROUP BY h.class
-UNION ALL
-SELECT 'tier' AS view, h.tier AS class, count(*) AS hosts, max(w.n) AS known, max(w.unknown) AS unknown,
-  CAST(sum(h.observations) AS BIGINT) AS observations, max(w.x) AS observations_known, count(DISTINCT h.asn) AS networks,
-  avg(CAST(h.days AS DOUBLE) / (h.last_day - h.first_day + 1)) AS mean_uptime,
-  CAST(sum(h.serving) AS DOUBLE) / sum(h.running_told) AS running_share,
-  avg(CAST(h.models AS DOUBLE)) AS mean_models,
-  CAST(sum(h.observations * h.observations) AS DOUBLE) AS _yy, CAST(sum(h.observations * h.observations) AS DOUBLE) AS _xy, max(w.xx) AS _xx, max(w.n) AS _n
-FROM hosts AS h
-CROSS JOIN (
-  SELECT count(tier) AS n, count(*) - count(tier) AS unknown, CAST(sum(CASE WHEN tier IS NOT NULL THEN observations END) AS BIGINT) AS x,
-    CAST(sum(CASE WHEN tier IS NOT NULL THEN observations * observations END) AS DOUBLE) AS xx FROM hosts
-) AS w
-WHERE h.tier IS NOT NULL
-GROUP BY h.tier
+GROUP BY h.view, h.class
 ORDER BY view, hosts DESC, class

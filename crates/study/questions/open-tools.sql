@@ -10,9 +10,9 @@
 
 SELECT count(open_tools) AS denominator, count(*) - count(open_tools) AS unknown FROM hosts;
 
-SELECT 'open, with tools' AS what, count(*) FILTER (WHERE open_tools) AS hosts, count(open_tools) AS known, count(*) - count(open_tools) AS unknown FROM hosts
+SELECT 'open, with tools' AS what, {hosts where open_tools} FROM hosts
 UNION ALL
-SELECT 'open, without tools' AS what, count(*) FILTER (WHERE open AND NOT open_tools) AS hosts, count(open AND NOT open_tools) AS known, count(*) - count(open AND NOT open_tools) AS unknown FROM hosts
+SELECT 'open, without tools' AS what, {hosts where open AND NOT open_tools} FROM hosts
 UNION ALL
-SELECT 'not open' AS what, count(*) FILTER (WHERE NOT open) AS hosts, count(NOT open) AS known, count(*) - count(NOT open) AS unknown FROM hosts
+SELECT 'not open' AS what, {hosts where NOT open} FROM hosts
 ORDER BY what

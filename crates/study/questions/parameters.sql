@@ -19,7 +19,7 @@ WITH counts AS (
 whole AS (
   SELECT count(h.models) AS listed, count(*) - count(h.models) AS silent, count(*) FILTER (WHERE coalesce(l.size, 0) < h.models) AS doubts,
     CAST(coalesce(sum(l.size), 0) AS BIGINT) AS models, CAST(sum(l.size * l.size) AS DOUBLE) AS xx, count(*) FILTER (WHERE l.size > 0) AS n
-  FROM hosts AS h LEFT JOIN lists AS l ON l.host = h.host
+  FROM hosts AS h LEFT JOIN model_counts AS l ON l.host = h.host
 )
 SELECT c.component AS parameters, c.hosts, w.listed - w.doubts + c.doubted AS known, w.silent + w.doubts - c.doubted AS unknown, c.models, w.models AS models_known,
   c.yy AS _yy, c.xy AS _xy, w.xx AS _xx, w.n AS _n

@@ -14,7 +14,7 @@ SELECT count(*) AS denominator, CAST(0 AS BIGINT) AS unknown FROM hosts;
 WITH whole AS (
   SELECT count(*) AS n, CAST(sum(h.observations) AS BIGINT) AS x, CAST(sum(h.observations * h.observations) AS DOUBLE) AS xx,
     max(s.last_day - s.first_day + 1) AS days
-  FROM hosts AS h CROSS JOIN span AS s
+  FROM hosts AS h CROSS JOIN study_window AS s
 )
 SELECT 'observations' AS definition, CAST({core_observations} AS DOUBLE) AS threshold, count(h.host) AS hosts, max(w.n) AS known, CAST(0 AS BIGINT) AS unknown,
   CAST(coalesce(sum(h.observations), 0) AS BIGINT) AS observations, max(w.x) AS observations_known,

@@ -23,11 +23,11 @@ WITH counts AS (
 whole AS (
   SELECT '' AS tier, count(h.models) AS listed, count(*) - count(h.models) AS silent, count(*) FILTER (WHERE coalesce(l.quantisation, 0) < h.models) AS doubts,
     CAST(sum(l.quantisation) AS BIGINT) AS models, CAST(sum(l.quantisation * l.quantisation) AS DOUBLE) AS xx, count(*) FILTER (WHERE l.quantisation > 0) AS n
-  FROM hosts AS h LEFT JOIN lists AS l ON l.host = h.host
+  FROM hosts AS h LEFT JOIN model_counts AS l ON l.host = h.host
   UNION ALL
   SELECT h.tier, count(h.models) AS listed, count(*) - count(h.models) AS silent, count(*) FILTER (WHERE coalesce(l.quantisation, 0) < h.models) AS doubts,
     CAST(sum(l.quantisation) AS BIGINT) AS models, CAST(sum(l.quantisation * l.quantisation) AS DOUBLE) AS xx, count(*) FILTER (WHERE l.quantisation > 0) AS n
-  FROM hosts AS h LEFT JOIN lists AS l ON l.host = h.host WHERE h.tier IS NOT NULL GROUP BY h.tier
+  FROM hosts AS h LEFT JOIN model_counts AS l ON l.host = h.host WHERE h.tier IS NOT NULL GROUP BY h.tier
 )
 SELECT c.view, nullif(c.tier, '') AS tier, c.component AS quantisation, c.hosts, w.listed - w.doubts + c.doubted AS known, w.silent + w.doubts - c.doubted AS unknown,
   c.models, w.models AS models_known, c.yy AS _yy, c.xy AS _xy, w.xx AS _xx, w.n AS _n

@@ -10,7 +10,7 @@
 
 SELECT count(remote) AS denominator, count(*) - count(remote) AS unknown FROM hosts;
 
-SELECT 'any' AS what, count(*) FILTER (WHERE remote) AS hosts, count(remote) AS known, count(*) - count(remote) AS unknown FROM hosts
+SELECT 'any' AS what, {hosts where remote} FROM hosts
 UNION ALL
-SELECT 'open' AS what, count(*) FILTER (WHERE open_remote) AS hosts, count(open_remote) AS known, count(*) - count(open_remote) AS unknown FROM hosts
+SELECT 'open' AS what, {hosts where open_remote} FROM hosts
 ORDER BY what

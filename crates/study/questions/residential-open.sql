@@ -10,9 +10,9 @@
 
 SELECT count((tier = 'telecom-residential') AND open) AS denominator, count(*) - count((tier = 'telecom-residential') AND open) AS unknown FROM hosts;
 
-SELECT 'open' AS what, count(*) FILTER (WHERE (tier = 'telecom-residential') AND open) AS hosts, count((tier = 'telecom-residential') AND open) AS known, count(*) - count((tier = 'telecom-residential') AND open) AS unknown FROM hosts
+SELECT 'open' AS what, {hosts where (tier = 'telecom-residential') AND open} FROM hosts
 UNION ALL
-SELECT 'open, with tools' AS what, count(*) FILTER (WHERE (tier = 'telecom-residential') AND open_tools) AS hosts, count((tier = 'telecom-residential') AND open_tools) AS known, count(*) - count((tier = 'telecom-residential') AND open_tools) AS unknown FROM hosts
+SELECT 'open, with tools' AS what, {hosts where (tier = 'telecom-residential') AND open_tools} FROM hosts
 UNION ALL
-SELECT 'open, without tools' AS what, count(*) FILTER (WHERE (tier = 'telecom-residential') AND open AND NOT open_tools) AS hosts, count((tier = 'telecom-residential') AND open AND NOT open_tools) AS known, count(*) - count((tier = 'telecom-residential') AND open AND NOT open_tools) AS unknown FROM hosts
+SELECT 'open, without tools' AS what, {hosts where (tier = 'telecom-residential') AND open AND NOT open_tools} FROM hosts
 ORDER BY what

@@ -10,7 +10,7 @@
 
 SELECT count(completion AND embedding) AS denominator, count(*) - count(completion AND embedding) AS unknown FROM hosts;
 
-SELECT 'chat beside embeddings' AS what, count(*) FILTER (WHERE completion AND embedding) AS hosts, count(completion AND embedding) AS known, count(*) - count(completion AND embedding) AS unknown FROM hosts
+SELECT 'chat beside embeddings' AS what, {hosts where completion AND embedding} FROM hosts
 UNION ALL
-SELECT 'embeddings alone' AS what, count(*) FILTER (WHERE embedding AND NOT completion) AS hosts, count(embedding AND NOT completion) AS known, count(*) - count(embedding AND NOT completion) AS unknown FROM hosts
+SELECT 'embeddings alone' AS what, {hosts where embedding AND NOT completion} FROM hosts
 ORDER BY what

@@ -11,7 +11,7 @@
 SELECT count(*) FILTER (WHERE shows_prompt) AS denominator, count(*) - count(*) FILTER (WHERE shows_prompt) AS unknown FROM hosts;
 
 SELECT s.system_prompt AS prompt, max(s.system_prompt_class) AS class, count(DISTINCT s.host) AS hosts, max(w.known) AS known, max(w.unknown) AS unknown
-FROM shelves AS s
+FROM host_models AS s
 CROSS JOIN (SELECT count(*) FILTER (WHERE shows_prompt) AS known, count(*) - count(*) FILTER (WHERE shows_prompt) AS unknown FROM hosts) AS w
 WHERE s.system_prompt IS NOT NULL AND coalesce(s.system_prompt_class, '') <> 'empty'
 GROUP BY s.system_prompt

@@ -11,6 +11,6 @@
 SELECT count(*) AS denominator, CAST(0 AS BIGINT) AS unknown FROM hosts;
 
 SELECT h.last_day - h.first_day AS lived, h.last_day + {grace} <= w.last_day AS gone, count(*) AS hosts
-FROM hosts AS h CROSS JOIN span AS w
+FROM hosts AS h CROSS JOIN study_window AS w
 GROUP BY h.last_day - h.first_day, h.last_day + {grace} <= w.last_day
 ORDER BY lived, gone

@@ -16,9 +16,9 @@ FROM (
   SELECT kind, component, host FROM components WHERE kind IN ('family', 'quantisation', 'format')
   UNION ALL SELECT DISTINCT 'version' AS kind, product || ' ' || version AS component, host FROM endpoints WHERE version IS NOT NULL
   -- Without a component: hosts that told all of theirs, and so are known to have no other.
-  UNION ALL SELECT 'family' AS kind, CAST(NULL AS VARCHAR) AS component, h.host FROM hosts AS h LEFT JOIN lists AS l ON l.host = h.host WHERE h.models <= coalesce(l.family, 0)
-  UNION ALL SELECT 'quantisation' AS kind, CAST(NULL AS VARCHAR) AS component, h.host FROM hosts AS h LEFT JOIN lists AS l ON l.host = h.host WHERE h.models <= coalesce(l.quantisation, 0)
-  UNION ALL SELECT 'format' AS kind, CAST(NULL AS VARCHAR) AS component, h.host FROM hosts AS h LEFT JOIN lists AS l ON l.host = h.host WHERE h.models <= coalesce(l.format, 0)
+  UNION ALL SELECT 'family' AS kind, CAST(NULL AS VARCHAR) AS component, h.host FROM hosts AS h LEFT JOIN model_counts AS l ON l.host = h.host WHERE h.models <= coalesce(l.family, 0)
+  UNION ALL SELECT 'quantisation' AS kind, CAST(NULL AS VARCHAR) AS component, h.host FROM hosts AS h LEFT JOIN model_counts AS l ON l.host = h.host WHERE h.models <= coalesce(l.quantisation, 0)
+  UNION ALL SELECT 'format' AS kind, CAST(NULL AS VARCHAR) AS component, h.host FROM hosts AS h LEFT JOIN model_counts AS l ON l.host = h.host WHERE h.models <= coalesce(l.format, 0)
   UNION ALL SELECT 'version' AS kind, CAST(NULL AS VARCHAR) AS component, host FROM endpoints GROUP BY host HAVING count(version) = count(*)
 ) AS c
 JOIN hosts AS h ON h.host = c.host

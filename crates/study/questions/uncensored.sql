@@ -10,7 +10,7 @@
 
 SELECT count(uncensored_by_name) AS denominator, count(*) - count(uncensored_by_name) AS unknown FROM hosts;
 
-SELECT 'name' AS signal, count(*) FILTER (WHERE uncensored_by_name) AS hosts, count(uncensored_by_name) AS known, count(*) - count(uncensored_by_name) AS unknown FROM hosts
+SELECT 'name' AS signal, {hosts where uncensored_by_name} FROM hosts
 UNION ALL
 SELECT 'prompt' AS signal, count(*) FILTER (WHERE uncensored_by_prompt) AS hosts, count(*) FILTER (WHERE shows_prompt) AS known,
   count(*) - count(*) FILTER (WHERE shows_prompt) AS unknown FROM hosts

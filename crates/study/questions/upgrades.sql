@@ -12,14 +12,14 @@ SELECT count(*) FILTER (WHERE told > 1) AS denominator, count(*) FILTER (WHERE t
 FROM (
   SELECT e.endpoint, coalesce(sum(d.days), 0) AS told FROM endpoints AS e
   LEFT JOIN (
-    SELECT p.endpoint, bit_count(bit_or(p.days)) AS days FROM presence AS p JOIN said AS s ON s.state = p.state AND s.version IS NOT NULL GROUP BY p.endpoint, p.block
+    SELECT p.endpoint, bit_count(bit_or(p.days)) AS days FROM endpoint_observations AS p JOIN state_facts AS s ON s.state = p.state AND s.version IS NOT NULL GROUP BY p.endpoint, p.block
   ) AS d ON d.endpoint = e.endpoint
   GROUP BY e.endpoint
 ) AS t;
 
 WITH told AS (
   SELECT p.endpoint, s.product, s.version, min(p.first_seen) AS first_seen, max(p.last_seen) AS last_seen
-  FROM presence AS p JOIN said AS s ON s.state = p.state
+  FROM endpoint_observations AS p JOIN state_facts AS s ON s.state = p.state
   WHERE s.version IS NOT NULL AND s.product IS NOT NULL
   GROUP BY p.endpoint, s.product, s.version
 ),

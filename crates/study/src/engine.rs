@@ -1,4 +1,4 @@
-//! DataFusion over a lake's tables.
+//! SQL queries over a lake's tables, with DataFusion.
 
 use std::sync::Arc;
 
@@ -14,20 +14,20 @@ use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext, cast, lit};
 use datafusion::scalar::ScalarValue;
 use vigie_lake::{Lake, Table};
 
-use crate::bits::bit_count;
-use crate::keep::Keep;
-use crate::{Answer, Error};
+use crate::bit_count;
+use crate::table_store::TableStore;
+use crate::{Error, RowStream};
 
-/// What a question may use.
+/// Memory and threads that a query may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Memory in bytes; what needs more goes to temporary files.
+pub struct QueryLimits {
+    /// Memory in bytes; a query that needs more spills to temporary files.
     pub memory: usize,
-    /// Threads.
+    /// Number of threads.
     pub threads: usize,
 }
 
-impl Default for Limits {
+impl Default for QueryLimits {
     fn default() -> Self {
         Self {
             memory: 1536 * 1024 * 1024,
@@ -36,35 +36,35 @@ impl Default for Limits {
     }
 }
 
-/// A lake that can be asked.
+/// A lake opened for SQL queries.
 #[derive(Clone)]
-pub struct Engine {
+pub struct QueryEngine {
     context: SessionContext,
-    keep: Keep,
+    store: TableStore,
 }
 
-impl std::fmt::Debug for Engine {
+impl std::fmt::Debug for QueryEngine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Engine").finish_non_exhaustive()
+        f.debug_struct("QueryEngine").finish_non_exhaustive()
     }
 }
 
-impl Engine {
-    /// Opens the tables of a lake as they are now; what is appended later is not seen.
+impl QueryEngine {
+    /// Opens the tables of a lake as they are now; later appends are not visible.
     ///
     /// # Errors
     ///
-    /// If the lake cannot be read.
-    pub async fn open(lake: &Lake, limits: Limits) -> Result<Self, Error> {
+    /// A lake that cannot be read.
+    pub async fn open(lake: &Lake, limits: QueryLimits) -> Result<Self, Error> {
         let state = limited(limits)?;
         let context = SessionContext::new_with_state(state);
-        context.register_udf(bit_count());
+        context.register_udf(bit_count::native());
         let mut written = lake.providers(&context.state()).await?;
         for table in Table::ALL {
             let wanted = table.schema();
             match written.remove(&table) {
                 Some(provider) => {
-                    let provider = grown(&context, provider, &wanted)?;
+                    let provider = with_missing_columns(&context, provider, &wanted)?;
                     context.register_table(table.name(), provider)?;
                 }
                 None => {
@@ -75,37 +75,41 @@ impl Engine {
         }
         Ok(Self {
             context,
-            keep: Keep::Memory,
+            store: TableStore::Memory,
         })
     }
 
-    /// Opens the tables of a lake as they are now for a cluster, which reads their files itself. Gives a line for each file that cannot
-    /// be read.
-    ///
-    /// # Errors
-    ///
-    /// If the lake cannot be read, or is in a folder that has no absolute path.
-    #[cfg(feature = "cluster")]
-    pub async fn on(cluster: &crate::Cluster, lake: &Lake, limits: Limits) -> Result<(Self, Vec<String>), Error> {
-        let context = cluster.session(limited(limits)?)?;
-        let engine = Self {
-            context,
-            keep: Keep::Cluster(cluster.clone()),
-        };
-        let unreadable = engine.read_files(lake, crate::files::Which::All).await?;
-        Ok((engine, unreadable))
+    /// Opens the readable files of a lake for a study, in `store`. Returns a line for each unreadable file.
+    pub(crate) async fn open_readable(store: &TableStore, lake: &Lake, limits: QueryLimits) -> Result<(Self, Vec<String>), Error> {
+        match store {
+            TableStore::Memory => {
+                let engine = Self::open(lake, limits).await?;
+                let unreadable = engine.skip_unreadable(lake).await?;
+                Ok((engine, unreadable))
+            }
+            #[cfg(feature = "cluster")]
+            TableStore::Cluster(cluster) => {
+                let engine = Self {
+                    context: cluster.session(limited(limits)?)?,
+                    store: store.clone(),
+                };
+                // The executors read the files, not delta-rs on this machine.
+                let unreadable = engine.read_files(lake, crate::files::ListedTables::All).await?;
+                Ok((engine, unreadable))
+            }
+        }
     }
 
-    /// Answers a question in SQL. Statements that change something are refused.
+    /// Runs an SQL query. A statement that would change anything is rejected.
     ///
     /// # Errors
     ///
-    /// SQL that is wrong, or that would write; a lake that cannot be read.
-    pub async fn ask(&self, sql: &str) -> Result<Answer, Error> {
+    /// SQL that is invalid or would write; a lake that cannot be read.
+    pub async fn ask(&self, sql: &str) -> Result<RowStream, Error> {
         let plan = self.context.state().create_logical_plan(sql).await?;
         if let LogicalPlan::Statement(_) | LogicalPlan::Ddl(_) | LogicalPlan::Dml(_) | LogicalPlan::Copy(_) = plan {
             let first = sql.split_whitespace().next().unwrap_or_default().to_uppercase();
-            return Err(Error::NotAQuestion(first));
+            return Err(Error::NotReadOnly(first));
         }
         let only_reads = SQLOptions::new()
             .with_allow_ddl(false)
@@ -113,27 +117,27 @@ impl Engine {
             .with_allow_statements(false);
         only_reads.verify_plan(&plan)?;
         let frame = self.context.execute_logical_plan(plan).await?;
-        Ok(Answer::new(frame.execute_stream().await?))
+        Ok(RowStream::new(frame.execute_stream().await?))
     }
 
-    /// Where the tables are kept that are made from the lake's.
-    pub(crate) fn keep(&self) -> &Keep {
-        &self.keep
+    /// The store of the tables derived from the lake's.
+    pub(crate) fn store(&self) -> &TableStore {
+        &self.store
     }
 
-    /// DataFusion's own context, for what SQL alone does not do.
+    /// The DataFusion session.
     pub(crate) fn context(&self) -> &SessionContext {
         &self.context
     }
 }
 
-/// What a session may use.
-fn limited(limits: Limits) -> Result<SessionState, Error> {
+/// A session state with these limits.
+fn limited(limits: QueryLimits) -> Result<SessionState, Error> {
     let config = SessionConfig::new()
         .with_target_partitions(limits.threads)
         .with_information_schema(true)
         .set_bool("datafusion.execution.parquet.pushdown_filters", true)
-        // Each thread groups its own rows first. Where that hardly makes them fewer, as with hosts, it stops after so many.
+        // Each thread groups its own rows first. Where this hardly reduces them, as when grouping by host, it stops after this many rows.
         .set_usize("datafusion.execution.skip_partial_aggregation_probe_rows_threshold", 10_000);
     let pool = TrackConsumersPool::new(FairSpillPool::new(limits.memory), std::num::NonZeroUsize::MIN);
     let runtime = RuntimeEnvBuilder::new()
@@ -147,8 +151,8 @@ fn limited(limits: Limits) -> Result<SessionState, Error> {
         .build())
 }
 
-/// A table with the columns that its writer did not know yet, as NULL, and in the order of today.
-pub(crate) fn grown(
+/// A table in today's column order, with NULL for columns that older files do not have.
+pub(crate) fn with_missing_columns(
     context: &SessionContext,
     provider: Arc<dyn TableProvider>,
     wanted: &SchemaRef,
@@ -167,7 +171,7 @@ pub(crate) fn grown(
             None => cast(lit(ScalarValue::Null), field.data_type().clone()).alias(field.name()),
         })
         .chain(
-            // What a newer version wrote is there too.
+            // Columns that only a newer version knows follow at the end.
             has.fields()
                 .iter()
                 .filter(|field| wanted.column_with_name(field.name()).is_none())

@@ -1,5 +1,5 @@
-//! Tables read from lists of their files, without delta-rs: for a cluster, and past files that cannot be read. Those are listed and passed
-//! over, so that one bad disk block does not keep a whole study from being made.
+//! Tables read from lists of files instead of through delta-rs: for a cluster, and for lakes with unreadable files. Unreadable files are
+//! skipped and reported, so that one bad disk block does not prevent a study.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -14,37 +14,33 @@ use datafusion::parquet::file::reader::{FileReader as _, SerializedFileReader};
 use datafusion::prelude::{SessionContext, cast, col, ident};
 use vigie_lake::{Lake, Table};
 
-use crate::{Engine, Error};
+use crate::{Error, QueryEngine};
 
-/// Which tables are to be read from their files.
+/// Which tables to read from lists of files.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Which {
-    /// Those with a file that cannot be read.
+pub(crate) enum ListedTables {
+    /// Tables with an unreadable file.
     Broken,
-    /// Every one.
+    /// All tables.
     #[cfg(feature = "cluster")]
     All,
 }
 
-impl Engine {
-    /// Looks at the end of every file, where Parquet says what is in it; tables with a file that is missing or cut short are read without
-    /// it. Gives a line for each.
-    ///
-    /// # Errors
-    ///
-    /// If the lake cannot be listed.
-    pub async fn pass_over_unreadable(&self, lake: &Lake) -> Result<Vec<String>, Error> {
-        // A store tells itself what it cannot give, and an object in it is whole or not there.
+impl QueryEngine {
+    /// Reads the Parquet footer of every file, and reopens the tables that have missing or truncated files without these. Returns a
+    /// line for each such file.
+    pub(crate) async fn skip_unreadable(&self, lake: &Lake) -> Result<Vec<String>, Error> {
+        // An object in a store is whole or missing, and the store reports an error itself.
         if vigie_lake::is_in_a_store(lake.dir()) {
             return Ok(Vec::new());
         }
-        self.read_files(lake, Which::Broken).await
+        self.read_files(lake, ListedTables::Broken).await
     }
 
-    /// Puts tables that are read from their files in the place of those that are there.
-    pub(crate) async fn read_files(&self, lake: &Lake, which: Which) -> Result<Vec<String>, Error> {
+    /// Replaces registered tables by tables over lists of files. Returns a line for each unreadable file.
+    pub(crate) async fn read_files(&self, lake: &Lake, which: ListedTables) -> Result<Vec<String>, Error> {
         let in_a_store = vigie_lake::is_in_a_store(lake.dir());
-        let mut said = Vec::new();
+        let mut unreadable = Vec::new();
         let mut tables: BTreeMap<Table, (Vec<PathBuf>, bool)> = BTreeMap::new();
         for file in lake.files().await? {
             let (sound, broken) = tables.entry(file.table).or_default();
@@ -52,20 +48,20 @@ impl Engine {
                 Ok(()) => sound.push(file.path),
                 Err(why) => {
                     *broken = true;
-                    said.push(format!("{}: {why}; what it holds is missing", file.path.display()));
+                    unreadable.push(format!("{}: {why}; its rows are missing", file.path.display()));
                 }
             }
         }
         #[cfg(feature = "cluster")]
-        if which == Which::All {
+        if which == ListedTables::All {
             for table in Table::ALL {
                 tables.entry(table).or_default();
             }
         }
         for (table, (sound, broken)) in tables {
-            if broken || which != Which::Broken {
+            if broken || which != ListedTables::Broken {
                 let provider = if sound.is_empty() {
-                    self.keep().empty(self.context(), table.name(), table.schema()).await?
+                    self.store().empty(self.context(), table.name(), table.schema()).await?
                 } else {
                     of_files(self.context(), table, &sound)?
                 };
@@ -73,11 +69,11 @@ impl Engine {
                 self.context().register_table(table.name(), provider)?;
             }
         }
-        Ok(said)
+        Ok(unreadable)
     }
 }
 
-/// A table of today's columns over some files; a column that a file lacks is NULL in its rows.
+/// A table with today's columns over a list of files. A column that a file lacks is NULL in its rows.
 fn of_files(context: &SessionContext, table: Table, files: &[PathBuf]) -> Result<Arc<dyn TableProvider>, Error> {
     let wanted = table.schema();
     let dated = table == Table::Observations;
@@ -92,7 +88,7 @@ fn of_files(context: &SessionContext, table: Table, files: &[PathBuf]) -> Result
     if !dated {
         return Ok(listed);
     }
-    // The day stands in the folder's name only; it is that of `seen`.
+    // Files do not have the partition column: the date is that of `seen`.
     let columns = wanted.fields().iter().map(|field| match field.name().as_str() {
         "date" => cast(col("seen"), DataType::Date32).alias("date"),
         name => ident(name),
@@ -100,7 +96,7 @@ fn of_files(context: &SessionContext, table: Table, files: &[PathBuf]) -> Result
     Ok(context.read_table(listed)?.select(columns.collect::<Vec<_>>())?.into_view())
 }
 
-/// A table over Parquet files that have these columns or lack some.
+/// A table over Parquet files, which may lack some of the columns.
 pub(crate) fn listed(context: &SessionContext, files: Vec<ListingTableUrl>, schema: SchemaRef) -> Result<Arc<dyn TableProvider>, Error> {
     let state = context.state();
     let format = ParquetFormat::new().with_options(state.default_table_options().parquet);
@@ -111,13 +107,14 @@ pub(crate) fn listed(context: &SessionContext, files: Vec<ListingTableUrl>, sche
     Ok(Arc::new(ListingTable::try_new(config)?))
 }
 
-/// A file's address as a whole, so that no sign in its name is read as a pattern.
+/// The URL of a file. Special characters in its name are not read as a pattern.
 pub(crate) fn url(file: &Path) -> Result<ListingTableUrl, Error> {
     if vigie_lake::is_in_a_store(file) {
         return Ok(ListingTableUrl::parse(file.to_string_lossy())?);
     }
     let absolute = std::path::absolute(file)?;
-    let url = url::Url::from_file_path(&absolute).map_err(|()| Error::Query(format!("{} has no address", absolute.display())))?;
+    let url =
+        url::Url::from_file_path(&absolute).map_err(|()| Error::Query(format!("{} cannot be written as a URL", absolute.display())))?;
     Ok(ListingTableUrl::try_new(url, None)?)
 }
 

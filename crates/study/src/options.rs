@@ -1,31 +1,31 @@
-//! What a study can be asked to do otherwise.
+//! The options of a study.
 
 use chrono::NaiveDate;
 
-/// The definitions that can be chosen, and what counts.
+/// Thresholds of the questions' definitions, and filters on observations and products.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
-pub struct Options {
-    /// The persistent core by observations: more than this.
+pub struct StudyOptions {
+    /// Persistent core by observations: hosts with more than this number.
     pub core_observations: u32,
-    /// By different days: more than this.
+    /// Persistent core by days: hosts seen on more than this number of different days.
     pub core_days: u32,
-    /// By the share of the window's days: at least this.
+    /// Persistent core by the share of the window's days: hosts seen on at least this share.
     pub core_share: f64,
-    /// Days without a sign after which a host counts as gone.
+    /// Days without an observation after which a host counts as gone.
     pub grace: u32,
-    /// Hosts that a prompt must be on to be a standard one.
+    /// Number of hosts from which on a system prompt counts as a standard one.
     pub standard_hosts: u32,
     /// Only observations from this day on.
     pub since: Option<NaiveDate>,
-    /// Only observations up to this day, itself included.
+    /// Only observations up to and including this day.
     pub until: Option<NaiveDate>,
-    /// Only these products' endpoints; empty: all.
+    /// Only endpoints of these products; empty: all.
     pub products: Vec<String>,
-    /// Only what these sources saw (`vigie`, `shodan` …); empty: all.
+    /// Only observations of these sources (`vigie`, `shodan` …); empty: all.
     pub sources: Vec<String>,
 }
 
-impl Default for Options {
+impl Default for StudyOptions {
     fn default() -> Self {
         Self {
             core_observations: 100,
@@ -41,8 +41,8 @@ impl Default for Options {
     }
 }
 
-impl Options {
-    /// A text with the options in the places that name them.
+impl StudyOptions {
+    /// Replaces the placeholders of a text (`{grace}` …) by the options.
     #[must_use]
     pub fn fill(&self, text: &str) -> String {
         if !text.contains('{') {
@@ -70,7 +70,7 @@ impl Options {
     }
 }
 
-/// A condition on a column; nothing where every value will do.
+/// An SQL condition that a column has one of the values; empty if there are none.
 fn one_of(column: &str, values: &[String]) -> String {
     if values.is_empty() {
         return String::new();
@@ -85,14 +85,14 @@ mod tests {
 
     #[test]
     fn values_cannot_leave_their_quotes() {
-        let options = Options {
+        let options = StudyOptions {
             products: vec!["a' OR 'b' = 'b".to_owned()],
-            ..Options::default()
+            ..StudyOptions::default()
         };
         assert_eq!(
             options.fill("WHERE TRUE{products}"),
             "WHERE TRUE AND t.product IN ('a'' OR ''b'' = ''b')"
         );
-        assert_eq!(Options::default().fill("{core_share} {window}|"), "0.5 |");
+        assert_eq!(StudyOptions::default().fill("{core_share} {window}|"), "0.5 |");
     }
 }

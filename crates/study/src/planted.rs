@@ -1,41 +1,41 @@
-//! What was planted in a simulated population, held against a study of it.
+//! Comparison of a study with the figures planted in a simulated population.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::Answered;
+use crate::QuestionAnswer;
 
 /// One planted figure, as `vigie population --truth` writes it.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct Figure {
     /// The question's id.
     pub question: String,
-    /// The columns that single out its row, with their values; empty: the only row.
+    /// The columns that select its row, with their values; empty: the only row.
     pub row: Map<String, Value>,
-    /// The column; `denominator` and `unknown` are the question's own.
+    /// The column, or the question's own `denominator` or `unknown`.
     pub field: String,
-    /// What must stand there.
+    /// The expected value.
     pub value: Value,
 }
 
-/// How a study did.
+/// The result of comparing a study with the planted figures.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Held {
-    /// Figures that are as planted.
+pub struct PlantedCheck {
+    /// Number of figures that match.
     pub right: usize,
-    /// Of these, those that stand in a row: a count of none has no row.
+    /// Number of these that are in a row of the answer; a count of 0 may have no row.
     pub in_rows: usize,
-    /// A line for each that is not.
+    /// One line for each figure that does not match.
     pub wrong: Vec<String>,
 }
 
-/// Holds planted figures against answers. Figures of questions that were not asked are passed over. Counts must be equal; shares, which
-/// are sums of floats in an order that is not fixed, to 12 digits.
+/// Compares planted figures with answers. Figures of questions that were not asked are skipped. Counts must be equal; shares, which are
+/// sums of floats in no fixed order, must agree to 12 digits.
 #[must_use]
-pub fn hold(figures: &[Figure], answers: &BTreeMap<&str, &Answered>) -> Held {
-    let mut held = Held::default();
+pub fn check(figures: &[Figure], answers: &BTreeMap<&str, &QuestionAnswer>) -> PlantedCheck {
+    let mut result = PlantedCheck::default();
     for figure in figures {
         let Some(answer) = answers.get(figure.question.as_str()) else {
             continue;
@@ -51,21 +51,21 @@ pub fn hold(figures: &[Figure], answers: &BTreeMap<&str, &Answered>) -> Held {
             (found, value) => found.as_ref() == Some(value),
         };
         if same {
-            held.right += 1;
-            held.in_rows += usize::from(found.is_some());
+            result.right += 1;
+            result.in_rows += usize::from(found.is_some());
         } else {
             let found = found.map_or_else(|| "nothing".to_owned(), |value| value.to_string());
             let row = Value::Object(figure.row.clone());
-            held.wrong.push(format!(
+            result.wrong.push(format!(
                 "{} {row} {}: planted {}, found {found}",
                 figure.question, figure.field, figure.value
             ));
         }
     }
-    held
+    result
 }
 
-fn find(answer: &Answered, figure: &Figure) -> Option<Value> {
+fn find(answer: &QuestionAnswer, figure: &Figure) -> Option<Value> {
     match figure.field.as_str() {
         "denominator" => return Some(answer.denominator.into()),
         "unknown" if figure.row.is_empty() => return Some(answer.unknown.into()),

@@ -1,4 +1,4 @@
-//! Published figures beside a lake's own.
+//! Published figures, compared with those of a lake.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -8,32 +8,32 @@ use serde_json::Value;
 
 use crate::interval::{Interval, wilson};
 use crate::question::{Lang, Question};
-use crate::report::Report;
-use crate::study::Answered;
+use crate::report::StudyReport;
+use crate::study::QuestionAnswer;
 
-/// Questions of which a host may have several rows, and be unknown for one: a row's `known` holds for that row alone.
-const DOUBTED: [&str; 2] = ["parameters", "quantisation"];
+/// Questions in which a host may count in several rows and be unknown for some of them: `known` holds for its row only.
+const PARTLY_UNKNOWN: [&str; 2] = ["parameters", "quantisation"];
 
 static FIGURES: LazyLock<Vec<Published>> = LazyLock::new(|| {
     #[derive(Deserialize)]
     struct File {
         figure: Vec<Published>,
     }
-    // A test reads the file; were it wrong there would be nothing to compare.
+    // A test parses the file, so the default is never used.
     toml::from_str::<File>(include_str!("../published.toml")).map_or_else(|_| Vec::new(), |file| file.figure)
 });
 
-/// A figure that someone published, and where its like stands in a study.
+/// A published figure, and the cell of a study that corresponds to it.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Published {
-    /// Who and when.
+    /// Who published it, and when.
     pub source: String,
     what: String,
     what_fr: String,
     /// The question's id.
     pub question: String,
-    /// The columns that single out its row; empty: the only one.
+    /// The columns that select its row; empty: the only row.
     #[serde(default)]
     pub row: BTreeMap<String, String>,
     /// The column.
@@ -47,13 +47,13 @@ pub struct Published {
 }
 
 impl Published {
-    /// Every one.
+    /// Every published figure.
     #[must_use]
     pub fn all() -> &'static [Self] {
         &FIGURES
     }
 
-    /// What it is.
+    /// What the figure counts.
     #[must_use]
     pub fn what(&self, lang: Lang) -> &str {
         match lang {
@@ -62,7 +62,7 @@ impl Published {
         }
     }
 
-    /// What to know of it; most often nothing.
+    /// A remark on the figure; often empty.
     #[must_use]
     pub fn note(&self, lang: Lang) -> &str {
         match lang {
@@ -71,16 +71,15 @@ impl Published {
         }
     }
 
-    /// Whether it is a share, from 0 to 1.
+    /// Whether the figure is a share, from 0 to 1.
     #[must_use]
     pub fn is_share(&self) -> bool {
         self.field.ends_with("share")
     }
 
-    /// The value of that place in an answer, with its interval where it has one. A row that is not there because nothing was counted in
-    /// it is none, if it is known of how many.
+    /// The corresponding value of an answer, with its interval if it has one. A missing row is 0 if its denominator is known.
     #[must_use]
-    pub fn find(&self, answer: &Answered) -> Option<(f64, Option<(f64, f64)>)> {
+    pub fn find(&self, answer: &QuestionAnswer) -> Option<(f64, Option<(f64, f64)>)> {
         let rows = &answer.rows;
         let row = rows.rows.iter().find(|row| {
             self.row
@@ -88,14 +87,14 @@ impl Published {
                 .all(|(name, value)| rows.column(name).is_some_and(|at| row[at] == value.as_str()))
         });
         let Some(row) = row else {
-            return self.none(answer);
+            return self.zero(answer);
         };
         let bound = |end: &str| rows.number(row, &format!("{}_{end}", self.field));
         Some((rows.number(row, &self.field)?, bound("low").zip(bound("high"))))
     }
 
-    /// None, where that is known of anything.
-    fn none(&self, answer: &Answered) -> Option<(f64, Option<Interval>)> {
+    /// Zero, if the denominator of the missing row is known.
+    fn zero(&self, answer: &QuestionAnswer) -> Option<(f64, Option<Interval>)> {
         let question = Question::get(&self.question)?;
         let rows = &answer.rows;
         let has_place = !self.row.is_empty() && self.row.keys().all(|name| rows.column(name).is_some());
@@ -107,16 +106,16 @@ impl Published {
             .iter()
             .find(|share| share.name == self.field || share.part == self.field)?;
         let of_hosts = share.sums.is_none();
-        let doubted = of_hosts && DOUBTED.contains(&question.id.as_str());
-        // The other rows of its view say of how many it would be a part. Where hosts are doubted, at least those are known for it that are
-        // known for another row and do not have that.
+        let partly_unknown = of_hosts && PARTLY_UNKNOWN.contains(&question.id.as_str());
+        // The denominator follows from the other rows of the same view. For a partly unknown question, the hosts known not to have the
+        // missing row are at least those known for another row that do not have that one.
         let in_view = |row: &[Value]| match (self.row.get("view"), rows.column("view")) {
             (Some(view), Some(at)) => row[at] == view.as_str(),
             _ => true,
         };
         let known = |row: &Vec<Value>| {
             let whole = rows.number(row, &share.whole)?;
-            let had = if doubted { rows.number(row, &share.part)? } else { 0.0 };
+            let had = if partly_unknown { rows.number(row, &share.part)? } else { 0.0 };
             Some(whole - had)
         };
         let whole = rows.rows.iter().filter(|row| in_view(row)).filter_map(known).fold(0.0, f64::max);
@@ -129,44 +128,44 @@ impl Published {
     }
 }
 
-/// How many rows a question gives at most; what it cut off may have been counted.
+/// The LIMIT of a question's SQL. A row beyond it may not be zero.
 fn limit(question: &Question) -> Option<usize> {
     let (_, limit) = question.rows.rsplit_once(" LIMIT ")?;
     limit.trim().parse().ok()
 }
 
-/// A published figure beside a lake's.
+/// A published figure and that of a lake.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Compared {
     /// Who published it and when.
     pub source: String,
-    /// What it is.
+    /// What the figure counts.
     pub what: String,
-    /// The question that gives its like.
+    /// The question with the corresponding figure.
     pub question: String,
-    /// What was published.
+    /// The published value.
     pub published: f64,
-    /// What to know of it.
+    /// A remark on the published figure.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub note: String,
-    /// What this lake gives; `None`: it does not tell.
+    /// The value of this lake; `None`: unknown.
     pub here: Option<f64>,
-    /// Its interval of 95 %.
+    /// The lower bound of its 95 % interval.
     pub low: Option<f64>,
-    /// See `low`.
+    /// The upper bound.
     pub high: Option<f64>,
-    /// The same without the suspects.
+    /// The value of this lake without suspected honeypots.
     pub without_suspects: Option<f64>,
-    /// What was planted in a simulated population.
+    /// The value planted in a simulated population.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub planted: Option<f64>,
-    /// A share from 0 to 1, or a count.
+    /// Whether the figure is a share from 0 to 1; otherwise it is a count.
     pub share: bool,
 }
 
-/// Every published figure beside a report's. `planted` gives what was planted at that place, if anything was.
+/// Compares every published figure with a report. `planted` returns the value planted for a figure, if any.
 #[must_use]
-pub fn compare(report: &Report, lang: Lang, planted: &dyn Fn(&Published) -> Option<f64>) -> Vec<Compared> {
+pub fn compare(report: &StudyReport, lang: Lang, planted: &dyn Fn(&Published) -> Option<f64>) -> Vec<Compared> {
     let mut out = Vec::new();
     for figure in Published::all() {
         let entry = report.entries.iter().find(|entry| entry.question.id == figure.question);
@@ -197,9 +196,9 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::Rows;
+    use crate::AnswerRows;
 
-    /// The figure of that question and place.
+    /// A figure of this question, row and column.
     fn figure(question: &str, row: &[(&str, &str)], field: &str) -> Published {
         Published {
             source: String::new(),
@@ -214,34 +213,34 @@ mod tests {
         }
     }
 
-    fn answer(denominator: i64, columns: &[&str], rows: &[Value]) -> Answered {
-        let mut all = Rows::with(columns);
+    fn answer(denominator: i64, columns: &[&str], rows: &[Value]) -> QuestionAnswer {
+        let mut all = AnswerRows::with(columns);
         all.rows = rows.iter().filter_map(|row| row.as_array().cloned()).collect();
-        Answered {
+        QuestionAnswer {
             denominator,
             unknown: 0,
             rows: all,
         }
     }
 
-    fn value(figure: &Published, answer: &Answered) -> Option<f64> {
+    fn value(figure: &Published, answer: &QuestionAnswer) -> Option<f64> {
         figure.find(answer).map(|(value, _)| value)
     }
 
     #[test]
-    fn what_was_not_counted_is_none_only_where_something_is_known() {
+    fn a_missing_row_is_zero_only_if_the_denominator_is_known() {
         let china = figure("countries", &[("country", "CN")], "share");
         let columns = ["country", "hosts", "known", "share", "share_low", "share_high"];
         let some = answer(4, &columns, &[json!(["FR", 4, 4, 1.0, 0.5, 1.0])]);
         assert_eq!(china.find(&some), Some((0.0, wilson(0.0, 4.0))));
         assert_eq!(value(&figure("countries", &[("country", "FR")], "share"), &some), Some(1.0));
         assert_eq!(value(&figure("countries", &[("country", "CN")], "hosts"), &some), Some(0.0));
-        // Neither a share nor its part, no such column, and nothing known.
+        // Neither a share nor its numerator, no such column, and nothing known.
         assert_eq!(value(&figure("countries", &[("country", "CN")], "networks"), &some), None);
         assert_eq!(value(&figure("countries", &[("city", "x")], "share"), &some), None);
         assert_eq!(value(&china, &answer(0, &columns, &[])), None);
 
-        // Another view says nothing of this one.
+        // The rows of another view do not count.
         let columns = ["view", "class", "hosts", "known", "share"];
         let by_type = answer(4, &columns, &[json!(["as-type", "hyperscaler", 4, 4, 1.0])]);
         let telecom = |view| figure("networks", &[("view", view), ("class", "telecom-residential")], "share");
@@ -250,23 +249,23 @@ mod tests {
     }
 
     #[test]
-    fn a_doubted_host_is_not_known_to_lack_what_was_not_counted() {
+    fn a_partly_unknown_host_is_not_known_to_lack_the_missing_row() {
         let columns = ["parameters", "hosts", "known", "models", "models_known"];
         let size = figure("parameters", &[("parameters", "8-14B")], "share");
-        // One host, with a model of which it is told and perhaps another.
+        // One host, with a model of known size and perhaps another of unknown size.
         assert_eq!(value(&size, &answer(1, &columns, &[json!(["<1B", 1, 1, 1, 1])])), None);
         assert_eq!(value(&size, &answer(2, &columns, &[json!(["<1B", 1, 2, 1, 2])])), Some(0.0));
         let models = figure("parameters", &[("parameters", "8-14B")], "models_share");
         assert_eq!(value(&models, &answer(1, &columns, &[json!(["<1B", 1, 1, 1, 1])])), Some(0.0));
         for figure in Published::all() {
             let question = Question::get(&figure.question).expect("a question");
-            let doubted = DOUBTED.contains(&question.id.as_str());
-            assert_eq!(question.rows.contains("doubted"), doubted, "{}", question.id);
+            let partly_unknown = PARTLY_UNKNOWN.contains(&question.id.as_str());
+            assert_eq!(question.rows.contains("doubted"), partly_unknown, "{}", question.id);
         }
     }
 
     #[test]
-    fn what_a_question_cuts_off_is_not_none() {
+    fn a_row_beyond_the_limit_is_not_zero() {
         let pair = figure("family-pairs", &[("family", "llama"), ("other", "qwen2")], "share");
         let columns = ["family", "other", "hosts", "known"];
         let rows: Vec<Value> = (0..100).map(|nth| json!(["a", nth.to_string(), 1, 200])).collect();
@@ -275,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn every_figure_is_of_a_question() {
+    fn every_figure_belongs_to_a_question() {
         assert!(Published::all().len() > 30);
         for figure in Published::all() {
             assert!(Question::get(&figure.question).is_some(), "{}", figure.question);

@@ -1,4 +1,4 @@
-//! The questions: one file each, with its words and its SQL.
+//! The questions: one file each, with texts and SQL.
 
 use std::sync::LazyLock;
 
@@ -11,7 +11,7 @@ static ALL: LazyLock<Vec<Question>> = LazyLock::new(|| {
         .files()
         .filter_map(|file| {
             let id = file.path().file_stem()?.to_str()?;
-            // A test reads every file; one that is wrong would not be there.
+            // A test parses every file, so none is dropped here.
             Question::parse(id, file.contents_utf8()?).ok()
         })
         .collect();
@@ -24,7 +24,7 @@ static ALL: LazyLock<Vec<Question>> = LazyLock::new(|| {
     all
 });
 
-/// The order in which the document asks: from how many to how much harm.
+/// The order of the questions in the document: from counts to risks.
 const ORDER: &[&str] = &[
     "totals",
     "observation-buckets",
@@ -91,7 +91,7 @@ impl Text {
         }
     }
 
-    /// Both changed alike.
+    /// Applies a change to both languages.
     #[must_use]
     pub fn map(&self, change: impl Fn(&str) -> String) -> Self {
         Self {
@@ -101,56 +101,56 @@ impl Text {
     }
 }
 
-/// A share that follows from two columns of counts: `name` = `part` / `whole`, with Wilson's interval.
+/// A share computed from two columns of counts: `name` = `part` / `whole`, with a confidence interval.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Share {
-    /// The column that it makes; `<name>_low` and `<name>_high` beside it.
+    /// The column of the share; its interval is in `<name>_low` and `<name>_high`.
     pub name: String,
     /// The numerator's column.
     pub part: String,
     /// The denominator's column.
     pub whole: String,
-    /// For a share of what hosts have several of: the columns of the sums over hosts of y², xy and x², and of the number of hosts. Its
-    /// interval then resamples hosts.
+    /// For a share of units of which a host has several (observations, models): the columns with the sums over hosts of y², xy and x²,
+    /// and with the number of hosts. The interval then resamples hosts; without these columns it is Wilson's.
     pub sums: Option<[String; 4]>,
 }
 
-/// How an answer is drawn.
+/// The chart of an answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Chart {
-    /// Not at all: the table says it.
+    /// No chart.
     #[default]
     None,
-    /// Bars: the column of labels, and those of the values.
+    /// Bars: the label column and the value columns.
     Bars(String, Vec<String>),
-    /// Lines: the column of the x axis, and those of the values.
+    /// Lines: the column of the x axis and the value columns.
     Line(String, Vec<String>),
-    /// A map: the column of countries, and that of the value.
+    /// A world map: the country column and the value column.
     Map(String, String),
 }
 
-/// A question to a lake.
+/// A question about a lake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
     /// Its id, which is its file's name.
     pub id: String,
     /// Its title.
     pub title: Text,
-    /// What is counted: `hosts`, `endpoints` …
+    /// The counted unit: `hosts`, `endpoints` …
     pub unit: String,
-    /// What the figures mean, and of what they are shares.
+    /// The exact meaning of the figures and of their denominators.
     pub definition: Text,
-    /// What they are good for.
+    /// Why the figures matter.
     pub why: Text,
-    /// The shares that its rows make.
+    /// The shares computed from the rows.
     pub shares: Vec<Share>,
-    /// The computation that follows the SQL, by its name.
+    /// The name of the computation that follows the SQL.
     pub statistic: Option<String>,
-    /// How it is drawn.
+    /// The chart.
     pub chart: Chart,
-    /// The SQL that gives `denominator` and `unknown`.
+    /// The SQL of `denominator` and `unknown`.
     pub whole: String,
-    /// The SQL that gives the rows.
+    /// The SQL of the rows.
     pub rows: String,
 }
 
@@ -161,17 +161,18 @@ impl Question {
         &ALL
     }
 
-    /// The question of that id.
+    /// The question with this id.
     #[must_use]
     pub fn get(id: &str) -> Option<&'static Self> {
         ALL.iter().find(|question| question.id == id)
     }
 
-    /// Reads a question's file: `-- key: value` lines, then two statements.
+    /// Parses a question's file: `-- key: value` lines, then two statements. In these, `{hosts where CONDITION}` stands for the columns
+    /// `hosts`, `known` and `unknown` of a condition on hosts.
     ///
     /// # Errors
     ///
-    /// What is wrong with it, in a line.
+    /// What is wrong, in one line.
     pub fn parse(id: &str, text: &str) -> Result<Self, String> {
         let mut question = Self {
             id: id.to_owned(),
@@ -191,24 +192,24 @@ impl Question {
             let (key, value) = line
                 .trim_start_matches('-')
                 .split_once(':')
-                .ok_or_else(|| format!("{id}: a line of the head is no `-- key: value`: {line}"))?;
+                .ok_or_else(|| format!("{id}: header line is not `-- key: value`: {line}"))?;
             question.set(key.trim(), value.trim()).map_err(|error| format!("{id}: {error}"))?;
         }
         let body = text.get(length..).unwrap_or_default();
         let (whole, rows) = body
             .split_once(";\n")
-            .ok_or_else(|| format!("{id}: two statements are wanted, the first ended by a semicolon"))?;
-        whole.trim().clone_into(&mut question.whole);
-        rows.trim().trim_end_matches(';').clone_into(&mut question.rows);
+            .ok_or_else(|| format!("{id}: expected two statements, the first ending with a semicolon"))?;
+        question.whole = expand(whole.trim());
+        question.rows = expand(rows.trim().trim_end_matches(';'));
         for text in [&question.title, &question.definition, &question.why] {
             if text.en.is_empty() || text.fr.is_empty() {
                 return Err(format!(
-                    "{id}: title, definition and why are wanted, in English and with .fr in French"
+                    "{id}: title, definition and why are required, in English and with .fr in French"
                 ));
             }
         }
         if question.unit.is_empty() || question.rows.is_empty() {
-            return Err(format!("{id}: a unit and two statements are wanted"));
+            return Err(format!("{id}: a unit and two statements are required"));
         }
         Ok(question)
     }
@@ -226,14 +227,27 @@ impl Question {
             "statistic" => self.statistic = Some(owned()),
             "share" | "ratio" => self.shares.push(share(key, value)?),
             "chart" => self.chart = chart(value)?,
-            other => return Err(format!("nothing is called {other}")),
+            other => return Err(format!("unknown key {other}")),
         }
         Ok(())
     }
 }
 
+/// Replaces `{hosts where CONDITION}` by the columns `hosts`, `known` and `unknown`.
+fn expand(sql: &str) -> String {
+    let mut parts = sql.split("{hosts where ");
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (condition, rest) = part.split_once('}').unwrap_or((part, ""));
+        out.push_str(&format!(
+            "count(*) FILTER (WHERE {condition}) AS hosts, count({condition}) AS known, count(*) - count({condition}) AS unknown{rest}"
+        ));
+    }
+    out
+}
+
 fn share(kind: &str, value: &str) -> Result<Share, String> {
-    let wrong = || format!("{kind}: `name = part / whole` is wanted: {value}");
+    let wrong = || format!("{kind}: expected `name = part / whole`: {value}");
     let (name, rest) = value.split_once('=').ok_or_else(wrong)?;
     let (part, rest) = rest.split_once('/').ok_or_else(wrong)?;
     let (whole, sums) = match rest.split_once('(') {
@@ -264,7 +278,7 @@ fn chart(value: &str) -> Result<Chart, String> {
         ("bars", Some(label)) if !values.is_empty() => Ok(Chart::Bars(label, values)),
         ("line", Some(label)) if !values.is_empty() => Ok(Chart::Line(label, values)),
         ("map", Some(label)) if values.len() == 1 => Ok(Chart::Map(label, values.concat())),
-        _ => Err(format!("chart: none, bars, line or map with columns: {value}")),
+        _ => Err(format!("chart: expected none, bars, line or map with its columns: {value}")),
     }
 }
 
@@ -273,29 +287,39 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_file_is_a_question() {
+    fn every_file_parses() {
         for file in FILES.files() {
             let id = file.path().file_stem().and_then(|stem| stem.to_str()).expect("a name");
             if let Err(error) = Question::parse(id, file.contents_utf8().expect("text")) {
                 panic!("{error}");
             }
-            assert!(ORDER.contains(&id), "{id} has its place in the document");
+            assert!(ORDER.contains(&id), "{id} is missing from ORDER");
         }
         assert_eq!(Question::all().len(), ORDER.len());
     }
 
     #[test]
-    fn what_is_wrong_is_said() {
+    fn errors_name_the_fault() {
         for (text, says) in [
-            ("-- title", "no `-- key: value`"),
-            ("-- colour: red\n\nSELECT 1;\nSELECT 2", "nothing is called colour"),
+            ("-- title", "not `-- key: value`"),
+            ("-- colour: red\n\nSELECT 1;\nSELECT 2", "unknown key colour"),
             ("-- title: a\n\nSELECT 1", "two statements"),
             ("-- title: a\n\nSELECT 1;\nSELECT 2", "in French"),
-            ("-- share: a = b\n", "is wanted"),
+            ("-- share: a = b\n", "expected `name"),
             ("-- chart: pie a\n", "none, bars, line or map"),
         ] {
             let error = Question::parse("it", text).expect_err(text);
             assert!(error.contains(says), "{error}");
         }
+    }
+    #[test]
+    fn a_condition_expands_to_its_three_counts() {
+        assert_eq!(
+            expand("SELECT 'a' AS what, {hosts where open AND tools} FROM hosts"),
+            "SELECT 'a' AS what, count(*) FILTER (WHERE open AND tools) AS hosts, count(open AND tools) AS known, \
+             count(*) - count(open AND tools) AS unknown FROM hosts"
+        );
+        let question = Question::get("open-tools").expect("a question");
+        assert!(!question.rows.contains("{hosts"), "{}", question.rows);
     }
 }

@@ -1,24 +1,24 @@
-//! A study's answers together: what is written as JSON, and what the document is made of.
+//! The answers of a study: the content of the JSON form and of the document.
 
 use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 use vigie_model::Timestamp;
 
-use crate::prelude::{Step, steps};
-use crate::study::{Answered, Entry};
-use crate::{Error, Options, Question, Study};
+use crate::base_tables::{BaseTable, base_tables};
+use crate::study::{AnsweredQuestion, QuestionAnswer};
+use crate::{Error, Question, Study, StudyOptions};
 
 /// The schema of the JSON form.
 pub const SCHEMA: &str = "vigie.study/1";
 
-/// With what a study was made.
+/// Where a study comes from: program, time, lake, catalogue and advisories.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Made {
+pub struct Provenance {
     /// vigie's version.
     pub vigie: String,
-    /// When.
+    /// When the study was made.
     pub at: Timestamp,
-    /// The lake, as it was named.
+    /// The lake, as named on the command line.
     pub lake: String,
     /// The catalogue's hash.
     pub catalog: String,
@@ -26,35 +26,40 @@ pub struct Made {
     pub advisories: String,
 }
 
-/// The answers to some questions.
+/// The answers to a list of questions.
 #[derive(Clone, Debug)]
-pub struct Report {
-    /// With what it was made.
-    pub made: Made,
-    /// The options.
-    pub options: Options,
-    /// The first and the last day that anything was seen; `None`: nothing was.
+pub struct StudyReport {
+    /// Where the study comes from.
+    pub made: Provenance,
+    /// The options of the study.
+    pub options: StudyOptions,
+    /// The first and the last day on which anything was seen; `None`: nothing was seen.
     pub window: Option<(chrono::NaiveDate, chrono::NaiveDate)>,
-    /// Hosts, and how many of them are suspects.
+    /// The number of hosts, and of the suspects among them.
     pub hosts: (i64, i64),
-    /// The tables that the questions stand on, and how each is made.
-    pub prelude: Vec<Step>,
-    /// What could not be read, and is not in the figures.
+    /// The base tables and their SQL.
+    pub base_tables: Vec<BaseTable>,
+    /// One line for each part of the lake that could not be read and is missing from the figures.
     pub unread: Vec<String>,
-    /// The answers, in the questions' order.
-    pub entries: Vec<Entry>,
+    /// The answers, in the order of the questions.
+    pub entries: Vec<AnsweredQuestion>,
 }
 
-impl Report {
-    /// Answers questions one after the other. `told` hears each one's id before it is asked.
+impl StudyReport {
+    /// Answers questions one after the other. `progress` gets the id of each question before it is asked.
     ///
     /// # Errors
     ///
-    /// The first question that could not be answered.
-    pub async fn make(study: &Study<'_>, questions: &[&'static Question], made: Made, told: &mut dyn FnMut(&str)) -> Result<Self, Error> {
+    /// The first question that fails.
+    pub async fn make(
+        study: &Study<'_>,
+        questions: &[&'static Question],
+        made: Provenance,
+        progress: &mut dyn FnMut(&str),
+    ) -> Result<Self, Error> {
         let mut entries = Vec::new();
         for question in questions {
-            told(&question.id);
+            progress(&question.id);
             entries.push(study.answer(question).await?);
         }
         let (first, last) = study.window();
@@ -65,14 +70,14 @@ impl Report {
             options: study.options().clone(),
             window: if hosts.0 > 0 { day(first).zip(day(last)) } else { None },
             hosts,
-            prelude: steps(study.options()),
+            base_tables: base_tables(study.options()),
             unread: study.unread().to_vec(),
             entries,
         })
     }
 }
 
-impl Serialize for Report {
+impl Serialize for StudyReport {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
         struct Window {
@@ -101,13 +106,13 @@ impl Serialize for Report {
             },
         )?;
         map.serialize_entry("unread", &self.unread)?;
-        map.serialize_entry("prelude", &self.prelude)?;
+        map.serialize_entry("prelude", &self.base_tables)?;
         map.serialize_entry("questions", &Questions(&self.entries))?;
         map.end()
     }
 }
 
-struct Questions<'a>(&'a [Entry]);
+struct Questions<'a>(&'a [AnsweredQuestion]);
 
 impl Serialize for Questions<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -117,8 +122,8 @@ impl Serialize for Questions<'_> {
             unit: &'a str,
             definition: String,
             #[serde(flatten)]
-            answer: &'a Answered,
-            without_suspects: Option<&'a Answered>,
+            answer: &'a QuestionAnswer,
+            without_suspects: Option<&'a QuestionAnswer>,
             sql: Sql<'a>,
             seconds: f64,
             sql_seconds: f64,

@@ -1,4 +1,4 @@
-//! An answer's rows as values, in the order of their columns.
+//! The rows of an answer as JSON values.
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray as _, RecordBatch};
 use datafusion::arrow::compute::cast;
@@ -9,17 +9,17 @@ use serde_json::Value;
 
 use crate::Error;
 
-/// Rows of values. Unknown is `null`.
+/// Columns and rows of JSON values. Unknown is `null`.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Rows {
+pub struct AnswerRows {
     /// The names of the columns.
     pub columns: Vec<String>,
-    /// The rows, a value per column.
+    /// The rows, with a value per column.
     pub rows: Vec<Vec<Value>>,
 }
 
-impl Rows {
-    /// Rows with these columns.
+impl AnswerRows {
+    /// A table with these columns and no rows.
     #[must_use]
     pub fn with(columns: &[&str]) -> Self {
         Self {
@@ -28,11 +28,11 @@ impl Rows {
         }
     }
 
-    /// What arrow holds.
+    /// Converts Arrow batches.
     ///
     /// # Errors
     ///
-    /// A type that has no value here.
+    /// A column type that cannot be converted.
     pub fn read(batches: &[RecordBatch]) -> Result<Self, Error> {
         let mut out = Self::default();
         for batch in batches {
@@ -47,21 +47,21 @@ impl Rows {
         Ok(out)
     }
 
-    /// Where a column stands.
+    /// The index of a column.
     #[must_use]
     pub fn column(&self, name: &str) -> Option<usize> {
         self.columns.iter().position(|column| column == name)
     }
 
-    /// A value as a number.
+    /// The value of a column as a number.
     #[must_use]
     pub fn number(&self, row: &[Value], name: &str) -> Option<f64> {
         row.get(self.column(name)?)?.as_f64()
     }
 
-    /// Adds columns behind another, or at the end, each row's values from a function.
-    pub fn insert(&mut self, behind: &str, names: &[String], values: impl Fn(&Self, &[Value]) -> Vec<Value>) {
-        let at = self.column(behind).map_or(self.columns.len(), |at| at + 1);
+    /// Inserts columns after another one, or at the end if it does not exist. `values` computes their values per row.
+    pub fn insert(&mut self, after: &str, names: &[String], values: impl Fn(&Self, &[Value]) -> Vec<Value>) {
+        let at = self.column(after).map_or(self.columns.len(), |at| at + 1);
         let added: Vec<Vec<Value>> = self.rows.iter().map(|row| values(self, row)).collect();
         self.columns.splice(at..at, names.iter().cloned());
         for (row, added) in self.rows.iter_mut().zip(added) {
@@ -69,7 +69,7 @@ impl Rows {
         }
     }
 
-    /// Takes out the columns whose names begin with an underscore: what a share was made of.
+    /// Removes the columns whose names begin with an underscore: sums that only intervals need.
     pub fn drop_hidden(&mut self) {
         let keep: Vec<bool> = self.columns.iter().map(|name| !name.starts_with('_')).collect();
         let kept = |at: usize| keep.get(at).copied().unwrap_or(true);
@@ -88,7 +88,7 @@ impl Rows {
     }
 }
 
-impl Serialize for Rows {
+impl Serialize for AnswerRows {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         struct Row<'a>(&'a [String], &'a [Value]);
         impl Serialize for Row<'_> {

@@ -1,4 +1,4 @@
-//! A study: the questions asked of a lake, their shares and how sure they are.
+//! A study: answers questions over a lake, with shares and confidence intervals.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,48 +9,49 @@ use serde_json::Value;
 use vigie_assess::Knowledge;
 use vigie_lake::Lake;
 
+use crate::base_tables::{BaseTables, some_hosts};
 use crate::interval::{Sums, wilson};
-use crate::prelude::{Prelude, some_hosts};
 use crate::question::{Question, Share, Text};
-use crate::rows::Rows;
-use crate::statistics::{Given, Longs, compute};
-use crate::{Engine, Error, Limits, Options};
+use crate::rows::AnswerRows;
+use crate::statistics::{Inputs, Integers, compute};
+use crate::table_store::TableStore;
+use crate::{Error, QueryEngine, QueryLimits, StudyOptions};
 
 /// A question's answer.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Answered {
-    /// Of how many it is known: hosts, unless the question's unit says otherwise.
+pub struct QuestionAnswer {
+    /// The number of hosts, or of the question's other unit, for which the answer is known.
     pub denominator: i64,
-    /// Of how many it is not.
+    /// The number for which it is unknown.
     pub unknown: i64,
-    /// The rows. `share` has its 95 % interval in `share_low` and `share_high`, and so has every other share.
-    pub rows: Rows,
+    /// The rows. The 95 % interval of `share` is in `share_low` and `share_high`; the same holds for every other share.
+    pub rows: AnswerRows,
 }
 
-/// A question with its answers.
+/// A question with its definition, its SQL and its answers.
 #[derive(Clone, Debug)]
-pub struct Entry {
+pub struct AnsweredQuestion {
     /// The question.
     pub question: &'static Question,
-    /// Its definition, with the options put in.
+    /// Its definition, with the options filled in.
     pub definition: Text,
-    /// The SQL of the denominator and of the rows, with the options put in.
+    /// The SQL of the denominator and of the rows, with the options filled in.
     pub sql: (String, String),
-    /// With every host.
-    pub all: Answered,
-    /// Without the suspects; `None`: there are none.
-    pub without_suspects: Option<Answered>,
-    /// Seconds that the answer with every host took.
+    /// The answer over all hosts.
+    pub all: QuestionAnswer,
+    /// The answer without suspected honeypots; `None`: there are none.
+    pub without_suspects: Option<QuestionAnswer>,
+    /// Seconds spent on the answer over all hosts.
     pub seconds: f64,
-    /// Those of them that its SQL took.
+    /// Seconds of these spent in SQL.
     pub sql_seconds: f64,
 }
 
-/// A lake made ready for questions.
+/// A lake with its base tables built, ready for questions.
 pub struct Study<'a> {
     knowledge: &'a Knowledge,
-    options: Options,
-    prelude: Prelude,
+    options: StudyOptions,
+    base: BaseTables,
 }
 
 impl std::fmt::Debug for Study<'_> {
@@ -60,116 +61,84 @@ impl std::fmt::Debug for Study<'_> {
 }
 
 impl<'a> Study<'a> {
-    /// Opens a lake as it is now and makes the tables that the questions share. `told` hears what is being made.
+    /// Opens a lake as it is now and builds the base tables in `store`, which also runs the questions. `progress` gets the name of
+    /// each step.
     ///
     /// # Errors
     ///
-    /// A lake that cannot be read.
+    /// A lake that cannot be read, or a cluster that fails.
     pub async fn open(
+        store: &TableStore,
         lake: &Lake,
         knowledge: &'a Knowledge,
-        options: Options,
-        limits: Limits,
-        told: &mut dyn FnMut(&str),
+        options: StudyOptions,
+        limits: QueryLimits,
+        progress: &mut dyn FnMut(&str),
     ) -> Result<Self, Error> {
-        let engine = Engine::open(lake, limits).await?;
-        told("files");
-        let unreadable = engine.pass_over_unreadable(lake).await?;
-        Self::over(&engine, unreadable, knowledge, options, told).await
+        progress("files");
+        let (engine, unreadable) = QueryEngine::open_readable(store, lake, limits).await?;
+        let mut base = BaseTables::build(&engine, &options, progress).await?;
+        base.unread.splice(0..0, unreadable);
+        Ok(Self { knowledge, options, base })
     }
 
-    /// The same of a lake that a cluster reads and a cluster answers.
-    ///
-    /// # Errors
-    ///
-    /// As of [`Self::open`], and a cluster that fails.
-    #[cfg(feature = "cluster")]
-    pub async fn on(
-        cluster: &crate::Cluster,
-        lake: &Lake,
-        knowledge: &'a Knowledge,
-        options: Options,
-        limits: Limits,
-        told: &mut dyn FnMut(&str),
-    ) -> Result<Self, Error> {
-        told("files");
-        let (engine, unreadable) = Engine::on(cluster, lake, limits).await?;
-        Self::over(&engine, unreadable, knowledge, options, told).await
-    }
-
-    async fn over(
-        engine: &Engine,
-        unreadable: Vec<String>,
-        knowledge: &'a Knowledge,
-        options: Options,
-        told: &mut dyn FnMut(&str),
-    ) -> Result<Self, Error> {
-        let mut prelude = Prelude::make(engine, &options, told).await?;
-        prelude.unread.splice(0..0, unreadable);
-        Ok(Self {
-            knowledge,
-            options,
-            prelude,
-        })
-    }
-
-    /// Days from 1970 of the first and the last day that anything was seen.
+    /// The first and the last day on which anything was seen, in days since 1970-01-01.
     #[must_use]
     pub fn window(&self) -> (i64, i64) {
-        self.prelude.window
+        self.base.window
     }
 
-    /// What could not be read, and is not in the answers: one line each.
+    /// One line for each part of the lake that could not be read and is missing from the answers.
     #[must_use]
     pub fn unread(&self) -> &[String] {
-        &self.prelude.unread
+        &self.base.unread
     }
 
-    /// Hosts, and how many of them are suspects.
+    /// The number of hosts, and of the suspects among them.
     ///
     /// # Errors
     ///
-    /// If they cannot be counted.
+    /// A query that fails.
     pub async fn hosts(&self) -> Result<(i64, i64), Error> {
         let sql = "SELECT count(*) AS hosts, count(CASE WHEN suspect THEN 1 END) AS suspects FROM hosts";
-        let batches = self.prelude.keep.collect(&self.prelude.all, sql).await?;
+        let batches = self.base.store.collect(&self.base.all, sql).await?;
         match batches.iter().find(|batch| batch.num_rows() > 0) {
             Some(batch) => Ok((
-                Longs::of(batch, "hosts")?.get(0).unwrap_or(0),
-                Longs::of(batch, "suspects")?.get(0).unwrap_or(0),
+                Integers::of(batch, "hosts")?.get(0).unwrap_or(0),
+                Integers::of(batch, "suspects")?.get(0).unwrap_or(0),
             )),
             None => Ok((0, 0)),
         }
     }
 
-    /// The options.
+    /// The options of this study.
     #[must_use]
-    pub fn options(&self) -> &Options {
+    pub fn options(&self) -> &StudyOptions {
         &self.options
     }
 
-    /// The same study of some of its hosts, by their numbers: to see how far figures move from one sample to the next.
+    /// The same study over a sample of its hosts, given by their numbers.
     ///
     /// # Errors
     ///
-    /// If the tables cannot be made.
-    pub async fn among(&self, hosts: &[i64]) -> Result<Self, Error> {
+    /// A base table that cannot be built.
+    pub async fn sample(&self, hosts: &[i64]) -> Result<Self, Error> {
         let drawn: Int64Array = hosts.iter().copied().collect();
         let batch =
             RecordBatch::try_from_iter([("number", Arc::new(drawn) as ArrayRef)]).map_err(|error| Error::Query(error.to_string()))?;
-        let from = &self.prelude.all;
+        let from = &self.base.all;
         from.deregister_table("drawn")?;
-        let keep = self.prelude.keep.clone();
-        keep.put(from, "drawn", &batch).await?;
-        let all = some_hosts(&keep, from, "h.host IN (SELECT number FROM drawn)").await?;
+        let store = self.base.store.clone();
+        store.insert(from, "drawn", &batch).await?;
+        let all = some_hosts(&store, from, "h.host IN (SELECT number FROM drawn)").await?;
         Ok(Self {
             knowledge: self.knowledge,
             options: self.options.clone(),
-            prelude: Prelude {
-                keep,
+            base: BaseTables {
+                store,
                 all,
                 without_suspects: None,
-                window: self.prelude.window,
+                window: self.base.window,
                 unread: Vec::new(),
             },
         })
@@ -179,17 +148,17 @@ impl<'a> Study<'a> {
     ///
     /// # Errors
     ///
-    /// If it cannot be answered: the SQL is ours, so the lake or the memory is at fault.
-    pub async fn answer(&self, question: &'static Question) -> Result<Entry, Error> {
+    /// A query that fails. The SQL is part of vigie, so the cause is the lake or the memory limit.
+    pub async fn answer(&self, question: &'static Question) -> Result<AnsweredQuestion, Error> {
         let begun = Instant::now();
         let sql = (self.options.fill(&question.whole), self.options.fill(&question.rows));
-        let (all, in_sql) = self.ask(&self.prelude.all, question, &sql).await?;
+        let (all, in_sql) = self.ask(&self.base.all, question, &sql).await?;
         let seconds = begun.elapsed().as_secs_f64();
-        let without_suspects = match &self.prelude.without_suspects {
+        let without_suspects = match &self.base.without_suspects {
             Some(context) => Some(self.ask(context, question, &sql).await?.0),
             None => None,
         };
-        Ok(Entry {
+        Ok(AnsweredQuestion {
             question,
             definition: question.definition.map(|text| self.options.fill(text)),
             sql,
@@ -200,10 +169,10 @@ impl<'a> Study<'a> {
         })
     }
 
-    /// The answer with every host and with the columns that only intervals need.
-    pub(crate) async fn answer_with_sums(&self, question: &Question) -> Result<Answered, Error> {
+    /// The answer over all hosts, with the hidden columns that intervals need.
+    pub(crate) async fn answer_with_sums(&self, question: &Question) -> Result<QuestionAnswer, Error> {
         let sql = (self.options.fill(&question.whole), self.options.fill(&question.rows));
-        Ok(self.ask_with_sums(&self.prelude.all, question, &sql).await?.0)
+        Ok(self.ask_with_sums(&self.base.all, question, &sql).await?.0)
     }
 
     async fn ask(
@@ -211,38 +180,38 @@ impl<'a> Study<'a> {
         context: &datafusion::prelude::SessionContext,
         question: &Question,
         sql: &(String, String),
-    ) -> Result<(Answered, Duration), Error> {
+    ) -> Result<(QuestionAnswer, Duration), Error> {
         let (mut answered, in_sql) = self.ask_with_sums(context, question, sql).await?;
         answered.rows.drop_hidden();
         Ok((answered, in_sql))
     }
 
-    /// The answer, and how long its SQL took.
+    /// The answer, and the time spent in SQL.
     async fn ask_with_sums(
         &self,
         context: &datafusion::prelude::SessionContext,
         question: &Question,
         sql: &(String, String),
-    ) -> Result<(Answered, Duration), Error> {
+    ) -> Result<(QuestionAnswer, Duration), Error> {
         let begun = Instant::now();
-        let whole = self.prelude.keep.collect(context, &sql.0).await?;
+        let whole = self.base.store.collect(context, &sql.0).await?;
         let count = |name: &str| -> Result<i64, Error> {
             match whole.iter().find(|batch| batch.num_rows() > 0) {
-                Some(batch) => Ok(Longs::of(batch, name)?.get(0).unwrap_or(0)),
+                Some(batch) => Ok(Integers::of(batch, name)?.get(0).unwrap_or(0)),
                 None => Ok(0),
             }
         };
         let (denominator, unknown) = (count("denominator")?, count("unknown")?);
-        let batches = self.prelude.keep.collect(context, &sql.1).await?;
+        let batches = self.base.store.collect(context, &sql.1).await?;
         let in_sql = begun.elapsed();
         let mut rows = match &question.statistic {
-            None => Rows::read(&batches)?,
+            None => AnswerRows::read(&batches)?,
             Some(name) => {
-                let given = Given {
+                let given = Inputs {
                     knowledge: self.knowledge,
                     denominator,
                     unknown,
-                    window: self.prelude.window,
+                    window: self.base.window,
                 };
                 compute(name, &batches, &given)?
             }
@@ -250,7 +219,7 @@ impl<'a> Study<'a> {
         for share in &question.shares {
             add_share(&mut rows, share);
         }
-        let answered = Answered {
+        let answered = QuestionAnswer {
             denominator,
             unknown,
             rows,
@@ -259,8 +228,8 @@ impl<'a> Study<'a> {
     }
 }
 
-/// Adds a share and its interval behind its numerator's denominator, or the last of its counts.
-fn add_share(rows: &mut Rows, share: &Share) {
+/// Adds a share and its interval after the column of its denominator; at the end if there is no such column.
+fn add_share(rows: &mut AnswerRows, share: &Share) {
     let names = [share.name.clone(), format!("{}_low", share.name), format!("{}_high", share.name)];
     rows.insert(&share.whole.clone(), &names, |rows, row| {
         let (Some(part), Some(whole)) = (rows.number(row, &share.part), rows.number(row, &share.whole)) else {

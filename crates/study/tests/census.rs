@@ -6,8 +6,8 @@ use vigie_assess::Knowledge;
 use vigie_fleet::Census;
 use vigie_lake::Lake;
 use vigie_study::coverage::{Covered, coverage};
-use vigie_study::planted::{Figure, hold};
-use vigie_study::{Answered, Limits, Options, Question, Study};
+use vigie_study::planted::{Figure, check};
+use vigie_study::{QueryLimits, Question, QuestionAnswer, Study, StudyOptions, TableStore};
 
 /// A population in a new lake.
 async fn planted(seed: u64, scale: f64) -> (tempfile::TempDir, Lake, Census) {
@@ -39,9 +39,16 @@ async fn what_cannot_be_read_is_listed_and_the_rest_is_studied() {
     std::fs::write(&observations[9].path, &half[..half.len() / 2]).expect("written");
 
     let knowledge = Knowledge::embedded();
-    let study = Study::open(&lake, &knowledge, Options::default(), Limits::default(), &mut |_| {})
-        .await
-        .expect("opened");
+    let study = Study::open(
+        &TableStore::Memory,
+        &lake,
+        &knowledge,
+        StudyOptions::default(),
+        QueryLimits::default(),
+        &mut |_| {},
+    )
+    .await
+    .expect("opened");
     assert_eq!(study.unread().len(), 2, "{:?}", study.unread());
     for (line, file) in study.unread().iter().zip([&observations[3], &observations[9]]) {
         assert!(line.contains(&file.path.display().to_string()), "{line}");
@@ -65,10 +72,17 @@ async fn what_cannot_be_read_is_listed_and_the_rest_is_studied() {
 async fn every_planted_figure_is_found() {
     let (_dir, lake, census) = planted(7, 0.01).await;
     let knowledge = Knowledge::embedded();
-    let study = Study::open(&lake, &knowledge, Options::default(), Limits::default(), &mut |_| {})
-        .await
-        .expect("opened");
-    let mut answers: BTreeMap<&str, Answered> = BTreeMap::new();
+    let study = Study::open(
+        &TableStore::Memory,
+        &lake,
+        &knowledge,
+        StudyOptions::default(),
+        QueryLimits::default(),
+        &mut |_| {},
+    )
+    .await
+    .expect("opened");
+    let mut answers: BTreeMap<&str, QuestionAnswer> = BTreeMap::new();
     let mut failed = Vec::new();
     for question in Question::all() {
         let entry = match study.answer(question).await {
@@ -85,7 +99,7 @@ async fn every_planted_figure_is_found() {
     assert!(failed.is_empty(), "{}", failed.join("\n"));
     let figures: Vec<Figure> = serde_json::from_value(serde_json::to_value(census.truth()).expect("JSON")).expect("figures");
     assert!(figures.len() > 400, "{} figures", figures.len());
-    let held = hold(&figures, &answers.iter().map(|(id, answer)| (*id, answer)).collect());
+    let held = check(&figures, &answers.iter().map(|(id, answer)| (*id, answer)).collect());
     assert!(
         held.wrong.is_empty(),
         "{} of {} figures:\n{}",
@@ -100,7 +114,7 @@ async fn every_planted_figure_is_found() {
     // The check can fail.
     let mut off = figures.clone();
     off[0].value = (off[0].value.as_i64().expect("a count") + 1).into();
-    let held = hold(&off, &answers.iter().map(|(id, answer)| (*id, answer)).collect());
+    let held = check(&off, &answers.iter().map(|(id, answer)| (*id, answer)).collect());
     assert_eq!(held.wrong.len(), 1);
 }
 
@@ -108,9 +122,16 @@ async fn every_planted_figure_is_found() {
 async fn an_interval_holds_about_as_often_as_it_says() {
     let (_dir, lake, _) = planted(11, 0.005).await;
     let knowledge = Knowledge::embedded();
-    let study = Study::open(&lake, &knowledge, Options::default(), Limits::default(), &mut |_| {})
-        .await
-        .expect("opened");
+    let study = Study::open(
+        &TableStore::Memory,
+        &lake,
+        &knowledge,
+        StudyOptions::default(),
+        QueryLimits::default(),
+        &mut |_| {},
+    )
+    .await
+    .expect("opened");
     let asked: Vec<_> = ["observation-buckets", "open-tools", "quantisation"]
         .iter()
         .map(|id| Question::get(id).expect("a question"))

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use vigie_assess::Knowledge;
 use vigie_fleet::Census;
 use vigie_lake::Lake;
-use vigie_study::{Cluster, Limits, Made, Options, Question, Report, Study};
+use vigie_study::{Cluster, Provenance, QueryLimits, Question, Study, StudyOptions, StudyReport, TableStore};
 
 /// A process that does not outlive the test.
 struct Node(Child);
@@ -86,8 +86,8 @@ async fn population(dir: &Path) -> Lake {
     lake
 }
 
-fn made() -> Made {
-    Made {
+fn made() -> Provenance {
+    Provenance {
         vigie: String::new(),
         at: chrono::DateTime::UNIX_EPOCH,
         lake: String::new(),
@@ -96,10 +96,10 @@ fn made() -> Made {
     }
 }
 
-/// Rows in an order of their own: of two that are equally large, either may come first.
-fn rows(report: &Report, id: &str) -> Vec<String> {
+/// The rows of an answer, sorted: the order of equally large rows is not fixed.
+fn rows(report: &StudyReport, id: &str) -> Vec<String> {
     let entry = report.entries.iter().find(|entry| entry.question.id == id).expect("answered");
-    let told = |answered: &vigie_study::Answered| {
+    let told = |answered: &vigie_study::QuestionAnswer| {
         let mut rows: Vec<String> = answered.rows.rows.iter().map(|row| rounded(&format!("{row:?}"))).collect();
         rows.sort_unstable();
         rows.insert(0, format!("{} {}", answered.denominator, answered.unknown));
@@ -135,20 +135,36 @@ async fn a_cluster_says_what_this_machine_says_though_an_executor_is_killed_half
     let lake = population(dir.path()).await;
     let knowledge = Knowledge::embedded();
     let questions: Vec<&'static Question> = Question::all().iter().collect();
-    let here = Study::open(&lake, &knowledge, Options::default(), Limits::default(), &mut |_| {})
+    let here = Study::open(
+        &TableStore::Memory,
+        &lake,
+        &knowledge,
+        StudyOptions::default(),
+        QueryLimits::default(),
+        &mut |_| {},
+    )
+    .await
+    .expect("opened");
+    let here = StudyReport::make(&here, &questions, made(), &mut |_| {})
         .await
-        .expect("opened");
-    let here = Report::make(&here, &questions, made(), &mut |_| {}).await.expect("answered here");
+        .expect("answered here");
 
     let (at, _scheduler, executors) = cluster(dir.path());
     let cluster = Cluster::connect(&at, &lake, None, 4).await.expect("reached");
-    let there = Study::on(&cluster, &lake, &knowledge, Options::default(), Limits::default(), &mut |_| {})
-        .await
-        .expect("opened by the cluster");
+    let there = Study::open(
+        &TableStore::Cluster(cluster.clone()),
+        &lake,
+        &knowledge,
+        StudyOptions::default(),
+        QueryLimits::default(),
+        &mut |_| {},
+    )
+    .await
+    .expect("opened by the cluster");
     let [first, second] = executors;
     let doomed = Arc::new(Mutex::new(Some(first)));
     let half = questions[questions.len() / 2].id.as_str();
-    let there = Report::make(&there, &questions, made(), &mut |id| {
+    let there = StudyReport::make(&there, &questions, made(), &mut |id| {
         if id == half {
             // While the question is being answered.
             let doomed = Arc::clone(&doomed);

@@ -5,7 +5,7 @@ mod common;
 
 use vigie_assess::Knowledge;
 use vigie_model::{Certificate, Known, Observation};
-use vigie_study::{Limits, Options, Question, Study};
+use vigie_study::{QueryLimits, Question, Study, StudyOptions, TableStore};
 
 use common::{lake, observation};
 
@@ -63,9 +63,16 @@ async fn what_a_server_says_of_itself_marks_its_machine() {
     .expect("appended");
 
     let knowledge = Knowledge::embedded();
-    let study = Study::open(&lake, &knowledge, Options::default(), Limits::default(), &mut |_| {})
-        .await
-        .expect("opened");
+    let study = Study::open(
+        &TableStore::Memory,
+        &lake,
+        &knowledge,
+        StudyOptions::default(),
+        QueryLimits::default(),
+        &mut |_| {},
+    )
+    .await
+    .expect("opened");
     let answer = study
         .answer(Question::get("identity").expect("a question"))
         .await

@@ -1,10 +1,10 @@
 //! The book's page of questions is what the questions' files say.
 
-use vigie_study::{Lang, Options, Question};
+use vigie_study::{Lang, Question, StudyOptions};
 
 #[test]
 fn the_book_lists_every_question() {
-    let options = Options::default();
+    let options = StudyOptions::default();
     let mut page = String::from(
         "# The questions\n\nEach is a file of words and SQL in `crates/study/questions`; to add one, add a file. This page is made of them: \
          `UPDATE=1 cargo test -p vigie-study --test questions` writes it.\n",

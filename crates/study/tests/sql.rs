@@ -4,17 +4,17 @@
 mod common;
 
 use vigie_model::{Known, Why};
-use vigie_study::{Engine, Error, Form, Limits, cells};
+use vigie_study::{Error, Form, QueryEngine, QueryLimits, cells};
 
 use common::{lake, observation};
 
-const SMALL: Limits = Limits {
+const SMALL: QueryLimits = QueryLimits {
     memory: 256 * 1024 * 1024,
     threads: 2,
 };
 
 /// The cells of an answer; `None`: unknown.
-async fn ask(engine: &Engine, sql: &str) -> Vec<Vec<Option<String>>> {
+async fn ask(engine: &QueryEngine, sql: &str) -> Vec<Vec<Option<String>>> {
     let answer = engine.ask(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
     let batches = answer.all().await.unwrap_or_else(|error| panic!("{sql}: {error}"));
     batches.iter().flat_map(|batch| cells(batch).expect("text")).collect()
@@ -36,7 +36,7 @@ async fn unknown_is_null_with_its_reason_and_never_zero() {
         .await
         .expect("appended");
 
-    let engine = Engine::open(&lake, SMALL).await.expect("opened");
+    let engine = QueryEngine::open(&lake, SMALL).await.expect("opened");
     let rows = ask(
         &engine,
         "SELECT address, version, version_why, models, models_why FROM observations ORDER BY address",
@@ -61,7 +61,7 @@ async fn unknown_is_null_with_its_reason_and_never_zero() {
 async fn a_question_changes_nothing() {
     let (dir, lake) = lake().await;
     lake.append(&[observation([10, 0, 0, 1], 0, "0.1.0")]).await.expect("appended");
-    let engine = Engine::open(&lake, SMALL).await.expect("opened");
+    let engine = QueryEngine::open(&lake, SMALL).await.expect("opened");
     let elsewhere = dir.path().join("out.csv").display().to_string();
     for sql in [
         "DROP TABLE observations".to_owned(),
@@ -75,7 +75,7 @@ async fn a_question_changes_nothing() {
         "EXPLAIN ANALYZE INSERT INTO observations SELECT * FROM observations".to_owned(),
     ] {
         let refused = match engine.ask(&sql).await {
-            Err(Error::NotAQuestion(_) | Error::Query(_)) => true,
+            Err(Error::NotReadOnly(_) | Error::Query(_)) => true,
             Ok(answer) => answer.all().await.is_err(),
             Err(_) => false,
         };
@@ -94,7 +94,7 @@ async fn answers_are_written_whole_in_each_form() {
         .map(|host| observation([10, 0, 0, host], i64::from(host), "0.1.0"))
         .collect();
     lake.append(&all).await.expect("appended");
-    let engine = Engine::open(&lake, SMALL).await.expect("opened");
+    let engine = QueryEngine::open(&lake, SMALL).await.expect("opened");
     let sql = "SELECT address, country, models FROM observations ORDER BY seen";
     let mut written = Vec::new();
     for form in [Form::Json, Form::Csv, Form::Parquet] {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use vigie_assess::Knowledge;
 use vigie_lake::Lake;
 use vigie_model::{Activity, Capability, Deception, Known, Model, Observation, Posture, Tell, Why};
-use vigie_study::{Answered, Limits, Options, Question, Study};
+use vigie_study::{QueryLimits, Question, QuestionAnswer, Study, StudyOptions, TableStore};
 
 use common::{lake, observation};
 
@@ -40,8 +40,8 @@ fn model(name: &str, can: &[&str]) -> Model {
 }
 
 struct Asked {
-    with: Answered,
-    without: Option<Answered>,
+    with: QuestionAnswer,
+    without: Option<QuestionAnswer>,
 }
 
 impl Asked {
@@ -51,7 +51,7 @@ impl Asked {
     }
 }
 
-fn cell(answer: &Answered, having: &[(&str, Value)], column: &str) -> Value {
+fn cell(answer: &QuestionAnswer, having: &[(&str, Value)], column: &str) -> Value {
     let at = |name: &str| answer.rows.column(name).unwrap_or_else(|| panic!("no column {name}"));
     let row = answer
         .rows
@@ -61,9 +61,9 @@ fn cell(answer: &Answered, having: &[(&str, Value)], column: &str) -> Value {
     row.map_or(Value::Null, |row| row[at(column)].clone())
 }
 
-async fn ask(lake: &Lake, options: Options, id: &str) -> Asked {
+async fn ask(lake: &Lake, options: StudyOptions, id: &str) -> Asked {
     let knowledge = Knowledge::embedded();
-    let study = Study::open(lake, &knowledge, options, Limits::default(), &mut |_| {})
+    let study = Study::open(&TableStore::Memory, lake, &knowledge, options, QueryLimits::default(), &mut |_| {})
         .await
         .expect("opened");
     let entry = study.answer(Question::get(id).expect("a question")).await.expect("answered");
@@ -96,13 +96,13 @@ async fn the_window_is_that_of_everything_seen() {
         other,
     ])
     .await;
-    let asked = ask(&lake, Options::default(), "survival").await;
+    let asked = ask(&lake, StudyOptions::default(), "survival").await;
     let without = asked.without.expect("there are decoys");
     // Of those that are no decoys, two went within ten days, and another within twenty.
     assert_eq!(cell(&without, &[("days", 14.into())], "gone"), 2, "{without:?}");
-    let only = Options {
+    let only = StudyOptions {
         products: vec!["ollama".to_owned()],
-        ..Options::default()
+        ..StudyOptions::default()
     };
     let asked = ask(&lake, only.clone(), "survival").await;
     assert_eq!(cell(&asked.without.expect("there are decoys"), &[("days", 14.into())], "gone"), 2);
@@ -122,11 +122,11 @@ async fn another_product_has_its_own_version() {
     now.exposure.models = Known::unknown(Why::Refused);
     now.exposure.posture = Known::Known(Posture::Key);
     let (_dir, lake) = of(&[before, now]).await;
-    let versions = ask(&lake, Options::default(), "versions").await;
+    let versions = ask(&lake, StudyOptions::default(), "versions").await;
     assert_eq!(versions.with.denominator, 0, "{versions:?}", versions = versions.with);
-    let models = ask(&lake, Options::default(), "models-per-host").await;
+    let models = ask(&lake, StudyOptions::default(), "models-per-host").await;
     assert_eq!((models.with.denominator, models.with.unknown), (0, 1));
-    let products = ask(&lake, Options::default(), "products").await;
+    let products = ask(&lake, StudyOptions::default(), "products").await;
     assert_eq!(products.cell(&[("product", "vllm".into())], "hosts"), 1);
     assert_eq!(products.with.rows.rows.len(), 1);
 }
@@ -158,7 +158,7 @@ async fn a_host_stands_where_it_was_last_told_to() {
         stands(3, 150, 11434, Some("IT"), Some(7)),
     ])
     .await;
-    let countries = ask(&lake, Options::default(), "countries").await;
+    let countries = ask(&lake, StudyOptions::default(), "countries").await;
     for (country, hosts) in [("DE", 1), ("FR", 1), ("IT", 1)] {
         assert_eq!(countries.cell(&[("country", country.into())], "hosts"), hosts, "{country}");
     }
@@ -184,12 +184,12 @@ async fn open_and_able_is_said_of_one_endpoint() {
         with_tools(3, 11434, Posture::Key, &all),
     ])
     .await;
-    let asked = ask(&lake, Options::default(), "open-tools").await;
+    let asked = ask(&lake, StudyOptions::default(), "open-tools").await;
     for (what, hosts) in [("open, with tools", 1), ("open, without tools", 1), ("not open", 1)] {
         let cells = ["hosts", "known", "unknown"].map(|column| asked.cell(&[("what", what.into())], column));
         assert_eq!(cells, [hosts.into(), Value::from(3), Value::from(0)], "{what}");
     }
-    let exposure = ask(&lake, Options::default(), "exposure").await;
+    let exposure = ask(&lake, StudyOptions::default(), "exposure").await;
     for (score, hosts) in [(0, 1), (1, 1), (5, 1)] {
         assert_eq!(
             exposure.cell(&[("score", score.into())], "hosts"),
@@ -212,9 +212,9 @@ async fn names_of_one_port_do_not_multiply_its_models() {
     let mut other = named(None);
     other.endpoint.port = 8080;
     let (_dir, lake) = of(&[named(None), named(Some("a.example")), named(Some("b.example")), other]).await;
-    let asked = ask(&lake, Options::default(), "models-per-host").await;
+    let asked = ask(&lake, StudyOptions::default(), "models-per-host").await;
     assert_eq!(asked.cell(&[("models", "10-19".into())], "listed"), 14, "{:?}", asked.with.rows);
-    let lists = ask(&lake, Options::default(), "models-by-month").await;
+    let lists = ask(&lake, StudyOptions::default(), "models-by-month").await;
     let row = &lists.with.rows.rows[0];
     assert_eq!((lists.with.rows.number(row, "mean_models"), lists.with.denominator), (Some(7.0), 4));
 }
@@ -245,12 +245,12 @@ async fn untold_families_are_in_no_denominator() {
         lists(6, &[]),
     ])
     .await;
-    let families = ask(&lake, Options::default(), "families").await;
+    let families = ask(&lake, StudyOptions::default(), "families").await;
     let llama = |column: &str| families.cell(&[("family", "llama".into())], column);
     assert_eq!([llama("hosts"), llama("known"), llama("unknown")], [3, 4, 2].map(Value::from));
     // The lists of hosts 1, 2 and 6 told every family, if any.
     assert_eq!([llama("observations"), llama("observations_known")], [2, 3].map(Value::from));
-    let risk = ask(&lake, Options::default(), "systemic-risk").await;
+    let risk = ask(&lake, StudyOptions::default(), "systemic-risk").await;
     let of_risk = |component: &str| {
         ["hosts", "known", "unknown"].map(|column| risk.cell(&[("kind", "family".into()), ("component", component.into())], column))
     };
@@ -277,7 +277,7 @@ async fn there_and_back_is_no_upgrade() {
         runs(3, 60, "0.9.1"),
     ])
     .await;
-    let asked = ask(&lake, Options::default(), "upgrades").await;
+    let asked = ask(&lake, StudyOptions::default(), "upgrades").await;
     assert_eq!((asked.with.denominator, asked.with.unknown), (2, 1));
     for (change, endpoints) in [("upgraded", 1), ("there and back", 1), ("downgraded", 0)] {
         assert_eq!(asked.cell(&[("change", change.into())], "endpoints"), endpoints, "{change}");

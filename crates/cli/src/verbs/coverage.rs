@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use indicatif::ProgressBar;
 use serde_json::json;
-use vigie_study::coverage::{Covered, coverage, outside_by_chance};
+use vigie_study::coverage::{Covered, coverage, false_alarm_probability};
 use vigie_study::{Question, Study};
 
 use crate::args::{StudyArgs, TableOrJson};
@@ -44,7 +44,7 @@ pub(crate) fn run(
     bar.finish_and_clear();
     let within = covered.iter().filter(|one| BOUNDS.contains(&one.coverage())).count();
     let mean = covered.iter().map(Covered::coverage).sum::<f64>() / covered.len().max(1) as f64;
-    let by_chance = outside_by_chance(samples, &BOUNDS) * covered.len() as f64;
+    let by_chance = false_alarm_probability(samples, &BOUNDS) * covered.len() as f64;
     if args.format == TableOrJson::Json {
         let rows: Vec<_> = covered
             .iter()

@@ -3,7 +3,7 @@
 use tokio::runtime::Runtime;
 use vigie_assess::Knowledge;
 use vigie_lake::Lake;
-use vigie_study::{Error, Limits, Options, Study};
+use vigie_study::{Error, QueryLimits, Study, StudyOptions, TableStore};
 
 use crate::args::StudyArgs;
 use crate::failure::Failure;
@@ -53,15 +53,16 @@ impl Engine {
         &self,
         lake: &Lake,
         knowledge: &'a Knowledge,
-        options: Options,
-        limits: Limits,
+        options: StudyOptions,
+        limits: QueryLimits,
         told: &mut dyn FnMut(&str),
     ) -> Result<Study<'a>, Error> {
-        match self {
-            Self::Here => Study::open(lake, knowledge, options, limits, told).await,
+        let store = match self {
+            Self::Here => TableStore::Memory,
             #[cfg(feature = "cluster")]
-            Self::Cluster(cluster) => Study::on(cluster, lake, knowledge, options, limits, told).await,
-        }
+            Self::Cluster(cluster) => TableStore::Cluster(cluster.clone()),
+        };
+        Study::open(&store, lake, knowledge, options, limits, told).await
     }
 
     /// Waits for an answer. What a cluster made is on a disk, so that an interrupt must come back to the caller, who removes it.

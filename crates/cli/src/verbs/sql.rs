@@ -4,7 +4,7 @@ use std::io::{BufWriter, IsTerminal as _, Read as _, Write};
 use std::process::ExitCode;
 
 use vigie_export::text::Safe;
-use vigie_study::{Answer, Engine, Form, Limits};
+use vigie_study::{Form, QueryEngine, QueryLimits, RowStream};
 
 use crate::args::{AnswerForm, SqlArgs};
 use crate::failure::{Done, Failure, written};
@@ -15,12 +15,12 @@ const MAX_ROWS: usize = 10_000;
 pub(crate) fn run(args: &SqlArgs) -> Done {
     let sql = question(args)?;
     let (runtime, lake) = crate::lake::open_for_questions(&args.lake)?;
-    let limits = Limits {
+    let limits = QueryLimits {
         memory: args.memory.saturating_mul(1024 * 1024),
-        ..Limits::default()
+        ..QueryLimits::default()
     };
     let engine = runtime
-        .block_on(Engine::open(&lake, limits))
+        .block_on(QueryEngine::open(&lake, limits))
         .map_err(|error| Failure::output(format!("cannot open the lake at {}: {error}", lake.dir().display())))?;
     let answer = runtime.block_on(engine.ask(&sql)).map_err(Failure::usage)?;
     let form = match args.format {
@@ -91,7 +91,7 @@ fn question(args: &SqlArgs) -> Result<String, Failure> {
     Ok(text)
 }
 
-async fn table(mut answer: Answer) -> Result<String, Failure> {
+async fn table(mut answer: RowStream) -> Result<String, Failure> {
     let schema = answer.schema();
     let head: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
     let (mut rows, mut total) = (Vec::new(), 0_usize);

@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use vigie_study::document::{cells, comparison, files, known, word};
-use vigie_study::planted::{Figure, hold};
+use vigie_study::planted::{Figure, check};
 use vigie_study::published::{Published, compare};
-use vigie_study::{Lang, Limits, Made, Options, Question, Report, Study};
+use vigie_study::{Lang, Provenance, QueryLimits, Question, Study, StudyOptions, StudyReport};
 
 use super::engine::Engine;
 use crate::args::{LangArg, StudyArgs, TableOrJson};
@@ -173,7 +173,7 @@ impl Bench {
     }
 
     fn study(&self, args: &StudyArgs) -> Result<Study<'_>, Failure> {
-        let options = Options {
+        let options = StudyOptions {
             core_observations: args.core_observations,
             core_days: args.core_days,
             core_share: args.core_share,
@@ -190,8 +190,8 @@ impl Bench {
         self.engine.wait(&self.runtime, opened, |error| self.failed(error))
     }
 
-    fn report(&self, study: &Study<'_>, questions: &[&'static Question]) -> Result<Report, Failure> {
-        let made = Made {
+    fn report(&self, study: &Study<'_>, questions: &[&'static Question]) -> Result<StudyReport, Failure> {
+        let made = Provenance {
             vigie: env!("CARGO_PKG_VERSION").to_owned(),
             at: chrono::Utc::now(),
             lake: self.lake.dir().display().to_string(),
@@ -203,7 +203,7 @@ impl Bench {
             nth += 1;
             self.bar.set_message(format!("question {nth} of {}: {id}", questions.len()));
         };
-        let answered = Report::make(study, questions, made, told);
+        let answered = StudyReport::make(study, questions, made, told);
         self.engine.wait(&self.runtime, answered, |error| self.failed(error))
     }
 
@@ -212,10 +212,10 @@ impl Bench {
     }
 }
 
-fn limits(args: &StudyArgs) -> Limits {
-    Limits {
+fn limits(args: &StudyArgs) -> QueryLimits {
+    QueryLimits {
         memory: args.memory.saturating_mul(1024 * 1024),
-        ..Limits::default()
+        ..QueryLimits::default()
     }
 }
 
@@ -241,8 +241,8 @@ fn check_sources(args: &StudyArgs, runtime: &tokio::runtime::Runtime, lake: &vig
 }
 
 /// Who saw what the lake holds, by name.
-async fn sources(lake: &vigie_lake::Lake, limits: Limits) -> Result<Vec<String>, vigie_study::Error> {
-    let engine = vigie_study::Engine::open(lake, limits).await?;
+async fn sources(lake: &vigie_lake::Lake, limits: QueryLimits) -> Result<Vec<String>, vigie_study::Error> {
+    let engine = vigie_study::QueryEngine::open(lake, limits).await?;
     let answer = engine
         .ask("SELECT DISTINCT source_name FROM observations WHERE source_name IS NOT NULL ORDER BY source_name")
         .await?;
@@ -254,7 +254,7 @@ async fn sources(lake: &vigie_lake::Lake, limits: Limits) -> Result<Vec<String>,
 }
 
 /// The answers for a terminal.
-fn text(report: &Report, lang: Lang) -> String {
+fn text(report: &StudyReport, lang: Lang) -> String {
     let mut out = String::new();
     for entry in &report.entries {
         let question = entry.question;
@@ -313,13 +313,13 @@ fn find_planted(figures: &[Figure], wanted: &Published) -> Option<f64> {
 }
 
 /// Says how many of the planted figures were found, and each that was not.
-fn tell_planted(figures: &[Figure], report: &Report) {
+fn tell_planted(figures: &[Figure], report: &StudyReport) {
     let answers = report
         .entries
         .iter()
         .map(|entry| (entry.question.id.as_str(), &entry.all))
         .collect();
-    let held = hold(figures, &answers);
+    let held = check(figures, &answers);
     for line in &held.wrong {
         eprintln!("vigie: {line}");
     }

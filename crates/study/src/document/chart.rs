@@ -1,18 +1,18 @@
-//! Charts as SVG within the page: no script, readable when printed, each with its title for those who do not see it.
+//! Charts as inline SVG, without scripts; each has a title for screen readers.
 
 use serde_json::Value;
 
 use super::html::escape;
 use super::text::{decimal, is_share, percent, value, whole, word};
-use crate::{Chart, Lang, Rows};
+use crate::{AnswerRows, Chart, Lang};
 
-/// Colours that stay apart for every kind of colour vision (Okabe and Ito, 2008); the page's style names them.
+/// CSS classes of the series. Their colours can be told apart with every kind of colour vision (Okabe and Ito, 2008).
 const SERIES: [&str; 3] = ["s0", "s1", "s2"];
-/// Bars in a chart; the table has the rest.
+/// Bars per chart; the table has all rows.
 const BARS: usize = 20;
 
-/// The chart of a question's rows; nothing where it has none, or there is nothing to draw.
-pub(super) fn draw(chart: &Chart, rows: &Rows, title: &str, lang: Lang) -> String {
+/// The chart of a question's rows; empty if there is none or nothing to draw.
+pub(super) fn draw(chart: &Chart, rows: &AnswerRows, title: &str, lang: Lang) -> String {
     match chart {
         Chart::None => String::new(),
         Chart::Bars(label, values) => bars(label, values, rows, title, lang),
@@ -31,8 +31,8 @@ fn figure(column: &str, number: f64, lang: Lang) -> String {
     }
 }
 
-/// What a row is called: its label, with the columns before it where they tell it from others.
-fn label_of(rows: &Rows, row: &[Value], at: usize, lang: Lang) -> String {
+/// The label of a row, with the texts of the columns before it.
+fn label_of(rows: &AnswerRows, row: &[Value], at: usize, lang: Lang) -> String {
     let before = rows.columns[..at]
         .iter()
         .zip(row)
@@ -48,7 +48,7 @@ fn label_of(rows: &Rows, row: &[Value], at: usize, lang: Lang) -> String {
     }
 }
 
-fn bars(label: &str, values: &[String], rows: &Rows, title: &str, lang: Lang) -> String {
+fn bars(label: &str, values: &[String], rows: &AnswerRows, title: &str, lang: Lang) -> String {
     let Some(at) = rows.column(label) else { return String::new() };
     let values: Vec<&String> = values
         .iter()
@@ -118,7 +118,7 @@ fn bars(label: &str, values: &[String], rows: &Rows, title: &str, lang: Lang) ->
     out + &legend(&values, lang)
 }
 
-fn line(label: &str, values: &[String], rows: &Rows, title: &str, lang: Lang) -> String {
+fn line(label: &str, values: &[String], rows: &AnswerRows, title: &str, lang: Lang) -> String {
     let Some(at) = rows.column(label) else { return String::new() };
     let values: Vec<&String> = values
         .iter()
@@ -128,7 +128,7 @@ fn line(label: &str, values: &[String], rows: &Rows, title: &str, lang: Lang) ->
     if rows.rows.len() < 2 {
         return String::new();
     }
-    // Numbers stand where they belong, words one after the other.
+    // Numbers are placed by value, texts at equal distances.
     let place = |nth: usize, row: &[Value]| row[at].as_f64().unwrap_or(nth as f64);
     let places: Vec<f64> = rows.rows.iter().enumerate().map(|(nth, row)| place(nth, row)).collect();
     let (first, last) = (places[0], places[places.len() - 1]);
@@ -164,7 +164,7 @@ fn line(label: &str, values: &[String], rows: &Rows, title: &str, lang: Lang) ->
     let every = rows.rows.len().div_ceil(12);
     let mut written = f64::NEG_INFINITY;
     for (nth, row) in rows.rows.iter().enumerate().step_by(every) {
-        // Labels of near points would stand on each other.
+        // Labels of neighbouring points would overlap.
         if x(places[nth]) - written < 40.0 {
             continue;
         }
@@ -217,7 +217,7 @@ fn open(title: &str, width: f64, height: f64) -> String {
     format!("<svg role=\"img\" aria-label=\"{title}\" viewBox=\"0 0 {width:.0} {height:.0}\"><title>{title}</title>")
 }
 
-/// What the colours mean, where there are several.
+/// The legend, if there are several series.
 fn legend(values: &[&String], lang: Lang) -> String {
     if values.len() < 2 {
         return String::new();

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use crate::Rows;
+use crate::AnswerRows;
 
-pub(super) fn table(rows: &Rows) -> String {
+pub(super) fn table(rows: &AnswerRows) -> String {
     let mut out = String::new();
     line(&mut out, rows.columns.iter().map(|name| field(name)));
     for row in &rows.rows {
@@ -25,10 +25,10 @@ fn line(out: &mut String, fields: impl Iterator<Item = String>) {
     out.push_str("\r\n");
 }
 
-/// What a spreadsheet may take for the beginning of a formula (OWASP, CSV Injection). The last four are `=`, `+`, `-`, `@` in full width.
+/// First characters that a spreadsheet may take for a formula (OWASP, CSV Injection). The last four are `=`, `+`, `-`, `@` in full width.
 const FORMULA: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
 
-/// Quoted where it must be. A text that a spreadsheet would take for a formula is told to be text.
+/// Quotes a field if needed. A text that a spreadsheet would take for a formula gets a leading apostrophe.
 fn field(text: &str) -> String {
     let text = if text.starts_with(FORMULA) {
         format!("'{text}")
@@ -47,15 +47,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_stranger_named_is_no_formula() {
-        let rows = Rows {
+    fn untrusted_text_is_no_formula() {
+        let rows = AnswerRows {
             columns: vec!["name".into(), "hosts".into()],
             rows: vec![vec!["=cmd|'x'".into(), 1.into()], vec!["a,\"b\"".into(), Value::Null]],
         };
         assert_eq!(table(&rows), "name,hosts\r\n'=cmd|'x',1\r\n\"a,\"\"b\"\"\",\r\n");
         for begins in FORMULA {
-            let told = field(&format!("{begins}1"));
-            assert!(told.trim_start_matches('"').starts_with(&format!("'{begins}")), "{told:?}");
+            let written = field(&format!("{begins}1"));
+            assert!(written.trim_start_matches('"').starts_with(&format!("'{begins}")), "{written:?}");
         }
         assert_eq!(field("\n=1"), "\"'\n=1\"");
         assert_eq!(field("1=1"), "1=1");

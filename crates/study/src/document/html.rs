@@ -1,16 +1,16 @@
-//! The document as one HTML file: nothing is loaded from elsewhere, and without its script it loses the sorting of tables only.
+//! The document as a self-contained HTML file. Without JavaScript only the sorting of tables is missing.
 
 use super::chart;
 use super::markdown::{SHOWN, known, made};
 use super::text::{Cells, cells, decimal, is_left_out, limits, percent, whole, word};
 use crate::published::Compared;
-use crate::study::{Answered, Entry};
-use crate::{Lang, Report};
+use crate::study::{AnsweredQuestion, QuestionAnswer};
+use crate::{Lang, StudyReport};
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 
-pub(super) fn page(report: &Report, compared: &[Compared], lang: Lang) -> String {
+pub(super) fn page(report: &StudyReport, compared: &[Compared], lang: Lang) -> String {
     let code = match lang {
         Lang::En => "en",
         Lang::Fr => "fr",
@@ -55,11 +55,11 @@ pub(super) fn page(report: &Report, compared: &[Compared], lang: Lang) -> String
         escape(word("tables", lang)),
         escape(word("about tables", lang))
     ));
-    for step in &report.prelude {
+    for table in &report.base_tables {
         out.push_str(&format!(
             "<details><summary>{}</summary><pre><code>{}</code></pre></details>\n",
-            escape(&step.table),
-            escape(&step.sql)
+            escape(&table.table),
+            escape(&table.sql)
         ));
     }
     out.push_str("</section>\n");
@@ -73,7 +73,7 @@ pub(super) fn page(report: &Report, compared: &[Compared], lang: Lang) -> String
     out
 }
 
-fn contents(out: &mut String, report: &Report, compared: &[Compared], lang: Lang) {
+fn contents(out: &mut String, report: &StudyReport, compared: &[Compared], lang: Lang) {
     out.push_str(&format!("<nav aria-label=\"{0}\"><h2>{0}</h2><ol>", escape(word("contents", lang))));
     if !compared.is_empty() {
         out.push_str(&format!("<li><a href=\"#compared\">{}</a></li>", escape(word("compared", lang))));
@@ -92,7 +92,7 @@ fn contents(out: &mut String, report: &Report, compared: &[Compared], lang: Lang
     ));
 }
 
-fn section(out: &mut String, entry: &Entry, lang: Lang) {
+fn section(out: &mut String, entry: &AnsweredQuestion, lang: Lang) {
     let question = entry.question;
     let title = question.title.get(lang);
     out.push_str(&format!(
@@ -122,7 +122,7 @@ fn section(out: &mut String, entry: &Entry, lang: Lang) {
     ));
 }
 
-fn table(answer: &Answered, caption: &str, lang: Lang) -> String {
+fn table(answer: &QuestionAnswer, caption: &str, lang: Lang) -> String {
     let cells = cells(answer, lang);
     if cells.rows.is_empty() {
         return format!("<p>{}</p>\n", escape(word("no rows", lang)));
@@ -174,24 +174,24 @@ fn comparison(compared: &[Compared], lang: Lang) -> String {
         head.push("planted");
     }
     head.extend(["here", "without suspects", "note", "source"]);
-    let told = |value: Option<f64>, share: bool| (value.map_or_else(|| "?".to_owned(), |value| figure(value, share)), value);
+    let cell = |value: Option<f64>, share: bool| (value.map_or_else(|| "?".to_owned(), |value| figure(value, share)), value);
     let cells = Cells {
         head: head.iter().map(|name| word(name, lang).to_owned()).collect(),
         rows: compared
             .iter()
             .map(|one| {
-                let mut row = vec![(one.what.clone(), None), told(Some(one.published), one.share)];
+                let mut row = vec![(one.what.clone(), None), cell(Some(one.published), one.share)];
                 if planted {
-                    row.push(told(one.planted, one.share));
+                    row.push(cell(one.planted, one.share));
                 }
-                let mut here = told(one.here, one.share);
+                let mut here = cell(one.here, one.share);
                 if let (Some(low), Some(high)) = (one.low, one.high) {
                     here.0
                         .push_str(&format!(" ({} – {})", figure(low, one.share), figure(high, one.share)));
                 }
                 row.extend([
                     here,
-                    told(one.without_suspects, one.share),
+                    cell(one.without_suspects, one.share),
                     (one.note.clone(), None),
                     (one.source.clone(), None),
                 ]);
@@ -202,7 +202,7 @@ fn comparison(compared: &[Compared], lang: Lang) -> String {
     rows(&cells, word("compared", lang))
 }
 
-/// A text within HTML, attributes included. What a stranger may have sent to control how it is shown is left out.
+/// Escapes text for HTML and its attributes, and removes control characters and writing-direction overrides.
 pub(super) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 8);
     for character in text.chars() {
@@ -225,7 +225,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_strangers_text_stays_text() {
+    fn untrusted_text_has_no_markup() {
         assert_eq!(escape("<script>\"'&\u{7}\u{202e}"), "&lt;script&gt;&quot;&#39;&amp;");
     }
 }

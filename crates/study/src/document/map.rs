@@ -1,13 +1,13 @@
-//! The map of the world, coloured by a count.
+//! The world map, coloured by a count.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use super::html::escape;
 use super::text::{whole, word};
-use crate::{Lang, Rows};
+use crate::{AnswerRows, Lang};
 
-/// A country: its code, its English name, and its shape or its place.
+/// A country: code, English name, and an SVG path or a point.
 struct Country {
     code: &'static str,
     name: &'static str,
@@ -29,10 +29,10 @@ static COUNTRIES: LazyLock<Vec<Country>> = LazyLock::new(|| {
         .collect()
 });
 
-/// Steps of the scale: each is ten times the one before, or less where there is less to show.
+/// Number of steps of the logarithmic scale.
 const STEPS: usize = 5;
 
-pub(super) fn draw(label: &str, of: &str, rows: &Rows, title: &str, lang: Lang) -> String {
+pub(super) fn draw(label: &str, of: &str, rows: &AnswerRows, title: &str, lang: Lang) -> String {
     let Some(at) = rows.column(label) else { return String::new() };
     let counts: HashMap<&str, f64> = rows
         .rows
@@ -48,15 +48,15 @@ pub(super) fn draw(label: &str, of: &str, rows: &Rows, title: &str, lang: Lang) 
     let step = |count: f64| ((count.max(1.0).ln() / root.ln()).floor() as usize).min(STEPS - 1);
     let title = escape(title);
     let mut out = format!("<svg class=\"map\" role=\"img\" aria-label=\"{title}\" viewBox=\"0 0 1000 487\"><title>{title}</title>");
-    // Places after shapes, so that none lies under its neighbour.
+    // Points are drawn after shapes, so that no neighbour covers them.
     for points in [false, true] {
         for country in COUNTRIES.iter().filter(|country| country.shape.starts_with('M') != points) {
-            let (class, told) = match counts.get(country.code) {
+            let (class, count) = match counts.get(country.code) {
                 Some(count) => (format!("c{}", step(*count)), whole(*count as i64, lang)),
                 None if points => continue,
                 None => ("c".to_owned(), "0".to_owned()),
             };
-            let name = format!("<title>{} ({}): {told}</title>", escape(country.name), country.code);
+            let name = format!("<title>{} ({}): {count}</title>", escape(country.name), country.code);
             if points {
                 if let Some((x, y)) = country.shape.split_once(',') {
                     out.push_str(&format!("<circle class=\"{class}\" cx=\"{x}\" cy=\"{y}\" r=\"5\">{name}</circle>"));
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_country_of_the_map_is_a_shape_or_a_place() {
+    fn every_country_of_the_map_has_a_shape_or_a_point() {
         assert!(COUNTRIES.len() > 200);
         for country in COUNTRIES.iter() {
             let place = country

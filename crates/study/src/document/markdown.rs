@@ -2,13 +2,13 @@
 
 use super::text::{cells, decimal, is_left_out, limits, percent, whole, word};
 use crate::published::Compared;
-use crate::study::Answered;
-use crate::{Lang, Report};
+use crate::study::QuestionAnswer;
+use crate::{Lang, StudyReport};
 
-/// Rows of a table that stand in the document; the CSV file has all.
+/// Rows of a table in the document; the CSV file has all rows.
 pub(super) const SHOWN: usize = 60;
 
-pub(super) fn page(report: &Report, compared: &[Compared], lang: Lang) -> String {
+pub(super) fn page(report: &StudyReport, compared: &[Compared], lang: Lang) -> String {
     let mut out = format!("# {}\n\n{}\n\n", word("title", lang), made(report, lang));
     if report.hosts.1 > 0 {
         out.push_str(&format!("{}\n\n", word("suspects are in", lang)));
@@ -23,10 +23,11 @@ pub(super) fn page(report: &Report, compared: &[Compared], lang: Lang) -> String
     if !compared.is_empty() {
         out.push_str(&format!("## {}\n\n{}\n", word("compared", lang), comparison(compared, lang)));
     }
+    let colon = word(":", lang);
     for entry in &report.entries {
         let question = entry.question;
         out.push_str(&format!(
-            "## {}\n\n**{}**: {}\n\n**{}**: {}\n\n{}\n\n{}",
+            "## {}\n\n**{}**{colon} {}\n\n**{}**{colon} {}\n\n{}\n\n{}",
             question.title.get(lang),
             word("definition", lang),
             entry.definition.get(lang),
@@ -46,8 +47,8 @@ pub(super) fn page(report: &Report, compared: &[Compared], lang: Lang) -> String
         out.push_str(&format!("\n```sql\n{};\n\n{};\n```\n\n", entry.sql.0, entry.sql.1));
     }
     out.push_str(&format!("## {}\n\n{}\n\n", word("tables", lang), word("about tables", lang)));
-    for step in &report.prelude {
-        out.push_str(&format!("### {}\n\n```sql\n{}```\n\n", step.table, step.sql));
+    for table in &report.base_tables {
+        out.push_str(&format!("### {}\n\n```sql\n{}```\n\n", table.table, table.sql));
     }
     out.push_str(&format!("## {}\n\n", word("limits", lang)));
     for line in limits(lang) {
@@ -56,14 +57,14 @@ pub(super) fn page(report: &Report, compared: &[Compared], lang: Lang) -> String
     out
 }
 
-/// When, with what and from what.
-pub(super) fn made(report: &Report, lang: Lang) -> String {
+/// The line that says when and from what the study was made.
+pub(super) fn made(report: &StudyReport, lang: Lang) -> String {
     let window = match report.window {
         Some((first, last)) => format!("{} {first} {} {last}.", word("window", lang), word("to", lang)),
         None => word("nothing", lang).to_owned(),
     };
     format!(
-        "{} {}, {} {}, {} {}; {} {}. {window}",
+        "{} {}, {} {}, {} {}, {} {}. {window}",
         word("made", lang),
         report.made.at.format("%Y-%m-%d %H:%M UTC"),
         word("by", lang),
@@ -75,9 +76,9 @@ pub(super) fn made(report: &Report, lang: Lang) -> String {
     )
 }
 
-/// The denominator and what is unknown of it.
+/// The sentence with the known and unknown counts of an answer.
 #[must_use]
-pub fn known(answer: &Answered, unit: &str, lang: Lang) -> String {
+pub fn known(answer: &QuestionAnswer, unit: &str, lang: Lang) -> String {
     let all = answer.denominator + answer.unknown;
     let share = if all > 0 {
         format!(" ({})", percent(answer.unknown as f64 / all as f64, lang))
@@ -94,7 +95,7 @@ pub fn known(answer: &Answered, unit: &str, lang: Lang) -> String {
     )
 }
 
-fn table(answer: &Answered, lang: Lang) -> String {
+fn table(answer: &QuestionAnswer, lang: Lang) -> String {
     let cells = cells(answer, lang);
     if cells.rows.is_empty() {
         return format!("{}\n", word("no rows", lang));
@@ -121,7 +122,7 @@ fn row<'a>(cells: impl Iterator<Item = &'a str>) -> String {
     format!("| {} |\n", cells.join(" | "))
 }
 
-/// A stranger's text within a table: no markup, no link, no new line.
+/// Escapes untrusted text for a table cell: no markup, no links, no line breaks.
 fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
@@ -130,7 +131,7 @@ fn plain(text: &str) -> String {
                 out.push('\\');
                 out.push(character);
             }
-            // GitHub makes a link of `http://` and of `www.`, whatever stands around it.
+            // GitHub turns `http://` and `www.` into links anywhere.
             '/' if out.ends_with(':') => out.push_str("\\/"),
             '.' if out.as_bytes().last_chunk::<3>().is_some_and(|end| end.eq_ignore_ascii_case(b"www")) => out.push_str("\\."),
             '\n' | '\r' | '\t' => out.push(' '),
@@ -141,7 +142,7 @@ fn plain(text: &str) -> String {
     out
 }
 
-/// The published figures beside a lake's as a Markdown table.
+/// The comparison with published figures as a Markdown table.
 #[must_use]
 pub fn comparison(compared: &[Compared], lang: Lang) -> String {
     let figure = |value: f64, share: bool| if share { percent(value, lang) } else { count(value, lang) };
@@ -188,14 +189,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_strangers_text_stays_text() {
+    fn untrusted_text_has_no_markup() {
         for (text, expected) in [
             ("<b>|*a*_b_`c`[d](e)!\\", r"\<b\>\|\*a\*\_b\_\`c\`\[d\](e)\!\\"),
             ("&lt;~~x~~", r"\&lt;\~\~x\~\~"),
             ("a\nb\tc", "a b c"),
             ("a\u{202e}b\u{2066}c\u{7}d\u{1b}e", "abcde"),
             ("https://a.example/b", r"https:\//a.example/b"),
-            // What is left out does not hide the link.
+            // A removed character does not hide the link.
             ("http:\u{202e}//a.example", r"http:\//a.example"),
             ("see www.a.example, WwW.b", r"see www\.a.example, WwW\.b"),
             ("llama3.2:8b", "llama3.2:8b"),

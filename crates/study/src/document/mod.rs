@@ -1,4 +1,4 @@
-//! The document of a study: one HTML file, the same as Markdown, as JSON, and a CSV file per table.
+//! The document of a study: HTML, Markdown, JSON, and a CSV file per question.
 
 mod chart;
 mod csv;
@@ -8,14 +8,14 @@ mod markdown;
 mod text;
 
 use crate::published::Compared;
-use crate::{Lang, Report};
+use crate::{Lang, StudyReport};
 
 /// A file of the document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct File {
-    /// Its name within the folder.
+    /// The path within the document's folder.
     pub name: String,
-    /// What stands in it.
+    /// The content.
     pub text: String,
 }
 
@@ -23,8 +23,8 @@ pub struct File {
 ///
 /// # Errors
 ///
-/// If the report cannot be written as JSON.
-pub fn files(report: &Report, compared: &[Compared], lang: Lang) -> Result<Vec<File>, serde_json::Error> {
+/// A report that cannot be serialised as JSON.
+pub fn files(report: &StudyReport, compared: &[Compared], lang: Lang) -> Result<Vec<File>, serde_json::Error> {
     let mut files = vec![
         File {
             name: "study.html".to_owned(),

@@ -1,11 +1,11 @@
-//! Words and figures as people read them, in both languages.
+//! Texts and numbers for people, in English and French.
 
 use serde_json::Value;
 
 use crate::Lang;
-use crate::study::Answered;
+use crate::study::QuestionAnswer;
 
-/// A word of the document in that language.
+/// A text of the document in a language; an unknown key is returned as it is.
 #[must_use]
 pub fn word(key: &str, lang: Lang) -> &str {
     let found = WORDS.iter().find(|(name, _, _)| *name == key);
@@ -16,57 +16,58 @@ pub fn word(key: &str, lang: Lang) -> &str {
     }
 }
 
-/// What stands in the document besides the questions' own texts, and the names of columns that are not plain words.
+/// The texts of the document besides those of the questions, and readable names of columns: key, English, French.
 const WORDS: &[(&str, &str, &str)] = &[
     ("title", "Exposed AI servers: a study", "Serveurs d'IA exposés : une étude"),
     ("contents", "Contents", "Sommaire"),
-    ("made", "Made", "Fait le"),
+    ("made", "Made on", "Établie le"),
     ("by", "with vigie", "avec vigie"),
-    ("lake", "from the lake", "à partir du lac"),
-    ("window", "Window", "Fenêtre"),
+    ("lake", "from the lake", "à partir du lac de données"),
+    (":", ":", "\u{a0}:"),
+    ("window", "Window", "Fenêtre du"),
     ("to", "to", "au"),
-    ("advisories of", "advisories of", "avis du"),
+    ("advisories of", "with the advisories of", "avec les avis du"),
     ("nothing", "Nothing was seen.", "Rien n'a été vu."),
     ("definition", "Definition", "Définition"),
     ("why", "Why", "Pourquoi"),
     ("sql", "SQL", "SQL"),
-    ("known of", "Known of", "Connu pour"),
-    ("unknown of", "unknown of", "inconnu pour"),
+    ("known of", "Known for", "Connu pour"),
+    ("unknown of", "unknown for", "inconnu pour"),
     ("without suspects", "without suspects", "sans les suspects"),
-    ("no rows", "Nothing to tell.", "Rien à dire."),
-    ("more rows", "more rows in the CSV file", "lignes de plus dans le fichier CSV"),
+    ("no rows", "No data.", "Aucune donnée."),
+    (
+        "more rows",
+        "more rows in the CSV file",
+        "lignes supplémentaires dans le fichier CSV",
+    ),
     (
         "more here",
         "more rows: --format json or --out DIR",
-        "lignes de plus : --format json ou --out DIR",
+        "lignes supplémentaires : --format json ou --out DIR",
     ),
-    ("unread", "What could not be read", "Ce qui n'a pu être lu"),
+    ("unread", "Data that could not be read", "Données illisibles"),
     (
         "compared",
-        "Published figures beside this lake's",
-        "Les chiffres publiés à côté de ceux de ce lac",
+        "Comparison with published figures",
+        "Comparaison avec les chiffres publiés",
     ),
     ("figure", "figure", "chiffre"),
     ("source", "source", "source"),
     ("published", "published", "publié"),
-    ("planted", "planted", "semé"),
-    ("here", "this lake", "ce lac"),
+    ("planted", "planted", "simulé"),
+    ("here", "this lake", "ce lac de données"),
     ("note", "note", "note"),
-    (
-        "tables",
-        "The tables that the questions stand on",
-        "Les tables sur lesquelles reposent les questions",
-    ),
+    ("tables", "The base tables of the questions", "Les tables de base des questions"),
     (
         "about tables",
-        "Each is made once, in this order, from the tables of the lake; months has a row per calendar month and block of 62 days, with the bits of its days.",
-        "Chacune est faite une fois, dans cet ordre, à partir des tables du lac ; months a une ligne par mois et bloc de 62 jours, avec les bits de ses jours.",
+        "Each is built once, in this order, from the tables of the lake. A further table, months, has a row per calendar month and block of 62 days, with a bit for each day of the month.",
+        "Chacune est construite une seule fois, dans cet ordre, à partir des tables du lac de données. Une autre table, months, contient une ligne par mois civil et par bloc de 62 jours, avec un bit pour chaque jour du mois.",
     ),
-    ("limits", "What these figures cannot say", "Ce que ces chiffres ne peuvent dire"),
+    ("limits", "Limits of these figures", "Limites de ces chiffres"),
     (
         "suspects are in",
-        "Suspected honeypots are counted in, and every answer stands a second time without them.",
-        "Les leurres présumés sont comptés, et chaque réponse figure une seconde fois sans eux.",
+        "Suspected honeypots are included; every answer is also given without them.",
+        "Les leurres présumés sont inclus ; chaque réponse est aussi donnée sans eux.",
     ),
     ("hosts", "hosts", "hôtes"),
     ("suspects", "suspects", "suspects"),
@@ -87,18 +88,18 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("networks_share", "share of networks", "part des réseaux"),
     ("countries_share", "share of countries", "part des pays"),
     ("cover_share", "reached so far", "atteints jusque-là"),
-    ("cover", "place in the cover", "rang dans la couverture"),
-    ("cover_proved", "proved smallest", "prouvé minimal"),
+    ("cover", "rank in the cover", "rang dans la couverture"),
+    ("cover_proved", "proved minimal", "minimalité prouvée"),
     ("observations_known", "observations known", "observations connues"),
     ("host_days_known", "host-days known", "jours-hôtes connus"),
     ("models_known", "models known", "modèles connus"),
-    ("bucket", "times seen", "fois vus"),
+    ("bucket", "times seen", "nombre d'observations"),
     ("country", "country", "pays"),
     ("networks", "networks", "réseaux"),
     ("countries", "countries", "pays"),
     ("class", "class", "classe"),
     ("view", "view", "vue"),
-    ("tier", "tier", "catégorie"),
+    ("tier", "tier", "niveau"),
     ("product", "product", "produit"),
     ("products", "products", "produits"),
     ("version", "version", "version"),
@@ -107,12 +108,12 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("models", "models", "modèles"),
     ("listed", "models listed", "modèles listés"),
     ("family", "family", "famille"),
-    ("other", "beside", "à côté"),
+    ("other", "other family", "autre famille"),
     ("parameters", "parameters", "paramètres"),
     ("quantisation", "quantisation", "quantification"),
     ("capability", "capability", "capacité"),
     ("capabilities", "capabilities", "capacités"),
-    ("what", "what", "quoi"),
+    ("what", "category", "catégorie"),
     ("posture", "posture", "posture"),
     ("signal", "signal", "signal"),
     ("prompt", "prompt", "invite"),
@@ -122,26 +123,34 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("returned", "returned", "revenus"),
     ("stayed", "stayed", "restés"),
     ("left", "left", "partis"),
-    ("at_risk", "watched until then", "suivis jusque-là"),
-    ("gone", "gone by then", "partis d'ici là"),
+    ("at_risk", "at risk", "à risque"),
+    ("gone", "gone so far", "disparus à cette date"),
     ("median_of_all", "median of all", "médiane de tous"),
     ("threshold", "threshold", "seuil"),
     ("mean_uptime", "mean uptime", "présence moyenne"),
-    ("mean_running", "mean models running", "modèles en mémoire en moyenne"),
-    ("mean_running_where_any", "mean where any runs", "moyenne là où il y en a"),
-    ("mean_models", "mean models", "modèles en moyenne"),
-    ("running_share", "share running", "part en activité"),
+    (
+        "mean_running",
+        "mean number of running models",
+        "nombre moyen de modèles en mémoire",
+    ),
+    (
+        "mean_running_where_any",
+        "mean if any is running",
+        "moyenne s'il y en a au moins un",
+    ),
+    ("mean_models", "mean number of models", "nombre moyen de modèles"),
+    ("running_share", "share with a running model", "part avec un modèle en mémoire"),
     ("rank_by_hosts", "rank by hosts", "rang par hôtes"),
     ("rank_by_observations", "rank by observations", "rang par observations"),
     ("rank_by_host_days", "rank by host-days", "rang par jours-hôtes"),
     ("advisory", "advisory", "avis"),
     ("severity", "severity", "gravité"),
     ("exploited", "exploited", "exploité"),
-    ("fixed", "fixed in", "corrigé en"),
-    ("not_affected", "not affected", "non touchés"),
+    ("fixed", "fixed in", "corrigé dans"),
+    ("not_affected", "not affected", "non affectés"),
     ("dimension", "dimension", "dimension"),
     ("categories", "categories", "catégories"),
-    ("kind", "kind", "sorte"),
+    ("kind", "kind", "type"),
     ("component", "component", "composant"),
     ("score", "score", "score"),
     ("month", "month", "mois"),
@@ -150,12 +159,12 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("confirmed", "confirmed", "confirmés"),
     ("refuted", "refuted", "réfutés"),
     ("checked", "checked", "vérifiés"),
-    ("first_seen", "first seen", "vu d'abord"),
-    ("last_seen", "last seen", "vu en dernier"),
+    ("first_seen", "first seen", "première observation"),
+    ("last_seen", "last seen", "dernière observation"),
     ("sources", "sources", "sources"),
     ("unrecognised_endpoints", "endpoints not recognised", "points d'accès non reconnus"),
     ("hhi", "HHI", "HHI"),
-    ("hhi_unbiased", "HHI without bias", "HHI sans biais"),
+    ("hhi_unbiased", "unbiased HHI", "HHI sans biais"),
     ("gini", "Gini", "Gini"),
     ("entropy", "entropy (bits)", "entropie (bits)"),
     ("effective", "effective number", "nombre effectif"),
@@ -165,40 +174,40 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("identities", "identities", "identités"),
 ];
 
-/// The limits that every study has, in that language.
+/// The limits of every study, in a language.
 pub(super) fn limits(lang: Lang) -> &'static [&'static str] {
     match lang {
         Lang::En => &[
-            "The hosts are those that the sources saw: what they do not look at, what blocks them and what answers on other ports is missing, and no interval covers that.",
-            "The intervals say how far a figure could move had other hosts of the same kind been drawn. They are 95 % intervals: Wilson's for hosts, and for observations and days the same after resampling hosts, since the looks at one host are alike.",
-            "A host is an address. A machine whose address changes is several hosts, and a gateway before many machines is one.",
-            "Attributes are the last that was told within the window. What no source told is unknown, is not in the denominator, and is counted beside each table.",
-            "A capability is what the model's template says, not a tool that is wired. A posture is what reading routes answered: nothing was tried.",
-            "Countries and networks are where an address is registered.",
+            "The hosts are those that the sources saw. Hosts that they do not look at, that block them or that answer on other ports are missing, and no interval covers that.",
+            "The intervals say how far a figure could move if other hosts of the same kind had been drawn. They are 95 % intervals: Wilson's for shares of hosts; for shares of observations and days, Wilson's after resampling hosts, because the observations of one host are similar.",
+            "A host is an address. A machine whose address changes is several hosts, and a gateway in front of many machines is one.",
+            "Attributes are the last known values within the window. What no source reported is unknown: it is not in the denominator, and is counted above each table.",
+            "A capability is what the model's template declares, not a tool that is connected. A posture is what read-only routes answered: nothing was tried.",
+            "The country and the network of a host are those in which its address is registered.",
         ],
         Lang::Fr => &[
-            "Les hôtes sont ceux que les sources ont vus : ce qu'elles ne regardent pas, ce qui les bloque et ce qui répond ailleurs manque, et aucun intervalle ne le couvre.",
-            "Les intervalles disent de combien un chiffre aurait pu bouger avec d'autres hôtes de même sorte. Ce sont des intervalles à 95 % : celui de Wilson pour les hôtes, et pour les observations et les jours le même en rééchantillonnant les hôtes, car les regards sur un même hôte se ressemblent.",
-            "Un hôte est une adresse. Une machine qui change d'adresse en fait plusieurs, une passerelle devant plusieurs machines n'en fait qu'un.",
-            "Les attributs sont les derniers dits dans la fenêtre. Ce qu'aucune source n'a dit est inconnu, hors du dénominateur, et compté à côté de chaque table.",
-            "Une capacité est ce que dit le gabarit du modèle, non un outil branché. Une posture est la réponse des routes de lecture : rien n'a été essayé.",
-            "Pays et réseaux sont ceux où l'adresse est enregistrée.",
+            "Les hôtes sont ceux que les sources ont vus. Ceux qu'elles n'observent pas, ceux qui les bloquent et ceux qui répondent sur d'autres ports manquent, et aucun intervalle ne couvre cela.",
+            "Les intervalles indiquent de combien un chiffre pourrait varier si d'autres hôtes du même type avaient été tirés. Ce sont des intervalles de confiance à 95 % : celui de Wilson pour les parts d'hôtes ; pour les parts d'observations et de jours, celui de Wilson après rééchantillonnage des hôtes, car les observations d'un même hôte se ressemblent.",
+            "Un hôte est une adresse. Une machine dont l'adresse change compte pour plusieurs hôtes ; une passerelle devant plusieurs machines compte pour un seul.",
+            "Les attributs sont les dernières valeurs connues dans la fenêtre. Ce qu'aucune source n'a indiqué est inconnu : cela n'entre pas dans le dénominateur et est compté au-dessus de chaque tableau.",
+            "Une capacité est ce que déclare le gabarit du modèle, et non un outil connecté. Une posture est ce que les routes en lecture seule ont répondu : rien n'a été essayé.",
+            "Le pays et le réseau d'un hôte sont ceux où son adresse est enregistrée.",
         ],
     }
 }
 
-/// Whether a character is left out of a stranger's text: it controls, or turns the direction of writing, which can make a text look like
-/// another.
+/// Whether a character is removed from untrusted text: control characters, and overrides of the writing direction, which can disguise a
+/// text.
 pub(super) fn is_left_out(character: char) -> bool {
     character.is_control() || matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// A whole number with its thousands apart.
+/// A whole number with thousands separators.
 pub(super) fn whole(number: i64, lang: Lang) -> String {
     let digits = number.unsigned_abs().to_string();
     let apart = match lang {
         Lang::En => ',',
-        // A narrow space that does not break.
+        // A narrow no-break space.
         Lang::Fr => '\u{202f}',
     };
     let mut out = String::new();
@@ -211,7 +220,7 @@ pub(super) fn whole(number: i64, lang: Lang) -> String {
     if number < 0 { format!("-{out}") } else { out }
 }
 
-/// A number with decimals; the comma of French.
+/// A number with decimals, with a comma in French.
 pub(super) fn decimal(number: f64, places: usize, lang: Lang) -> String {
     let text = format!("{number:.places$}");
     match lang {
@@ -220,7 +229,7 @@ pub(super) fn decimal(number: f64, places: usize, lang: Lang) -> String {
     }
 }
 
-/// A share as a percentage, finer where it is small.
+/// A share as a percentage, with more decimals for small values.
 pub(super) fn percent(share: f64, lang: Lang) -> String {
     let hundred = share * 100.0;
     let places = match hundred {
@@ -239,7 +248,7 @@ pub(super) fn is_share(column: &str) -> bool {
     column.ends_with("share") || column == "mean_uptime" || column.starts_with("top_")
 }
 
-/// A value as a person reads it. Unknown is a question mark.
+/// A value for people. Unknown is a question mark.
 pub(super) fn value(column: &str, value: &Value, lang: Lang) -> String {
     match value {
         Value::Null => "?".to_owned(),
@@ -256,18 +265,18 @@ pub(super) fn value(column: &str, value: &Value, lang: Lang) -> String {
     }
 }
 
-/// A table for people: bounds stand with their shares, and each cell keeps what it is sorted by.
+/// A table for people: intervals are in the cells of their shares, and each cell keeps its number for sorting.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Cells {
-    /// The heads.
+    /// The column headers.
     pub head: Vec<String>,
-    /// The rows; each cell with its text, and its number if it is one.
+    /// The rows: each cell with its text, and its number if it has one.
     pub rows: Vec<Vec<(String, Option<f64>)>>,
 }
 
-/// An answer's rows for people; of a single row its columns stand below each other.
+/// The rows of an answer for people. A single wide row is transposed.
 #[must_use]
-pub fn cells(answer: &Answered, lang: Lang) -> Cells {
+pub fn cells(answer: &QuestionAnswer, lang: Lang) -> Cells {
     let rows = &answer.rows;
     let shown: Vec<usize> = (0..rows.columns.len())
         .filter(|at| {

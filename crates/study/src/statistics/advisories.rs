@@ -1,4 +1,4 @@
-//! Advisories held against what was last told, with the catalogue of the day.
+//! The advisories that affect each host, by the last known version of each endpoint and today's catalogue.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -6,20 +6,20 @@ use datafusion::arrow::array::RecordBatch;
 use serde_json::{Value, json};
 use vigie_model::{AdvisoryCoverage, AdvisoryVerdict, Known, Verdict, Why};
 
-use super::{Given, Longs, Texts};
+use super::{Inputs, Integers, Strings};
 use crate::Error;
-use crate::rows::Rows;
+use crate::rows::AnswerRows;
 
-/// The hosts of an advisory by its verdict. A host with several endpoints is affected if any is, and unknown if none is and any is.
+/// The hosts of an advisory by verdict. A host with several endpoints is affected if any endpoint is; else unknown if any is.
 #[derive(Default)]
-struct Counts {
+struct VerdictCounts {
     affected: i64,
     not_affected: i64,
     unknown: i64,
     example: Option<AdvisoryVerdict>,
 }
 
-impl Counts {
+impl VerdictCounts {
     fn add(&mut self, verdict: Verdict, hosts: i64) {
         match verdict {
             Verdict::Affected => self.affected += hosts,
@@ -37,13 +37,13 @@ fn worst(a: Verdict, b: Verdict) -> Verdict {
     }
 }
 
-/// A product and its version, if one was told.
-type Run = (String, Option<String>);
+/// A product and its version, if known.
+type ProductVersion = (String, Option<String>);
 
-pub(super) fn advisories(batches: &[RecordBatch], given: &Given<'_>) -> Result<Rows, Error> {
-    let mut counts: BTreeMap<(String, String), Counts> = BTreeMap::new();
-    let mut any = Counts::default();
-    // Hosts of a product of which there are no advisories: whether any applies is unknown, which is not none.
+pub(super) fn advisories(batches: &[RecordBatch], given: &Inputs<'_>) -> Result<AnswerRows, Error> {
+    let mut counts: BTreeMap<(String, String), VerdictCounts> = BTreeMap::new();
+    let mut any = VerdictCounts::default();
+    // Hosts of a product without advisories in the catalogue: whether any applies is unknown, which is not zero.
     let mut not_covered: BTreeMap<String, i64> = BTreeMap::new();
     for (runs, hosts) in combinations(batches)? {
         let mut of_host: BTreeMap<(String, String), Verdict> = BTreeMap::new();
@@ -77,7 +77,7 @@ pub(super) fn advisories(batches: &[RecordBatch], given: &Given<'_>) -> Result<R
         }
     }
 
-    let mut rows = Rows::with(&[
+    let mut rows = AnswerRows::with(&[
         "product",
         "advisory",
         "severity",
@@ -88,7 +88,7 @@ pub(super) fn advisories(batches: &[RecordBatch], given: &Given<'_>) -> Result<R
         "unknown",
         "not_affected",
     ]);
-    let put = |rows: &mut Rows, product: Value, id: &str, counts: &Counts| {
+    let put = |rows: &mut AnswerRows, product: Value, id: &str, counts: &VerdictCounts| {
         let example = counts.example.as_ref();
         rows.rows.push(vec![
             product,
@@ -103,7 +103,7 @@ pub(super) fn advisories(batches: &[RecordBatch], given: &Given<'_>) -> Result<R
         ]);
     };
     put(&mut rows, Value::Null, "any", &any);
-    let mut sorted: Vec<(&(String, String), &Counts)> = counts.iter().collect();
+    let mut sorted: Vec<(&(String, String), &VerdictCounts)> = counts.iter().collect();
     sorted.sort_by_key(|(key, counts)| (std::cmp::Reverse(counts.affected), *key));
     for ((product, id), counts) in sorted {
         put(&mut rows, json!(product), id, counts);
@@ -125,16 +125,16 @@ pub(super) fn advisories(batches: &[RecordBatch], given: &Given<'_>) -> Result<R
     Ok(rows)
 }
 
-/// How many hosts run each combination of products and versions: there are few, and the verdicts are the same for all of its hosts.
-fn combinations(batches: &[RecordBatch]) -> Result<Vec<(Vec<Run>, i64)>, Error> {
-    // Texts are compared once, here; from then on a run is its number.
-    let mut numbers: HashMap<Run, u32> = HashMap::new();
+/// Number of hosts per combination of products and versions. There are few combinations, and all hosts of one have the same verdicts.
+fn combinations(batches: &[RecordBatch]) -> Result<Vec<(Vec<ProductVersion>, i64)>, Error> {
+    // Each product and version gets a number, so that strings are compared only here.
+    let mut numbers: HashMap<ProductVersion, u32> = HashMap::new();
     let mut of_hosts: Vec<(i64, u32)> = Vec::with_capacity(batches.iter().map(RecordBatch::num_rows).sum());
     for batch in batches {
         let (host, product, version) = (
-            Longs::of(batch, "host")?,
-            Texts::of(batch, "product")?,
-            Texts::of(batch, "version")?,
+            Integers::of(batch, "host")?,
+            Strings::of(batch, "product")?,
+            Strings::of(batch, "version")?,
         );
         for row in 0..batch.num_rows() {
             let (Some(host), Some(product)) = (host.get(row), product.get(row)) else {
@@ -158,7 +158,7 @@ fn combinations(batches: &[RecordBatch]) -> Result<Vec<(Vec<Run>, i64)>, Error> 
             }
         }
     }
-    let runs: HashMap<u32, Run> = numbers.into_iter().map(|(run, number)| (number, run)).collect();
+    let runs: HashMap<u32, ProductVersion> = numbers.into_iter().map(|(run, number)| (number, run)).collect();
     Ok(combinations
         .into_iter()
         .map(|(numbers, hosts)| (numbers.iter().filter_map(|number| runs.get(number).cloned()).collect(), hosts))

@@ -1,25 +1,25 @@
-//! How unevenly hosts spread over the categories of a dimension.
+//! Measures of how unevenly hosts are distributed over the categories of a dimension.
 
 use std::collections::BTreeMap;
 
 use datafusion::arrow::array::RecordBatch;
 use serde_json::{Value, json};
 
-use super::{Longs, Texts};
+use super::{Integers, Strings};
 use crate::Error;
-use crate::rows::Rows;
+use crate::rows::AnswerRows;
 
-pub(super) fn concentration(batches: &[RecordBatch]) -> Result<Rows, Error> {
+pub(super) fn concentration(batches: &[RecordBatch]) -> Result<AnswerRows, Error> {
     let mut dimensions: BTreeMap<String, Vec<f64>> = BTreeMap::new();
     for batch in batches {
-        let (dimension, hosts) = (Texts::of(batch, "dimension")?, Longs::of(batch, "hosts")?);
+        let (dimension, hosts) = (Strings::of(batch, "dimension")?, Integers::of(batch, "hosts")?);
         for row in 0..batch.num_rows() {
             if let (Some(dimension), Some(hosts)) = (dimension.get(row), hosts.get(row)) {
                 dimensions.entry(dimension.to_owned()).or_default().push(hosts as f64);
             }
         }
     }
-    let mut rows = Rows::with(&[
+    let mut rows = AnswerRows::with(&[
         "dimension",
         "categories",
         "known",
@@ -36,7 +36,7 @@ pub(super) fn concentration(batches: &[RecordBatch]) -> Result<Rows, Error> {
     ]);
     for (dimension, mut counts) in dimensions {
         counts.sort_by(|a, b| b.total_cmp(a));
-        let measured = Measured::of(&counts);
+        let measured = Concentration::of(&counts);
         rows.rows.push(vec![
             json!(dimension),
             json!(counts.len()),
@@ -60,22 +60,22 @@ pub(super) fn concentration(batches: &[RecordBatch]) -> Result<Rows, Error> {
     Ok(rows)
 }
 
-struct Measured {
+struct Concentration {
     total: f64,
     hhi: f64,
-    /// Without what a finite number adds, and half the width of its interval.
+    /// The unbiased index for a finite number of hosts, and half the width of its interval.
     unbiased: Option<(f64, f64)>,
     gini: f64,
     entropy: f64,
 }
 
-impl Measured {
-    /// From counts, the largest first.
+impl Concentration {
+    /// Computes the measures of counts in descending order.
     fn of(counts: &[f64]) -> Self {
         let total: f64 = counts.iter().sum();
         let shares = || counts.iter().map(|count| count / total);
         let hhi: f64 = shares().map(|share| share * share).sum();
-        // Simpson's: the chance that two different hosts share their category.
+        // Simpson's index: the probability that two different hosts have the same category.
         let unbiased = (total > 1.0).then(|| {
             let value = (hhi * total - 1.0) / (total - 1.0);
             let cubes: f64 = shares().map(|share| share.powi(3)).sum();
@@ -95,7 +95,7 @@ impl Measured {
             } else {
                 0.0
             },
-            // Taken from 0, so that one category alone has 0 and not -0.
+            // Subtracted from 0, so that a single category gives 0 and not -0.
             entropy: 0.0 - shares().filter(|share| *share > 0.0).map(|share| share * share.log2()).sum::<f64>(),
         }
     }
@@ -110,14 +110,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_measures_are_the_textbooks() {
-        let even = Measured::of(&[5.0, 5.0, 5.0, 5.0]);
+    fn the_measures_match_the_textbooks() {
+        let even = Concentration::of(&[5.0, 5.0, 5.0, 5.0]);
         assert!((even.hhi - 0.25).abs() < 1e-12 && even.gini.abs() < 1e-12 && (even.entropy - 2.0).abs() < 1e-12);
-        let one = Measured::of(&[10.0]);
+        let one = Concentration::of(&[10.0]);
         assert!((one.hhi - 1.0).abs() < 1e-12 && one.gini.abs() < 1e-12);
         assert_eq!(json!(one.entropy).to_string(), "0.0", "not -0.0");
         // Gini of 1, 2, 3, 4: 2·(1+4+9+16)/(4·10) - 5/4 = 0.25.
-        let steps = Measured::of(&[4.0, 3.0, 2.0, 1.0]);
+        let steps = Concentration::of(&[4.0, 3.0, 2.0, 1.0]);
         assert!((steps.gini - 0.25).abs() < 1e-12, "{}", steps.gini);
         assert!((steps.top(&[4.0, 3.0, 2.0, 1.0], 3) - 0.9).abs() < 1e-12);
     }

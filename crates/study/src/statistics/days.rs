@@ -1,24 +1,28 @@
-//! Churn and gaps: from the days on which each host was seen, a bit for each.
+//! Churn and gaps, from the days on which each host was seen.
 
 use std::collections::BTreeMap;
 
 use datafusion::arrow::array::RecordBatch;
 use serde_json::{Value, json};
 
-use super::Longs;
+use super::Integers;
 use crate::Error;
+use crate::base_tables::MAX_WINDOW_DAYS;
 use crate::interval::{Sums, wilson};
-use crate::prelude::LONGEST;
-use crate::rows::Rows;
+use crate::rows::AnswerRows;
 
-/// Days of a block, as in the prelude.
+/// Days per block, as in the base tables: one bit per day of a 64-bit integer.
 pub(crate) const BLOCK: i64 = 62;
 
-/// Calls back with the days of each host, ascending.
-fn each_host(batches: &[RecordBatch], mut tell: impl FnMut(&[i64])) -> Result<(), Error> {
+/// Calls `visit` with the days of each host, ascending.
+fn each_host(batches: &[RecordBatch], mut visit: impl FnMut(&[i64])) -> Result<(), Error> {
     let mut blocks = Vec::with_capacity(batches.iter().map(RecordBatch::num_rows).sum());
     for batch in batches {
-        let (host, block, bits) = (Longs::of(batch, "host")?, Longs::of(batch, "block")?, Longs::of(batch, "days")?);
+        let (host, block, bits) = (
+            Integers::of(batch, "host")?,
+            Integers::of(batch, "block")?,
+            Integers::of(batch, "days")?,
+        );
         blocks.extend((0..batch.num_rows()).filter_map(|row| Some((host.get(row)?, block.get(row)?, bits.get(row)?))));
     }
     blocks.sort_unstable();
@@ -32,13 +36,13 @@ fn each_host(batches: &[RecordBatch], mut tell: impl FnMut(&[i64])) -> Result<()
                 left &= left - 1;
             }
         }
-        tell(&days);
+        visit(&days);
     }
     Ok(())
 }
 
-/// The days between one appearance and the next.
-pub(super) fn gaps(batches: &[RecordBatch]) -> Result<Rows, Error> {
+/// The gaps in days between two appearances of a host, by length.
+pub(super) fn gaps(batches: &[RecordBatch]) -> Result<AnswerRows, Error> {
     const NAMES: [&str; 5] = ["1", "2-3", "4-7", "8-30", ">30"];
     let mut sums = [Sums::default(); 5];
     let (mut all, mut squares, mut hosts, mut lengths) = (0.0, 0.0, 0.0, BTreeMap::<i64, u64>::new());
@@ -68,8 +72,8 @@ pub(super) fn gaps(batches: &[RecordBatch]) -> Result<Rows, Error> {
             }
         }
     })?;
-    let median = middle(&lengths);
-    let mut rows = Rows::with(&["days", "gaps", "share", "share_low", "share_high", "median_of_all"]);
+    let median = median_of(&lengths);
+    let mut rows = AnswerRows::with(&["days", "gaps", "share", "share_low", "share_high", "median_of_all"]);
     for (name, sums) in NAMES.into_iter().zip(sums) {
         if all <= 0.0 || sums.y <= 0.0 {
             continue;
@@ -95,7 +99,8 @@ pub(super) fn gaps(batches: &[RecordBatch]) -> Result<Rows, Error> {
     Ok(rows)
 }
 
-fn middle(counts: &BTreeMap<i64, u64>) -> Option<i64> {
+/// The median of the values, given their counts.
+fn median_of(counts: &BTreeMap<i64, u64>) -> Option<i64> {
     let half = counts.values().sum::<u64>().div_ceil(2);
     let mut met = 0;
     counts.iter().find_map(|(value, count)| {
@@ -104,8 +109,8 @@ fn middle(counts: &BTreeMap<i64, u64>) -> Option<i64> {
     })
 }
 
-/// Who came, stayed, went and returned, by week of the window.
-pub(super) fn churn(batches: &[RecordBatch], (first, last): (i64, i64)) -> Result<Rows, Error> {
+/// Hosts that are new, returned, stayed or left, by week of the window.
+pub(super) fn churn(batches: &[RecordBatch], (first, last): (i64, i64)) -> Result<AnswerRows, Error> {
     #[derive(Clone, Copy, Default)]
     struct Week {
         hosts: i64,
@@ -114,7 +119,7 @@ pub(super) fn churn(batches: &[RecordBatch], (first, last): (i64, i64)) -> Resul
         stayed: i64,
         left: i64,
     }
-    let count = usize::try_from((last - first).clamp(0, LONGEST) / 7 + 1).unwrap_or(1);
+    let count = usize::try_from((last - first).clamp(0, MAX_WINDOW_DAYS) / 7 + 1).unwrap_or(1);
     let mut weeks = vec![Week::default(); count];
     each_host(batches, |days| {
         let mut before: Option<usize> = None;
@@ -144,7 +149,7 @@ pub(super) fn churn(batches: &[RecordBatch], (first, last): (i64, i64)) -> Resul
             weeks[last + 1].left += 1;
         }
     })?;
-    let mut rows = Rows::with(&[
+    let mut rows = AnswerRows::with(&[
         "week",
         "hosts",
         "new",
@@ -162,16 +167,16 @@ pub(super) fn churn(batches: &[RecordBatch], (first, last): (i64, i64)) -> Resul
             (1.., Some((low, high))) => (json!(week.stayed as f64 / known as f64), json!(low), json!(high)),
             _ => (Value::Null, Value::Null, Value::Null),
         };
-        // Of the first week it is not known who was there before.
-        let told = |count: i64| if at == 0 { Value::Null } else { json!(count) };
+        // Which hosts were there before the first week is unknown.
+        let known_after_first = |count: i64| if at == 0 { Value::Null } else { json!(count) };
         rows.rows.push(vec![
             json!(at),
             json!(week.hosts),
             json!(week.new),
-            told(week.returned),
-            told(week.stayed),
-            told(week.left),
-            told(known),
+            known_after_first(week.returned),
+            known_after_first(week.stayed),
+            known_after_first(week.left),
+            known_after_first(known),
             share,
             low,
             high,

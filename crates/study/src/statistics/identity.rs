@@ -1,8 +1,8 @@
-//! One machine under several addresses: an estimate.
+//! Estimate of the number of machines behind the addresses.
 //!
-//! Hosts that show the same certificate, the same id of an instance, or the same models with the same digests and dates of change, may
-//! be one machine whose address changed, or copies of one image. Copies are there at the same time, a machine that moves is not: of a
-//! group of hosts that share such a mark, as many are different machines as were there at once at the most.
+//! Hosts with the same certificate, the same instance id, or the same models with the same digests and dates of change, may be one machine
+//! whose address changed, or copies of one image. Copies are present at the same time, a machine that moves is not. So a group of hosts
+//! that share such a mark has as many machines as the largest number of them that were present at the same time.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -10,25 +10,25 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use datafusion::arrow::array::RecordBatch;
 use serde_json::{Value, json};
 
-use super::{Given, Longs, Texts};
+use super::{Inputs, Integers, Strings};
 use crate::Error;
-use crate::rows::Rows;
+use crate::rows::AnswerRows;
 
 /// The first and the last day on which a host was seen.
 type Stay = (i64, i64);
 
-pub(super) fn identity(batches: &[RecordBatch], given: &Given<'_>) -> Result<Rows, Error> {
+pub(super) fn identity(batches: &[RecordBatch], given: &Inputs<'_>) -> Result<AnswerRows, Error> {
     let mut stays: BTreeMap<i64, Stay> = BTreeMap::new();
     let mut groups = Groups::default();
     let mut marks: HashMap<(String, String), i64> = HashMap::new();
     let mut sharing: BTreeMap<String, HashSet<i64>> = BTreeMap::new();
     for batch in batches {
         let (host, first, last) = (
-            Longs::of(batch, "host")?,
-            Longs::of(batch, "first_day")?,
-            Longs::of(batch, "last_day")?,
+            Integers::of(batch, "host")?,
+            Integers::of(batch, "first_day")?,
+            Integers::of(batch, "last_day")?,
         );
-        let (kind, mark) = (Texts::of(batch, "kind")?, Texts::of(batch, "mark")?);
+        let (kind, mark) = (Strings::of(batch, "kind")?, Strings::of(batch, "mark")?);
         for row in 0..batch.num_rows() {
             let (Some(host), Some(first), Some(last)) = (host.get(row), first.get(row), last.get(row)) else {
                 continue;
@@ -38,7 +38,7 @@ pub(super) fn identity(batches: &[RecordBatch], given: &Given<'_>) -> Result<Row
             };
             stays.insert(host, (first, last));
             match marks.entry((kind.to_owned(), mark.to_owned())) {
-                // A host that shows its own mark again shares it with nobody.
+                // The same host with the same mark again.
                 Entry::Occupied(first) if *first.get() == host => {}
                 Entry::Occupied(first) => {
                     sharing.entry(kind.to_owned()).or_default().extend([*first.get(), host]);
@@ -57,7 +57,7 @@ pub(super) fn identity(batches: &[RecordBatch], given: &Given<'_>) -> Result<Row
     let marked = stays.len() as i64;
     let machines: i64 = together.values().map(|stays| at_once(stays)).sum();
     let addresses = given.denominator + given.unknown;
-    let mut rows = Rows::with(&["counted", "count", "note"]);
+    let mut rows = AnswerRows::with(&["counted", "count", "note"]);
     let mut put = |counted: &str, count: i64, note: Value| rows.rows.push(vec![json!(counted), json!(count), note]);
     put("addresses", addresses, Value::Null);
     put(
@@ -73,10 +73,10 @@ pub(super) fn identity(batches: &[RecordBatch], given: &Given<'_>) -> Result<Row
     Ok(rows)
 }
 
-/// How many of these were there at once, at the most. Stays that touch on a day overlap.
+/// The largest number of hosts present at the same time. Stays that touch on a day overlap.
 fn at_once(stays: &[Stay]) -> i64 {
     let mut events: Vec<(i64, i64)> = stays.iter().flat_map(|(first, last)| [(*first, 1), (last + 1, -1)]).collect();
-    // Who leaves before a day has left when others come on it.
+    // Departures sort before arrivals on the same day.
     events.sort_unstable();
     let (mut now, mut most) = (0, 0);
     for (_, change) in events {
@@ -86,7 +86,7 @@ fn at_once(stays: &[Stay]) -> i64 {
     most
 }
 
-/// Sets of hosts that are joined (union-find with path halving).
+/// Disjoint sets of hosts (union-find with path halving).
 #[derive(Default)]
 struct Groups(HashMap<i64, i64>);
 
@@ -120,7 +120,7 @@ mod tests {
 
     use super::*;
 
-    /// What is counted of hosts that are each there on a day of their own.
+    /// The counts of hosts that are each present on a different day.
     fn counted(marks: &[(i64, &str, &str)]) -> BTreeMap<String, i64> {
         let hosts: Int64Array = marks.iter().map(|(host, _, _)| Some(*host)).collect();
         let kinds: StringArray = marks.iter().map(|(_, kind, _)| Some(*kind)).collect();
@@ -134,7 +134,7 @@ mod tests {
             ("mark", Arc::new(texts) as ArrayRef),
         ])
         .expect("a batch");
-        let given = Given {
+        let given = Inputs {
             knowledge: &Knowledge::embedded(),
             denominator: 0,
             unknown: 0,
@@ -147,18 +147,18 @@ mod tests {
     }
 
     #[test]
-    fn who_shares_a_mark_is_counted_once() {
+    fn hosts_that_share_a_mark_are_counted_once() {
         let counts = counted(&[
-            // Three that share one, and two of them another.
+            // Three hosts share one mark, and two of them another.
             (1, "certificate", "aa"),
             (2, "certificate", "aa"),
             (3, "certificate", "aa"),
             (2, "certificate", "bb"),
             (3, "certificate", "bb"),
-            // A pair by another kind of mark.
+            // Two hosts share a mark of another kind.
             (4, "models", "cc"),
             (5, "models", "cc"),
-            // A mark of one host alone, told twice.
+            // A mark of a single host, seen twice.
             (6, "instance", "dd"),
             (6, "instance", "dd"),
         ]);
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_there_at_once_is_not_one() {
+    fn hosts_present_at_the_same_time_are_different_machines() {
         assert_eq!(at_once(&[(0, 10), (11, 20), (21, 30)]), 1, "one machine, three addresses");
         assert_eq!(at_once(&[(0, 10), (0, 10), (0, 10)]), 3, "three copies of an image");
         assert_eq!(at_once(&[(0, 10), (10, 20)]), 2, "seen on the same day");

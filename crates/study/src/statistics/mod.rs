@@ -1,4 +1,4 @@
-//! What SQL does not do: each statistic takes the rows of its question's SQL and makes the rows of its answer.
+//! Computations that follow the SQL: each turns the rows of its question's SQL into the rows of the answer.
 
 mod advisories;
 mod concentration;
@@ -15,21 +15,21 @@ pub(crate) use days::BLOCK;
 use vigie_assess::Knowledge;
 
 use crate::Error;
-use crate::rows::Rows;
+use crate::rows::AnswerRows;
 
-/// What a statistic may ask beside the rows.
-pub(crate) struct Given<'a> {
+/// The inputs of a statistic besides the rows.
+pub(crate) struct Inputs<'a> {
     pub(crate) knowledge: &'a Knowledge,
     /// The question's denominator.
     pub(crate) denominator: i64,
-    /// What is unknown of it.
+    /// The question's unknown count.
     pub(crate) unknown: i64,
-    /// Days from 1970 of the window's first and last day.
+    /// The first and the last day of the window, in days since 1970-01-01.
     pub(crate) window: (i64, i64),
 }
 
-/// Makes the rows of an answer.
-pub(crate) fn compute(name: &str, batches: &[RecordBatch], given: &Given<'_>) -> Result<Rows, Error> {
+/// Runs the statistic with this name.
+pub(crate) fn compute(name: &str, batches: &[RecordBatch], given: &Inputs<'_>) -> Result<AnswerRows, Error> {
     match name {
         "survival" => survival::survival(batches),
         "churn" => days::churn(batches, given.window),
@@ -39,14 +39,14 @@ pub(crate) fn compute(name: &str, batches: &[RecordBatch], given: &Given<'_>) ->
         "advisories" => advisories::advisories(batches, given),
         "concentration" => concentration::concentration(batches),
         "systemic" => systemic::systemic(batches, given),
-        other => Err(Error::Query(format!("no statistic is called {other}"))),
+        other => Err(Error::Query(format!("unknown statistic {other}"))),
     }
 }
 
-/// A column of whole numbers, whatever their width.
-pub(crate) struct Longs(ArrayRef);
+/// A column of integers of any width.
+pub(crate) struct Integers(ArrayRef);
 
-impl Longs {
+impl Integers {
     pub(crate) fn of(batch: &RecordBatch, name: &str) -> Result<Self, Error> {
         Ok(Self(as_type(batch, name, &DataType::Int64)?))
     }
@@ -56,10 +56,10 @@ impl Longs {
     }
 }
 
-/// A column of texts.
-pub(crate) struct Texts(ArrayRef);
+/// A column of strings.
+pub(crate) struct Strings(ArrayRef);
 
-impl Texts {
+impl Strings {
     pub(crate) fn of(batch: &RecordBatch, name: &str) -> Result<Self, Error> {
         Ok(Self(as_type(batch, name, &DataType::Utf8)?))
     }
@@ -69,10 +69,10 @@ impl Texts {
     }
 }
 
-/// A column of flags.
-pub(crate) struct Flags(ArrayRef);
+/// A column of booleans.
+pub(crate) struct Booleans(ArrayRef);
 
-impl Flags {
+impl Booleans {
     pub(crate) fn of(batch: &RecordBatch, name: &str) -> Result<Self, Error> {
         Ok(Self(as_type(batch, name, &DataType::Boolean)?))
     }
@@ -85,6 +85,6 @@ impl Flags {
 fn as_type(batch: &RecordBatch, name: &str, wanted: &DataType) -> Result<ArrayRef, Error> {
     let column = batch
         .column_by_name(name)
-        .ok_or_else(|| Error::Query(format!("the question has no column {name}")))?;
+        .ok_or_else(|| Error::Query(format!("the query has no column {name}")))?;
     cast(column, wanted).map_err(|error| Error::Query(error.to_string()))
 }

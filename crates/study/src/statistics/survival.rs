@@ -1,22 +1,26 @@
-//! Kaplan and Meier's estimate (1958) with Greenwood's variance, its interval on the scale of log(-log S) (Kalbfleisch and Prentice).
+//! Kaplan-Meier estimate (1958) with Greenwood's variance; intervals on the log(-log S) scale (Kalbfleisch and Prentice).
 
 use std::collections::BTreeMap;
 
 use datafusion::arrow::array::RecordBatch;
 use serde_json::{Value, json};
 
-use super::{Flags, Longs};
+use super::{Booleans, Integers};
 use crate::Error;
-use crate::rows::Rows;
+use crate::rows::AnswerRows;
 
-/// After how many days the curve is told; between them it is drawn through.
-const TOLD: [i64; 12] = [1, 2, 3, 7, 14, 30, 60, 90, 120, 180, 240, 300];
+/// The days at which the curve is evaluated.
+const DAYS: [i64; 12] = [1, 2, 3, 7, 14, 30, 60, 90, 120, 180, 240, 300];
 
-pub(super) fn survival(batches: &[RecordBatch]) -> Result<Rows, Error> {
-    // By days lived: how many went then, how many were last seen then and may still be there.
+pub(super) fn survival(batches: &[RecordBatch]) -> Result<AnswerRows, Error> {
+    // By lifetime in days: the number of hosts gone, and of those last seen then that may still be there (censored).
     let mut lives: BTreeMap<i64, (f64, f64)> = BTreeMap::new();
     for batch in batches {
-        let (lived, gone, hosts) = (Longs::of(batch, "lived")?, Flags::of(batch, "gone")?, Longs::of(batch, "hosts")?);
+        let (lived, gone, hosts) = (
+            Integers::of(batch, "lived")?,
+            Booleans::of(batch, "gone")?,
+            Integers::of(batch, "hosts")?,
+        );
         for row in 0..batch.num_rows() {
             if let (Some(lived), Some(gone), Some(hosts)) = (lived.get(row), gone.get(row), hosts.get(row)) {
                 let entry = lives.entry(lived).or_default();
@@ -28,9 +32,9 @@ pub(super) fn survival(batches: &[RecordBatch]) -> Result<Rows, Error> {
             }
         }
     }
-    let mut rows = Rows::with(&["days", "share", "share_low", "share_high", "at_risk", "gone"]);
+    let mut rows = AnswerRows::with(&["days", "share", "share_low", "share_high", "at_risk", "gone"]);
     let longest = lives.keys().next_back().copied().unwrap_or(-1);
-    for days in TOLD.into_iter().filter(|days| *days <= longest + 1) {
+    for days in DAYS.into_iter().filter(|days| *days <= longest + 1) {
         let mut at_risk: f64 = lives.values().map(|(gone, censored)| gone + censored).sum();
         let (mut share, mut greenwood, mut all_gone) = (1.0, 0.0, 0.0);
         for (gone, censored) in lives.range(..days).map(|(_, ends)| *ends) {
@@ -75,8 +79,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_the_textbook_estimate() {
-        // Of ten: one goes on day 1, one is last seen on day 2, two go on day 6, the rest are last seen on day 9.
+    fn it_matches_the_textbook_estimate() {
+        // Ten hosts: one is gone on day 1, one is last seen on day 2, two are gone on day 6, the rest are last seen on day 9.
         let schema = Schema::new(vec![
             Field::new("lived", DataType::Int64, false),
             Field::new("gone", DataType::Boolean, false),

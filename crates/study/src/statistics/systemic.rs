@@ -1,29 +1,29 @@
-//! What one flaw would touch, and how few components reach half of the hosts.
+//! The hosts, networks and countries that a flaw in one component would touch, and the fewest components that reach half of the hosts.
 
 use std::collections::{BTreeMap, HashMap};
 
 use datafusion::arrow::array::RecordBatch;
 use serde_json::{Value, json};
 
-use super::{Given, Longs, Texts};
+use super::{Inputs, Integers, Strings};
 use crate::Error;
-use crate::rows::Rows;
+use crate::rows::AnswerRows;
 
-/// Components told for each kind; the cover goes on until half is reached, however many that takes.
-const TOLD: usize = 25;
+/// Rows per kind; components of the cover beyond it have rows too.
+const MAX_ROWS: usize = 25;
 
 /// The hosts of each component, by number.
 type Components = BTreeMap<String, Vec<u32>>;
 
-/// Hosts, networks or countries by number, each there or not.
-struct Marks(Vec<bool>);
+/// A set of numbers below a bound.
+struct NumberSet(Vec<bool>);
 
-impl Marks {
-    fn none(below: usize) -> Self {
+impl NumberSet {
+    fn empty(below: usize) -> Self {
         Self(vec![false; below])
     }
 
-    /// Says whether it was not there before.
+    /// Adds a number; returns whether it is new.
     fn add(&mut self, number: u32) -> bool {
         match self.0.get_mut(number as usize) {
             Some(there) if !*there => {
@@ -39,15 +39,15 @@ impl Marks {
     }
 }
 
-/// Where the hosts stand: numbers of networks and countries, by the host's number.
+/// The network and country of each host, as numbers, by the host's number.
 #[derive(Default)]
-struct Places {
+struct Locations {
     of_host: Vec<Option<(Option<u32>, Option<u32>)>>,
     networks: HashMap<i64, u32>,
     countries: HashMap<String, u32>,
 }
 
-impl Places {
+impl Locations {
     fn add(&mut self, host: u32, network: Option<i64>, country: Option<&str>) {
         let at = host as usize;
         if self.of_host.len() <= at {
@@ -64,9 +64,9 @@ impl Places {
         ));
     }
 
-    /// How many networks and countries some hosts stand in.
-    fn counted(&self, hosts: &[u32]) -> (usize, usize) {
-        let (mut networks, mut countries) = (Marks::none(self.networks.len()), Marks::none(self.countries.len()));
+    /// The number of networks and countries of some hosts.
+    fn count(&self, hosts: &[u32]) -> (usize, usize) {
+        let (mut networks, mut countries) = (NumberSet::empty(self.networks.len()), NumberSet::empty(self.countries.len()));
         let mut counts = (0, 0);
         for (network, country) in hosts.iter().filter_map(|host| *self.of_host.get(*host as usize)?) {
             counts.0 += usize::from(network.is_some_and(|network| networks.add(network)));
@@ -76,34 +76,38 @@ impl Places {
     }
 }
 
-/// What the hosts told of one kind of component.
+/// The hosts of one kind of component.
 #[derive(Default)]
-struct Kind {
+struct KindHosts {
     components: Components,
-    /// Hosts that told all of theirs: what they did not name, they have not.
-    told: Vec<u32>,
+    /// Hosts whose components of this kind are all known: they have no others.
+    complete: Vec<u32>,
 }
 
-pub(super) fn systemic(batches: &[RecordBatch], given: &Given<'_>) -> Result<Rows, Error> {
+pub(super) fn systemic(batches: &[RecordBatch], given: &Inputs<'_>) -> Result<AnswerRows, Error> {
     let mut kinds: BTreeMap<String, Kind> = BTreeMap::new();
-    let mut places = Places::default();
+    let mut locations = Locations::default();
     for batch in batches {
-        let (kind, component) = (Texts::of(batch, "kind")?, Texts::of(batch, "component")?);
-        let (host, asn, country) = (Longs::of(batch, "host")?, Longs::of(batch, "asn")?, Texts::of(batch, "country")?);
+        let (kind, component) = (Strings::of(batch, "kind")?, Strings::of(batch, "component")?);
+        let (host, asn, country) = (
+            Integers::of(batch, "host")?,
+            Integers::of(batch, "asn")?,
+            Strings::of(batch, "country")?,
+        );
         for row in 0..batch.num_rows() {
             let (Some(kind), Some(host)) = (kind.get(row), host.get(row)) else {
                 continue;
             };
             // Hosts are numbered from 1, in 32 bits.
             let host = host as u32;
-            places.add(host, asn.get(row), country.get(row));
-            // Looked up before they are copied: both are almost always there already.
+            locations.add(host, asn.get(row), country.get(row));
+            // The lookup avoids copying the key, which is almost always present.
             if !kinds.contains_key(kind) {
-                kinds.insert(kind.to_owned(), Kind::default());
+                kinds.insert(kind.to_owned(), KindHosts::default());
             }
             let Some(of_kind) = kinds.get_mut(kind) else { continue };
             let Some(component) = component.get(row) else {
-                of_kind.told.push(host);
+                of_kind.complete.push(host);
                 continue;
             };
             match of_kind.components.get_mut(component) {
@@ -114,8 +118,8 @@ pub(super) fn systemic(batches: &[RecordBatch], given: &Given<'_>) -> Result<Row
             }
         }
     }
-    let below = places.of_host.len();
-    let mut rows = Rows::with(&[
+    let below = locations.of_host.len();
+    let mut rows = AnswerRows::with(&[
         "kind",
         "component",
         "hosts",
@@ -129,20 +133,25 @@ pub(super) fn systemic(batches: &[RecordBatch], given: &Given<'_>) -> Result<Row
         "cover_share",
         "cover_proved",
     ]);
-    for (kind, Kind { components, told }) in kinds {
-        let mut marks = Marks::none(below);
-        let mut any: Vec<u32> = components.values().flatten().copied().filter(|host| marks.add(*host)).collect();
+    for (kind, KindHosts { components, complete }) in kinds {
+        let mut reached_set = NumberSet::empty(below);
+        let mut any: Vec<u32> = components
+            .values()
+            .flatten()
+            .copied()
+            .filter(|host| reached_set.add(*host))
+            .collect();
         let whole = any.len();
-        let mut all_told = Marks::none(below);
-        let fully = told.iter().filter(|host| all_told.add(**host)).count();
-        any.extend(told.iter().filter(|host| marks.add(**host)));
-        let (all_networks, all_countries) = places.counted(&any);
+        let mut all_complete = NumberSet::empty(below);
+        let fully = complete.iter().filter(|host| all_complete.add(**host)).count();
+        any.extend(complete.iter().filter(|host| reached_set.add(**host)));
+        let (all_networks, all_countries) = locations.count(&any);
         let cover = cover(&components, whole, below);
         let mut sorted: Vec<(&String, &Vec<u32>)> = components.iter().collect();
         sorted.sort_by_key(|(name, hosts)| (std::cmp::Reverse(hosts.len()), *name));
         for (at, (name, hosts)) in sorted.iter().enumerate() {
             let step = cover.steps.iter().position(|(covers, _)| covers == *name);
-            if at >= TOLD && step.is_none() {
+            if at >= MAX_ROWS && step.is_none() {
                 continue;
             }
             let share = |part: usize, whole: usize| {
@@ -152,8 +161,8 @@ pub(super) fn systemic(batches: &[RecordBatch], given: &Given<'_>) -> Result<Row
                     json!(part as f64 / whole as f64)
                 }
             };
-            let (networks, countries) = places.counted(hosts);
-            let known = fully + hosts.iter().filter(|host| all_told.lacks(**host)).count();
+            let (networks, countries) = locations.count(hosts);
+            let known = fully + hosts.iter().filter(|host| all_complete.lacks(**host)).count();
             rows.rows.push(vec![
                 json!(kind),
                 json!(name),
@@ -175,26 +184,26 @@ pub(super) fn systemic(batches: &[RecordBatch], given: &Given<'_>) -> Result<Row
 }
 
 struct Cover {
-    /// The components in their order, and how many hosts are reached with each.
+    /// The components in order, with the number of hosts reached so far.
     steps: Vec<(String, usize)>,
-    /// Fewer cannot do it.
+    /// Whether no smaller number of components can reach half.
     proved: bool,
 }
 
-/// Takes the component that reaches most new hosts, until half are reached. The smallest set is hard to find in general; that the
-/// largest components together, were they disjoint, fall short with one fewer proves that this one is.
+/// Greedy cover: takes the component that reaches most new hosts, until half are reached. The smallest set is hard to find in general. If
+/// the largest components, one fewer in number, do not reach half even if they were disjoint, this cover is the smallest.
 fn cover(components: &Components, whole: usize, below: usize) -> Cover {
     let half = whole.div_ceil(2);
     let mut left: Vec<(&String, &Vec<u32>)> = components.iter().collect();
-    let (mut marks, mut reached) = (Marks::none(below), 0);
+    let (mut reached_set, mut reached) = (NumberSet::empty(below), 0);
     let mut steps = Vec::new();
     while reached < half {
-        let gain = |hosts: &[u32]| hosts.iter().filter(|host| marks.lacks(**host)).count();
+        let gain = |hosts: &[u32]| hosts.iter().filter(|host| reached_set.lacks(**host)).count();
         let Some((at, best)) = left
             .iter()
             .enumerate()
             .map(|(at, (_, hosts))| (at, gain(hosts)))
-            // The first of equals, by name.
+            // Of equals, the first by name.
             .max_by_key(|(at, gain)| (*gain, std::cmp::Reverse(*at)))
         else {
             break;
@@ -203,7 +212,7 @@ fn cover(components: &Components, whole: usize, below: usize) -> Cover {
             break;
         }
         let (name, hosts) = left.remove(at);
-        reached += hosts.iter().filter(|host| marks.add(**host)).count();
+        reached += hosts.iter().filter(|host| reached_set.add(**host)).count();
         steps.push((name.clone(), reached));
     }
     let mut sizes: Vec<usize> = components.values().map(Vec::len).collect();
@@ -225,35 +234,35 @@ mod tests {
 
     #[test]
     fn networks_and_countries_are_counted_once() {
-        let mut places = Places::default();
+        let mut locations = Locations::default();
         for (host, network, country) in [
             (1, Some(7), Some("FR")),
             (2, Some(7), None),
             (3, None, Some("DE")),
             (1, Some(9), Some("IT")),
         ] {
-            places.add(host, network, country);
+            locations.add(host, network, country);
         }
-        assert_eq!(places.counted(&[1, 2]), (1, 1));
-        assert_eq!(places.counted(&[1, 2, 3]), (1, 2));
-        // A host that was not met stands nowhere; a second place of the same host does not count.
-        assert_eq!(places.counted(&[4, 0]), (0, 0));
-        assert_eq!((places.networks.len(), places.countries.len()), (1, 2));
+        assert_eq!(locations.count(&[1, 2]), (1, 1));
+        assert_eq!(locations.count(&[1, 2, 3]), (1, 2));
+        // An unknown host has no location; a second location of the same host does not count.
+        assert_eq!(locations.count(&[4, 0]), (0, 0));
+        assert_eq!((locations.networks.len(), locations.countries.len()), (1, 2));
     }
 
     #[test]
-    fn half_is_reached_with_as_few_as_greed_finds() {
+    fn the_greedy_cover_reaches_half() {
         let all = components(&[("a", &[1, 2, 3]), ("b", &[3, 4, 5]), ("c", &[6]), ("d", &[7, 8])]);
         let found = cover(&all, 8, 21);
         assert_eq!(found.steps, [("a".to_owned(), 3), ("b".to_owned(), 5)]);
-        assert!(found.proved, "no one component has four");
+        assert!(found.proved, "no single component has four");
         let one = cover(&all, 5, 21);
         assert_eq!(one.steps.len(), 1);
     }
 
     #[test]
-    fn what_is_not_proved_is_not_said_to_be() {
-        // Greed takes the middle one first and needs three; two would do.
+    fn a_cover_that_may_not_be_the_smallest_is_not_proved() {
+        // The greedy cover takes the middle one first and needs three; two are enough.
         let all = components(&[
             ("left", &[1, 2, 3, 4, 5]),
             ("middle", &[3, 4, 5, 6, 7, 8]),

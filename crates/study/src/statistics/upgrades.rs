@@ -1,4 +1,4 @@
-//! Upgrades in place: the order of versions is the product's own, which SQL does not know.
+//! Upgrades in place, by the product's own version order, which SQL cannot express.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -7,33 +7,33 @@ use datafusion::arrow::array::RecordBatch;
 use serde_json::{Value, json};
 use vigie_advisory::Version;
 
-use super::{Given, Longs, Texts};
+use super::{Inputs, Integers, Strings};
 use crate::Error;
 use crate::interval::wilson;
-use crate::rows::Rows;
+use crate::rows::AnswerRows;
 
-/// A version of a product, and when it was first and last told, in microseconds.
-struct Told {
+/// A version of a product, and when it was first and last seen, in microseconds.
+struct SeenVersion {
     product: String,
     version: String,
     first_seen: i64,
     last_seen: i64,
 }
 
-pub(super) fn upgrades(batches: &[RecordBatch], given: &Given<'_>) -> Result<Rows, Error> {
-    let mut endpoints: BTreeMap<i64, Vec<Told>> = BTreeMap::new();
+pub(super) fn upgrades(batches: &[RecordBatch], given: &Inputs<'_>) -> Result<AnswerRows, Error> {
+    let mut endpoints: BTreeMap<i64, Vec<SeenVersion>> = BTreeMap::new();
     for batch in batches {
         let (endpoint, product, version) = (
-            Longs::of(batch, "endpoint")?,
-            Texts::of(batch, "product")?,
-            Texts::of(batch, "version")?,
+            Integers::of(batch, "endpoint")?,
+            Strings::of(batch, "product")?,
+            Strings::of(batch, "version")?,
         );
-        let (first, last) = (Longs::of(batch, "first_seen")?, Longs::of(batch, "last_seen")?);
+        let (first, last) = (Integers::of(batch, "first_seen")?, Integers::of(batch, "last_seen")?);
         for row in 0..batch.num_rows() {
             let (Some(endpoint), Some(product), Some(version)) = (endpoint.get(row), product.get(row), version.get(row)) else {
                 continue;
             };
-            endpoints.entry(endpoint).or_default().push(Told {
+            endpoints.entry(endpoint).or_default().push(SeenVersion {
                 product: product.to_owned(),
                 version: version.to_owned(),
                 first_seen: first.get(row).unwrap_or(i64::MIN),
@@ -45,10 +45,10 @@ pub(super) fn upgrades(batches: &[RecordBatch], given: &Given<'_>) -> Result<Row
         .into_iter()
         .map(|change| (change, 0))
         .collect();
-    for told in endpoints.values() {
-        *counts.entry(change(told, given)).or_default() += 1;
+    for versions in endpoints.values() {
+        *counts.entry(change(versions, given)).or_default() += 1;
     }
-    let mut rows = Rows::with(&["change", "endpoints", "known", "share", "share_low", "share_high"]);
+    let mut rows = AnswerRows::with(&["change", "endpoints", "known", "share", "share_low", "share_high"]);
     for (change, count) in counts {
         let share = wilson(count as f64, given.denominator as f64);
         rows.rows.push(vec![
@@ -63,12 +63,12 @@ pub(super) fn upgrades(batches: &[RecordBatch], given: &Given<'_>) -> Result<Row
     Ok(rows)
 }
 
-/// What the first and the last that was told come to.
-fn change(told: &[Told], given: &Given<'_>) -> &'static str {
-    let begun = told.iter().min_by_key(|told| (told.first_seen, told.last_seen));
-    let ended = told.iter().max_by_key(|told| (told.last_seen, told.first_seen));
+/// The change from the first to the last version.
+fn change(versions: &[SeenVersion], given: &Inputs<'_>) -> &'static str {
+    let begun = versions.iter().min_by_key(|seen| (seen.first_seen, seen.last_seen));
+    let ended = versions.iter().max_by_key(|seen| (seen.last_seen, seen.first_seen));
     let (
-        Some(Told {
+        Some(SeenVersion {
             product, version: first, ..
         }),
         Some(last),

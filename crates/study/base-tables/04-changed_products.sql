@@ -1,11 +1,11 @@
--- Endpoints that were more than one product, with the last of them: of what they were before, nothing that hangs on the product is said of
--- what they are now.
+-- Endpoints that were recognised as more than one product, with the last of them. Version, posture, activity and models of an earlier product
+-- are not carried over to the last one.
 SELECT l.address, l.port, l.transport, l.name, max(s.product) AS product
-FROM looks AS l
-JOIN said AS s ON s.state = l.state
+FROM observation_groups AS l
+JOIN state_facts AS s ON s.state = l.state
 JOIN (
   SELECT l.address, l.port, l.transport, l.name, max(l.last_seen) AS product_at
-  FROM looks AS l JOIN said AS s ON s.state = l.state
+  FROM observation_groups AS l JOIN state_facts AS s ON s.state = l.state
   WHERE s.product IS NOT NULL
   GROUP BY l.address, l.port, l.transport, l.name
   HAVING min(s.product) <> max(s.product)

@@ -1,4 +1,4 @@
-//! `bit_count`: how many bits of a number are set. Other engines have it under this name, DataFusion does not.
+//! The SQL function `bit_count`: the number of bits set in an integer. Other engines have it under this name, DataFusion does not.
 
 use std::sync::Arc;
 
@@ -6,8 +6,8 @@ use datafusion::arrow::array::{AsArray as _, Int64Array};
 use datafusion::arrow::datatypes::{DataType, Int64Type};
 use datafusion::logical_expr::{ColumnarValue, ScalarUDF, Volatility, create_udf};
 
-/// Counted here, by the processor.
-pub(crate) fn bit_count() -> ScalarUDF {
+/// `bit_count` with the processor's instruction, for queries that run in this process.
+pub(crate) fn native() -> ScalarUDF {
     create_udf(
         "bit_count",
         vec![DataType::Int64],
@@ -29,11 +29,11 @@ pub(crate) fn bit_count() -> ScalarUDF {
 }
 
 #[cfg(feature = "cluster")]
-pub(crate) use written_out::bit_count as bit_count_written_out;
+pub(crate) use as_arithmetic::bit_count as portable;
 
-/// For a cluster, whose executors do not know the function: while a statement is planned it becomes shifts and sums, which they know.
+/// `bit_count` for a cluster, whose executors do not have the function: the planner replaces each call by shifts and sums.
 #[cfg(feature = "cluster")]
-mod written_out {
+mod as_arithmetic {
     use datafusion::arrow::datatypes::DataType;
     use datafusion::common::{Result, internal_err};
     use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
@@ -67,21 +67,21 @@ mod written_out {
         }
 
         fn invoke_with_args(&self, _: ScalarFunctionArgs) -> Result<ColumnarValue> {
-            internal_err!("bit_count was not written out before it was asked")
+            internal_err!("bit_count reached execution: the planner did not replace it")
         }
 
         fn simplify(&self, arguments: Vec<Expr>, _: &SimplifyContext) -> Result<ExprSimplifyResult> {
             let mut arguments = arguments;
             match arguments.pop() {
-                Some(bits) => Ok(ExprSimplifyResult::Simplified(written_out(bits))),
+                Some(bits) => Ok(ExprSimplifyResult::Simplified(arithmetic(bits))),
                 None => Ok(ExprSimplifyResult::Original(arguments)),
             }
         }
     }
 
-    /// Bits are summed in pairs, in fours, in bytes, and the bytes by a product (Warren, Hacker's Delight, 5-1). The blocks of days
-    /// leave the sign free, and a product that overflows wraps, as is meant.
-    fn written_out(bits: Expr) -> Expr {
+    /// Sums bits in pairs, in fours, in bytes, and the bytes by a product (Warren, Hacker's Delight, 5-1). Blocks of 62 days leave the
+    /// sign bit free; the product is meant to wrap on overflow.
+    fn arithmetic(bits: Expr) -> Expr {
         let and = |a: Expr, mask: i64| binary_expr(a, Operator::BitwiseAnd, lit(mask));
         let shifted = |a: Expr, by: i64| binary_expr(a, Operator::BitwiseShiftRight, lit(by));
         let pairs = bits.clone() - and(shifted(bits, 1), 0x5555_5555_5555_5555);
@@ -94,9 +94,9 @@ mod written_out {
     mod tests {
         use datafusion::prelude::SessionContext;
 
-        /// Both say the same of every block of days: few bits, many, the highest that is used.
+        /// Both forms agree on blocks with few bits, with many, and with the highest bit that is used.
         #[tokio::test]
-        async fn written_out_it_counts_as_the_processor_does() {
+        async fn the_arithmetic_counts_as_the_processor_does() {
             let numbers: Vec<i64> = (0..62)
                 .flat_map(|bit| [1 << bit, (1 << bit) - 1, 0x2aaa_aaaa_aaaa_aaaa >> bit, 0x0123_4567_89ab_cdef >> bit])
                 .chain([0, (1 << 62) - 1])

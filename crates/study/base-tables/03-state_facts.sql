@@ -1,4 +1,4 @@
--- What a state says, with what its models come to. A list of no models is known: none of them can anything.
+-- A row per state: its attributes, and what its models can do. An empty list of models is known: every capability is FALSE.
 SELECT
   s.state, s.product, s.version, s.posture, s.activity, s.models, s.tools_listed, s.deception, s.tls, s.certificate, s.instance,
   CASE WHEN s.models IS NULL THEN NULL WHEN s.models = 0 THEN FALSE ELSE i.completion END AS completion,

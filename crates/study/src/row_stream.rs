@@ -1,4 +1,4 @@
-//! What a question gives, and the forms in which it is written.
+//! The rows of a query as a stream, and the formats in which they are written.
 
 use std::collections::HashSet;
 use std::io::Write;
@@ -18,47 +18,47 @@ use futures_util::StreamExt as _;
 
 use crate::Error;
 
-/// How an answer is written.
+/// The output format of a query's rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// A JSON object per row and line; unknown is `null`.
+    /// One JSON object per line; unknown is `null`.
     Json,
-    /// Comma-separated values with a head; unknown is empty.
+    /// Comma-separated values with a header; unknown is empty.
     Csv,
     /// One Parquet file.
     Parquet,
 }
 
-/// Rows as they come.
-pub struct Answer {
+/// The rows of a query, in batches as they are computed.
+pub struct RowStream {
     stream: SendableRecordBatchStream,
-    /// The columns, each with a name of its own; `None`: they have that already.
+    /// The columns with unique names; `None`: the names are unique already.
     renamed: Option<SchemaRef>,
 }
 
-impl std::fmt::Debug for Answer {
+impl std::fmt::Debug for RowStream {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Answer").field("schema", &self.schema()).finish_non_exhaustive()
+        f.debug_struct("RowStream").field("schema", &self.schema()).finish_non_exhaustive()
     }
 }
 
-impl Answer {
+impl RowStream {
     pub(crate) fn new(stream: SendableRecordBatchStream) -> Self {
-        let renamed = named_apart(&stream.schema());
+        let renamed = unique_names(&stream.schema());
         Self { stream, renamed }
     }
 
-    /// The columns. Of several with the same name, as a join gives them, the second is called `name:1`, the third `name:2`.
+    /// The columns. Where a join returns several columns of one name, the second is called `name:1`, the third `name:2`.
     #[must_use]
     pub fn schema(&self) -> SchemaRef {
         self.renamed.clone().unwrap_or_else(|| self.stream.schema())
     }
 
-    /// The next rows; `None` after the last.
+    /// The next batch; `None` after the last.
     ///
     /// # Errors
     ///
-    /// If the question fails on the way.
+    /// A query that fails while it runs.
     pub async fn next(&mut self) -> Option<Result<RecordBatch, Error>> {
         let batch = self.stream.next().await?.map_err(Error::from);
         let Some(schema) = &self.renamed else { return Some(batch) };
@@ -67,11 +67,11 @@ impl Answer {
         }))
     }
 
-    /// All rows.
+    /// All remaining batches.
     ///
     /// # Errors
     ///
-    /// If the question fails on the way.
+    /// A query that fails while it runs.
     pub async fn all(mut self) -> Result<Vec<RecordBatch>, Error> {
         let mut all = Vec::new();
         while let Some(batch) = self.next().await {
@@ -80,13 +80,13 @@ impl Answer {
         Ok(all)
     }
 
-    /// Writes all rows as they come; gives how many.
+    /// Writes all rows as they arrive; returns their number.
     ///
     /// # Errors
     ///
-    /// If the question fails on the way, or the writer does.
+    /// A query or a writer that fails.
     pub async fn write(self, form: Form, out: impl Write + Send) -> Result<u64, Error> {
-        let mut out = Noting { out, failed: None };
+        let mut out = ErrorKindWriter { out, failed: None };
         let written = self.write_into(form, &mut out).await;
         match (written, out.failed) {
             (Err(Error::Write(error)), Some(kind)) => Err(Error::Write(std::io::Error::new(kind, error.to_string()))),
@@ -94,7 +94,7 @@ impl Answer {
         }
     }
 
-    async fn write_into(mut self, form: Form, out: &mut Noting<impl Write + Send>) -> Result<u64, Error> {
+    async fn write_into(mut self, form: Form, out: &mut ErrorKindWriter<impl Write + Send>) -> Result<u64, Error> {
         let schema = self.schema();
         let mut rows = 0;
         let failed = |error: &dyn std::fmt::Display| Error::Write(std::io::Error::other(error.to_string()));
@@ -112,7 +112,7 @@ impl Answer {
             }
             Form::Csv => {
                 let mut writer = csv::WriterBuilder::new().with_header(true).build(&mut *out);
-                // The head stands there even if no row follows.
+                // The header is written even if there are no rows.
                 writer.write(&RecordBatch::new_empty(schema)).map_err(|error| failed(&error))?;
                 while let Some(batch) = self.next().await {
                     let batch = batch?;
@@ -133,22 +133,23 @@ impl Answer {
                 writer.close().map_err(|error| failed(&error))?;
             }
         }
-        // What a buffer below still holds is not written yet, and its fault would be heard by nobody.
+        // An error while a buffer is flushed on drop would be lost.
         out.flush().map_err(Error::Write)?;
         Ok(rows)
     }
 }
 
-/// Notes of which kind a writer's fault was, for the layers above make a text of it, and a pipe that was closed is no failure.
-struct Noting<W> {
+/// A writer that remembers the kind of its last error. The Arrow writers turn an error into text, but the caller must recognise a closed
+/// pipe.
+struct ErrorKindWriter<W> {
     out: W,
     failed: Option<std::io::ErrorKind>,
 }
 
-impl<W: Write> Noting<W> {
+impl<W: Write> ErrorKindWriter<W> {
     fn note<T>(&mut self, done: std::io::Result<T>) -> std::io::Result<T> {
         done.inspect_err(|error| {
-            // Whoever is interrupted tries again.
+            // Callers retry an interrupted write.
             if error.kind() != std::io::ErrorKind::Interrupted {
                 self.failed = Some(error.kind());
             }
@@ -156,7 +157,7 @@ impl<W: Write> Noting<W> {
     }
 }
 
-impl<W: Write> Write for Noting<W> {
+impl<W: Write> Write for ErrorKindWriter<W> {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         let done = self.out.write(bytes);
         self.note(done)
@@ -168,8 +169,8 @@ impl<W: Write> Write for Noting<W> {
     }
 }
 
-/// The same columns, each with a name of its own; `None`: they have that. A JSON object has each key once.
-fn named_apart(schema: &SchemaRef) -> Option<SchemaRef> {
+/// The columns with unique names, since a JSON object needs unique keys; `None`: the names are unique already.
+fn unique_names(schema: &SchemaRef) -> Option<SchemaRef> {
     let names: HashSet<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
     if names.len() == schema.fields().len() {
         return None;
@@ -183,7 +184,7 @@ fn named_apart(schema: &SchemaRef) -> Option<SchemaRef> {
             if taken.insert(name.clone()) {
                 return field.as_ref().clone();
             }
-            // A name that stands elsewhere is left to whoever has it.
+            // A suffixed name may already be the name of another column.
             let mut number = 1_usize;
             let mut other = format!("{name}:{number}");
             while names.contains(other.as_str()) || taken.contains(&other) {
@@ -201,7 +202,7 @@ fn named_apart(schema: &SchemaRef) -> Option<SchemaRef> {
 ///
 /// # Errors
 ///
-/// A column of a type that has no text.
+/// A column type that cannot be formatted.
 pub fn cells(batch: &RecordBatch) -> Result<Vec<Vec<Option<String>>>, Error> {
     let options = FormatOptions::default();
     let columns = batch.columns();
@@ -210,7 +211,7 @@ pub fn cells(batch: &RecordBatch) -> Result<Vec<Vec<Option<String>>>, Error> {
         .map(|column| ArrayFormatter::try_new(column, &options))
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| Error::Query(error.to_string()))?;
-    // A column of NULL alone has no bits that say so.
+    // A column of type Null has no validity bitmap.
     let nulls: Vec<Option<NullBuffer>> = columns.iter().map(Array::logical_nulls).collect();
     Ok((0..batch.num_rows())
         .map(|row| {
@@ -239,9 +240,9 @@ mod tests {
     }
 
     #[test]
-    fn columns_of_one_name_get_names_of_their_own() {
-        assert_eq!(named_apart(&schema(&["a", "b"])), None);
-        let renamed = named_apart(&schema(&["a", "a", "b", "a:1", "a"])).expect("two have one name");
+    fn duplicate_column_names_become_unique() {
+        assert_eq!(unique_names(&schema(&["a", "b"])), None);
+        let renamed = unique_names(&schema(&["a", "a", "b", "a:1", "a"])).expect("two have one name");
         let names: Vec<&str> = renamed.fields().iter().map(|field| field.name().as_str()).collect();
         assert_eq!(names, ["a", "a:2", "b", "a:1", "a:3"]);
     }
@@ -266,7 +267,7 @@ mod tests {
                 Ok(())
             }
         }
-        let mut out = Noting { out: Gone, failed: None };
+        let mut out = ErrorKindWriter { out: Gone, failed: None };
         assert!(out.write_all(b"x").is_err());
         assert_eq!(out.failed, Some(std::io::ErrorKind::BrokenPipe));
     }

@@ -1,14 +1,14 @@
--- A row per host, which is an address. It has what any of its endpoints has; what none of those that told has, it has not; it is
--- unknown where none told, or where one that told may have it. Where it stands is what was told of it last. What takes two things at once,
--- as `open_tools` does, one endpoint has alone: a model behind a key is not open because another port is.
-WITH counted AS (SELECT host, CAST(sum(bit_count(days)) AS BIGINT) AS days FROM blocks GROUP BY host),
+-- A row per host, which is an address. A property is TRUE if any endpoint of the host has it; otherwise it is NULL if no endpoint reported it,
+-- or if an endpoint that listed its models may have it; otherwise it is FALSE. Location is the last one known. A condition on two properties,
+-- such as `open_tools`, must hold on one endpoint: a model behind a key is not open because another port is.
+WITH counted AS (SELECT host, CAST(sum(bit_count(days)) AS BIGINT) AS days FROM host_days GROUP BY host),
 stood AS (
   SELECT host, max(country_at) AS country_at, max(asn_at) AS asn_at, max(class_at) AS class_at, max(tier_at) AS tier_at FROM endpoints GROUP BY host
 ),
 -- A port that answers under several names lists its models once.
 listed AS (
   SELECT o.host, CAST(sum(s.models) AS BIGINT) AS models
-  FROM (SELECT DISTINCT host, port, transport, inventory FROM endpoints WHERE inventory IS NOT NULL) AS o JOIN said AS s ON s.state = o.inventory
+  FROM (SELECT DISTINCT host, port, transport, inventory FROM endpoints WHERE inventory IS NOT NULL) AS o JOIN state_facts AS s ON s.state = o.inventory
   GROUP BY o.host
 ),
 h AS (
@@ -62,7 +62,7 @@ FROM endpoints AS e
 JOIN counted AS c ON c.host = e.host
 JOIN stood AS w ON w.host = e.host
 LEFT JOIN listed AS l ON l.host = e.host
-LEFT JOIN said AS s ON s.state = e.inventory
+LEFT JOIN state_facts AS s ON s.state = e.inventory
 GROUP BY e.host
 )
 SELECT h.*,

@@ -1,5 +1,5 @@
--- What a state's models come to. A capability is there if any model has it; it is unknown if none does and any may have it. A prompt that
--- is known to be empty is none that is shown.
+-- A row per state that lists models, with what its models can do. A capability is TRUE if any model has it, and NULL if none does and any
+-- may have it. An empty system prompt does not count as a prompt that is shown.
 SELECT
   state,
   CASE WHEN bool_or(capabilities LIKE '%"completion"%') THEN TRUE

@@ -1,4 +1,4 @@
--- A row per endpoint. Each attribute is the last that was told within the window: a listing that carries less does not make known things
+-- A row per endpoint. Each attribute is the last known value within the window: a listing with fewer fields does not make known values
 -- unknown. `inventory` is the state that last listed the models.
 WITH dated AS (
   SELECT l.*, s.product, s.deception,
@@ -6,9 +6,9 @@ WITH dated AS (
     CASE WHEN s.product <> c.product THEN NULL ELSE s.posture END AS posture,
     CASE WHEN s.product <> c.product THEN NULL ELSE s.activity END AS activity,
     CASE WHEN s.product <> c.product THEN NULL ELSE s.models END AS models
-  FROM looks AS l
-  LEFT JOIN said AS s ON s.state = l.state
-  LEFT JOIN changed AS c ON c.address = l.address AND c.port = l.port AND c.transport = l.transport AND c.name = l.name
+  FROM observation_groups AS l
+  LEFT JOIN state_facts AS s ON s.state = l.state
+  LEFT JOIN changed_products AS c ON c.address = l.address AND c.port = l.port AND c.transport = l.transport AND c.name = l.name
 ),
 times AS (
   SELECT

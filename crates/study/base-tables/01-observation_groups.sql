@@ -1,6 +1,6 @@
--- What was seen, put together: a row per endpoint, source, what it said, where it stood, and block of 62 days.
--- A server under a path of an endpoint is an endpoint of its own: the path stands behind the name.
--- `days` has a bit for each day of the block on which it was seen; days are counted from 1970-01-01.
+-- Observations grouped by endpoint, source, state, location and block of 62 days.
+-- A server under a path of an endpoint is an endpoint of its own: the path is appended to the name.
+-- `days` has a bit for each day of the block on which the endpoint was seen; days are counted from 1970-01-01.
 SELECT
   address, port, transport, coalesce(name, '') || coalesce(prefix, '') AS name, source_kind, source_name, state,
   CAST(floor(day / 62) AS BIGINT) AS block,
@@ -12,5 +12,5 @@ SELECT
   count(running) AS running_told,
   count(CASE WHEN running > 0 THEN 1 END) AS serving,
   sum(running) AS running_models
-FROM (SELECT *, CAST(date_part('epoch', date) / 86400 AS BIGINT) AS day FROM sightings) AS sightings
+FROM (SELECT *, CAST(date_part('epoch', date) / 86400 AS BIGINT) AS day FROM selected_observations) AS o
 GROUP BY address, port, transport, coalesce(name, '') || coalesce(prefix, ''), source_kind, source_name, state, CAST(floor(day / 62) AS BIGINT), country, asn, class, tier
