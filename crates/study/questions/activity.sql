@@ -1,10 +1,10 @@
 -- title: Active and dormant
 -- title.fr: Actifs et dormants
 -- unit: hosts
--- definition: Active: an endpoint has a model to serve; dormant: it has none, and may still be made to host one. Unknown: no source told.
--- definition.fr: Actif : un point d'accès a un modèle à servir ; dormant : il n'en a aucun, et peut encore en recevoir. Inconnu : aucune source ne l'a dit.
--- why: Talos found models ready on 214 of 1,139 servers.
--- why.fr: Talos a trouvé des modèles prêts sur 214 serveurs parmi 1 139.
+-- definition: Active: an endpoint has a model to serve. Dormant: it has none, but may still be made to host one. Unknown: no source reported it.
+-- definition.fr: Actif : un point d'accès a un modèle à servir. Dormant : il n'en a aucun, mais peut encore en recevoir. Inconnu : aucune source ne l'indique.
+-- why: Talos found models ready for use on 214 of 1,139 servers.
+-- why.fr: Talos a trouvé des modèles prêts à l'emploi sur 214 serveurs parmi 1 139.
 -- share: share = hosts / known
 -- chart: bars activity share
 

@@ -1,10 +1,10 @@
 -- title: Published vulnerabilities
 -- title.fr: Vulnérabilités publiées
 -- unit: hosts
--- definition: Each advisory held against the last version told of each endpoint of its product, with the catalogue of the day. affected, not-affected and unknown are counted apart: no version, or one that cannot be ordered, is unknown. The share is of the product's hosts for which there is an answer. any: hosts affected by at least one. not covered: hosts of a product of which vigie has no advisories; whether any applies is unknown.
--- definition.fr: Chaque avis confronté à la dernière version dite de chaque point d'accès de son produit, avec le catalogue du jour. affected, not-affected et unknown sont comptés à part : sans version, ou si elle ne s'ordonne pas, c'est inconnu. La part est celle des hôtes du produit ayant une réponse. any : hôtes touchés par au moins un avis. not covered : hôtes d'un produit dont vigie n'a aucun avis ; on ne sait pas si l'un s'applique.
--- why: Which patch would close most doors.
--- why.fr: Quel correctif fermerait le plus de portes.
+-- definition: The verdict of each advisory for the last reported version of each endpoint of its product, with the catalogue of the day. affected, not-affected and unknown are counted separately; an endpoint with no version, or with one that cannot be ordered, is unknown. The share is of the product's hosts with a known verdict. any: hosts affected by at least one advisory. not covered: hosts of a product for which vigie has no advisories; whether any applies is unknown.
+-- definition.fr: Le verdict de chaque avis pour la dernière version connue de chaque point d'accès de son produit, avec le catalogue du jour. affected, not-affected et unknown sont comptés séparément ; sans version, ou si elle ne peut pas être ordonnée, le verdict est inconnu. La part porte sur les hôtes du produit dont le verdict est connu. any : hôtes touchés par au moins un avis. not covered : hôtes d'un produit pour lequel vigie n'a aucun avis ; on ignore si l'un d'eux s'applique.
+-- why: It shows which patch would protect the most hosts.
+-- why.fr: On y lit quel correctif protégerait le plus d'hôtes.
 -- statistic: advisories
 -- share: share = hosts / known
 -- chart: bars advisory share

@@ -1,10 +1,10 @@
 -- title: Exact sets of capabilities
 -- title.fr: Ensembles exacts de capacités
 -- unit: hosts
--- definition: The set of what a host's models can do together, of the hosts of which every word is known.
--- definition.fr: L'ensemble de ce que savent faire les modèles d'un hôte, pour les hôtes dont chaque mot est connu.
--- why: Chat with tools and nothing else was the most common published set.
--- why.fr: La conversation avec outils, sans plus, était l'ensemble publié le plus courant.
+-- definition: The set of everything that a host's models can do together, for hosts for which every capability is known.
+-- definition.fr: L'ensemble de tout ce que savent faire les modèles d'un hôte, pour les hôtes dont chaque capacité est connue.
+-- why: Chat with tools and nothing else was the most common set in the published study.
+-- why.fr: La conversation avec outils, sans rien d'autre, était l'ensemble le plus courant dans l'étude publiée.
 -- share: share = hosts / known
 -- chart: bars capabilities share
 

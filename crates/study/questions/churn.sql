@@ -1,10 +1,10 @@
--- title: Who comes and who goes
+-- title: Arrivals and departures
 -- title.fr: Arrivées et départs
 -- unit: hosts
--- definition: Weeks of seven days from the window's first day on; the last may be short. stayed: seen in this week and the one before; left: seen in the week before only; new: never seen before; returned: seen before, but not in the week before. The share is of the hosts of the week before.
--- definition.fr: Semaines de sept jours depuis le premier jour ; la dernière peut être courte. stayed : vus cette semaine et la précédente ; left : la précédente seulement ; new : jamais vus ; returned : vus avant, mais pas la semaine précédente. La part est celle des hôtes de la semaine précédente.
--- why: A count on one day says little of who is exposed over a year.
--- why.fr: Un compte d'un jour dit peu de qui est exposé sur un an.
+-- definition: Weeks of seven days from the first day of the window; the last week may be shorter. stayed: seen in this week and in the one before. left: seen in the week before only. new: never seen before. returned: seen earlier, but not in the week before. The share is of the hosts of the week before.
+-- definition.fr: Semaines de sept jours à partir du premier jour de la fenêtre ; la dernière peut être plus courte. stayed : vus cette semaine et la précédente. left : vus la semaine précédente seulement. new : jamais vus auparavant. returned : vus auparavant, mais pas la semaine précédente. La part porte sur les hôtes de la semaine précédente.
+-- why: A count on one day says little about who is exposed over a year.
+-- why.fr: Le décompte d'un seul jour dit peu de choses de ceux qui sont exposés au cours d'une année.
 -- statistic: churn
 -- chart: line week hosts new left
 

@@ -1,10 +1,10 @@
--- title: What listings are worth
--- title.fr: Ce que valent les listes
+-- title: Reliability of listings
+-- title.fr: Fiabilité des listes importées
 -- unit: endpoints
--- definition: Endpoints that an import listed as a product, held against the last scan after the listing: confirmed, it is that product; refuted, it is another or none that is known. unknown: no scan answered after the listing.
--- definition.fr: Points d'accès qu'un import listait comme un produit, confrontés au dernier scan après la liste : confirmed, c'est ce produit ; refuted, c'en est un autre ou aucun de connu. unknown : aucun scan n'a eu de réponse après.
--- why: Elsewhere half of what a search engine listed was not what it said.
--- why.fr: Ailleurs, la moitié de ce que listait un moteur n'était pas ce qu'il disait.
+-- definition: Endpoints that an import listed as a product, compared with the last scan after the listing. confirmed: the scan found that product. refuted: it found another product, or none that is known. unknown: no scan got an answer after the listing.
+-- definition.fr: Points d'accès qu'un import attribuait à un produit, comparés au dernier scan postérieur à cet import. confirmed : le scan a trouvé ce produit. refuted : il en a trouvé un autre, ou aucun produit connu. unknown : aucun scan postérieur n'a obtenu de réponse.
+-- why: In another study, half of what a search engine listed was not the listed product.
+-- why.fr: Dans une autre étude, la moitié de ce que référençait un moteur de recherche n'était pas le produit annoncé.
 -- share: share = confirmed / checked
 -- chart: bars source share
 

@@ -1,10 +1,10 @@
 -- title: Countries
 -- title.fr: Pays
 -- unit: hosts
--- definition: The country of the address, from the files that were named when it was recorded. Registered, not surveyed: a cloud's range may be counted where its owner sits.
--- definition.fr: Le pays de l'adresse, d'après les fichiers nommés à l'enregistrement. Déclaré, non mesuré : la plage d'un nuage peut être comptée où siège son propriétaire.
--- why: Each country has its own authority to warn.
--- why.fr: Chaque pays a son autorité à prévenir.
+-- definition: The country of the address, from the geography files in use when it was recorded. It is where the address is registered, not a measurement: a cloud's range may count in the country of its owner.
+-- definition.fr: Le pays de l'adresse, d'après les fichiers de géolocalisation utilisés à l'enregistrement. C'est le pays d'enregistrement de l'adresse, et non une mesure : la plage d'un fournisseur cloud peut être comptée dans le pays de son propriétaire.
+-- why: Each country has its own authority to notify.
+-- why.fr: Chaque pays a sa propre autorité à prévenir.
 -- share: share = hosts / known
 -- ratio: observations_share = observations / observations_known (_yy _xy _xx _n)
 -- chart: map country hosts

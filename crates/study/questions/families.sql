@@ -1,10 +1,10 @@
 -- title: Model families
 -- title.fr: Familles de modèles
 -- unit: hosts
--- definition: The architecture family as the server says it, by three weights. hosts: a host has it if a model that it last listed has; unknown where none has and one does not say. observations: those whose list told the family of every model, with one of that family. host_days: host and day of such lists, counted once.
--- definition.fr: La famille d'architecture telle que le serveur la dit, selon trois pondérations. hosts : un hôte l'a si un modèle qu'il a listé en dernier l'a ; inconnu si aucun ne l'a et que l'un ne le dit pas. observations : celles dont la liste disait la famille de chaque modèle, dont un de cette famille. host_days : hôte et jour de ces listes, comptés une fois.
--- why: One flaw in what loads a family touches all of its hosts at once. The published ranks were the same by all three weights.
--- why.fr: Une faille dans le chargement d'une famille touche tous ses hôtes d'un coup. Les rangs publiés étaient les mêmes selon les trois pondérations.
+-- definition: The architecture family as reported by the server, by three weights. hosts: a host has a family if a model in its last list has it; it is unknown if no model has it and the family of one is not reported. observations: those whose list reported the family of every model, with one of that family. host_days: host and day of such lists, counted once.
+-- definition.fr: La famille d'architecture indiquée par le serveur, selon trois pondérations. hosts : un hôte a une famille si un modèle de sa dernière liste en fait partie ; c'est inconnu si aucun n'en fait partie et que la famille de l'un d'eux n'est pas indiquée. observations : celles dont la liste indiquait la famille de chaque modèle, avec un modèle de cette famille. host_days : couples hôte et jour de ces listes, comptés une fois.
+-- why: One flaw in the code that loads a family affects all of its hosts at once. In the published study, the ranks were the same by all three weights.
+-- why.fr: Une faille dans le code qui charge une famille touche tous ses hôtes d'un coup. Dans l'étude publiée, les rangs étaient les mêmes selon les trois pondérations.
 -- share: share = hosts / known
 -- ratio: observations_share = observations / observations_known (_oyy _oxy _oxx _n)
 -- ratio: host_days_share = host_days / host_days_known (_dyy _dxy _dxx _n)

@@ -1,9 +1,9 @@
--- title: Families side by side
--- title.fr: Familles côte à côte
+-- title: Pairs of families
+-- title.fr: Paires de familles
 -- unit: hosts
--- definition: Pairs of families on one host, of the hosts with two families or more.
--- definition.fr: Paires de familles sur un hôte, parmi les hôtes qui en ont au moins deux.
--- why: What is deployed together falls together.
+-- definition: Pairs of families on one host, as a share of the hosts with two families or more.
+-- definition.fr: Paires de familles sur un même hôte, en part des hôtes qui en ont au moins deux.
+-- why: What is deployed together fails together.
 -- why.fr: Ce qui est déployé ensemble tombe ensemble.
 -- share: share = hosts / known
 -- chart: bars family share

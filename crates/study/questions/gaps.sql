@@ -1,10 +1,10 @@
 -- title: Days between appearances
 -- title.fr: Jours entre deux apparitions
 -- unit: gaps
--- definition: For each host, the days from one day on which it was seen to the next. The interval resamples hosts, since the gaps of one host are alike.
--- definition.fr: Pour chaque hôte, les jours d'une apparition à la suivante. L'intervalle rééchantillonne les hôtes, car les écarts d'un même hôte se ressemblent.
--- why: Gaps are reboots, changing addresses and sources that look away; a host that is not seen is not a host that is fixed.
--- why.fr: Les écarts sont des redémarrages, des adresses qui changent, des sources qui regardent ailleurs ; un hôte non vu n'est pas un hôte réparé.
+-- definition: For each host, the number of days from one day on which it was seen to the next. The interval resamples hosts, because the gaps of one host are similar.
+-- definition.fr: Pour chaque hôte, le nombre de jours entre deux jours successifs où il a été vu. L'intervalle rééchantillonne les hôtes, car les écarts d'un même hôte se ressemblent.
+-- why: Gaps come from reboots, changing addresses and sources that look elsewhere; a host that is not seen is not a host that is fixed.
+-- why.fr: Les écarts viennent de redémarrages, d'adresses qui changent et de sources qui regardent ailleurs ; un hôte qu'on ne voit pas n'est pas un hôte corrigé.
 -- statistic: gaps
 -- chart: bars days share
 

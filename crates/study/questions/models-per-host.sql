@@ -1,10 +1,10 @@
 -- title: Models per host
 -- title.fr: Modèles par hôte
 -- unit: hosts
--- definition: The number of models that a host last listed. A list of none counts as 0.
--- definition.fr: Le nombre de modèles que l'hôte a listés en dernier. Une liste vide compte pour 0.
--- why: A host with twenty models and more is a public library.
--- why.fr: Un hôte de vingt modèles et plus est une bibliothèque publique.
+-- definition: The number of models in the last list of a host. An empty list counts as 0.
+-- definition.fr: Le nombre de modèles dans la dernière liste d'un hôte. Une liste vide compte pour 0.
+-- why: A host with twenty or more models is a public library.
+-- why.fr: Un hôte de vingt modèles ou plus est une bibliothèque publique.
 -- share: share = hosts / known
 -- chart: bars models share
 

@@ -1,10 +1,10 @@
 -- title: Model names
 -- title.fr: Noms de modèles
 -- unit: hosts
--- definition: The hundred names on most hosts, as last listed.
--- definition.fr: Les cent noms présents sur le plus d'hôtes, listés en dernier.
--- why: Names are what an attacker asks for.
--- why.fr: Les noms sont ce qu'un attaquant demande.
+-- definition: The hundred names found on the most hosts, by their last lists.
+-- definition.fr: Les cent noms présents sur le plus d'hôtes, d'après leurs dernières listes.
+-- why: A name is what an attacker asks for.
+-- why.fr: Un attaquant demande un modèle par son nom.
 -- share: share = hosts / known
 -- chart: none
 

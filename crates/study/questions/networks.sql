@@ -1,10 +1,10 @@
 -- title: Networks, in two views
 -- title.fr: Réseaux, en deux vues
 -- unit: hosts
--- definition: as-type: what the autonomous system's operator does; tier: what kind of machine an address there is. The mapping is a file with reasons. What nothing maps is unattributed, a class of its own; where no geography file was named it is unknown. mean_uptime: days seen of the days from first to last; running_share: observations with a model in memory of those that told.
--- definition.fr: as-type : le métier de l'opérateur du système autonome ; tier : quelle sorte de machine est une adresse de ce réseau. La table est un fichier motivé. Ce que rien n'attribue est unattributed, une classe à part ; sans fichier de géographie, c'est inconnu. mean_uptime : jours vus parmi ceux du premier au dernier ; running_share : observations avec un modèle en mémoire, parmi celles qui le disent.
--- why: The two published views of the same hosts differ by 24 points for telecoms: both are shown.
--- why.fr: Les deux vues publiées des mêmes hôtes diffèrent de 24 points pour les télécoms : on montre les deux.
+-- definition: as-type: what the operator of the autonomous system does; tier: what kind of machine an address there is. The mapping is a file with a reason for each entry. What the mapping does not contain is unattributed, a class of its own; without a geography file it is unknown. mean_uptime: days seen, as a share of the days from the first to the last. running_share: observations with a model in memory, as a share of those that reported running models.
+-- definition.fr: as-type : l'activité de l'opérateur du système autonome ; tier : le type de machine derrière une adresse de ce réseau. La table de correspondance est un fichier qui justifie chaque entrée. Ce qu'elle ne contient pas est unattributed, une classe à part ; sans fichier de géolocalisation, c'est inconnu. mean_uptime : jours où l'hôte a été vu, en part des jours du premier au dernier. running_share : observations avec un modèle en mémoire, en part de celles qui indiquent les modèles en mémoire.
+-- why: The two published views of the same hosts differ by 24 points for telecoms, so both are shown.
+-- why.fr: Les deux vues publiées des mêmes hôtes diffèrent de 24 points pour les télécoms : les deux sont donc présentées.
 -- share: share = hosts / known
 -- ratio: observations_share = observations / observations_known (_yy _xy _xx _n)
 -- chart: bars class share

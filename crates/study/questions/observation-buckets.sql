@@ -1,10 +1,10 @@
 -- title: How often hosts were seen
--- title.fr: Combien de fois les hôtes ont été vus
+-- title.fr: Nombre d'observations par hôte
 -- unit: hosts
--- definition: Hosts by the number of their observations, in the published buckets.
--- definition.fr: Hôtes selon le nombre de leurs observations, dans les classes publiées.
--- why: A few hosts make most of the observations: a share of observations and a share of hosts are different things.
--- why.fr: Peu d'hôtes font la plupart des observations : une part d'observations et une part d'hôtes sont deux choses.
+-- definition: Hosts by number of observations, in the buckets of the published study.
+-- definition.fr: Hôtes par nombre d'observations, dans les classes de l'étude publiée.
+-- why: A few hosts account for most observations, so a share of observations is not a share of hosts.
+-- why.fr: Quelques hôtes totalisent la plupart des observations : une part d'observations n'est pas une part d'hôtes.
 -- share: share = hosts / known
 -- ratio: observations_share = observations / observations_known (_yy _xy _xx _n)
 -- chart: bars bucket share observations_share

@@ -1,10 +1,10 @@
--- title: Tool calling with no authentication
+-- title: Tool calling without authentication
 -- title.fr: Appel d'outils sans authentification
 -- unit: hosts
--- definition: Hosts with an endpoint that answers anyone and has a model that can call tools. Both must be known, unless one is known not to hold.
--- definition.fr: Hôtes ayant un point d'accès qui répond à tous et a un modèle sachant appeler des outils. Les deux doivent être connus, sauf si l'un est connu pour faux.
--- why: Excessive agency: the published study calls it the highest severity.
--- why.fr: Autonomie excessive : l'étude publiée en fait la plus haute gravité.
+-- definition: Hosts with an endpoint that answers anyone and has a model that can call tools. Both must be known, unless one is known to be false.
+-- definition.fr: Hôtes ayant un point d'accès qui répond à tous et possède un modèle capable d'appeler des outils. Les deux doivent être connus, sauf si l'un est connu comme faux.
+-- why: Excessive agency: the published study rates it as the highest severity.
+-- why.fr: Autonomie excessive : l'étude publiée lui donne la gravité la plus élevée.
 -- share: share = hosts / known
 -- chart: bars what share
 

@@ -1,10 +1,10 @@
 -- title: Size of models
 -- title.fr: Taille des modèles
 -- unit: hosts
--- definition: Parameters as the server says them, in billions, by whole numbers: 1-3B is from 1 up to 4. By host: a host has it if a model that it last listed has; unknown where none has and one does not say.
--- definition.fr: Paramètres tels que le serveur les dit, en milliards, par entiers : 1-3B va de 1 à moins de 4. Par hôte : un hôte l'a si un modèle qu'il a listé en dernier l'a ; inconnu si aucun ne l'a et que l'un ne le dit pas.
--- why: The size says what the machine behind can do.
--- why.fr: La taille dit ce que peut la machine derrière.
+-- definition: Number of parameters as reported by the server, in billions rounded down: 1-3B is from 1 to less than 4 billion. By host: a host has a size if a model in its last list has it; it is unknown if no model has it and the size of one is not reported.
+-- definition.fr: Nombre de paramètres indiqué par le serveur, en milliards arrondis à l'entier inférieur : 1-3B va de 1 à moins de 4 milliards. Par hôte : un hôte a une taille si un modèle de sa dernière liste l'a ; c'est inconnu si aucun ne l'a et que la taille de l'un d'eux n'est pas indiquée.
+-- why: The size shows what the machine can do.
+-- why.fr: La taille indique ce dont la machine est capable.
 -- share: share = hosts / known
 -- ratio: models_share = models / models_known (_yy _xy _xx _n)
 -- chart: bars parameters share

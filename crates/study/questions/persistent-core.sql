@@ -1,10 +1,10 @@
 -- title: The persistent core
 -- title.fr: Le noyau persistant
 -- unit: hosts
--- definition: Hosts seen more often than a threshold: by observations, by different days, and by the share of the window's days. Uptime is the days on which a host was seen, of those from its first to its last. Running models: of the observations that told.
--- definition.fr: Hôtes vus plus souvent qu'un seuil : en observations, en jours différents, en part des jours de la fenêtre. La présence est la part des jours, du premier au dernier, où l'hôte a été vu. Modèles en mémoire : dans les observations qui le disent.
--- why: The published core of about 23,000 hosts is, almost surely, the hosts with more than 100 observations; no definition was published.
--- why.fr: Le noyau publié d'environ 23 000 hôtes est, presque sûrement, celui des hôtes de plus de 100 observations ; aucune définition n'a été publiée.
+-- definition: Hosts seen more often than a threshold: by observations, by different days, and by share of the window's days. Uptime is the number of days on which a host was seen, as a share of the days from its first to its last. Running models: mean over the observations that reported them.
+-- definition.fr: Hôtes vus plus souvent qu'un seuil : en nombre d'observations, en nombre de jours différents, et en part des jours de la fenêtre. La présence est le nombre de jours où un hôte a été vu, en part des jours du premier au dernier. Modèles en mémoire : moyenne sur les observations qui les indiquent.
+-- why: The published core of about 23,000 hosts is almost certainly the hosts with more than 100 observations; no definition was published.
+-- why.fr: Le noyau publié d'environ 23 000 hôtes correspond presque certainement aux hôtes de plus de 100 observations ; aucune définition n'a été publiée.
 -- share: share = hosts / known
 -- ratio: observations_share = observations / observations_known (_yy _xy _xx _n)
 -- chart: bars definition share observations_share

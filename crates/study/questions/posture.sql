@@ -1,10 +1,10 @@
--- title: What a stranger meets
--- title.fr: Ce que rencontre un inconnu
+-- title: Access for a stranger
+-- title.fr: Accès pour un inconnu
 -- unit: hosts
--- definition: The access posture of each endpoint as last told; a host with several endpoints may count in several rows. Unknown: no endpoint told.
--- definition.fr: La posture d'accès de chaque point d'accès, telle que dite en dernier ; un hôte à plusieurs points d'accès peut compter dans plusieurs lignes. Inconnu : aucun ne l'a dit.
--- why: Open is the first thing to close.
--- why.fr: Ouvert est la première chose à fermer.
+-- definition: The last known access posture of each endpoint; a host with several endpoints may count in several rows. Unknown: no endpoint reported it.
+-- definition.fr: La dernière posture d'accès connue de chaque point d'accès ; un hôte à plusieurs points d'accès peut compter dans plusieurs lignes. Inconnu : aucun point d'accès ne l'indique.
+-- why: Open servers are the first to close.
+-- why.fr: Les serveurs ouverts sont les premiers à fermer.
 -- share: share = hosts / known
 -- chart: bars posture share
 

@@ -1,10 +1,10 @@
 -- title: Products
 -- title.fr: Produits
 -- unit: hosts
--- definition: The product of each endpoint as last told. A host may have several. Observations are those of the product's endpoints.
--- definition.fr: Le produit de chaque point d'accès, tel que dit en dernier. Un hôte peut en avoir plusieurs. Les observations sont celles des points d'accès du produit.
--- why: What to look for, and whose makers to tell.
--- why.fr: Quoi chercher, et quels éditeurs prévenir.
+-- definition: The last known product of each endpoint. A host may have several. Observations are those of the product's endpoints.
+-- definition.fr: Le dernier produit connu de chaque point d'accès. Un hôte peut en avoir plusieurs. Les observations sont celles des points d'accès du produit.
+-- why: It shows what to look for, and which makers to notify.
+-- why.fr: On y lit que chercher, et quels éditeurs prévenir.
 -- share: share = hosts / known
 -- chart: bars product share
 

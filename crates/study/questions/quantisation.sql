@@ -1,10 +1,10 @@
 -- title: Quantisation
 -- title.fr: Quantification
 -- unit: hosts
--- definition: The quantisation as the server says it. By host: a host has it if a model that it last listed has; unknown where none has and one does not say. By model: of the models listed whose quantisation is told. view: the word itself, its bits, and the word within each tier of networks.
--- definition.fr: La quantification telle que le serveur la dit. Par hôte : un hôte l'a si un modèle qu'il a listé en dernier l'a ; inconnu si aucun ne l'a et que l'un ne le dit pas. Par modèle : parmi les modèles listés dont la quantification est dite. view : le mot, ses bits, et le mot dans chaque catégorie de réseaux.
--- why: The same few quantised files run everywhere: the published monoculture.
--- why.fr: Les mêmes fichiers quantifiés tournent partout : la monoculture publiée.
+-- definition: The quantisation as reported by the server. By host: a host has a quantisation if a model in its last list has it; it is unknown if no model has it and that of one is not reported. By model: of the listed models whose quantisation is reported. view: the name itself, its bits, and the name within each tier of networks.
+-- definition.fr: La quantification indiquée par le serveur. Par hôte : un hôte a une quantification si un modèle de sa dernière liste l'a ; c'est inconnu si aucun ne l'a et que celle de l'un d'eux n'est pas indiquée. Par modèle : parmi les modèles listés dont la quantification est indiquée. view : le nom lui-même, son nombre de bits, et le nom dans chaque catégorie d'infrastructure.
+-- why: The same few quantised files run everywhere: the monoculture of the published study.
+-- why.fr: Les mêmes fichiers quantifiés tournent partout : c'est la monoculture décrite par l'étude publiée.
 -- share: share = hosts / known
 -- ratio: models_share = models / models_known (_yy _xy _xx _n)
 -- chart: bars quantisation share

@@ -1,10 +1,10 @@
--- title: Paid quota within reach
--- title.fr: Quota payant à portée
+-- title: Paid quota open to strangers
+-- title.fr: Quota payant accessible à tous
 -- unit: hosts
--- definition: Hosts with a model that another service runs on the owner's account (:cloud): any of them, and those where the endpoint that has it answers anyone.
--- definition.fr: Hôtes ayant un modèle exécuté par un autre service sur le compte du propriétaire (:cloud) : tous, et ceux où le point d'accès qui l'a répond à tous.
--- why: A stranger spends the owner's money.
--- why.fr: Un inconnu dépense l'argent du propriétaire.
+-- definition: Hosts with a model that another service runs on the owner's account (:cloud). any: all such hosts; open: those where the endpoint with the model answers anyone.
+-- definition.fr: Hôtes ayant un modèle exécuté par un autre service sur le compte du propriétaire (:cloud). any : tous ces hôtes ; open : ceux où le point d'accès qui a ce modèle répond à tous.
+-- why: A stranger can spend the owner's money.
+-- why.fr: Un inconnu peut dépenser l'argent du propriétaire.
 -- share: share = hosts / known
 -- chart: bars what share
 

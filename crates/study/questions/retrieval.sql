@@ -1,10 +1,10 @@
--- title: Chat beside embeddings
--- title.fr: Conversation et vecteurs
+-- title: Chat and embeddings together
+-- title.fr: Conversation et embeddings
 -- unit: hosts
--- definition: Hosts with a model that chats and a model that makes embeddings: a hint at documents that are searched, not a proof.
--- definition.fr: Hôtes ayant un modèle de conversation et un modèle de vecteurs : l'indice, non la preuve, de documents interrogés.
--- why: Behind such a pair stand documents that someone did not mean to publish.
--- why.fr: Derrière une telle paire se tiennent des documents qu'on ne voulait pas publier.
+-- definition: Hosts with a model that chats and a model that makes embeddings: a hint that documents are searched, not a proof.
+-- definition.fr: Hôtes ayant un modèle de conversation et un modèle d'embeddings : l'indice d'une recherche dans des documents, et non une preuve.
+-- why: Behind such a pair are documents that nobody meant to publish.
+-- why.fr: Derrière une telle paire se trouvent des documents que personne ne voulait publier.
 -- share: share = hosts / known
 -- chart: bars what share
 

@@ -1,10 +1,10 @@
 -- title: Models in memory
 -- title.fr: Modèles en mémoire
 -- unit: hosts
--- definition: any: hosts that had a model in memory at least once in the window. The observations are those that told whether one was; the mean is of models in memory per observation that told.
--- definition.fr: any : hôtes ayant eu au moins une fois dans la fenêtre un modèle en mémoire. Les observations sont celles qui le disaient ; la moyenne est celle des modèles en mémoire par observation qui le disait.
--- why: A model in memory is a server in use, or one that is being used.
--- why.fr: Un modèle en mémoire est un serveur dont on se sert, ou dont on abuse.
+-- definition: any: hosts that had a model in memory at least once in the window. The observations are those that reported whether a model was in memory; the mean is the number of models in memory per such observation.
+-- definition.fr: any : hôtes ayant eu un modèle en mémoire au moins une fois dans la fenêtre. Les observations sont celles qui indiquent si un modèle était en mémoire ; la moyenne est le nombre de modèles en mémoire par observation de ce type.
+-- why: A model in memory shows that the server is in use, or is being abused.
+-- why.fr: Un modèle en mémoire montre qu'on utilise le serveur, ou qu'on en abuse.
 -- share: share = hosts / known
 -- ratio: observations_share = observations / observations_known (_yy _xy _xx _n)
 -- chart: bars what share observations_share

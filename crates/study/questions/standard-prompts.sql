@@ -1,10 +1,10 @@
 -- title: One prompt on many hosts
--- title.fr: Une invite sur beaucoup d'hôtes
+-- title.fr: Un même prompt sur de nombreux hôtes
 -- unit: hosts
--- definition: System prompts by the hash of their text with white space folded, on {standard_hosts} hosts or more; empty ones left out. The share is of the hosts that show a prompt. The text is not kept.
--- definition.fr: Invites système selon l'empreinte de leur texte, espaces réduits, sur {standard_hosts} hôtes ou plus ; les vides exclues. La part est celle des hôtes qui montrent une invite. Le texte n'est pas gardé.
--- why: The same text on many hosts is a kit.
--- why.fr: Le même texte sur beaucoup d'hôtes est un kit.
+-- definition: System prompts, by the hash of their text with white space folded, on {standard_hosts} hosts or more; empty ones are left out. The share is of the hosts that show a system prompt. The text is not stored.
+-- definition.fr: Prompts système, d'après l'empreinte de leur texte après réduction des espaces, présents sur {standard_hosts} hôtes ou plus ; les prompts vides sont exclus. La part porte sur les hôtes qui montrent un prompt système. Le texte n'est pas conservé.
+-- why: The same text on many hosts points to a kit.
+-- why.fr: Le même texte sur de nombreux hôtes trahit un kit.
 -- share: share = hosts / known
 -- chart: bars class share
 

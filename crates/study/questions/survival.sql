@@ -1,10 +1,10 @@
--- title: How long hosts stay
--- title.fr: Combien de temps les hôtes restent
+-- title: Survival of hosts
+-- title.fr: Durée de vie des hôtes
 -- unit: hosts
--- definition: Kaplan and Meier: of the hosts seen, the share still seen that many days after the first time. A host seen within the last {grace} days of the window counts as still there. Hosts that were there before the window began are counted from its beginning.
--- definition.fr: Kaplan-Meier : part des hôtes encore vus tant de jours après la première fois. Un hôte vu dans les {grace} derniers jours de la fenêtre compte comme encore présent. Ceux d'avant la fenêtre comptent depuis son début.
--- why: It says whether notices reach a machine that will still be there.
--- why.fr: On y lit si un avis atteint une machine qui sera encore là.
+-- definition: Kaplan-Meier estimate: of the hosts seen, the share still seen that many days after the first observation. A host seen within the last {grace} days of the window counts as still there. Hosts that were there before the window are counted from its beginning.
+-- definition.fr: Estimateur de Kaplan-Meier : part des hôtes encore vus ce nombre de jours après leur première observation. Un hôte vu dans les {grace} derniers jours de la fenêtre compte comme encore présent. Les hôtes présents avant la fenêtre sont comptés à partir de son début.
+-- why: It shows whether a notice reaches a machine that is still there.
+-- why.fr: On y lit si une notification atteint une machine encore présente.
 -- statistic: survival
 -- chart: line days share
 

@@ -1,10 +1,10 @@
--- title: What one flaw would touch
--- title.fr: Ce qu'une faille toucherait
+-- title: Reach of a single flaw
+-- title.fr: Portée d'une seule faille
 -- unit: hosts
--- definition: For each component (family, quantisation, file format, product with version): the share that has it, of the hosts of which that is known, and of the networks and countries that those stand in. cover: the components taken one after the other, each time the one that reaches most hosts not reached yet, until half of the hosts with any component are reached; where the largest ones cannot do it in fewer, the number is proved the smallest.
--- definition.fr: Pour chaque composant (famille, quantification, format de fichier, product et version) : la part de ceux qui l'ont, parmi les hôtes dont on le sait, et parmi leurs réseaux et pays. cover : les composants pris l'un après l'autre, chaque fois celui qui atteint le plus d'hôtes nouveaux, jusqu'à la moitié des hôtes ; quand les plus grands ne peuvent faire moins, le nombre est prouvé minimal.
--- why: Hundreds of thousands of servers run the same few parts: one flaw away from falling together.
--- why.fr: Des centaines de milliers de serveurs tournent avec les mêmes pièces : une faille les ferait tomber ensemble.
+-- definition: For each component (family, quantisation, file format, product with version): the share of the hosts that have it, of the hosts for which this is known, and the share of the networks and countries in which it occurs, of those of the same hosts. cover: the components taken one by one, each time the one that reaches the most hosts not yet reached, until half of the hosts with any component are reached; if fewer of the largest components cannot reach half, the number is proved minimal.
+-- definition.fr: Pour chaque composant (famille, quantification, format de fichier, produit et version) : la part des hôtes qui l'ont, parmi ceux pour lesquels on le sait, et la part des réseaux et des pays où il se trouve, parmi ceux de ces mêmes hôtes. cover : les composants pris un par un, chaque fois celui qui atteint le plus d'hôtes pas encore atteints, jusqu'à la moitié des hôtes ayant au moins un composant ; si les plus grands composants, en nombre inférieur, ne peuvent atteindre la moitié, ce nombre est prouvé minimal.
+-- why: Hundreds of thousands of servers run the same few components: one flaw could bring them down together.
+-- why.fr: Des centaines de milliers de serveurs utilisent les mêmes composants : une seule faille pourrait les faire tomber ensemble.
 -- statistic: systemic
 -- share: share = hosts / known
 -- chart: bars component share
@@ -15,7 +15,7 @@ SELECT c.kind, c.component, c.host, h.asn, h.country
 FROM (
   SELECT kind, component, host FROM components WHERE kind IN ('family', 'quantisation', 'format')
   UNION ALL SELECT DISTINCT 'version' AS kind, product || ' ' || version AS component, host FROM endpoints WHERE version IS NOT NULL
-  -- Without a component: hosts that told all of theirs, and so are known to have no other.
+  -- Rows without a component: hosts whose components of this kind are all known, so they have no others.
   UNION ALL SELECT 'family' AS kind, CAST(NULL AS VARCHAR) AS component, h.host FROM hosts AS h LEFT JOIN model_counts AS l ON l.host = h.host WHERE h.models <= coalesce(l.family, 0)
   UNION ALL SELECT 'quantisation' AS kind, CAST(NULL AS VARCHAR) AS component, h.host FROM hosts AS h LEFT JOIN model_counts AS l ON l.host = h.host WHERE h.models <= coalesce(l.quantisation, 0)
   UNION ALL SELECT 'format' AS kind, CAST(NULL AS VARCHAR) AS component, h.host FROM hosts AS h LEFT JOIN model_counts AS l ON l.host = h.host WHERE h.models <= coalesce(l.format, 0)

@@ -1,10 +1,10 @@
--- title: What was seen
--- title.fr: Ce qui a été vu
+-- title: Totals
+-- title.fr: Totaux
 -- unit: hosts
--- definition: A host is an address; an endpoint is an address, a port and the name it was reached by, recognised as one of the catalogue's products, by whichever source did last: of listings, confirmation says how many a scan bore out. An observation is one endpoint seen once by one source. A network is an autonomous system. Suspects are hosts whose deception score is at least 0.5.
--- definition.fr: Un hôte est une adresse ; un point d'accès est une adresse, un port et le nom par lequel il a été atteint, reconnu comme l'un des produits du catalogue, par la dernière source qui l'a fait : des listages, confirmation dit combien un scan a confirmé. Une observation est un point d'accès vu une fois par une source. Un réseau est un système autonome. Les suspects sont les hôtes dont le score de leurre atteint 0,5.
--- why: Every other figure is a part of these.
--- why.fr: Tout autre chiffre est une partie de ceux-ci.
+-- definition: A host is an address. An endpoint is an address, a port and the name by which it was reached, recognised as one of the catalogue's products; the last source that recognised it decides. Question confirmation says how many listings a scan confirmed. An observation is one endpoint seen once by one source. A network is an autonomous system. Suspects are hosts whose deception score is at least 0.5.
+-- definition.fr: Un hôte est une adresse. Un point d'accès est une adresse, un port et le nom par lequel il a été atteint, reconnu comme l'un des produits du catalogue ; la dernière source qui l'a reconnu fait foi. La question confirmation indique combien de listes importées un scan a confirmées. Une observation est un point d'accès vu une fois par une source. Un réseau est un système autonome. Les suspects sont les hôtes dont le score de leurre est d'au moins 0,5.
+-- why: All other figures are parts of these.
+-- why.fr: Tous les autres chiffres sont des parties de ceux-ci.
 -- chart: none
 
 SELECT count(*) AS denominator, CAST(0 AS BIGINT) AS unknown FROM hosts;

@@ -1,10 +1,10 @@
 -- title: Safeguards removed
 -- title.fr: Garde-fous retirés
 -- unit: hosts
--- definition: Two signals, kept apart. name: a model whose name or lineage says that safeguards were removed, of the hosts that list models. prompt: a system prompt that removes them, of the hosts that show a prompt at all. Lower bounds both: what is not shown is not counted.
--- definition.fr: Deux signaux, séparés. name : un modèle dont le nom ou la lignée dit que les garde-fous sont retirés, parmi les hôtes qui listent des modèles. prompt : une invite système qui les retire, parmi les hôtes qui montrent une invite. Deux bornes inférieures : ce qui n'est pas montré n'est pas compté.
--- why: At least 201 hosts with such prompts were published.
--- why.fr: Au moins 201 hôtes avec de telles invites ont été publiés.
+-- definition: Two separate signals. name: a model whose name or lineage says that safeguards were removed, of the hosts that list models. prompt: a system prompt that removes safeguards, of the hosts that show a system prompt. Both are lower bounds: what is not shown is not counted.
+-- definition.fr: Deux signaux séparés. name : un modèle dont le nom ou la lignée indique que les garde-fous ont été retirés, parmi les hôtes qui listent des modèles. prompt : un prompt système qui retire les garde-fous, parmi les hôtes qui montrent un prompt système. Ce sont deux bornes inférieures : ce qui n'est pas montré n'est pas compté.
+-- why: The published study found at least 201 hosts with such prompts.
+-- why.fr: L'étude publiée a trouvé au moins 201 hôtes avec de tels prompts.
 -- share: share = hosts / known
 -- chart: bars signal share
 

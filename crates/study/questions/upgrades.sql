@@ -1,10 +1,10 @@
 -- title: Upgrades in place
 -- title.fr: Mises à jour sur place
 -- unit: endpoints
--- definition: The first and the last version that an endpoint told, of the same product, in that product's own order of versions; there and back: others were told in between. The denominator is the endpoints of which a version was told on two different days.
--- definition.fr: La première et la dernière version dites par un point d'accès, du même produit, dans l'ordre des versions de ce produit ; there and back : d'autres ont été dites entre-temps. Le dénominateur : ceux dont une version a été dite deux jours différents.
+-- definition: The change from the first to the last version that an endpoint reported for the same product, in the product's own version order. there and back: the same version first and last, with others in between. The denominator is the endpoints that reported a version on two different days.
+-- definition.fr: Le changement de la première à la dernière version indiquée par un point d'accès pour un même produit, dans l'ordre des versions de ce produit. there and back : même version au début et à la fin, avec d'autres entre-temps. Le dénominateur est le nombre de points d'accès qui ont indiqué une version deux jours différents.
 -- why: Another study found that 0.43 to 2.90 % of exposed hosts upgrade in place over a year.
--- why.fr: Une autre étude trouve que 0,43 à 2,90 % des hôtes exposés se mettent à jour sur place en un an.
+-- why.fr: Une autre étude a trouvé que 0,43 à 2,90 % des hôtes exposés se mettent à jour sur place en un an.
 -- statistic: upgrades
 -- chart: bars change share
 
@@ -23,7 +23,7 @@ WITH told AS (
   WHERE s.version IS NOT NULL AND s.product IS NOT NULL
   GROUP BY p.endpoint, s.product, s.version
 ),
--- Told on two days at least, as in the denominator.
+-- Versions reported on at least two days, as in the denominator.
 changed AS (
   SELECT endpoint FROM told GROUP BY endpoint
   HAVING count(*) > 1 AND floor(date_part('epoch', min(first_seen)) / 86400) < floor(date_part('epoch', max(last_seen)) / 86400)

@@ -1,10 +1,10 @@
 -- title: Versions
 -- title.fr: Versions
 -- unit: endpoints
--- definition: The version of each endpoint as last told. The share is of the endpoints of that product whose version is known.
--- definition.fr: La version de chaque point d'accès, telle que dite en dernier. La part est celle des points d'accès de ce produit dont la version est connue.
--- why: Old versions are what flaws stay open in, and what cannot tell its capabilities.
--- why.fr: Les anciennes versions gardent les failles ouvertes et ne disent pas leurs capacités.
+-- definition: The last known version of each endpoint. The share is of the endpoints of that product whose version is known.
+-- definition.fr: La dernière version connue de chaque point d'accès. La part porte sur les points d'accès de ce produit dont la version est connue.
+-- why: Flaws stay open in old versions, and some of these do not report their capabilities.
+-- why.fr: Les failles restent ouvertes dans les anciennes versions, et certaines n'indiquent pas leurs capacités.
 -- share: share = endpoints / known
 -- chart: bars version share
 

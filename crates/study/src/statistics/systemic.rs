@@ -85,7 +85,7 @@ struct KindHosts {
 }
 
 pub(super) fn systemic(batches: &[RecordBatch], given: &Inputs<'_>) -> Result<AnswerRows, Error> {
-    let mut kinds: BTreeMap<String, Kind> = BTreeMap::new();
+    let mut kinds: BTreeMap<String, KindHosts> = BTreeMap::new();
     let mut locations = Locations::default();
     for batch in batches {
         let (kind, component) = (Strings::of(batch, "kind")?, Strings::of(batch, "component")?);
