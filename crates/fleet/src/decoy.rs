@@ -1,4 +1,4 @@
-//! Servers that pretend.
+//! Simulated honeypots.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,26 +10,26 @@ use vigie_model::{Reply, RequestLine};
 use crate::plan::{mix, pick};
 use crate::{FleetError, Recording, Recordings};
 
-/// A kind of bait.
+/// A kind of honeypot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Honeypot {
     /// Answers every path with 200 and the same JSON.
     CatchAll,
-    /// Lists models with the fields of a chat answer among them.
+    /// A list of models mixed with the fields of a chat reply.
     ChatFields,
-    /// Names another server software in each answer.
+    /// A different `Server` header in each reply.
     RotatingServer,
-    /// Shows what an intruder looks for: the output of `id` for root.
+    /// Returns the output of `id` for root.
     Bait,
-    /// Lists capabilities and says it is a version that had none.
+    /// Lists capabilities, but claims a version without them.
     ImpossibleVersion,
-    /// Answers as every product at once.
+    /// Answers as every recorded product at once.
     EveryProduct,
 }
 
 impl Honeypot {
-    /// One of each.
+    /// Every kind.
     pub const ALL: [Self; 6] = [
         Self::CatchAll,
         Self::ChatFields,
@@ -53,32 +53,32 @@ impl fmt::Display for Honeypot {
     }
 }
 
-/// The list of models of Ollama's interface.
+/// Ollama's route for the list of models.
 const TAGS: &str = "/api/tags";
-/// The version of Ollama's interface.
+/// Ollama's route for the version.
 const VERSION: &str = "/api/version";
-/// A version before Ollama told capabilities.
+/// A version of Ollama without capabilities.
 const OLD_VERSION: &str = "0.1.20";
-/// What the rotating one calls itself, in turn.
+/// The `Server` headers of a rotating honeypot.
 const SERVERS: [&str; 5] = ["nginx", "Apache", "uvicorn", "Werkzeug/3.0.1", "Microsoft-IIS/10.0"];
 
-/// A honeypot, and what it pretends with.
+/// A honeypot, with the recordings that it imitates.
 #[derive(Debug)]
 pub(crate) struct Decoy {
     kind: Honeypot,
-    pose: Arc<Recording>,
+    imitated: Arc<Recording>,
     others: Vec<Arc<Recording>>,
 }
 
 impl Decoy {
     pub(crate) fn new(kind: Honeypot, recordings: &Recordings, seed: u64) -> Result<Self, FleetError> {
-        // One that pretends to be a product pretends to be Ollama where that was recorded, as those on the internet do.
+        // Honeypots on the internet imitate Ollama, so a suitable recording of Ollama is preferred.
         let lists_models = |recording: &Recording| {
             recording
                 .get(TAGS)
                 .is_some_and(|reply| object(reply).is_some_and(|o| o["models"].is_array()))
         };
-        let tells_capabilities = |recording: &Recording| {
+        let reports_capabilities = |recording: &Recording| {
             recording.get(VERSION).is_some()
                 && recording
                     .fixture()
@@ -92,26 +92,26 @@ impl Decoy {
         };
         let suits = |recording: &Recording| match kind {
             Honeypot::ChatFields => lists_models(recording),
-            Honeypot::ImpossibleVersion => recording.folder() == "ollama" && tells_capabilities(recording),
+            Honeypot::ImpossibleVersion => recording.folder() == "ollama" && reports_capabilities(recording),
             _ => recording.get("/").is_some_and(|reply| reply.status == 200),
         };
-        let mut suiting: Vec<&Arc<Recording>> = recordings.of("ollama").iter().filter(|r| suits(r)).collect();
-        if suiting.is_empty() {
-            suiting = recordings.iter().filter(|r| suits(r)).collect();
+        let mut suitable: Vec<&Arc<Recording>> = recordings.of("ollama").iter().filter(|r| suits(r)).collect();
+        if suitable.is_empty() {
+            suitable = recordings.iter().filter(|r| suits(r)).collect();
         }
-        if suiting.is_empty() {
+        if suitable.is_empty() {
             return Err(FleetError::NoRecording {
-                what: format!("what the honeypot {kind} would pretend with"),
+                what: format!("the honeypot {kind}"),
                 have: recordings.products().into_iter().collect::<Vec<_>>().join(", "),
             });
         }
-        let pose = Arc::clone(suiting[pick(mix(seed, kind as u64), suiting.len())]);
+        let imitated = Arc::clone(suitable[pick(mix(seed, kind as u64), suitable.len())]);
         let others = if kind == Honeypot::EveryProduct {
             recordings.iter().cloned().collect()
         } else {
             Vec::new()
         };
-        Ok(Self { kind, pose, others })
+        Ok(Self { kind, imitated, others })
     }
 
     pub(crate) fn kind(&self) -> Honeypot {
@@ -119,10 +119,10 @@ impl Decoy {
     }
 
     pub(crate) fn port(&self) -> u16 {
-        self.pose.fixture().head.port
+        self.imitated.fixture().head.port
     }
 
-    /// What it says; `nth` counts the requests it was sent.
+    /// The reply to a request; `nth` is the number of earlier requests.
     pub(crate) fn answer(&self, request: &RequestLine, nth: usize) -> Reply {
         let path = vigie_http::path::without_query(&request.path);
         match self.kind {
@@ -132,15 +132,15 @@ impl Decoy {
                 &json!({"status": "ok", "models": [], "output": "uid=0(root) gid=0(root) groups=0(root)", "usage": {"total_tokens": 42}}),
             ),
             Honeypot::RotatingServer => {
-                let mut said = self.posed(request);
-                said.headers.retain(|(name, _)| name != "server");
-                said.headers.push(("server".to_owned(), SERVERS[nth % SERVERS.len()].to_owned()));
-                said
+                let mut reply = self.imitate(request);
+                reply.headers.retain(|(name, _)| name != "server");
+                reply.headers.push(("server".to_owned(), SERVERS[nth % SERVERS.len()].to_owned()));
+                reply
             }
             Honeypot::ChatFields => {
-                let mut said = self.posed(request);
+                let mut reply = self.imitate(request);
                 if path == TAGS
-                    && let Some(Value::Object(mut fields)) = object(&said)
+                    && let Some(Value::Object(mut fields)) = object(&reply)
                 {
                     for (key, value) in [
                         ("role", json!("assistant")),
@@ -150,18 +150,18 @@ impl Decoy {
                     ] {
                         fields.insert(key.to_owned(), value);
                     }
-                    said.body = Value::Object(fields).to_string().into_bytes();
+                    reply.body = Value::Object(fields).to_string().into_bytes();
                 }
-                said
+                reply
             }
             Honeypot::ImpossibleVersion if path == VERSION => reply(200, &json!({"version": OLD_VERSION})),
-            Honeypot::ImpossibleVersion => self.posed(request),
+            Honeypot::ImpossibleVersion => self.imitate(request),
             Honeypot::EveryProduct => self
                 .others
                 .iter()
                 .filter_map(|recording| {
                     let line = recording.fixture().answer(request)?;
-                    // A page for everything else is no answer of a product.
+                    // A catch-all line is not specific to the product.
                     (line.request.path != "*").then_some(line.reply.as_ref()?)
                 })
                 .find(|reply| reply.status == 200)
@@ -170,8 +170,8 @@ impl Decoy {
         }
     }
 
-    fn posed(&self, request: &RequestLine) -> Reply {
-        self.pose
+    fn imitate(&self, request: &RequestLine) -> Reply {
+        self.imitated
             .line(request)
             .and_then(|line| line.reply.clone())
             .unwrap_or_else(|| reply(404, &json!({"error": "not found"})))

@@ -1,48 +1,48 @@
-//! What can go wrong.
+//! Errors of the fleet.
 
 use std::net::SocketAddr;
 
-/// Why a fleet could not be planned or raised.
+/// Why a fleet could not be planned or started.
 #[derive(Debug, thiserror::Error)]
 pub enum FleetError {
-    /// The embedded recordings do not read.
+    /// The embedded recordings are invalid.
     #[error("read the recordings: {0}")]
     Recordings(String),
-    /// The population file does not read or asks for what cannot be.
+    /// The population file is invalid.
     #[error("read the population: {0}")]
     Population(String),
-    /// A population names a product, a version or a state that was never recorded.
-    #[error("no recording fits {what}; catalog/fixtures has {have}")]
+    /// A population names a product, a version or a state without a recording.
+    #[error("no recording matches {what}; catalog/fixtures has {have}")]
     NoRecording {
-        /// What was asked for.
+        /// The requested recording.
         what: String,
-        /// What there is.
+        /// The existing recordings.
         have: String,
     },
-    /// More addresses or ports than there are from there on.
+    /// More servers than addresses or ports.
     #[error("{count} servers from {from} do not fit: {why}")]
     DoesNotFit {
-        /// How many.
+        /// The number of servers.
         count: usize,
-        /// From which address.
+        /// The first address.
         from: SocketAddr,
-        /// What is in the way.
+        /// The limit.
         why: &'static str,
     },
     /// An address that is not loopback.
-    #[error("{0} is not in 127.0.0.0/8: the fleet answers on loopback only")]
+    #[error("{0} is not in 127.0.0.0/8: the fleet listens on loopback only")]
     NotLoopback(SocketAddr),
-    /// Two personalities for one address and port.
-    #[error("{0} is planned twice: give each personality an address or a port of its own")]
+    /// Two personalities with the same address and port.
+    #[error("{0} is used twice: give each personality its own address or port")]
     Twice(SocketAddr),
-    /// More listeners than descriptors.
+    /// More listeners than file descriptors.
     #[error(
-        "{wanted} listeners need a descriptor each and {left} are left of {limit}: plan fewer, raise the limit (ulimit -n), or serve in a network namespace of its own, where one listener does for all addresses"
+        "{wanted} listeners need a file descriptor each, and {left} of {limit} are left: plan fewer servers, raise the limit (ulimit -n), or use a separate network namespace, where one listener serves all addresses"
     )]
     Descriptors {
-        /// Listeners wanted.
+        /// Number of listeners.
         wanted: usize,
-        /// Descriptors that may be used for listeners.
+        /// File descriptors available for listeners.
         left: usize,
         /// The limit of the process.
         limit: usize,
@@ -50,15 +50,15 @@ pub enum FleetError {
     /// The system refused a listener.
     #[error("listen on {address}: {source}")]
     Bind {
-        /// Where.
+        /// The address.
         address: SocketAddr,
-        /// What the system said.
+        /// The error of the system.
         source: std::io::Error,
     },
     /// A runtime or a thread could not be started.
-    #[error("start a thread of the fleet: {0}")]
+    #[error("cannot start a thread of the fleet: {0}")]
     Thread(std::io::Error),
-    /// This is not a network namespace of its own.
-    #[error("not in a network namespace of its own: {0}")]
+    /// The process is not in a separate network namespace.
+    #[error("not in a separate network namespace: {0}")]
     Namespace(String),
 }

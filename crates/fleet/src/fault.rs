@@ -1,46 +1,46 @@
-//! Ways in which a server can be broken or hostile.
+//! Faults of broken or hostile servers.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// A way in which a server misbehaves. Written as its name, `reset-at:N` with the number of bytes.
+/// A fault of a server. It is written as its name; `reset-at:N` has the number of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Fault {
-    /// Accepts and never answers.
+    /// Accepts connections and never answers.
     Tarpit,
-    /// Answers a byte a second.
+    /// Answers one byte a second.
     Drip,
     /// A JSON body that never ends.
     EndlessBody,
-    /// A gzip body of about a megabyte that unpacks to a gigabyte.
+    /// A gzip body of about a megabyte that expands to a gigabyte.
     CompressionBomb,
     /// Header lines without end.
     EndlessHeaders,
-    /// Chunks whose sizes are no numbers.
+    /// Chunk sizes that are not numbers.
     MalformedChunking,
-    /// JSON whose strings are no UTF-8.
+    /// JSON with strings that are not UTF-8.
     InvalidUtf8,
     /// JSON that is 100,000 arrays deep.
     DeepJson,
-    /// The right answer, cut by a reset after that many bytes.
+    /// The recorded reply, reset after this number of bytes.
     ResetAt(u32),
-    /// Closes as soon as it accepted.
+    /// Closes the connection right after accepting it.
     ClosesAtOnce,
-    /// An answer without a status line or headers.
+    /// A reply without status line and headers.
     Http09,
     /// Two pages that redirect to each other.
     RedirectLoop,
-    /// Redirects to an address that nobody asked about (192.0.2.1, kept for documentation by RFC 5737).
+    /// Redirects to an address out of scope (192.0.2.1, reserved for documentation by RFC 5737).
     RedirectOffScope,
-    /// TLS records that hold nothing sensible.
+    /// TLS records with invalid content.
     TlsGarbage,
 }
 
 impl Fault {
-    /// One of each.
+    /// Every fault.
     pub const ALL: [Self; 14] = [
         Self::Tarpit,
         Self::Drip,
@@ -95,14 +95,14 @@ impl FromStr for Fault {
             return bytes
                 .parse()
                 .map(Self::ResetAt)
-                .map_err(|_| format!("{text:?}: give the number of bytes after reset-at:"));
+                .map_err(|_| format!("{text:?}: expected a number of bytes after reset-at:"));
         }
         Self::ALL
             .into_iter()
             .find(|fault| fault.name() == text && !matches!(fault, Self::ResetAt(_)))
             .ok_or_else(|| {
                 let names: Vec<String> = Self::ALL.iter().map(ToString::to_string).collect();
-                format!("no fault is called {text:?}; they are {}", names.join(", "))
+                format!("unknown fault {text:?}; known faults: {}", names.join(", "))
             })
     }
 }

@@ -1,4 +1,4 @@
-//! What no scan may send: a list written by hand from the servers' own route tables, not from the catalogue.
+//! Requests that no scan may send, from a list written by hand from the servers' own route tables, independent of the catalogue.
 
 use std::fmt;
 
@@ -6,22 +6,22 @@ use percent_encoding::percent_decode_str;
 use serde_json::Value;
 use vigie_model::Effect;
 
-use crate::Seen;
+use crate::ReceivedRequest;
 
-/// The judge over what a fleet was asked.
+/// Decides which requests are forbidden.
 #[derive(Clone, Debug)]
 pub struct Judge {
     routes: Vec<Route>,
 }
 
-/// One line of the list.
+/// A route of the list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
-    /// The product whose route it is.
+    /// The product with this route.
     pub product: String,
-    /// The file of that product's repository in which it was read.
+    /// The file of the product's repository that defines it.
     pub source: String,
-    /// What calling it does; `None`: it only reads, although its method may do more.
+    /// The effect of calling it; `None`: it only reads, whatever its method.
     pub harm: Option<Harm>,
     method: String,
     path: String,
@@ -29,7 +29,7 @@ pub struct Route {
     only: bool,
 }
 
-/// What else a request must have: where the value is, and what it must be.
+/// A further condition on a request: the place of a value, and a test on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Condition {
     place: String,
@@ -38,9 +38,9 @@ struct Condition {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Test {
-    /// This text.
+    /// Equals this text.
     Is(String),
-    /// A text with this end, in either case and with white space behind it.
+    /// Ends with this text, ignoring case and surrounding white space.
     Ends(String),
 }
 
@@ -53,7 +53,7 @@ impl Condition {
     }
 }
 
-/// What a forbidden route does. A word of its own, because the list must not lean on the catalogue's.
+/// The effect of a forbidden route. A separate type from `Effect`, because the list must not depend on the catalogue's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Harm {
     /// Spends compute, sends content.
@@ -67,7 +67,7 @@ pub enum Harm {
 }
 
 impl Harm {
-    /// The effect of the same meaning in the record's words.
+    /// The corresponding effect of the catalogue.
     #[must_use]
     pub fn effect(self) -> Effect {
         match self {
@@ -82,9 +82,9 @@ impl Harm {
 /// Why a request is forbidden.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ruling {
-    /// A route of the list.
+    /// It matches a route of the list.
     Listed(Route),
-    /// A method that changes things, and no line that says this request only reads.
+    /// Its method may change something, and no line declares that it only reads.
     Unlisted,
 }
 
@@ -113,30 +113,30 @@ impl fmt::Display for Ruling {
                 let harm = route.harm.map_or("reading", |harm| harm.effect().word());
                 write!(f, "{harm}: {route} of {} ({})", route.product, route.source)
             }
-            Self::Unlisted => f.write_str("no line says that this only reads"),
+            Self::Unlisted => f.write_str("no line declares this request as reading"),
         }
     }
 }
 
 impl Judge {
-    /// The judge with the list of this crate, `forbidden.txt`.
+    /// The judge with this crate's list, `forbidden.txt`.
     ///
     /// # Panics
     ///
-    /// Never in a build that passed its tests: they read the same list.
+    /// Never in a build that passed its tests, which parse the same list.
     #[must_use]
     pub fn by_hand() -> Self {
         match Self::read(include_str!("forbidden.txt")) {
             Ok(judge) => judge,
-            Err(error) => panic!("forbidden.txt does not read: {error}"),
+            Err(error) => panic!("forbidden.txt is invalid: {error}"),
         }
     }
 
-    /// Reads a list; its form is described at the head of `forbidden.txt`.
+    /// Parses a list; the head of `forbidden.txt` describes the format.
     ///
     /// # Errors
     ///
-    /// The line that does not read.
+    /// The first invalid line.
     pub fn read(text: &str) -> Result<Self, String> {
         let (mut product, mut source) = (None, None);
         let mut routes = Vec::new();
@@ -159,16 +159,16 @@ impl Judge {
         Ok(Self { routes })
     }
 
-    /// The lines.
+    /// The routes of the list.
     #[must_use]
     pub fn routes(&self) -> &[Route] {
         &self.routes
     }
 
-    /// Why this request is forbidden; `None`: it is not.
+    /// Why a request is forbidden; `None`: it is allowed.
     #[must_use]
-    pub fn ruling(&self, seen: &Seen) -> Option<Ruling> {
-        // A GET with another name is a GET.
+    pub fn ruling(&self, seen: &ReceivedRequest) -> Option<Ruling> {
+        // HEAD counts as GET.
         let method = if seen.method == "HEAD" { "GET" } else { seen.method.as_str() };
         let path = segments(&seen.path);
         let body: Option<Value> = serde_json::from_str(&seen.body).ok();
@@ -180,7 +180,7 @@ impl Judge {
             return Some(Ruling::Listed(route.clone()));
         }
         let safe = matches!(method, "GET" | "OPTIONS");
-        // What a body that was not kept whole says is not known.
+        // Conditions cannot be checked on a body that was cut.
         let read = fitting.any(|route| route.condition.is_none() || !seen.cut);
         (!safe && !read).then_some(Ruling::Unlisted)
     }
@@ -200,20 +200,20 @@ impl Route {
                 })
     }
 
-    /// The segment of a path under that name, as a server decodes it.
+    /// The segment of a path for a template parameter, percent-decoded.
     fn segment(&self, name: &str, path: &[&str]) -> Option<String> {
         let at = segments(&self.path).iter().position(|segment| *segment == name)?;
         Some(percent_decode_str(path.get(at)?).decode_utf8_lossy().into_owned())
     }
 
-    /// In a batch, one harmful call is enough to be harmful, and one call that is no reading is enough to be none.
+    /// A batch is harmful if any call is, and reading only if all calls are.
     fn condition_holds(&self, body: &Value, condition: &Condition) -> bool {
         let one = |body: &Value| {
             let exact = body
                 .pointer(&condition.place)
                 .and_then(Value::as_str)
                 .is_some_and(|value| condition.holds(value));
-            // Servers in Go take a key in either case.
+            // Go's JSON decoder ignores the case of keys.
             let key = condition.place.trim_start_matches('/');
             let members = body.as_object().into_iter().flatten();
             exact
@@ -240,7 +240,7 @@ fn route(line: &str, product: &str, source: &str) -> Result<Route, String> {
         Some("reading") => None,
         other => {
             return Err(format!(
-                "{} is no effect; use infer, load, write, account or reading",
+                "unknown effect {}; use infer, load, write, account or reading",
                 other.unwrap_or_default()
             ));
         }
@@ -270,7 +270,7 @@ fn route(line: &str, product: &str, source: &str) -> Result<Route, String> {
         }),
         _ => {
             return Err(format!(
-                "{:?} is no condition; write: if POINTER = VALUE, or if POINTER ends VALUE",
+                "invalid condition {:?}; write: if POINTER = VALUE, or if POINTER ends VALUE",
                 rest.join(" ")
             ));
         }
@@ -286,7 +286,7 @@ fn route(line: &str, product: &str, source: &str) -> Result<Route, String> {
     })
 }
 
-/// The segments of a path without its query; empty ones do not count, so that a slash more or less changes nothing.
+/// The segments of a path without its query. Empty ones are skipped, so that extra slashes make no difference.
 fn segments(path: &str) -> Vec<&str> {
     path.split(['?', '#'])
         .next()

@@ -1,4 +1,4 @@
-//! One connection of a broken or hostile server.
+//! Connections of broken or hostile servers.
 
 use std::io::Write as _;
 use std::time::Duration;
@@ -12,17 +12,17 @@ use vigie_http::headers;
 use vigie_model::{FailureKind, Reply, RequestLine};
 
 use crate::Fault;
-use crate::answer::{Host, MAX_REQUEST, raw, unknown_page};
+use crate::http_server::{MAX_REQUEST, ServerContext, raw, unknown_page};
 use crate::plan::{mix, pick};
 use crate::recording::Recording;
 
-/// How deep the deep JSON is.
+/// Depth of the deeply nested JSON.
 const DEPTH: usize = 100_000;
-/// What the bomb unpacks to, in megabytes.
+/// Decompressed size of the bomb in megabytes.
 const BOMB_MEGABYTES: u32 = 1_024;
 
-/// Serves one connection with a fault. Errors of the socket end it: the client went away, which is its right.
-pub(crate) async fn misbehave(mut stream: TcpStream, recording: &Recording, fault: Fault, host: &Host) {
+/// Serves one connection with a fault. Socket errors end it: the client closed the connection.
+pub(crate) async fn misbehave(mut stream: TcpStream, recording: &Recording, fault: Fault, host: &ServerContext) {
     if fault == Fault::ClosesAtOnce {
         return;
     }
@@ -69,7 +69,7 @@ pub(crate) async fn misbehave(mut stream: TcpStream, recording: &Recording, faul
             redirect(&mut stream, to).await
         }
         Fault::RedirectOffScope => redirect(&mut stream, "http://192.0.2.1/").await,
-        // A fatal alert, as a TLS server answers those who speak HTTP to it, with nothing sensible after it.
+        // A fatal alert, as a TLS server sends in reply to HTTP, followed by garbage.
         Fault::TlsGarbage => {
             stream
                 .write_all(&[0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 0x0a, 0xff, 0xff, 0xff])
@@ -81,8 +81,8 @@ pub(crate) async fn misbehave(mut stream: TcpStream, recording: &Recording, faul
     }
 }
 
-/// Serves one connection of a server of which no HTTP reply was recorded.
-pub(crate) async fn keep_silent(mut stream: TcpStream, recording: &Recording, host: &Host) {
+/// Serves one connection of a server without recorded HTTP replies.
+pub(crate) async fn keep_silent(mut stream: TcpStream, recording: &Recording, host: &ServerContext) {
     let Some(request) = read(&mut stream, host).await else { return };
     let Some(failure) = recording.line(&request).and_then(|line| line.failure.as_ref()) else {
         return;
@@ -103,21 +103,21 @@ pub(crate) async fn keep_silent(mut stream: TcpStream, recording: &Recording, ho
     }
 }
 
-/// What a recording says to a request, as bytes.
+/// The recorded reply to a request, as bytes.
 fn recorded(recording: &Recording, request: &RequestLine) -> Vec<u8> {
     let none: Reply = unknown_page();
     raw(recording.line(request).and_then(|line| line.reply.as_ref()).unwrap_or(&none))
 }
 
-/// Reads one request and notes it; `None`: the client said nothing that is one.
-async fn read(stream: &mut TcpStream, host: &Host) -> Option<RequestLine> {
+/// Reads and records one request; `None`: the client sent none.
+async fn read(stream: &mut TcpStream, host: &ServerContext) -> Option<RequestLine> {
     let mut bytes = Vec::new();
     let mut end = EndFinder::default();
     let length = loop {
         if let Some(length) = end.find(&bytes).ok()? {
             break length;
         }
-        // The first bytes of a TLS hello are no HTTP, and no line will ever end.
+        // A TLS hello is not HTTP and has no end of line.
         if bytes.first() == Some(&HANDSHAKE) || stream.read_buf(&mut bytes).await.ok()? == 0 {
             return None;
         }
@@ -162,7 +162,7 @@ async fn hold(stream: &mut TcpStream) {
     while stream.read(&mut waste).await.is_ok_and(|count| count > 0) {}
 }
 
-/// Ends the connection so that what was written arrives: a close with bytes unread would be a reset.
+/// Closes the connection so that written data arrives: closing with unread data would reset it.
 async fn close(mut stream: TcpStream) {
     if stream.shutdown().await.is_ok() {
         let _ = tokio::time::timeout(Duration::from_secs(2), hold(&mut stream)).await;
@@ -187,7 +187,7 @@ async fn endless_body(stream: &mut TcpStream, head: &str) -> std::io::Result<()>
     );
     loop {
         stream.write_all(chunk.as_bytes()).await?;
-        // It is endless, not fast: other servers of the fleet share the thread.
+        // Slow down, because other servers of the fleet share the thread.
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
@@ -211,18 +211,18 @@ async fn redirect(stream: &mut TcpStream, to: &str) -> std::io::Result<()> {
 
 async fn reset_at(stream: &mut TcpStream, bytes: &[u8], count: usize) -> std::io::Result<()> {
     stream.write_all(&bytes[..bytes.len().min(count)]).await?;
-    // What is on its way arrives first: a reset overtakes it otherwise.
+    // Sent data must arrive before the reset.
     tokio::time::sleep(Duration::from_millis(20)).await;
     stream.set_zero_linger()
 }
 
-/// One gzip member of a gigabyte of spaces, sent as one megabyte's worth over and over.
+/// A gzip member with a gigabyte of spaces, sent by repeating one compressed megabyte.
 async fn bomb(stream: &mut TcpStream, head: &str) -> std::io::Result<()> {
     let (block, trailer) = bomb_parts()?;
     stream
         .write_all(format!("{head}content-encoding: gzip\r\nconnection: close\r\n\r\n").as_bytes())
         .await?;
-    // The gzip header of RFC 1952: deflate, no flags, no time, unknown system.
+    // Gzip header (RFC 1952): deflate, no flags, no time, unknown system.
     stream.write_all(&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff]).await?;
     for _ in 0..BOMB_MEGABYTES {
         stream.write_all(&block).await?;
@@ -230,13 +230,12 @@ async fn bomb(stream: &mut TcpStream, head: &str) -> std::io::Result<()> {
     stream.write_all(&trailer).await
 }
 
-/// A megabyte of spaces as deflate blocks that can be repeated, and what ends the member: an empty last block, the checksum and
-/// the length.
+/// A megabyte of spaces as repeatable deflate blocks, and the end of the member: an empty last block, checksum and length.
 fn bomb_parts() -> std::io::Result<(Vec<u8>, Vec<u8>)> {
     let megabyte = vec![b' '; 1 << 20];
     let mut coder = flate2::Compress::new(Compression::best(), false);
     let mut block = Vec::with_capacity(1 << 16);
-    // A full flush ends on a byte and forgets what came before, so that the same bytes may follow.
+    // A full flush ends on a byte boundary and resets the dictionary, so that the block can be repeated.
     coder
         .compress_vec(&megabyte, &mut block, FlushCompress::Full)
         .map_err(std::io::Error::other)?;
@@ -260,7 +259,7 @@ mod tests {
 
     use super::{BOMB_MEGABYTES, bomb_parts};
 
-    /// The start unpacks; the whole would take a gigabyte's time.
+    /// Decompresses only the start, because the whole is a gigabyte.
     #[test]
     fn the_bomb_is_small_and_real() {
         let (block, trailer) = bomb_parts().expect("it packs");

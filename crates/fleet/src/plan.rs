@@ -1,4 +1,4 @@
-//! Who answers where: a pure function of the seed and the population.
+//! The plan of a fleet: a pure function of the seed and the population.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -8,20 +8,20 @@ use std::sync::Arc;
 use crate::decoy::Decoy;
 use crate::{Fault, FleetError, Honeypot, Population, Recording, Recordings};
 
-/// Where the servers go.
+/// How addresses and ports are assigned to the servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layout {
     /// One server per address of 127.0.0.0/8 from this one on, each at its product's port.
     Addresses(Ipv4Addr),
-    /// All at one address, from this port on: for machines whose loopback has one address only (macOS). Port 0: the system chooses
-    /// each port when they are raised.
+    /// All at one address, from this port on, for machines whose loopback has only one address (macOS). With port 0 the system chooses
+    /// each port when the servers start.
     Ports(SocketAddrV4),
 }
 
-/// One server of the fleet: where it is and how it behaves.
+/// A server of the fleet: its address and behaviour.
 #[derive(Clone, Debug)]
 pub struct Personality {
-    /// Where it answers.
+    /// The address and port.
     pub address: SocketAddrV4,
     pub(crate) role: Role,
 }
@@ -33,7 +33,7 @@ pub(crate) enum Role {
 }
 
 impl Personality {
-    /// The product it really is: the folder of its recording, unless it is a miss. `None` for a honeypot.
+    /// The recorded product; `None` for a honeypot and for a server of no known product.
     #[must_use]
     pub fn product(&self) -> Option<&str> {
         match &self.role {
@@ -42,7 +42,7 @@ impl Personality {
         }
     }
 
-    /// What it answers with; `None` for a honeypot.
+    /// The recording that it replays; `None` for a honeypot.
     #[must_use]
     pub fn recording(&self) -> Option<&Arc<Recording>> {
         match &self.role {
@@ -51,7 +51,7 @@ impl Personality {
         }
     }
 
-    /// What is wrong with it.
+    /// The fault, if it has one.
     #[must_use]
     pub fn fault(&self) -> Option<Fault> {
         match &self.role {
@@ -60,7 +60,7 @@ impl Personality {
         }
     }
 
-    /// Which bait it is.
+    /// The kind of honeypot, if it is one.
     #[must_use]
     pub fn honeypot(&self) -> Option<Honeypot> {
         match &self.role {
@@ -69,7 +69,7 @@ impl Personality {
         }
     }
 
-    /// A server as it was recorded, at an address.
+    /// A server that replays a recording.
     #[must_use]
     pub fn server(address: SocketAddrV4, recording: Arc<Recording>) -> Self {
         Self {
@@ -78,7 +78,7 @@ impl Personality {
         }
     }
 
-    /// The same server with a fault.
+    /// A server that replays a recording with a fault.
     #[must_use]
     pub fn broken(address: SocketAddrV4, recording: Arc<Recording>, fault: Fault) -> Self {
         Self {
@@ -90,11 +90,11 @@ impl Personality {
         }
     }
 
-    /// A honeypot, at an address; the seed chooses among the recordings it can pretend with.
+    /// A honeypot; the seed chooses the recording that it imitates.
     ///
     /// # Errors
     ///
-    /// No recording that it could pretend with.
+    /// No suitable recording.
     pub fn bait(address: SocketAddrV4, honeypot: Honeypot, recordings: &Recordings, seed: u64) -> Result<Self, FleetError> {
         Ok(Self {
             address,
@@ -117,8 +117,8 @@ impl fmt::Display for Personality {
     }
 }
 
-/// The recordings of one product that an entry means.
-struct Group {
+/// The recordings of one product that match an entry of the population.
+struct RecordingGroup {
     recordings: Vec<Arc<Recording>>,
     port: Option<u16>,
 }
@@ -131,7 +131,7 @@ pub(crate) fn plan(
     count: usize,
 ) -> Result<Vec<Personality>, FleetError> {
     population.check().map_err(FleetError::Population)?;
-    let places = Places::new(layout, count)?;
+    let pool = AddressPool::new(layout, count)?;
     let (groups, deck) = groups(population, recordings)?;
     let mut baits = Vec::new();
     for share in &population.honeypots {
@@ -149,13 +149,13 @@ pub(crate) fn plan(
     let mut all = Vec::new();
     for index in 0..count {
         let draw = mix(seed, index as u64);
-        let (role, port) = match fate(population, unit(draw)) {
-            Fate::Empty => continue,
-            Fate::Bait(which) => {
+        let (role, port) = match draw_of(population, unit(draw)) {
+            Draw::Empty => continue,
+            Draw::Honeypot(which) => {
                 let (decoy, port) = &baits[which];
                 (Role::Decoy(Arc::clone(decoy)), *port)
             }
-            Fate::Broken(fault) => {
+            Draw::Broken(fault) => {
                 let again = mix(draw, 1);
                 let group = &groups[deck[pick(again, deck.len())]];
                 let recording = Arc::clone(&group.recordings[pick(mix(again, 2), group.recordings.len())]);
@@ -168,7 +168,7 @@ pub(crate) fn plan(
                     port,
                 )
             }
-            Fate::Well => {
+            Draw::Sound => {
                 let (card, round) = dealer.card(dealt);
                 dealt += 1;
                 let group = &groups[card];
@@ -178,15 +178,15 @@ pub(crate) fn plan(
             }
         };
         all.push(Personality {
-            address: places.at(index, port),
+            address: pool.at(index, port),
             role,
         });
     }
     Ok(all)
 }
 
-/// The recordings that the entries mean, and the deck: each group as often as it weighs.
-fn groups(population: &Population, recordings: &Recordings) -> Result<(Vec<Group>, Vec<usize>), FleetError> {
+/// The recordings that match the entries, and the deck, in which each group occurs as often as its weight.
+fn groups(population: &Population, recordings: &Recordings) -> Result<(Vec<RecordingGroup>, Vec<usize>), FleetError> {
     let mut groups = Vec::new();
     let mut deck = Vec::new();
     let folders: BTreeSet<&str> = recordings.iter().map(|recording| recording.folder()).collect();
@@ -196,7 +196,7 @@ fn groups(population: &Population, recordings: &Recordings) -> Result<(Vec<Group
             let fitting: Vec<_> = recordings.of(folder).iter().filter(|r| entry.fits(r.name())).cloned().collect();
             if !fitting.is_empty() {
                 deck.extend(std::iter::repeat_n(groups.len(), entry.weight as usize));
-                groups.push(Group {
+                groups.push(RecordingGroup {
                     recordings: fitting,
                     port: entry.port,
                 });
@@ -212,8 +212,7 @@ fn groups(population: &Population, recordings: &Recordings) -> Result<(Vec<Group
     Ok((groups, deck))
 }
 
-/// Deals the deck, shuffled anew for each round: any stretch of addresses as long as the deck holds every server as often as it
-/// weighs.
+/// Deals the deck, reshuffled for each round, so that each round of addresses has every group in proportion to its weight.
 struct Dealer {
     seed: u64,
     deck: Vec<usize>,
@@ -221,7 +220,7 @@ struct Dealer {
 }
 
 impl Dealer {
-    /// The card at that place of the endless row of decks, and the how-manieth of its group it is.
+    /// The card at a position in the endless sequence of shuffled decks: its group, and its number within the group.
     fn card(&mut self, place: usize) -> (usize, usize) {
         let round = place / self.deck.len();
         if self.block.as_ref().is_none_or(|(dealt, _)| *dealt != round) {
@@ -231,7 +230,7 @@ impl Dealer {
     }
 
     fn shuffled(&self, round: usize) -> Vec<(usize, usize)> {
-        // Each card carries which recording of its group it stands for, so that a product's states come in turn.
+        // The number within the group selects the recording, so that a product's states alternate.
         let mut of_group = vec![0usize; self.deck.len()];
         let mut weight = vec![0usize; self.deck.len()];
         for &group in &self.deck {
@@ -254,43 +253,43 @@ impl Dealer {
     }
 }
 
-enum Fate {
+enum Draw {
     Empty,
     Broken(Fault),
-    Bait(usize),
-    Well,
+    Honeypot(usize),
+    Sound,
 }
 
-fn fate(population: &Population, mut draw: f64) -> Fate {
+fn draw_of(population: &Population, mut draw: f64) -> Draw {
     draw -= population.empty;
     if draw < 0.0 {
-        return Fate::Empty;
+        return Draw::Empty;
     }
     for fault in &population.faults {
         draw -= fault.share;
         if draw < 0.0 {
-            return Fate::Broken(fault.fault);
+            return Draw::Broken(fault.fault);
         }
     }
     for (which, honeypot) in population.honeypots.iter().enumerate() {
         draw -= honeypot.share;
         if draw < 0.0 {
-            return Fate::Bait(which);
+            return Draw::Honeypot(which);
         }
     }
-    Fate::Well
+    Draw::Sound
 }
 
-/// Where the servers go, checked to have room for all.
-struct Places {
+/// The addresses of the servers, checked to be enough for all.
+struct AddressPool {
     layout: Layout,
 }
 
-impl Places {
+impl AddressPool {
     fn new(layout: Layout, count: usize) -> Result<Self, FleetError> {
         let (from, room, why) = match layout {
             Layout::Addresses(first) => {
-                // The net's own address and its broadcast address are no host's.
+                // The network and broadcast addresses cannot be used.
                 let last = u32::from(Ipv4Addr::new(127, 255, 255, 254));
                 let from = SocketAddr::from((first, 0));
                 if !first.is_loopback() || first == Ipv4Addr::new(127, 0, 0, 0) || first == Ipv4Addr::BROADCAST {
@@ -321,7 +320,7 @@ impl Places {
         Ok(Self { layout })
     }
 
-    /// The place of that index; `new` saw to it that there is one.
+    /// The address with this index; `new` checked that it exists.
     fn at(&self, index: usize, port: u16) -> SocketAddrV4 {
         let index = u32::try_from(index).unwrap_or(u32::MAX);
         match self.layout {
@@ -335,7 +334,7 @@ impl Places {
     }
 }
 
-/// A number that looks random and is the same everywhere for the same two: SplitMix64's finalizer (Steele, Lea and Flood 2014).
+/// A pseudo-random number determined by two others: SplitMix64's finalizer (Steele, Lea and Flood 2014).
 pub(crate) fn mix(seed: u64, index: u64) -> u64 {
     let mut z = seed.wrapping_add(index.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -343,12 +342,12 @@ pub(crate) fn mix(seed: u64, index: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// That number as a fraction below 1: its upper 53 bits, which is what a double holds.
+/// A number from 0 to below 1, from the upper 53 bits, the precision of a double.
 fn unit(draw: u64) -> f64 {
     (draw >> 11) as f64 / (1u64 << 53) as f64
 }
 
-/// That number as an index below a length, without the bias that a remainder would show for lengths this small (under 2^32).
+/// An index below a length, without the bias of a remainder for lengths below 2^32.
 pub(crate) fn pick(draw: u64, length: usize) -> usize {
     ((u128::from(draw) * length as u128) >> 64) as usize
 }

@@ -1,4 +1,4 @@
-//! What a simulated internet is made of: the population file, `vigie.population/1`.
+//! The population file of a simulated internet, `vigie.population/1`.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,30 +8,30 @@ use crate::{Fault, FleetError, Honeypot};
 /// The schema of a population file.
 const SCHEMA: &str = "vigie.population/1";
 
-/// The most cards that the weights may come to: the plan deals them as a deck, so that shares hold even on few addresses.
+/// Maximum sum of the weights: the plan deals them as a deck of cards, so that shares are right even on few addresses.
 const MAX_WEIGHT: u32 = 100_000;
 
-/// Which servers there are, how often, and how many of them are broken or bait.
+/// The servers of a simulated internet, with the shares of faults and honeypots.
 ///
-/// The shares (`empty`, of faults, of honeypots) are of all addresses and come to at most 1; what is left are servers as recorded.
+/// The shares (`empty`, faults, honeypots) are of all addresses, and their sum is at most 1. The rest are servers without faults.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Population {
     /// `vigie.population/1`.
     pub schema: String,
-    /// The seed of the plan, unless another is given.
+    /// The default seed.
     #[serde(default)]
     pub seed: u64,
-    /// The share of addresses where nothing listens, 0 to 1.
+    /// The share of addresses on which nothing listens, from 0 to 1.
     #[serde(default)]
     pub empty: f64,
-    /// The servers.
+    /// The kinds of servers.
     #[serde(default)]
-    pub entries: Vec<Entry>,
-    /// The broken ones.
+    pub entries: Vec<PopulationEntry>,
+    /// The faults.
     #[serde(default)]
     pub faults: Vec<FaultShare>,
-    /// The bait.
+    /// The honeypots.
     #[serde(default)]
     pub honeypots: Vec<HoneypotShare>,
 }
@@ -39,16 +39,16 @@ pub struct Population {
 /// A kind of server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Entry {
-    /// A product's id, `misses` (servers that are none of the products), or `*`: every product, each with this entry's weight.
+pub struct PopulationEntry {
+    /// A product's id, `misses` (servers of no known product), or `*`: every product, each with this entry's weight.
     pub product: String,
-    /// Which recordings: `<version>-<state>`, where `*` stands for anything. By default all of the product, in turn.
+    /// A pattern for the recordings, `<version>-<state>`, with `*` for any text. By default all of the product, in turn.
     #[serde(default = "anything")]
     pub fixture: String,
-    /// How often, beside the other entries.
+    /// The frequency relative to the other entries.
     #[serde(default = "one")]
     pub weight: u32,
-    /// The port; by default the one it was recorded at.
+    /// The port; by default the one of the recording.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
 }
@@ -61,7 +61,7 @@ fn one() -> u32 {
     1
 }
 
-/// How many servers have a fault. The server behind it, and its port, are drawn from the entries.
+/// The share of servers with a fault. Their recordings and ports are drawn from the entries.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FaultShare {
@@ -71,7 +71,7 @@ pub struct FaultShare {
     pub share: f64,
 }
 
-/// How many servers are bait.
+/// The share of honeypots.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HoneypotShare {
@@ -79,14 +79,14 @@ pub struct HoneypotShare {
     pub honeypot: Honeypot,
     /// The share of all addresses.
     pub share: f64,
-    /// The port; by default the one of the server that it pretends to be.
+    /// The port; by default that of the imitated recording.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
 }
 
 impl Population {
-    /// The population of `vigie demo`: every product that was recorded, a few servers that are none, faults and bait. Its numbers
-    /// are chosen to show each kind on few addresses; they are no measurement of the internet.
+    /// The population of `vigie demo`: every recorded product, a few servers of no known product, faults and honeypots. The shares are
+    /// chosen to show each kind on few addresses; they are not a measurement of the internet.
     ///
     /// # Errors
     ///
@@ -95,14 +95,14 @@ impl Population {
         Self::read(include_str!("population.toml"))
     }
 
-    /// One server of that recording at every address, all well: for measurements.
+    /// The same recording at every address, without faults, for measurements.
     #[must_use]
     pub fn only(product: &str, fixture: &str, port: Option<u16>) -> Self {
         Self {
             schema: SCHEMA.to_owned(),
             seed: 0,
             empty: 0.0,
-            entries: vec![Entry {
+            entries: vec![PopulationEntry {
                 product: product.to_owned(),
                 fixture: fixture.to_owned(),
                 weight: 1,
@@ -113,7 +113,7 @@ impl Population {
         }
     }
 
-    /// Reads a population file. Unknown keys are refused.
+    /// Parses a population file. Unknown keys are rejected.
     ///
     /// # Errors
     ///
@@ -124,7 +124,7 @@ impl Population {
         Ok(population)
     }
 
-    /// Whether it makes sense.
+    /// Checks the values.
     pub(crate) fn check(&self) -> Result<(), String> {
         if self.schema != SCHEMA {
             return Err(format!("schema is {:?}; this vigie reads {SCHEMA:?}", self.schema));
@@ -142,36 +142,36 @@ impl Population {
             }
             sum += share;
         }
-        // The sum of shares that come to 1 on paper may pass it by a rounding error.
+        // Shares with a sum of 1 may exceed it by a rounding error.
         if sum > 1.0 + 1e-9 {
             return Err(format!(
-                "the shares of empty addresses, faults and honeypots come to {sum}; leave them at most 1"
+                "the sum of the shares of empty addresses, faults and honeypots is {sum}; the maximum is 1"
             ));
         }
         if self.entries.is_empty() {
-            return Err("there is no [[entries]]; name at least one product".to_owned());
+            return Err("no [[entries]]; name at least one product".to_owned());
         }
         let weights = self.entries.iter().try_fold(0u32, |sum, entry| sum.checked_add(entry.weight));
         if !weights.is_some_and(|sum| (1..=MAX_WEIGHT).contains(&sum)) {
-            return Err(format!("the weights come to none or to more than {MAX_WEIGHT}"));
+            return Err(format!("the sum of the weights is not between 1 and {MAX_WEIGHT}"));
         }
         Ok(())
     }
 }
 
-impl Entry {
-    /// Whether a folder of recordings is meant.
+impl PopulationEntry {
+    /// Whether the entry selects a folder of recordings.
     pub(crate) fn names(&self, folder: &str) -> bool {
         self.product == folder || (self.product == "*" && folder != MISSES)
     }
 
-    /// Whether a recording of such a folder is meant.
+    /// Whether the entry selects a recording of such a folder.
     pub(crate) fn fits(&self, recording: &str) -> bool {
         recording.split_once('/').is_some_and(|(_, state)| glob(&self.fixture, state))
     }
 }
 
-/// Whether a text fits a pattern in which `*` stands for any run of characters.
+/// Whether a text matches a pattern in which `*` stands for any text.
 fn glob(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
     let Some(mut rest) = parts.next().and_then(|first| text.strip_prefix(first)) else {
@@ -179,7 +179,7 @@ fn glob(pattern: &str, text: &str) -> bool {
     };
     let mut last = None;
     for part in parts {
-        // The part before this one may match as early as it can; only the last must reach the end.
+        // All parts but the last match as early as possible; the last must reach the end.
         if let Some(earlier) = last.replace(part) {
             match rest.find(earlier) {
                 Some(at) => rest = &rest[at + earlier.len()..],
@@ -198,7 +198,7 @@ mod tests {
     use super::glob;
 
     #[test]
-    fn a_star_stands_for_anything() {
+    fn a_star_matches_any_text() {
         for (pattern, text) in [
             ("*", ""),
             ("*", "0.17.4-open"),

@@ -1,4 +1,4 @@
-//! What the fleet was asked.
+//! Recorder of the requests that the fleet received.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -8,29 +8,29 @@ use vigie_model::Timestamp;
 
 use crate::{Judge, Ruling};
 
-/// The most bytes of a body that are kept.
+/// Maximum bytes kept of a request body.
 const MAX_BODY: usize = 16 * 1024;
 
-/// One request that a server of the fleet got.
+/// A request that a server of the fleet received.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seen {
-    /// When it had come whole.
+pub struct ReceivedRequest {
+    /// When it was received completely.
     pub at: Timestamp,
-    /// The server that got it.
+    /// The address of the server.
     pub address: SocketAddr,
-    /// What that server is; `None` for a honeypot and for a miss.
+    /// The product of the server; `None` for a honeypot and for a server of no known product.
     pub product: Option<String>,
     /// The method.
     pub method: String,
     /// The path with its query.
     pub path: String,
-    /// The body, at most 16 KiB of it; bytes that are no UTF-8 replaced.
+    /// The body, at most 16 KiB; invalid UTF-8 is replaced.
     pub body: String,
-    /// Whether the body was longer.
+    /// Whether the body was cut.
     pub cut: bool,
 }
 
-/// Keeps the requests that the fleet got, the newest up to a bound. Clones share one memory.
+/// Keeps the newest requests, up to a limit. Clones share the same records.
 #[derive(Clone, Debug)]
 pub struct Recorder {
     inner: Arc<Mutex<Inner>>,
@@ -39,12 +39,12 @@ pub struct Recorder {
 
 #[derive(Debug, Default)]
 struct Inner {
-    seen: VecDeque<Seen>,
+    seen: VecDeque<ReceivedRequest>,
     total: u64,
 }
 
 impl Recorder {
-    /// A recorder that keeps so many requests.
+    /// A recorder for at most `capacity` requests.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
         Self {
@@ -53,41 +53,41 @@ impl Recorder {
         }
     }
 
-    /// How many requests came, kept or not.
+    /// The number of requests received, kept or not.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.lock().total
     }
 
-    /// How many are no longer kept. A verdict over the whole scan needs 0 here.
+    /// The number of requests no longer kept. A verdict on a whole scan requires 0.
     #[must_use]
     pub fn lost(&self) -> u64 {
         let inner = self.lock();
         inner.total - inner.seen.len() as u64
     }
 
-    /// The requests that are kept, oldest first.
+    /// The kept requests, oldest first.
     #[must_use]
-    pub fn seen(&self) -> Vec<Seen> {
+    pub fn requests(&self) -> Vec<ReceivedRequest> {
         self.lock().seen.iter().cloned().collect()
     }
 
-    /// Forgets all, counts included.
+    /// Removes all requests and resets the counts.
     pub fn clear(&self) {
         *self.lock() = Inner::default();
     }
 
-    /// What of it no scan may send, and why; oldest first. Look at [`Recorder::lost`] too.
+    /// The kept requests that no scan may send, with the reason, oldest first. Check [`Recorder::lost`] too.
     #[must_use]
-    pub fn forbidden(&self, judge: &Judge) -> Vec<(Seen, Ruling)> {
-        self.seen()
+    pub fn forbidden(&self, judge: &Judge) -> Vec<(ReceivedRequest, Ruling)> {
+        self.requests()
             .into_iter()
             .filter_map(|seen| judge.ruling(&seen).map(|ruling| (seen, ruling)))
             .collect()
     }
 
     pub(crate) fn note(&self, address: SocketAddr, product: Option<&str>, method: &str, path: &str, body: &[u8]) {
-        let seen = Seen {
+        let seen = ReceivedRequest {
             at: chrono::Utc::now(),
             address,
             product: product.map(str::to_owned),
@@ -106,7 +106,7 @@ impl Recorder {
         }
     }
 
-    /// A thread that panicked while it held the lock left a whole list behind: each change is one push.
+    /// A poisoned lock is safe to use: every change is a single push.
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }

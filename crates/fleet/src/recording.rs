@@ -1,4 +1,4 @@
-//! The recordings that the servers of the fleet answer with.
+//! The recordings that the servers of the fleet replay.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
@@ -14,15 +14,15 @@ use crate::FleetError;
 
 static FIXTURES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../catalog/fixtures");
 
-/// The folder of the recordings that must not be recognised as anything.
+/// The folder of recordings of no known product.
 pub(crate) const MISSES: &str = "misses";
 
-/// One recorded server.
+/// A recorded server.
 #[derive(Debug)]
 pub struct Recording {
     fixture: Fixture,
     folder: String,
-    /// The paths that its event streams name for messages.
+    /// The paths for messages in its event streams.
     sessions: Vec<String>,
 }
 
@@ -36,7 +36,7 @@ impl Recording {
         Self { fixture, folder, sessions }
     }
 
-    /// The recorded conversation, with what the rules must say of it.
+    /// The recorded conversation and its expected results.
     #[must_use]
     pub fn fixture(&self) -> &Fixture {
         &self.fixture
@@ -48,14 +48,14 @@ impl Recording {
         &self.fixture.name
     }
 
-    /// The folder it lies in: a product's id, or `misses`.
+    /// Its folder: a product's id, or `misses`.
     #[must_use]
     pub fn folder(&self) -> &str {
         &self.folder
     }
 
-    /// What the server said to a request, as [`Fixture::answer`] finds it; where nothing was recorded, what it said of a page that
-    /// does not exist. A message to a session is one only while the session's stream is open, so that its path is such a page too.
+    /// The recorded reply to a request, found by [`Fixture::answer`]; without one, the recorded reply for a page that does not exist. The
+    /// message path of a session exists only while its stream is open, so it counts as such a page here.
     #[must_use]
     pub fn line(&self, request: &RequestLine) -> Option<&Line> {
         let of_session = request.method == "POST" && self.sessions.contains(&request.path);
@@ -69,8 +69,8 @@ impl Recording {
         found.or_else(|| elsewhere("*", "*")).or_else(|| elsewhere("GET", ABSENT_PATH))
     }
 
-    /// What the server said to a message on a session. Its line carries the path that the stream named or, where the recording
-    /// leaves that open, `session:`.
+    /// The recorded reply to a message in a session. Its line has the path from the stream or, if the recording leaves it open,
+    /// `session:`.
     #[must_use]
     pub fn line_of_session(&self, request: &RequestLine) -> Option<&Line> {
         [request.path.as_str(), "session:"].into_iter().find_map(|path| {
@@ -82,13 +82,13 @@ impl Recording {
         })
     }
 
-    /// The path for messages that this reply to that GET names, if it opens a session.
+    /// The path for messages in this reply to a GET, if it opens a session.
     #[must_use]
     pub fn session(&self, request: &RequestLine, reply: &Reply) -> Option<String> {
         (request.method == "GET").then(|| named_path(&request.path, reply)).flatten()
     }
 
-    /// The reply that was recorded for exactly this GET.
+    /// The recorded reply to exactly this GET.
     pub(crate) fn get(&self, path: &str) -> Option<&Reply> {
         self.fixture
             .lines
@@ -97,7 +97,7 @@ impl Recording {
             .and_then(|line| line.reply.as_ref())
     }
 
-    /// Whether no reply at all was recorded: it listens and speaks no HTTP.
+    /// Whether no reply was recorded: the server listens but does not speak HTTP.
     pub(crate) fn mute(&self) -> bool {
         self.fixture.lines.iter().all(|line| line.reply.is_none())
     }
@@ -110,11 +110,11 @@ pub struct Recordings {
 }
 
 impl Recordings {
-    /// The recordings that this build carries.
+    /// The recordings embedded in this build.
     ///
     /// # Errors
     ///
-    /// The files that do not read.
+    /// The invalid files.
     pub fn embedded() -> Result<&'static Self, FleetError> {
         static READ: OnceLock<Result<Recordings, String>> = OnceLock::new();
         READ.get_or_init(|| Self::read(&embedded_files()))
@@ -122,11 +122,11 @@ impl Recordings {
             .map_err(|errors| FleetError::Recordings(errors.clone()))
     }
 
-    /// Reads recordings: `<product>/<version>-<state>` to the texts of the two files.
+    /// Parses recordings: from `<product>/<version>-<state>` to the texts of its two files.
     ///
     /// # Errors
     ///
-    /// A line for each file that does not read.
+    /// One line for each invalid file.
     pub fn read(files: &FixtureFiles) -> Result<Self, String> {
         let mut all: BTreeMap<String, Vec<Arc<Recording>>> = BTreeMap::new();
         let mut errors = Vec::new();
@@ -151,7 +151,7 @@ impl Recordings {
         self.all.values().flatten()
     }
 
-    /// The products that have one; `misses` is none.
+    /// The products with a recording, without `misses`.
     #[must_use]
     pub fn products(&self) -> BTreeSet<&str> {
         self.all.keys().map(String::as_str).filter(|folder| *folder != MISSES).collect()
@@ -162,21 +162,21 @@ impl Recordings {
         self.all.get(folder).map_or(&[], Vec::as_slice)
     }
 
-    /// The recording of that name.
+    /// The recording with this name.
     #[must_use]
     pub fn named(&self, name: &str) -> Option<&Arc<Recording>> {
         self.iter().find(|recording| recording.name() == name)
     }
 }
 
-/// The path that an event stream names for messages (MCP over SSE): the data of its `endpoint` event.
+/// The path for messages in an event stream (MCP over SSE): the data of its `endpoint` event.
 fn named_path(asked: &str, reply: &Reply) -> Option<String> {
     if reply.status != 200 || !headers::is_event_stream(&reply.headers) {
         return None;
     }
     let data = vigie_http::events::data_of("endpoint", &reply.body)?;
     let data = data.trim();
-    // With scheme and authority, from the root, or beside the stream's own path.
+    // An absolute URL, an absolute path, or a path relative to the stream's.
     if let Some((_, rest)) = data.split_once("://") {
         return Some(rest.find('/').map_or("/", |at| &rest[at..]).to_owned());
     }
@@ -198,7 +198,7 @@ fn embedded_files() -> FixtureFiles {
                 .unwrap_or_default()
                 .to_owned()
         };
-        // Windows writes the separator the other way round.
+        // Windows separates paths with backslashes.
         let name = state.path().to_string_lossy().replace('\\', "/");
         files.insert(name, (text("fixture.yaml"), text("exchanges.jsonl")));
     }

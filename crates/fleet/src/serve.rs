@@ -1,4 +1,4 @@
-//! Raises the servers.
+//! Starts and runs the servers of a fleet.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;
@@ -12,42 +12,42 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::LocalSet;
 
-use crate::answer::{self, Host, Streams};
+use crate::http_server::{self, ServerContext, Streams};
 use crate::plan::{self, Role};
 use crate::{FleetError, Layout, OwnNamespace, Personality, Population, Recorder, Recordings, misbehave};
 
-/// Descriptors that are kept for connections and for the rest of the process.
+/// File descriptors reserved for connections and the rest of the process.
 const RESERVE: usize = 64;
-/// Connections that may wait to be accepted: a sweep comes in bursts, and what does not fit waits a second for its next try.
+/// Length of the accept queue. A sweep sends bursts, and a dropped SYN is only repeated after a second.
 const BACKLOG: i32 = 1_024;
-/// How long to wait when the system has no descriptor for a connection.
-const BREATH: Duration = Duration::from_millis(20);
+/// Pause after a failed accept, for example without free file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
-/// Plans and raises simulated servers.
+/// Plans and starts simulated servers.
 #[derive(Debug)]
 pub struct Fleet;
 
 /// How the servers listen.
 #[derive(Debug, Default)]
 pub enum Listen {
-    /// A listener at each address and port. Each needs a descriptor.
+    /// A listener per address and port. Each needs a file descriptor.
     #[default]
     Each,
-    /// One listener per port for all addresses: for thousands of servers. An address without a server answers a connection with a
-    /// reset, not with a refusal. Needs the proof that nobody else can connect.
+    /// A listener per port for all addresses, for thousands of servers. A connection to an address without a server is accepted and reset,
+    /// not refused. This needs the proof that nobody outside can connect.
     Everywhere(OwnNamespace),
 }
 
-/// How the fleet is served.
+/// Options of a running fleet.
 #[derive(Debug)]
 pub struct ServeOptions {
     /// How the servers listen.
     pub listen: Listen,
-    /// How many threads serve, each with a runtime of its own.
+    /// Number of threads, each with its own runtime.
     pub threads: usize,
-    /// The pause between two bytes of a dripping server: a second, unless a test is in a hurry.
+    /// The pause between two bytes of the `drip` fault; shorter in tests.
     pub drip: Duration,
-    /// The longest that a connection may last.
+    /// Maximum duration of a connection.
     pub longest: Duration,
 }
 
@@ -63,34 +63,34 @@ impl Default for ServeOptions {
 }
 
 impl Fleet {
-    /// Who answers where: the same for the same seed, population, layout and recordings; a larger `count` only adds. `count` is of
-    /// addresses; those that the population leaves empty have no personality.
+    /// Plans the servers. The result depends only on seed, population, layout and recordings; a larger `count` only adds servers. `count` is
+    /// the number of addresses; empty ones have no personality.
     ///
     /// # Errors
     ///
-    /// A population that makes no sense or names what was not recorded, or a layout with too little room.
+    /// A population that is invalid or names something without a recording, or too few addresses.
     pub fn plan(seed: u64, population: &Population, layout: Layout, count: usize) -> Result<Vec<Personality>, FleetError> {
         plan::plan(seed, population, Recordings::embedded()?, layout, count)
     }
 
-    /// How many servers can listen each at its own address beside a scan in the same process: a quarter of the descriptors, because
-    /// the scan's sockets and the accepted connections need the rest.
+    /// The number of servers that can listen each on its own address while a scan runs in the same process: a quarter of the file
+    /// descriptors, because the scan's sockets and the accepted connections need the rest.
     #[must_use]
     pub fn room() -> usize {
         descriptors() / 4
     }
 
-    /// Whether this machine's loopback has more than one address, as Linux and Windows have and macOS has not.
+    /// Whether loopback has more than one address, as on Linux and Windows, but not on macOS.
     #[must_use]
     pub fn has_many_addresses() -> bool {
         TcpListener::bind((Ipv4Addr::new(127, 77, 7, 7), 0)).is_ok()
     }
 
-    /// Raises the servers on loopback and returns when all listen.
+    /// Starts the servers on loopback and returns when all of them listen.
     ///
     /// # Errors
     ///
-    /// An address outside 127.0.0.0/8, more listeners than descriptors, or a listener that the system refuses.
+    /// An address outside 127.0.0.0/8, more listeners than file descriptors, or a listener that the system rejects.
     pub fn serve(personalities: Vec<Personality>, recorder: &Recorder, options: ServeOptions) -> Result<Running, FleetError> {
         let limit = descriptors();
         let open = open_descriptors();
@@ -100,7 +100,7 @@ impl Fleet {
             }
         }
         let threads = options.threads.max(1);
-        let (hosts, doors) = match &options.listen {
+        let (hosts, listeners) = match &options.listen {
             Listen::Each => {
                 let left = limit.saturating_sub(open + RESERVE);
                 if personalities.len() > left {
@@ -114,8 +114,8 @@ impl Fleet {
             }
             Listen::Everywhere(_proof) => bind_everywhere(personalities, threads)?,
         };
-        let connections = limit.saturating_sub(open + doors.len() + RESERVE / 2).max(16);
-        let shared = Arc::new(Shared {
+        let connections = limit.saturating_sub(open + listeners.len() + RESERVE / 2).max(16);
+        let shared = Arc::new(FleetState {
             by_address: hosts
                 .iter()
                 .cloned()
@@ -129,8 +129,8 @@ impl Fleet {
         });
         let (stop, stopped) = watch::channel(false);
         let mut shares: Vec<Vec<TcpListener>> = (0..threads).map(|_| Vec::new()).collect();
-        for (index, door) in doors.into_iter().enumerate() {
-            shares[index % threads].push(door);
+        for (index, listener) in listeners.into_iter().enumerate() {
+            shares[index % threads].push(listener);
         }
         let mut running = Running {
             personalities: hosts,
@@ -153,7 +153,7 @@ impl Fleet {
     }
 }
 
-/// A fleet that is up; it stops when this is dropped.
+/// A running fleet. It stops when dropped.
 #[derive(Debug)]
 pub struct Running {
     personalities: Vec<Arc<Personality>>,
@@ -162,7 +162,7 @@ pub struct Running {
 }
 
 impl Running {
-    /// Who answers where; a port that the system chose stands here.
+    /// The servers, with the ports that the system chose.
     #[must_use]
     pub fn personalities(&self) -> &[Arc<Personality>] {
         &self.personalities
@@ -173,10 +173,10 @@ impl Running {
         self.end();
     }
 
-    /// Waits until it is stopped from elsewhere, which without a stop is for ever.
+    /// Waits until all threads end, which is never without a stop.
     pub fn wait(mut self) {
         for thread in self.threads.drain(..) {
-            // A panic of a serving thread was printed when it happened.
+            // A panic of a thread was printed when it happened.
             let _ = thread.join();
         }
     }
@@ -195,28 +195,28 @@ impl Drop for Running {
     }
 }
 
-type Doors = (Vec<Arc<Personality>>, Vec<TcpListener>);
+type Listeners = (Vec<Arc<Personality>>, Vec<TcpListener>);
 
-fn bind_each(personalities: Vec<Personality>) -> Result<Doors, FleetError> {
+fn bind_each(personalities: Vec<Personality>) -> Result<Listeners, FleetError> {
     let mut hosts = Vec::with_capacity(personalities.len());
-    let mut doors = Vec::with_capacity(personalities.len());
+    let mut listeners = Vec::with_capacity(personalities.len());
     let mut taken = HashSet::new();
     for mut personality in personalities {
         let address = SocketAddr::V4(personality.address);
         if personality.address.port() != 0 && !taken.insert(address) {
             return Err(FleetError::Twice(address));
         }
-        let door = bind(address)?;
-        if let Ok(SocketAddr::V4(bound)) = door.local_addr() {
+        let listener = bind(address)?;
+        if let Ok(SocketAddr::V4(bound)) = listener.local_addr() {
             personality.address = bound;
         }
         hosts.push(Arc::new(personality));
-        doors.push(door);
+        listeners.push(listener);
     }
-    Ok((hosts, doors))
+    Ok((hosts, listeners))
 }
 
-fn bind_everywhere(personalities: Vec<Personality>, threads: usize) -> Result<Doors, FleetError> {
+fn bind_everywhere(personalities: Vec<Personality>, threads: usize) -> Result<Listeners, FleetError> {
     let mut ports = BTreeSet::new();
     let mut taken = HashSet::new();
     for personality in &personalities {
@@ -225,17 +225,17 @@ fn bind_everywhere(personalities: Vec<Personality>, threads: usize) -> Result<Do
         }
         ports.insert(personality.address.port());
     }
-    let mut doors = Vec::new();
+    let mut listeners = Vec::new();
     for port in ports {
         let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
-        let door = bind(address)?;
-        // Each thread accepts from the same queue.
+        let listener = bind(address)?;
+        // All threads accept from the same queue.
         for _ in 1..threads {
-            doors.push(door.try_clone().map_err(|source| FleetError::Bind { address, source })?);
+            listeners.push(listener.try_clone().map_err(|source| FleetError::Bind { address, source })?);
         }
-        doors.push(door);
+        listeners.push(listener);
     }
-    Ok((personalities.into_iter().map(Arc::new).collect(), doors))
+    Ok((personalities.into_iter().map(Arc::new).collect(), listeners))
 }
 
 fn bind(address: SocketAddr) -> Result<TcpListener, FleetError> {
@@ -252,8 +252,8 @@ fn bind(address: SocketAddr) -> Result<TcpListener, FleetError> {
     listen().map_err(|source| FleetError::Bind { address, source })
 }
 
-/// What all threads know.
-struct Shared {
+/// State shared by all threads.
+struct FleetState {
     by_address: HashMap<SocketAddrV4, (Arc<Personality>, Arc<AtomicUsize>)>,
     recorder: Recorder,
     streams: Streams,
@@ -262,22 +262,22 @@ struct Shared {
     drip: Duration,
 }
 
-async fn run(doors: Vec<TcpListener>, shared: Arc<Shared>, mut stopped: watch::Receiver<bool>) {
-    for door in doors {
+async fn run(listeners: Vec<TcpListener>, shared: Arc<FleetState>, mut stopped: watch::Receiver<bool>) {
+    for listener in listeners {
         let shared = Arc::clone(&shared);
-        // A listener that the runtime cannot take up is one that nobody can connect to; the scan will say so.
-        if let Ok(door) = tokio::net::TcpListener::from_std(door) {
-            tokio::task::spawn_local(accept(door, shared));
+        // If the runtime rejects a listener, nobody can connect to it, which the scan reports.
+        if let Ok(listener) = tokio::net::TcpListener::from_std(listener) {
+            tokio::task::spawn_local(accept(listener, shared));
         }
     }
-    // The sender is dropped or says so: both mean stop. Leaving ends every task of this thread.
+    // A dropped sender also means stop. Returning ends every task of this thread.
     let _ = stopped.wait_for(|stop| *stop).await;
 }
 
-async fn accept(door: tokio::net::TcpListener, shared: Arc<Shared>) {
+async fn accept(listener: tokio::net::TcpListener, shared: Arc<FleetState>) {
     loop {
-        let Ok((stream, _)) = door.accept().await else {
-            tokio::time::sleep(BREATH).await;
+        let Ok((stream, _)) = listener.accept().await else {
+            tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
         let Ok(permit) = Arc::clone(&shared.connections).acquire_owned().await else {
@@ -292,7 +292,7 @@ async fn accept(door: tokio::net::TcpListener, shared: Arc<Shared>) {
     }
 }
 
-async fn connection(stream: tokio::net::TcpStream, shared: &Arc<Shared>) {
+async fn connection(stream: tokio::net::TcpStream, shared: &Arc<FleetState>) {
     let _ = stream.set_nodelay(true);
     let Ok(address) = stream.local_addr() else { return };
     let found = match address {
@@ -300,11 +300,11 @@ async fn connection(stream: tokio::net::TcpStream, shared: &Arc<Shared>) {
         SocketAddr::V6(_) => None,
     };
     let Some((personality, requests)) = found else {
-        // Nobody lives here: as near to a closed port as an accepted connection can be.
+        // No server at this address: a reset is as close as possible to a closed port.
         let _ = stream.set_zero_linger();
         return;
     };
-    let host = Host {
+    let host = ServerContext {
         personality: Arc::clone(personality),
         address,
         recorder: shared.recorder.clone(),
@@ -319,11 +319,11 @@ async fn connection(stream: tokio::net::TcpStream, shared: &Arc<Shared>) {
             fault: Some(fault),
         } => misbehave::misbehave(stream, recording, *fault, &host).await,
         Role::Server { recording, fault: None } if recording.mute() => misbehave::keep_silent(stream, recording, &host).await,
-        _ => answer::serve(stream, host).await,
+        _ => http_server::serve(stream, host).await,
     }
 }
 
-/// The descriptors this process may have open: what the system says, else a usual figure (1,024; 256 on macOS).
+/// The limit of open file descriptors; if unknown, a usual value (1,024; 256 on macOS).
 fn descriptors() -> usize {
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
     limits
@@ -332,7 +332,7 @@ fn descriptors() -> usize {
         .unwrap_or(if cfg!(target_os = "macos") { 256 } else { 1_024 })
 }
 
-/// The descriptors that are open now, as far as the system tells; else a cautious guess.
+/// The number of open file descriptors; if unknown, a cautious guess.
 fn open_descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").map_or(32, Iterator::count)
 }

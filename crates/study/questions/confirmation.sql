@@ -1,5 +1,5 @@
 -- title: Reliability of listings
--- title.fr: Fiabilité des listes importées
+-- title.fr: Fiabilité des données importées
 -- unit: endpoints
 -- definition: Endpoints that an import listed as a product, compared with the last scan after the listing. confirmed: the scan found that product. refuted: it found another product, or none that is known. unknown: no scan got an answer after the listing.
 -- definition.fr: Points d'accès qu'un import attribuait à un produit, comparés au dernier scan postérieur à cet import. confirmed : le scan a trouvé ce produit. refuted : il en a trouvé un autre, ou aucun produit connu. unknown : aucun scan postérieur n'a obtenu de réponse.

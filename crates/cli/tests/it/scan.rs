@@ -161,7 +161,7 @@ fn a_proof_is_asked_for_only_where_the_scope_allows_it() {
         let output = vigie(&words);
         assert_eq!(code(&output), 0, "{}", stderr(&output));
         recorder
-            .seen()
+            .requests()
             .into_iter()
             .filter(|seen| seen.path == "/api/generate")
             .map(|seen| (seen.address.ip().to_string(), seen.body))

@@ -1,4 +1,4 @@
-//! What a look at a host gives: the record that a scan or an import would have made.
+//! The observation of a visit, as a scan or an import records it.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, LazyLock};
@@ -10,11 +10,11 @@ use vigie_model::{
     PromptClass, RunningModel, SCHEMA, Source, SourceKind, Tell, TextPrint, Timestamp, Why,
 };
 
-use super::host::{Host, PlantedModel, Prompt};
+use super::host::{CensusHost, PlantedModel, Prompt};
 use super::marginals::FIRST_DAY;
 use super::quota::Dice;
 
-/// The instant at which the window begins.
+/// The start of the window.
 pub(super) fn window_start() -> Timestamp {
     let (year, month, day) = FIRST_DAY;
     NaiveDate::from_ymd_opt(year, month, day)
@@ -23,11 +23,11 @@ pub(super) fn window_start() -> Timestamp {
         .and_utc()
 }
 
-/// When a look took place: a host is met at about the same hour each day, to the microsecond as a real scan would say.
-fn seen(at: usize, host: &Host, look: usize) -> Timestamp {
-    let day = i64::from(host.days.get(look).copied().unwrap_or_default());
+/// The time of a visit: at about the same hour each day, with microseconds as in a real scan.
+fn seen(at: usize, host: &CensusHost, visit: usize) -> Timestamp {
+    let day = i64::from(host.days.get(visit).copied().unwrap_or_default());
     let hour = (at as i64 * 7919) % 82_800;
-    let jitter = Dice::new(at as u64, look as u64).below(3_600_000_000) as i64;
+    let jitter = Dice::new(at as u64, visit as u64).below(3_600_000_000) as i64;
     window_start() + TimeDelta::days(day) + TimeDelta::seconds(hour) + TimeDelta::microseconds(jitter)
 }
 
@@ -43,20 +43,24 @@ static EVIDENCE: LazyLock<[Arc<[Evidence]>; 3]> = LazyLock::new(|| {
     })
 });
 
-/// The record of one look.
-pub(super) fn observe(at: usize, host: &Host, look: usize) -> Observation {
-    let seen = seen(at, host, look);
-    let listing = host.is_listing(look);
-    let second = host.is_second(look);
+/// The observation of a visit.
+pub(super) fn observe(at: usize, host: &CensusHost, visit: usize) -> Observation {
+    let seen = seen(at, host, visit);
+    let listing = host.is_listing(visit);
+    let second = host.is_second(visit);
     let port = if second { 3000 } else { 11_434 };
-    let product = if second { "open-webui" } else { host.product_at(look) };
+    let product = if second { "open-webui" } else { host.product_at(visit) };
     let evidence = match product {
         "ollama" => &EVIDENCE[0],
         "openai-compatible" => &EVIDENCE[1],
         _ => &EVIDENCE[2],
     };
-    let said = host.said_at(look);
-    let version = if second { Some("0.6.5") } else { said.version.filter(|_| !listing) };
+    let state = host.state_at(visit);
+    let version = if second {
+        Some("0.6.5")
+    } else {
+        state.version.filter(|_| !listing)
+    };
     Observation {
         schema: SCHEMA.to_owned(),
         seen,
@@ -95,7 +99,7 @@ pub(super) fn observe(at: usize, host: &Host, look: usize) -> Observation {
             also: Vec::new(),
         }
         .into(),
-        exposure: exposure(host, look, listing, second).into(),
+        exposure: exposure(host, visit, listing, second).into(),
         network: network(host),
         deception: match (listing, host.suspect) {
             (true, _) => Deception::unknown(Why::NotCarried),
@@ -111,22 +115,22 @@ pub(super) fn observe(at: usize, host: &Host, look: usize) -> Observation {
     }
 }
 
-fn network(host: &Host) -> Network {
-    let told = |word: &str| Known::Known(word.to_owned());
+fn network(host: &CensusHost) -> Network {
+    let known = |word: &str| Known::Known(word.to_owned());
     let Some(country) = host.country else {
         return Network::unknown(Why::NotAsked);
     };
     Network {
-        country: told(country),
+        country: known(country),
         asn: Known::Known(host.asn),
-        class: told(host.class),
-        tier: told(host.tier),
+        class: known(host.class),
+        tier: known(host.tier),
         ..Network::unknown(Why::NotCarried)
     }
 }
 
-fn exposure(host: &Host, look: usize, listing: bool, second: bool) -> Exposure {
-    let why = match (listing, host.kind) {
+fn exposure(host: &CensusHost, visit: usize, listing: bool, second: bool) -> Exposure {
+    let why = match (listing, host.visibility) {
         (true, _) => Why::NotCarried,
         _ => Why::Refused,
     };
@@ -138,7 +142,7 @@ fn exposure(host: &Host, look: usize, listing: bool, second: bool) -> Exposure {
     let models = if listing || second {
         None
     } else {
-        host.said_at(look).models.as_ref()
+        host.state_at(visit).models.as_ref()
     };
     let serving = usize::from(host.serving);
     Exposure {
@@ -236,7 +240,7 @@ fn model(planted: &PlantedModel) -> Model {
     }
 }
 
-/// The hash and the class of a prompt; its text is nowhere.
+/// The hash and the class of a prompt; the text is not stored.
 fn print(prompt: Prompt) -> TextPrint {
     let (text, class) = match prompt {
         Prompt::Empty => (String::new(), PromptClass::Empty),
@@ -252,7 +256,7 @@ fn print(prompt: Prompt) -> TextPrint {
     }
 }
 
-/// The hash under which a prompt stands in the record.
+/// The hash of a prompt in the record.
 pub(super) fn prompt_hash(prompt: Prompt) -> String {
     format!("sha256:{}", hex(&format!("{prompt:?}")))
 }

@@ -1,17 +1,17 @@
-//! Who is there: every host with its attributes and its days, drawn by quota.
+//! The plan of a population: every host with its attributes and its days, assigned by quota.
 
 use std::net::Ipv4Addr;
 
-use super::host::{Host, PlantedModel, Prompt, Said};
+use super::host::{CensusHost, HostState, PlantedModel, Prompt};
 use super::marginals::{
-    BESIDE_Q4_K_M, BUCKETS, Bucket, CAPABILITY_SETS, CORE_OBSERVATIONS, DAYS, EARLY, EARLY_SETS, EARLY_VERSIONS, FAMILIES, GROWS, HOSTS,
-    INVENTORY, KINDS, Kind, LATEST_VERSION, LISTED_FIRST, MOVED, NETWORKS, NEW_VERSIONS, NOWHERE, OBSERVATIONS, OLD, OLD_VERSIONS,
-    OTHER_COUNTRIES, OTHER_SHARE, PARAMETERS, PROMPTS, Q4_K_M, REFUTED, REMOTE, SECOND, SERVING, SUSPECTS, SYSTEMS, TOP_COUNTRIES,
-    UNCENSORED_NAMES, UNCENSORED_PROMPTS, UPGRADES, WITHOUT_Q4_K_M,
+    BESIDE_Q4_K_M, BUCKETS, CAPABILITY_SETS, CORE_OBSERVATIONS, DAYS, EARLY, EARLY_SETS, EARLY_VERSIONS, FAMILIES, GROWS, HOSTS, INVENTORY,
+    LATEST_VERSION, LISTED_FIRST, MOVED, NETWORKS, NEW_VERSIONS, NOWHERE, OBSERVATIONS, OLD, OLD_VERSIONS, OTHER_COUNTRIES, OTHER_SHARE,
+    ObservationRange, PARAMETERS, PROMPTS, Q4_K_M, REFUTED, REMOTE, SECOND, SERVING, SUSPECTS, SYSTEMS, TOP_COUNTRIES, UNCENSORED_NAMES,
+    UNCENSORED_PROMPTS, UPGRADES, VISIBILITIES, Visibility, WITHOUT_Q4_K_M,
 };
 use super::quota::{Dice, apportion, deal, deal_shares};
 
-/// The streams of the dice.
+/// The random streams.
 mod purpose {
     pub(super) const KIND: u64 = 1;
     pub(super) const SCHEDULE: u64 = 2;
@@ -22,32 +22,32 @@ mod purpose {
     pub(super) const ADDRESS: u64 = 7;
 }
 
-/// How many of `of` a share is, rounded.
+/// A share of `of`, rounded.
 fn share(of: usize, share: f64) -> usize {
     (of as f64 * share).round() as usize
 }
 
-/// Every host of a population of that scale.
-pub(super) fn hosts(seed: u64, scale: f64) -> Vec<Host> {
+/// Every host of a population.
+pub(super) fn hosts(seed: u64, scale: f64) -> Vec<CensusHost> {
     let count = share(HOSTS, scale).max(100);
-    let kinds = deal_shares(&mut Dice::new(seed, purpose::KIND), count, &KINDS);
+    let visibilities = deal_shares(&mut Dice::new(seed, purpose::KIND), count, &VISIBILITIES);
     let (days, moved) = schedules(seed, count, share(OBSERVATIONS, scale));
     let places = places(seed, count, scale);
     let offset = Dice::new(seed, purpose::ADDRESS).next();
-    let mut hosts: Vec<Host> = kinds
+    let mut hosts: Vec<CensusHost> = visibilities
         .into_iter()
         .zip(days)
         .zip(places)
         .enumerate()
-        .map(|(at, ((kind, days), place))| Host {
+        .map(|(at, ((visibility, days), place))| CensusHost {
             address: address(offset, at),
-            kind,
+            visibility,
             country: place.country,
             asn: place.asn,
             class: place.class,
             tier: place.tier,
             days,
-            said: Vec::new(),
+            states: Vec::new(),
             posture: None,
             serving: 0,
             suspect: false,
@@ -56,29 +56,31 @@ pub(super) fn hosts(seed: u64, scale: f64) -> Vec<Host> {
             moved: false,
         })
         .collect();
-    say(seed, scale, &mut hosts);
-    mark(seed, &mut hosts);
+    assign_states(seed, scale, &mut hosts);
+    assign_special_hosts(seed, &mut hosts);
     for (earlier, later) in moved {
-        // The same machine under a new address: it says the same, and stands in the same network.
+        // The same machine under a new address: it reports the same state.
         let from = hosts[earlier].clone();
         let to = &mut hosts[later];
-        let plain = |host: &Host| host.kind == Kind::Told && host.listed.is_none() && !host.second && !host.shows_uncensored_prompt();
+        let plain = |host: &CensusHost| {
+            host.visibility == Visibility::Open && host.listed.is_none() && !host.second && !host.shows_uncensored_prompt()
+        };
         if plain(&from) && plain(to) {
-            let last = from.said_at(from.days.len().saturating_sub(1)).clone();
+            let last = from.state_at(from.days.len().saturating_sub(1)).clone();
             to.moved = last.models.as_ref().is_some_and(|models| !models.is_empty());
-            to.said = vec![Said { from: 0, ..last }];
+            to.states = vec![HostState { from: 0, ..last }];
         }
     }
     hosts
 }
 
-/// An address of 240.0.0.0/4, which is reserved and nobody's: an odd factor makes it a permutation of the 28 bits.
+/// An address in the reserved range 240.0.0.0/4. The odd factor makes it a permutation of the 28 bits.
 fn address(offset: u64, at: usize) -> Ipv4Addr {
     let spread = (at as u64).wrapping_mul(0x9e3_779b).wrapping_add(offset) & 0x0fff_ffff;
     Ipv4Addr::from(0xf000_0000 | u32::try_from(spread).unwrap_or(0))
 }
 
-/// The days of each host, and pairs of hosts of which the second may be the first under a new address: it is seen after the first only.
+/// The days of each host, and pairs of hosts that may be one machine: the second is only seen after the first.
 fn schedules(seed: u64, hosts: usize, observations: usize) -> (Vec<Vec<u16>>, Vec<(usize, usize)>) {
     let mut dice = Dice::new(seed, purpose::SCHEDULE);
     let buckets = deal_shares(&mut dice, hosts, &BUCKETS);
@@ -86,7 +88,7 @@ fn schedules(seed: u64, hosts: usize, observations: usize) -> (Vec<Vec<u16>>, Ve
         .iter()
         .map(|bucket| {
             let span = usize::from(bucket.most - bucket.least);
-            // Towards the end of the core's range, towards the beginning of the others'.
+            // Skewed towards the upper end for the core, towards the lower end for the others.
             let drawn = (dice.share().powf(if bucket.least > 100 { 0.45 } else { 2.0 }) * (span + 1) as f64) as u16;
             bucket.least + drawn.min(bucket.most - bucket.least)
         })
@@ -120,8 +122,8 @@ fn schedules(seed: u64, hosts: usize, observations: usize) -> (Vec<Vec<u16>>, Ve
     (days, moved)
 }
 
-/// Moves counts up or down by one, within their buckets, until those of a group come to `wanted`.
-fn fit(dice: &mut Dice, counts: &mut [u16], buckets: &[Bucket], group: impl Fn(&Bucket) -> bool, wanted: usize) {
+/// Changes counts by one, within their ranges, until the sum of a group is `wanted`.
+fn fit(dice: &mut Dice, counts: &mut [u16], buckets: &[ObservationRange], group: impl Fn(&ObservationRange) -> bool, wanted: usize) {
     let members: Vec<usize> = (0..counts.len()).filter(|at| group(&buckets[*at])).collect();
     let sum = |counts: &[u16]| members.iter().map(|at| usize::from(counts[*at])).sum::<usize>();
     let least: usize = members.iter().map(|at| usize::from(buckets[*at].least)).sum();
@@ -140,11 +142,11 @@ fn fit(dice: &mut Dice, counts: &mut [u16], buckets: &[Bucket], group: impl Fn(&
     }
 }
 
-/// Different days of a stretch, ascending.
+/// Different days of a period, ascending.
 fn some_days(dice: &mut Dice, count: u16, from: u16, until: u16) -> Vec<u16> {
     let width = until - from;
     let count = count.min(width);
-    // A stretch of its own length within the window, so that hosts come and go.
+    // Each host has a period of its own within the window, so that hosts come and go.
     let span = count + dice.below(usize::from(width - count) + 1) as u16;
     let start = from + dice.below(usize::from(width - span) + 1) as u16;
     let mut days: Vec<u16> = (start..start + span).collect();
@@ -154,15 +156,15 @@ fn some_days(dice: &mut Dice, count: u16, from: u16, until: u16) -> Vec<u16> {
     days
 }
 
-struct Place {
+struct Location {
     country: Option<&'static str>,
     asn: u32,
     class: &'static str,
     tier: &'static str,
 }
 
-/// Where each host stands. An autonomous system lies in one country and has one type and one tier.
-fn places(seed: u64, hosts: usize, scale: f64) -> Vec<Place> {
+/// The location of each host. An autonomous system has one country, one type and one tier.
+fn places(seed: u64, hosts: usize, scale: f64) -> Vec<Location> {
     let mut dice = Dice::new(seed, purpose::PLACE);
     let others: Vec<&'static str> = OTHER_COUNTRIES.split_whitespace().collect();
     let curve: f64 = (0..others.len()).map(|at| 1.0 / (at as f64 + 10.0)).sum();
@@ -181,17 +183,17 @@ fn places(seed: u64, hosts: usize, scale: f64) -> Vec<Place> {
     for at in 0..hosts {
         cells.entry((countries[at], networks[at])).or_default().push(at);
     }
-    // Every cell has a system; what is left goes by size, never more than one per host.
+    // Every cell has one system; the others are apportioned by size, with at most one per host.
     let wanted = share(SYSTEMS, scale).max(cells.len());
     let spare: Vec<f64> = cells.values().map(|members| (members.len() - 1) as f64).collect();
     let more = apportion(wanted - cells.len(), &spare);
     let mut asns = vec![0_u32; hosts];
-    // From the range for private use, RFC 6996.
+    // From the private range (RFC 6996).
     let mut next = 4_200_000_000_u32;
     for (members, more) in cells.values().zip(more) {
         let systems = 1 + more.min(members.len() - 1);
         for (nth, host) in members.iter().enumerate() {
-            // One host each first; then the earlier systems get more.
+            // Each system gets one host first; then earlier systems get more.
             let system = if nth < systems {
                 nth
             } else {
@@ -202,7 +204,7 @@ fn places(seed: u64, hosts: usize, scale: f64) -> Vec<Place> {
         next += systems as u32;
     }
     (0..hosts)
-        .map(|at| Place {
+        .map(|at| Location {
             country: (!nowhere[at]).then_some(countries[at]),
             asn: asns[at],
             class: networks[at].0,
@@ -211,13 +213,13 @@ fn places(seed: u64, hosts: usize, scale: f64) -> Vec<Place> {
         .collect()
 }
 
-/// What the hosts say: versions, models, capabilities.
-fn say(seed: u64, scale: f64, hosts: &mut [Host]) {
+/// Assigns versions, models and capabilities.
+fn assign_states(seed: u64, scale: f64, hosts: &mut [CensusHost]) {
     let mut dice = Dice::new(seed, purpose::INVENTORY);
-    let told: Vec<usize> = (0..hosts.len()).filter(|at| hosts[*at].kind == Kind::Told).collect();
+    let told: Vec<usize> = (0..hosts.len()).filter(|at| hosts[*at].visibility == Visibility::Open).collect();
     let count = told.len();
 
-    // How many models, and of which families: a host with one model has one family.
+    // Number of models and their families; a host with one model has one family.
     let mut numbers: Vec<u16> = deal_shares(&mut dice, count, &INVENTORY)
         .into_iter()
         .map(|(least, most)| least + dice.below(usize::from(most - least) + 1) as u16)
@@ -227,7 +229,7 @@ fn say(seed: u64, scale: f64, hosts: &mut [Host]) {
     let active = count - dormant;
     let counts = exact(count, active, &FAMILIES);
     let mut families: Vec<&'static [&'static str]> = deal(&mut dice, &counts);
-    // Ascending numbers meet ascending set sizes, then both are moved about together.
+    // Pair ascending numbers with ascending set sizes, then shuffle.
     families.sort_by_key(|set| set.len());
     let mut pairs: Vec<(u16, &'static [&'static str])> = numbers[dormant..].iter().copied().zip(families).collect();
     loosen(&mut dice, &mut pairs);
@@ -240,12 +242,12 @@ fn say(seed: u64, scale: f64, hosts: &mut [Host]) {
     let with_q4 = share(count, Q4_K_M);
     let q4 = deal(&mut dice, &[(true, with_q4), (false, active - with_q4)]);
 
-    // Versions: dormant hosts say theirs too, and have no capability whatever they can say.
+    // Dormant hosts report versions too, but have no capabilities.
     let (old, early) = (share(active, OLD), share(active, EARLY));
     let ages = deal(&mut dice, &[(Age::Old, old), (Age::Early, early), (Age::New, active - old - early)]);
     let new_sets = {
         let all = active - old - early;
-        // Shares are of the hosts that can tell, the dormant ones among them.
+        // The shares are of all hosts that report capabilities, including dormant ones.
         let counts = exact(all + dormant, all, &CAPABILITY_SETS);
         deal(&mut dice, &counts)
     };
@@ -280,7 +282,7 @@ fn say(seed: u64, scale: f64, hosts: &mut [Host]) {
         let host = &mut hosts[at];
         host.posture = Some("open");
         let Some(nth) = nth.checked_sub(dormant) else {
-            host.said = vec![Said {
+            host.states = vec![HostState {
                 from: 0,
                 version: Some(one_of(&mut models_dice, &NEW_VERSIONS)),
                 models: Some(Vec::new()),
@@ -293,7 +295,7 @@ fn say(seed: u64, scale: f64, hosts: &mut [Host]) {
             Age::Early => (one_of(&mut models_dice, &EARLY_VERSIONS), early_sets.next()),
             Age::New => (one_of(&mut models_dice, &NEW_VERSIONS), new_sets.next()),
         };
-        let models = Shelf {
+        let models = ModelPlan {
             families: pairs[nth].1,
             sizes: sizes[nth],
             q4: q4[nth],
@@ -307,29 +309,29 @@ fn say(seed: u64, scale: f64, hosts: &mut [Host]) {
             uncensored_by_name: named[nth],
             remote: remote[nth],
         }
-        .filled(&mut models_dice, pairs[nth].0);
+        .models(&mut models_dice, pairs[nth].0);
         host.serving = if serving[nth] {
             1 + (models.len() > 1 && nth % 5 != 0) as u8
         } else {
             0
         };
-        host.said = vec![Said {
+        host.states = vec![HostState {
             from: 0,
             version: Some(version),
             models: Some(models),
         }];
     }
-    for host in hosts.iter_mut().filter(|host| host.kind != Kind::Told) {
-        let (version, posture) = match host.kind {
-            // A key leaves the health page and the version to anyone; Shodan's line carries neither.
-            Kind::Locked => (
+    for host in hosts.iter_mut().filter(|host| host.visibility != Visibility::Open) {
+        let (version, posture) = match host.visibility {
+            // A server behind a key still reports its version; a listing by Shodan does not.
+            Visibility::Locked => (
                 Some(one_of(&mut models_dice, &NEW_VERSIONS)),
                 Some(["key", "key", "login", "forbidden"][models_dice.below(4)]),
             ),
             _ => (None, None),
         };
         host.posture = posture;
-        host.said = vec![Said {
+        host.states = vec![HostState {
             from: 0,
             version,
             models: None,
@@ -337,18 +339,18 @@ fn say(seed: u64, scale: f64, hosts: &mut [Host]) {
     }
 }
 
-/// Shares of `of` dealt to `to` members: the largest takes what rounding leaves.
+/// Counts for shares of `of` among `to` members; the last share absorbs the rounding.
 fn exact<T: Copy>(of: usize, to: usize, shares: &[(T, f64)]) -> Vec<(T, usize)> {
     let mut counts: Vec<(T, usize)> = shares.iter().map(|(value, weight)| (*value, share(of, weight / 100.0))).collect();
     let sum: usize = counts.iter().map(|(_, count)| count).sum();
-    // The last absorbs it: the shares that are published stand before it.
+    // The published shares come first, so the last one absorbs the rounding.
     if let Some((_, last)) = counts.last_mut() {
         *last = (*last + to).saturating_sub(sum);
     }
     counts
 }
 
-/// Mixes numbers among the hosts as far as each keeps a model per family.
+/// Shuffles the numbers of models among hosts, as long as each host has a model per family.
 fn loosen(dice: &mut Dice, pairs: &mut [(u16, &'static [&'static str])]) {
     for at in 0..pairs.len() {
         let other = dice.below(pairs.len());
@@ -379,8 +381,8 @@ fn one_of(dice: &mut Dice, weighted: &[(&'static str, f64)]) -> &'static str {
     weighted.last().map_or("", |(value, _)| value)
 }
 
-/// What a host's models have in common.
-struct Shelf {
+/// The parameters for a host's models.
+struct ModelPlan {
     families: &'static [&'static str],
     sizes: &'static [&'static str],
     q4: bool,
@@ -391,9 +393,9 @@ struct Shelf {
     remote: bool,
 }
 
-impl Shelf {
-    fn filled(&self, dice: &mut Dice, number: u16) -> Vec<PlantedModel> {
-        // 2024-06-01, and up to nine months later.
+impl ModelPlan {
+    fn models(&self, dice: &mut Dice, number: u16) -> Vec<PlantedModel> {
+        // From 2024-06-01, up to nine months later.
         let first = 1_717_200_000 + dice.below(270 * 86_400) as i64;
         (0..usize::from(number))
             .map(|position| {
@@ -404,7 +406,7 @@ impl Shelf {
                     (true, _) => one_of(dice, &BESIDE_Q4_K_M),
                     (false, _) => one_of(dice, &WITHOUT_Q4_K_M),
                 };
-                // The first model has all of the host's capabilities, the others its first.
+                // The first model has all capabilities of the host, the others only the first.
                 let capabilities = self.set.map(|set| if position == 0 { set.to_vec() } else { vec![set[0]] });
                 let remote = self.remote && position == 0;
                 let tag = if remote { "cloud" } else { quantisation };
@@ -427,10 +429,10 @@ impl Shelf {
     }
 }
 
-/// Upgrades, growth, suspects, listings, second endpoints: each on hosts of its own, so that one does not blur another.
-fn mark(seed: u64, hosts: &mut [Host]) {
+/// Assigns suspects, listings, second endpoints, upgrades and growth. All but suspects are on different hosts, so that they do not interfere.
+fn assign_special_hosts(seed: u64, hosts: &mut [CensusHost]) {
     let mut dice = Dice::new(seed, purpose::MARKS);
-    let told: Vec<usize> = (0..hosts.len()).filter(|at| hosts[*at].kind == Kind::Told).collect();
+    let told: Vec<usize> = (0..hosts.len()).filter(|at| hosts[*at].visibility == Visibility::Open).collect();
     let suspects = share(told.len(), SUSPECTS);
     let mut order = told.clone();
     dice.shuffle(&mut order);
@@ -457,26 +459,26 @@ fn mark(seed: u64, hosts: &mut [Host]) {
     for at in drawn {
         let host = &mut hosts[at];
         let half = host.days.len() / 2;
-        let said = host.said[0].clone();
-        let new = said
+        let state = host.states[0].clone();
+        let new = state
             .version
             .is_some_and(|version| NEW_VERSIONS.iter().any(|(known, _)| *known == version));
         if upgrades > 0 && new {
             upgrades -= 1;
-            host.said.push(Said {
+            host.states.push(HostState {
                 from: half,
                 version: Some(LATEST_VERSION),
-                ..said
+                ..state
             });
         } else if grows > 0
-            && let Some(models) = &said.models
+            && let Some(models) = &state.models
             && models.len() > 1
         {
             grows -= 1;
-            // Half-way it gets the last of its models: what it has in the end is what was dealt.
+            // The host gets the last of its models half-way, so its final models are those assigned above.
             let fewer = models[..models.len() - 1].to_vec();
-            host.said[0].models = Some(fewer);
-            host.said.push(Said { from: half, ..said });
+            host.states[0].models = Some(fewer);
+            host.states.push(HostState { from: half, ..state });
         }
     }
 }

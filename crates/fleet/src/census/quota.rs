@@ -1,12 +1,12 @@
-//! Drawing by quota: shares hold exactly, and only the order is left to the seed.
+//! Assignment by quota: shares are exact, and the seed only decides the order.
 
-/// A generator of pseudo-random numbers (`SplitMix64`, Steele, Lea and Flood 2014): the same seed gives the same population for
-/// ever, whatever library is in fashion.
+/// A pseudo-random number generator (`SplitMix64`, Steele, Lea and Flood 2014). It is implemented here so that a seed gives the same
+/// population in every version.
 #[derive(Clone, Debug)]
 pub(super) struct Dice(u64);
 
 impl Dice {
-    /// One stream per seed and purpose, so that a change in one attribute moves no other.
+    /// A stream per seed and purpose, so that a change of one attribute does not affect others.
     pub(super) fn new(seed: u64, purpose: u64) -> Self {
         let mut dice = Self(seed ^ purpose.wrapping_mul(0xd1b5_4a32_d192_ed03));
         dice.next();
@@ -21,14 +21,14 @@ impl Dice {
         z ^ (z >> 31)
     }
 
-    /// A number below `limit`; 0 where there is none.
+    /// A number below `limit`; 0 if `limit` is 0.
     pub(super) fn below(&mut self, limit: usize) -> usize {
         let limit = limit.max(1) as u128;
-        // The high half of the product: its bias is below 2^-40 for any limit in use here.
+        // The high half of the product has a bias below 2^-40 for the limits used here.
         usize::try_from((u128::from(self.next()) * limit) >> 64).unwrap_or(0)
     }
 
-    /// From 0 to 1.
+    /// A number from 0 to below 1.
     pub(super) fn share(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1_u64 << 53) as f64
     }
@@ -40,7 +40,7 @@ impl Dice {
     }
 }
 
-/// `of`, shared out by weights: the largest remainders get what rounding leaves, so that it comes to exactly `of`.
+/// Apportions `of` by weights with the largest remainder method; the sum of the result is exactly `of`.
 pub(super) fn apportion(of: usize, weights: &[f64]) -> Vec<usize> {
     let total: f64 = weights.iter().sum();
     if total <= 0.0 {
@@ -57,7 +57,7 @@ pub(super) fn apportion(of: usize, weights: &[f64]) -> Vec<usize> {
     counts
 }
 
-/// Values in the given numbers, in an order that the dice make.
+/// Each value repeated by its count, shuffled.
 pub(super) fn deal<T: Copy>(dice: &mut Dice, counts: &[(T, usize)]) -> Vec<T> {
     let mut cards: Vec<T> = counts
         .iter()
@@ -67,7 +67,7 @@ pub(super) fn deal<T: Copy>(dice: &mut Dice, counts: &[(T, usize)]) -> Vec<T> {
     cards
 }
 
-/// As [`deal`], from weights that come to `of` cards.
+/// Like [`deal`], with `of` values apportioned by weights.
 pub(super) fn deal_shares<T: Copy>(dice: &mut Dice, of: usize, shares: &[(T, f64)]) -> Vec<T> {
     let weights: Vec<f64> = shares.iter().map(|(_, weight)| *weight).collect();
     let counts = apportion(of, &weights);

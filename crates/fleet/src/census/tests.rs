@@ -48,6 +48,6 @@ fn a_population_is_its_seeds() {
     assert_eq!(all(&one), all(&again));
     assert_ne!(all(&one), all(&other));
     assert_eq!(all(&one).len(), one.observations());
-    let keys: HashSet<_> = all(&one).iter().map(|look| (look.seen, look.endpoint.key())).collect();
+    let keys: HashSet<_> = all(&one).iter().map(|visit| (visit.seen, visit.endpoint.key())).collect();
     assert_eq!(keys.len(), one.observations(), "no two are the same");
 }

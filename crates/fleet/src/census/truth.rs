@@ -1,42 +1,42 @@
-//! What the study must find: counted from the plan, look by look, without SQL and without the lake.
+//! The figures that a study must find, counted from the plan, visit by visit, without SQL and without the lake.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::host::{Host, Prompt, Said};
+use super::host::{CensusHost, HostState, Prompt};
 use super::marginals::DAYS;
 use super::observe::prompt_hash;
 
-/// One figure of one question.
+/// An expected figure of a question.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Planted {
     /// The question's id.
     pub question: &'static str,
-    /// The columns that single out its row, with their values; empty: the only row.
+    /// The columns that select its row, with their values; empty: the only row.
     pub row: Map<String, Value>,
-    /// The column it stands in; `denominator` and `unknown` are the question's own.
+    /// The column, or the question's own `denominator` or `unknown`.
     pub field: String,
-    /// What must stand there.
+    /// The expected value.
     pub value: Value,
 }
 
-/// The figures under construction.
-struct Sheet<'a> {
-    hosts: &'a [Host],
+/// The figures computed so far.
+struct FigureList<'a> {
+    hosts: &'a [CensusHost],
     figures: Vec<Planted>,
 }
 
-/// A count of hosts: how many, of how many it is known, of how many not.
+/// The number of hosts with a property, and of those for which it is known and unknown.
 #[derive(Clone, Copy, Debug, Default)]
-struct Tally {
+struct HostCount {
     yes: usize,
     known: usize,
     unknown: usize,
 }
 
-impl Tally {
+impl HostCount {
     fn add(&mut self, answer: Option<bool>) {
         match answer {
             Some(yes) => {
@@ -47,18 +47,18 @@ impl Tally {
         }
     }
 
-    fn of(hosts: &[Host], tell: impl Fn(&Host) -> Option<bool>) -> Self {
+    fn of(hosts: &[CensusHost], holds: impl Fn(&CensusHost) -> Option<bool>) -> Self {
         let mut tally = Self::default();
         for host in hosts {
-            tally.add(tell(host));
+            tally.add(holds(host));
         }
         tally
     }
 }
 
-/// Every planted figure.
-pub(super) fn figures(hosts: &[Host]) -> Vec<Planted> {
-    let mut sheet = Sheet {
+/// All expected figures.
+pub(super) fn figures(hosts: &[CensusHost]) -> Vec<Planted> {
+    let mut sheet = FigureList {
         hosts,
         figures: Vec::new(),
     };
@@ -89,13 +89,13 @@ fn row<const N: usize>(pairs: [(&str, Value); N]) -> Map<String, Value> {
     pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
-/// The end of what a host says, where it says it.
-fn models(host: &Host) -> Option<&[super::host::PlantedModel]> {
-    host.last_said().models.as_deref()
+/// The last list of models of a host, if it lists them.
+fn models(host: &CensusHost) -> Option<&[super::host::PlantedModel]> {
+    host.last_state().models.as_deref()
 }
 
-/// Whether a host has a capability: any of its models does; unknown if none does and any may.
-fn can(host: &Host, word: &str) -> Option<bool> {
+/// Whether a host has a capability: true if any model has it; unknown if none has and one may.
+fn can(host: &CensusHost, word: &str) -> Option<bool> {
     let models = models(host)?;
     let mut doubt = false;
     for model in models {
@@ -109,11 +109,11 @@ fn can(host: &Host, word: &str) -> Option<bool> {
     if doubt { None } else { Some(false) }
 }
 
-fn any_model(host: &Host, tell: impl Fn(&super::host::PlantedModel) -> bool) -> Option<bool> {
+fn any_model(host: &CensusHost, tell: impl Fn(&super::host::PlantedModel) -> bool) -> Option<bool> {
     models(host).map(|models| models.iter().any(tell))
 }
 
-impl Sheet<'_> {
+impl FigureList<'_> {
     fn put(&mut self, question: &'static str, row: Map<String, Value>, field: &str, value: Value) {
         self.figures.push(Planted {
             question,
@@ -123,8 +123,8 @@ impl Sheet<'_> {
         });
     }
 
-    /// A row whose share is of the hosts of which it is known.
-    fn share(&mut self, question: &'static str, row: Map<String, Value>, tally: Tally) {
+    /// Adds the figures of a row with a share of the hosts for which it is known.
+    fn share(&mut self, question: &'static str, row: Map<String, Value>, tally: HostCount) {
         self.put(question, row.clone(), "hosts", json!(tally.yes));
         self.put(question, row.clone(), "known", json!(tally.known));
         self.put(question, row.clone(), "unknown", json!(tally.unknown));
@@ -176,11 +176,14 @@ impl Sheet<'_> {
         let all = self.observations();
         let window = usize::from(self.window());
         for (definition, is_core) in [
-            ("observations", (|host: &Host, _| host.days.len() > 100) as fn(&Host, usize) -> bool),
+            (
+                "observations",
+                (|host: &CensusHost, _| host.days.len() > 100) as fn(&CensusHost, usize) -> bool,
+            ),
             ("days", |host, _| host.days.len() > 100),
             ("share-of-window", |host, window| 2 * host.days.len() >= window),
         ] {
-            let members: Vec<&Host> = self.hosts.iter().filter(|host| is_core(host, window)).collect();
+            let members: Vec<&CensusHost> = self.hosts.iter().filter(|host| is_core(host, window)).collect();
             let seen: usize = members.iter().map(|host| host.days.len()).sum();
             let row = row([("definition", json!(definition))]);
             let count = members.len();
@@ -191,7 +194,7 @@ impl Sheet<'_> {
         }
     }
 
-    /// Days from the first that anything was seen on to the last.
+    /// The number of days from the first to the last on which anything was seen.
     fn window(&self) -> u16 {
         let days = || self.hosts.iter().flat_map(|host| host.days.iter().copied());
         match (days().min(), days().max()) {
@@ -225,7 +228,7 @@ impl Sheet<'_> {
             self.put("gaps", row([("days", json!(bucket))]), "share", ratio(count, total));
         }
 
-        // Weeks from the first day of the window on; the last may be short.
+        // Weeks from the first day of the window; the last may be shorter.
         let weeks = usize::from((last_day - first_day) / 7) + 1;
         let mut present: Vec<BTreeSet<usize>> = vec![BTreeSet::new(); weeks];
         for (at, host) in self.hosts.iter().enumerate() {
@@ -248,11 +251,11 @@ impl Sheet<'_> {
             before.extend(now);
         }
 
-        // Kaplan and Meier: a host that was seen in the last 14 days has not gone yet.
+        // Kaplan-Meier estimate: a host seen in the last 14 days is not gone yet.
         for after in [1_u16, 7, 30, 90, 180] {
             let mut survival = 1.0;
             for day in 0..after {
-                let lived = |host: &Host| host.days[host.days.len() - 1] - host.days[0];
+                let lived = |host: &CensusHost| host.days[host.days.len() - 1] - host.days[0];
                 let at_risk = self.hosts.iter().filter(|host| lived(host) >= day).count();
                 let gone = self
                     .hosts
@@ -271,16 +274,16 @@ impl Sheet<'_> {
         let hosts = self.hosts;
         let countries: BTreeSet<_> = hosts.iter().filter_map(|host| host.country).collect();
         for country in countries {
-            let tally = Tally::of(hosts, |host| host.country.map(|here| here == country));
+            let tally = HostCount::of(hosts, |host| host.country.map(|here| here == country));
             self.share("countries", row([("country", json!(country))]), tally);
         }
         for (view, of) in [
-            ("as-type", (|host| host.class) as fn(&Host) -> &'static str),
+            ("as-type", (|host| host.class) as fn(&CensusHost) -> &'static str),
             ("tier", |host| host.tier),
         ] {
             let classes: BTreeSet<_> = hosts.iter().map(of).collect();
             for class in classes {
-                let tally = Tally::of(hosts, |host| host.country.map(|_| of(host) == class));
+                let tally = HostCount::of(hosts, |host| host.country.map(|_| of(host) == class));
                 self.share("networks", row([("view", json!(view)), ("class", json!(class))]), tally);
             }
         }
@@ -303,16 +306,16 @@ impl Sheet<'_> {
 
     fn products(&mut self) {
         let hosts = self.hosts;
-        // A second endpoint may have been met on no look.
-        let second = |host: &Host| (0..host.days.len()).any(|look| host.is_second(look));
-        let first = |host: &Host| host.product_at(host.days.len() - 1);
+        // A second endpoint may never be visited.
+        let second = |host: &CensusHost| (0..host.days.len()).any(|visit| host.is_second(visit));
+        let first = |host: &CensusHost| host.product_at(host.days.len() - 1);
         for (product, tell) in [
-            ("ollama", Tally::of(hosts, |host| Some(first(host) == "ollama"))),
+            ("ollama", HostCount::of(hosts, |host| Some(first(host) == "ollama"))),
             (
                 "openai-compatible",
-                Tally::of(hosts, |host| Some(first(host) == "openai-compatible")),
+                HostCount::of(hosts, |host| Some(first(host) == "openai-compatible")),
             ),
-            ("open-webui", Tally::of(hosts, |host| Some(second(host)))),
+            ("open-webui", HostCount::of(hosts, |host| Some(second(host)))),
         ] {
             self.put("products", row([("product", json!(product))]), "hosts", json!(tell.yes));
             self.put(
@@ -324,7 +327,7 @@ impl Sheet<'_> {
         }
         let upgraded = hosts
             .iter()
-            .filter(|host| host.said.len() > 1 && host.said[0].version != host.said[1].version)
+            .filter(|host| host.states.len() > 1 && host.states[0].version != host.states[1].version)
             .count();
         self.put("upgrades", row([("change", json!("upgraded"))]), "endpoints", json!(upgraded));
     }
@@ -332,7 +335,7 @@ impl Sheet<'_> {
     fn inventories(&mut self) {
         let hosts = self.hosts;
         for (activity, dormant) in [("active", false), ("dormant", true)] {
-            let tally = Tally::of(hosts, |host| models(host).map(|models| models.is_empty() == dormant));
+            let tally = HostCount::of(hosts, |host| models(host).map(|models| models.is_empty() == dormant));
             self.share("activity", row([("activity", json!(activity))]), tally);
         }
         for (name, least, most) in [
@@ -343,7 +346,7 @@ impl Sheet<'_> {
             ("10-19", 10, 19),
             (">=20", 20, usize::MAX),
         ] {
-            let tally = Tally::of(hosts, |host| models(host).map(|models| (least..=most).contains(&models.len())));
+            let tally = HostCount::of(hosts, |host| models(host).map(|models| (least..=most).contains(&models.len())));
             self.share("models-per-host", row([("models", json!(name))]), tally);
         }
         for (bucket, texts) in [
@@ -355,13 +358,13 @@ impl Sheet<'_> {
             ("36-79B", &["70.6B", "72.7B"]),
             (">=80B", &["671.0B"]),
         ] {
-            let tally = Tally::of(hosts, |host| any_model(host, |model| texts.contains(&model.parameters)));
+            let tally = HostCount::of(hosts, |host| any_model(host, |model| texts.contains(&model.parameters)));
             self.share("parameters", row([("parameters", json!(bucket))]), tally);
         }
         let words: BTreeSet<&str> = hosts.iter().filter_map(models).flatten().map(|model| model.quantisation).collect();
         let copies: usize = hosts.iter().filter_map(models).map(<[_]>::len).sum();
         for word in words {
-            let tally = Tally::of(hosts, |host| any_model(host, |model| model.quantisation == word));
+            let tally = HostCount::of(hosts, |host| any_model(host, |model| model.quantisation == word));
             let row = row([("view", json!("quantisation")), ("quantisation", json!(word))]);
             self.share("quantisation", row.clone(), tally);
             let here = hosts
@@ -388,43 +391,44 @@ impl Sheet<'_> {
             self.put("quantisation", row.clone(), "models", json!(here));
             self.put("quantisation", row, "models_share", ratio(here, copies));
         }
-        let tally = Tally::of(hosts, |host| any_model(host, |model| model.remote));
+        let tally = HostCount::of(hosts, |host| any_model(host, |model| model.remote));
         self.share("remote-models", row([("what", json!("any"))]), tally);
-        let tally = Tally::of(hosts, |host| models(host).map(|models| host.serving > 0 && !models.is_empty()));
+        let tally = HostCount::of(hosts, |host| models(host).map(|models| host.serving > 0 && !models.is_empty()));
         self.share("running", row([("what", json!("any"))]), tally);
     }
 
     fn families(&mut self) {
         let hosts = self.hosts;
         let words: BTreeSet<&str> = hosts.iter().filter_map(models).flatten().map(|model| model.family).collect();
-        // Looks that listed the models.
-        let told =
-            |host: &Host, look: usize| -> bool { !host.is_listing(look) && !host.is_second(look) && host.said_at(look).models.is_some() };
-        let looks: usize = hosts
+        // Visits that list the models.
+        let told = |host: &CensusHost, visit: usize| -> bool {
+            !host.is_listing(visit) && !host.is_second(visit) && host.state_at(visit).models.is_some()
+        };
+        let visits: usize = hosts
             .iter()
-            .map(|host| (0..host.days.len()).filter(|look| told(host, *look)).count())
+            .map(|host| (0..host.days.len()).filter(|visit| told(host, *visit)).count())
             .sum();
         for word in words {
-            let tally = Tally::of(hosts, |host| any_model(host, |model| model.family == word));
+            let tally = HostCount::of(hosts, |host| any_model(host, |model| model.family == word));
             let row = row([("family", json!(word))]);
             self.share("families", row.clone(), tally);
-            let has = |said: &Said| said.models.iter().flatten().any(|model| model.family == word);
+            let has = |state: &HostState| state.models.iter().flatten().any(|model| model.family == word);
             let seen: usize = hosts
                 .iter()
                 .map(|host| {
                     (0..host.days.len())
-                        .filter(|look| told(host, *look) && has(host.said_at(*look)))
+                        .filter(|visit| told(host, *visit) && has(host.state_at(*visit)))
                         .count()
                 })
                 .sum();
-            // A host is seen once a day, so its days are its looks.
+            // A host is seen once a day, so its host-days are its visits.
             self.put("families", row.clone(), "observations", json!(seen));
-            self.put("families", row.clone(), "observations_share", ratio(seen, looks));
+            self.put("families", row.clone(), "observations_share", ratio(seen, visits));
             self.put("families", row.clone(), "host_days", json!(seen));
-            self.put("families", row, "host_days_share", ratio(seen, looks));
+            self.put("families", row, "host_days_share", ratio(seen, visits));
         }
         let several =
-            |host: &Host| -> Option<BTreeSet<&str>> { models(host).map(|models| models.iter().map(|model| model.family).collect()) };
+            |host: &CensusHost| -> Option<BTreeSet<&str>> { models(host).map(|models| models.iter().map(|model| model.family).collect()) };
         let multi = hosts.iter().filter_map(several).filter(|set| set.len() > 1).count();
         let both = hosts
             .iter()
@@ -442,10 +446,10 @@ impl Sheet<'_> {
             self.share(
                 "capabilities",
                 row([("capability", json!(word))]),
-                Tally::of(hosts, |host| can(host, word)),
+                HostCount::of(hosts, |host| can(host, word)),
             );
         }
-        let set = |host: &Host| -> Option<String> {
+        let set = |host: &CensusHost| -> Option<String> {
             let mut has = Vec::new();
             for word in ["completion", "embedding", "thinking", "tools", "vision"] {
                 if can(host, word)? {
@@ -459,7 +463,7 @@ impl Sheet<'_> {
         let names: BTreeSet<&String> = sets.iter().flatten().collect();
         for name in names {
             let here = sets.iter().flatten().filter(|set| *set == name).count();
-            let tally = Tally {
+            let tally = HostCount {
                 yes: here,
                 known,
                 unknown: hosts.len() - known,
@@ -467,7 +471,7 @@ impl Sheet<'_> {
             let label = if name.is_empty() { "none" } else { name };
             self.share("capability-sets", row([("capabilities", json!(label))]), tally);
         }
-        let tally = Tally::of(hosts, |host| match (can(host, "completion"), can(host, "embedding")) {
+        let tally = HostCount::of(hosts, |host| match (can(host, "completion"), can(host, "embedding")) {
             (Some(true), Some(true)) => Some(true),
             (Some(false), _) | (_, Some(false)) => Some(false),
             _ => None,
@@ -477,25 +481,25 @@ impl Sheet<'_> {
 
     fn access(&mut self) {
         let hosts = self.hosts;
-        // What the last look at the first endpoint that told it told; a second endpoint asks for a login.
-        let postures = |host: &Host| -> BTreeSet<&'static str> {
+        // The posture of the first endpoint; a second endpoint requires a login.
+        let postures = |host: &CensusHost| -> BTreeSet<&'static str> {
             let mut set = BTreeSet::new();
-            for look in 0..host.days.len() {
-                if host.is_listing(look) {
+            for visit in 0..host.days.len() {
+                if host.is_listing(visit) {
                     continue;
                 }
-                set.extend(if host.is_second(look) { Some("login") } else { host.posture });
+                set.extend(if host.is_second(visit) { Some("login") } else { host.posture });
             }
             set
         };
         for word in ["open", "key", "login", "forbidden"] {
-            let tally = Tally::of(hosts, |host| {
+            let tally = HostCount::of(hosts, |host| {
                 let set = postures(host);
                 (!set.is_empty()).then(|| set.contains(word))
             });
             self.share("posture", row([("posture", json!(word))]), tally);
         }
-        let open = |host: &Host| {
+        let open = |host: &CensusHost| {
             let set = postures(host);
             (!set.is_empty()).then(|| set.contains("open"))
         };
@@ -507,18 +511,18 @@ impl Sheet<'_> {
         self.share(
             "open-tools",
             row([("what", json!("open, with tools"))]),
-            Tally::of(hosts, |host| both(open(host), can(host, "tools"))),
+            HostCount::of(hosts, |host| both(open(host), can(host, "tools"))),
         );
-        let home = |host: &Host| host.country.map(|_| host.tier == "telecom-residential");
+        let home = |host: &CensusHost| host.country.map(|_| host.tier == "telecom-residential");
         self.share(
             "residential-open",
             row([("what", json!("open"))]),
-            Tally::of(hosts, |host| both(home(host), open(host))),
+            HostCount::of(hosts, |host| both(home(host), open(host))),
         );
         self.share(
             "residential-open",
             row([("what", json!("open, with tools"))]),
-            Tally::of(hosts, |host| both(home(host), both(open(host), can(host, "tools")))),
+            HostCount::of(hosts, |host| both(home(host), both(open(host), can(host, "tools")))),
         );
     }
 
@@ -527,11 +531,11 @@ impl Sheet<'_> {
         self.share(
             "uncensored",
             row([("signal", json!("name"))]),
-            Tally::of(hosts, |host| any_model(host, |model| model.uncensored_by_name)),
+            HostCount::of(hosts, |host| any_model(host, |model| model.uncensored_by_name)),
         );
-        // Of the hosts that show a prompt at all; an empty one is none.
-        let shows = |host: &Host| any_model(host, |model| model.prompt.is_some_and(|prompt| prompt != Prompt::Empty)) == Some(true);
-        let tally = Tally::of(hosts, |host| shows(host).then(|| host.shows_uncensored_prompt()));
+        // Of the hosts that show a prompt; an empty one does not count.
+        let shows = |host: &CensusHost| any_model(host, |model| model.prompt.is_some_and(|prompt| prompt != Prompt::Empty)) == Some(true);
+        let tally = HostCount::of(hosts, |host| shows(host).then(|| host.shows_uncensored_prompt()));
         self.share("uncensored", row([("signal", json!("prompt"))]), tally);
         let mut by_hash: BTreeMap<String, usize> = BTreeMap::new();
         for host in hosts {
@@ -553,18 +557,18 @@ impl Sheet<'_> {
 
     fn doubts(&mut self) {
         let hosts = self.hosts;
-        let looked = |host: &Host| (0..host.days.len()).any(|look| !host.is_listing(look));
-        let tally = Tally::of(hosts, |host| looked(host).then_some(host.suspect));
+        let scanned = |host: &CensusHost| (0..host.days.len()).any(|visit| !host.is_listing(visit));
+        let tally = HostCount::of(hosts, |host| scanned(host).then_some(host.suspect));
         self.share("deception", row([("what", json!("suspect"))]), tally);
         let machines = hosts.len() - hosts.iter().filter(|host| host.moved).count();
         self.put("identity", row([("counted", json!("identities"))]), "count", json!(machines));
-        // Listed, then looked at again at the same endpoint.
+        // Listed, then scanned again at the same endpoint.
         let mut counts = [0_usize; 3];
         for host in hosts {
-            if !(0..host.days.len()).any(|look| host.is_listing(look)) {
+            if !(0..host.days.len()).any(|visit| host.is_listing(visit)) {
                 continue;
             }
-            let again = (0..host.days.len()).any(|look| !host.is_listing(look) && !host.is_second(look));
+            let again = (0..host.days.len()).any(|visit| !host.is_listing(visit) && !host.is_second(visit));
             let refuted = host.listed == Some(true);
             counts[match (again, refuted) {
                 (false, _) => 2,

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use vigie_fleet::{Judge, Ruling, Seen};
+use vigie_fleet::{Judge, ReceivedRequest, Ruling};
 
-fn seen(product: &str, method: &str, path: &str, body: &str) -> Seen {
-    Seen {
+fn seen(product: &str, method: &str, path: &str, body: &str) -> ReceivedRequest {
+    ReceivedRequest {
         at: Default::default(),
         address: ([127, 0, 0, 1], 1).into(),
         product: (!product.is_empty()).then(|| product.to_owned()),
@@ -154,10 +154,13 @@ fn a_method_that_changes_things_needs_a_line_that_says_it_reads() {
 fn a_list_that_does_not_read_names_its_line() {
     for (text, complaint) in [
         ("infer POST /x", "line 1: name the product"),
-        ("product a\nsource b\nharm POST /x", "line 3: harm is no effect"),
+        ("product a\nsource b\nharm POST /x", "line 3: unknown effect harm"),
         ("product a\nsource b\ninfer BREW /x", "line 3: no method"),
         ("product a\nsource b\ninfer POST x", "line 3: no path"),
-        ("product a\nsource b\ninfer POST /x when it rains", "line 3: \"when it rains\""),
+        (
+            "product a\nsource b\ninfer POST /x when it rains",
+            "line 3: invalid condition \"when it rains\"",
+        ),
         (
             "product a\nsource b\nproduct c\ninfer POST /x",
             "line 4: name the product and the source",

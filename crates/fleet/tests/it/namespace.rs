@@ -79,7 +79,7 @@ fn in_a_namespace() {
     for index in [0, 1, 2_500, count - 1] {
         let address = running.personalities()[index].address;
         assert_eq!(ask(address, "GET", "/", "").status, 200, "{address}");
-        assert_eq!(recorder.seen().last().expect("seen").address.to_string(), address.to_string());
+        assert_eq!(recorder.requests().last().expect("seen").address.to_string(), address.to_string());
     }
     // Where nobody lives, the connection is reset.
     let nobody = std::net::SocketAddrV4::new(Ipv4Addr::new(127, 200, 0, 1), 8_123);

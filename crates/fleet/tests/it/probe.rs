@@ -206,7 +206,7 @@ fn the_probe_holds_a_session_over_an_event_stream() {
             .filter_map(|line| line["request"]["body"].as_str().map(str::to_owned))
             .collect();
         let new: Vec<Value> = recorder
-            .seen()
+            .requests()
             .iter()
             .filter(|seen| seen.path.starts_with("/messages/?session_id=7") && !known.contains(&seen.body))
             .map(|seen| on_the_stream(&seen.body))

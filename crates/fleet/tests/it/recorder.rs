@@ -21,7 +21,7 @@ fn each_request_is_kept_with_what_it_said() {
     send(&mut stream, "POST", "/api/pull", r#"{"model":"y"}"#);
     std::io::Read::read_to_end(&mut stream, &mut Vec::new()).expect("it ends");
 
-    let seen = recorder.seen();
+    let seen = recorder.requests();
     let told: Vec<(&str, &str, &str)> = seen.iter().map(|s| (s.method.as_str(), s.path.as_str(), s.body.as_str())).collect();
     assert_eq!(
         told,
@@ -51,12 +51,12 @@ fn it_is_bounded_and_says_what_it_lost() {
         ask(address, "GET", &format!("/{number}"), "");
     }
     ask(address, "POST", "/api/show", &"x".repeat(40_000));
-    let seen = recorder.seen();
+    let seen = recorder.requests();
     assert_eq!(seen.iter().map(|s| s.path.as_str()).collect::<Vec<_>>(), ["/4", "/api/show"]);
     assert_eq!((recorder.total(), recorder.lost()), (6, 4));
     assert_eq!((seen[1].body.len(), seen[1].cut), (16 * 1024, true));
     recorder.clear();
-    assert_eq!((recorder.total(), recorder.lost(), recorder.seen().len()), (0, 0, 0));
+    assert_eq!((recorder.total(), recorder.lost(), recorder.requests().len()), (0, 0, 0));
 }
 
 #[test]

@@ -75,7 +75,7 @@ fn what_was_found_is_confirmed_within_the_scope_and_the_rest_is_left() {
         (1, 4),
         "{told:#}"
     );
-    assert!(recorder.seen().iter().all(|seen| seen.address.ip().to_string() == "127.91.9.1"));
+    assert!(recorder.requests().iter().all(|seen| seen.address.ip().to_string() == "127.91.9.1"));
     let before = running.service().seen.len();
     let output = user.run(
         "shodan",

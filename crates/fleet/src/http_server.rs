@@ -1,4 +1,4 @@
-//! One connection of a server that speaks HTTP: it answers with its recording.
+//! HTTP connections of a server that replays its recording.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -28,12 +28,12 @@ use crate::plan::{Personality, Role};
 use crate::recorder::Recorder;
 use crate::recording::Recording;
 
-/// The most bytes of a request's body that are taken.
+/// Maximum bytes of a request body.
 pub(crate) const MAX_REQUEST: usize = 1 << 20;
 
-/// What a connection needs to know.
+/// The server and shared state of a connection.
 #[derive(Clone)]
-pub(crate) struct Host {
+pub(crate) struct ServerContext {
     pub(crate) personality: Arc<Personality>,
     pub(crate) address: SocketAddr,
     pub(crate) recorder: Recorder,
@@ -43,14 +43,14 @@ pub(crate) struct Host {
     pub(crate) drip: Duration,
 }
 
-impl Host {
+impl ServerContext {
     pub(crate) fn note(&self, method: &str, path: &str, body: &[u8]) {
         self.recorder.note(self.address, self.personality.product(), method, path, body);
     }
 }
 
-/// The event streams that are open, by the server's address and the path that the stream named. Where two clients hold one open at
-/// the same server, the newer gets the answers: the recorded path is the same for both.
+/// The open event streams, by the server's address and the path in the stream. If two clients have a stream open at the same server, the
+/// newer one gets the replies, because the recorded path is the same for both.
 #[derive(Clone, Default)]
 pub(crate) struct Streams(Arc<Mutex<OpenStreams>>);
 
@@ -72,9 +72,9 @@ impl Streams {
 }
 
 /// Serves one connection until it ends.
-pub(crate) async fn serve(stream: TcpStream, host: Host) {
+pub(crate) async fn serve(stream: TcpStream, host: ServerContext) {
     let reset = Rc::new(std::cell::Cell::new(false));
-    let line = Wire {
+    let line = ServerStream {
         stream,
         reset: Rc::clone(&reset),
     };
@@ -82,19 +82,23 @@ pub(crate) async fn serve(stream: TcpStream, host: Host) {
         let (host, reset) = (host.clone(), Rc::clone(&reset));
         async move { respond(request, &host, &reset).await }
     });
-    // The server that is played sends its own date or none. An error ends the connection; the client sees that for itself.
+    // A recorded server sends its own date or none. An error ends the connection, which the client notices.
     let _ = hyper::server::conn::http1::Builder::new()
         .auto_date_header(false)
         .serve_connection(TokioIo::new(line), service)
         .await;
 }
 
-/// Ends a connection without an answer.
+/// Ends a connection without a reply.
 #[derive(Debug, thiserror::Error)]
-#[error("the recording has no reply to this")]
+#[error("the recording has no reply to this request")]
 struct NoReply;
 
-async fn respond(request: http::Request<Incoming>, host: &Host, reset: &std::cell::Cell<bool>) -> Result<http::Response<Said>, NoReply> {
+async fn respond(
+    request: http::Request<Incoming>,
+    host: &ServerContext,
+    reset: &std::cell::Cell<bool>,
+) -> Result<http::Response<ReplyBody>, NoReply> {
     let (parts, body) = request.into_parts();
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
     let method = parts.method.as_str().to_owned();
@@ -134,12 +138,12 @@ async fn respond(request: http::Request<Incoming>, host: &Host, reset: &std::cel
             reset.set(failure.kind == FailureKind::Reset);
             Err(NoReply)
         }
-        // Nothing was recorded, not even what it says of unknown pages.
+        // The recording has no reply to unknown pages either.
         _ => Ok(http_response(&unknown_page(), None)),
     }
 }
 
-/// The reply of a server of which not even the answer to an unknown page was recorded.
+/// The reply to a request for which the recording has nothing, not even a reply to unknown pages.
 pub(crate) fn unknown_page() -> Reply {
     Reply {
         status: 404,
@@ -150,27 +154,31 @@ pub(crate) fn unknown_page() -> Reply {
     }
 }
 
-/// A message to the session of an open event stream: what was recorded as answer on the stream goes there, and the POST gets the
-/// bare acknowledgement that the protocol's SDKs send; what was recorded as answer to the POST is sent as it is.
-fn on_stream(recording: &Recording, request: &RequestLine, stream: &mpsc::UnboundedSender<Bytes>) -> Result<http::Response<Said>, NoReply> {
+/// A message to the session of an open event stream. A reply recorded as an event stream is sent on that stream, and the POST gets the bare
+/// acknowledgement that the protocol's SDKs send; any other recorded reply answers the POST itself.
+fn on_stream(
+    recording: &Recording,
+    request: &RequestLine,
+    stream: &mpsc::UnboundedSender<Bytes>,
+) -> Result<http::Response<ReplyBody>, NoReply> {
     let accepted = Reply {
         status: 202,
         body: b"Accepted".to_vec(),
         ..unknown_page()
     };
-    // A message that was not recorded is taken and never answered.
+    // A message without a recorded reply is accepted and never answered.
     let Some(reply) = recording.line_of_session(request).and_then(|line| line.reply.as_ref()) else {
         return Ok(http_response(&accepted, None));
     };
     if reply.status != 200 || !vigie_http::headers::is_event_stream(&reply.headers) {
         return Ok(http_response(reply, None));
     }
-    // A client that hung up gets nothing; that is what hanging up means.
+    // Sending fails only if the client has closed the stream.
     let _ = stream.send(Bytes::copy_from_slice(&reply.body));
     Ok(http_response(&accepted, None))
 }
 
-/// Headers that say how a body is framed, or manage the connection: those that are true here are set anew.
+/// Headers for framing and connection management, which are set again for the actual connection.
 const FRAMING: [&str; 6] = [
     "content-length",
     "transfer-encoding",
@@ -180,12 +188,12 @@ const FRAMING: [&str; 6] = [
     "upgrade",
 ];
 
-/// A recorded header.
+/// The value of a recorded header. The name is case-insensitive, because constructed recordings use the spelling of their source.
 fn header<'r>(reply: &'r Reply, name: &str) -> Option<&'r str> {
     vigie_http::headers::first(&reply.headers, name)
 }
 
-/// The recorded headers but those that say how a body is framed.
+/// The recorded headers without those of framing.
 fn headers(reply: &Reply) -> impl Iterator<Item = &(String, String)> {
     reply
         .headers
@@ -193,19 +201,19 @@ fn headers(reply: &Reply) -> impl Iterator<Item = &(String, String)> {
         .filter(|(name, _)| !FRAMING.iter().any(|framing| framing.eq_ignore_ascii_case(name)))
 }
 
-/// The recorded reply as hyper sends it: status, version, headers and body as recorded, the framing as it was of its kind.
-fn http_response(reply: &Reply, stream: Option<mpsc::UnboundedReceiver<Bytes>>) -> http::Response<Said> {
+/// The recorded reply for hyper: status, version, headers and body as recorded, with the recorded kind of framing.
+fn http_response(reply: &Reply, stream: Option<mpsc::UnboundedReceiver<Bytes>>) -> http::Response<ReplyBody> {
     let body = Bytes::from(coded_body(reply));
     let chunked = header(reply, "transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked"));
     let mut response = http::Response::new(match stream {
-        Some(later) => Said::Stream(Some(body), later),
-        None if chunked => Said::Chunks(Some(body)),
-        None => Said::Whole(Some(body)),
+        Some(later) => ReplyBody::Stream(Some(body), later),
+        None if chunked => ReplyBody::Chunks(Some(body)),
+        None => ReplyBody::Whole(Some(body)),
     });
     *response.status_mut() = http::StatusCode::from_u16(reply.status).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
     let sent = response.headers_mut();
     for (name, value) in headers(reply) {
-        // A header that HTTP cannot carry was not received over HTTP either.
+        // An invalid header cannot have been recorded over HTTP.
         if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_bytes(value.as_bytes())) {
             sent.append(name, value);
         }
@@ -222,9 +230,9 @@ fn http_response(reply: &Reply, stream: Option<mpsc::UnboundedReceiver<Bytes>>) 
     response
 }
 
-/// The body under its recorded coding: recordings keep bodies decoded.
+/// The body with its recorded content encoding; recordings store bodies decoded.
 fn coded_body(reply: &Reply) -> Vec<u8> {
-    // Writing to memory does not fail.
+    // Writing to a vector does not fail.
     match header(reply, "content-encoding").map(str::trim) {
         Some("gzip" | "x-gzip") => {
             let mut coder = GzEncoder::new(Vec::new(), Compression::fast());
@@ -240,7 +248,7 @@ fn coded_body(reply: &Reply) -> Vec<u8> {
     }
 }
 
-/// The recorded reply as bytes, for the faults that cut it.
+/// The recorded reply as bytes, for faults that cut it.
 pub(crate) fn raw(reply: &Reply) -> Vec<u8> {
     let body = coded_body(reply);
     let status = http::StatusCode::from_u16(reply.status).unwrap_or(http::StatusCode::OK);
@@ -253,14 +261,14 @@ pub(crate) fn raw(reply: &Reply) -> Vec<u8> {
     bytes
 }
 
-/// A body: whole, without a length, or with more to come.
-enum Said {
+/// A reply body: with a length, chunked, or followed by events.
+enum ReplyBody {
     Whole(Option<Bytes>),
     Chunks(Option<Bytes>),
     Stream(Option<Bytes>, mpsc::UnboundedReceiver<Bytes>),
 }
 
-impl Body for Said {
+impl Body for ReplyBody {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -291,28 +299,28 @@ impl Body for Said {
     }
 }
 
-/// The socket; dropped as a reset where the recording says that the connection was reset.
-struct Wire {
+/// A socket that is reset when dropped, if the recorded connection was reset.
+struct ServerStream {
     stream: TcpStream,
     reset: Rc<std::cell::Cell<bool>>,
 }
 
-impl Drop for Wire {
+impl Drop for ServerStream {
     fn drop(&mut self) {
         if self.reset.get() {
-            // Where it fails the connection is closed the usual way.
+            // If this fails, the connection is closed normally.
             let _ = self.stream.set_zero_linger();
         }
     }
 }
 
-impl AsyncRead for Wire {
+impl AsyncRead for ServerStream {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(context, buffer)
     }
 }
 
-impl AsyncWrite for Wire {
+impl AsyncWrite for ServerStream {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
@@ -322,7 +330,7 @@ impl AsyncWrite for Wire {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        // A reset must not be announced by a proper end.
+        // A reset must not follow a regular shutdown.
         if self.reset.get() {
             return Poll::Ready(Ok(()));
         }
