@@ -1,4 +1,4 @@
-//! A population whose truth is known: the study finds every planted figure.
+//! A simulated population with known figures: the study finds every one.
 
 use std::collections::BTreeMap;
 
@@ -108,7 +108,7 @@ async fn every_planted_figure_is_found() {
         held.wrong.join("\n")
     );
     assert_eq!(held.right, figures.len());
-    // A count of none has no row; almost all have one.
+    // A count of 0 may have no row; almost all figures have one.
     assert!(held.in_rows * 20 >= figures.len() * 19, "{} of {}", held.in_rows, figures.len());
 
     // The check can fail.
@@ -119,7 +119,7 @@ async fn every_planted_figure_is_found() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_interval_holds_about_as_often_as_it_says() {
+async fn intervals_have_about_the_coverage_they_claim() {
     let (_dir, lake, _) = planted(11, 0.005).await;
     let knowledge = Knowledge::embedded();
     let study = Study::open(
@@ -145,8 +145,8 @@ async fn an_interval_holds_about_as_often_as_it_says() {
     for one in &covered {
         assert!(one.expected >= 4.0 && one.held <= one.samples && one.samples <= samples, "{one:?}");
     }
-    // Forty samples say little of one interval, and enough of all of them. A tenth without replacement holds a little more often than a
-    // sample of a lake without end; an interval of half the width would hold in two thirds.
+    // Forty samples say little about one interval, but enough about all of them. Samples of a tenth without replacement have a slightly
+    // higher coverage than samples of an infinite lake; intervals of half the width would have a coverage of two thirds.
     let mean = covered.iter().map(Covered::coverage).sum::<f64>() / covered.len() as f64;
     assert!((0.92..0.985).contains(&mean), "{mean}");
 }

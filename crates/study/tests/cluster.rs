@@ -1,5 +1,5 @@
-//! A real Ballista scheduler and two executors, each a process: the cluster's answers are those of this machine, also where an executor
-//! is killed on the way.
+//! A real Ballista scheduler and two executors as processes: the cluster gives the same answers as this machine, even if an executor is
+//! killed during the study.
 
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::Path;
@@ -12,7 +12,7 @@ use vigie_fleet::Census;
 use vigie_lake::Lake;
 use vigie_study::{Cluster, Provenance, QueryLimits, Question, Study, StudyOptions, StudyReport, TableStore};
 
-/// A process that does not outlive the test.
+/// A process that is killed at the end of the test.
 struct Node(Child);
 
 impl Drop for Node {
@@ -49,7 +49,7 @@ fn await_port(port: u16) {
     }
 }
 
-/// A scheduler's address, itself, and its two executors.
+/// The scheduler's address, the scheduler, and its two executors.
 fn cluster(dir: &Path) -> (String, Node, [Node; 2]) {
     let [scheduler, a, b, c, d] = ports();
     let words = |text: String| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
@@ -110,7 +110,7 @@ fn rows(report: &StudyReport, id: &str) -> Vec<String> {
     all
 }
 
-/// Sums of real numbers differ in their last digits with the order in which they are added up.
+/// Rounds numbers, because float sums depend on the order of addition in their last digits.
 fn rounded(text: &str) -> String {
     let mut out = String::new();
     let mut number = String::new();
@@ -130,7 +130,7 @@ fn rounded(text: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_cluster_says_what_this_machine_says_though_an_executor_is_killed_half_way() {
+async fn a_cluster_gives_the_same_answers_even_if_an_executor_is_killed() {
     let dir = tempfile::tempdir().expect("a folder");
     let lake = population(dir.path()).await;
     let knowledge = Knowledge::embedded();
@@ -189,7 +189,7 @@ async fn a_cluster_says_what_this_machine_says_though_an_executor_is_killed_half
 }
 
 #[tokio::test]
-async fn a_cluster_that_is_not_there_is_named() {
+async fn an_unreachable_cluster_is_named() {
     let dir = tempfile::tempdir().expect("a folder");
     let lake = Lake::open_or_create(dir.path()).await.expect("a lake");
     let [nobody] = ports();

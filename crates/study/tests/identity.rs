@@ -1,4 +1,4 @@
-//! Machines behind addresses, told by each of the marks.
+//! The number of machines behind addresses, by each kind of mark.
 
 #[path = "../../lake/tests/common/mod.rs"]
 mod common;
@@ -11,14 +11,14 @@ use common::{lake, observation};
 
 const DAY: i64 = 86_400;
 
-/// An address that showed nothing that marks it, on one day.
+/// An address without a mark, seen on one day.
 fn plain(host: u8, day: i64) -> Observation {
     let mut one = observation([10, 0, 0, host], day * DAY, "0.1.0");
     one.exposure.models = Known::Known(Vec::new());
     one
 }
 
-/// One that told an id of an instance.
+/// An address with an instance id.
 fn told(host: u8, day: i64, product: &str, instance: &str) -> Observation {
     let mut one = plain(host, day);
     one.identity.product = Known::Known(product.to_owned());
@@ -26,7 +26,7 @@ fn told(host: u8, day: i64, product: &str, instance: &str) -> Observation {
     one
 }
 
-/// One that showed a certificate.
+/// An address with a certificate.
 fn showed(host: u8, day: i64, sha256: &str) -> Observation {
     let mut one = plain(host, day);
     one.endpoint.certificate = Some(Certificate {
@@ -42,21 +42,21 @@ fn showed(host: u8, day: i64, sha256: &str) -> Observation {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_server_says_of_itself_marks_its_machine() {
+async fn instance_ids_and_certificates_identify_machines() {
     let (_dir, lake) = lake().await;
     lake.append(&[
         // One machine, whose address changed.
         told(1, 0, "gradio", "9006687150180801637"),
         told(2, 3, "gradio", "9006687150180801637"),
-        // Two that were there at once and draw alike.
+        // Two present at the same time with the same id.
         told(3, 1, "gradio", "8528754147671131693"),
         told(4, 1, "gradio", "8528754147671131693"),
-        // The same letters of another product are no mark of the first.
+        // The same id of another product is a different mark.
         told(5, 8, "ray", "9006687150180801637"),
         // One machine by its certificate.
         showed(6, 0, "aa"),
         showed(7, 5, "aa"),
-        // Nothing marks this one.
+        // An address without a mark.
         plain(8, 0),
     ])
     .await

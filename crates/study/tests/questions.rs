@@ -1,4 +1,4 @@
-//! The book's page of questions is what the questions' files say.
+//! The book's page of questions equals the questions' files.
 
 use vigie_study::{Lang, Question, StudyOptions};
 
@@ -6,8 +6,8 @@ use vigie_study::{Lang, Question, StudyOptions};
 fn the_book_lists_every_question() {
     let options = StudyOptions::default();
     let mut page = String::from(
-        "# The questions\n\nEach is a file of words and SQL in `crates/study/questions`; to add one, add a file. This page is made of them: \
-         `UPDATE=1 cargo test -p vigie-study --test questions` writes it.\n",
+        "# The questions\n\nEach question is a file of texts and SQL in `crates/study/questions`; to add one, add a file. \
+         `UPDATE=1 cargo test -p vigie-study --test questions` generates this page.\n",
     );
     for question in Question::all() {
         page.push_str(&format!(
@@ -23,5 +23,9 @@ fn the_book_lists_every_question() {
     if std::env::var_os("UPDATE").is_some() {
         std::fs::write(path, &page).expect("written");
     }
-    assert_eq!(std::fs::read_to_string(path).expect("the page"), page, "UPDATE=1 writes it anew");
+    assert_eq!(
+        std::fs::read_to_string(path).expect("the page"),
+        page,
+        "run with UPDATE=1 to regenerate the page"
+    );
 }

@@ -1,4 +1,4 @@
-//! A lake as SQL sees it.
+//! SQL queries over a lake.
 
 #[path = "../../lake/tests/common/mod.rs"]
 mod common;
@@ -52,13 +52,13 @@ async fn unknown_is_null_with_its_reason_and_never_zero() {
     );
     let joined = "SELECT o.address, m.name FROM observations o JOIN models m USING (state) ORDER BY address, m.position";
     assert_eq!(ask(&engine, joined).await.len(), 2);
-    // Tables that nobody has written to are there and empty.
+    // Tables without files are empty.
     assert_eq!(ask(&engine, "SELECT count(*) FROM tools").await, [row(&["0"])]);
     assert_eq!(ask(&engine, "SELECT count(*), max(observed) FROM scans").await, [row(&["0", "?"])]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_question_changes_nothing() {
+async fn statements_that_write_are_rejected() {
     let (dir, lake) = lake().await;
     lake.append(&[observation([10, 0, 0, 1], 0, "0.1.0")]).await.expect("appended");
     let engine = QueryEngine::open(&lake, SMALL).await.expect("opened");
@@ -115,7 +115,7 @@ async fn answers_are_written_whole_in_each_form() {
     let csv = String::from_utf8(written[1].clone()).expect("text");
     assert!(csv.starts_with("address,country,models\n10.0.0.0,,2\n"), "{csv}");
     assert_eq!(&written[2][..4], b"PAR1");
-    // No row is an answer too.
+    // An empty result is written too.
     let mut none = Vec::new();
     let answer = engine.ask("SELECT address FROM observations WHERE port = 1").await.expect("asked");
     assert_eq!(answer.write(Form::Csv, &mut none).await.expect("written"), 0);

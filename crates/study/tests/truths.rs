@@ -1,4 +1,4 @@
-//! Small lakes whose answers are worked out by hand.
+//! Small lakes with answers computed by hand.
 
 #[path = "../../lake/tests/common/mod.rs"]
 mod common;
@@ -20,7 +20,7 @@ fn seen(host: u8, day: i64) -> Observation {
     one
 }
 
-/// The same, taken for a decoy.
+/// The same, suspected to be a honeypot.
 fn suspect(host: u8, day: i64) -> Observation {
     let mut one = seen(host, day);
     one.deception = Deception::from_tells(vec![Tell {
@@ -31,7 +31,7 @@ fn suspect(host: u8, day: i64) -> Observation {
     one
 }
 
-/// A model that can do this.
+/// A model with these capabilities.
 fn model(name: &str, can: &[&str]) -> Model {
     Model {
         capabilities: Known::Known(can.iter().map(|word| Capability::new(word)).collect()),
@@ -45,7 +45,7 @@ struct Asked {
 }
 
 impl Asked {
-    /// A cell of the first row that has these.
+    /// A cell of the first row with these values.
     fn cell(&self, having: &[(&str, Value)], column: &str) -> Value {
         cell(&self.with, having, column)
     }
@@ -79,7 +79,7 @@ async fn of(looks: &[Observation]) -> (tempfile::TempDir, Lake) {
     (dir, lake)
 }
 
-/// The window is the one that was looked at: taking decoys out, or all products but one, does not shorten it.
+/// The window is that of all observations: leaving out suspects, or all products but one, does not shorten it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_window_is_that_of_everything_seen() {
     let mut other = seen(3, 60);
@@ -98,7 +98,7 @@ async fn the_window_is_that_of_everything_seen() {
     .await;
     let asked = ask(&lake, StudyOptions::default(), "survival").await;
     let without = asked.without.expect("there are decoys");
-    // Of those that are no decoys, two went within ten days, and another within twenty.
+    // Without suspects, two hosts are gone within ten days, and another within twenty.
     assert_eq!(cell(&without, &[("days", 14.into())], "gone"), 2, "{without:?}");
     let only = StudyOptions {
         products: vec!["ollama".to_owned()],
@@ -106,12 +106,12 @@ async fn the_window_is_that_of_everything_seen() {
     };
     let asked = ask(&lake, only.clone(), "survival").await;
     assert_eq!(cell(&asked.without.expect("there are decoys"), &[("days", 14.into())], "gone"), 2);
-    // Two days of 61 are no half of the window.
+    // Two days of 61 are less than half of the window.
     let core = ask(&lake, only, "persistent-core").await;
     assert_eq!(core.cell(&[("definition", "share-of-window".into())], "hosts"), 0);
 }
 
-/// What hangs on a product is not carried over to the one that answers there now.
+/// Attributes of an earlier product are not carried over to the one that answers now.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_product_has_its_own_version() {
     let mut before = seen(1, 0);
@@ -131,9 +131,9 @@ async fn another_product_has_its_own_version() {
     assert_eq!(products.with.rows.rows.len(), 1);
 }
 
-/// Where a host stands is what was told last, within a block of days, across blocks and across its ports.
+/// The location of a host is the last known one, within a block of days, across blocks and across its ports.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_host_stands_where_it_was_last_told_to() {
+async fn the_last_known_location_counts() {
     let stands = |host: u8, day: i64, port: u16, country: Option<&str>, asn: Option<u32>| {
         let mut one = seen(host, day);
         one.endpoint.port = port;
@@ -149,7 +149,7 @@ async fn a_host_stands_where_it_was_last_told_to() {
         // The same state on two days.
         stands(1, 0, 11434, Some("US"), Some(9)),
         stands(1, 5, 11434, Some("DE"), Some(5)),
-        // Told on one day, and not on the next.
+        // Known on one day, and not on a later one.
         stands(2, 0, 11434, Some("ZA"), None),
         stands(2, 5, 11434, Some("FR"), None),
         stands(2, 9, 11434, None, None),
@@ -167,7 +167,7 @@ async fn a_host_stands_where_it_was_last_told_to() {
 
 /// A model behind a key is not open because another port of the host is.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn open_and_able_is_said_of_one_endpoint() {
+async fn two_conditions_must_hold_on_one_endpoint() {
     let with_tools = |host: u8, port: u16, posture: Posture, can: &[&str]| {
         let mut one = seen(host, 0);
         one.endpoint.port = port;
@@ -200,7 +200,7 @@ async fn open_and_able_is_said_of_one_endpoint() {
     }
 }
 
-/// One port that is reached by three names has its models once.
+/// The models of a port that is reached by three names count once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn names_of_one_port_do_not_multiply_its_models() {
     let named = |name: Option<&str>| {
@@ -219,9 +219,9 @@ async fn names_of_one_port_do_not_multiply_its_models() {
     assert_eq!((lists.with.rows.number(row, "mean_models"), lists.with.denominator), (Some(7.0), 4));
 }
 
-/// The families' observations are shares of those lists that told every family; a list of none is known to hold no component.
+/// Observations of families are shares of the lists in which every family is known; an empty list is known to have no component.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn untold_families_are_in_no_denominator() {
+async fn unknown_families_are_in_no_denominator() {
     let lists = |host: u8, families: &[Option<&str>]| {
         let mut one = seen(host, 0);
         one.exposure.models = Known::Known(
@@ -248,7 +248,7 @@ async fn untold_families_are_in_no_denominator() {
     let families = ask(&lake, StudyOptions::default(), "families").await;
     let llama = |column: &str| families.cell(&[("family", "llama".into())], column);
     assert_eq!([llama("hosts"), llama("known"), llama("unknown")], [3, 4, 2].map(Value::from));
-    // The lists of hosts 1, 2 and 6 told every family, if any.
+    // Every family in the lists of hosts 1, 2 and 6 is known.
     assert_eq!([llama("observations"), llama("observations_known")], [2, 3].map(Value::from));
     let risk = ask(&lake, StudyOptions::default(), "systemic-risk").await;
     let of_risk = |component: &str| {
@@ -258,7 +258,7 @@ async fn untold_families_are_in_no_denominator() {
     assert_eq!(of_risk("qwen2"), [1, 3, 3].map(Value::from));
 }
 
-/// Upgrades: the first and the last version that were told, on different days.
+/// Upgrades compare the first and the last version, on different days.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn there_and_back_is_no_upgrade() {
     let runs = |host: u8, seconds: i64, version: &str| {

@@ -194,5 +194,5 @@ pub(super) const SECOND: f64 = 0.05;
 pub(super) const GROWS: f64 = 0.10;
 /// Share of hosts with unknown location.
 pub(super) const NOWHERE: f64 = 0.005;
-/// Share of hosts that are an earlier host under a new address or its earlier address, of those seen rarely.
+/// Share of hosts that are one of two addresses of the same machine, of the hosts seen at most 60 times.
 pub(super) const MOVED: f64 = 0.03;

@@ -1,4 +1,4 @@
-//! A client that shows every byte: what hyper on the other side would hide.
+//! An HTTP client that returns every byte, including those that hyper would hide.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use vigie_fleet::{Fleet, Personality, Recorder, Recording, Recordings, Running, ServeOptions};
 
-/// An answer as it came.
+/// A reply as received.
 #[derive(Debug, Default)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -22,7 +22,7 @@ impl Answer {
     }
 }
 
-/// A fleet in a hurry, on loopback, at ports that the system chooses.
+/// A fleet with short pauses, on loopback, on ports that the system chooses.
 pub(crate) fn raise(personalities: Vec<Personality>, recorder: &Recorder) -> Running {
     let options = ServeOptions {
         drip: Duration::from_millis(2),
@@ -40,7 +40,7 @@ pub(crate) fn recordings() -> &'static Recordings {
     Recordings::embedded().expect("the recordings read")
 }
 
-/// Some recording that answers `GET /`.
+/// A recording with a reply to `GET /`.
 pub(crate) fn plain() -> Arc<Recording> {
     let fits = |recording: &&Arc<Recording>| {
         recording.fixture().lines.iter().any(|line| {
@@ -68,7 +68,7 @@ pub(crate) fn send(stream: &mut TcpStream, method: &str, path: &str, body: &str)
     stream.write_all(request.as_bytes()).expect("the request is sent");
 }
 
-/// Asks once and reads to the end of the connection.
+/// Sends one request and reads to the end of the connection.
 pub(crate) fn ask(address: SocketAddrV4, method: &str, path: &str, body: &str) -> Answer {
     let mut stream = connect(address);
     send(&mut stream, method, path, body);
@@ -77,7 +77,7 @@ pub(crate) fn ask(address: SocketAddrV4, method: &str, path: &str, body: &str) -
     parse(&bytes)
 }
 
-/// Asks once and reads until the body has so many bytes, as an event stream has no end.
+/// Sends one request and reads `count` bytes of the body, because an event stream has no end.
 pub(crate) fn ask_open(stream: &mut TcpStream, method: &str, path: &str, length: usize) -> Answer {
     send(stream, method, path, "");
     let mut bytes = Vec::new();
@@ -95,7 +95,7 @@ pub(crate) fn ask_open(stream: &mut TcpStream, method: &str, path: &str, length:
     }
 }
 
-/// Reads so many bytes of what an open stream says next, out of their chunks.
+/// Reads the next `count` bytes of an open stream, without the chunk framing.
 pub(crate) fn next_of(stream: &mut TcpStream, length: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut buffer = [0; 4096];
@@ -110,7 +110,7 @@ pub(crate) fn next_of(stream: &mut TcpStream, length: usize) -> Vec<u8> {
     }
 }
 
-/// Parses an answer; of a chunked body as much as is there.
+/// Parses a reply; a chunked body may be incomplete.
 pub(crate) fn parse(bytes: &[u8]) -> Answer {
     let end = bytes
         .windows(4)

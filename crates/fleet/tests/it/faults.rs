@@ -1,4 +1,4 @@
-//! Broken servers are broken in the way they say, and bait is bait.
+//! Faults and honeypots behave as documented.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
@@ -28,7 +28,7 @@ fn all_of(mut stream: TcpStream) -> Vec<u8> {
     bytes
 }
 
-/// Reads so many bytes of something endless.
+/// Reads `count` bytes of an endless reply.
 fn some_of(mut stream: TcpStream, count: usize) -> Vec<u8> {
     let mut bytes = vec![0; count];
     stream.read_exact(&mut bytes).expect("there is more");
@@ -156,7 +156,7 @@ fn what_is_no_http_is_none() {
 
     let (_running, address) = broken(Fault::TlsGarbage);
     assert_eq!(all_of(asked(address))[..2], [0x15, 0x03]);
-    // A client that speaks TLS gets a record it can make nothing of.
+    // A TLS client gets an invalid record.
     let mut stream = connect(address);
     stream
         .write_all(&[0x16, 0x03, 0x01, 0x00, 0x05, 1, 0, 0, 1, 0])
@@ -165,7 +165,7 @@ fn what_is_no_http_is_none() {
 
     let (_running, address) = broken(Fault::ClosesAtOnce);
     let mut stream = connect(address);
-    // Whether the end comes as an end or as a reset depends on what was on its way.
+    // The connection ends with a FIN or a reset, depending on data in transit.
     assert!(stream.read(&mut [0; 8]).map_or(true, |count| count == 0));
 }
 
@@ -236,7 +236,7 @@ fn bait_shows_its_tells() {
     assert!(said.len() >= 3, "it answers as several products: {said:?}");
 }
 
-/// Whatever was recorded of Ollama, one that lists capabilities can say that it is older than they are.
+/// Any recording of Ollama with capabilities can be combined with an older version.
 #[test]
 fn an_impossible_version_lists_what_it_cannot_have() {
     let head = "schema: vigie.fixture/1\nproduct: ollama\nversion: 0.17.4\nstate: open\norigin: constructed\non: 2026-11-22\nport: 11434\nfrom: this test\nexpect: {product: ollama}\n";
@@ -252,7 +252,7 @@ fn an_impossible_version_lists_what_it_cannot_have() {
     assert_eq!(ask(address, "GET", "/api/version", "").body, br#"{"version":"0.1.20"}"#);
     assert_eq!(ask(address, "POST", "/api/show", "{}").body, br#"{"capabilities":["completion"]}"#);
 
-    // With nothing to pretend with it says so, and does not pretend with another product.
+    // Without a suitable recording of Ollama it is an error; another product is not used instead.
     let none = Recordings::read(&Default::default()).expect("nothing reads");
     assert!(matches!(
         Personality::bait(anywhere(), Honeypot::ImpossibleVersion, &none, 1),
@@ -267,7 +267,7 @@ fn the_fleet_stays_on_loopback() {
         let error = Fleet::serve(vec![one], &Recorder::new(1), ServeOptions::default()).expect_err("it is refused");
         assert!(matches!(error, FleetError::NotLoopback(_)), "{error}");
     }
-    // Nor does a plan that is well end up on every address.
+    // A valid plan does not listen on all addresses either.
     let running = raise(vec![Personality::server(anywhere(), plain())], &Recorder::new(1));
     assert!(running.personalities().iter().all(|p| p.address.ip().is_loopback()));
     if let Ok(table) = std::fs::read_to_string("/proc/self/net/tcp") {

@@ -1,4 +1,4 @@
-//! The list of what no scan may send.
+//! The list of forbidden requests.
 
 use std::collections::BTreeSet;
 
@@ -119,7 +119,7 @@ fn the_operation_in_the_body_decides() {
     assert!(forbidden("mcp", "POST", "/mcp", &format!("[{list},{call}]")));
     assert!(!forbidden("mcp", "POST", "/mcp", &format!("[{list}]")));
     assert!(forbidden("mcp", "POST", "/mcp", "[]"));
-    // A body that cannot be read is no reading.
+    // An invalid body does not count as reading.
     assert!(forbidden("mcp", "POST", "/mcp", "{"));
 }
 
@@ -151,7 +151,7 @@ fn a_method_that_changes_things_needs_a_line_that_says_it_reads() {
 }
 
 #[test]
-fn a_list_that_does_not_read_names_its_line() {
+fn an_invalid_list_names_its_line() {
     for (text, complaint) in [
         ("infer POST /x", "line 1: name the product"),
         ("product a\nsource b\nharm POST /x", "line 3: unknown effect harm"),

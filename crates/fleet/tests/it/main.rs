@@ -1,4 +1,4 @@
-//! Tests of the fleet from outside: what it answers over a socket, and what it keeps of it.
+//! Tests of the fleet over sockets: its replies and its records.
 
 mod client;
 mod faults;

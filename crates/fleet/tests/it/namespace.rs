@@ -1,4 +1,4 @@
-//! One listener for all addresses, in a network namespace of its own and nowhere else.
+//! A listener for all addresses, only in a separate network namespace.
 
 use std::net::Ipv4Addr;
 use std::process::Command;
@@ -26,7 +26,7 @@ fn outside_there_is_no_proof() {
     }
 }
 
-/// Runs the test below once more in a new namespace, where the system lets an ordinary user make one.
+/// Runs the test below again in a new namespace, if the system lets an unprivileged user create one.
 #[test]
 fn inside_one_listener_answers_for_thousands_of_addresses() {
     let own = std::env::current_exe().expect("this program");
@@ -57,7 +57,7 @@ fn inside_one_listener_answers_for_thousands_of_addresses() {
 }
 
 #[test]
-#[ignore = "needs a network namespace of its own; the test above runs it in one"]
+#[ignore = "needs a separate network namespace; the test above runs it in one"]
 fn in_a_namespace() {
     let proof = OwnNamespace::prove().expect("this is a namespace of its own");
     let count = 5_000;
@@ -81,7 +81,7 @@ fn in_a_namespace() {
         assert_eq!(ask(address, "GET", "/", "").status, 200, "{address}");
         assert_eq!(recorder.requests().last().expect("seen").address.to_string(), address.to_string());
     }
-    // Where nobody lives, the connection is reset.
+    // Without a server, the connection is reset.
     let nobody = std::net::SocketAddrV4::new(Ipv4Addr::new(127, 200, 0, 1), 8_123);
     let mut stream = crate::client::connect(nobody);
     assert!(std::io::Read::read(&mut stream, &mut [0]).is_err());

@@ -36,7 +36,7 @@ fn a_seed_gives_the_same_fleet_and_another_seed_another() {
     let first = lines(7, &population, 400);
     assert_eq!(first, lines(7, &population, 400));
     assert_ne!(first, lines(8, &population, 400));
-    // More addresses change nothing about the earlier ones.
+    // More addresses do not change the earlier ones.
     assert!(lines(7, &population, 900).starts_with(&first));
 }
 
@@ -54,7 +54,7 @@ fn shares_hold() {
     assert_eq!(addresses.len(), all.len(), "one personality per address");
     assert!(addresses.iter().all(|address| address.ip().is_loopback()));
 
-    // The servers that are well come as often as they weigh.
+    // Servers without a fault occur in proportion to their weights.
     let mut products: BTreeMap<&str, usize> = BTreeMap::new();
     for personality in all.iter().filter(|p| p.fault().is_none()) {
         if let Some(product) = personality.recording().map(|recording| recording.folder()) {
@@ -79,7 +79,7 @@ fn the_demo_shows_at_least_twelve_products_on_few_addresses() {
         .collect();
     assert!(products.len() >= 12, "{} products: {products:?}", products.len());
     assert_eq!(products, recordings().products(), "all that were recorded show");
-    // What a server is called is what its recording must be recognised as.
+    // The name of a server is the product that its recording must be recognised as.
     for personality in &all {
         if let Some(recording) = personality.recording() {
             assert_eq!(personality.product(), recording.fixture().head.product.as_deref());
@@ -114,7 +114,7 @@ fn one_address_is_enough_where_there_is_no_more() {
 }
 
 #[test]
-fn what_does_not_fit_is_refused() {
+fn too_many_servers_are_rejected() {
     let population = mixed();
     let last = Layout::Addresses(Ipv4Addr::new(127, 255, 255, 250));
     assert!(Fleet::plan(1, &population, last, 5).is_ok());
@@ -133,7 +133,7 @@ fn what_does_not_fit_is_refused() {
 }
 
 #[test]
-fn a_population_that_makes_no_sense_is_refused() {
+fn an_invalid_population_is_rejected() {
     let head = "schema = \"vigie.population/1\"\n";
     let entry = "entries = [{product = \"*\"}]\n";
     for (text, complaint) in [
@@ -145,7 +145,7 @@ fn a_population_that_makes_no_sense_is_refused() {
         (format!("{head}{entry}empty = nan\n"), "between 0 and 1"),
         (
             format!("{head}{entry}empty = 0.6\nfaults = [{{fault = \"drip\", share = 0.6}}]\n"),
-            "at most 1",
+            "the maximum is 1",
         ),
         (format!("{head}{entry}faults = [{{fault = \"sulk\", share = 0.1}}]\n"), "tarpit"),
         (

@@ -1,5 +1,4 @@
-//! The project's own probe against the fleet: over the wire it learns what a replay of the recording teaches, and it sends nothing
-//! that the judge forbids.
+//! The probe against the fleet: over sockets it concludes the same as from a replay of the recording, and it sends no forbidden request.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::Arc;
@@ -28,7 +27,7 @@ fn options() -> ProbeOptions {
     }
 }
 
-/// Probes each of these, one after the other on one thread each.
+/// Probes these addresses in sequence, on one thread.
 fn probe_all(addresses: &[SocketAddrV4]) -> Vec<Probed> {
     let identifier = Identifier::embedded();
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -69,7 +68,7 @@ fn summary(conclusion: &Conclusion) -> String {
     )
 }
 
-/// Every recording at an address of its own and at its own port, as the rules see ports.
+/// Every recording at its own address and its recorded port, because rules may use the port.
 fn everywhere(part: &dyn Fn(&Recording) -> bool) -> Vec<Personality> {
     recordings()
         .iter()
@@ -84,7 +83,7 @@ fn everywhere(part: &dyn Fn(&Recording) -> bool) -> Vec<Personality> {
 
 #[test]
 fn the_probe_learns_over_the_wire_what_the_recording_teaches_and_harms_nobody() {
-    // A port below 1024 needs rights that a test does not ask for.
+    // A port below 1024 needs privileges.
     let personalities = everywhere(&|recording| recording.fixture().head.port >= 1_024);
     if !Fleet::has_many_addresses() {
         eprintln!("skipped: loopback has one address here");
@@ -95,7 +94,7 @@ fn the_probe_learns_over_the_wire_what_the_recording_teaches_and_harms_nobody() 
     let judge = Judge::by_hand();
     let mut differences = Vec::new();
     let mut compared = 0;
-    // In parts, so that the usual limit of descriptors holds.
+    // In parts, to stay below the usual limit of file descriptors.
     for part in personalities.chunks(100) {
         let running = Fleet::serve(part.to_vec(), &recorder, ServeOptions::default()).expect("they are raised");
         let addresses: Vec<SocketAddrV4> = running.personalities().iter().map(|p| p.address).collect();
@@ -159,7 +158,7 @@ fn no_fault_and_no_bait_makes_the_probe_do_harm_or_outstay_its_time() {
     assert_eq!(recorder.forbidden(&Judge::by_hand()), []);
 }
 
-/// What a server of the Model Context Protocol says to a message, as a line of a recording.
+/// The reply of an MCP server to a message, as a line of a recording.
 fn on_the_stream(message: &str) -> Value {
     let asked: Value = serde_json::from_str(message).expect("the probe sends JSON");
     let request = json!({"method": "POST", "path": "session:", "body": message});
@@ -181,7 +180,7 @@ fn on_the_stream(message: &str) -> Value {
     json!({"request": request, "reply": {"status": 200, "headers": [["content-type", "text/event-stream"]], "body": event}})
 }
 
-/// The probe's own messages make the recording: each round it gets one message further.
+/// The recording is built from the probe's own messages: in each round it gets one message further.
 #[test]
 fn the_probe_holds_a_session_over_an_event_stream() {
     let head = "schema: vigie.fixture/1\nproduct: mcp\nversion: '1'\nstate: sse\norigin: constructed\non: 2026-11-22\nport: 8000\nfrom: this test\nexpect: {product: mcp}\n";
@@ -225,7 +224,7 @@ fn the_probe_holds_a_session_over_an_event_stream() {
     assert!(learnt.contains("tools Some([\"add\"])"), "{learnt}");
 }
 
-/// How the long list of an Ollama ends.
+/// The end of a long list of models.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Ends {
     Whole,
@@ -237,7 +236,7 @@ enum Ends {
     MidGzip,
 }
 
-/// An Ollama that lists so many models, on a socket of its own.
+/// An Ollama with a list of `models` models, on its own socket.
 fn long_list(models: usize, ends: Ends) -> SocketAddrV4 {
     use std::io::{Read as _, Write as _};
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");

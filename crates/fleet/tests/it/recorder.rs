@@ -1,4 +1,4 @@
-//! The recorder counts, keeps and forgets.
+//! The recorder counts, keeps and drops requests.
 
 use vigie_fleet::{Fault, Judge, Personality, Recorder, Ruling};
 

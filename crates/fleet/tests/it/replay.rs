@@ -1,4 +1,4 @@
-//! The answers agree with the recordings, field by field.
+//! Replies equal the recordings, field by field.
 
 use std::io::Read as _;
 use std::sync::Arc;
@@ -9,10 +9,10 @@ use vigie_model::{Reply, RequestLine};
 
 use crate::client::{self, Answer, anywhere, ask, connect, raise, recordings};
 
-/// A path that no recording names.
+/// A path that is in no recording.
 const ELSEWHERE: &str = "/fleet-test-asks-for-this";
 
-/// Headers that are the clock's or the framing's.
+/// Whether a header is compared: not if it depends on the time or the framing.
 fn counts(name: &str) -> bool {
     ![
         "date",
@@ -45,7 +45,7 @@ fn decoded(answer: &Answer) -> Vec<u8> {
     }
 }
 
-/// What differs, a line each.
+/// One line per difference.
 fn differences(recorded: &Reply, answer: &Answer, head_only: bool) -> Vec<String> {
     let mut all = Vec::new();
     if recorded.status != answer.status {
@@ -67,7 +67,7 @@ fn differences(recorded: &Reply, answer: &Answer, head_only: bool) -> Vec<String
     if recorded.version == "HTTP/1.0" && answer.version != "HTTP/1.0" {
         all.push(format!("version HTTP/1.0 became {}", answer.version));
     }
-    // A body under these statuses cannot be sent (RFC 9110, sections 15.3.5 and 15.4.5).
+    // Replies with these statuses cannot have a body (RFC 9110, sections 15.3.5 and 15.4.5).
     let bodiless = head_only || matches!(recorded.status, 204 | 304);
     if !bodiless && recorded.body != decoded(answer) {
         all.push(format!(
@@ -146,7 +146,7 @@ fn every_recorded_reply_is_given_as_recorded() {
     assert!(compared > recordings().iter().count(), "{compared} replies were compared");
 }
 
-/// A recording of the Model Context Protocol over SSE, in the form in which the project's own recorder writes one.
+/// A recording of the Model Context Protocol over SSE, as the project's recorder writes it.
 fn session() -> Arc<vigie_fleet::Recording> {
     let head = "schema: vigie.fixture/1\nproduct: mcp\nversion: '1'\nstate: sse\norigin: constructed\non: 2026-11-22\nport: 8000\nfrom: this test\nexpect: {product: mcp}\n";
     let lines = [
@@ -165,14 +165,14 @@ fn a_session_is_answered_on_its_stream() {
     let address = running.personalities()[0].address;
     let messages = "/messages/?session_id=1";
 
-    // Before there is a stream, its path is a page that does not exist.
+    // Without an open stream, its path does not exist.
     assert_eq!(ask(address, "POST", messages, r#"{"id":1,"method":"initialize"}"#).status, 404);
 
     let mut stream = connect(address);
     let opening = client::ask_open(&mut stream, "GET", "/sse", 40);
     assert_eq!(opening.status, 200);
 
-    // Spaces and order of the keys are the client's own.
+    // White space and the order of keys may differ.
     let posted = ask(address, "POST", messages, r#"{"method": "initialize", "id": 1}"#);
     assert_eq!((posted.status, posted.body.as_slice()), (202, b"Accepted".as_slice()));
     let mut buffer = [0; 512];
@@ -209,12 +209,12 @@ fn a_recorded_failure_is_one() {
     let mut stream = connect(half);
     client::send(&mut stream, "GET", "/", "");
     assert!(stream.read_to_end(&mut bytes).is_err(), "it was reset");
-    // What was not recorded is answered as the page that does not exist.
+    // An unrecorded request gets the reply for a page that does not exist.
     assert_eq!(ask(half, "GET", "/other", "").status, 404);
 }
 
 #[test]
-fn a_fixture_that_does_not_read_is_named() {
+fn an_invalid_fixture_is_named() {
     let files = [("ollama/1-open".to_owned(), ("schema: vigie.fixture/1".to_owned(), String::new()))].into();
     let error = Recordings::read(&files).expect_err("it has no expectations");
     assert!(error.contains("ollama/1-open"), "{error}");

@@ -1,7 +1,7 @@
-//! A scheduler or an executor of a Ballista cluster, as Ballista's own programs are, built with the same DataFusion as the study: to try
-//! `vigie study --engine`, and for its test.
+//! A scheduler or an executor of a Ballista cluster, equivalent to Ballista's own programs, built with the same DataFusion as the study. It
+//! is used to try `vigie study --engine`, and in its test.
 //!
-//! `ballista-node scheduler …` and `ballista-node executor …` take Ballista's own options; `--help` after either names them.
+//! `ballista-node scheduler …` and `ballista-node executor …` take Ballista's own options; `--help` after either lists them.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,9 +18,9 @@ use tracing_subscriber::EnvFilter;
 /// A scheduler or an executor of a Ballista cluster.
 #[derive(Parser)]
 enum Node {
-    /// Plans statements and hands their parts to executors.
+    /// Plans statements and distributes their parts to executors.
     Scheduler(Box<ballista_scheduler::config::Config>),
-    /// Answers parts of statements.
+    /// Executes parts of statements.
     Executor(Box<ballista_executor::config::Config>),
 }
 
@@ -36,7 +36,7 @@ fn main() -> Result<()> {
         .init();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
-        // Plans are walked recursively, and ours are deep.
+        // Plans are processed recursively, and those of the study are deep.
         .thread_stack_size(32 * 1024 * 1024)
         .build()?;
     runtime.block_on(async {
