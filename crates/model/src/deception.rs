@@ -1,4 +1,4 @@
-//! How likely an endpoint is a honeypot or an emulator, with the tells.
+//! Suspicion that an endpoint is a honeypot or an emulator.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,24 +7,25 @@ use crate::Known;
 /// One sign of deception.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Tell {
-    /// The tell's id, stable.
+    /// The stable id.
     pub id: String,
-    /// How much it adds, from 0 to 1.
+    /// Its weight, from 0 to 1.
     pub weight: f64,
     /// What was seen.
     pub seen: String,
 }
 
-/// Score and tells. Counted apart, never silently dropped.
+/// The score and its signs. Suspects are counted separately, never dropped silently.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Deception {
     /// From 0 to 1: one minus the product of (1 - weight) over the tells.
     pub score: Known<f64>,
-    /// The tells, the weightiest first.
+    /// The signs, the heaviest first.
     pub tells: Vec<Tell>,
 }
 
-/// From this score on, an endpoint is a suspect: it is shown and counted apart. One tell that is as likely as not reaches it.
+/// The score from which on an endpoint is a suspect, which is shown and counted separately. A single sign with a probability of one half
+/// reaches it.
 pub const SUSPECT_FROM: f64 = 0.5;
 
 impl Deception {
@@ -34,12 +35,12 @@ impl Deception {
         self.score.known().is_some_and(|score| *score >= SUSPECT_FROM)
     }
 
-    /// The score that these tells make together.
+    /// The combined score of some signs.
     #[must_use]
     pub fn from_tells(mut tells: Vec<Tell>) -> Self {
         tells.sort_by(|a, b| b.weight.total_cmp(&a.weight).then_with(|| a.id.cmp(&b.id)));
         let spared = tells.iter().fold(1.0, |rest, tell| rest * (1.0 - tell.weight.clamp(0.0, 1.0)));
-        // Rounded so that the record does not carry noise of the last bit.
+        // Rounded, to keep floating-point noise out of the record.
         let score = ((1.0 - spared) * 1000.0).round() / 1000.0;
         Self {
             score: Known::Known(score),
@@ -47,7 +48,7 @@ impl Deception {
         }
     }
 
-    /// Nothing that would tell was looked at.
+    /// An unknown score, with a reason.
     #[must_use]
     pub fn unknown(why: crate::Why) -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! What calling a route does to the server.
+//! Effects of calling a route.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub enum Effect {
     /// Reads constant metadata: version, banner, health.
     Identify,
-    /// Lists what is there: models, tools, collections.
+    /// Lists models, tools, collections.
     Enumerate,
     /// Spends compute, sends content.
     Infer,
@@ -21,7 +21,7 @@ pub enum Effect {
     Load,
     /// Changes what is stored.
     Write,
-    /// Uses credentials that the server holds, or hands some out.
+    /// Uses credentials that the server holds, or returns some.
     Account,
 }
 
@@ -29,7 +29,7 @@ impl Effect {
     /// Every effect, from harmless to harmful.
     pub const ALL: [Self; 6] = [Self::Identify, Self::Enumerate, Self::Infer, Self::Load, Self::Write, Self::Account];
 
-    /// Whether a scanner may cause it on a host that it merely looks at.
+    /// Whether a scanner may call routes with this effect.
     #[must_use]
     pub fn is_harmless(self) -> bool {
         matches!(self, Self::Identify | Self::Enumerate)

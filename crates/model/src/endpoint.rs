@@ -1,4 +1,4 @@
-//! Where a server answers.
+//! Endpoints: address, port and name of a server.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -17,7 +17,7 @@ pub enum Transport {
 }
 
 impl Transport {
-    /// The word by which it stands in JSON and in the tables.
+    /// The word in JSON and in the tables.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -26,7 +26,7 @@ impl Transport {
     }
 }
 
-/// Address, port, transport, TLS or not, and the name it was reached by.
+/// An address, port and transport, and the name by which it was reached.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoint {
     /// The address that was connected to.
@@ -35,20 +35,19 @@ pub struct Endpoint {
     pub port: u16,
     /// The transport.
     pub transport: Transport,
-    /// The host name it was reached by; `None`: by its address.
+    /// The host name by which it was reached; `None`: it was reached by its address.
     pub name: Option<String>,
-    /// The path under which the server answers there; `None`: at the root. Paths that a record names (of a request, of a leak) are the
-    /// server's own, below it.
+    /// The path under which the server answers; `None`: at the root. Other paths in a record (of a request, of a leak) are relative to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prefix: Option<PathPrefix>,
-    /// Whether it speaks TLS.
+    /// Whether it uses TLS.
     pub tls: Known<bool>,
-    /// What its certificate says, if it showed one.
+    /// Its certificate, if it showed one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate: Option<Certificate>,
 }
 
-/// What tells two endpoints apart: (address, port, transport, name, prefix).
+/// The identity of an endpoint: (address, port, transport, name, prefix).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EndpointKey {
     /// The address.
@@ -64,7 +63,7 @@ pub struct EndpointKey {
 }
 
 impl Endpoint {
-    /// An endpoint reached by its address, of which nothing more is known.
+    /// An endpoint reached by its address; all else is unknown.
     #[must_use]
     pub fn at(address: SocketAddr) -> Self {
         Self {
@@ -119,7 +118,7 @@ fn place(f: &mut fmt::Formatter<'_>, socket: SocketAddr, name: Option<&str>, pre
     }
 }
 
-/// What a TLS certificate says of itself. Recorded, never enforced and never followed.
+/// The contents of a TLS certificate. They are recorded, but not verified.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Certificate {
     /// SHA-256 of the certificate in DER, `sha256:<hex>`.
@@ -128,7 +127,7 @@ pub struct Certificate {
     pub subject: String,
     /// The issuer, as text.
     pub issuer: String,
-    /// The names it is for.
+    /// The names for which it is issued.
     pub names: Vec<String>,
     /// The first instant at which it is valid.
     pub not_before: Option<crate::Timestamp>,
@@ -138,14 +137,14 @@ pub struct Certificate {
     pub self_signed: bool,
 }
 
-/// Who can reach a listener, as seen from the machine it runs on.
+/// Who can reach a listener, from the view of its own machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reach {
-    /// Bound to loopback: only programs on this machine.
+    /// Bound to loopback: only programs on this machine can.
     Loopback,
-    /// Bound to an address of a private or link-local range: others on that network.
+    /// Bound to a private or link-local address: other machines on that network can.
     Private,
-    /// Bound to a public address or to every address of a machine that has one.
+    /// Bound to a public address, or to all addresses of a machine that has one.
     Public,
 }

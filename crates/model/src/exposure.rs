@@ -1,4 +1,4 @@
-//! What a server shows to a stranger.
+//! Exposure: what a server shows to a stranger.
 
 use std::fmt;
 
@@ -6,17 +6,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Known, Reach, Timestamp};
 
-/// What a stranger without credentials meets on the routes that matter (not on a health page).
+/// The access of a stranger without credentials to the routes that matter (not to a health page).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Posture {
-    /// They answer.
+    /// The routes answer.
     Open,
-    /// An API key or a token is asked for.
+    /// They require an API key or a token.
     Key,
     /// A person must sign in: form, Basic, notebook token.
     Login,
-    /// A login, and anyone may register.
+    /// They require a login, and anyone may register.
     Signup,
     /// No account exists yet: the first visitor becomes administrator.
     FirstAdmin,
@@ -51,7 +51,7 @@ impl fmt::Display for Posture {
 pub enum Activity {
     /// It has a model.
     Active,
-    /// It has none; where its routes allow, a stranger can still make it host one.
+    /// It has none, but a stranger may be able to make it host one.
     Dormant,
 }
 
@@ -92,28 +92,28 @@ impl fmt::Display for Capability {
     }
 }
 
-/// What a system prompt or a template is for, told without keeping it.
+/// The class of a system prompt or a template.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PromptClass {
-    /// There is none.
+    /// It is empty.
     Empty,
     /// A text that ships with a model family.
     Default,
-    /// A text of its owner's.
+    /// A text of the owner.
     Custom,
     /// A text that removes safeguards.
     Uncensored,
 }
 
-/// A text, told by its hash and its class; the text itself only where someone asked for it.
+/// A text by hash and class; the text itself only on request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TextPrint {
     /// SHA-256 of the text with white space folded, `sha256:<hex>`: the same text on many hosts has one hash.
     pub sha256: String,
     /// Characters in the text.
     pub characters: u64,
-    /// What it is for.
+    /// The class.
     pub class: PromptClass,
     /// The text, with `--keep-prompts` only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -123,13 +123,13 @@ pub struct TextPrint {
 /// A model that a server can serve.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Model {
-    /// The name under which it is asked for.
+    /// The name used in requests.
     pub name: String,
     /// The digest of its manifest or weights, hex without a prefix.
     pub digest: Known<String>,
     /// Architecture family, e.g. `llama`.
     pub family: Known<String>,
-    /// Parameter count as the server says it, e.g. `8.0B`.
+    /// Parameter count as reported by the server, e.g. `8.0B`.
     pub parameters: Known<String>,
     /// Quantisation, e.g. `Q4_K_M`.
     pub quantisation: Known<String>,
@@ -137,20 +137,20 @@ pub struct Model {
     pub format: Known<String>,
     /// Bytes on the server's disk.
     pub size_bytes: Known<u64>,
-    /// Tokens it can attend to.
+    /// Context length in tokens.
     pub context_length: Known<u64>,
-    /// What it can do; an empty list is known none.
+    /// What it can do; an empty list means none.
     pub capabilities: Known<Vec<Capability>>,
-    /// Capabilities that the server's version has no word for yet: absent from the list, they are unknown.
+    /// Capabilities that the server's version cannot report. If they are not in the list, they are unknown.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub capabilities_untold: Vec<Capability>,
-    /// Whether another service runs it and this server only passes requests on (`:cloud`).
+    /// Whether another service runs it and this server only forwards requests (`:cloud`).
     pub remote: Known<bool>,
-    /// That service's host, where told.
+    /// The host of that service.
     pub remote_host: Known<String>,
     /// Whether it is in memory.
     pub loaded: Known<bool>,
-    /// When its owner last changed it.
+    /// When it was last modified.
     pub modified: Known<Timestamp>,
     /// Its chat template.
     pub template: Known<TextPrint>,
@@ -163,7 +163,7 @@ pub struct Model {
 }
 
 impl Model {
-    /// A model of which only the name is known; everything else is unknown for that reason.
+    /// A model of which only the name is known; all else is unknown, with a reason.
     #[must_use]
     pub fn named(name: impl Into<String>, why: crate::Why) -> Self {
         Self {
@@ -194,9 +194,9 @@ impl Model {
 pub struct RunningModel {
     /// Its name.
     pub name: String,
-    /// Bytes it takes in all.
+    /// Total memory in bytes.
     pub size_bytes: Known<u64>,
-    /// Bytes of it in the accelerator's memory.
+    /// Accelerator memory in bytes.
     pub vram_bytes: Known<u64>,
     /// Context length it was loaded with, in tokens.
     pub context_length: Known<u64>,
@@ -204,7 +204,7 @@ pub struct RunningModel {
     pub expires: Known<Timestamp>,
 }
 
-/// What a tool could do in wrong hands, told from its name, description and input schema.
+/// What a tool could do in the wrong hands, derived from its name, description and input schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ToolRisk {
@@ -220,7 +220,7 @@ pub enum ToolRisk {
     Secrets,
     /// Acts with an administrator's rights.
     Privileged,
-    /// None of these words.
+    /// None of these.
     Other,
 }
 
@@ -233,7 +233,7 @@ pub struct Tool {
     pub risks: Vec<ToolRisk>,
 }
 
-/// What kind of thing is readable that should not be.
+/// The kind of a leak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LeakKind {
@@ -245,7 +245,7 @@ pub enum LeakKind {
     Prompts,
     /// Settings, paths, environment.
     Settings,
-    /// Credentials, or a route that hands some out.
+    /// Credentials, or a route that returns credentials.
     Credentials,
     /// Stored documents, vectors, flows, runs.
     Data,
@@ -253,19 +253,19 @@ pub enum LeakKind {
     Metrics,
 }
 
-/// Something readable that should not be. The content itself is never kept.
+/// Data that is readable but should not be. The content is never stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Leak {
-    /// What kind of thing.
+    /// The kind of data.
     pub what: LeakKind,
-    /// Method and path of the request that showed it.
+    /// Method and path of the request that returned it.
     pub request: String,
 }
 
-/// How many there are in a list.
+/// The length of a list, possibly a lower bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Counted {
-    /// How many came.
+    /// The number of entries.
     pub count: u64,
     /// Whether there may be more.
     pub or_more: bool,
@@ -281,65 +281,65 @@ impl Counted {
     }
 }
 
-/// `12`, or `2000+` where there may be more.
+/// `12`, or `2000+` if there may be more.
 impl fmt::Display for Counted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}{}", self.count, if self.or_more { "+" } else { "" })
     }
 }
 
-/// What a server shows.
+/// What a server shows to a stranger.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Exposure {
-    /// What a stranger meets.
+    /// The access posture.
     pub posture: Known<Posture>,
-    /// The request that showed it.
+    /// The request that showed the posture.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub posture_from: Option<String>,
-    /// Who can reach it.
+    /// Who can reach the server.
     pub reach: Known<Reach>,
-    /// Whether it has something to serve.
+    /// Whether it has a model to serve.
     pub activity: Known<Activity>,
-    /// The models; an empty list is known none.
+    /// The models; an empty list means none.
     pub models: Known<Vec<Model>>,
-    /// Where `models` is not all that the server lists (the reply was cut, has further pages, or names more than a record keeps):
-    /// how many came at least. Not there: the list is whole, or unknown.
+    /// If `models` is incomplete (the reply was cut, has further pages, or lists more than a record keeps): the minimum number of models.
+    /// Absent if the list is complete or unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub models_at_least: Option<u64>,
-    /// The models in memory; an empty list is known none.
+    /// The models in memory; an empty list means none.
     pub running: Known<Vec<RunningModel>>,
-    /// The same of `running`.
+    /// The same for `running`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub running_at_least: Option<u64>,
-    /// What any of its models can do.
+    /// The capabilities of all models together.
     pub capabilities: Known<Vec<Capability>>,
     /// The tools it lists.
     pub tools: Known<Vec<Tool>>,
-    /// The same of `tools`.
+    /// The same for `tools`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tools_at_least: Option<u64>,
-    /// What is readable that should not be.
+    /// Data that is readable but should not be.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub leaks: Vec<Leak>,
-    /// Whether the owner's own proof (`--prove`) got an answer from a model without credentials.
+    /// Whether the owner's proof (`--prove`) got an answer from a model without credentials.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inference_proved: Option<bool>,
 }
 
 impl Exposure {
-    /// How many models it lists, and whether that is a lower bound; `None`: it is not told.
+    /// The number of models, and whether it is a lower bound; `None`: unknown.
     #[must_use]
     pub fn models_counted(&self) -> Option<Counted> {
         Counted::of(self.models.known().map(Vec::len), self.models_at_least)
     }
 
-    /// How many tools it lists.
+    /// The number of tools.
     #[must_use]
     pub fn tools_counted(&self) -> Option<Counted> {
         Counted::of(self.tools.known().map(Vec::len), self.tools_at_least)
     }
 
-    /// An exposure of which nothing is known, for that reason.
+    /// An exposure of which nothing is known, with a reason.
     #[must_use]
     pub fn unknown(why: crate::Why) -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! Something the owner should act on; the same type from a remote scan and from a host audit.
+//! Findings: what the owner should act on. Remote scans and host audits use the same type.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// How bad it is. The order is the order of harm.
+/// The severity of a finding, in ascending order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// Worth knowing.
+    /// Information only.
     Info,
     /// Low.
     Low,
@@ -24,7 +24,7 @@ pub enum Severity {
 }
 
 impl Severity {
-    /// Every severity, the mildest first.
+    /// Every severity, in ascending order.
     pub const ALL: [Self; 5] = [Self::Info, Self::Low, Self::Medium, Self::High, Self::Critical];
 
     /// The word in JSON.
@@ -46,7 +46,7 @@ impl fmt::Display for Severity {
     }
 }
 
-/// How sure a finding is.
+/// The confidence in a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Confidence {
@@ -76,54 +76,54 @@ impl fmt::Display for Confidence {
     }
 }
 
-/// Whether the thing itself was seen, or follows from something that was.
+/// Whether a finding was seen or inferred.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EvidenceKind {
     /// Seen.
     Observed,
-    /// Follows from what was seen; the effect itself was not exercised.
+    /// Inferred from what was seen; the effect itself was not exercised.
     Inferred,
 }
 
-/// A place in a standard that a finding belongs to.
+/// A reference to a standard.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Standard {
     /// `owasp-llm-2025`, `mitre-atlas`, `anssi-genai`, `cwe`, `cis-8.1`.
     pub scheme: String,
-    /// The id within it, e.g. `LLM10` or `AML.T0132`.
+    /// The id in the standard, e.g. `LLM10` or `AML.T0132`.
     pub id: String,
 }
 
-/// Something the owner should act on. In JSON it is one object with the keys of its [`Claim`] and its own.
+/// Something that the owner should act on. In JSON it is one object with the keys of its [`Claim`] and its own keys.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finding {
-    /// What it is about: `address:port`, and a model, a tool or an advisory where it is about one.
+    /// The subject: `address:port`, followed by a model, a tool or an advisory if it concerns one.
     pub subject: String,
-    /// Set when a baseline accepts it: the reason given there.
+    /// The reason given in the baseline, if the baseline accepts it.
     pub accepted: Option<String>,
-    /// What it says.
+    /// The part that is independent of the subject.
     pub claim: Arc<Claim>,
 }
 
-/// What a finding says, whatever it is about: servers that say the same share it.
+/// The part of a finding that is independent of its subject. Findings with the same content share it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Claim {
     /// The rule's id, stable.
     pub id: String,
-    /// How bad it is here.
+    /// The severity in this case.
     pub severity: Severity,
-    /// How sure it is.
+    /// The confidence.
     pub confidence: Confidence,
-    /// Seen or inferred.
+    /// Whether it was seen or inferred.
     pub evidence: EvidenceKind,
-    /// One line.
+    /// The title, one line.
     pub title: String,
-    /// What was seen and what follows.
+    /// What was seen, and the consequence.
     pub detail: String,
-    /// What to do, for this product.
+    /// The remedy for this product.
     pub remedy: String,
-    /// Where it stands in the standards.
+    /// References to standards.
     pub standards: Arc<[Standard]>,
     /// Advisory ids, for `vulnerable-version`.
     pub advisories: Vec<String>,
@@ -138,7 +138,7 @@ impl Deref for Finding {
 }
 
 impl DerefMut for Finding {
-    /// The claim, of this finding alone from now on.
+    /// The claim, copied first if other findings share it.
     fn deref_mut(&mut self) -> &mut Claim {
         Arc::make_mut(&mut self.claim)
     }

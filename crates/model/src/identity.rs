@@ -1,33 +1,33 @@
-//! What a server is, and the evidence for it.
+//! The identity of a server: product, version and evidence.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{Known, Why};
 
-/// How much a piece of evidence says.
+/// The weight of a piece of evidence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EvidenceWeight {
-    /// Only that product sends it.
+    /// Only this product sends it.
     Unique,
     /// Few other products send it.
     Strong,
-    /// It fits, as it fits others.
+    /// Many products send it.
     Weak,
-    /// That product never sends it.
+    /// This product never sends it.
     Contradicts,
 }
 
-/// One reason for (or against) an identity.
+/// A piece of evidence for or against an identity.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evidence {
-    /// The product it speaks of; empty where a source's own word names none of the catalogue.
+    /// The product; empty if the source names a product that is not in the catalogue.
     pub product: String,
-    /// The rule that found it, stable within the product's file.
+    /// The id of the rule, stable within the product's file.
     pub rule: String,
-    /// How much it says.
+    /// The weight.
     pub weight: EvidenceWeight,
-    /// Method and path of the exchange it was found in.
+    /// Method and path of the exchange.
     pub request: String,
     /// What was seen, shortened.
     pub seen: String,
@@ -38,15 +38,15 @@ pub struct Evidence {
 pub struct Identity {
     /// The product's id: its file's name in the catalogue.
     pub product: Known<String>,
-    /// The version as the server says it.
+    /// The version as reported by the server.
     pub version: Known<String>,
-    /// Which running copy or installation of the product it says it is: an id that it drew for itself. Left out where the product
-    /// tells none: what was said before the field was there keeps its hash.
+    /// The id that the running copy or installation generated for itself. Omitted if the product reports none, so that content from before
+    /// this field keeps its hash.
     #[serde(default = "not_carried", skip_serializing_if = "was_not_carried")]
     pub instance: Known<String>,
-    /// From 0 to 1: what the fixtures measured, never above 0.8 without a real recording.
+    /// The confidence from 0 to 1, as measured on the fixtures; at most 0.8 without a real recording.
     pub confidence: f64,
-    /// The evidence, the weightiest first.
+    /// The evidence, the heaviest first.
     pub evidence: std::sync::Arc<[Evidence]>,
     /// Other products that answer at the same endpoint (an MCP server beside its own API), most certain first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -54,7 +54,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// The id of the instance as a record carries it: `None` where the product tells none.
+    /// The instance id as written to records; `None` if the product reports none.
     #[must_use]
     pub fn instance_if_carried(&self) -> Option<&Known<String>> {
         (!was_not_carried(&self.instance)).then_some(&self.instance)
@@ -65,7 +65,7 @@ fn not_carried() -> Known<String> {
     Known::unknown(Why::NotCarried)
 }
 
-/// Whether a record that lacks the key reads as this.
+/// Whether this is the value of a missing key.
 fn was_not_carried(instance: &Known<String>) -> bool {
     matches!(instance, Known::Unknown(unknown) if unknown.why == Why::NotCarried && unknown.detail.is_none())
 }

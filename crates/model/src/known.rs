@@ -1,4 +1,4 @@
-//! `Known<T>`: a value, or why there is none. Unknown is never zero, never false and never an empty list.
+//! `Known<T>`: a value, or the reason why it is unknown. Unknown is never zero, false or an empty list.
 
 use std::fmt;
 
@@ -10,25 +10,25 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Why {
-    /// No question that would tell was put.
+    /// No request was sent that could answer it.
     NotAsked,
-    /// The source cannot carry it, or the product never tells.
+    /// The source has no such field, or the product never reports it.
     NotCarried,
-    /// The server asked for credentials, or declined to answer without any.
+    /// The server requires credentials, or refuses to answer without them.
     Refused,
-    /// It was asked, and the server has no such route.
+    /// The server does not have the route.
     Absent,
-    /// It was asked, and the server said that it is asked too often.
+    /// The server reported too many requests.
     Throttled,
-    /// It was asked, and the server, or a proxy in front of it, failed or was too busy to answer.
+    /// The server, or a proxy in front of it, failed or was overloaded.
     Unavailable,
-    /// The server answers, but hides this or says a constant in its place.
+    /// The server hides it, or reports a constant instead.
     Hidden,
-    /// An answer came and could not be understood.
+    /// The reply could not be parsed.
     Unparsable,
-    /// The server's version is older than the one that first told this.
+    /// The server's version is too old to report it.
     TooOld,
-    /// It was known and was taken out on purpose.
+    /// It was known and was removed on purpose.
     Redacted,
 }
 
@@ -47,7 +47,7 @@ impl Why {
         Self::Redacted,
     ];
 
-    /// The code as it stands in JSON and in `<column>_why`.
+    /// The code in JSON and in the columns `<column>_why`.
     #[must_use]
     pub fn code(self) -> &'static str {
         match self {
@@ -77,23 +77,23 @@ impl fmt::Display for Why {
     }
 }
 
-/// The reason of an unknown, with a sentence where it helps.
+/// The reason why a value is unknown, with an optional explanation.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Unknown {
-    /// The closed code.
+    /// The reason code.
     pub why: Why,
-    /// A short text for people.
+    /// An explanation for people.
     pub detail: Option<String>,
 }
 
-/// A value, or why there is none.
+/// A value, or the reason why it is unknown.
 ///
-/// In JSON `{"known": value}` or `{"unknown": code, "detail": text?}`; nothing else stands for unknown.
+/// In JSON it is `{"known": value}` or `{"unknown": code, "detail": text?}`; no other form means unknown.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Known<T> {
     /// The value.
     Known(T),
-    /// Why there is none.
+    /// The reason why it is unknown.
     Unknown(Unknown),
 }
 
@@ -104,7 +104,7 @@ impl<T> Known<T> {
         Self::Unknown(Unknown { why, detail: None })
     }
 
-    /// An unknown with a sentence for people.
+    /// An unknown with an explanation.
     #[must_use]
     pub fn unknown_because(why: Why, detail: impl Into<String>) -> Self {
         Self::Unknown(Unknown {
@@ -122,7 +122,7 @@ impl<T> Known<T> {
         }
     }
 
-    /// The value by itself, if there is one.
+    /// Converts to the value, if there is one.
     #[must_use]
     pub fn into_known(self) -> Option<T> {
         match self {
@@ -155,7 +155,7 @@ impl<T> Known<T> {
         }
     }
 
-    /// A view by reference.
+    /// Converts to a `Known` of a reference.
     #[must_use]
     pub fn as_ref(&self) -> Known<&T> {
         match self {
@@ -191,14 +191,14 @@ impl<T: Serialize> Serialize for Known<T> {
     }
 }
 
-/// The keys of a [`Known`]. There are some twenty to a model, so they are not copied.
+/// The keys of a [`Known`], parsed without copying, because a model has about twenty.
 #[derive(Deserialize)]
 #[serde(field_identifier, rename_all = "lowercase")]
 enum Key {
     Known,
     Unknown,
     Detail,
-    /// A later schema may add keys; an old reader passes over them.
+    /// A later schema may add keys, which older readers ignore.
     #[serde(other)]
     Other,
 }
@@ -244,7 +244,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shapes_are_the_documented_ones() {
+    fn json_has_the_documented_form() {
         let known: Known<u32> = Known::Known(0);
         assert_eq!(serde_json::to_string(&known).expect("serialises"), r#"{"known":0}"#);
         let unknown: Known<u32> = Known::unknown_because(Why::TooOld, "before 0.6.4");
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_neither_is_refused() {
+    fn invalid_forms_are_rejected() {
         for text in ["{}", "null", "3", r#"{"known":1,"unknown":"hidden"}"#, r#"{"unknown":"because"}"#] {
             assert!(serde_json::from_str::<Known<u32>>(text).is_err(), "{text}");
         }

@@ -1,7 +1,7 @@
-//! The words every room of vigie shares: endpoints, transcripts, identities, exposures, observations and findings.
+//! The types that all crates of vigie share: endpoints, transcripts, identities, exposures, observations and findings.
 //!
-//! Values only: nothing here reads a clock, a file or a socket. The JSON shapes are the project's interface and are
-//! described in the book (`docs/src/record.md`); names are stable and `schema` counts up.
+//! Values only: nothing here reads a clock, a file or a socket. The JSON forms are a public interface, described in the book
+//! (`docs/src/record.md`). Names are stable, and `schema` changes when a meaning changes.
 
 mod deception;
 mod effect;
@@ -39,7 +39,7 @@ pub use version::VersionOrder;
 /// An instant in UTC, to the microsecond, as RFC 3339 in JSON.
 pub type Timestamp = chrono::DateTime<chrono::Utc>;
 
-/// The SHA-256 of some bytes, written `sha256:<64 hex digits>` wherever vigie names a content.
+/// The SHA-256 of some bytes, as `sha256:<64 hex digits>`.
 #[must_use]
 pub fn sha256(bytes: &[u8]) -> String {
     let mut hasher = Sha256::default();
@@ -47,12 +47,12 @@ pub fn sha256(bytes: &[u8]) -> String {
     hasher.finish()
 }
 
-/// SHA-256 of what is written to it, so that what is hashed need not be held.
+/// A writer that computes the SHA-256 of everything written to it.
 #[derive(Clone, Debug, Default)]
 pub struct Sha256(sha2::Sha256);
 
 impl Sha256 {
-    /// As `sha256:<hex>`.
+    /// The hash, as `sha256:<hex>`.
     #[must_use]
     pub fn finish(self) -> String {
         let mut text = String::with_capacity(71);

@@ -1,4 +1,4 @@
-//! One endpoint seen once, by one source, under one scope. Immutable.
+//! Observations: one endpoint, seen once, by one source, under one scope.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::{Advised, AdvisoryCoverage, AdvisoryVerdict, Deception, Endpoint, Exposure, Finding, Identity, Known, Shared, Timestamp, Why};
 
-/// The record's schema; it counts up when a field changes its meaning.
+/// The schema of the record; the number increases when a field changes its meaning.
 pub const SCHEMA: &str = "vigie.observation/1";
 
-/// What kind of source saw it.
+/// The kind of a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SourceKind {
@@ -23,7 +23,7 @@ pub enum SourceKind {
 }
 
 impl SourceKind {
-    /// The word by which it stands in JSON and in the tables.
+    /// The word in JSON and in the tables.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -34,47 +34,47 @@ impl SourceKind {
     }
 }
 
-/// Who saw it, with what knowledge and from where.
+/// The source of an observation: tool, version, catalogue and vantage point.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
     /// The kind.
     pub kind: SourceKind,
-    /// The tool: `vigie`, `shodan`, `censys` …
+    /// The name of the tool: `vigie`, `shodan`, `censys` …
     pub name: String,
-    /// That tool's version, empty if it says none.
+    /// The version of the tool; empty if unknown.
     pub version: String,
-    /// The catalogue's hash, `sha256:<hex>`, empty where none was used.
+    /// The hash of the catalogue, `sha256:<hex>`; empty if none was used.
     #[serde(default)]
     pub catalog: String,
-    /// From where it was seen, so that a look from inside and one from outside are not churn.
+    /// From where it was seen, so that observations from inside and outside are not taken for changes.
     #[serde(default)]
     pub vantage: String,
-    /// The scan that saw it; scans are kept with seed, scope hash and catalogue hash.
+    /// The id of the scan. Scans are stored with seed, scope hash and catalogue hash.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scan: Option<String>,
 }
 
-/// The hash of the scope under which it was seen.
+/// The hash of the scope of an observation.
 pub type ScopeRef = Known<String>;
 
-/// Where the address stands in the network.
+/// The location of an address and its network.
 ///
-/// `city`, `organisation` and `tier` came after the first records: where their key is missing they are unknown, as not carried.
+/// The first records do not have `city`, `organisation` and `tier`; a missing key reads as unknown, `not-carried`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Network {
     /// ISO 3166-1 alpha-2.
     pub country: Known<String>,
-    /// The city, in English where the source has it so.
+    /// The city, in English if the source has it.
     #[serde(default = "not_carried")]
     pub city: Known<String>,
     /// Autonomous system number.
     pub asn: Known<u32>,
-    /// The name under which the autonomous system is registered.
+    /// The registered name of the autonomous system.
     #[serde(default = "not_carried")]
     pub organisation: Known<String>,
-    /// The view by type of autonomous system: `hosting`, `education` …; `unattributed` is a class of its own.
+    /// The type of autonomous system: `hosting`, `education` …; `unattributed` is a class of its own.
     pub class: Known<String>,
-    /// The view by tier of infrastructure: `hyperscaler`, `cloud-vps` …; `unattributed` is a class of its own.
+    /// The tier of infrastructure: `hyperscaler`, `cloud-vps` …; `unattributed` is a class of its own.
     #[serde(default = "not_carried")]
     pub tier: Known<String>,
 }
@@ -84,7 +84,7 @@ fn not_carried() -> Known<String> {
 }
 
 impl Network {
-    /// Nothing is known, for that reason.
+    /// A network of which nothing is known, with a reason.
     #[must_use]
     pub fn unknown(why: Why) -> Self {
         Self {
@@ -98,54 +98,54 @@ impl Network {
     }
 }
 
-/// The listening socket behind the endpoint, where vigie runs on the same machine.
+/// The listening socket of the endpoint, if vigie runs on the same machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Listener {
-    /// The addresses it is bound to, as the system lists them (`0.0.0.0` and `::` mean every one).
+    /// The addresses to which it is bound (`0.0.0.0` and `::` mean all).
     pub bound: Vec<IpAddr>,
-    /// The addresses of this machine on which it answers others.
+    /// The addresses of this machine on which other machines can reach it.
     pub answers_on: Vec<IpAddr>,
-    /// The process that owns it, where the system tells.
+    /// The name of its process, if known.
     pub process: Known<String>,
-    /// Its process id, where the system tells.
+    /// Its process id, if known.
     pub pid: Known<u32>,
 }
 
 /// One endpoint seen once.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(from = "Read")]
+#[serde(from = "Json")]
 pub struct Observation {
     /// [`SCHEMA`].
     pub schema: String,
     /// When the endpoint was seen.
     pub seen: Timestamp,
-    /// When the record was made.
+    /// When the record was created.
     pub recorded: Timestamp,
-    /// By whom.
+    /// The source.
     pub source: Source,
-    /// Under which scope.
+    /// The scope.
     pub scope: ScopeRef,
-    /// Where.
+    /// The endpoint.
     pub endpoint: Endpoint,
-    /// The socket behind it, where vigie runs on the same machine.
+    /// The listening socket, if vigie runs on the same machine.
     pub listener: Option<Listener>,
-    /// What it is.
+    /// Product and version.
     pub identity: Shared<Identity>,
-    /// What it shows.
+    /// What the server shows to a stranger.
     pub exposure: Shared<Exposure>,
-    /// Where the address stands.
+    /// Location and network of the address.
     pub network: Network,
-    /// Whether it is what it seems.
+    /// How likely it is a honeypot or an emulator.
     pub deception: Deception,
-    /// The advisories held against it, exploited and affected first. The servers of one version share them.
+    /// The verdicts of the advisories, exploited and affected first. Servers of the same version share them.
     pub advisories: Advised,
-    /// What to act on, the worst first.
+    /// The findings, the most severe first.
     pub findings: Shared<Vec<Finding>>,
 }
 
-/// The keys of an observation in JSON, in their order.
+/// The JSON form of an observation for writing, with its keys in order.
 #[derive(Serialize)]
-struct Written<'o> {
+struct JsonRef<'o> {
     schema: &'o str,
     seen: &'o Timestamp,
     recorded: &'o Timestamp,
@@ -159,7 +159,7 @@ struct Written<'o> {
     network: &'o Network,
     deception: &'o Deception,
     advisories: &'o [AdvisoryVerdict],
-    /// Left out where the list says it: what was written before the key was there stays as it was.
+    /// Omitted if the list is enough, so that records from before this key stay the same.
     #[serde(skip_serializing_if = "Option::is_none")]
     advisory_coverage: Option<AdvisoryCoverage>,
     findings: &'o Shared<Vec<Finding>>,
@@ -167,7 +167,7 @@ struct Written<'o> {
 
 impl Serialize for Observation {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Written {
+        JsonRef {
             schema: &self.schema,
             seen: &self.seen,
             recorded: &self.recorded,
@@ -187,9 +187,9 @@ impl Serialize for Observation {
     }
 }
 
-/// The same, read.
+/// The JSON form of an observation for reading.
 #[derive(Deserialize)]
-struct Read {
+struct Json {
     schema: String,
     seen: Timestamp,
     recorded: Timestamp,
@@ -208,8 +208,8 @@ struct Read {
     findings: Shared<Vec<Finding>>,
 }
 
-impl From<Read> for Observation {
-    fn from(read: Read) -> Self {
+impl From<Json> for Observation {
+    fn from(read: Json) -> Self {
         Self {
             schema: read.schema,
             seen: read.seen,

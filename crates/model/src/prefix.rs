@@ -1,32 +1,32 @@
-//! The path under which a server answers, where it stands behind a proxy's sub-path.
+//! The path under which a server answers behind a proxy.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// The path under which a server answers, in its one form: `/ollama`, `/team-a/llm`.
+/// The path under which a server answers, in canonical form: `/ollama`, `/team-a/llm`.
 ///
-/// It starts with a slash and ends with none; each segment holds something and is neither `.` nor `..`. What need not be
-/// percent-encoded is not, and what is, is written in capitals. It holds no encoded slash, backslash, percent sign or control
-/// character, no `;`, no query and no fragment: whatever is appended to it lies below it, for a proxy and for the server alike.
+/// It starts with a slash and does not end with one. Segments are not empty, `.` or `..`. Only characters that need it are percent-encoded,
+/// with upper-case digits. There is no encoded slash, backslash, percent sign or control character, no `;`, no query and no fragment. So
+/// proxies and servers agree that an appended path is below it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct PathPrefix(String);
 
-/// Why a path is no prefix.
+/// Why a path is not a valid prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PrefixError {
     /// It does not start with a slash.
     Start,
     /// It is longer than [`PathPrefix::MAX`] bytes.
     Long,
-    /// A segment is `.` or `..`, however it is written.
+    /// A segment is `.` or `..`, encoded or not.
     Dots,
-    /// A percent sign without two hexadecimal digits, or an encoded character that changes what a path means.
+    /// A percent sign without two hexadecimal digits, or an encoded character that changes the meaning of a path.
     Encoding,
-    /// A character that stands in no path as it is.
+    /// A character that must be percent-encoded.
     Character,
-    /// It is a prefix, and not in its one form.
+    /// It is valid, but not in canonical form.
     Form,
 }
 
@@ -36,11 +36,11 @@ impl fmt::Display for PrefixError {
             Self::Start => "it does not start with a slash",
             Self::Long => "it is longer than 256 bytes",
             Self::Dots => "a segment is `.` or `..`; write the path as the server gets it",
-            Self::Encoding => "a percent sign stands for nothing, or for a slash, a backslash, a percent sign or a control character",
-            Self::Character => {
-                "it holds a character that is not used here; percent-encode what is no letter, digit or one of -._~!$&'()*+,=:@"
+            Self::Encoding => {
+                "a percent sign has no two digits, or encodes a slash, a backslash, a percent sign, a semicolon or a control character"
             }
-            Self::Form => "it is not in its one form: no slash at its end or twice, nothing encoded that need not be",
+            Self::Character => "it has an invalid character; percent-encode all characters but letters, digits and -._~!$&'()*+,=:@",
+            Self::Form => "it is not in canonical form: remove trailing and double slashes, and decode what need not be encoded",
         })
     }
 }
@@ -48,15 +48,15 @@ impl fmt::Display for PrefixError {
 impl std::error::Error for PrefixError {}
 
 impl PathPrefix {
-    /// The most bytes.
+    /// Maximum length in bytes.
     pub const MAX: usize = 256;
 
-    /// Reads a path as it stands in a URL, without query and fragment. `/ollama/` and `//ollama` are `/ollama`, `%6f` is `o`;
-    /// `None`: it is the root.
+    /// Parses the path of a URL, without query and fragment, into canonical form: `/ollama/` and `//ollama` become `/ollama`, `%6f` becomes
+    /// `o`. `None`: the root.
     ///
     /// # Errors
     ///
-    /// What no server and no proxy must be left to read in its own way.
+    /// A path that proxies and servers may interpret differently.
     pub fn parse(path: &str) -> Result<Option<Self>, PrefixError> {
         if path.is_empty() {
             return Ok(None);
@@ -85,13 +85,13 @@ impl PathPrefix {
         &self.0
     }
 
-    /// A path of the server as it is sent.
+    /// Prepends the prefix to a path of the server.
     #[must_use]
     pub fn join(&self, path: &str) -> String {
         format!("{}{path}", self.0)
     }
 
-    /// A path that was sent as the server's own; `None`: it does not lie under this prefix.
+    /// Removes the prefix from a path; `None`: the path is not below this prefix.
     #[must_use]
     pub fn strip<'p>(&self, path: &'p str) -> Option<&'p str> {
         match path.strip_prefix(&self.0)? {
@@ -102,7 +102,7 @@ impl PathPrefix {
     }
 }
 
-/// Appends a segment with what need not be encoded decoded (RFC 3986, section 6.2.2).
+/// Appends a segment, normalised (RFC 3986, section 6.2.2): characters that need not be encoded are decoded.
 fn decode(segment: &str, out: &mut String) -> Result<(), PrefixError> {
     let mut bytes = segment.bytes();
     while let Some(byte) = bytes.next() {
@@ -144,7 +144,7 @@ impl fmt::Display for PathPrefix {
 impl TryFrom<String> for PathPrefix {
     type Error = PrefixError;
 
-    /// Takes the one form and no other, so that two records of one prefix are equal.
+    /// Accepts the canonical form only, so that records of the same prefix are equal.
     fn try_from(text: String) -> Result<Self, PrefixError> {
         match Self::parse(&text)? {
             Some(prefix) if prefix.0 == text => Ok(prefix),
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn one_form() {
+    fn paths_become_canonical() {
         for (path, expected) in [
             ("", None),
             ("/", None),
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_be_read_in_two_ways_is_refused() {
+    fn ambiguous_paths_are_rejected() {
         use PrefixError::{Character, Dots, Encoding, Long, Start};
         for (path, why) in [
             ("ollama", Start),
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_holds_the_one_form() {
+    fn a_record_has_the_canonical_form() {
         let prefix: PathPrefix = serde_json::from_str("\"/ollama\"").expect("a prefix");
         assert_eq!(serde_json::to_string(&prefix).expect("text"), "\"/ollama\"");
         for other in ["\"/ollama/\"", "\"\"", "\"/\"", "\"/%6f\"", "\"/../a\"", "\"a\""] {

@@ -1,4 +1,4 @@
-//! `Shared<T>`: a value that observations may have in common.
+//! `Shared<T>`: a copy-on-write value that observations can share.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -6,48 +6,48 @@ use std::sync::{Arc, Weak};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A value that several observations may hold without each having its own; whoever changes it gets their own first.
+/// A copy-on-write value that several observations can share.
 ///
-/// The same server says the same for months, so copies are the rule and changes the exception. In JSON it is the value itself.
+/// A server often reports the same for months, so most observations share their values. In JSON it is the value itself.
 pub struct Shared<T>(Arc<T>);
 
 impl<T> Shared<T> {
-    /// Whether both hold one and the same value, not only equal ones.
+    /// Whether both share the same allocation, not only equal values.
     #[must_use]
     pub fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// Whether nobody else holds it.
+    /// Whether it is the only owner.
     #[must_use]
     pub fn is_alone(&self) -> bool {
         Arc::strong_count(&self.0) == 1
     }
 
-    /// By which it is known again as long as somebody holds it.
+    /// A weak reference, to recognise the value while it is in use.
     #[must_use]
     pub fn mark(&self) -> Mark<T> {
         Mark(Arc::downgrade(&self.0))
     }
 }
 
-/// A shared value remembered without holding it.
+/// A weak reference to a shared value.
 pub struct Mark<T>(Weak<T>);
 
 impl<T> Mark<T> {
-    /// Whether this is the value that was remembered.
+    /// Whether it refers to this value.
     #[must_use]
     pub fn is(&self, value: &Shared<T>) -> bool {
         std::ptr::eq(self.0.as_ptr(), Arc::as_ptr(&value.0))
     }
 
-    /// Whether nobody holds it any more.
+    /// Whether the value is no longer in use.
     #[must_use]
     pub fn is_gone(&self) -> bool {
         self.0.strong_count() == 0
     }
 
-    /// A number for looking it up: no two values that are held or remembered have the same.
+    /// A number for lookups, unique among all values with an owner or a reference.
     #[must_use]
     pub fn number(&self) -> usize {
         self.0.as_ptr().addr()
@@ -151,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_changes_it_has_their_own() {
+    fn a_change_copies_first() {
         let first: Shared<Vec<u8>> = vec![1, 2].into();
         let mut second = first.clone();
         assert!(first.is(&second) && !first.is_alone());
@@ -163,12 +163,12 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_knows_the_value_and_no_other() {
+    fn a_mark_refers_to_one_value_only() {
         let mut value: Shared<String> = "said".to_owned().into();
         let mark = value.mark();
         assert!(mark.is(&value) && !mark.is_gone());
         assert!(!mark.is(&"said".to_owned().into()), "an equal one is not the same");
-        // What was changed is another value, though nobody else held it.
+        // A changed value is another one, even if it was the only owner.
         value.push('!');
         assert!(!mark.is(&value) && mark.is_gone());
     }

@@ -1,25 +1,25 @@
-//! The exchanges with one endpoint: the evidence for all that follows.
+//! Transcripts: the exchanges with one endpoint, which are the evidence for all conclusions.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{Endpoint, Timestamp};
 
-/// What was sent.
+/// A request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestLine {
     /// The HTTP method, in capitals.
     pub method: String,
     /// The path with its query.
     pub path: String,
-    /// Headers beyond the ones every request carries, names in lower case.
+    /// Headers besides those of every request, with names in lower case.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub headers: Vec<(String, String)>,
-    /// The body, empty for none.
+    /// The body; empty if there is none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub body: String,
 }
 
-/// What came back.
+/// A reply.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reply {
     /// The HTTP status.
@@ -27,7 +27,7 @@ pub struct Reply {
     /// `HTTP/1.0`, `HTTP/1.1` or `HTTP/2.0`.
     #[serde(default)]
     pub version: String,
-    /// Names in lower case, in the order received; values as text, bytes that are no UTF-8 replaced.
+    /// The headers in the order received, with names in lower case; invalid UTF-8 in values is replaced.
     pub headers: Vec<(String, String)>,
     /// The body after content decoding, capped.
     #[serde(with = "bytes_as_text")]
@@ -38,56 +38,56 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// The first header of that name (lower case).
+    /// The first header with this name, in lower case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
     }
 }
 
-/// Why no reply came.
+/// Why there is no reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FailureKind {
-    /// Nothing came within the deadline.
+    /// No data within the deadline.
     Timeout,
-    /// The connection was refused or could not be made.
+    /// The connection was refused or failed.
     Connect,
     /// The peer closed or reset the connection.
     Reset,
-    /// What came was not HTTP.
+    /// The data was not HTTP.
     NotHttp,
     /// TLS failed.
     Tls,
-    /// The headers passed a limit.
+    /// The headers exceeded a limit.
     TooLarge,
 }
 
-/// A request that got no reply, and why.
+/// The failure of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// The kind.
     pub kind: FailureKind,
     /// A short text for people.
     pub detail: String,
-    /// The first bytes that came instead of HTTP, capped at 256.
+    /// The first bytes received instead of HTTP, at most 256.
     #[serde(default, skip_serializing_if = "Vec::is_empty", with = "bytes_as_text")]
     pub banner: Vec<u8>,
 }
 
-/// One request and what became of it.
+/// A request with its reply or failure.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exchange {
-    /// What was sent.
+    /// The request.
     pub request: RequestLine,
     /// When it was sent.
     pub at: Timestamp,
     /// From sending to the end of the reply, in microseconds.
     pub micros: u64,
-    /// The reply.
+    /// The reply, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply: Option<Reply>,
-    /// Why there is none.
+    /// The failure, if there is no reply.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
 }
@@ -95,13 +95,13 @@ pub struct Exchange {
 /// The exchanges with one endpoint, in order, bytes capped, times kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Transcript {
-    /// With whom.
+    /// The endpoint.
     pub endpoint: Endpoint,
-    /// What was said.
+    /// The exchanges.
     pub exchanges: Vec<Exchange>,
 }
 
-/// Bytes as a JSON string where they are UTF-8, else as `{"base64": text}`.
+/// Serialises bytes as a JSON string if they are UTF-8, else as `{"base64": text}`.
 mod bytes_as_text {
     use base64::Engine as _;
     use base64::engine::general_purpose::STANDARD;

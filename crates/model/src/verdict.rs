@@ -1,4 +1,4 @@
-//! Whether an advisory applies, in three values.
+//! Verdicts of advisories: affected, not affected or unknown.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -17,7 +17,7 @@ pub enum Verdict {
     /// At or above the fix, below the range, or in a gap between ranges.
     #[serde(rename = "not affected")]
     NotAffected,
-    /// It cannot be told.
+    /// It cannot be determined.
     #[serde(rename = "unknown")]
     Unknown,
 }
@@ -40,15 +40,15 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// Whether the advisories can answer for a product. An empty list of verdicts means *none applies* only where they can.
+/// Whether the advisories cover a product. An empty list of verdicts means that none applies only if they do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AdvisoryCoverage {
     /// At least one advisory lists the product.
     Listed,
-    /// It was searched for, and nothing published was found.
+    /// Advisories for the product were searched for, and none was found.
     NoneFound,
-    /// Nobody looked: whether an advisory applies is unknown.
+    /// Nobody searched: whether an advisory applies is unknown.
     NotCovered,
 }
 
@@ -70,37 +70,36 @@ impl fmt::Display for AdvisoryCoverage {
     }
 }
 
-/// An advisory held against one version.
+/// The verdict of an advisory for one version.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AdvisoryVerdict {
     /// The advisory's id, e.g. `CVE-2024-37032`.
     pub id: String,
     /// Whether it applies.
     pub verdict: Verdict,
-    /// Why, in a few words.
+    /// The reason, in a few words.
     pub why: String,
     /// The advisory's own severity.
     pub severity: Severity,
-    /// Whether it is known to be exploited (CISA KEV or the record says so).
+    /// Whether it is known to be exploited (according to CISA KEV or the record).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub exploited: bool,
     /// Whether the vendor disputes it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub disputed: bool,
-    /// The first fixed version, where one is known.
+    /// The first fixed version, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fixed: Option<String>,
-    /// Conditions that a look from outside cannot see (operating system, an option).
+    /// Conditions that cannot be seen from outside (operating system, an option).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<String>,
-    /// How sure the verdict is; lower where conditions cannot be seen.
+    /// The confidence in the verdict; lower if it has such conditions.
     pub confidence: crate::Confidence,
 }
 
-/// The advisories held against one version, and whether there are any that could be. The servers of one version share them.
+/// The verdicts of the advisories for one version, and whether the product is covered. Servers of the same version share them.
 ///
-/// It is the list of verdicts for whoever reads it; in a record the list stands under `advisories`, and why it is empty under
-/// `advisory_coverage`.
+/// It dereferences to the list of verdicts. In a record the list is `advisories`, and the reason why it is empty is `advisory_coverage`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Advised {
     verdicts: Arc<[AdvisoryVerdict]>,
@@ -108,17 +107,17 @@ pub struct Advised {
 }
 
 impl Advised {
-    /// Verdicts on a product that is covered so.
+    /// Verdicts for a product with this coverage.
     #[must_use]
     pub fn new(verdicts: Arc<[AdvisoryVerdict]>, coverage: AdvisoryCoverage) -> Self {
         Self {
             verdicts,
-            // Where advisories list it, the verdicts say so.
+            // If advisories list the product, the verdicts show it.
             gap: (coverage != AdvisoryCoverage::Listed).then_some(coverage),
         }
     }
 
-    /// As a record says it.
+    /// Verdicts and coverage as read from a record.
     #[must_use]
     pub fn as_recorded(verdicts: Arc<[AdvisoryVerdict]>, coverage: Option<AdvisoryCoverage>) -> Self {
         Self {
@@ -127,20 +126,19 @@ impl Advised {
         }
     }
 
-    /// Why no advisory is held against the product; `None`: some list it, or nothing was said of it (an old record, a product that is
-    /// not known).
+    /// Why there are no verdicts; `None`: advisories list the product, or the coverage is unknown (an old record, an unknown product).
     #[must_use]
     pub fn coverage(&self) -> Option<AdvisoryCoverage> {
         self.gap
     }
 
-    /// Whether an empty list says nothing, because nobody looked.
+    /// Whether an empty list has no meaning, because nobody searched for advisories.
     #[must_use]
     pub fn is_not_covered(&self) -> bool {
         self.gap == Some(AdvisoryCoverage::NotCovered)
     }
 
-    /// Whether both hold one and the same list, not only equal ones.
+    /// Whether both share the same allocation, not only equal lists.
     #[must_use]
     pub fn is(&self, other: &Self) -> bool {
         self.gap == other.gap && Arc::ptr_eq(&self.verdicts, &other.verdicts)
