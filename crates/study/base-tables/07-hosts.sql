@@ -31,22 +31,14 @@ SELECT
   CAST(sum(e.running_told) AS BIGINT) AS running_told,
   CAST(sum(e.serving) AS BIGINT) AS serving,
   CAST(sum(e.running_models) AS BIGINT) AS running_models,
-  CASE WHEN bool_or(s.completion) THEN TRUE
-       WHEN count(e.inventory) = 0 OR count(CASE WHEN e.inventory IS NOT NULL AND s.completion IS NULL THEN 1 END) > 0 THEN NULL ELSE FALSE END AS completion,
-  CASE WHEN bool_or(s.embedding) THEN TRUE
-       WHEN count(e.inventory) = 0 OR count(CASE WHEN e.inventory IS NOT NULL AND s.embedding IS NULL THEN 1 END) > 0 THEN NULL ELSE FALSE END AS embedding,
-  CASE WHEN bool_or(s.insertion) THEN TRUE
-       WHEN count(e.inventory) = 0 OR count(CASE WHEN e.inventory IS NOT NULL AND s.insertion IS NULL THEN 1 END) > 0 THEN NULL ELSE FALSE END AS insertion,
-  CASE WHEN bool_or(s.thinking) THEN TRUE
-       WHEN count(e.inventory) = 0 OR count(CASE WHEN e.inventory IS NOT NULL AND s.thinking IS NULL THEN 1 END) > 0 THEN NULL ELSE FALSE END AS thinking,
-  CASE WHEN bool_or(s.tools) THEN TRUE
-       WHEN count(e.inventory) = 0 OR count(CASE WHEN e.inventory IS NOT NULL AND s.tools IS NULL THEN 1 END) > 0 THEN NULL ELSE FALSE END AS tools,
-  CASE WHEN bool_or(s.vision) THEN TRUE
-       WHEN count(e.inventory) = 0 OR count(CASE WHEN e.inventory IS NOT NULL AND s.vision IS NULL THEN 1 END) > 0 THEN NULL ELSE FALSE END AS vision,
-  CASE WHEN bool_or(s.remote) THEN TRUE
-       WHEN count(e.inventory) = 0 OR count(CASE WHEN e.inventory IS NOT NULL AND s.remote IS NULL THEN 1 END) > 0 THEN NULL ELSE FALSE END AS remote,
-  CASE WHEN bool_or(s.uncensored_by_name) THEN TRUE
-       WHEN count(e.inventory) = 0 OR count(CASE WHEN e.inventory IS NOT NULL AND s.uncensored_by_name IS NULL THEN 1 END) > 0 THEN NULL ELSE FALSE END AS uncensored_by_name,
+  {any endpoint has completion} AS completion,
+  {any endpoint has embedding} AS embedding,
+  {any endpoint has insertion} AS insertion,
+  {any endpoint has thinking} AS thinking,
+  {any endpoint has tools} AS tools,
+  {any endpoint has vision} AS vision,
+  {any endpoint has remote} AS remote,
+  {any endpoint has uncensored_by_name} AS uncensored_by_name,
   bool_or(s.shows_prompt) AS shows_prompt,
   bool_or(s.uncensored_by_prompt) AS uncensored_by_prompt,
   coalesce(bool_or(e.posture = 'open' AND e.activity = 'active'), FALSE) AS open_active,

@@ -16,24 +16,12 @@ WITH whole AS (
     max(s.last_day - s.first_day + 1) AS days
   FROM hosts AS h CROSS JOIN study_window AS s
 )
-SELECT 'observations' AS definition, CAST({core_observations} AS DOUBLE) AS threshold, count(h.host) AS hosts, max(w.n) AS known, CAST(0 AS BIGINT) AS unknown,
-  CAST(coalesce(sum(h.observations), 0) AS BIGINT) AS observations, max(w.x) AS observations_known,
-  avg(CAST(h.days AS DOUBLE) / (h.last_day - h.first_day + 1)) AS mean_uptime,
-  CAST(sum(h.running_models) AS DOUBLE) / sum(h.running_told) AS mean_running,
-  CAST(coalesce(sum(h.observations * h.observations), 0) AS DOUBLE) AS _yy, CAST(coalesce(sum(h.observations * h.observations), 0) AS DOUBLE) AS _xy, max(w.xx) AS _xx, max(w.n) AS _n
+SELECT 'observations' AS definition, CAST({core_observations} AS DOUBLE) AS threshold, {core columns}
 FROM whole AS w LEFT JOIN hosts AS h ON h.observations > {core_observations}
 UNION ALL
-SELECT 'days' AS definition, CAST({core_days} AS DOUBLE) AS threshold, count(h.host) AS hosts, max(w.n) AS known, CAST(0 AS BIGINT) AS unknown,
-  CAST(coalesce(sum(h.observations), 0) AS BIGINT) AS observations, max(w.x) AS observations_known,
-  avg(CAST(h.days AS DOUBLE) / (h.last_day - h.first_day + 1)) AS mean_uptime,
-  CAST(sum(h.running_models) AS DOUBLE) / sum(h.running_told) AS mean_running,
-  CAST(coalesce(sum(h.observations * h.observations), 0) AS DOUBLE) AS _yy, CAST(coalesce(sum(h.observations * h.observations), 0) AS DOUBLE) AS _xy, max(w.xx) AS _xx, max(w.n) AS _n
+SELECT 'days' AS definition, CAST({core_days} AS DOUBLE) AS threshold, {core columns}
 FROM whole AS w LEFT JOIN hosts AS h ON h.days > {core_days}
 UNION ALL
-SELECT 'share-of-window' AS definition, CAST({core_share} AS DOUBLE) AS threshold, count(h.host) AS hosts, max(w.n) AS known, CAST(0 AS BIGINT) AS unknown,
-  CAST(coalesce(sum(h.observations), 0) AS BIGINT) AS observations, max(w.x) AS observations_known,
-  avg(CAST(h.days AS DOUBLE) / (h.last_day - h.first_day + 1)) AS mean_uptime,
-  CAST(sum(h.running_models) AS DOUBLE) / sum(h.running_told) AS mean_running,
-  CAST(coalesce(sum(h.observations * h.observations), 0) AS DOUBLE) AS _yy, CAST(coalesce(sum(h.observations * h.observations), 0) AS DOUBLE) AS _xy, max(w.xx) AS _xx, max(w.n) AS _n
+SELECT 'share-of-window' AS definition, CAST({core_share} AS DOUBLE) AS threshold, {core columns}
 FROM whole AS w LEFT JOIN hosts AS h ON h.days >= {core_share} * w.days
 ORDER BY definition

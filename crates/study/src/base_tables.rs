@@ -8,6 +8,7 @@ use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::prelude::SessionContext;
 use include_dir::{Dir, include_dir};
 
+use crate::macros::expand;
 use crate::statistics::Integers;
 use crate::table_store::TableStore;
 use crate::{Error, QueryEngine, StudyOptions};
@@ -35,7 +36,7 @@ pub fn base_tables(options: &StudyOptions) -> Vec<BaseTable> {
             let (_, table) = stem.split_once('-')?;
             Some(BaseTable {
                 table: table.to_owned(),
-                sql: options.fill(file.contents_utf8()?),
+                sql: options.fill(&expand(file.contents_utf8()?)),
             })
         })
         .collect()

@@ -15,6 +15,7 @@ pub mod document;
 mod engine;
 mod files;
 pub mod interval;
+mod macros;
 mod options;
 pub mod planted;
 pub mod published;

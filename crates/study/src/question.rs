@@ -4,6 +4,8 @@ use std::sync::LazyLock;
 
 use include_dir::{Dir, include_dir};
 
+use crate::macros::expand;
+
 static FILES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/questions");
 
 static ALL: LazyLock<Vec<Question>> = LazyLock::new(|| {
@@ -167,8 +169,7 @@ impl Question {
         ALL.iter().find(|question| question.id == id)
     }
 
-    /// Parses a question's file: `-- key: value` lines, then two statements. In these, `{hosts where CONDITION}` stands for the columns
-    /// `hosts`, `known` and `unknown` of a condition on hosts.
+    /// Parses a question's file: `-- key: value` lines, then two statements.
     ///
     /// # Errors
     ///
@@ -231,19 +232,6 @@ impl Question {
         }
         Ok(())
     }
-}
-
-/// Replaces `{hosts where CONDITION}` by the columns `hosts`, `known` and `unknown`.
-fn expand(sql: &str) -> String {
-    let mut parts = sql.split("{hosts where ");
-    let mut out = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let (condition, rest) = part.split_once('}').unwrap_or((part, ""));
-        out.push_str(&format!(
-            "count(*) FILTER (WHERE {condition}) AS hosts, count({condition}) AS known, count(*) - count({condition}) AS unknown{rest}"
-        ));
-    }
-    out
 }
 
 fn share(kind: &str, value: &str) -> Result<Share, String> {
@@ -311,15 +299,5 @@ mod tests {
             let error = Question::parse("it", text).expect_err(text);
             assert!(error.contains(says), "{error}");
         }
-    }
-    #[test]
-    fn a_condition_expands_to_its_three_counts() {
-        assert_eq!(
-            expand("SELECT 'a' AS what, {hosts where open AND tools} FROM hosts"),
-            "SELECT 'a' AS what, count(*) FILTER (WHERE open AND tools) AS hosts, count(open AND tools) AS known, \
-             count(*) - count(open AND tools) AS unknown FROM hosts"
-        );
-        let question = Question::get("open-tools").expect("a question");
-        assert!(!question.rows.contains("{hosts"), "{}", question.rows);
     }
 }

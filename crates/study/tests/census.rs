@@ -23,6 +23,20 @@ async fn planted(seed: u64, scale: f64) -> (tempfile::TempDir, Lake, Census) {
     (dir, lake, census)
 }
 
+/// A study with the default options.
+async fn open<'k>(lake: &Lake, knowledge: &'k Knowledge) -> Study<'k> {
+    Study::open(
+        &TableStore::Memory,
+        lake,
+        knowledge,
+        StudyOptions::default(),
+        QueryLimits::default(),
+        &mut |_| {},
+    )
+    .await
+    .expect("opened")
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_cannot_be_read_is_listed_and_the_rest_is_studied() {
     let (_dir, lake, census) = planted(3, 0.001).await;
@@ -39,16 +53,7 @@ async fn what_cannot_be_read_is_listed_and_the_rest_is_studied() {
     std::fs::write(&observations[9].path, &half[..half.len() / 2]).expect("written");
 
     let knowledge = Knowledge::embedded();
-    let study = Study::open(
-        &TableStore::Memory,
-        &lake,
-        &knowledge,
-        StudyOptions::default(),
-        QueryLimits::default(),
-        &mut |_| {},
-    )
-    .await
-    .expect("opened");
+    let study = open(&lake, &knowledge).await;
     assert_eq!(study.unread().len(), 2, "{:?}", study.unread());
     for (line, file) in study.unread().iter().zip([&observations[3], &observations[9]]) {
         assert!(line.contains(&file.path.display().to_string()), "{line}");
@@ -72,16 +77,7 @@ async fn what_cannot_be_read_is_listed_and_the_rest_is_studied() {
 async fn every_planted_figure_is_found() {
     let (_dir, lake, census) = planted(7, 0.01).await;
     let knowledge = Knowledge::embedded();
-    let study = Study::open(
-        &TableStore::Memory,
-        &lake,
-        &knowledge,
-        StudyOptions::default(),
-        QueryLimits::default(),
-        &mut |_| {},
-    )
-    .await
-    .expect("opened");
+    let study = open(&lake, &knowledge).await;
     let mut answers: BTreeMap<&str, QuestionAnswer> = BTreeMap::new();
     let mut failed = Vec::new();
     for question in Question::all() {
@@ -122,16 +118,7 @@ async fn every_planted_figure_is_found() {
 async fn intervals_have_about_the_coverage_they_claim() {
     let (_dir, lake, _) = planted(11, 0.005).await;
     let knowledge = Knowledge::embedded();
-    let study = Study::open(
-        &TableStore::Memory,
-        &lake,
-        &knowledge,
-        StudyOptions::default(),
-        QueryLimits::default(),
-        &mut |_| {},
-    )
-    .await
-    .expect("opened");
+    let study = open(&lake, &knowledge).await;
     let asked: Vec<_> = ["observation-buckets", "open-tools", "quantisation"]
         .iter()
         .map(|id| Question::get(id).expect("a question"))

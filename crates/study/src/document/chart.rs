@@ -48,13 +48,18 @@ fn label_of(rows: &AnswerRows, row: &[Value], at: usize, lang: Lang) -> String {
     }
 }
 
-fn bars(label: &str, values: &[String], rows: &AnswerRows, title: &str, lang: Lang) -> String {
-    let Some(at) = rows.column(label) else { return String::new() };
-    let values: Vec<&String> = values
+/// The value columns that the answer has, as many as there are colours.
+fn series<'v>(values: &'v [String], rows: &AnswerRows) -> Vec<&'v String> {
+    values
         .iter()
         .filter(|name| rows.column(name).is_some())
         .take(SERIES.len())
-        .collect();
+        .collect()
+}
+
+fn bars(label: &str, values: &[String], rows: &AnswerRows, title: &str, lang: Lang) -> String {
+    let Some(at) = rows.column(label) else { return String::new() };
+    let values = series(values, rows);
     let shown: Vec<&Vec<Value>> = rows
         .rows
         .iter()
@@ -120,11 +125,7 @@ fn bars(label: &str, values: &[String], rows: &AnswerRows, title: &str, lang: La
 
 fn line(label: &str, values: &[String], rows: &AnswerRows, title: &str, lang: Lang) -> String {
     let Some(at) = rows.column(label) else { return String::new() };
-    let values: Vec<&String> = values
-        .iter()
-        .filter(|name| rows.column(name).is_some())
-        .take(SERIES.len())
-        .collect();
+    let values = series(values, rows);
     if rows.rows.len() < 2 {
         return String::new();
     }
