@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""The study at the published study's own size, beside DuckDB on the same files in the same run.
+"""The study at the size of the published one, compared with DuckDB on the same files in the same run.
 
   benches/study.py --vigie target/release/vigie [--scale 1] [--lake DIR]
   benches/study.py --vigie target/release/vigie --plot FILE.svg [--lake DIR]
 
-Writes the population (unless the lake is there), puts its files together, makes the document, and then gives DuckDB the same SQL:
-the tables of the prelude, then each question. Needs the Python package duckdb.
+Writes the population (unless the lake exists), compacts it, makes the document, and then runs the same SQL in DuckDB: the base tables,
+then each question. Needs the Python package duckdb.
 
-With `--plot` it makes the document over 1, 10 and 100 per cent of the population and draws what that costs. Needs matplotlib.
+With `--plot` it makes the document over 1, 10 and 100 per cent of the population and plots time and memory. Needs matplotlib.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from pathlib import Path
 
 
 def run(words):
-    """Runs a command; gives its seconds and its peak of memory in MiB."""
+    """Runs a command; returns seconds, CPU seconds and peak memory in MiB."""
     begun = time.monotonic()
     child = subprocess.Popen(words)
     _, status, usage = os.wait4(child.pid, 0)
@@ -34,7 +34,7 @@ def size(lake):
     return sum(path.stat().st_size for path in Path(lake).rglob("*") if path.is_file())
 
 
-def beside_duckdb(vigie, lake, report, runs):
+def compare_with_duckdb(vigie, lake, report, runs):
     import duckdb
 
     listed = json.loads(
@@ -45,18 +45,18 @@ def beside_duckdb(vigie, lake, report, runs):
         files = [one["path"] for one in listed if one["table"] == table]
         connection.execute(f"CREATE VIEW {table} AS SELECT * FROM read_parquet({files!r}, hive_partitioning = true, union_by_name = true)")
     begun = time.monotonic()
-    for step in report["prelude"]:
-        kind = "VIEW" if step["table"] == "selected_observations" else "TABLE"
-        connection.execute(f"CREATE {kind} {step['table']} AS {step['sql']}")
-    prelude = time.monotonic() - begun
-    # The only table that is made without SQL.
+    for table in report["prelude"]:
+        kind = "VIEW" if table["table"] == "selected_observations" else "TABLE"
+        connection.execute(f"CREATE {kind} {table['table']} AS {table['sql']}")
+    base_tables = time.monotonic() - begun
+    # The only base table without SQL.
     connection.execute(
         """CREATE TABLE months AS
         SELECT strftime(TIMESTAMP '1970-01-01' + to_days(CAST(day AS INTEGER)), '%Y-%m') AS month, day // 62 AS block,
           bit_or(CAST(1 AS BIGINT) << (day % 62)) AS mask
         FROM (SELECT unnest(generate_series(first_day, last_day)) AS day FROM study_window) GROUP BY ALL"""
     )
-    # As the study asks: every question once, in its order, so that each comes to caches that the one before it filled.
+    # Like the study: every question once and in order, so that each finds the caches filled by the one before it.
     best = {}
     for _ in range(runs):
         for name, question in report["questions"].items():
@@ -66,7 +66,7 @@ def beside_duckdb(vigie, lake, report, runs):
                 connection.execute(f"CREATE OR REPLACE TEMP TABLE answer AS {sql}")
             best[name] = min(time.monotonic() - begun, best.get(name, float("inf")))
     rows = [(name, question["seconds"], question["sql_seconds"], best[name]) for name, question in report["questions"].items()]
-    return prelude, rows
+    return base_tables, rows
 
 
 def plotted(vigie, whole, runs, folder, file):
@@ -134,8 +134,8 @@ def main():
               f"peak {peak:.0f} MiB (bound 2,048); {asked:.1f} s of it in questions")
         print(f"lake: {size(lake)} bytes, {size(lake) / total:.1f} per observation (bound 40)")
         if arguments.duckdb:
-            prelude, rows = beside_duckdb(arguments.vigie, lake, report, arguments.runs)
-            print(f"DuckDB: the tables in {prelude:.1f} s")
+            base_tables, rows = compare_with_duckdb(arguments.vigie, lake, report, arguments.runs)
+            print(f"DuckDB: the tables in {base_tables:.1f} s")
             print("| question | whole s | its SQL s | DuckDB s | ratio for the SQL |\n| --- | ---: | ---: | ---: | ---: |")
             for name, whole, own, other in rows:
                 print(f"| {name} | {whole:.3f} | {own:.3f} | {other:.3f} | {own / other:.2f}{' *' if own > 2 * other else ''} |")

@@ -39,7 +39,8 @@ const MACROS: [(&str, &str); 5] = [
 /// Replaces every macro by its SQL.
 pub(crate) fn expand(sql: &str) -> String {
     MACROS.iter().fold(sql.to_owned(), |sql, (name, text)| {
-        let mut parts = sql.split(&format!("{{{name}"));
+        let start = format!("{{{name}");
+        let mut parts = sql.split(start.as_str());
         let mut out = parts.next().unwrap_or_default().to_owned();
         for part in parts {
             let (argument, rest) = part.split_once('}').unwrap_or((part, ""));
