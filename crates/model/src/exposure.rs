@@ -237,7 +237,7 @@ pub struct Tool {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LeakKind {
-    /// A list of models beside a key or a login.
+    /// The list of models of a server that otherwise requires a key or a login.
     Models,
     /// A configured system prompt.
     SystemPrompt,

@@ -1,4 +1,4 @@
-//! `vigie study --coverage N`: how often the intervals hold what they say.
+//! `vigie study --coverage N`: the measured coverage of the confidence intervals.
 
 use std::process::ExitCode;
 
@@ -10,12 +10,12 @@ use vigie_study::{Question, Study};
 use crate::args::{StudyArgs, TableOrJson};
 use crate::failure::{Done, Failure, written};
 
-/// Hosts that must be expected in a sample for its share to be followed: below, there is nothing to count.
+/// Minimum number of hosts expected in the numerator of a sample; shares below it are left out.
 const LEAST: f64 = 2.0;
-/// Between these an interval of 95 % holds often enough, and is not wider than it need be.
+/// Acceptable coverage of a 95 % interval: neither too narrow nor too wide.
 const BOUNDS: std::ops::RangeInclusive<f64> = 0.92..=0.98;
 
-/// Questions without intervals, and those with a row for each of thousands of names.
+/// Questions without intervals, and questions with thousands of rows.
 const LEFT_OUT: [&str; 4] = ["models", "standard-prompts", "systemic-risk", "advisories"];
 
 pub(crate) fn run(

@@ -109,8 +109,8 @@ fn can(host: &CensusHost, word: &str) -> Option<bool> {
     if doubt { None } else { Some(false) }
 }
 
-fn any_model(host: &CensusHost, tell: impl Fn(&super::host::PlantedModel) -> bool) -> Option<bool> {
-    models(host).map(|models| models.iter().any(tell))
+fn any_model(host: &CensusHost, holds: impl Fn(&super::host::PlantedModel) -> bool) -> Option<bool> {
+    models(host).map(|models| models.iter().any(holds))
 }
 
 impl FigureList<'_> {
@@ -309,7 +309,7 @@ impl FigureList<'_> {
         // A second endpoint may never be visited.
         let second = |host: &CensusHost| (0..host.days.len()).any(|visit| host.is_second(visit));
         let first = |host: &CensusHost| host.product_at(host.days.len() - 1);
-        for (product, tell) in [
+        for (product, count) in [
             ("ollama", HostCount::of(hosts, |host| Some(first(host) == "ollama"))),
             (
                 "openai-compatible",
@@ -317,12 +317,12 @@ impl FigureList<'_> {
             ),
             ("open-webui", HostCount::of(hosts, |host| Some(second(host)))),
         ] {
-            self.put("products", row([("product", json!(product))]), "hosts", json!(tell.yes));
+            self.put("products", row([("product", json!(product))]), "hosts", json!(count.yes));
             self.put(
                 "products",
                 row([("product", json!(product))]),
                 "share",
-                ratio(tell.yes, hosts.len()),
+                ratio(count.yes, hosts.len()),
             );
         }
         let upgraded = hosts

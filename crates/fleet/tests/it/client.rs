@@ -29,7 +29,7 @@ pub(crate) fn raise(personalities: Vec<Personality>, recorder: &Recorder) -> Run
         longest: Duration::from_secs(20),
         ..ServeOptions::default()
     };
-    Fleet::serve(personalities, recorder, options).expect("the fleet is raised")
+    Fleet::serve(personalities, recorder, options).expect("the fleet starts")
 }
 
 pub(crate) fn anywhere() -> SocketAddrV4 {

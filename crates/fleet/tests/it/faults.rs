@@ -55,7 +55,7 @@ fn a_dripping_answer_is_right_and_slow() {
             drip,
             ..ServeOptions::default()
         };
-        Fleet::serve(vec![Personality::broken(anywhere(), plain(), Fault::Drip)], &recorder, options).expect("it is raised")
+        Fleet::serve(vec![Personality::broken(anywhere(), plain(), Fault::Drip)], &recorder, options).expect("started")
     };
     let quick = server(Duration::ZERO);
     let whole = ask(quick.personalities()[0].address, "GET", "/", "");

@@ -54,7 +54,7 @@ fn the_list_reads_and_each_line_names_where_it_was_read() {
         .iter()
         .map(|route| format!("{} {route} {:?}", route.product, route.harm))
         .collect();
-    assert_eq!(lines.len(), judge.routes().len(), "a line stands twice");
+    assert_eq!(lines.len(), judge.routes().len(), "a route is listed twice");
 }
 
 #[test]

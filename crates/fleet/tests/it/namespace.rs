@@ -73,7 +73,7 @@ fn in_a_namespace() {
         ..ServeOptions::default()
     };
     let recorder = Recorder::new(100);
-    let running = Fleet::serve(all, &recorder, options).expect("it is raised");
+    let running = Fleet::serve(all, &recorder, options).expect("started");
     let after = std::fs::read_dir("/proc/self/fd").expect("descriptors").count();
     assert!(after < before + 20, "{} descriptors for {count} servers", after - before);
     for index in [0, 1, 2_500, count - 1] {
@@ -96,7 +96,7 @@ fn threads_share_the_work() {
     };
     let recording = plain();
     let many = (0..9).map(|_| Personality::server(anywhere(), Arc::clone(&recording))).collect();
-    let running = Fleet::serve(many, &Recorder::new(100), options).expect("it is raised");
+    let running = Fleet::serve(many, &Recorder::new(100), options).expect("started");
     for personality in running.personalities() {
         assert_eq!(ask(personality.address, "GET", "/", "").status, 200);
     }

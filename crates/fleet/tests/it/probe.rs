@@ -96,7 +96,7 @@ fn the_probe_learns_over_the_wire_what_the_recording_teaches_and_harms_nobody() 
     let mut compared = 0;
     // In parts, to stay below the usual limit of file descriptors.
     for part in personalities.chunks(100) {
-        let running = Fleet::serve(part.to_vec(), &recorder, ServeOptions::default()).expect("they are raised");
+        let running = Fleet::serve(part.to_vec(), &recorder, ServeOptions::default()).expect("started");
         let addresses: Vec<SocketAddrV4> = running.personalities().iter().map(|p| p.address).collect();
         for (personality, probed) in running.personalities().iter().zip(probe_all(&addresses)) {
             let fixture = personality.recording().expect("a server").fixture();
@@ -144,7 +144,7 @@ fn no_fault_and_no_bait_makes_the_probe_do_harm_or_outstay_its_time() {
         personalities.extend(Personality::bait(at(index), honeypot, recordings(), 1));
     }
     let recorder = Recorder::new(10_000);
-    let running = Fleet::serve(personalities, &recorder, ServeOptions::default()).expect("they are raised");
+    let running = Fleet::serve(personalities, &recorder, ServeOptions::default()).expect("started");
     let addresses: Vec<SocketAddrV4> = running.personalities().iter().map(|p| p.address).collect();
     for (personality, probed) in running.personalities().iter().zip(probe_all(&addresses)) {
         assert!(probed.took < Duration::from_secs(25), "{personality} took {:?}", probed.took);
@@ -196,7 +196,7 @@ fn the_probe_holds_a_session_over_an_event_stream() {
         let read = Recordings::read(&files).expect("it reads");
         let recorder = Recorder::new(100);
         let server = Personality::server(anywhere(), Arc::clone(read.named("mcp/1-sse").expect("it is there")));
-        let running = Fleet::serve(vec![server], &recorder, ServeOptions::default()).expect("it is raised");
+        let running = Fleet::serve(vec![server], &recorder, ServeOptions::default()).expect("started");
         let probed = probe_all(&[running.personalities()[0].address]);
         learnt = summary(&probed[0].conclusion);
         assert_eq!(recorder.forbidden(&Judge::by_hand()), []);
