@@ -77,8 +77,8 @@ pub(crate) fn run(
     }
     written(writeln!(
         out,
-        "\n{within} of {} intervals held the truth in 92 to 98 % of {samples} samples; on the mean {:.2} %\n\
-        were each of them right in 95 % of all samples, {by_chance:.1} would be outside by chance",
+        "\n{within} of {} intervals contain the truth in 92 to 98 % of {samples} samples; mean coverage {:.2} %\n\
+        with correct 95 % intervals, {by_chance:.1} would be outside by chance",
         covered.len(),
         mean * 100.0
     ))?;
