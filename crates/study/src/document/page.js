@@ -1,5 +1,5 @@
 "use strict";
-// Tables sort by a column when its head is pressed: numbers as numbers, what is not known last.
+// A click on a header sorts the table by that column: numbers numerically, unknown values last.
 for (const table of document.querySelectorAll("table")) {
   const body = table.tBodies[0];
   const heads = Array.from(table.tHead.rows[0].cells);
