@@ -1,6 +1,6 @@
-//! Published vulnerabilities held against a version: the order of versions, ranges, verdicts.
+//! Verdicts of published advisories on versions: version orders, ranges, verdicts.
 //!
-//! Values only: whoever calls brings the files (`catalog/advisories/`, one OSV record each) as text.
+//! No I/O: the caller passes the files (`catalog/advisories/`, one OSV record each) as text.
 //!
 //! ```
 //! use vigie_advisory::Advisories;
@@ -35,43 +35,43 @@ pub use osv::Status;
 
 use range::{Judgement, Ranges};
 
-/// The name and version of the folder's `index.json`.
+/// The schema of the folder's `index.json`.
 pub const SCHEMA: &str = "vigie.advisories/1";
 
-/// From this on, the number that a version begins with is a year.
+/// The lowest leading number of a version that counts as a year.
 const FIRST_YEAR: u64 = 1990;
 
-/// Every advisory that is held.
+/// A set of advisories.
 #[derive(Clone, Debug)]
 pub struct Advisories {
     date: NaiveDate,
     source: String,
     hash: String,
-    /// By product, of which nothing published was found: the day of the search.
+    /// Products for which a search found no advisory, with the day of the search.
     searched: BTreeMap<String, NaiveDate>,
-    /// By id.
-    all: Vec<Held>,
-    /// Package name, in lower case, to the places in `all` of those that list it, ascending.
+    /// The advisories, ordered by id.
+    all: Vec<StoredAdvisory>,
+    /// Package name in lower case to the indices in `all` of the advisories that list it, ascending.
     by_package: BTreeMap<String, Vec<usize>>,
 }
 
-/// One advisory as a build carries it: its id, the packages that it lists, and its OSV text.
+/// An embedded advisory: its id, the packages that it lists, and its OSV text.
 pub type Carried = (&'static str, &'static [&'static str], &'static str);
 
-/// An advisory; one that a build carries is read when it is first asked for.
+/// An advisory. An embedded one is parsed on first use.
 #[derive(Clone, Debug)]
-struct Held {
+struct StoredAdvisory {
     id: String,
     text: &'static str,
     read: OnceLock<Advisory>,
 }
 
-impl Held {
-    #[expect(clippy::expect_used, reason = "the tests read every advisory that a build carries")]
+impl StoredAdvisory {
+    #[expect(clippy::expect_used, reason = "the tests parse every embedded advisory")]
     fn advisory(&self) -> &Advisory {
         let file = || format!("{}.json", self.id);
         self.read
-            .get_or_init(|| Advisory::read(&file(), &self.id, self.text).expect("an advisory that a build carries reads"))
+            .get_or_init(|| Advisory::read(&file(), &self.id, self.text).expect("an embedded advisory is valid"))
     }
 }
 
@@ -79,15 +79,15 @@ impl Held {
 #[derive(Clone, Debug)]
 pub struct Advisory {
     record: osv::Record,
-    /// Package name and its ranges; `None` for ranges that versions cannot be held against.
+    /// Package names and their ranges; `None` for ranges that cannot be compared with versions.
     affected: Vec<(String, Option<Ranges>)>,
 }
 
-/// What is wrong with a file.
+/// An error in a file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{file}: {field}: {message}")]
 pub struct Error {
-    /// The file's name as it was given.
+    /// The name of the file, as passed by the caller.
     pub file: String,
     /// The path of the field, e.g. `affected[0].ranges[0].events[1].fixed`.
     pub field: String,
@@ -96,12 +96,12 @@ pub struct Error {
 }
 
 impl Advisories {
-    /// Reads the files of a folder: `index.json` and one OSV record per file, named after its id. Names may carry a path
-    /// in front; files that do not end in `.json` are passed over.
+    /// Parses the files of a folder: `index.json`, and one OSV record per file, named after its id. Names may include a path; files that do
+    /// not end in `.json` are ignored.
     ///
     /// # Errors
     ///
-    /// Every error of every file: nothing is loaded by halves.
+    /// All errors of all files. Nothing is loaded if there is any.
     pub fn load<N, T>(files: impl IntoIterator<Item = (N, T)>) -> Result<Self, Vec<Error>>
     where
         N: AsRef<str>,
@@ -132,13 +132,13 @@ impl Advisories {
             errors.push(error(
                 "index.json",
                 "date",
-                "the file is missing: it says of which day the advisories are",
+                "the file is missing; it gives the date of the advisories",
             ));
         }
         match index {
             Some(index) if errors.is_empty() => {
                 let listed: Vec<Vec<String>> = by_id.values().map(|a| a.packages().map(str::to_owned).collect()).collect();
-                let held = by_id.into_iter().map(|(id, advisory)| Held {
+                let held = by_id.into_iter().map(|(id, advisory)| StoredAdvisory {
                     id,
                     text: "",
                     read: OnceLock::from(advisory),
@@ -150,16 +150,15 @@ impl Advisories {
         }
     }
 
-    /// The advisories that a build carries, in the order of their ids; each is read when it is first asked for.
+    /// The advisories embedded in a build, ordered by id. Each is parsed on first use.
     ///
     /// # Errors
     ///
-    /// The text of `index.json` does not read. A record that does not is a defect of the build and panics when it is asked for;
-    /// a test reads them all.
+    /// An invalid `index.json`. An invalid record is a defect of the build and panics on first use; a test parses them all.
     pub fn of_build(index: &str, carried: &[Carried]) -> Result<Self, Error> {
         let mut files: BTreeMap<&str, &str> = carried.iter().map(|(id, _, text)| (*id, *text)).collect();
         files.insert("index", index);
-        let held = carried.iter().map(|(id, _, text)| Held {
+        let held = carried.iter().map(|(id, _, text)| StoredAdvisory {
             id: (*id).to_owned(),
             text,
             read: OnceLock::new(),
@@ -168,7 +167,12 @@ impl Advisories {
         Ok(Self::of(read_index("index.json", index)?, hash(&files), held.collect(), listed))
     }
 
-    fn of<'p>(index: osv::Index, hash: String, all: Vec<Held>, listed: impl Iterator<Item = impl Iterator<Item = &'p str>>) -> Self {
+    fn of<'p>(
+        index: osv::Index,
+        hash: String,
+        all: Vec<StoredAdvisory>,
+        listed: impl Iterator<Item = impl Iterator<Item = &'p str>>,
+    ) -> Self {
         let mut by_package: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         for (place, packages) in listed.enumerate() {
             for package in packages {
@@ -188,26 +192,24 @@ impl Advisories {
         }
     }
 
-    /// Holds a version against every advisory that lists one of the packages.
+    /// The verdicts on a version of all advisories that list one of the packages.
     ///
-    /// Exploited ones come first, then affected, unknown, not affected; within these the worst severity, then the id.
-    /// Rejected ones are left out. With [`VersionOrder::Author`] the list is empty: such a version says nothing about
-    /// the package.
+    /// Exploited ones come first, then affected, unknown, not affected; within these by descending severity, then by id. Rejected ones are
+    /// left out. With [`VersionOrder::Author`] the list is empty, because such a version cannot be compared.
     ///
-    /// The versions are compared in the order of the advisory's own ecosystem, so that a product whose file says
-    /// `semver` and a record that says `pep440` agree; build numbers are compared with build numbers only.
+    /// Versions are compared in the order of the advisory's ecosystem, so that a product with `semver` and a record with `pep440` agree.
+    /// Build numbers are only compared with build numbers.
     #[must_use]
     pub fn against(&self, packages: &[String], order: VersionOrder, version: &Known<String>) -> Vec<AdvisoryVerdict> {
         self.against_releases(packages, order, version, None)
     }
 
-    /// The same, with the newest release that the product's file knows.
+    /// Like [`Advisories::against`], with the newest release in the product's file.
     ///
-    /// A version above every release that the file and the advisories name is likely another product's: a fork counts for itself. So
-    /// no range decides on it. Above is what begins with a higher number (`2.2.1` where all known are `0.x`); of calendar versions,
-    /// more than a year after the newest known and after the advisories; of build numbers, more than twice the newest. Of a fork
-    /// that counts within the same major version nothing is noticed, and a true new major version is unknown until an advisory or
-    /// the product's file names one of it.
+    /// A version above all releases in the file and the advisories is probably that of a fork with its own numbers, so its verdicts are
+    /// unknown. Above means: a higher leading number (`2.2.1` if all known are `0.x`); for calendar versions, more than a year after the
+    /// newest known and after the advisories; for build numbers, more than twice the newest. A fork with the same major version is not
+    /// noticed, and a real new major version is unknown until an advisory or the product's file names one.
     #[must_use]
     pub fn against_releases(
         &self,
@@ -228,7 +230,7 @@ impl Advisories {
             .collect();
         places.sort_unstable();
         places.dedup();
-        let mut told = Told {
+        let mut queried = QueriedVersion {
             text: version.known().map(String::as_str),
             order,
             parsed: BTreeMap::new(),
@@ -237,13 +239,13 @@ impl Advisories {
                 .and_then(|newest| Version::parse(order, newest).ok())
                 .map(|newest| newest.numbers()),
         };
-        let standing: Vec<&Advisory> = places
+        let valid: Vec<&Advisory> = places
             .into_iter()
             .map(|place| self.all[place].advisory())
             .filter(|advisory| advisory.status() != Status::Rejected)
             .collect();
-        told.above = self.above_all(&standing, &names, order, told.text, newest);
-        let mut verdicts: Vec<AdvisoryVerdict> = standing.iter().map(|advisory| advisory.held_against(&names, &mut told)).collect();
+        queried.above = self.above_all(&valid, &names, order, queried.text, newest);
+        let mut verdicts: Vec<AdvisoryVerdict> = valid.iter().map(|advisory| advisory.verdict_on(&names, &mut queried)).collect();
         verdicts.sort_by(|a, b| {
             let rank = |verdict: &AdvisoryVerdict| (Reverse(verdict.exploited), rank(verdict.verdict), Reverse(verdict.severity));
             rank(a).cmp(&rank(b)).then_with(|| a.id.cmp(&b.id))
@@ -251,44 +253,43 @@ impl Advisories {
         verdicts
     }
 
-    /// Why no range decides on a version: it is above every release that is known.
+    /// The reason why a version is above all known releases, if it is.
     fn above_all(
         &self,
-        standing: &[&Advisory],
+        valid: &[&Advisory],
         names: &[String],
         order: VersionOrder,
         text: Option<&str>,
         newest: Option<&str>,
     ) -> Option<String> {
-        let told = Version::parse(order, text?).ok()?;
+        let version = Version::parse(order, text?).ok()?;
         let newest = newest.and_then(|newest| Version::parse(order, newest).ok());
-        let bounds = standing
-            .iter()
-            .flat_map(|advisory| advisory.ranges_of(names))
-            .flat_map(Ranges::bounds);
-        // Build numbers are compared with build numbers only.
+        let bounds = valid.iter().flat_map(|advisory| advisory.ranges_of(names)).flat_map(Ranges::bounds);
+        // Build numbers are only compared with build numbers.
         let alike = |bound: &&Version| (bound.order() == VersionOrder::LlamaBuild) == (order == VersionOrder::LlamaBuild);
         let newest = bounds
             .filter(alike)
             .chain(newest.as_ref())
             .max_by(|a, b| a.leading().cmp(&b.leading()).then_with(|| a.cmp(b)))?;
-        let (known, told_leads) = (newest.leading(), told.leading());
+        let (known, leading) = (newest.leading(), version.leading());
         let year = u64::try_from(self.date.year()).unwrap_or_default();
         let most = match order {
             VersionOrder::LlamaBuild => known.saturating_mul(2),
-            // Calendar versions begin with the year.
+            // Calendar versions start with the year.
             _ if known >= FIRST_YEAR => known.max(year) + 1,
             _ => known,
         };
-        (told_leads > most).then(|| {
-            format!("{told} is above {newest}, the newest release known here: a fork may count for itself, or these advisories are too old")
+        (leading > most).then(|| {
+            format!(
+                "{version} is above {newest}, the newest release known here: a fork may count for itself, or these advisories are too old"
+            )
         })
     }
 
-    /// Whether the advisories can answer for a product: by its id in the catalogue, and the packages that its file names.
+    /// Whether the advisories cover a product, given its id in the catalogue and its packages.
     ///
-    /// Listed is a product of which at least one advisory lists a package; searched, one that `index.json` names. Any other is not
-    /// covered: that no advisory is held against it says nothing of it.
+    /// `Listed`: at least one advisory lists one of its packages. `NoneFound`: `index.json` names it. `NotCovered`: any other product, for
+    /// which the absence of verdicts has no meaning.
     #[must_use]
     pub fn coverage(&self, product: &str, packages: &[String], order: VersionOrder) -> AdvisoryCoverage {
         if order != VersionOrder::Author && packages.iter().any(|package| self.lists(package)) {
@@ -300,18 +301,18 @@ impl Advisories {
         }
     }
 
-    /// The day on which a product was searched for and nothing published was found.
+    /// The day on which a search for advisories on a product found none.
     #[must_use]
     pub fn searched(&self, product: &str) -> Option<NaiveDate> {
         self.searched.get(product).copied()
     }
 
-    /// The products that were searched for and of which nothing published was found.
+    /// The products for which a search found no advisory.
     pub fn all_searched(&self) -> impl Iterator<Item = &str> {
         self.searched.keys().map(String::as_str)
     }
 
-    /// The advisory of that id or alias, a rejected one too.
+    /// The advisory with this id or alias, including rejected ones.
     #[must_use]
     pub fn get(&self, id: &str) -> Option<&Advisory> {
         let by_id = self.all.binary_search_by(|held| held.id.as_str().cmp(id)).ok();
@@ -320,36 +321,36 @@ impl Advisories {
             .or_else(|| self.iter().find(|advisory| advisory.aliases().iter().any(|alias| alias == id)))
     }
 
-    /// Every advisory, by id, rejected ones too.
+    /// All advisories, ordered by id, including rejected ones.
     pub fn iter(&self) -> impl Iterator<Item = &Advisory> {
-        self.all.iter().map(Held::advisory)
+        self.all.iter().map(StoredAdvisory::advisory)
     }
 
-    /// The day of which they are.
+    /// The date of the advisories.
     #[must_use]
     pub fn date(&self) -> NaiveDate {
         self.date
     }
 
-    /// Where they are from.
+    /// The source of the advisories.
     #[must_use]
     pub fn source(&self) -> &str {
         &self.source
     }
 
-    /// `sha256:…` over the names and texts of all files: another set has another hash.
+    /// The hash of the names and texts of all files, `sha256:…`.
     #[must_use]
     pub fn hash(&self) -> &str {
         &self.hash
     }
 
-    /// How many there are, rejected ones included.
+    /// The number of advisories, including rejected ones.
     #[must_use]
     pub fn count(&self) -> usize {
         self.all.len()
     }
 
-    /// Whether an advisory lists a package of that name.
+    /// Whether an advisory lists a package with this name.
     #[must_use]
     pub fn lists(&self, package: &str) -> bool {
         self.by_package.contains_key(&package.to_lowercase())
@@ -440,11 +441,11 @@ impl Advisory {
         Ok(Self { record, affected })
     }
 
-    fn held_against(&self, names: &[String], told: &mut Told<'_>) -> AdvisoryVerdict {
+    fn verdict_on(&self, names: &[String], queried: &mut QueriedVersion<'_>) -> AdvisoryVerdict {
         let vigie = &self.record.database_specific.vigie;
         let mut own_build = None;
-        let (above, numbers) = (told.above.clone(), told.numbers);
-        let judgement = match above.map_or_else(|| told.under(vigie.order), Err) {
+        let (above, numbers) = (queried.above.clone(), queried.numbers);
+        let judgement = match above.map_or_else(|| queried.under(vigie.order), Err) {
             Err(why) => Judgement {
                 verdict: Verdict::Unknown,
                 why,
@@ -459,7 +460,7 @@ impl Advisory {
                         Some(ranges) => ranges.judge(version, numbers.unwrap_or_else(|| ranges.numbers())),
                         None => self.undecidable(),
                     })
-                    // Where two packages of the product are listed, the worse one counts.
+                    // If two packages of the product are listed, the worse verdict counts.
                     .min_by_key(|judgement| rank(judgement.verdict))
                     .unwrap_or_else(|| self.undecidable())
             }
@@ -478,7 +479,7 @@ impl Advisory {
             why = format!("{why}; but {doubt}");
             doubts += 1;
         }
-        // A condition takes nothing from the certainty that a version is out of range.
+        // A condition does not lower the confidence that a version is out of range.
         doubts += usize::from(judgement.verdict == Verdict::Affected && !vigie.conditions.is_empty());
         AdvisoryVerdict {
             id: self.record.id.clone(),
@@ -498,7 +499,7 @@ impl Advisory {
         }
     }
 
-    /// The ranges of those packages.
+    /// The ranges of some packages.
     fn ranges_of(&self, names: &[String]) -> impl Iterator<Item = &Ranges> {
         self.affected
             .iter()
@@ -506,7 +507,7 @@ impl Advisory {
             .filter_map(|(_, ranges)| ranges.as_ref())
     }
 
-    /// The verdict where no version can decide.
+    /// The verdict if no version can be compared.
     fn undecidable(&self) -> Judgement {
         let vigie = &self.record.database_specific.vigie;
         let why = match (&vigie.undecided, &vigie.commit_range) {
@@ -523,7 +524,7 @@ impl Advisory {
         }
     }
 
-    /// The last `fixed` event, for those who told no version.
+    /// The last `fixed` event, for hosts with an unknown version.
     fn last_fix(&self) -> Option<String> {
         self.record
             .affected
@@ -534,24 +535,24 @@ impl Advisory {
             .next_back()
     }
 
-    /// Its id, e.g. `CVE-2024-37032`.
+    /// The id, e.g. `CVE-2024-37032`.
     #[must_use]
     pub fn id(&self) -> &str {
         &self.record.id
     }
 
-    /// Its other ids.
+    /// The other ids.
     #[must_use]
     pub fn aliases(&self) -> &[String] {
         &self.record.aliases
     }
 
-    /// The packages it lists.
+    /// The affected packages.
     pub fn packages(&self) -> impl Iterator<Item = &str> {
         self.affected.iter().map(|(name, _)| name.as_str())
     }
 
-    /// Where it stands; a withdrawn record counts as rejected.
+    /// The status; a withdrawn record counts as rejected.
     #[must_use]
     pub fn status(&self) -> Status {
         if self.record.withdrawn.is_some() {
@@ -560,7 +561,7 @@ impl Advisory {
         self.record.database_specific.vigie.status
     }
 
-    /// How bad it is.
+    /// The severity.
     #[must_use]
     pub fn severity(&self) -> Severity {
         self.record.database_specific.vigie.severity
@@ -572,43 +573,43 @@ impl Advisory {
         self.record.database_specific.vigie.known_exploited
     }
 
-    /// What it leads to, e.g. `remote-code-execution`.
+    /// The effects, e.g. `remote-code-execution`.
     #[must_use]
     pub fn effects(&self) -> &[String] {
         &self.record.database_specific.vigie.effects
     }
 
-    /// The order of the versions in its ranges.
+    /// The version order of its ranges.
     #[must_use]
     pub fn order(&self) -> VersionOrder {
         self.record.database_specific.vigie.order
     }
 
-    /// What a reader should know besides.
+    /// A note for readers.
     #[must_use]
     pub fn note(&self) -> Option<&str> {
         self.record.database_specific.vigie.note.as_deref()
     }
 
-    /// Pages about it.
+    /// Web pages about it.
     pub fn references(&self) -> impl Iterator<Item = &str> {
         self.record.references.iter().map(|reference| reference.url.as_str())
     }
 }
 
-/// A version that was told, read at most once under each order.
-struct Told<'a> {
+/// The version in question, parsed at most once per version order.
+struct QueriedVersion<'a> {
     text: Option<&'a str>,
     order: VersionOrder,
     parsed: BTreeMap<VersionOrder, Result<Version, String>>,
-    /// Why no range decides on it: it is above every release that is known.
+    /// The reason why it is above all known releases, if it is.
     above: Option<String>,
-    /// How many numbers the product's releases have, by the newest that is known.
+    /// The number of numeric components of the product's releases, from the newest known one.
     numbers: Option<usize>,
 }
 
-impl Told<'_> {
-    /// The version under an advisory's order, or why there is none.
+impl QueriedVersion<'_> {
+    /// The version in an advisory's order, or why it cannot be compared.
     fn under(&mut self, order: VersionOrder) -> Result<&Version, String> {
         let Some(text) = self.text else {
             return Err("no version was told".to_owned());
@@ -649,7 +650,7 @@ fn read_index(file: &str, text: &str) -> Result<osv::Index, Error> {
 fn parse<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, Error> {
     let mut json = serde_json::Deserializer::from_str(text);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|failure| {
-        // What is no JSON at all fails nowhere in particular; the message gives the line.
+        // Invalid JSON has no path; the message gives the line.
         let field = match failure.path().to_string() {
             path if path == "?" => ".".to_owned(),
             path => path,
@@ -674,8 +675,7 @@ fn stem(name: &str) -> &str {
     name.strip_suffix(".json").unwrap_or(name)
 }
 
-/// Names without their path, so that the same set has the same hash wherever it lies. Lengths stand in front: no two
-/// sets give the same bytes.
+/// The hash of names without their path and of texts. Each is preceded by its length, so that different sets give different bytes.
 fn hash(files: &BTreeMap<&str, &str>) -> String {
     let mut sorted: Vec<(&str, &str)> = files.iter().map(|(name, text)| (stem(name), *text)).collect();
     sorted.sort_unstable();

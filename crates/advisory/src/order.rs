@@ -1,25 +1,25 @@
-//! The order of versions, one per ecosystem.
+//! Version orders, one per ecosystem.
 //!
-//! | order | what is done beyond its specification |
+//! | order | beyond its specification |
 //! |---|---|
-//! | `semver` | a `v` may stand before it, the patch number may be missing; the numbers at the end of `rc9` and `rc10` count as numbers; `-stable`, `-release`, `-final`, `-ga` and `-lts` are the release itself; `-3-gabc1234` (`git describe`) comes after the tag it counts from; Go's pseudo-versions follow from the specification |
+//! | `semver` | a leading `v` is allowed, the patch number may be missing; the numbers at the end of `rc9` and `rc10` are compared as numbers; `-stable`, `-release`, `-final`, `-ga` and `-lts` are the release itself; `-3-gabc1234` (`git describe`) comes after its tag; Go's pseudo-versions follow the specification |
 //! | `pep440` | LiteLLM's image tags: `-stable` is the release itself, `-stable.patch.2` comes after it (as `.post2`), `-nightly` before it (as `.dev0`) [docs.litellm.ai/blog/cleaner-release-versions]; `git describe` as above |
 //! | `llama-build` | `b8492`, `8492`, `b8492-abc1234` and `version: 8492 (abc1234)` are build 8492 |
-//! | `dotted` | a `v` may stand before it, zeros at the end do not count (`1.2` is `1.2.0`) |
+//! | `dotted` | a leading `v` is allowed, trailing zeros are ignored (`1.2` is `1.2.0`) |
 //!
-//! **Other suffixes.** Semantic Versioning calls whatever follows a `-` a pre-release. Builders do not: `0.1.47-amd` and `0.17.1-ipexllm`
-//! are releases built again. So, in every order, only the words of `BEFORE` (`alpha`, `rc`, `dev` …) make a
-//! pre-release. Words for a platform, an accelerator, an image or a patch say how the release was built; it is compared as the release.
-//! Of any other suffix the meaning is not known: it is compared as the release, and `Version::earliest` gives the other reading,
-//! before the release; a range decides only where both readings agree.
+//! **Other suffixes.** In Semantic Versioning, anything after a `-` is a pre-release. In practice it is not: `0.1.47-amd` and
+//! `0.17.1-ipexllm` are rebuilt releases. So in every order only the words in `BEFORE` (`alpha`, `rc`, `dev` …) mark a pre-release. Words
+//! for a platform, an accelerator, an image or a patch describe the build, and the version is compared as the release. The meaning of any
+//! other suffix is unknown: the version is compared as the release, and `Version::earliest` gives the other interpretation, before the
+//! release. A range decides only if both interpretations agree.
 //!
-//! A pre-release may be built again too (`0.1.47-rc1-rocm`): it is compared as the pre-release.
+//! A pre-release may be rebuilt too (`0.1.47-rc1-rocm`); it is compared as the pre-release.
 //!
-//! **Fewer numbers.** A server that says `0.12`, where releases have three numbers, may be any of `0.12.0`, `0.12.1` …:
-//! `Version::last_of` gives the last of them, and a range decides only where it says the same of all.
+//! **Fewer numbers.** If releases have three numbers, `0.12` may be any of `0.12.0`, `0.12.1` …: `Version::last_of` gives the last of them,
+//! and a range decides only if the verdict is the same for all.
 //!
-//! `+…` takes no part in Semantic Versioning's order; in PEP 440 it comes after the version without it, but a range
-//! never looks at it: PEP 440 has `<=1.0` hold for `1.0+cu130`.
+//! `+…` is ignored in Semantic Versioning's order. In PEP 440 it sorts after the version without it, but ranges ignore it: in PEP 440
+//! `<=1.0` includes `1.0+cu130`.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -27,10 +27,10 @@ use std::str::FromStr as _;
 
 use vigie_model::VersionOrder;
 
-/// The longest text that is looked at; it comes from the network.
+/// Maximum length of a version text, which comes from the network.
 const LONGEST: usize = 128;
 
-/// What servers say in place of a version.
+/// Placeholders that servers report instead of a version.
 const PLACEHOLDERS: &[&str] = &[
     "",
     "(devel)",
@@ -53,7 +53,7 @@ const PLACEHOLDERS: &[&str] = &[
     "untagged",
 ];
 
-/// Why a text is no version that can be ordered.
+/// Why a text is not a version that can be ordered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotAVersion {
     /// The build hides its version: `0.0.0`, `dev`, `latest`, `b0-unknown`.
@@ -62,34 +62,34 @@ pub enum NotAVersion {
     /// The text does not follow its order's grammar.
     #[error("{text} cannot be ordered as {}", order_word(*.order))]
     Unreadable {
-        /// The text, cut and made printable.
+        /// The text, shortened and printable.
         text: String,
-        /// The order it was read under.
+        /// The version order.
         order: VersionOrder,
     },
-    /// The version is the author's own and has no order.
+    /// The author's own scheme, which has no order.
     #[error("the version is its author's own")]
     Author,
 }
 
-/// A version under one order.
+/// A version in one version order.
 ///
-/// `Ord` is a total order: versions of different orders are never equal, and sort by their order first. `1.0` and
-/// `1.0.0` are equal where their ecosystem says so, whatever their texts.
+/// `Ord` is a total order: versions of different orders are never equal, and sort by their order first. `1.0` and `1.0.0` are equal if
+/// their ecosystem says so.
 #[derive(Clone, Debug)]
 pub struct Version {
     text: String,
     key: Key,
-    /// What makes it a build of somebody's own; it takes no part in the order.
+    /// The suffix of a custom build, which is ignored when comparing.
     suffix: Option<Suffix>,
 }
 
 impl Version {
-    /// Reads a version as a server or an advisory writes it.
+    /// Parses a version from a server or an advisory.
     ///
     /// # Errors
     ///
-    /// [`NotAVersion`], if it hides the version or cannot be ordered.
+    /// [`NotAVersion`], if the version is hidden or cannot be ordered.
     pub fn parse(order: VersionOrder, text: &str) -> Result<Self, NotAVersion> {
         if order == VersionOrder::Author {
             return Err(NotAVersion::Author);
@@ -98,7 +98,7 @@ impl Version {
             text: printable(text),
             order,
         };
-        // Neither white space around it nor the letter that tags have counts.
+        // Surrounding white space and the leading letter of tags are ignored.
         let said = text.trim();
         if said.strip_prefix(['v', 'V']).unwrap_or(said).len() > LONGEST {
             return Err(unreadable());
@@ -107,7 +107,7 @@ impl Version {
         if PLACEHOLDERS.contains(&lower.as_str()) {
             return Err(NotAVersion::Hidden(printable(said)));
         }
-        // `0.1.45 (amd64 on linux)`: what stands in brackets is about the build.
+        // `0.1.45 (amd64 on linux)`: brackets describe the build.
         if let Some(at) = lower.find(" (") {
             lower.truncate(at);
         }
@@ -123,15 +123,15 @@ impl Version {
             return Err(NotAVersion::Hidden(printable(said)));
         }
         Ok(Self {
-            // Whole: what is printed is read again as the same version.
+            // Complete, so that the printed form parses as the same version.
             text: shown(said, LONGEST + 1),
             key,
             suffix,
         })
     }
 
-    /// Why it may not be what was released under its number: how it was built, or that its suffix has no known meaning. `None` for a
-    /// release or a pre-release.
+    /// Why it may differ from the release with this number: it is a custom build, or its suffix has an unknown meaning. `None` for a release
+    /// or a pre-release.
     #[must_use]
     pub fn own_build(&self) -> Option<String> {
         let suffix = self.suffix.as_ref()?;
@@ -143,7 +143,7 @@ impl Version {
         })
     }
 
-    /// The earliest that it may be, where its suffix has no known meaning: before every pre-release of its number.
+    /// The earliest interpretation, if its suffix has an unknown meaning: before every pre-release of its number.
     pub(crate) fn earliest(&self) -> Option<Self> {
         if self.suffix.as_ref()?.meaning != Meaning::Unclear {
             return None;
@@ -165,7 +165,7 @@ impl Version {
         })
     }
 
-    /// The number that it begins with: the major version, the year of a calendar version, the build.
+    /// The leading number: the major version, the year of a calendar version, or the build.
     pub(crate) fn leading(&self) -> u64 {
         match &self.key {
             Key::Semver(semver) => semver.core[0],
@@ -175,7 +175,7 @@ impl Version {
         }
     }
 
-    /// The order it was read under.
+    /// The version order.
     #[must_use]
     pub fn order(&self) -> VersionOrder {
         match self.key {
@@ -186,7 +186,7 @@ impl Version {
         }
     }
 
-    /// The version as ranges see it: without the local part of PEP 440.
+    /// The version as compared with ranges: without the local part of PEP 440.
     #[must_use]
     pub fn public(mut self) -> Self {
         if let Key::Pep440(version) = self.key {
@@ -197,14 +197,14 @@ impl Version {
 }
 
 impl Version {
-    /// How many numbers it was written with.
+    /// The number of numeric components in its text.
     pub(crate) fn numbers(&self) -> usize {
         let text = self.text.trim_start_matches(['v', 'V']);
         let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
         text[..end].split('.').filter(|part| !part.is_empty()).count()
     }
 
-    /// The last that it may be, where releases are written with `numbers` numbers and it has fewer; `None`: it has them all, or is a
+    /// The last release that it may be, if releases have `numbers` numeric components and it has fewer; `None`: it has all of them, or is a
     /// pre-release or a build number.
     pub(crate) fn last_of(&self, numbers: usize) -> Option<Self> {
         let own = self.numbers();
@@ -239,7 +239,7 @@ impl Version {
     }
 }
 
-/// The text that was read.
+/// The original text.
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
@@ -266,7 +266,7 @@ impl Ord for Version {
     }
 }
 
-/// The word of an order, as product files and advisories write it.
+/// The name of an order in product files and advisories.
 pub(crate) fn order_word(order: VersionOrder) -> &'static str {
     match order {
         VersionOrder::Semver => "semver",
@@ -277,7 +277,7 @@ pub(crate) fn order_word(order: VersionOrder) -> &'static str {
     }
 }
 
-/// What a version is compared by.
+/// The key by which versions are compared.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Key {
     Semver(Semver),
@@ -287,23 +287,23 @@ enum Key {
 }
 
 impl Key {
-    /// Whether builds say this that do not know their version.
+    /// Whether this is a placeholder of builds without a known version.
     fn hides(&self) -> bool {
         match self {
-            // Go's pseudo-versions of a module without tags (v0.0.0-20240506…) too: they name a commit, no release.
+            // Includes Go's pseudo-versions of a module without tags (v0.0.0-20240506…), which name a commit.
             Self::Semver(semver) => semver.core == [0, 0, 0],
-            // setuptools-scm says 0.1.dev1+gabc1234 where it finds no tag.
+            // setuptools-scm reports 0.1.dev1+gabc1234 if there is no tag.
             Self::Pep440(version) => {
                 version.release().iter().all(|part| *part == 0) || (version.release() == [0, 1] && version.is_dev() && version.is_local())
             }
-            // 0: not known. 1: counted in a clone with a history of one commit.
+            // 0 means unknown; 1 is the count in a shallow clone.
             Self::Build(number) => *number <= 1,
             Self::Dotted(parts, _) => parts.is_empty(),
         }
     }
 }
 
-/// A semantic version. Fields and variants stand in the order in which they are compared.
+/// A semantic version. Fields and variants are in the order of comparison.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Semver {
     core: [u64; 3],
@@ -331,10 +331,10 @@ enum Run {
     Other(String),
 }
 
-/// A suffix that is neither a pre-release nor the release itself.
+/// A suffix that marks neither a pre-release nor the release itself.
 #[derive(Clone, Debug)]
 struct Suffix {
-    /// What it stands behind: `-`, or `+` where it is build metadata.
+    /// The character before it: `-`, or `+` for build metadata.
     sign: char,
     text: String,
     meaning: Meaning,
@@ -342,22 +342,22 @@ struct Suffix {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Meaning {
-    /// How it was built.
+    /// It describes the build.
     Build,
     /// Built from commits after the release.
     Commits,
-    /// Not known: a release built again, or something before it.
+    /// Unknown: a rebuilt release, or a version before it.
     Unclear,
 }
 
-/// What stands after a `-`.
+/// The meaning of a suffix after `-`.
 enum Tail {
-    /// A pre-release, and what says that it was built again.
+    /// A pre-release, with the suffix of a rebuild.
     Before(Option<Suffix>),
     Of(Suffix),
 }
 
-/// Words of versions that come before the release of their number.
+/// Words of pre-releases.
 const BEFORE: &[&str] = &[
     "alpha",
     "beta",
@@ -385,7 +385,7 @@ const BEFORE: &[&str] = &[
     "unstable",
 ];
 
-/// Words that say how a release was built: for which platform and accelerator, into which image, by whom, or patched afterwards.
+/// Words that describe the build of a release: platform, accelerator, image, builder, or a later patch.
 const BUILT: &[&str] = &[
     "aarch",
     "aio",
@@ -520,12 +520,12 @@ const BUILT: &[&str] = &[
     "xpu",
 ];
 
-/// Words of build metadata that mark a build of somebody's own, from sources that may have been changed.
+/// Words of build metadata that mark a custom build, from sources that may have been changed.
 const LOCAL: &[&str] = &["custom", "dirty", "local", "modified", "unofficial"];
 
 impl Suffix {
-    /// What stands after a `-` means. The first list decides by any word of it, the second if each word is one of its own; a single
-    /// letter and a number (`a0`, `b1`) are a pre-release as PEP 440 writes it.
+    /// The meaning of the suffix after `-`. One word of the first list decides; for the second list, all words must be in it. A single
+    /// letter with a number (`a0`, `b1`) is a pre-release as in PEP 440.
     fn of(rest: &str) -> Option<Tail> {
         let fits = rest.chars().all(|c| c.is_ascii_alphanumeric() || ".-_".contains(c));
         let parts: Vec<&str> = rest.split(['.', '-', '_']).collect();
@@ -534,12 +534,12 @@ impl Suffix {
         }
         let word = |part: &str| part.trim_end_matches(|c: char| c.is_ascii_digit()).to_owned();
         let staged = |part: &str| matches!(word(part).as_str(), "a" | "b" | "c" | "m") && part.len() > 1 && part.len() < 5;
-        // A pseudo-version of Go: a time, then a commit.
+        // A Go pseudo-version: a time, then a commit.
         let pseudo = parts.windows(2).any(|pair| {
             let digits = pair[0].len() == 14 && number(pair[0]).is_some();
             digits && pair[1].len() == 12 && pair[1].bytes().all(|byte| byte.is_ascii_hexdigit())
         });
-        // A commit as `git describe` writes it.
+        // A commit in the form of `git describe`.
         let commit = |part: &str| {
             let hash = part.strip_prefix('g').unwrap_or_default();
             hash.len() >= 7 && hash.bytes().all(|byte| byte.is_ascii_hexdigit())
@@ -547,7 +547,7 @@ impl Suffix {
         let built = |part: &str| commit(part) || BUILT.contains(&leading_letters(part));
         let before = |part: &str| BEFORE.contains(&word(part).as_str());
         if pseudo || staged(parts[0]) || parts.iter().any(|part| before(part)) {
-            // `rc1-rocm` is a pre-release that was built again. A commit says which one it is.
+            // `rc1-rocm` is a rebuilt pre-release. A commit identifies the build and is no rebuild.
             let again: Vec<&str> = parts
                 .iter()
                 .copied()
@@ -559,7 +559,7 @@ impl Suffix {
                 meaning: Meaning::Build,
             })));
         }
-        // What follows a known word may number it: `cuda-12.4`, `arm64-v8`.
+        // A number may follow a known word: `cuda-12.4`, `arm64-v8`.
         let numbers = |part: &str| number(part.strip_prefix('v').unwrap_or(part)).is_some();
         let known = parts
             .split_first()
@@ -579,8 +579,8 @@ impl Suffix {
         }
     }
 
-    /// Build metadata that marks a build of changed sources (`+dirty`, `+3.gabc1234.dirty`, `+d20240101` of setuptools-scm); `None`: it
-    /// says nothing of the kind.
+    /// Build metadata that marks a build of changed sources (`+dirty`, `+3.gabc1234.dirty`, `+d20240101` of setuptools-scm); `None`:
+    /// other metadata.
     fn of_metadata(text: &str) -> Option<Self> {
         let is_date = |part: &str| part.strip_prefix('d').is_some_and(|day| day.len() == 8 && number(day).is_some());
         let local = text.split(['.', '-', '_']).any(|part| LOCAL.contains(&part) || is_date(part));
@@ -600,7 +600,7 @@ impl Suffix {
     }
 }
 
-/// `rocm` of `rocm6`, `arm` of `arm64v8`.
+/// The leading letters of a word: `rocm` in `rocm6`, `arm` in `arm64v8`.
 fn leading_letters(part: &str) -> &str {
     let end = part.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(part.len());
     &part[..end]
@@ -663,7 +663,7 @@ impl Identifier {
     }
 }
 
-/// A version without what `git describe` adds to its tag.
+/// A version without the suffix of `git describe`.
 struct Described<'t> {
     tag: &'t str,
     /// Commits since the tag.
@@ -671,7 +671,7 @@ struct Described<'t> {
     suffix: Option<Suffix>,
 }
 
-/// Takes off what `git describe --long --dirty` adds to a tag: `-3-gabc1234-dirty`.
+/// Removes the suffix of `git describe --long --dirty`: `-3-gabc1234-dirty`.
 fn described(text: &str) -> Described<'_> {
     let clean = text.strip_suffix("-dirty");
     let dirty = clean.map(|_| Suffix::dirty());
@@ -716,7 +716,7 @@ fn pep440(lower: &str) -> Option<(pep440_rs::Version, Option<Suffix>)> {
         return Some((version, suffix.or(local)));
     }
     let (base, suffix) = built_again(&text)?;
-    // What PEP 440 has a word for, and cannot read here, is left alone.
+    // Suffixes with a PEP 440 word that cannot be parsed here are left as they are.
     let own = ["post", "rev"].contains(&leading_letters(&suffix.text));
     let version = pep440_rs::Version::from_str(base).ok()?;
     (!own).then_some((version, Some(suffix)))
@@ -736,7 +736,7 @@ fn llama_build(lower: &str) -> Option<(u64, Option<Suffix>)> {
     if is_commit(rest) || rest == "unknown" {
         return Some((number(digits)?, dirty));
     }
-    // A commit may stand before the words.
+    // A commit may precede the words.
     let words = match rest.split_once('-') {
         Some((commit, words)) if is_commit(commit) => words,
         _ => rest,
@@ -762,7 +762,7 @@ fn dotted(lower: &str) -> Option<(Vec<u64>, Option<Suffix>)> {
     Some((parts, suffix))
 }
 
-/// Parts a version from a suffix that is no pre-release: these orders have no place for one.
+/// Splits a version from a suffix that is not a pre-release, which these orders do not allow.
 fn built_again(text: &str) -> Option<(&str, Suffix)> {
     let (base, rest) = text.split_once(['-', '_'])?;
     match Suffix::of(rest)? {
@@ -771,23 +771,23 @@ fn built_again(text: &str) -> Option<(&str, Suffix)> {
     }
 }
 
-/// Numbers between dots.
+/// Numbers separated by dots.
 fn numbers(text: &str) -> Option<Vec<u64>> {
     text.split('.').map(number).collect()
 }
 
-/// Digits and nothing else: `u64::from_str` takes a sign too.
+/// Parses digits only; `u64::from_str` would accept a sign.
 fn number(text: &str) -> Option<u64> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     digits.then(|| text.parse().ok())?
 }
 
-/// A text from the network, cut and without control characters, fit for a sentence.
+/// Untrusted text, shortened and without control characters.
 fn printable(text: &str) -> String {
     shown(text, 40)
 }
 
-/// The same, so many characters of it.
+/// The same, with a maximum number of characters.
 fn shown(text: &str, most: usize) -> String {
     let text = text.trim();
     if text.is_empty() {
@@ -810,7 +810,7 @@ mod tests {
         Version::parse(order, text).unwrap_or_else(|error| panic!("{text}: {error}"))
     }
 
-    /// Each line ascends strictly; texts joined by `=` are equal.
+    /// Each line is strictly ascending; versions joined by `=` are equal.
     fn ascends(order: VersionOrder, ladder: &[&str]) {
         let steps: Vec<Vec<Version>> = ladder
             .iter()
@@ -1008,7 +1008,7 @@ mod tests {
     }
 
     fn texts(order: VersionOrder) -> BoxedStrategy<String> {
-        // Small numbers, so that equal and nearly equal versions are frequent.
+        // Small numbers, so that equal and similar versions are frequent.
         match order {
             VersionOrder::Semver => "v?[0-2]\\.[0-2](\\.[0-3])?(-(rc[0-3]|rc1[0-2]|[0-2]|alpha|beta\\.[0-3]|stable|rocm6|amd|somebody|[a-c0-2-]{1,3}))?(-[0-2]-gabc1234)?(-dirty)?(\\+[a-c]{1,2})?",
             VersionOrder::Pep440 => "v?[0-2](\\.[0-2]){1,3}((a|b|rc)[0-2])?(\\.post[0-2])?(\\.dev[0-2])?(\\+[a-c0-2]{1,3})?(-stable|-stable\\.patch\\.[0-2]|-nightly|-rocm6|-somebody)?",

@@ -1,12 +1,12 @@
-//! The OSV format, as far as vigie's files use it, and vigie's own words in `database_specific`.
+//! The parts of the OSV format that vigie uses, and vigie's own fields in `database_specific`.
 //!
-//! OSV schema 1.7, <https://ossf.github.io/osv-schema/>. Keys of OSV that are not used here are passed over, so that a
-//! folder may hold records from elsewhere; vigie's own are closed, so that a mistyped one is an error.
+//! OSV schema 1.7, <https://ossf.github.io/osv-schema/>. Other OSV keys are ignored, so that a folder
+//! can contain records from other databases. Unknown keys in vigie's own fields are errors, to catch typing errors.
 
 use serde::{Deserialize, Serialize};
 use vigie_model::{Severity, VersionOrder};
 
-/// One record.
+/// An OSV record.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Record {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -23,7 +23,7 @@ pub(crate) struct Record {
     pub(crate) database_specific: Specific<Vigie>,
 }
 
-/// One package and its versions.
+/// An affected package and its versions.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Affected {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -32,19 +32,19 @@ pub(crate) struct Affected {
     pub(crate) ranges: Vec<Range>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) versions: Vec<String>,
-    /// The package, where OSV has no ecosystem for it.
+    /// The package, if OSV has no ecosystem for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) database_specific: Option<Specific<Package>>,
 }
 
-/// A package and where it is published.
+/// A package and its ecosystem.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Package {
     pub(crate) ecosystem: String,
     pub(crate) name: String,
 }
 
-/// A list of events on one line of versions.
+/// A list of events in one sequence of versions.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Range {
     #[serde(rename = "type")]
@@ -52,7 +52,7 @@ pub(crate) struct Range {
     pub(crate) events: Vec<Event>,
 }
 
-/// What the events name.
+/// The type of versions in the events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum RangeKind {
     #[serde(rename = "GIT")]
@@ -63,7 +63,7 @@ pub(crate) enum RangeKind {
     Ecosystem,
 }
 
-/// One event: exactly one of the three is there.
+/// An event: exactly one of the three fields is set.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Event {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -74,7 +74,7 @@ pub(crate) struct Event {
     pub(crate) last_affected: Option<String>,
 }
 
-/// A page about it.
+/// A reference.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Reference {
     #[serde(rename = "type")]
@@ -82,13 +82,13 @@ pub(crate) struct Reference {
     pub(crate) url: String,
 }
 
-/// The place OSV leaves to a database's own words.
+/// OSV's place for fields of a database.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Specific<T> {
     pub(crate) vigie: T,
 }
 
-/// vigie's own words about an advisory; `catalog/advisories/README.md` explains them.
+/// vigie's own fields of an advisory, described in `catalog/advisories/README.md`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Vigie {
@@ -117,15 +117,15 @@ pub(crate) struct Vigie {
     pub(crate) note: Option<String>,
 }
 
-/// Where an advisory stands.
+/// The status of an advisory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// It stands.
+    /// It is valid.
     Published,
-    /// The vendor disputes it: shown, and marked.
+    /// The vendor disputes it: it is shown and marked.
     Disputed,
-    /// Its own authority took it back: never shown.
+    /// Its authority withdrew it: it is never shown.
     Rejected,
 }
 
@@ -136,16 +136,16 @@ pub(crate) struct Index {
     pub(crate) schema: String,
     pub(crate) date: chrono::NaiveDate,
     pub(crate) source: String,
-    /// Products of the catalogue that were searched for and of which nothing published was found.
+    /// Products of the catalogue for which a search found no advisory.
     #[serde(default)]
     pub(crate) searched: Vec<Searched>,
 }
 
-/// A product of which nothing published was found.
+/// A product for which a search found no advisory.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Searched {
-    /// Its id in the catalogue.
+    /// The id in the catalogue.
     pub(crate) product: String,
     /// The day of the search.
     pub(crate) date: chrono::NaiveDate,

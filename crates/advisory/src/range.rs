@@ -1,29 +1,29 @@
-//! Ranges of versions, and what they say of one.
+//! Ranges of affected versions.
 
 use vigie_model::{Verdict, VersionOrder};
 
 use crate::order::Version;
 use crate::osv::{self, RangeKind};
 
-/// What a verdict rests on.
+/// A verdict with its reason.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Judgement {
     pub(crate) verdict: Verdict,
     pub(crate) why: String,
-    /// The first fixed version after the version, where one is known.
+    /// The first fixed version after the version, if known.
     pub(crate) fixed: Option<String>,
 }
 
 /// The affected versions of one package, in ascending order, without overlap.
 #[derive(Clone, Debug)]
 pub(crate) struct Ranges {
-    spans: Vec<Span>,
-    /// The versions named are all there are: what is not among them is not affected.
+    spans: Vec<AffectedRange>,
+    /// Only the listed versions are affected.
     complete: bool,
 }
 
 #[derive(Clone, Debug)]
-struct Span {
+struct AffectedRange {
     /// `None`: from the first version on.
     start: Option<Version>,
     end: End,
@@ -31,16 +31,16 @@ struct Span {
 
 #[derive(Clone, Debug)]
 enum End {
-    /// Up to the fix, without it. Another source may name an earlier one: between the two it cannot be told.
+    /// Up to the fix, exclusive. Another source may name an earlier fix; versions between the two are unknown.
     Fixed { fix: Version, disputed: Option<Version> },
-    /// Up to and with this one; the fix may be later than the next version.
+    /// Up to this version, inclusive; the fix may be later than the next version.
     Last { last: Version, fixed: Option<Version> },
     /// Without end.
     Open,
 }
 
 impl Ranges {
-    /// Reads the ranges and versions of one package. The error is a field, from `affected[i]` on, and a message.
+    /// Parses the ranges and versions of a package. The error is a field below `affected[i]`, and a message.
     pub(crate) fn read(affected: &osv::Affected, vigie: &osv::Vigie) -> Result<Self, (String, String)> {
         let mut spans = Vec::new();
         for (i, range) in affected.ranges.iter().enumerate() {
@@ -55,9 +55,9 @@ impl Ranges {
         }
         for (i, text) in affected.versions.iter().enumerate() {
             let version = bound(vigie.order, text, format!("versions[{i}]"))?;
-            // OSV lists in `versions` what `ranges` covers too.
+            // In OSV, `versions` also lists versions covered by `ranges`.
             if !spans.iter().any(|span| span.contains(&version)) {
-                spans.push(Span {
+                spans.push(AffectedRange {
                     start: Some(version.clone()),
                     end: End::Last {
                         last: version,
@@ -94,7 +94,7 @@ impl Ranges {
         })
     }
 
-    /// Every version that they name.
+    /// Every version named in the ranges.
     pub(crate) fn bounds(&self) -> impl Iterator<Item = &Version> {
         self.spans.iter().flat_map(|span| {
             let (end, beside) = match &span.end {
@@ -106,19 +106,19 @@ impl Ranges {
         })
     }
 
-    /// How many numbers its bounds are written with, at least: a fix made between two releases has one more.
+    /// The minimum number of numeric components of its bounds; a fix between two releases has one more.
     pub(crate) fn numbers(&self) -> usize {
         self.bounds().map(Version::numbers).min().unwrap_or_default()
     }
 
-    /// Holds a version against the ranges. The design's words, in this order:
+    /// The verdict on a version, by these rules in this order:
     ///
-    /// - it lies in a stated range: affected. A range without an end is stated too: nobody has said that it ended;
+    /// - in a range: affected, also if the range has no end;
     /// - below the first range, in a gap between two, at or above the fix: not affected;
-    /// - above the last version that was tested, with no fix known, or between it and the fix: unknown;
-    /// - between the fixes that two sources name: unknown;
-    /// - with a suffix of no known meaning, where that decides: unknown;
-    /// - with fewer numbers than the `numbers` that releases have, where those it leaves out decide: unknown.
+    /// - above the last version known to be affected, without a known fix, or between it and the fix: unknown;
+    /// - between the fixes named by two sources: unknown;
+    /// - with a suffix of unknown meaning that makes a difference: unknown;
+    /// - with fewer than `numbers` numeric components, if the missing ones make a difference: unknown.
     pub(crate) fn judge(&self, version: &Version, numbers: usize) -> Judgement {
         let judged = self.judge_as_read(version);
         if judged.verdict != Verdict::Unknown
@@ -126,7 +126,7 @@ impl Ranges {
         {
             let inside = self.bounds().filter(|bound| version < *bound && **bound <= last);
             let differs = |other: &Version| self.judge_as_read(other).verdict != judged.verdict;
-            // Right before a bound it is as after the one before.
+            // The verdict can only change at a bound.
             if differs(&last) || inside.into_iter().any(differs) {
                 return Judgement {
                     verdict: Verdict::Unknown,
@@ -175,8 +175,8 @@ impl Ranges {
         let next = after.map(|i| &self.spans[i]);
         let before = self.spans[..after.unwrap_or(self.spans.len())].last();
         let fixed = before
-            .and_then(Span::fix)
-            .or_else(|| self.spans.last().and_then(Span::fix))
+            .and_then(AffectedRange::fix)
+            .or_else(|| self.spans.last().and_then(AffectedRange::fix))
             .map(ToString::to_string);
         let judgement = |verdict, why| Judgement {
             verdict,
@@ -208,18 +208,18 @@ impl Ranges {
                 Verdict::Unknown,
                 format!("{version} is above {last}, the last version known to be affected; no fix is known"),
             ),
-            // A span without an end contains all that is above its start.
+            // A range without an end contains all versions above its start.
             (None | Some(End::Open), None) => judgement(Verdict::Unknown, "no range covers this version".to_owned()),
         }
     }
 }
 
-impl Span {
+impl AffectedRange {
     fn contains(&self, version: &Version) -> bool {
         self.start.as_ref().is_none_or(|start| start <= version) && self.reaches(version)
     }
 
-    /// Whether the end lies beyond a version.
+    /// Whether the end is above a version.
     fn reaches(&self, version: &Version) -> bool {
         match &self.end {
             End::Fixed { fix, .. } => version < fix,
@@ -260,7 +260,7 @@ impl Span {
     }
 }
 
-fn read_events(events: &[osv::Event], vigie: &osv::Vigie, field: &str, spans: &mut Vec<Span>) -> Result<(), (String, String)> {
+fn read_events(events: &[osv::Event], vigie: &osv::Vigie, field: &str, spans: &mut Vec<AffectedRange>) -> Result<(), (String, String)> {
     let mut open: Option<Option<Version>> = None;
     for (i, event) in events.iter().enumerate() {
         let at = |key: &str| format!("{field}.events[{i}].{key}");
@@ -294,7 +294,7 @@ fn read_events(events: &[osv::Event], vigie: &osv::Vigie, field: &str, spans: &m
                         if disputed.as_ref().is_some_and(|earlier| !within(earlier)) {
                             return fail("fixed", "disputed_fix is not between the introduced version and this one");
                         }
-                        spans.push(Span {
+                        spans.push(AffectedRange {
                             start,
                             end: End::Fixed { fix, disputed },
                         });
@@ -316,7 +316,7 @@ fn read_events(events: &[osv::Event], vigie: &osv::Vigie, field: &str, spans: &m
                     Some(Some(start)) if start > last => {
                         return fail("last_affected", "it is below the introduced version");
                     }
-                    Some(start) => spans.push(Span {
+                    Some(start) => spans.push(AffectedRange {
                         start,
                         end: End::Last { last, fixed },
                     }),
@@ -331,7 +331,7 @@ fn read_events(events: &[osv::Event], vigie: &osv::Vigie, field: &str, spans: &m
         }
     }
     if let Some(start) = open {
-        spans.push(Span { start, end: End::Open });
+        spans.push(AffectedRange { start, end: End::Open });
     }
     Ok(())
 }

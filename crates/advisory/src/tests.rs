@@ -1,5 +1,4 @@
-//! The design's rules, one by one, against the files of `catalog/advisories` and against records made up for a rule
-//! that no real file needs yet.
+//! The rules of the design, tested on the files of `catalog/advisories`, and on invented records for rules that no real file needs yet.
 
 mod builds;
 
@@ -11,7 +10,7 @@ use VersionOrder::{Dotted, LlamaBuild, Pep440, Semver};
 use vigie_model::Verdict::{Affected, NotAffected, Unknown};
 use vigie_model::Why;
 
-/// The folder's files, as whoever embeds them would hand them over.
+/// The files of the folder, as a caller passes them.
 fn files() -> Vec<(String, String)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../catalog/advisories");
     std::fs::read_dir(&folder)
@@ -187,7 +186,7 @@ fn verdicts_on_the_real_files() {
             NotAffected,
             "fixed in 1.53.1.dev1",
         ),
-        // A suffix that is no pre-release follows its ecosystem's order.
+        // A suffix that is not a pre-release follows its ecosystem's order.
         ("litellm", Pep440, "1.83.7-stable", "CVE-2026-42208", NotAffected, "fixed in 1.83.7"),
         (
             "litellm",
@@ -267,7 +266,7 @@ fn verdicts_on_the_real_files() {
             NotAffected,
             "below 0.9.6, where it came in",
         ),
-        // A "tested up to" bound that no fix closes.
+        // A "tested up to" bound without a fix.
         (
             "ollama",
             Semver,
@@ -415,7 +414,7 @@ fn verdicts_on_the_real_files() {
             Unknown,
             &format!("0.6.3 is above 0.6.2, {last}; no fix is known"),
         ),
-        // Malicious releases are those two and no other.
+        // Only these two releases are malicious.
         (
             "litellm",
             Pep440,
@@ -457,7 +456,7 @@ fn verdicts_on_the_real_files() {
             Affected,
             "0.5.5 and every later version is affected; no fix is known",
         ),
-        // Every version, unless the record gives a reason to doubt that a version decides it.
+        // Every version, unless the record doubts that the version decides.
         (
             "ollama",
             Semver,
@@ -632,7 +631,7 @@ fn conditions_and_doubts_lower_the_confidence() {
         confidence("ollama", Semver, "0.17.4", "CVE-2026-42248"),
         (Affected, Confidence::Medium)
     );
-    // Out of range is out of range, on Windows too.
+    // A version out of range is not affected, on Windows too.
     assert_eq!(
         confidence("ollama", Semver, "0.23.3", "CVE-2026-42248"),
         (NotAffected, Confidence::High)
@@ -691,7 +690,7 @@ fn the_folder_is_whole() {
     }
 }
 
-/// A key that the model does not know would be lost on the way.
+/// A key that the model does not know would be lost.
 #[test]
 fn every_key_of_every_file_is_known() {
     for (name, text) in files() {
@@ -729,7 +728,7 @@ const INDEX: (&str, &str) = (
     r#"{"schema": "vigie.advisories/1", "date": "2026-11-22", "source": "made up"}"#,
 );
 
-/// A record for `thing`, with what stands in `affected[0]` and in `vigie` given.
+/// A record for `thing`, with the given contents of `affected[0]` and `vigie`.
 fn made_up(id: &str, affected: &str, vigie: &str) -> String {
     format!(
         r#"{{"id": "{id}", "modified": "2026-11-22T00:00:00Z",
@@ -985,7 +984,7 @@ fn errors_name_the_file_and_the_field() {
     let errors = Advisories::load([("X-1.json", &good)]).expect_err("no index");
     assert_eq!(
         errors[0].to_string(),
-        "index.json: date: the file is missing: it says of which day the advisories are"
+        "index.json: date: the file is missing; it gives the date of the advisories"
     );
     let errors = Advisories::load([("index.json", INDEX.1.replace("/1", "/2"))]).expect_err("another schema");
     assert_eq!(errors[0].field, "schema");

@@ -1,7 +1,7 @@
-//! What changed between two looks at one endpoint.
+//! Changes between two observations of one endpoint.
 //!
-//! Only what both looks tell is compared. What one of them does not tell did not change: it is said apart, as told now or no longer
-//! told. Both looks must be of one kind of source and one vantage, else what differs is who looked.
+//! Only values known in both observations are compared. A value known in only one of them is not a change, and is reported separately, as
+//! known now or no longer known. Both observations must have the same kind of source and the same vantage; otherwise the observers differ.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,64 +12,64 @@ use vigie_advisory::Version;
 use vigie_catalog::Catalog;
 use vigie_model::{Capability, Exposure, Known, LeakKind, Model, Observation, Posture, Reach, Severity, Tool, ToolRisk};
 
-/// What kind of change. The words are stable; the order is that of a report, among changes of one severity.
+/// The kind of a change. The words are stable. The order is that of a report, among changes of the same severity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ChangeId {
-    /// A stranger gets further than before.
+    /// A stranger has more access than before.
     LostAuthentication,
     /// More machines can reach its listening socket.
     WiderReach,
-    /// Something is readable that was not seen to be.
+    /// Data is readable that was not readable before.
     NewlyReadable,
-    /// It lists another tool.
+    /// It lists a new tool.
     NewTool,
-    /// A tool has other risks than before.
+    /// The risks of a tool changed.
     ToolChanged,
-    /// A model can do what none could.
+    /// A model has a capability that no model had.
     NewCapability,
-    /// Another product answers.
+    /// The product changed.
     ProductChanged,
-    /// Its version went back.
+    /// The version is lower.
     Downgraded,
-    /// It no longer speaks TLS.
+    /// It no longer uses TLS.
     LostTls,
-    /// It looks like a deception now.
+    /// It is now suspected of deception.
     BecameSuspect,
-    /// It has another model.
+    /// It has a new model.
     NewModel,
-    /// A model of the same name has another digest.
+    /// A model has the same name but another digest.
     ModelChanged,
-    /// A stranger meets something else that is as good.
+    /// The access posture changed without more or less access.
     PostureChanged,
-    /// Its version is another, and which is the later cannot be told.
+    /// The version changed, and the two cannot be ordered.
     VersionChanged,
-    /// It shows another certificate.
+    /// The certificate changed.
     CertificateChanged,
-    /// A stranger no longer gets as far.
+    /// A stranger has less access than before.
     GainedAuthentication,
     /// Fewer machines can reach its listening socket.
     NarrowerReach,
-    /// Its version went on.
+    /// The version is higher.
     Upgraded,
-    /// It speaks TLS now.
+    /// It now uses TLS.
     GainedTls,
-    /// A tool is gone from its list.
+    /// A tool is no longer listed.
     RemovedTool,
-    /// No model can do it any more.
+    /// No model has a capability any more.
     RemovedCapability,
-    /// A model is gone from its list.
+    /// A model is no longer listed.
     RemovedModel,
-    /// It no longer looks like a deception.
+    /// It is no longer suspected of deception.
     NoLongerSuspect,
-    /// Told by the later look only: no change.
+    /// Known in the later observation only; not a change.
     NowTold,
-    /// Told by the earlier look only: no change.
+    /// Known in the earlier observation only; not a change.
     NoLongerTold,
 }
 
 impl ChangeId {
-    /// Every id, in its order.
+    /// Every id, in order.
     pub const ALL: [Self; 25] = [
         Self::LostAuthentication,
         Self::WiderReach,
@@ -137,38 +137,38 @@ impl fmt::Display for ChangeId {
     }
 }
 
-/// One change.
+/// A change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
-    /// What kind.
+    /// The kind.
     pub id: ChangeId,
-    /// How much it matters.
+    /// The severity.
     pub severity: Severity,
-    /// Which model, tool, capability, or what is readable; of what is told differently, what.
+    /// The model, tool, capability or kind of leak; for a value known in only one observation, its name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
-    /// What it was, where that is one value.
+    /// The earlier value, if it is a single one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<Known<String>>,
-    /// What it is, where that is one value.
+    /// The later value, if it is a single one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<Known<String>>,
 }
 
 impl Change {
-    /// Whether something is another than before; else one look tells what the other does not.
+    /// Whether it is a change; otherwise a value is known in only one of the observations.
     #[must_use]
     pub fn is_change(&self) -> bool {
         !matches!(self.id, ChangeId::NowTold | ChangeId::NoLongerTold)
     }
 }
 
-/// What changed from one look at an endpoint to a later one, the worst first. Versions are ordered as the catalogue says of the
-/// product.
+/// The changes from one observation of an endpoint to a later one, the most severe first. Versions are ordered by the product's order in the
+/// catalogue.
 ///
-/// Not compared: what changes without anyone's doing (models in memory, when a certificate ends), and what vigie thinks of it (how
-/// sure it is, advisories, findings). Of another product nothing is compared that hangs on the product: its version, models,
-/// capabilities, tools and what is readable. Of what looks like a deception, no change is above low but that it does.
+/// Values that change by themselves (models in memory, the end of a certificate) and conclusions of vigie (confidence, advisories, findings)
+/// are not compared. If the product changed, its version, models, capabilities, tools and leaks are not compared either. For a suspect, no
+/// change is more severe than low, except that it is a suspect now.
 #[must_use]
 pub fn changes(before: &Observation, after: &Observation, catalog: &Catalog) -> Vec<Change> {
     let mut list = List::default();
@@ -190,7 +190,7 @@ pub fn changes(before: &Observation, after: &Observation, catalog: &Catalog) -> 
     }
     let mut changes = list.0;
     if after.deception.is_suspect() {
-        // What is put up to be found says what it likes: that it looks so now is what matters.
+        // A honeypot can report anything, so only its being a suspect matters.
         let others = changes.iter_mut().filter(|change| change.id != ChangeId::BecameSuspect);
         others.for_each(|change| change.severity = change.severity.min(Severity::Low));
     }
@@ -229,7 +229,7 @@ impl List {
         });
     }
 
-    /// Says what only one of them tells, and gives both values where they differ.
+    /// Reports a value known in only one observation; returns both values if they differ.
     fn told<T: PartialEq + ToString>(&mut self, what: &str, before: &Known<T>, after: &Known<T>) -> Option<(String, String)> {
         let text = |value: &Known<T>| Some(value.as_ref().map(ToString::to_string));
         match (before, after) {
@@ -246,14 +246,14 @@ impl List {
         }
     }
 
-    /// The same for lists, which are too long to be told: gives both.
+    /// The same for lists, which are too long to report as values: returns both.
     fn both<'k, T>(&mut self, what: &str, before: &'k Known<Vec<T>>, after: &'k Known<Vec<T>>) -> Option<(&'k [T], &'k [T])> {
         let count = |list: &'k Known<Vec<T>>| list.as_ref().map(Vec::len);
         self.told_apart(what, &count(before), &count(after));
         Some((before.known()?, after.known()?))
     }
 
-    /// Says what only one of them tells, and nothing where both do.
+    /// Reports a value known in only one observation; nothing if it is known in both.
     fn told_apart<T: PartialEq + ToString>(&mut self, what: &str, before: &Known<T>, after: &Known<T>) {
         if before.is_known() != after.is_known() {
             self.told(what, before, after);
@@ -276,7 +276,7 @@ impl List {
         let word = |reach: &Known<Reach>| reach.as_ref().map(|reach| reach_word(*reach));
         let values = self.told("reach", &word(before), &word(after));
         if let (Some(values), Some(was), Some(is)) = (values, before.known(), after.known()) {
-            // From the machine itself to the world, as the model orders them.
+            // Ordered from the machine itself to the internet.
             let (id, severity) = match (is > was, is) {
                 (false, _) => (ChangeId::NarrowerReach, Severity::Info),
                 (true, Reach::Public) => (ChangeId::WiderReach, Severity::High),
@@ -349,7 +349,7 @@ impl List {
             all
         }
         let (old, new) = (by_name(old), by_name(new));
-        // What is not in a list that goes on may be further on in it.
+        // A value missing from an incomplete list may be in the rest of it.
         let (told_all, tells_all) = (was.models_at_least.is_none(), is.models_at_least.is_none());
         for (name, models) in &new {
             match old.get(name) {
@@ -359,7 +359,7 @@ impl List {
                     self.push(ChangeId::NewModel, severity.unwrap_or(Severity::Low), Some(name), None);
                 }
                 Some(before) => {
-                    // A server may list a name more than once, in any order.
+                    // A server may list a name several times, in any order.
                     if let (Some(was), Some(is)) = (digests(before), digests(models))
                         && was != is
                     {
@@ -375,7 +375,7 @@ impl List {
 
     fn capabilities(&mut self, was: &Exposure, is: &Exposure) {
         if !was.capabilities.is_known() || !is.capabilities.is_known() {
-            // Of models that are not told either, that was said already.
+            // Unknown models are reported already.
             if was.models.is_known() == is.models.is_known() {
                 self.both("capabilities", &was.capabilities, &is.capabilities);
             }
@@ -386,7 +386,7 @@ impl List {
             let subject = word.as_str();
             match (has(was, word), has(is, word)) {
                 (Some(false), Some(true)) => {
-                    // With tools, what a model answers is done.
+                    // With tools, the output of a model is executed.
                     let severity = if subject == "tools" { Severity::Medium } else { Severity::Low };
                     self.push(ChangeId::NewCapability, severity, Some(subject), None);
                 }
@@ -428,7 +428,7 @@ impl List {
         }
     }
 
-    /// A list of what is readable never says that it is complete: what is gone from it may not have been asked for.
+    /// A list of leaks is never known to be complete: a missing leak may not have been requested.
     fn leaks(&mut self, was: &Exposure, is: &Exposure) {
         let kinds = |exposure: &Exposure| exposure.leaks.iter().map(|leak| leak.what).collect::<BTreeSet<LeakKind>>();
         let (old, new) = (kinds(was), kinds(is));
@@ -446,23 +446,23 @@ impl List {
     }
 }
 
-/// How much stands between a stranger and the server.
+/// The rank of a posture: the higher, the less access for a stranger.
 fn barrier(posture: Posture) -> u8 {
     match posture {
-        // Who comes first owns the server: no better than open.
+        // The first visitor owns the server, so this is no better than open.
         Posture::Open | Posture::FirstAdmin => 0,
-        // An account is there for the asking.
+        // Anyone can get an account.
         Posture::Signup => 1,
         Posture::Key | Posture::Login | Posture::Forbidden => 2,
     }
 }
 
-/// Whether a host has a capability; `None`: it is not told.
+/// Whether a host has a capability; `None`: unknown.
 fn has(exposure: &Exposure, word: &Capability) -> Option<bool> {
     if exposure.capabilities.known()?.contains(word) {
         return Some(true);
     }
-    // A model of which it is not told, or whose server has no word for it yet, may well have it.
+    // A model may have it if its capabilities are unknown, or if its server cannot report this one.
     let untold = |model: &Model| !model.capabilities.is_known() || model.capabilities_untold.contains(word);
     match exposure.models.known() {
         Some(_) if exposure.models_at_least.is_some() => None,
@@ -471,12 +471,12 @@ fn has(exposure: &Exposure, word: &Capability) -> Option<bool> {
     }
 }
 
-/// The digests of the models of one name; `None`: one of them is not told.
+/// The digests of the models with one name; `None`: one of them is unknown.
 fn digests<'m>(models: &[&'m Model]) -> Option<BTreeSet<&'m str>> {
     models.iter().map(|model| model.digest.known().map(String::as_str)).collect()
 }
 
-/// What went and what came in its place, if it is one of each.
+/// The value that went and the one that came, if there is one of each.
 fn one_for_one(was: &BTreeSet<&str>, is: &BTreeSet<&str>) -> Option<(String, String)> {
     let (mut gone, mut come) = (was.difference(is), is.difference(was));
     match (gone.next(), gone.next(), come.next(), come.next()) {
@@ -487,7 +487,7 @@ fn one_for_one(was: &BTreeSet<&str>, is: &BTreeSet<&str>) -> Option<(String, Str
 
 fn model_severity(model: &Model) -> Severity {
     let says = |flag: &Known<bool>| flag.known() == Some(&true);
-    // Safeguards were removed, or someone's account pays for it.
+    // Safeguards were removed, or the owner's account pays for it.
     if says(&model.uncensored_by_name) || says(&model.uncensored_by_prompt) || says(&model.remote) {
         Severity::Medium
     } else {
@@ -529,7 +529,7 @@ fn leak_word(leak: LeakKind) -> &'static str {
     }
 }
 
-/// The word by which a value stands in JSON.
+/// The word of a value in JSON.
 fn json_word<T: Serialize>(value: &T) -> String {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(word)) => word,

@@ -1,4 +1,4 @@
-//! What findings are drawn from: the catalogue, the advisories, the texts.
+//! The knowledge for findings: catalogue, advisories and texts.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,27 +19,27 @@ pub struct Knowledge {
     pub catalog: Arc<Catalog>,
     /// The advisories.
     pub advisories: Arc<Advisories>,
-    /// The words.
+    /// The texts of the findings.
     pub texts: Arc<Texts>,
     verdicts: Verdicts,
     said: Arc<Memory>,
 }
 
-/// Verdicts by product and version: a network runs few of either, and ordering versions costs more than a look-up.
+/// Cache of verdicts by product and version: a network has few of either, and comparing versions takes longer than a lookup.
 #[derive(Clone, Debug, Default)]
 struct Verdicts(Arc<Mutex<Remembered>>);
 
 type Remembered = HashMap<(String, Known<String>, Confidence), Advised>;
 
-/// The most pairs remembered: a hostile network that invents versions makes no memory grow.
+/// Maximum number of cached pairs, so that a hostile network that invents versions cannot exhaust memory.
 const MAX_REMEMBERED: usize = 4_096;
 
 impl Knowledge {
-    /// What this build carries.
+    /// The embedded knowledge.
     ///
     /// # Panics
     ///
-    /// Never in a build that passed its tests: they load the same files.
+    /// Never in a build that passed its tests, which load the same files.
     #[must_use]
     #[expect(clippy::expect_used, reason = "the tests load the same files")]
     pub fn embedded() -> Self {
@@ -52,7 +52,7 @@ impl Knowledge {
         }
     }
 
-    /// The same with another catalogue, as `--catalog` gives it.
+    /// The same with another catalogue, for `--catalog`.
     #[must_use]
     pub fn with(catalog: Arc<Catalog>, advisories: Arc<Advisories>, texts: Arc<Texts>) -> Self {
         Self {
@@ -64,13 +64,13 @@ impl Knowledge {
         }
     }
 
-    /// The advisories held against a product's version.
+    /// The verdicts of the advisories on a product's version.
     #[must_use]
     pub fn verdicts(&self, product: &str, version: &Known<String>) -> Arc<[AdvisoryVerdict]> {
         Arc::clone(&self.advised(product, version, Confidence::High))
     }
 
-    /// The same, none of them surer than the version is, and whether there are advisories at all.
+    /// The same, with confidence no higher than that of the version, and with the advisory coverage.
     fn advised(&self, product: &str, version: &Known<String>, most: Confidence) -> Advised {
         let Some(product) = self.catalog.product(product) else {
             return [].into();
@@ -86,7 +86,7 @@ impl Knowledge {
         for verdict in &mut verdicts {
             verdict.confidence = verdict.confidence.min(most);
         }
-        // Advisories are of products: that none covers an interface, which many products speak, says nothing.
+        // Advisories cover products. For an interface that many products implement, the coverage is unknown.
         let coverage = (!product.family).then(|| self.advisories.coverage(&product.id, &product.packages, product.versions));
         let advised = Advised::as_recorded(verdicts.into(), coverage);
         if remembered.len() < MAX_REMEMBERED {
@@ -95,8 +95,8 @@ impl Knowledge {
         advised
     }
 
-    /// Whether the advisories can answer for a product; one that the catalogue has not is not covered, and an interface that many
-    /// products speak is none.
+    /// Whether the advisories cover a product. A product that is not in the catalogue is not covered, nor is an interface that many products
+    /// implement.
     #[must_use]
     pub fn coverage(&self, product: &str) -> AdvisoryCoverage {
         self.catalog.product(product).map_or(AdvisoryCoverage::NotCovered, |product| {
@@ -104,7 +104,7 @@ impl Knowledge {
         })
     }
 
-    /// Holds the advisories against an observation and draws its findings; what stood there before is replaced.
+    /// Computes the verdicts and findings of an observation, and replaces those that it had.
     pub fn assess(&self, observation: &mut Observation) {
         let product = observation.identity.product.known().and_then(|id| self.catalog.product(id));
         let known = &observation.identity.version;
@@ -120,7 +120,7 @@ impl Knowledge {
             Some(said) => said,
             None => {
                 let said: Arc<[About]> = rules::claims(&look, &self.texts).into();
-                // A conversation that was had before shares its evidence, and is the kind that comes again.
+                // Evidence shared with an earlier conversation is worth caching, because it is likely to recur.
                 if Arc::strong_count(&observation.identity.evidence) > 1 {
                     self.said.keep(&look, &said);
                 }

@@ -1,7 +1,7 @@
-//! What follows from what was seen: advisories held against the version, findings, and what changed since. No I/O.
+//! Conclusions from observations: verdicts of advisories, findings, and changes. No I/O.
 //!
-//! Findings are computed with the catalogue and the advisories of the day, never stored as truth. One rule, one function, in
-//! `rules`; its words and its places in the standards stand in `catalog/findings/<id>.yaml`.
+//! Findings are computed with the current catalogue and advisories, never stored as truth. Each rule is a function in `rules`; its texts
+//! and its references to standards are in `catalog/findings/<id>.yaml`.
 
 mod change;
 mod knowledge;

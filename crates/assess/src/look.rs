@@ -1,4 +1,4 @@
-//! What the rules look at, and what they said of it before.
+//! The input of the rules, and a cache of their results.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,8 +8,7 @@ use vigie_model::{Activity, Advised, Claim, Deception, Exposure, Known, Model, O
 
 use crate::sure::Sure;
 
-/// What the rules look at, and nothing else: what they say hangs on this alone, so it is the same of two servers of which this is
-/// the same.
+/// The complete input of the rules: two servers with the same input have the same findings.
 pub(crate) struct Look<'o> {
     pub(crate) product: Option<&'o Product>,
     /// Other products at the same endpoint.
@@ -24,7 +23,7 @@ pub(crate) struct Look<'o> {
     pub(crate) loopback: bool,
     /// Whether its listening socket is on this machine.
     pub(crate) local: bool,
-    /// Says what the others are; it is the same at every look.
+    /// The knowledge for the other products; it is the same for every input.
     catalog: &'o Catalog,
 }
 
@@ -45,7 +44,7 @@ impl<'o> Look<'o> {
         }
     }
 
-    /// The other products at the endpoint whose own open answer the posture rests on.
+    /// The other products at the endpoint whose open answer decides the posture.
     pub(crate) fn also_open(&self) -> impl Iterator<Item = &'o Product> {
         let from = self.exposure.posture_from.as_deref();
         let catalog = self.catalog;
@@ -69,7 +68,7 @@ impl<'o> Look<'o> {
         self.exposure.models.known().map_or(&[], Vec::as_slice)
     }
 
-    /// Seen on this machine, and bound to loopback: others cannot reach it.
+    /// Whether it is on this machine and bound to loopback, so that others cannot reach it.
     pub(crate) fn only_here(&self) -> bool {
         self.local && self.exposure.reach.known() == Some(&Reach::Loopback)
     }
@@ -99,10 +98,10 @@ impl<'o> Look<'o> {
     }
 }
 
-/// A claim, and what it is about besides the endpoint.
+/// A claim, and its subject besides the endpoint.
 pub(crate) type About = (Option<String>, Arc<Claim>);
 
-/// A [`Look`] that was had before.
+/// An earlier [`Look`].
 #[derive(Debug)]
 struct Kept {
     product: Option<String>,
@@ -118,9 +117,9 @@ struct Kept {
 }
 
 impl Kept {
-    /// Whether a look shows the same; what tells most servers apart comes first.
+    /// Whether an input is equal; the fields that differ most often are compared first.
     fn is(&self, look: &Look<'_>) -> bool {
-        // Every field is named: what a rule may look at must stand here too.
+        // Every field is named, so that a new input of the rules must be added here.
         let Look {
             product,
             also,
@@ -145,11 +144,11 @@ impl Kept {
     }
 }
 
-/// What the rules said of the last looks: a network's servers come in kinds that show the same.
+/// Cache of the rules' results for recent inputs, because many servers of a network have the same.
 #[derive(Debug, Default)]
 pub(crate) struct Memory(Mutex<VecDeque<(Kept, Arc<[About]>)>>);
 
-/// How many looks are remembered.
+/// Maximum number of cached inputs.
 const MAX_LOOKS: usize = 16;
 
 impl Memory {

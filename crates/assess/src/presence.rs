@@ -1,7 +1,7 @@
-//! Whether an endpoint was there at an instant, as far as the scans that were kept can say.
+//! Lifecycle of endpoints: whether an endpoint appeared, stayed or went, according to the recorded scans.
 //!
-//! An endpoint that was not seen again is gone only if it was looked for: by a scan from the same vantage that began after the
-//! endpoint was last seen, went to its end, and had it among what it set out to look at. Else nobody looked.
+//! An endpoint that was not seen again is gone only if a complete scan from the same vantage, which started after the endpoint was last
+//! seen, covered it. Otherwise nobody looked.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -10,28 +10,28 @@ use serde::{Deserialize, Serialize};
 use vigie_model::{EndpointKey, SourceKind, Timestamp};
 use vigie_scope::Coverage;
 
-/// What became of an endpoint between two instants.
+/// The lifecycle of an endpoint between two instants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Presence {
-    /// It was looked for and not there; now it is.
+    /// A scan did not find it before; now it is there.
     Appeared,
-    /// It is there; before, nobody had looked.
+    /// It is there; nobody had looked before.
     FirstSeen,
-    /// It was looked for in vain since it was last seen.
+    /// A scan did not find it after it was last seen.
     Gone,
-    /// It was not there, was seen in between, and was looked for in vain since.
+    /// It was not there before, was seen in between, and a later scan did not find it.
     CameAndWent,
     /// It was seen before and in between.
     Stayed,
-    /// It was there, and nobody looked since.
+    /// It was there before, and nobody has looked since.
     NotLookedAt,
-    /// It was in an earlier import and is not in a later one. An import does not say what was looked for.
+    /// It was in an earlier import and is not in a later one. Imports do not record what was looked for.
     NotInImport,
 }
 
 impl Presence {
-    /// Every word, in its order.
+    /// Every value, in order.
     pub const ALL: [Self; 7] = [
         Self::Appeared,
         Self::FirstSeen,
@@ -56,33 +56,33 @@ impl Presence {
         }
     }
 
-    /// Whether it is known that something is another than before.
+    /// Whether it is a known change.
     #[must_use]
     pub fn is_change(self) -> bool {
         matches!(self, Self::Appeared | Self::Gone | Self::CameAndWent)
     }
 }
 
-/// A scan that went to its end, or one shard of one.
+/// A completed scan, or a completed shard of one.
 #[derive(Clone, Debug)]
 pub struct EndedScan {
     /// The scan's id.
     pub scan: String,
-    /// From where.
+    /// The vantage.
     pub vantage: String,
-    /// What it set out to look at, all shards together, as a [`Coverage`] is written.
+    /// The targets of all shards together, in the text form of [`Coverage`].
     pub covers: String,
-    /// Its seed and which shard of how many, where it was one.
+    /// For a shard: the seed, the shard's number and the number of shards.
     pub shard: Option<(u64, u32, u32)>,
     /// When it started.
     pub started: Timestamp,
     /// When it ended.
     pub finished: Timestamp,
-    /// What it could not look at after all.
+    /// Targets that it could not scan.
     pub missed: Vec<SocketAddr>,
 }
 
-/// The scans, by what they looked at.
+/// The scans, grouped by their targets.
 #[derive(Debug, Default)]
 pub struct Looks(Vec<Group>);
 
@@ -90,14 +90,14 @@ pub struct Looks(Vec<Group>);
 struct Group {
     vantage: String,
     coverage: Coverage,
-    /// The latest started first.
+    /// In descending order of their start.
     looks: Vec<Proof>,
 }
 
-/// A look over all of a coverage.
+/// A complete scan of a coverage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proof {
-    /// The scan's id; of shards, that of the one that ended last.
+    /// The id of the scan; for shards, of the one that ended last.
     pub scan: String,
     /// When the first part started.
     pub started: Timestamp,
@@ -106,17 +106,17 @@ pub struct Proof {
     missed: BTreeSet<SocketAddr>,
 }
 
-/// A shard's number, and its look.
+/// A shard's number and its scan.
 type Part = (u32, Proof);
 
-/// An endpoint's last looks, and what else bears on whether it was there.
+/// An endpoint with the times at which it was seen, and the context to decide on its lifecycle.
 #[derive(Clone, Copy, Debug)]
 pub struct Case<'c> {
-    /// Which endpoint.
+    /// The endpoint.
     pub key: &'c EndpointKey,
-    /// By what kind of source.
+    /// The kind of the source.
     pub kind: SourceKind,
-    /// From where.
+    /// The vantage.
     pub vantage: &'c str,
     /// When it was last seen at or before `since`.
     pub before: Option<Timestamp>,
@@ -126,13 +126,13 @@ pub struct Case<'c> {
     pub since: Timestamp,
     /// The second.
     pub until: Timestamp,
-    /// Whether the same source saw anything between the two from the same vantage.
+    /// Whether the same source saw anything between the two instants from the same vantage.
     pub later_import: bool,
 }
 
 impl Looks {
-    /// Sorts the scans by what they looked at. Shards of one scan are a look when all of them have ended. A coverage that does not
-    /// read, because a later version wrote it, proves nothing.
+    /// Groups the scans by their targets. The shards of a scan count as one scan once all have ended. A coverage that cannot be parsed,
+    /// because a later version wrote it, is ignored.
     #[must_use]
     pub fn new(looks: impl IntoIterator<Item = EndedScan>) -> Self {
         let mut groups: BTreeMap<(String, String), Vec<Proof>> = BTreeMap::new();
@@ -165,7 +165,7 @@ impl Looks {
         Self(groups.collect())
     }
 
-    /// The latest started of the looks from there that had this endpoint among what they looked at and ended at or before `by`.
+    /// Of the scans from this vantage that covered the endpoint and ended at or before `by`, the one that started last.
     #[must_use]
     pub fn last(&self, key: &EndpointKey, vantage: &str, by: Timestamp) -> Option<&Proof> {
         let socket = SocketAddr::new(key.address, key.port);
@@ -179,7 +179,7 @@ impl Looks {
             .max_by_key(|look| look.started)
     }
 
-    /// What became of an endpoint, with the look that did not find it; `None`: it was there neither before nor in between.
+    /// The lifecycle of an endpoint, with the scan that did not find it; `None`: it was not there before or in between.
     #[must_use]
     pub fn judge(&self, case: &Case<'_>) -> Option<(Presence, Option<&Proof>)> {
         if case.kind != SourceKind::Scan {
@@ -201,7 +201,7 @@ impl Looks {
             (false, Some(look)) => case.after.map(|_| (Presence::CameAndWent, Some(look))),
             (true, None) if case.after.is_some() => Some((Presence::Stayed, None)),
             (true, None) => Some((Presence::NotLookedAt, None)),
-            // Not seen until `since`, or looked for in vain until then: in both cases it was seen after it.
+            // Not seen until `since`, or not found by a scan until then; in both cases it was seen afterwards.
             (false, None) => match self.last(case.key, case.vantage, case.since) {
                 Some(look) => Some((Presence::Appeared, Some(look))),
                 None => Some((Presence::FirstSeen, None)),
@@ -210,7 +210,7 @@ impl Looks {
     }
 }
 
-/// Shards as looks over the whole: each time one ends and all the others have, with the latest of each.
+/// Combines shards into complete scans: whenever a shard ends and all others have ended, from the latest of each.
 fn together(mut parts: Vec<Part>, of: u32) -> Vec<Proof> {
     parts.sort_by_key(|(_, part)| part.finished);
     let mut latest: BTreeMap<u32, Proof> = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! Which routes of a product a server has: those of its file that its version has, where it answered openly.
+//! The routes that a server has: those in its product's file that exist in its version, if it answered openly.
 
 use vigie_advisory::Version;
 use vigie_catalog::{Product, Route};
@@ -6,18 +6,18 @@ use vigie_model::{Confidence, Effect, Known};
 
 use crate::look::Look;
 
-/// The routes of some effects that a server has by its product's source.
+/// The routes with some effects that a server has according to its product's source.
 #[derive(Debug, Default)]
 pub(crate) struct Had<'p> {
-    /// The product has them in this version.
+    /// Routes that exist in this version.
     pub(crate) surely: Vec<&'p Route>,
-    /// Some versions have them, and whether this one does cannot be told; or they need an option.
+    /// Routes that exist in some versions, if this one is unknown, or that need an option.
     pub(crate) perhaps: Vec<&'p Route>,
 }
 
 impl<'p> Had<'p> {
-    /// The routes beside the one that answered openly. Of a family there are none: its routes are an interface's, and no source says
-    /// that this server has them.
+    /// The routes of a server with an open answer. A product family has none: its routes are those of an interface, and no source says that
+    /// this server has them.
     pub(crate) fn by(look: &Look<'_>, product: &'p Product, effects: &[Effect]) -> Self {
         let mut had = Self::default();
         if product.family {
@@ -42,7 +42,7 @@ impl<'p> Had<'p> {
         self.surely.is_empty() && self.perhaps.is_empty()
     }
 
-    /// An effect that was not exercised is stated with medium confidence at most, and with low where the version decides and is not known.
+    /// An effect that was not exercised has medium confidence at most, and low confidence if it depends on an unknown version.
     pub(crate) fn confidence(&self) -> Confidence {
         if self.surely.is_empty() {
             Confidence::Low
@@ -51,7 +51,7 @@ impl<'p> Had<'p> {
         }
     }
 
-    /// The first of them by name, and how many more there are.
+    /// The first routes by name, and the number of the others.
     pub(crate) fn words(&self, product: &Product) -> String {
         let (routes, when) = if self.surely.is_empty() {
             (&self.perhaps, ", in some versions or with an option,")
@@ -67,10 +67,10 @@ impl<'p> Had<'p> {
     }
 }
 
-/// How many routes are named.
+/// Maximum number of named routes.
 const NAMED: usize = 4;
 
-/// A product's version, read once.
+/// A version, parsed once.
 struct Told<'p> {
     product: &'p Product,
     version: Option<Version>,
@@ -84,7 +84,7 @@ impl<'p> Told<'p> {
         }
     }
 
-    /// Whether this version has a route; `None`: it cannot be told.
+    /// Whether this version has a route; `None`: unknown.
     fn has(&self, route: &Route) -> Option<bool> {
         if route.since.is_none() && route.until.is_none() {
             return Some(true);
@@ -92,7 +92,7 @@ impl<'p> Told<'p> {
         let version = self.version.as_ref()?;
         let bound = |text: &Option<String>| text.as_ref().map(|text| Version::parse(self.product.versions, text).ok());
         let (since, until) = (bound(&route.since), bound(&route.until));
-        // A bound that cannot be ordered tells nothing.
+        // A bound that cannot be ordered is ignored.
         let after = since.map_or(Some(true), |since| since.map(|since| *version >= since));
         let before = until.map_or(Some(true), |until| until.map(|until| *version <= until));
         match (after, before) {

@@ -1,4 +1,4 @@
-//! The findings of a look from outside. One rule, one function.
+//! The findings of a remote scan. Each rule is a function.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::look::{About, Look};
 use crate::routes::Had;
 use crate::texts::Texts;
 
-/// What is claimed of what was seen, the worst first.
+/// The claims about an observation, the most severe first.
 pub(crate) fn claims(look: &Look<'_>, texts: &Texts) -> Vec<About> {
     let mut found: Vec<Draft> = Vec::new();
     if let Some(product) = look.product {
@@ -31,15 +31,15 @@ pub(crate) fn claims(look: &Look<'_>, texts: &Texts) -> Vec<About> {
         found.extend(advisories_not_covered(look, product));
         found.extend(uncensored_model(look));
         found.extend(paid_quota_exposed(look));
-        // All of these rest on the product: its file says how to read the replies, and which routes it has. An answer of a model is one
-        // whatever the product is.
+        // All of these depend on the product, whose file says how to parse the replies and which routes exist. An answer of a model does
+        // not depend on it.
         for draft in found.iter_mut().filter(|draft| draft.case != Some(PROVED)) {
             draft.confidence = draft.confidence.min(look.sure.product);
         }
         found.extend(plain_http(look));
     }
     if look.product.is_none() {
-        // That a list answers and all else is refused was seen, whatever lists it.
+        // That the list answers and all else is refused was observed, whatever the product is.
         found.extend(partial_key(look).map(|draft| Draft {
             confidence: Confidence::Medium,
             ..draft
@@ -62,7 +62,7 @@ pub(crate) fn claims(look: &Look<'_>, texts: &Texts) -> Vec<About> {
 /// The case of a model that answered.
 const PROVED: &str = "proved";
 
-/// A finding before its words are put to it.
+/// A finding without its texts.
 struct Draft {
     id: &'static str,
     severity: Option<Severity>,
@@ -71,7 +71,7 @@ struct Draft {
     detail: String,
     about: Option<String>,
     advisories: Vec<String>,
-    /// Under which the text has other words.
+    /// The case that selects the texts.
     case: Option<&'static str>,
 }
 
@@ -104,7 +104,7 @@ fn finish(draft: Draft, look: &Look<'_>, texts: &Texts) -> Option<About> {
     let text = texts.get(draft.id)?;
     let mut severity = draft.severity.unwrap_or(text.severity);
     if look.only_here() {
-        // Bound to loopback is how it should be: information, not an alarm. A vulnerable version stays worth an upgrade.
+        // A server bound to loopback is as it should be, so this is only information. A vulnerable version should still be upgraded.
         severity = severity.min(if draft.id == "vulnerable-version" {
             Severity::Low
         } else {
@@ -137,7 +137,7 @@ fn open_inference(look: &Look<'_>, product: &Product) -> Option<Draft> {
     let product =
         interfaces.find(|product| matches!(product.kind, Kind::Inference | Kind::Gateway) && product.has_effect(Effect::Infer))?;
     let had = Had::by(look, product, &[Effect::Infer]);
-    // A family's routes are no server's own; what it lists is, and it is what such a list is for.
+    // The routes of a product family are those of an interface, but its list of models is evidence of what can be used.
     if had.is_empty() && !product.family && !proved {
         return None;
     }
@@ -160,7 +160,7 @@ fn open_inference(look: &Look<'_>, product: &Product) -> Option<Draft> {
     if tools {
         detail.push_str("Some can call tools. ");
     }
-    // An effect that was not exercised is stated with medium confidence at most.
+    // An effect that was not exercised has medium confidence at most.
     let (confidence, evidence, case) = if proved {
         (Confidence::High, EvidenceKind::Observed, Some(PROVED))
     } else if product.family {
@@ -252,7 +252,7 @@ fn system_prompt_readable(look: &Look<'_>) -> Option<Draft> {
     ))
 }
 
-/// Findings that a leak is by itself.
+/// Leaks that are findings by themselves.
 fn leaks(look: &Look<'_>) -> Vec<Draft> {
     let mut by_kind: BTreeMap<&'static str, Vec<&str>> = BTreeMap::new();
     for leak in &look.exposure.leaks {
@@ -299,7 +299,7 @@ fn open_application(look: &Look<'_>, product: &Product) -> Option<Draft> {
     let kind = matches!(product.kind, Kind::Application | Kind::Platform | Kind::Vectors);
     (kind && look.is_open()).then(|| {
         let severity = if look.is_public() { Severity::Critical } else { Severity::High };
-        // A page that shows no other route of the application to be open is a page.
+        // Without another open route of the application, only its page may be open.
         let used = product.has_effect(Effect::Infer) || product.has_effect(Effect::Write);
         let page = used && Had::by(look, product, &[Effect::Infer, Effect::Write, Effect::Load]).is_empty();
         let (confidence, evidence, case) = if page {
@@ -358,7 +358,7 @@ fn vulnerable_version(look: &Look<'_>) -> Option<Draft> {
         .iter()
         .filter(|advisory| advisory.verdict == Verdict::Affected)
         .collect();
-    // A disputed advisory is shown with its mark and alarms nobody by itself.
+    // A disputed advisory is shown with a mark, but raises no alarm by itself.
     let counted: Vec<_> = affected.iter().filter(|advisory| !advisory.disputed).collect();
     if counted.is_empty() {
         return None;
@@ -389,7 +389,7 @@ fn vulnerable_version(look: &Look<'_>) -> Option<Draft> {
     Some(draft.case(look.sure.by_word.then_some("by-word")))
 }
 
-/// Said of a product whose version is known: that nothing is held against it would else read as nothing applies.
+/// The finding for a product without advisories whose version is known; an empty list would look as if no advisory applies.
 fn advisories_not_covered(look: &Look<'_>, product: &Product) -> Option<Draft> {
     let untold = look.advisories.coverage() == Some(AdvisoryCoverage::NotCovered);
     let version = look.version.known().filter(|_| untold)?;
@@ -431,7 +431,7 @@ fn uncensored_model(look: &Look<'_>) -> Vec<Draft> {
         draft.about = Some(format!("(by {signal})"));
         draft
     };
-    // Two separate signals, never added up.
+    // Two separate signals, which are never combined.
     let mut drafts = Vec::new();
     if !by_name.is_empty() {
         drafts.push(draft(&by_name, "name", Severity::Low));

@@ -1,25 +1,25 @@
-//! How sure a finding can be at most: no surer than what it rests on.
+//! Maximum confidence of findings: that of the identity on which they rest.
 
 use vigie_model::{Confidence, Identity};
 
-/// From this confidence in the product on, a finding that rests on it may be of high confidence. Above what only another tool says
-/// (0.6 at most), and below what a product known from its source or documentation alone reaches (0.8).
+/// Minimum confidence in the product for findings of high confidence. It is above the maximum for claims of other tools (0.6), and below
+/// that of a product known only from its source or documentation (0.8).
 pub const HIGH_FROM: f64 = 0.75;
 
-/// From this on, of medium confidence: below one half the product is more likely wrong than right.
+/// Minimum for medium confidence: below one half, the product is more likely wrong than right.
 pub const MEDIUM_FROM: f64 = 0.5;
 
-/// The rule under which an import tells that the version is the source's word and stands in no reply.
+/// The evidence rule of an import whose version is a claim of the source, without a reply.
 const VERSION_BY_WORD: &str = "version-said-by-source";
 
-/// How sure the parts of an identity are.
+/// The confidence in the parts of an identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Sure {
-    /// The product, and whatever its file's rules read.
+    /// The product, and all values read by its rules.
     pub(crate) product: Confidence,
-    /// The version; never surer than the product.
+    /// The version; never higher than the product's.
     pub(crate) version: Confidence,
-    /// Whether the version is another tool's word alone.
+    /// Whether the version is only a claim of another tool.
     pub(crate) by_word: bool,
 }
 

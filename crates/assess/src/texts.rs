@@ -1,4 +1,4 @@
-//! The words of the findings: `catalog/findings/<id>.yaml`.
+//! The texts of the findings: `catalog/findings/<id>.yaml`.
 
 use std::collections::BTreeMap;
 
@@ -6,60 +6,60 @@ use serde::Deserialize;
 use vigie_catalog::{CARRIED_FINDINGS, FINDINGS, Files};
 use vigie_model::{Severity, Standard};
 
-/// One finding's words.
+/// The texts of a finding.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FindingText {
     /// `vigie.finding/1`.
     pub schema: String,
-    /// Its id, the file's name.
+    /// The id, which is the file's name.
     pub id: String,
-    /// How bad it is where nothing makes it worse or milder.
+    /// The default severity.
     pub severity: Severity,
-    /// One line.
+    /// The title, one line.
     pub title: String,
     /// What it means.
     pub why: String,
-    /// What to do, where the product's file has no remedy of its own.
+    /// The remedy, if the product's file has none.
     pub remedy: String,
-    /// Other words for cases in which less or more was seen, by case.
+    /// Other texts for cases in which less or more was seen, by case.
     #[serde(default)]
     pub cases: BTreeMap<String, CaseText>,
-    /// Where it stands in the standards.
+    /// References to standards.
     pub standards: std::sync::Arc<[Standard]>,
 }
 
-/// What is said in one case in place of the general words.
+/// Texts that replace the general ones in a case.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CaseText {
-    /// One line, where it differs.
+    /// The title, if it differs.
     #[serde(default)]
     pub title: Option<String>,
     /// What it means.
     pub why: String,
 }
 
-/// The words of all findings.
+/// The texts of all findings.
 #[derive(Clone, Debug)]
 pub struct Texts(BTreeMap<String, FindingText>);
 
 impl Texts {
-    /// Reads the files.
+    /// Parses the files.
     ///
     /// # Errors
     ///
-    /// A file that does not read, is of another finding than its name, or is missing.
+    /// A file that is invalid or missing, or whose id is not its name.
     pub fn load(files: &Files) -> Result<Self, Vec<String>> {
         let read = |text: &str| serde_saphyr::from_str(text).map_err(|error| error.to_string());
         Self::read(files.iter().map(|(name, text)| (name.as_str(), read(text))))
     }
 
-    /// The words that this build carries.
+    /// The embedded texts.
     ///
     /// # Errors
     ///
-    /// As for [`Self::load`]; a test reads them.
+    /// As for [`Self::load`]; a test parses them.
     pub fn embedded() -> Result<Self, Vec<String>> {
         let read = |text: &str| serde_json::from_str(text).map_err(|error| error.to_string());
         Self::read(CARRIED_FINDINGS.iter().map(|(name, text)| (*name, read(text))))
@@ -94,7 +94,7 @@ impl Texts {
         self.0.get(id)
     }
 
-    /// All of them, by id.
+    /// All texts, ordered by id.
     pub fn all(&self) -> impl Iterator<Item = &FindingText> {
         self.0.values()
     }

@@ -1,4 +1,4 @@
-//! Each change where it belongs, and unknown never taken for one.
+//! Every kind of change, and unknown values, which are never changes.
 
 use std::net::SocketAddr;
 
@@ -71,7 +71,7 @@ fn models(observation: &mut Observation) -> &mut Vec<Model> {
     }
 }
 
-/// What changed, as lines: severity, id, subject, before, after.
+/// The changes as lines: severity, id, subject, before, after.
 fn said(before: &Observation, after: &Observation) -> Vec<String> {
     changes(before, after, &Catalog::embedded())
         .iter()
@@ -88,7 +88,7 @@ fn said(before: &Observation, after: &Observation) -> Vec<String> {
         .collect()
 }
 
-/// One thing done to the later look, and what is said of it.
+/// A modification of the later observation, and the expected changes.
 #[track_caller]
 fn once(change: impl FnOnce(&mut Observation), expected: &[&str]) {
     let before = look();
@@ -100,7 +100,7 @@ fn once(change: impl FnOnce(&mut Observation), expected: &[&str]) {
 #[test]
 fn the_same_is_no_change() {
     once(|_| {}, &[]);
-    // What changes by itself, and what vigie thinks, is none either.
+    // Values that change by themselves, and conclusions of vigie, are no changes either.
     once(
         |o| {
             o.seen += chrono_day();
@@ -185,7 +185,7 @@ fn models_come_change_and_go() {
             "info removed-model qwen3:4b - -",
         ],
     );
-    // A digest that one look does not tell is no other digest.
+    // A digest that is unknown in one observation is not another digest.
     once(|o| models(o)[0].digest = Known::unknown(Why::NotCarried), &[]);
     once(
         |o| models(o).clear(),
@@ -202,14 +202,14 @@ fn models_of_one_name_have_no_order() {
     };
     assert_eq!(said(&twice(["aa", "bb"]), &twice(["bb", "aa"])), [""; 0]);
     assert_eq!(said(&twice(["aa", "bb"]), &twice(["cc", "aa"])), ["low model-changed a bb cc"]);
-    // Which of them became which is not told.
+    // It is unknown which of them became which.
     assert_eq!(said(&twice(["aa", "bb"]), &twice(["cc", "dd"])), ["low model-changed a - -"]);
     let (same, mut more) = (twice(["aa", "aa"]), twice(["aa", "bb"]));
     assert_eq!(said(&same, &more), ["low model-changed a - -"]);
-    // The one that is not told may be what it was.
+    // The unknown one may be unchanged.
     models(&mut more)[1].digest = Known::unknown(Why::NotCarried);
     assert_eq!(said(&same, &more), [""; 0]);
-    // The worst of them weighs.
+    // The worst of them decides.
     let mut before = look();
     models(&mut before).clear();
     models(&mut more)[0].remote = Known::Known(true);
@@ -237,7 +237,7 @@ fn a_capability_that_had_no_word_yet_is_not_new() {
     after.exposure.capabilities = Known::Known(vec![Capability::new("completion"), Capability::new("thinking")]);
     assert_eq!(said(&before, &after), ["info now-told capability thinking - -"]);
     assert_eq!(said(&after, &before), ["info no-longer-told capability thinking - -"]);
-    // So it is where a model's capabilities are not told at all.
+    // The same holds if a model's capabilities are unknown.
     models(&mut before)[0].capabilities_untold.clear();
     models(&mut before)[1].capabilities = Known::unknown(Why::Refused);
     assert_eq!(said(&before, &after), ["info now-told capability thinking - -"]);
@@ -367,7 +367,7 @@ fn suspicion_has_a_direction() {
     assert_eq!(said(&untold, &suspect), ["info now-told deception ?not-asked 0.6"]);
 }
 
-/// Whatever goes from known to unknown or back: nothing is said to have changed.
+/// A value that becomes known or unknown is never a change.
 #[test]
 fn unknown_is_never_a_change() {
     type Hide = fn(&mut Observation);
@@ -393,12 +393,12 @@ fn unknown_is_never_a_change() {
             assert_eq!((all[0].id, all[0].subject.as_deref()), (id, Some(what)));
             assert!(!all[0].is_change());
         }
-        // Unknown for another reason is still unknown.
+        // Unknown for another reason is not a change.
         let mut other = hidden.clone();
         hide(&mut other);
         assert_eq!(said(&hidden, &other), [""; 0]);
     }
-    // A server that answers nothing any more lost neither its models nor anything else.
+    // A server that no longer answers has not lost its models or anything else.
     let mut silent = look();
     silent.exposure = Exposure::unknown(Why::Refused).into();
     silent.identity.version = Known::unknown(Why::Refused);

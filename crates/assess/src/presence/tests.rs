@@ -1,4 +1,4 @@
-//! Gone is what was looked for; all else is said to be less.
+//! Only an endpoint that was looked for is gone; everything else is less certain.
 
 use std::net::IpAddr;
 
@@ -21,7 +21,7 @@ fn key(place: &str, name: Option<&str>) -> EndpointKey {
     }
 }
 
-/// A scan of 10.0.0.0/24, port 80, from a minute on, a minute long.
+/// A scan of 10.0.0.0/24, port 80, that starts at a minute and takes one minute.
 fn scan(id: &str, started: i64) -> EndedScan {
     EndedScan {
         scan: id.to_owned(),
@@ -34,7 +34,7 @@ fn scan(id: &str, started: i64) -> EndedScan {
     }
 }
 
-/// Since minute 10, until minute 20.
+/// From minute 10 to minute 20.
 fn case<'c>(key: &'c EndpointKey, before: Option<i64>, after: Option<i64>) -> Case<'c> {
     Case {
         key,
@@ -72,7 +72,7 @@ fn only_what_was_looked_for_is_gone() {
         judged(vec![scan("a", 5), scan("b", 12), scan("c", 15)], &case(&here, Some(5), Some(12))),
         gone("c")
     );
-    // It had gone before the first instant: nothing happened between the two.
+    // It was gone before the first instant, so nothing happened in between.
     assert_eq!(
         judged(vec![scan("a", 5), scan("b", 8), scan("c", 15)], &case(&here, Some(5), None)),
         None
@@ -118,7 +118,7 @@ fn a_scan_that_could_not_look_proves_nothing() {
 #[test]
 fn a_scan_that_ran_when_it_was_seen_or_ended_too_late_proves_nothing() {
     let here = key("10.0.0.1:80", None);
-    // Two scans at a time: the one that saw it is right.
+    // Of two simultaneous scans, the one that saw it counts.
     assert_eq!(
         judged(vec![scan("b", 12)], &case(&here, Some(5), Some(13))),
         Some((Presence::Stayed, None))
@@ -162,7 +162,7 @@ fn shards_prove_something_together() {
     assert_eq!(judged(other_seed, &case(&here, Some(5), None)), NOT_LOOKED_AT);
     let all = [two.clone(), vec![shard("3", 13, 7, 3)]].concat();
     assert_eq!(judged(all.clone(), &case(&here, Some(5), None)), gone("3"));
-    // It was seen after the first of them had looked: which of them had it to look at is not known.
+    // It was seen after the first shard had ended, and it is unknown which shard covers it.
     assert_eq!(judged(all, &case(&here, None, Some(12))), Some((Presence::FirstSeen, None)));
     let again = [
         two,
@@ -186,7 +186,7 @@ fn an_import_proves_no_absence() {
             later_import,
             ..case(&here, before, after)
         };
-        // vigie's own scans say nothing of what another source sees.
+        // vigie's own scans are no evidence about another source.
         judged(vec![scan("a", 5), scan("b", 12)], &case).map(|(presence, _)| presence)
     };
     assert_eq!(of(Some(5), None, true), Some(Presence::NotInImport));
