@@ -120,7 +120,7 @@ fn a_population_makes_a_document() {
     let told = stderr(&output);
     assert!(told.contains("planted figures found") && !told.contains(": planted "), "{told}");
 
-    for (lang, words) in [("en", ["Contents", "What was seen"]), ("fr", ["Sommaire", "Ce qui a été vu"])] {
+    for (lang, words) in [("en", ["Contents", "Totals"]), ("fr", ["Sommaire", "Totaux"])] {
         let out = dir.path().join(lang);
         let output = vigie(&[
             "study",
