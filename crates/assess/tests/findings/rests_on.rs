@@ -219,7 +219,7 @@ posture:
     );
     let catalog = Catalog::load(&files, None).unwrap_or_else(|errors| panic!("{errors:?}"));
     let embedded = Knowledge::embedded();
-    Knowledge::with(Arc::new(catalog), embedded.measured, embedded.advisories, embedded.texts)
+    Knowledge::with(Arc::new(catalog), embedded.advisories, embedded.texts)
 }
 
 #[test]
