@@ -177,12 +177,14 @@ fn setting_line(setting: &Setting) -> String {
             .places
             .iter()
             .map(|place| format!("`{place}`"))
+            .chain(setting.switches.iter().map(|switch| format!("`{}`", switch.flag)))
             .collect::<Vec<_>>()
             .join(", "),
     ];
     about.extend(setting.since.as_ref().map(|version| format!("since {version}")));
     about.extend(setting.until.as_ref().map(|version| format!("until {version}")));
     about.extend(setting.default.as_ref().map(|value| format!("default `{value}`")));
+    about.extend(setting.in_image.as_ref().map(|value| format!("in the image `{value}`")));
     let tests: Vec<String> = setting.unsafe_when.iter().map(ToString::to_string).collect();
     let mut text = format!(
         "- **{}** ({}): {} Unsafe: {}.",
@@ -193,6 +195,19 @@ fn setting_line(setting: &Setting) -> String {
     );
     if let Some(safe) = &setting.safe {
         text.push_str(&format!(" Safe: `{safe}`."));
+    }
+    if !setting.needs.is_empty() {
+        text.push_str(&format!(" Needs: {}.", setting.needs.join(", ")));
+    }
+    if !setting.unless.is_empty() {
+        text.push_str(&format!(" Harmless where one of these is safe: {}.", setting.unless.join(", ")));
+    }
+    if setting.first_start {
+        text.push_str(" Read at the first start only; later the stored value holds.");
+    }
+    if !setting.unread.is_empty() {
+        let places: Vec<String> = setting.unread.iter().map(|place| format!("`{place}`")).collect();
+        text.push_str(&format!(" Nothing reads {}.", places.join(" or ")));
     }
     if !setting.findings.is_empty() {
         text.push_str(&format!(" Findings: {}.", setting.findings.join(", ")));

@@ -807,6 +807,17 @@ impl Scope<'_> {
                     .for_each(|message| self.loader.say(self.file, at, format!("settings: {message}"))),
             }
         }
+        for rule in rules {
+            for other in rule.needs.0.iter().chain(&rule.unless.0) {
+                if !rules.iter().any(|rule| rule.id.value == *other) {
+                    let message = format!(
+                        "settings: {} names the unknown setting {other:?} under needs or unless",
+                        rule.id.value
+                    );
+                    self.loader.say(self.file, rule.id.defined, message);
+                }
+            }
+        }
         all
     }
 

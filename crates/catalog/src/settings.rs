@@ -24,15 +24,39 @@ pub struct SettingRule {
     /// Environment variables that set it; the first is the one to recommend.
     #[serde(default)]
     pub env: OneOrMany<String>,
-    /// Options of the command line that set it, with their dashes; the first is the one to recommend.
+    /// Options of the command line that take its value, with their dashes; the first is the one to recommend.
     #[serde(default)]
     pub flag: OneOrMany<String>,
+    /// Options without a value that switch it on.
+    #[serde(default)]
+    pub flag_on: OneOrMany<String>,
+    /// Options without a value that switch it off.
+    #[serde(default)]
+    pub flag_off: OneOrMany<String>,
     /// Keys of configuration files that set it.
     #[serde(default)]
     pub file: Vec<FileKey>,
+    /// Keys under which people write it and nothing reads it.
+    #[serde(default)]
+    pub unread: Vec<FileKey>,
     /// The value in effect where nothing sets it; absent: it depends, or the setting is off.
     #[serde(default)]
     pub default: Option<String>,
+    /// The value that the published container image sets.
+    #[serde(default)]
+    pub in_image: Option<String>,
+    /// Its value is a key, a password or a token.
+    #[serde(default)]
+    pub secret: bool,
+    /// It is read at the first start only; later the stored value holds.
+    #[serde(default)]
+    pub first_start: bool,
+    /// Other settings of this file without which it has no effect.
+    #[serde(default)]
+    pub needs: OneOrMany<String>,
+    /// Other settings of this file; where one of them is safe, this one does no harm.
+    #[serde(default)]
+    pub unless: OneOrMany<String>,
     /// When a value is unsafe: one of these tests holds.
     #[serde(default, rename = "unsafe")]
     pub unsafe_when: OneOrMany<Unsafe>,
@@ -140,6 +164,15 @@ pub enum Judgement {
     Unknown,
 }
 
+/// An option without a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Switch {
+    /// The option, with its dashes.
+    pub flag: String,
+    /// Whether it switches the setting on.
+    pub on: bool,
+}
+
 /// A setting, checked.
 #[derive(Clone, Debug)]
 pub struct Setting {
@@ -147,10 +180,24 @@ pub struct Setting {
     pub id: String,
     /// What it decides.
     pub what: String,
-    /// Where it is set; of each kind the first is the one to recommend.
+    /// Where a value is given; of each kind the first is the one to recommend.
     pub places: Vec<SettingPlace>,
+    /// Options without a value.
+    pub switches: Vec<Switch>,
+    /// Where people write it and nothing reads it.
+    pub unread: Vec<SettingPlace>,
     /// The value in effect where nothing sets it.
     pub default: Option<String>,
+    /// The value that the published container image sets.
+    pub in_image: Option<String>,
+    /// Its value is a key, a password or a token: it must not be shown.
+    pub secret: bool,
+    /// It is read at the first start only; later the stored value holds.
+    pub first_start: bool,
+    /// Other settings of the product without which it has no effect.
+    pub needs: Vec<String>,
+    /// Other settings of the product; where one of them is safe, this one does no harm.
+    pub unless: Vec<String>,
     /// When a value is unsafe.
     pub unsafe_when: Vec<Unsafe>,
     /// A safe value to write.
@@ -183,25 +230,39 @@ impl Setting {
                 wrong.push(format!("{id}: {name:?} is no name of an environment variable"));
             }
         }
-        for flag in &rule.flag.0 {
+        for flag in rule.flag.0.iter().chain(&rule.flag_on.0).chain(&rule.flag_off.0) {
             if !flag.starts_with('-') || flag.contains(char::is_whitespace) || flag.contains('=') {
                 wrong.push(format!("{id}: {flag:?} is no option: write its dashes, and no value"));
             }
         }
-        for file in &rule.file {
+        for file in rule.file.iter().chain(&rule.unread) {
             if file.path.is_empty() || file.key.is_empty() {
                 wrong.push(format!("{id}: a file has a path and a key"));
             }
         }
         let env = rule.env.0.iter().cloned().map(SettingPlace::Env);
         let flags = rule.flag.0.iter().cloned().map(SettingPlace::Flag);
-        let files = rule.file.iter().map(|file| SettingPlace::File {
+        let in_file = |file: &FileKey| SettingPlace::File {
             file: file.path.clone(),
             key: file.key.clone(),
-        });
-        let places: Vec<SettingPlace> = env.chain(flags).chain(files).collect();
-        if places.is_empty() {
-            wrong.push(format!("{id} is set nowhere: give env, flag or file"));
+        };
+        let places: Vec<SettingPlace> = env.chain(flags).chain(rule.file.iter().map(in_file)).collect();
+        let switch = |on| move |flag: &String| Switch { flag: flag.clone(), on };
+        let switches: Vec<Switch> = rule
+            .flag_on
+            .0
+            .iter()
+            .map(switch(true))
+            .chain(rule.flag_off.0.iter().map(switch(false)))
+            .collect();
+        if places.is_empty() && switches.is_empty() {
+            wrong.push(format!("{id} is set nowhere: give env, flag, flag_on, flag_off or file"));
+        }
+        if rule.secret && rule.safe.is_some() {
+            wrong.push(format!("{id} is a secret: no value of it is safe to publish, leave out safe"));
+        }
+        if rule.needs.0.contains(id) || rule.unless.0.contains(id) {
+            wrong.push(format!("{id} names itself under needs or unless"));
         }
         if rule.unsafe_when.0.is_empty() {
             wrong.push(format!("{id} has no test under unsafe"));
@@ -222,7 +283,14 @@ impl Setting {
             id: id.clone(),
             what: rule.what.clone(),
             places,
+            switches,
+            unread: rule.unread.iter().map(in_file).collect(),
             default: rule.default.clone(),
+            in_image: rule.in_image.clone(),
+            secret: rule.secret,
+            first_start: rule.first_start,
+            needs: rule.needs.0.clone(),
+            unless: rule.unless.0.clone(),
             unsafe_when: rule.unsafe_when.0.clone(),
             safe: rule.safe.clone(),
             since: rule.since.clone(),
@@ -264,19 +332,40 @@ impl Setting {
         judgement
     }
 
-    /// The changes that make it safe, one for each kind of place, the recommended one first.
+    /// Judges a value in the published container image, which may set one itself; `None`: nothing else sets it.
+    #[must_use]
+    pub fn judge_in_image(&self, value: Option<&str>) -> Judgement {
+        self.judge(value.or(self.in_image.as_deref()))
+    }
+
+    /// The changes that make it safe, one for each kind of place: variable, option, key of a file.
     pub fn fixes(&self) -> impl Iterator<Item = Fix> {
-        let mut kinds = Vec::new();
-        let first_of_kind = self.places.iter().filter(move |place| {
-            let kind = std::mem::discriminant(*place);
-            !kinds.contains(&kind) && {
-                kinds.push(kind);
-                true
-            }
-        });
-        first_of_kind.map(|place| Fix {
+        let first = |kind: fn(&SettingPlace) -> bool| self.places.iter().find(|place| kind(place));
+        let write = |place: &SettingPlace| Fix {
             set: place.clone(),
             to: self.safe.clone(),
+            impact: self.impact,
+        };
+        let env = first(|place| matches!(place, SettingPlace::Env(_))).map(write);
+        let flag = first(|place| matches!(place, SettingPlace::Flag(_)))
+            .map(write)
+            .or_else(|| self.fix_by_switch());
+        let file = first(|place| matches!(place, SettingPlace::File { .. })).map(write);
+        env.into_iter().chain(flag).chain(file)
+    }
+
+    /// Adds the switch that gives the safe value, or removes the one that gives another.
+    fn fix_by_switch(&self) -> Option<Fix> {
+        let wanted = match self.safe.as_deref() {
+            Some(safe) if is_on(safe) => Some(true),
+            Some(safe) if is_off(safe) => Some(false),
+            _ => None,
+        };
+        let right = self.switches.iter().find(|switch| Some(switch.on) == wanted);
+        let switch = right.or_else(|| self.switches.first())?;
+        Some(Fix {
+            set: SettingPlace::Flag(switch.flag.clone()),
+            to: right.map(|_| String::new()),
             impact: self.impact,
         })
     }
@@ -285,7 +374,7 @@ impl Setting {
     #[must_use]
     pub fn fix(&self, form: Form) -> Option<Fix> {
         self.fixes().find(|fix| match form {
-            Form::Any => true,
+            Form::Any | Form::Name => true,
             Form::Env => matches!(fix.set, SettingPlace::Env(_)),
             Form::Flag => matches!(fix.set, SettingPlace::Flag(_)),
             Form::File => matches!(fix.set, SettingPlace::File { .. }),
@@ -298,6 +387,8 @@ impl Setting {
 pub enum Form {
     /// The first place that it has.
     Any,
+    /// The first place that it has, without a value.
+    Name,
     /// The environment variable.
     Env,
     /// The option of the command line.
@@ -310,20 +401,49 @@ fn holds(test: bool) -> Judgement {
     if test { Judgement::Unsafe } else { Judgement::Safe }
 }
 
+fn is_on(value: &str) -> bool {
+    value.is_empty()
+        || ["1", "true", "yes", "on", "enabled"]
+            .iter()
+            .any(|word| value.eq_ignore_ascii_case(word))
+}
+
+fn is_off(value: &str) -> bool {
+    ["0", "false", "no", "off", "disabled"]
+        .iter()
+        .any(|word| value.eq_ignore_ascii_case(word))
+}
+
 fn passes(test: &Unsafe, value: &str) -> Judgement {
     let value = value.trim();
-    let is = |words: &[&str]| words.iter().any(|word| value.eq_ignore_ascii_case(word));
     match test {
-        Unsafe::On => holds(value.is_empty() || is(&["1", "true", "yes", "on", "enabled"])),
-        Unsafe::Off => holds(is(&["0", "false", "no", "off", "disabled"])),
+        Unsafe::On => holds(is_on(value)),
+        Unsafe::Off => holds(is_off(value)),
         Unsafe::NotLoopback => listens(value),
         Unsafe::Fits(pattern) => holds(pattern.fits(value)),
         Unsafe::Unset | Unsafe::Set | Unsafe::Empty => Judgement::Safe,
     }
 }
 
-/// Whether an address to listen on is loopback. An empty host (`:8080`) and a bare port are every address; a name but `localhost` may be any.
+/// Whether all addresses of a list (by commas) are loopback: the worst one decides.
 fn listens(value: &str) -> Judgement {
+    let mut worst = Judgement::Safe;
+    for part in value.split(',') {
+        match listens_on(part.trim()) {
+            Judgement::Unsafe => return Judgement::Unsafe,
+            Judgement::Unknown => worst = Judgement::Unknown,
+            Judgement::Safe => {}
+        }
+    }
+    worst
+}
+
+/// Whether an address to listen on is loopback. An empty host (`:8080`) and a bare port are every address; a name but `localhost` may be any;
+/// a path is a Unix socket, which no other machine reaches.
+fn listens_on(value: &str) -> Judgement {
+    if value.starts_with('/') || value.starts_with("unix:") {
+        return Judgement::Safe;
+    }
     let value = value.split_once("://").map_or(value, |(_, rest)| rest);
     let value = value.split(['/', '?', '#']).next().unwrap_or_default();
     let host = match value.strip_prefix('[') {
@@ -342,7 +462,7 @@ fn listens(value: &str) -> Judgement {
     }
 }
 
-/// Puts settings into the text of a remedy: `{id}`, `{id.env}`, `{id.flag}`, `{id.file}`.
+/// Puts settings into the text of a remedy: `{id}`, `{id.name}`, `{id.env}`, `{id.flag}`, `{id.file}`.
 ///
 /// # Errors
 ///
@@ -355,10 +475,11 @@ pub(crate) fn expand(text: &str, settings: &[Setting]) -> Result<String, String>
         let (id, form) = name.split_once('.').unwrap_or((name, ""));
         let form = match form {
             "" => Form::Any,
+            "name" => Form::Name,
             "env" => Form::Env,
             "flag" => Form::Flag,
             "file" => Form::File,
-            _ => return Err(format!("{{{name}}}: a form is env, flag or file")),
+            _ => return Err(format!("{{{name}}}: a form is name, env, flag or file")),
         };
         let setting = settings.iter().find(|setting| setting.id == id).ok_or_else(|| {
             let known: Vec<&str> = settings.iter().map(|setting| setting.id.as_str()).collect();
@@ -369,7 +490,7 @@ pub(crate) fn expand(text: &str, settings: &[Setting]) -> Result<String, String>
         })?;
         let fix = setting.fix(form).ok_or_else(|| format!("{{{name}}}: {id} has no such form"))?;
         out.push_str(before);
-        out.push_str(&fix.to_string());
+        out.push_str(&if form == Form::Name { fix.set.to_string() } else { fix.to_string() });
         rest = behind;
     }
     out.push_str(rest);
@@ -411,6 +532,13 @@ mod tests {
             ("http://192.168.1.2", Judgement::Unsafe),
             ("ai.example.org:80", Judgement::Unknown),
             ("127.0.0.1.example.org", Judgement::Unknown),
+            ("0.0.0.0,::", Judgement::Unsafe),
+            ("127.0.0.1, ::1", Judgement::Safe),
+            ("127.0.0.1,10.0.0.1", Judgement::Unsafe),
+            ("127.0.0.1,ai.example.org", Judgement::Unknown),
+            ("127.0.0.1,", Judgement::Unsafe),
+            ("/run/llama.sock", Judgement::Safe),
+            ("unix:/run/llama.sock", Judgement::Safe),
         ] {
             assert_eq!(judged("not-loopback", "", Some(value)), expected, "{value:?}");
         }
@@ -434,6 +562,32 @@ mod tests {
     }
 
     #[test]
+    fn a_pair_of_switches_is_fixed_by_adding_or_removing_one() {
+        let fixed = |rest: &str| {
+            let setting = setting(&format!("{{id: x, what: X., {rest}}}")).unwrap_or_else(|wrong| panic!("{wrong:?}"));
+            setting.fixes().map(|fix| fix.to_string()).collect::<Vec<_>>()
+        };
+        let pair = "env: X, flag_on: --slots, flag_off: --no-slots, default: 'true', unsafe: enabled, safe: 'false'";
+        assert_eq!(fixed(pair), ["X=false", "--no-slots"]);
+        assert_eq!(fixed("flag_on: --metrics, unsafe: enabled, safe: 'false'"), ["--metrics"]);
+        assert_eq!(
+            fixed("flag_on: --auth, flag_off: --no-auth, unsafe: [unset, disabled], safe: 'true'"),
+            ["--auth"]
+        );
+        assert_eq!(fixed("flag_off: --no-token, unsafe: disabled, safe: 'true'"), ["--no-token"]);
+        let removed = setting("{id: x, what: X., flag_on: --metrics, unsafe: enabled, safe: 'false'}").expect("sound");
+        assert_eq!(removed.fixes().map(|fix| fix.to).collect::<Vec<_>>(), [None]);
+    }
+
+    #[test]
+    fn an_image_may_set_what_nothing_else_sets() {
+        let host = setting("{id: x, what: X., env: X, default: 127.0.0.1, in_image: 0.0.0.0, unsafe: not-loopback}").expect("sound");
+        assert_eq!(host.judge(None), Judgement::Safe);
+        assert_eq!(host.judge_in_image(None), Judgement::Unsafe);
+        assert_eq!(host.judge_in_image(Some("127.0.0.1")), Judgement::Safe);
+    }
+
+    #[test]
     fn what_is_wrong_is_named() {
         for (yaml, word) in [
             ("{id: X y, what: X., env: X, unsafe: enabled}", "lower-case"),
@@ -441,6 +595,10 @@ mod tests {
             ("{id: x, what: X., env: X}", "no test"),
             ("{id: x, what: X., env: X, unsafe: sometimes}", "no test of a setting"),
             ("{id: x, what: X., flag: host, unsafe: enabled}", "dashes"),
+            ("{id: x, what: X., flag_off: no-host, unsafe: enabled}", "dashes"),
+            ("{id: x, what: X., env: X, unsafe: unset, secret: true, safe: k}", "secret"),
+            ("{id: x, what: X., env: X, unsafe: unset, needs: x}", "itself"),
+            ("{id: x, what: X., env: X, unsafe: unset, unless: [x]}", "itself"),
             ("{id: x, what: X., env: 'A B', unsafe: enabled}", "environment variable"),
             ("{id: x, what: X., env: X, unsafe: not-loopback, safe: 0.0.0.0}", "not safe"),
             (
@@ -459,8 +617,11 @@ mod tests {
         let host = setting("{id: host, what: X., env: OLLAMA_HOST, flag: --host, unsafe: not-loopback, safe: 127.0.0.1}").expect("sound");
         let key = setting("{id: key, what: X., file: [{path: config.yaml, key: a.b}], unsafe: unset}").expect("sound");
         let all = [host, key];
-        let text = expand("Set {host} or {host.flag}, and {key}.", &all).expect("sound");
-        assert_eq!(text, "Set OLLAMA_HOST=127.0.0.1 or --host 127.0.0.1, and a.b in config.yaml.");
+        let text = expand("Set {host} or {host.flag}, not {host.name} alone, and {key}.", &all).expect("sound");
+        assert_eq!(
+            text,
+            "Set OLLAMA_HOST=127.0.0.1 or --host 127.0.0.1, not OLLAMA_HOST alone, and a.b in config.yaml."
+        );
         for wrong in ["{nothing}", "{host.file}", "{host.x}", "{host"] {
             assert!(expand(wrong, &all).is_err(), "{wrong}");
         }

@@ -67,14 +67,21 @@ pub struct Fix {
 }
 
 impl fmt::Display for Fix {
-    /// As one would type it: `OLLAMA_HOST=127.0.0.1:11434`, `--host 127.0.0.1`, `listen: 127.0.0.1 in config.yaml`.
+    /// As one would type it: `OLLAMA_HOST=127.0.0.1:11434`, `--host 127.0.0.1`, `listen: 127.0.0.1 in config.yaml`, `listen = 127.0.0.1 in
+    /// config.ini`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.set, &self.to) {
             (set, None) => write!(f, "{set}"),
             (SettingPlace::Env(name), Some(value)) => write!(f, "{name}={value}"),
             (SettingPlace::Flag(name), Some(value)) if value.is_empty() => f.write_str(name),
             (SettingPlace::Flag(name), Some(value)) => write!(f, "{name} {value}"),
-            (SettingPlace::File { file, key }, Some(value)) => write!(f, "{key}: {value} in {file}"),
+            (SettingPlace::File { file, key }, Some(value)) if is_mapping(file) => write!(f, "{key}: {value} in {file}"),
+            (SettingPlace::File { file, key }, Some(value)) => write!(f, "{key} = {value} in {file}"),
         }
     }
+}
+
+/// Whether a file holds keys and values with a colon between them, as YAML and JSON do.
+fn is_mapping(file: &str) -> bool {
+    [".yaml", ".yml", ".json"].iter().any(|end| file.ends_with(end))
 }

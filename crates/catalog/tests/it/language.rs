@@ -1,6 +1,7 @@
 //! The rule language: what it refuses, and that it points at the line.
 
-use vigie_catalog::{Catalog, Diagnostic, MAX_FILE_BYTES};
+use vigie_catalog::{Catalog, Diagnostic, MAX_FILE_BYTES, embedded_files};
+use vigie_model::SettingPlace;
 
 use crate::with;
 
@@ -86,6 +87,26 @@ fn each_mistake_is_told_at_its_line() {
         ("discover:\n  shodan: ['product:x ']\n", 7, "white space"),
         ("discover:\n  shodan:\n    - 'http.title:\"x'\n", 8, "not closed"),
         ("discover:\n  censys:\n    - a\n    - a\n", 9, "twice"),
+        (
+            "settings:\n  - {id: a, what: A., env: A, unsafe: set}\n  - {id: a, what: A., env: B, unsafe: set}\n",
+            8,
+            "declared twice",
+        ),
+        (
+            "settings:\n  - {id: a, what: A., env: A, unsafe: set, needs: b}\n",
+            7,
+            "unknown setting",
+        ),
+        (
+            "settings:\n  - {id: a, what: A., env: A, unsafe: set, unless: b}\n",
+            7,
+            "unknown setting",
+        ),
+        (
+            "settings:\n  - {id: a, what: A., env: A, unsafe: set, findings: [nothing]}\n",
+            7,
+            "unknown finding",
+        ),
     ];
     for (mistake, line, word) in cases {
         let told = errors(&format!("{HEAD}{mistake}{IDENTIFY}"));
@@ -177,4 +198,47 @@ fn the_transport_checks_again() {
             .is_ok()
     );
     assert!(catalog.permit(ollama, "POST", "/api/pull", Some("{}"), true).is_err());
+}
+
+/// Products whose remedies name no setting, with the reason.
+const WITHOUT_SETTINGS: [(&str, &str); 2] = [
+    (
+        "gpt4all",
+        "its server is switched on in the application and listens on loopback only",
+    ),
+    ("jan", "its server is set in the application, which keeps the settings to itself"),
+];
+
+/// Whether a text holds a word: neither a letter, a digit, `_` nor `-` is beside it.
+fn holds_word(text: &str, word: &str) -> bool {
+    let beside = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == '-');
+    text.match_indices(word)
+        .any(|(at, _)| !beside(text[..at].chars().next_back()) && !beside(text[at + word.len()..].chars().next()))
+}
+
+#[test]
+fn remedies_name_settings_instead_of_repeating_them() {
+    let files = embedded_files();
+    let catalog = Catalog::load(&files, None).unwrap_or_else(|wrong| panic!("{wrong:?}"));
+    let mut wrong = Vec::new();
+    for product in catalog.products() {
+        let excused = WITHOUT_SETTINGS.iter().any(|(id, _)| *id == product.id.as_str());
+        if excused != (product.settings.is_empty() && !product.remedies.is_empty()) {
+            wrong.push(format!("{}: settings and WITHOUT_SETTINGS disagree", product.id));
+        }
+        let text = &files[&format!("products/{}.yaml", product.id)];
+        let remedies = text.split_once("\nremedies:").map_or("", |(_, after)| after);
+        for setting in &product.settings {
+            let places = setting.places.iter().filter_map(|place| match place {
+                SettingPlace::Env(name) | SettingPlace::Flag(name) => Some(name),
+                SettingPlace::File { .. } => None,
+            });
+            for name in places.chain(setting.switches.iter().map(|switch| &switch.flag)) {
+                if holds_word(remedies, name) {
+                    wrong.push(format!("{}: a remedy repeats {name}; write {{{}}}", product.id, setting.id));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
