@@ -36,7 +36,7 @@ pub use pattern::{MAX_PATTERN_BYTES, Pattern};
 pub use pointer::Pointer;
 pub use route::Route;
 pub use rule::{BodyType, Clause, Field, FieldPlace, Kind, Purpose, ReplyEnd, Step, ValueRule};
-pub use settings::{Form, Judgement, Setting, Unsafe};
+pub use settings::{Form, Judgement, Setting, Switch, Unsafe};
 pub use stack::Stack;
 
 /// The page that no product has: what it answers shows what a server says of unknown paths.

@@ -267,6 +267,11 @@ impl Setting {
         if rule.unsafe_when.0.is_empty() {
             wrong.push(format!("{id} has no test under unsafe"));
         }
+        for version in rule.since.iter().chain(&rule.until) {
+            if !version.trim_start_matches(['b', 'v']).starts_with(|c: char| c.is_ascii_digit()) {
+                wrong.push(format!("{id}: {version:?} is no version"));
+            }
+        }
         if rule.what.trim().is_empty() {
             wrong.push(format!("{id} has no sentence under what"));
         }
@@ -605,6 +610,7 @@ mod tests {
                 "{id: x, what: X., env: X, unsafe: enabled, findings: [nothing]}",
                 "unknown finding id",
             ),
+            ("{id: x, what: X., env: X, unsafe: enabled, until: lately}", "no version"),
             ("{id: x, what: X., env: X, unsafe: enabled, surprise: 1}", "unknown field"),
         ] {
             let wrong = setting(yaml).expect_err(yaml).join("; ");

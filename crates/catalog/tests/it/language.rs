@@ -1,6 +1,6 @@
 //! The rule language: what it refuses, and that it points at the line.
 
-use vigie_catalog::{Catalog, Diagnostic, MAX_FILE_BYTES, embedded_files};
+use vigie_catalog::{Catalog, Diagnostic, Judgement, MAX_FILE_BYTES, Setting, Unsafe, embedded_files};
 use vigie_model::SettingPlace;
 
 use crate::with;
@@ -241,4 +241,105 @@ fn remedies_name_settings_instead_of_repeating_them() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn keys_and_passwords_are_marked_as_secret() {
+    let catalog = Catalog::embedded();
+    let ends = [
+        "api_key",
+        "api_keys",
+        "admin_key",
+        "master_key",
+        "secret_key",
+        "secret",
+        "password",
+        "auth_token",
+    ];
+    let mut wrong = Vec::new();
+    for product in catalog.products() {
+        let is_switch = |setting: &Setting| setting.unsafe_when.iter().any(|test| matches!(test, Unsafe::On | Unsafe::Off));
+        for setting in product.settings.iter().filter(|setting| !setting.secret && !is_switch(setting)) {
+            let names = setting.places.iter().map(|place| match place {
+                SettingPlace::Env(name) | SettingPlace::Flag(name) => name,
+                SettingPlace::File { key, .. } => key,
+            });
+            for name in names {
+                let plain = name.to_ascii_lowercase().replace('-', "_");
+                if ends.iter().any(|end| plain.ends_with(end)) {
+                    wrong.push(format!("{}: {name}", product.id));
+                }
+            }
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+#[test]
+fn settings_are_judged_as_their_products_behave() {
+    use Judgement::{Safe, Unknown, Unsafe};
+    let catalog = Catalog::embedded();
+    // The product, the setting, its value, whether in the product's image, and what it means.
+    let cases = [
+        ("ollama", "host", None, false, Safe),
+        ("ollama", "host", None, true, Unsafe),
+        ("ollama", "host", Some(":11434"), false, Unsafe),
+        ("ollama", "host", Some("gpu.example.org:11434"), false, Unknown),
+        ("ollama", "origins", Some("https://a.example,*"), false, Unsafe),
+        ("ollama", "origins", Some("https://*.example.org"), false, Safe),
+        ("ollama", "log-requests", Some("1"), false, Unsafe),
+        ("ollama", "debug", Some("2"), false, Unsafe),
+        ("ollama", "debug", Some("0"), false, Safe),
+        ("vllm", "host", None, false, Unsafe),
+        ("vllm", "host", Some("::1"), false, Safe),
+        ("vllm", "api-key", None, false, Unsafe),
+        ("vllm", "api-key", Some("token-abc123"), false, Unsafe),
+        ("vllm", "allowed-origins", Some("[\"*\"]"), false, Unsafe),
+        ("vllm", "allowed-origins", Some("[\"https://a.example\"]"), false, Safe),
+        ("llama-cpp", "host", None, false, Safe),
+        ("llama-cpp", "host", None, true, Unsafe),
+        ("llama-cpp", "host", Some("/run/llama.sock"), false, Safe),
+        ("llama-cpp", "slots", None, false, Unsafe),
+        ("litellm", "master-key", Some("sk-1234"), false, Unsafe),
+        ("litellm", "master-key", Some("sk-0a1b2c"), false, Safe),
+        ("litellm", "metrics-auth", None, false, Safe),
+        ("litellm", "metrics-auth-before", None, false, Unsafe),
+        ("open-webui", "signup", None, false, Unsafe),
+        ("open-webui", "env", None, true, Safe),
+        ("open-webui", "audit-level", Some("REQUEST_RESPONSE"), false, Unsafe),
+        ("localai", "address", None, false, Unsafe),
+        ("comfyui", "listen", Some(""), false, Unsafe),
+        ("comfyui", "cors", Some(""), false, Unsafe),
+        ("comfyui", "cors", Some("https://a.example"), false, Safe),
+        ("comfyui", "manager-security", Some("normal-"), false, Unsafe),
+        ("jupyter", "token", Some(""), false, Unsafe),
+        ("jupyter", "token", None, false, Safe),
+        ("n8n", "address", None, false, Unsafe),
+        ("n8n", "excluded-nodes", Some("[]"), false, Unsafe),
+        ("langflow", "auto-login", None, false, Safe),
+        ("langflow", "auto-login-before", None, false, Unsafe),
+        ("dify", "secret-key", None, false, Unsafe),
+        ("chroma", "host", None, false, Safe),
+        ("chroma", "listen-address", None, true, Unsafe),
+        ("chroma", "cors-origins", Some("[\"*\"]"), false, Unsafe),
+        ("weaviate", "anonymous", Some("true"), false, Unsafe),
+        ("torchserve", "inference-address", None, true, Unsafe),
+        ("torchserve", "allowed-urls", None, false, Unsafe),
+        ("torchserve", "allowed-urls", Some("https://models.example.org/.*"), false, Safe),
+        ("triton", "model-control", Some("explicit"), false, Unsafe),
+        ("phoenix", "secret", Some("short"), false, Unsafe),
+    ];
+    for (product, id, value, in_image, expected) in cases {
+        let settings = &catalog.product(product).expect(product).settings;
+        let setting = settings
+            .iter()
+            .find(|setting| setting.id == id)
+            .unwrap_or_else(|| panic!("{product}: no {id}"));
+        let judged = if in_image {
+            setting.judge_in_image(value)
+        } else {
+            setting.judge(value)
+        };
+        assert_eq!(judged, expected, "{product}: {id} = {value:?}, in its image: {in_image}");
+    }
 }
