@@ -312,6 +312,7 @@ fn settings_are_judged_as_their_products_behave() {
         ("comfyui", "cors", Some(""), false, Unsafe),
         ("comfyui", "cors", Some("https://a.example"), false, Safe),
         ("comfyui", "manager-security", Some("normal-"), false, Unsafe),
+        ("comfyui", "manager-security", Some("strong"), false, Safe),
         ("jupyter", "token", Some(""), false, Unsafe),
         ("jupyter", "token", None, false, Safe),
         ("n8n", "address", None, false, Unsafe),
