@@ -183,8 +183,15 @@ fn setting_line(setting: &Setting) -> String {
     ];
     about.extend(setting.since.as_ref().map(|version| format!("since {version}")));
     about.extend(setting.until.as_ref().map(|version| format!("until {version}")));
-    about.extend(setting.default.as_ref().map(|value| format!("default `{value}`")));
-    about.extend(setting.in_image.as_ref().map(|value| format!("in the image `{value}`")));
+    let quoted = |value: &String| {
+        if value.is_empty() {
+            "empty".to_owned()
+        } else {
+            format!("`{value}`")
+        }
+    };
+    about.extend(setting.default.as_ref().map(|value| format!("default {}", quoted(value))));
+    about.extend(setting.in_image.as_ref().map(|value| format!("in the image {}", quoted(value))));
     let tests: Vec<String> = setting.unsafe_when.iter().map(ToString::to_string).collect();
     let mut text = format!(
         "- **{}** ({}): {} Unsafe: {}.",
