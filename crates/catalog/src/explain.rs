@@ -203,6 +203,9 @@ fn setting_line(setting: &Setting) -> String {
     if let Some(safe) = &setting.safe {
         text.push_str(&format!(" Safe: `{safe}`."));
     }
+    if setting.secret {
+        text.push_str(" It is a secret.");
+    }
     if !setting.needs.is_empty() {
         text.push_str(&format!(" Needs: {}.", setting.needs.join(", ")));
     }
