@@ -1,5 +1,5 @@
 //! Makes of the catalogue's YAML, when vigie is built, what is quick to read at every start: JSON, and the routes, which are most of
-//! it, apart from the rest and by the segments that their paths begin with.
+//! it, apart from the rest and by the segments that their paths begin with; what the routes take stands apart too.
 //!
 //! A file that is no YAML becomes `null`, so that vigie still builds and `vigie catalog check` can say what is wrong.
 
@@ -14,7 +14,7 @@ fn main() {
     let mut files = vec![root.join("openings.yaml"), root.join("markers.yaml")];
     files.extend(below(&root.join("products"), "yaml"));
     files.sort();
-    let (mut texts, mut routes) = (Vec::new(), Vec::new());
+    let (mut texts, mut routes, mut readings) = (Vec::new(), Vec::new(), Vec::new());
     let mut shelves: BTreeMap<String, String> = BTreeMap::new();
     for file in files {
         let name = file.strip_prefix(&root).unwrap_or(&file).to_string_lossy().replace('\\', "/");
@@ -28,6 +28,13 @@ fn main() {
                 let _ = writeln!(shelves.entry(shelf(&route)).or_default(), "{} {effect} {route}", routes.len());
             }
             routes.push(lines);
+            let mut reading = serde_json::Map::new();
+            for key in ["reads", "takes"] {
+                if let Some(said) = value.as_object_mut().and_then(|file| file.remove(key)) {
+                    reading.insert(key.to_owned(), said);
+                }
+            }
+            readings.push(Value::Object(reading).to_string());
         }
         texts.push((name, value.to_string()));
     }
@@ -35,7 +42,9 @@ fn main() {
     let shelves: Vec<_> = shelves.into_iter().collect();
     write(
         "catalog.rs",
-        &format!("Built {{\n    files: &{texts:#?},\n    routes: &{routes:#?},\n    shelves: &{shelves:#?},\n}}\n"),
+        &format!(
+            "Built {{\n    files: &{texts:#?},\n    routes: &{routes:#?},\n    readings: &{readings:#?},\n    shelves: &{shelves:#?},\n}}\n"
+        ),
     );
     let findings: Vec<(String, String)> = below(&root.join("findings"), "yaml")
         .iter()

@@ -10,11 +10,11 @@ use vigie_model::{Effect, EvidenceWeight, LeakKind, PathPrefix, Posture, Version
 use crate::beside::{Beside, OpenAt};
 use crate::clause::{Guards, Literal, Look, Place, SigId};
 use crate::condition::{Asked, Body};
-use crate::effects::{EffectTable, Routes};
 use crate::markers::Markers;
 use crate::pointer::Pointer;
 use crate::route::{Part, Route, Verb};
 use crate::rule::{Kind, ListRule, Purpose, ReplyEnd, ValueRule};
+use crate::table::effects::{EffectTable, Routes};
 
 /// What makes two requests the same: they are sent once.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -195,6 +195,8 @@ pub struct Product {
     pub open_at: Vec<OpenAt>,
     /// Routes by effect.
     pub routes: Routes,
+    /// How it reads requests, and what its routes take.
+    pub reading: crate::table::effects::ReadingOf,
     /// Requests.
     pub requests: Vec<Request>,
     /// Evidence.

@@ -50,16 +50,16 @@ pub enum Reading {
     Possible,
 }
 
-/// `POINTER`, `{SEGMENT}` or `?KEY`, then `= VALUE`, `~ REGEX` or `exists`.
+/// `POINTER`, `{SEGMENT}` or `?KEY`, then `= VALUE`, `~ REGEX`, `exists` or `empty`.
 #[derive(Clone, Debug)]
 pub struct Condition {
-    place: Place,
-    test: Test,
+    pub(crate) place: Place,
+    pub(crate) test: Test,
 }
 
 /// Where the value is.
 #[derive(Clone, Debug)]
-enum Place {
+pub(crate) enum Place {
     /// At a pointer into the JSON body.
     Body(Pointer),
     /// The segment of that number of the path, decoded; the flag: that one and all after it.
@@ -70,20 +70,59 @@ enum Place {
 
 /// What the value must be.
 #[derive(Clone, Debug)]
-enum Test {
+pub(crate) enum Test {
     /// This text; an empty one is also what is absent or null.
     Is(String),
     /// A text that the expression finds something in.
     Fits(Pattern),
     /// There, whatever it is; null is not there.
     Exists,
+    /// Absent, null, or an empty text, list or object.
+    Empty,
+}
+
+impl Test {
+    /// Reads the words behind a place: `= VALUE`, `~ REGEX`, `exists` or `empty`.
+    pub(crate) fn parse<'w>(words: &mut impl Iterator<Item = &'w str>) -> Result<Self, String> {
+        let usage = "after a place come = and a value, ~ and an expression, exists, or empty";
+        let word = words.next().ok_or(usage)?;
+        let mut value = || words.next().ok_or("the value is missing (\"\" for an empty text)");
+        Ok(match word {
+            "=" => Self::Is(match value()? {
+                "\"\"" => String::new(),
+                text => text.to_owned(),
+            }),
+            "~" => Self::Fits(Pattern::parse(&format!("~{}", value()?), true)?),
+            "exists" => Self::Exists,
+            "empty" => Self::Empty,
+            _ => return Err(usage.to_owned()),
+        })
+    }
+
+    /// Whether what is absent passes.
+    pub(crate) fn passes_nothing(&self) -> bool {
+        match self {
+            Self::Is(expected) => expected.is_empty(),
+            Self::Empty => true,
+            Self::Fits(_) | Self::Exists => false,
+        }
+    }
+
+    fn passes(&self, value: &str) -> bool {
+        match self {
+            Self::Is(expected) => value == expected,
+            Self::Fits(pattern) => pattern.fits(value),
+            Self::Exists => true,
+            Self::Empty => matches!(value, "" | "[]" | "{}"),
+        }
+    }
 }
 
 impl Condition {
     /// Reads the words after `if`, of a route with this path.
     pub(crate) fn parse<'w>(words: &mut impl Iterator<Item = &'w str>, path: &str) -> Result<Self, String> {
         let usage = "after if come a pointer (/model), a segment of the path ({model}) or a key of the query (?refresh), then = and a \
-                     value, ~ and an expression, or exists";
+                     value, ~ and an expression, exists, or empty";
         let place = words.next().ok_or(usage)?;
         let place = if let Some(key) = place.strip_prefix('?').filter(|key| !key.is_empty()) {
             Place::Query(key.to_owned())
@@ -94,16 +133,7 @@ impl Condition {
         } else {
             Place::Body(Pointer::parse(place)?)
         };
-        let mut value = || words.next().ok_or("the value is missing (\"\" for an empty text)");
-        let test = match value().map_err(|_| usage)? {
-            "=" => Test::Is(match value()? {
-                "\"\"" => String::new(),
-                text => text.to_owned(),
-            }),
-            "~" => Test::Fits(Pattern::parse(&format!("~{}", value()?), true)?),
-            "exists" => Test::Exists,
-            _ => return Err(usage.to_owned()),
-        };
+        let test = Test::parse(words)?;
         Ok(Self { place, test })
     }
 
@@ -116,18 +146,21 @@ impl Condition {
                 (Body::Unread, Reading::Exact) => return false,
                 (Body::None, _) => Vec::new(),
                 (Body::Json(json), Reading::Exact) => pointer.first(json).into_iter().filter_map(text).collect(),
-                (Body::Json(json), Reading::Possible) => pointer.all_in_either_case(json).into_iter().filter_map(text).collect(),
+                (Body::Json(json), Reading::Possible) => {
+                    let all = pointer.all_in_either_case(json);
+                    // Where a null stands beside a value, some server reads the null.
+                    if self.test.passes_nothing() && all.iter().any(|value| value.is_null()) {
+                        return true;
+                    }
+                    all.into_iter().filter_map(text).collect()
+                }
             },
             Place::Segment(number, rest) => segment(bare(request.path), *number, *rest).into_iter().collect(),
             Place::Query(key) => query(request.path, key, reading),
         };
-        let fits = |value: &str| match &self.test {
-            Test::Is(expected) => value == expected,
-            Test::Fits(pattern) => pattern.fits(value),
-            Test::Exists => true,
-        };
+        let fits = |value: &str| self.test.passes(value);
         if values.is_empty() {
-            return matches!(&self.test, Test::Is(expected) if expected.is_empty());
+            return self.test.passes_nothing();
         }
         match reading {
             Reading::Exact => values.iter().all(|value| fits(value)),
@@ -210,6 +243,26 @@ mod tests {
             assert!(holds(empty, "/api/generate", Body::Json(&json!({"prompt": null})), reading));
             assert!(!holds(empty, "/api/generate", Body::Json(&json!({"prompt": "hi"})), reading));
         }
+    }
+
+    #[test]
+    fn what_is_empty() {
+        let empty = "POST /api/chat if /messages empty";
+        for (body, expected) in [
+            (json!({}), true),
+            (json!({"messages": null}), true),
+            (json!({"messages": []}), true),
+            (json!({"messages": ""}), true),
+            (json!({"messages": [1]}), false),
+            (json!({"messages": 0}), false),
+        ] {
+            for reading in [Reading::Exact, Reading::Possible] {
+                assert_eq!(holds(empty, "/api/chat", Body::Json(&body), reading), expected, "{body}");
+            }
+        }
+        let beside = json!({"messages": [1], "Messages": null});
+        assert!(holds(empty, "/api/chat", Body::Json(&beside), Reading::Possible));
+        assert!(!holds(empty, "/api/chat", Body::Json(&beside), Reading::Exact));
     }
 
     #[test]

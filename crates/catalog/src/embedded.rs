@@ -17,12 +17,14 @@ static BUILT: Built = include!(concat!(env!("OUT_DIR"), "/catalog.rs"));
 
 /// A catalogue's files as a build carries them.
 pub(crate) struct Built {
-    /// Their names and their JSON, the products without their routes; in the order of the names.
+    /// Their names and their JSON, the products without their routes and what these take; in the order of the names.
     pub(crate) files: &'static [(&'static str, &'static str)],
     /// The routes of each product, in the same order: a line each, `EFFECT ROUTE`.
     pub(crate) routes: &'static [&'static str],
+    /// `reads` and `takes` of each product, in the same order, as JSON.
+    pub(crate) readings: &'static [&'static str],
     /// The same routes by the segments that their paths begin with.
-    pub(crate) shelves: crate::effects::Shelves,
+    pub(crate) shelves: crate::table::effects::Shelves,
 }
 
 impl Catalog {
@@ -85,4 +87,22 @@ fn texts(dir: &Dir<'_>, prefix: &str, extension: &str) -> Files {
         .filter(|file| file.path().extension().is_some_and(|e| e == extension))
         .filter_map(|file| Some((format!("{prefix}{}", file.path().to_str()?), file.contents_utf8()?.to_owned())))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::BUILT;
+
+    #[test]
+    fn what_routes_take_reads() {
+        for (reading, (name, _)) in BUILT
+            .readings
+            .iter()
+            .zip(BUILT.files.iter().filter(|(name, _)| name.starts_with("products/")))
+        {
+            let read = serde_json::from_str::<crate::table::Reading>(reading);
+            assert!(read.is_ok(), "{name}: {read:?}");
+        }
+        assert_eq!(BUILT.readings.len(), BUILT.routes.len());
+    }
 }

@@ -160,6 +160,7 @@ impl Catalog {
                 out.push_str(&setting_line(setting));
             }
         }
+        out.push_str(&takes(product));
         if !product.remedies.is_empty() {
             out.push_str("\n## Remedies\n\n");
             for (finding, remedy) in &product.remedies {
@@ -228,6 +229,68 @@ fn setting_line(setting: &Setting) -> String {
         Impact::BreaksClients => " Changing it needs a restart, and clients that work today may be refused.\n",
     });
     text
+}
+
+/// How the product reads requests, and what they name where.
+fn takes(product: &Product) -> String {
+    let reading = product.reading.get();
+    let Some(reads) = &reading.reads else {
+        return "\n## What requests name\n\nIts file does not say; a key counts in any case, and no path that is written with escapes has a route.\n"
+            .to_owned();
+    };
+    let word = |value: &dyn std::fmt::Debug| format!("{value:?}").to_lowercase();
+    let mut out = format!(
+        "\n## What requests name\n\n- reads: JSON as {}, paths as {}, names of models as {}, JSON by {} content type\n",
+        word(&reads.json),
+        word(&reads.path),
+        word(&reads.names),
+        word(&reads.content_type)
+    );
+    for rule in &reading.takes {
+        let on: Vec<String> = rule.on.iter().map(|on| format!("`{}`", on.value)).collect();
+        out.push_str(&format!("- {}", on.join(", ")));
+        for (word, version) in [("since", &rule.since), ("until", &rule.until)] {
+            if let Some(version) = version {
+                out.push_str(&format!(" {word} {}", version.value));
+            }
+        }
+        let mut parts = Vec::new();
+        for (role, places) in [("model", &rule.model), ("made of", &rule.source), ("makes", &rule.target)] {
+            if !places.0.is_empty() {
+                parts.push(format!("{role} {}", joined(&places.0, ", else ")));
+            }
+        }
+        parts.extend(
+            rule.asks
+                .0
+                .iter()
+                .map(|(ask, rules)| format!("{} by {}", ask.word(), joined(rules, ", "))),
+        );
+        parts.extend(
+            rule.knobs
+                .0
+                .iter()
+                .map(|(knob, places)| format!("{} at {}", knob.word(), joined(places, ", else "))),
+        );
+        parts.extend(rule.list.iter().map(|list| {
+            let names: Vec<String> = list.name.0.iter().map(|name| format!("`{name}`")).collect();
+            format!("its reply lists models at `{}`, named at {}", list.each, names.join(" and "))
+        }));
+        if !rule.keys.is_empty() {
+            parts.push(format!("takes besides: {}", rule.keys.join(", ")));
+        }
+        out.push_str(&format!(
+            ": {}\n",
+            if parts.is_empty() { "nothing".to_owned() } else { parts.join("; ") }
+        ));
+    }
+    out
+}
+
+/// Each in backquotes.
+fn joined(all: &[impl std::fmt::Display], between: &str) -> String {
+    let all: Vec<String> = all.iter().map(|one| format!("`{one}`")).collect();
+    all.join(between)
 }
 
 fn line(request: &Request) -> String {

@@ -2,12 +2,12 @@
 //!
 //! What vigie knows of a product stands in one file, `catalog/products/<id>.yaml`; the book's page "The rule language"
 //! describes it. [`Catalog::embedded`] is the catalogue that this build carries, [`Catalog::load`] reads another one.
+//! A [`RouteTable`] says what a request on a product's interface is.
 
 mod beside;
 mod catalog;
 mod clause;
 mod condition;
-mod effects;
 mod embedded;
 mod explain;
 pub mod json_test;
@@ -20,6 +20,7 @@ mod route;
 pub mod rule;
 mod settings;
 mod stack;
+pub mod table;
 
 pub use beside::{Beside, OpenAt};
 pub use catalog::{
@@ -27,7 +28,6 @@ pub use catalog::{
 };
 pub use clause::{Guards, Literal, Look, PASSING, Place, SigId};
 pub use condition::{Asked, Body, Condition, Reading};
-pub use effects::{EffectTable, Routes};
 pub use embedded::{ADVISORY_INDEX, CARRIED_ADVISORIES, CARRIED_FINDINGS, embedded_advisories, embedded_files, embedded_findings};
 pub use explain::Told;
 pub use load::{Diagnostic, Files, MAX_FILE_BYTES};
@@ -38,6 +38,7 @@ pub use route::Route;
 pub use rule::{BodyType, Clause, Field, FieldPlace, Kind, Purpose, ReplyEnd, Step, ValueRule};
 pub use settings::{Form, Judgement, Setting, Switch, Unsafe};
 pub use stack::Stack;
+pub use table::{EffectTable, ReadingOf, RouteTable, Routes};
 
 /// The page that no product has: what it answers shows what a server says of unknown paths.
 pub const ABSENT_PATH: &str = "/vigie-no-such-page";

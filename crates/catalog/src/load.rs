@@ -16,11 +16,12 @@ use crate::catalog::{
 };
 use crate::clause::{Guards, Look, Place, SigId, literal};
 use crate::condition::Asked;
-use crate::effects::{EffectTable, Routes};
 use crate::embedded::Built;
 use crate::markers::Markers;
 use crate::rule::{Clause, ListRule, MadeRule, MarkersFile, OpeningsFile, PRODUCT_SCHEMA, ProductFile, Purpose, RequestRule, ValueRule};
 use crate::settings::{Setting, SettingRule};
+use crate::table::Reading;
+use crate::table::effects::{EffectTable, ReadingOf, Routes};
 
 /// The largest file, in bytes.
 pub const MAX_FILE_BYTES: usize = 256 * 1024;
@@ -398,6 +399,7 @@ impl Loader {
                     );
                 }
             }
+            self.check_takes(p);
             self.check_queries(&p.file, &p.rule.discover.shodan);
             self.check_queries(&p.file, &p.rule.discover.censys);
             for tell in &p.rule.tells {
@@ -409,6 +411,42 @@ impl Loader {
                     );
                 }
             }
+        }
+    }
+
+    /// What `reads`, `takes` and the versions of routes say is of routes that are there, and of versions that can be compared.
+    fn check_takes(&mut self, p: &Parsed) {
+        let order = p.rule.versions;
+        let readable = |version: &str| crate::table::is_version(order, version);
+        for route in p.rule.routes.values().flatten() {
+            for version in [&route.value.since, &route.value.until].into_iter().flatten() {
+                if !readable(version) {
+                    let message = format!("{version:?} is no version that can be compared with others of this product");
+                    self.say(&p.file, route.defined, message);
+                }
+            }
+        }
+        let routes: Vec<_> = p.rule.routes.values().flatten().map(|route| &route.value).collect();
+        for rule in &p.rule.takes {
+            for version in [&rule.since, &rule.until].into_iter().flatten() {
+                if !readable(&version.value) {
+                    let message = format!("{:?} is no version that can be compared with others of this product", version.value);
+                    self.say(&p.file, version.defined, message);
+                }
+            }
+            for (on, message) in rule.faults(&routes) {
+                self.say(&p.file, on.defined, message);
+            }
+        }
+        if let (None, Some(first)) = (&p.rule.reads, p.rule.takes.iter().find_map(|rule| rule.on.first())) {
+            self.say(
+                &p.file,
+                first.defined,
+                "takes needs reads: how the server reads JSON and paths decides what stands in these places",
+            );
+        }
+        for message in crate::table::too_large(&routes, &p.rule.takes) {
+            self.say_of_file(&p.file, message);
         }
     }
 
@@ -991,6 +1029,13 @@ impl Scope<'_> {
         };
         let settings = self.settings(&rule.settings);
         let remedies = self.remedies(&rule.remedies, &settings);
+        let reading = match self.loader.built {
+            Some(built) => ReadingOf::of_build(built.readings.get(number as usize).copied().unwrap_or("{}")),
+            None => ReadingOf::new(Reading {
+                reads: rule.reads,
+                takes: rule.takes.clone(),
+            }),
+        };
         Product {
             id: rule.id.value.clone(),
             name: rule.name.clone(),
@@ -1011,6 +1056,7 @@ impl Scope<'_> {
                 .then(|| Beside::read(rule.by_option.iter().map(|word| word.value.as_str())).ok())
                 .flatten(),
             routes,
+            reading,
             requests,
             guarded: evidence
                 .iter()

@@ -70,6 +70,14 @@ impl Pattern {
         }
     }
 
+    /// The regular expression that it is, if it is one.
+    pub(crate) fn expression(&self) -> Option<&str> {
+        match self {
+            Self::Regex(expression) => Some(&expression.text),
+            _ => None,
+        }
+    }
+
     /// A text that must stand in whatever fits, if the notation shows one.
     #[must_use]
     pub fn literal(&self) -> Option<&str> {

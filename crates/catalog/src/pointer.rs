@@ -9,7 +9,7 @@ use serde_json::Value;
 const MAX_VALUES: usize = 20_000;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Segment {
+pub(crate) enum Segment {
     Key(String),
     Every,
     /// A key that starts with the first and ends with the second part.
@@ -119,6 +119,16 @@ impl Pointer {
             return down(&self.segments, root);
         }
         self.all(root).first().copied()
+    }
+
+    /// Its segments.
+    pub(crate) fn segments(&self) -> &[Segment] {
+        &self.segments
+    }
+
+    /// Whether a `*` in it stands for a whole segment.
+    pub(crate) fn is_plain(&self) -> bool {
+        !self.segments.iter().any(|segment| matches!(segment, Segment::Like(..)))
     }
 
     /// Whether it leads to one value at most.

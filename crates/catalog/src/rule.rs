@@ -101,6 +101,12 @@ pub struct ProductFile {
     /// Routes by effect.
     #[serde(default)]
     pub routes: BTreeMap<Effect, Vec<Spanned<Route>>>,
+    /// How it reads requests.
+    #[serde(default)]
+    pub reads: Option<crate::table::Reads>,
+    /// What a request on a route names where.
+    #[serde(default)]
+    pub takes: Vec<crate::table::TakesRule>,
     /// Requests.
     #[serde(default)]
     pub requests: Vec<RequestRule>,

@@ -2,6 +2,7 @@
 
 mod fuzz;
 mod language;
+mod table;
 
 use vigie_catalog::{Files, embedded_files};
 

@@ -1,4 +1,5 @@
-//! The effect that the whole catalogue gives a request, found segment by segment: it is asked before each request.
+//! The scanner's question: the effect that the whole catalogue gives a request, until the product is known. It is asked before each
+//! request; a [`RouteTable`](super::RouteTable) answers for one product.
 //!
 //! A catalogue has thousands of routes, and a scan meets few of them. Those that a build carries stand in shelves by the first
 //! segments of their paths (build.rs), and a shelf is read when the first request falls into it.
@@ -8,8 +9,9 @@ use std::sync::OnceLock;
 
 use vigie_model::Effect;
 
-use crate::condition::{Asked, Condition, Reading};
+use crate::condition::{Asked, Condition, Reading as Way};
 use crate::route::{Part, Route, Verb, bare};
+use crate::table::Reading;
 
 /// The routes of a build, made by build.rs: the leading fixed segments of their paths, three at most, and a line each
 /// (`PRODUCT EFFECT ROUTE`, the product by its number, one space between words); in the order of the segments.
@@ -152,8 +154,8 @@ impl EffectTable {
 }
 
 /// A harmless effect must be the request's by every reading, a harmful one by any.
-fn reading(effect: Effect) -> Reading {
-    if effect.is_harmless() { Reading::Exact } else { Reading::Possible }
+fn reading(effect: Effect) -> Way {
+    if effect.is_harmless() { Way::Exact } else { Way::Possible }
 }
 
 /// What cannot be read cannot be called harmless. (The tests read all lines of the catalogue: there is none.)
@@ -206,6 +208,37 @@ impl Routes {
             }
             all.into_iter().collect()
         })
+    }
+}
+
+/// How a product reads requests, and what its routes take; what a build carries is read when it is first asked for.
+#[derive(Clone, Debug, Default)]
+pub struct ReadingOf {
+    /// JSON with `reads` and `takes`.
+    text: &'static str,
+    read: OnceLock<Reading>,
+}
+
+impl ReadingOf {
+    /// What was read.
+    pub(crate) fn new(reading: Reading) -> Self {
+        Self {
+            text: "",
+            read: OnceLock::from(reading),
+        }
+    }
+
+    /// What a build carries.
+    pub(crate) fn of_build(text: &'static str) -> Self {
+        Self {
+            text,
+            read: OnceLock::new(),
+        }
+    }
+
+    /// It. (The tests read all that a build carries.)
+    pub fn get(&self) -> &Reading {
+        self.read.get_or_init(|| serde_json::from_str(self.text).unwrap_or_default())
     }
 }
 

@@ -1,0 +1,326 @@
+//! A request, and what a table says of it.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Range;
+
+use vigie_model::Effect;
+
+use crate::table::doubt::Doubts;
+use crate::table::form::Form;
+use crate::table::json::{Item, Json, JsonKind};
+use crate::table::shape::Shape;
+use crate::table::takes::{Asks, Knob, KnobKind, ListPlace, Place, Role};
+
+/// A request, as far as a table looks at it.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'r> {
+    /// The method, as it is sent.
+    pub method: &'r str,
+    /// The target in origin form (path and query), as it is sent: neither decoded nor normalised.
+    pub target: &'r str,
+    /// The value of the `Content-Type` header.
+    pub content_type: Option<&'r str>,
+    /// The body.
+    pub body: Body<'r>,
+}
+
+/// The body of a request.
+#[derive(Clone, Copy, Debug)]
+pub enum Body<'r> {
+    /// There is none.
+    None,
+    /// It is JSON.
+    Json(&'r Json<'r>),
+    /// It is a multipart form.
+    Form(&'r Form<'r>),
+    /// There is one that is neither, or that nobody reads, as the bytes of an upload.
+    Other,
+    /// Whether there is one, and what it holds, is not known: a line of a log.
+    Unseen,
+}
+
+/// Where in a request something stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum At {
+    /// These bytes of the body; of a text what is between the quotes.
+    Body(Range<usize>),
+    /// The segment of the path of that number, from 0.
+    Segment(usize),
+    /// The query.
+    Query,
+    /// The part of the form of that number, from 0.
+    Form(usize),
+}
+
+/// A model that a request names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named<'r> {
+    /// What it is to the request.
+    pub role: Role,
+    /// Its name as it is written, escapes read.
+    pub name: Cow<'r, str>,
+    /// Where it stands.
+    pub at: At,
+    /// The number of its place among those of [`Decision::model_places`].
+    pub place: u8,
+    /// Whether it is the one that the server takes; another is one that some reader could take.
+    pub counts: bool,
+}
+
+/// A setting of a request.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Set<'r> {
+    /// Which one.
+    pub knob: Knob,
+    /// Its value.
+    pub amount: Amount,
+    /// Its value as it is written.
+    pub raw: &'r str,
+    /// Where it stands.
+    pub at: At,
+    /// The number of its place among those of [`Decision::knob_places`].
+    pub place: u8,
+    /// Whether it is the one that the server takes.
+    pub counts: bool,
+}
+
+/// The value of a setting.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Amount {
+    /// A whole number from 1 to 2³¹-1.
+    Count(u32),
+    /// A time in seconds.
+    Seconds(f64),
+    /// Yes or no.
+    Flag(bool),
+    /// Anything else: zero, a negative number, a fraction, a huge one, a number in quotes. Servers take these for "no limit", or
+    /// differ about them.
+    Unlimited,
+}
+
+impl Amount {
+    pub(crate) fn read(kind: KnobKind, item: Item<'_, '_>) -> Self {
+        match (kind, item.kind()) {
+            (KnobKind::Count, JsonKind::Number) => count(item.raw()).map_or(Self::Unlimited, Self::Count),
+            // A list of numbers is one prompt in tokens.
+            (KnobKind::Items, JsonKind::List) if item.elements().any(|element| element.kind() != JsonKind::Number) => {
+                u32::try_from(item.elements().count()).map_or(Self::Unlimited, Self::Count)
+            }
+            (KnobKind::Items, JsonKind::List | JsonKind::Text | JsonKind::Object) => Self::Count(1),
+            (KnobKind::Flag, JsonKind::True) => Self::Flag(true),
+            (KnobKind::Flag, JsonKind::False) => Self::Flag(false),
+            (KnobKind::Duration, JsonKind::Number) => seconds(item.raw().parse().ok()),
+            (KnobKind::Duration, JsonKind::Text) => item.text().map_or(Self::Unlimited, |text| seconds(duration(&text))),
+            _ => Self::Unlimited,
+        }
+    }
+}
+
+fn count(digits: &str) -> Option<u32> {
+    let plain = !digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit());
+    digits.parse::<u32>().ok().filter(|count| plain && i32::try_from(*count).is_ok())
+}
+
+/// Longer than 2³¹ seconds is for ever, and so is a negative time.
+fn seconds(seconds: Option<f64>) -> Amount {
+    seconds
+        .filter(|seconds| (0.0..2_147_483_648.0).contains(seconds))
+        .map_or(Amount::Unlimited, Amount::Seconds)
+}
+
+/// A time as Go writes it: `1h30m`, `-1s`, `0`; a bare number is seconds.
+fn duration(text: &str) -> Option<f64> {
+    if let Ok(number) = text.parse::<f64>() {
+        return Some(number);
+    }
+    let (sign, mut rest) = match text.strip_prefix('-') {
+        Some(rest) => (-1.0, rest),
+        None => (1.0, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let mut total = 0.0;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let number: f64 = rest[..digits].parse().ok()?;
+        rest = &rest[digits..];
+        let end = rest.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(rest.len());
+        let unit = match &rest[..end] {
+            "ns" => 1e-9,
+            "us" | "µs" | "μs" => 1e-6,
+            "ms" => 1e-3,
+            "s" => 1.0,
+            "m" => 60.0,
+            "h" => 3600.0,
+            _ => return None,
+        };
+        total += number * unit;
+        rest = &rest[end..];
+    }
+    (text.len() > 1).then_some(sign * total)
+}
+
+/// What a table says of a request that it knows.
+#[derive(Clone, Debug)]
+pub struct Decision<'t, 'r> {
+    /// The worst effect that the request has, by any reading.
+    pub effect: Effect,
+    /// The line of the product's file that gives it this effect.
+    pub route: &'t str,
+    /// The path to be passed on in place of the one that came: the server reads it as it reads that one, and it has no escapes where none
+    /// are needed.
+    pub path: Cow<'r, str>,
+    /// The models that it names: first those that count.
+    pub models: Vec<Named<'r>>,
+    /// What it asks for beyond text.
+    pub asks: Asks,
+    /// What it sets.
+    pub sets: Vec<Set<'r>>,
+    /// What makes it readable in more than one way; the effect is the worst of all ways.
+    pub doubts: Doubts,
+    /// Only some versions have the route or this effect of it, and the version is not known.
+    pub in_some_versions: bool,
+    pub(crate) shape: &'t Shape,
+}
+
+impl<'t, 'r> Decision<'t, 'r> {
+    /// The model that the server takes in this role, as it is written.
+    #[must_use]
+    pub fn model(&self, role: Role) -> Option<&Named<'r>> {
+        self.models.iter().find(|named| named.role == role && named.counts)
+    }
+
+    /// The value that the server takes for a setting; `None`: the request does not set it, and the server has its own.
+    #[must_use]
+    pub fn set(&self, knob: Knob) -> Option<&Set<'r>> {
+        self.sets.iter().find(|set| set.knob == knob && set.counts)
+    }
+
+    /// Where a request on this route names a model in this role, the first that names one counting.
+    #[must_use]
+    pub fn model_places(&self, role: Role) -> &'t [Place] {
+        self.shape.model_places(role)
+    }
+
+    /// Where a request on this route sets something, the first that is there counting; empty: it cannot.
+    #[must_use]
+    pub fn knob_places(&self, knob: Knob) -> &'t [Place] {
+        self.shape.knob_places(knob)
+    }
+
+    /// Adds what another route of the same path finds, whose effect is not worse.
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.models.extend(other.models);
+        self.sets.extend(other.sets);
+        self.asks = self.asks | other.asks;
+        self.doubts |= other.doubts;
+    }
+
+    /// What a request on this route can ask for.
+    #[must_use]
+    pub fn may_ask(&self) -> Asks {
+        self.shape.may_ask
+    }
+
+    /// Where a reply on this route lists models.
+    #[must_use]
+    pub fn lists(&self) -> &'t [ListPlace] {
+        &self.shape.lists
+    }
+}
+
+/// Why a table says nothing of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// The target reads differently for different servers.
+    Target(&'static str),
+    /// No route has this path.
+    NoRoute,
+    /// No route has this path with this method.
+    Method,
+    /// The body is not what the route takes.
+    Body(&'static str),
+    /// The route is known, and what it does with this body is not.
+    NoEffect,
+}
+
+/// What a table says of a request that it does not know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unknown {
+    /// Why.
+    pub reason: Reason,
+    /// The worst effect that its route could have with another body; `None`: no route is known.
+    pub worst: Option<Effect>,
+}
+
+impl fmt::Display for Unknown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.reason {
+            Reason::Target(what) | Reason::Body(what) => f.write_str(what),
+            Reason::NoRoute => f.write_str("no route has this path"),
+            Reason::Method => f.write_str("no route has this path with this method"),
+            Reason::NoEffect => f.write_str("what the route does with this body is not known"),
+        }
+    }
+}
+
+impl std::error::Error for Unknown {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_limit() {
+        let read = |kind, text: &str| {
+            let json = Json::parse(text.as_bytes()).expect("parses");
+            Amount::read(kind, json.root())
+        };
+        let count = |text| read(KnobKind::Count, text);
+        assert_eq!(count("1"), Amount::Count(1));
+        assert_eq!(count("2147483647"), Amount::Count(i32::MAX.unsigned_abs()));
+        for text in [
+            "0",
+            "-1",
+            "-0",
+            "0.5",
+            "1.0",
+            "1e3",
+            "1e300",
+            "2147483648",
+            "99999999999999999999",
+            "\"5\"",
+            "true",
+            "[5]",
+            "{}",
+        ] {
+            assert_eq!(count(text), Amount::Unlimited, "{text}");
+        }
+        let time = |text| read(KnobKind::Duration, text);
+        assert_eq!(time("300"), Amount::Seconds(300.0));
+        assert_eq!(time("0"), Amount::Seconds(0.0));
+        assert_eq!(time("\"1h30m\""), Amount::Seconds(5400.0));
+        assert_eq!(time("\"1.5s\""), Amount::Seconds(1.5));
+        assert_eq!(time("\"90\""), Amount::Seconds(90.0));
+        for text in [
+            "-1",
+            "\"-1\"",
+            "\"-1m\"",
+            "1e300",
+            "\"forever\"",
+            "\"\"",
+            "\"5 m\"",
+            "\"m\"",
+            "\"inf\"",
+            "\"NaN\"",
+            "true",
+            "\"+\"",
+        ] {
+            assert_eq!(time(text), Amount::Unlimited, "{text}");
+        }
+        let items = |text| read(KnobKind::Items, text);
+        assert_eq!(items("\"a\""), Amount::Count(1));
+        assert_eq!(items("[\"a\", \"b\"]"), Amount::Count(2));
+        assert_eq!(items("[[1], [2], [3]]"), Amount::Count(3));
+        assert_eq!(items("[1, 2, 3]"), Amount::Count(1));
+    }
+}

@@ -1,0 +1,268 @@
+//! What a route looks for in a JSON body, as one tree of keys, and the one walk through a body that finds all of it.
+
+use std::borrow::Cow;
+
+use crate::pointer::Segment;
+use crate::table::decision::{Amount, At, Named, Set};
+use crate::table::doubt::Doubts;
+use crate::table::expression::Compiled;
+use crate::table::json::{Item, JsonKind, fold};
+use crate::table::takes::{Ask, Asks, Knob, Role};
+
+/// The most conditions on the body that the lines of one route have.
+pub(crate) const MAX_CONDITIONS: usize = 24;
+/// The most keys of one object that a route looks for.
+pub(crate) const MAX_KEYS: usize = 128;
+
+/// The most names of models, and the most settings, that a request holds: of a body with a million keys no list is made.
+pub(crate) const MAX_NAMED: usize = 64;
+
+/// What is done with a value that is found.
+#[derive(Clone, Debug)]
+pub(crate) enum Mark {
+    /// It is looked at by the condition of that number.
+    Condition(usize, Compiled),
+    /// It names a model, by the place of that number.
+    Model(Role, u8),
+    /// It asks for something if it passes.
+    Ask(Ask, Compiled),
+    /// It sets something, by the place of that number.
+    Knob(Knob, u8),
+}
+
+/// What is looked for below a value.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Plan {
+    marks: Vec<Mark>,
+    keys: Vec<(Box<str>, Plan)>,
+    every: Option<Box<Plan>>,
+    /// A bit for each length of them, up to 63 bytes: most keys of a body are none of these by their length alone.
+    lengths: u64,
+    /// Its keys are all that the route takes.
+    closed: bool,
+}
+
+/// What the values of a condition's place were.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Seen {
+    pub(crate) values: bool,
+    pub(crate) null: bool,
+    pub(crate) any: bool,
+    pub(crate) not_all: bool,
+}
+
+/// What a body holds of what is looked for.
+#[derive(Debug, Default)]
+pub(crate) struct Found<'r> {
+    pub(crate) conditions: [Seen; MAX_CONDITIONS],
+    pub(crate) models: Vec<Named<'r>>,
+    pub(crate) sets: Vec<Set<'r>>,
+    pub(crate) asks: Asks,
+    pub(crate) doubts: Doubts,
+    /// What no route takes.
+    pub(crate) fault: Option<&'static str>,
+}
+
+impl<'r> Found<'r> {
+    pub(crate) fn name(&mut self, named: Named<'r>) {
+        if self.models.len() < MAX_NAMED {
+            self.models.push(named);
+        } else {
+            self.fault = Some("the request names more models than are read");
+        }
+    }
+
+    pub(crate) fn set(&mut self, set: Set<'r>) {
+        if self.sets.len() < MAX_NAMED {
+            self.sets.push(set);
+        } else {
+            self.fault = Some("the request sets more than is read");
+        }
+    }
+}
+
+impl Plan {
+    /// Adds what is done with the value at a place.
+    pub(crate) fn add(&mut self, place: &[Segment], mark: Mark) {
+        match place.split_first() {
+            None => self.marks.push(mark),
+            Some((Segment::Key(key), rest)) => self.key(key).add(rest, mark),
+            Some((Segment::Every, rest)) => self.every.get_or_insert_default().add(rest, mark),
+            // Such a place is an error when the file is read.
+            Some((Segment::Like(..), _)) => {}
+        }
+    }
+
+    /// Says that the route takes a key, and that it takes no others than those that were named.
+    pub(crate) fn close(&mut self, key: &str) {
+        self.key(key);
+        self.closed = true;
+    }
+
+    fn key(&mut self, key: &str) -> &mut Self {
+        let at = self.keys.iter().position(|(known, _)| &**known == key).unwrap_or_else(|| {
+            self.keys.push((key.into(), Self::default()));
+            self.lengths |= bit_of(key.len());
+            self.keys.len() - 1
+        });
+        &mut self.keys[at].1
+    }
+
+    /// Whether the route looks for nothing in a body.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.marks.is_empty() && self.keys.is_empty() && self.every.is_none()
+    }
+
+    /// The number of the key that a key of a body is, and whether it is written the same.
+    fn find(&self, key: Item<'_, '_>, any_case: bool) -> Option<(usize, bool)> {
+        if key.is_escaped() {
+            let exactly = self.keys.iter().position(|(known, _)| key.letters().eq(known.chars()));
+            let loosely = || {
+                self.keys
+                    .iter()
+                    .position(|(known, _)| key.letters().map(fold).eq(known.chars().map(fold)))
+            };
+            return exactly
+                .map(|at| (at, true))
+                .or_else(|| if any_case { loosely().map(|at| (at, false)) } else { None });
+        }
+        let raw = key.raw();
+        if self.lengths & bit_of(raw.len()) == 0 && (!any_case || raw.is_ascii()) {
+            return None;
+        }
+        if let Some(at) = self.keys.iter().position(|(known, _)| &**known == raw) {
+            return Some((at, true));
+        }
+        if !any_case {
+            return None;
+        }
+        let loosely = if raw.is_ascii() {
+            self.keys.iter().position(|(known, _)| known.eq_ignore_ascii_case(raw))
+        } else {
+            self.keys
+                .iter()
+                .position(|(known, _)| raw.chars().map(fold).eq(known.chars().map(fold)))
+        };
+        loosely.map(|at| (at, false))
+    }
+
+    /// Walks through a value.
+    pub(crate) fn walk<'r>(&self, item: Item<'r, 'r>, any_case: bool, found: &mut Found<'r>) {
+        for mark in &self.marks {
+            mark.apply(item, found);
+        }
+        if self.keys.is_empty() && self.every.is_none() {
+            return;
+        }
+        match item.kind() {
+            JsonKind::Object => {
+                let mut met = 0_u128;
+                for (key, value) in item.entries() {
+                    if let Some(every) = &self.every {
+                        every.walk(value, any_case, found);
+                    }
+                    match self.find(key, any_case) {
+                        Some((at, exactly)) => {
+                            let bit = u32::try_from(at).ok().and_then(|at| 1_u128.checked_shl(at)).unwrap_or_default();
+                            if met & bit != 0 {
+                                found.doubts |= Doubts::REPEATED_KEY;
+                            }
+                            met |= bit;
+                            if !exactly {
+                                found.doubts |= Doubts::KEY_CASE;
+                            }
+                            self.keys[at].1.walk(value, any_case, found);
+                        }
+                        None if self.closed => found.doubts |= Doubts::UNKNOWN_KEY,
+                        None => {}
+                    }
+                }
+            }
+            JsonKind::List => {
+                for (number, element) in item.elements().enumerate() {
+                    if let Some(every) = &self.every {
+                        every.walk(element, any_case, found);
+                    }
+                    // A number in a place is an element of a list.
+                    for (key, plan) in &self.keys {
+                        if key.parse() == Ok(number) {
+                            plan.walk(element, any_case, found);
+                        }
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The bit of a length; long ones share the last.
+fn bit_of(length: usize) -> u64 {
+    1 << length.min(63)
+}
+
+/// A value as a test reads it; `None`: it is null.
+fn text<'r>(item: Item<'_, 'r>) -> Option<Cow<'r, str>> {
+    match item.kind() {
+        JsonKind::Null => None,
+        JsonKind::Text => item.text(),
+        JsonKind::List | JsonKind::Object if item.is_nothing() => Some(Cow::Borrowed("")),
+        _ => Some(Cow::Borrowed(item.raw())),
+    }
+}
+
+impl Mark {
+    fn apply<'r>(&self, item: Item<'r, 'r>, found: &mut Found<'r>) {
+        match self {
+            Self::Condition(number, test) => {
+                let seen = &mut found.conditions[*number];
+                match text(item) {
+                    None => seen.null = true,
+                    Some(value) => {
+                        let passes = test.passes(&value);
+                        seen.values = true;
+                        seen.any |= passes;
+                        seen.not_all |= !passes;
+                    }
+                }
+            }
+            Self::Model(role, place) => match item.kind() {
+                JsonKind::Null => {}
+                JsonKind::Text => {
+                    let name = item.text().unwrap_or_default();
+                    if name.is_empty() {
+                        return;
+                    }
+                    if item.is_escaped() && name.contains(char::REPLACEMENT_CHARACTER) {
+                        found.doubts |= Doubts::BROKEN_TEXT;
+                    }
+                    found.name(Named {
+                        role: *role,
+                        name,
+                        at: At::Body(item.range()),
+                        place: *place,
+                        counts: false,
+                    });
+                }
+                _ => found.fault = Some("a model is named by something that is no text"),
+            },
+            Self::Ask(ask, test) => {
+                if text(item).is_some_and(|value| test.passes(&value)) {
+                    found.asks.insert(*ask);
+                }
+            }
+            Self::Knob(knob, place) => {
+                if item.kind() != JsonKind::Null {
+                    found.set(Set {
+                        knob: *knob,
+                        amount: Amount::read(knob.kind(), item),
+                        raw: item.raw(),
+                        at: At::Body(item.range()),
+                        place: *place,
+                        counts: false,
+                    });
+                }
+            }
+        }
+    }
+}
