@@ -29,7 +29,7 @@ use crate::{Committed, Error, Lake, Table};
 const BLOCK: (usize, usize) = (2_048, 1 << 20);
 
 /// Rows, and bytes, that are committed together.
-const GROUP: (usize, usize) = (50_000, 64 << 20);
+const GROUP: (usize, usize) = (50_000, 32 << 20);
 
 /// Bytes of memory that reading all batches at once may take, and bytes on disk. What is full is to be committed.
 const WIDTH: usize = 64 << 20;
@@ -51,8 +51,8 @@ pub struct Gathered {
     /// Copies of what they point to, and which of it there is.
     contents: Vec<(Table, Block)>,
     met: HashSet<(bool, i64)>,
-    /// How many rows each day has.
-    days: BTreeMap<i32, usize>,
+    /// The rows of each day, and about how many bytes of memory they take.
+    days: BTreeMap<i32, (usize, usize)>,
     /// Of each part, how many observations were to be gathered, and how many states were new.
     taken: BTreeMap<usize, (usize, usize)>,
     /// How often it had been found, when the first was gathered, that files of states and of lists of running models are gone.
@@ -94,9 +94,11 @@ impl Gathered {
             run.push(self.write(table, &rows?)?);
         }
         self.width += run.iter().map(|block| block.bytes).max().unwrap_or_default();
+        let bytes = run.iter().map(|block| block.bytes).sum::<usize>() / prepared.len().max(1);
         self.runs.push((part, run));
         for one in prepared {
-            *self.days.entry(days_of(one.place.0)).or_default() += 1;
+            let day = self.days.entry(days_of(one.place.0)).or_default();
+            *day = (day.0 + 1, day.1 + bytes);
         }
         Ok(())
     }
@@ -122,6 +124,8 @@ impl Gathered {
 
     fn write(&mut self, table: Table, rows: &RecordBatch) -> Result<Block, Error> {
         let packed = packed(rows).map_err(|source| unfit(table, source))?;
+        // Read back, they take what they take in the file; as they were built, they have room for more.
+        let bytes = packed.len();
         let at = self
             .file
             .seek(SeekFrom::End(0))
@@ -129,7 +133,7 @@ impl Gathered {
         Ok(Block {
             at: at.map_err(|source| self.refused(source))?,
             length: packed.len(),
-            bytes: rows.get_array_memory_size(),
+            bytes,
         })
     }
 
@@ -343,12 +347,13 @@ impl Group {
         };
         let mut parts = Vec::new();
         // Whole days as long as there is room, one at least.
-        let (mut rows, mut until) = (0, None);
-        for (day, count) in &gathered.days {
-            if until.is_some() && rows + count > GROUP.0 {
+        let (mut rows, mut bytes, mut until) = (0, 0, None);
+        for (day, (of_day, bytes_of_day)) in &gathered.days {
+            if until.is_some() && (rows + of_day > GROUP.0 || bytes + bytes_of_day > GROUP.1) {
                 break;
             }
-            rows += count;
+            rows += of_day;
+            bytes += bytes_of_day;
             until = Some(*day);
         }
         let Some(until) = until else { return Ok(None) };
@@ -358,8 +363,8 @@ impl Group {
         for (_, rows) in &parts {
             for day in days(rows)? {
                 if let Some(left) = gathered.days.get_mut(day) {
-                    *left -= 1;
-                    if *left == 0 {
+                    left.0 -= 1;
+                    if left.0 == 0 {
                         gathered.days.remove(day);
                     }
                 }

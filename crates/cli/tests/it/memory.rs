@@ -96,6 +96,19 @@ fn a_file_of_many_days_takes_no_more_than_one_of_few() {
     assert_eq!(files(&lake), 451);
 }
 
+/// More than one commit holds: each takes whole days, so that none is divided between two.
+#[test]
+fn a_day_is_one_file_however_many_are_gathered() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (lake, file) = (dir.path().join("lake"), dir.path().join("days.jsonl"));
+    let days = days(300);
+    let hosts = (0..200).map(|host| days.replace("\"ip\":\"192.0.2.", &format!("\"ip\":\"10.0.{host}.")));
+    std::fs::write(&file, hosts.collect::<String>()).expect("written");
+    let (told, _) = import(&lake, &[&file]);
+    assert_eq!(told["files"][0]["added"].as_u64(), Some(60_000), "{told:#}");
+    assert_eq!(files(&lake.join("observations")), 300);
+}
+
 #[test]
 fn many_files_of_the_same_days_make_no_file_for_each_line() {
     let dir = tempfile::tempdir().expect("a folder");
