@@ -128,7 +128,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// As [`crate::Catalog::permit_under`].
+    /// As [`vigie_catalog::Catalog::permit_under`].
     pub fn permit(&self, known: Option<u32>, method: &str, path: &str, body: &str, prove: bool) -> Result<Effect, Forbidden> {
         let under = self.prefix().map(|prefix| (prefix, self.under.at_root));
         self.identifier.catalog.permit_under(under, known, method, path, Some(body), prove)
