@@ -1,9 +1,9 @@
-//! What a catalogue of ten times the size costs: the time of a conversation with every recorded server that is recognised,
-//! with our own products and with ten times as many, in turns.
+//! Time of a session with every recorded server that is recognised, with the catalogue as it is and with ten times as many products,
+//! in turns.
 //!
 //!     cargo bench -p vigie-identify [-- ollama/0.17.4]
 //!
-//! A word restricts it to the fixtures that hold it in their name.
+//! A word restricts it to the fixtures whose names contain it.
 
 #![expect(clippy::print_stdout, reason = "the figures are what it is for")]
 
@@ -19,7 +19,7 @@ use vigie_identify::fixture::Fixture;
 use vigie_identify::{Identifier, Limits, Session};
 use vigie_model::Exchange;
 
-/// The fewest conversations that are timed.
+/// Fewest sessions that are timed.
 const TIMED: usize = 20_000;
 
 fn main() {
@@ -31,7 +31,7 @@ fn main() {
     let large = Arc::new(Identifier::new(large, Arc::default()));
     let large_load = begun.elapsed();
     let word = std::env::args().skip(1).find(|word| !word.starts_with('-')).unwrap_or_default();
-    let conversations: Vec<(Fixture, Vec<Exchange>)> = fixtures()
+    let sessions: Vec<(Fixture, Vec<Exchange>)> = fixtures()
         .into_iter()
         .filter(|fixture| fixture.head.expect.product.is_some() && fixture.name.contains(&word))
         .map(|fixture| {
@@ -40,19 +40,19 @@ fn main() {
         })
         .collect();
     let (mut ours, mut tenfold, mut counter) = (Vec::new(), Vec::new(), 0);
-    assert!(!conversations.is_empty(), "no fixture of a recognised server is named {word:?}");
-    for _ in 0..(TIMED / conversations.len()).max(31) {
-        ours.push(round(&small, &conversations, &mut counter));
-        tenfold.push(round(&large, &conversations, &mut counter));
+    assert!(!sessions.is_empty(), "no fixture of a recognised server is named {word:?}");
+    for _ in 0..(TIMED / sessions.len()).max(31) {
+        ours.push(round(&small, &sessions, &mut counter));
+        tenfold.push(round(&large, &sessions, &mut counter));
     }
     let per = |rounds: &mut Vec<Duration>| {
         rounds.sort_unstable();
-        rounds[rounds.len() / 2].as_secs_f64() * 1e6 / conversations.len() as f64
+        rounds[rounds.len() / 2].as_secs_f64() * 1e6 / sessions.len() as f64
     };
     let (ours, tenfold) = (per(&mut ours), per(&mut tenfold));
     println!(
-        "{} conversations: {ours:.1} µs each with {} products, {tenfold:.1} µs with {}, ratio {:.3} (bound 1.2)",
-        conversations.len(),
+        "{} sessions: {ours:.1} µs each with {} products, {tenfold:.1} µs with {}, ratio {:.3} (bound 1.2)",
+        sessions.len(),
         small.catalog().products().len(),
         large.catalog().products().len(),
         tenfold / ours
@@ -64,12 +64,12 @@ fn main() {
     );
 }
 
-/// The time that the rules alone take for all conversations; making the replies ready is not counted.
-fn round(identifier: &Arc<Identifier>, conversations: &[(Fixture, Vec<Exchange>)], counter: &mut u64) -> Duration {
+/// The time that the rules take for all sessions; preparing the replies is not counted.
+fn round(identifier: &Arc<Identifier>, sessions: &[(Fixture, Vec<Exchange>)], counter: &mut u64) -> Duration {
     let mut total = Duration::ZERO;
-    for (fixture, exchanges) in conversations {
+    for (fixture, exchanges) in sessions {
         let mut replies = exchanges.clone();
-        // Each reply is made one of its kind: what a catalogue remembers of replies is not what is measured.
+        // Each reply is made unique, so that the caches are not measured.
         for exchange in &mut replies {
             if let Some(reply) = &mut exchange.reply {
                 reply.headers.push(("x-request-id".to_owned(), counter.to_string()));

@@ -1,14 +1,14 @@
-//! The catalogue, ready for identification.
+//! The catalogue, prepared for identification.
 
 use std::sync::{Arc, OnceLock};
 
 use vigie_catalog::{Catalog, SigId, Signature};
 use vigie_model::EvidenceWeight;
 
-use crate::dialogue::Dialogues;
+use crate::cache::replies::ReplyCache;
+use crate::cache::sessions::SessionCache;
 use crate::index::{Index, IndexBuilder};
 use crate::measured::Measured;
-use crate::memory::Memory;
 
 /// A compiled catalogue with the index of its evidence rules, and the caches that all sessions share.
 #[derive(Debug)]
@@ -16,16 +16,16 @@ pub struct Identifier {
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) measured: Arc<Measured>,
     pub(crate) index: Index,
-    pub(crate) memory: Memory,
-    pub(crate) dialogues: Dialogues,
+    pub(crate) reply_cache: ReplyCache,
+    pub(crate) session_cache: SessionCache,
     /// The number of `GET /`.
     pub(crate) root: SigId,
-    /// The number of the request for the path that no product has.
+    /// The number of the request for the absent path.
     pub(crate) absent: SigId,
 }
 
 impl Identifier {
-    /// Builds the index over a catalogue's evidence; the caches are empty. `measured` bounds the confidence of a product.
+    /// Builds the index of a catalogue's evidence, with empty caches. `measured` caps the confidence in a product.
     #[must_use]
     pub fn new(catalog: Arc<Catalog>, measured: Arc<Measured>) -> Self {
         let mut index = IndexBuilder::default();
@@ -35,20 +35,20 @@ impl Identifier {
                 index.add(evidence.look.place, (number, position), evidence.literal.as_ref());
             }
         }
-        // A catalogue does not load without the two requests.
+        // A catalogue without these two requests does not load.
         let number = |path| catalog.sig(&Signature::get(path)).unwrap_or(SigId::MAX);
         Self {
             root: number("/"),
             absent: number(vigie_catalog::ABSENT_PATH),
             index: index.build(),
-            memory: Memory::default(),
-            dialogues: Dialogues::default(),
+            reply_cache: ReplyCache::default(),
+            session_cache: SessionCache::default(),
             catalog,
             measured,
         }
     }
 
-    /// The embedded catalogue's, built once.
+    /// The identifier of the embedded catalogue, built once.
     #[must_use]
     pub fn embedded() -> Arc<Self> {
         static EMBEDDED: OnceLock<Arc<Identifier>> = OnceLock::new();

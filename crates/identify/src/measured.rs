@@ -1,26 +1,26 @@
-//! What the fixtures measured: how often a product's rules were right over the whole corpus.
+//! Measured confidence: how often a product's rules were right over the whole corpus of fixtures.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// Per product, over every fixture of the corpus: was it taken for what it is?
+/// Right and wrong identifications per product, over every fixture of the corpus.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Measured {
     /// `vigie.measured/1`.
     pub schema: String,
-    /// By product.
+    /// Counts by product.
     pub products: BTreeMap<String, Counts>,
 }
 
-/// One product's counts.
+/// Counts of one product.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Counts {
-    /// Fixtures (of any product, as they are and behind a proxy) judged rightly: its own named, others not.
+    /// Fixtures of all products, as recorded and behind a proxy, that were identified correctly: as this product, or not as it.
     pub right: u32,
-    /// Fixtures judged wrongly.
+    /// Fixtures that were identified wrongly.
     pub wrong: u32,
     /// Own fixtures recorded from the real server.
     pub recorded: u32,
@@ -39,8 +39,8 @@ impl Counts {
 }
 
 impl Measured {
-    /// What was measured of the embedded catalogue (`catalog/measured.json`, written by `vigie catalog test --write`; a test fails
-    /// when it is stale).
+    /// The counts of the embedded catalogue (`catalog/measured.json`, written by `vigie catalog test --write`; a test fails
+    /// when it is out of date).
     ///
     /// # Panics
     ///

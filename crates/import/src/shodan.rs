@@ -267,7 +267,7 @@ fn is_model_list(reply: &Reply) -> bool {
         // A long list is cut in the record.
         Err(error) if error.is_eof() => std::str::from_utf8(&reply.body)
             .ok()
-            .and_then(vigie_identify::cut::read)
+            .and_then(vigie_identify::truncated_json::parse)
             .and_then(|cut| serde_json::to_string(&cut.value).ok())
             .is_some_and(|text| serde_json::from_str(&text).is_ok_and(listed)),
         Err(_) => false,

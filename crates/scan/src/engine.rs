@@ -464,7 +464,7 @@ impl Engine {
             };
             let stream = first.take().and_then(|stream| tokio::net::TcpStream::from_std(stream).ok());
             let mut options = self.options.probe.clone();
-            options.limits.prove = (self.options.prove && permit.infer).then_some(vigie_identify::Prove { may_load: permit.load });
+            options.limits.prove = (self.options.prove && permit.infer).then_some(vigie_identify::ProofPolicy { may_load: permit.load });
             let probed = probe(
                 &self.identifier,
                 Visit {

@@ -1,12 +1,12 @@
-//! What a reply says that does not give what was asked for: the door that is shut, and why a value stays unknown.
+//! Replies that refuse or lack what was requested: the posture that they show, and why a value stays unknown.
 
+use vigie_catalog::BodyType;
 use vigie_http::headers;
 use vigie_model::{Posture, Reply, Why};
 
-use crate::view::View;
-use vigie_catalog::BodyType;
+use super::ParsedReply;
 
-/// The part of a refusal's body that is read for what it asks for, in bytes.
+/// The part of a refusal's body that is searched for [`ASKS`], in bytes.
 const MAX_READ: usize = 2 * 1024;
 
 /// Words with which a refusal asks for a key, a token or an account, in lower case.
@@ -31,10 +31,10 @@ const ASKS: [&str; 18] = [
     "token is required",
 ];
 
-/// Schemes of `WWW-Authenticate` for which a browser asks a person.
+/// Schemes of `WWW-Authenticate` for which a browser asks for a name and a password.
 const PERSONAL: [&str; 4] = ["basic", "digest", "negotiate", "ntlm"];
 
-/// Parts of a path, and first labels of a host, that a sign-in page goes by.
+/// Parts of a path, and first labels of a host, that name a sign-in page.
 const SIGN_IN: [&str; 20] = [
     "login",
     "log-in",
@@ -58,45 +58,46 @@ const SIGN_IN: [&str; 20] = [
     "outpost.goauthentik.io",
 ];
 
-/// Why what was asked for did not come; `None`: it may have come.
-pub(crate) fn why(view: &View) -> Option<Why> {
-    let reply = view.reply()?;
+/// Why the requested value did not come; `None`: it may have come.
+pub(crate) fn why(parsed: &ParsedReply) -> Option<Why> {
+    let reply = parsed.reply()?;
     match reply.status {
         401 | 403 | 407 | 421 | 451 | 511 => Some(Why::Refused),
         300..=399 if leads_to_sign_in(reply) => Some(Why::Refused),
         404 | 405 | 410 | 501 => Some(Why::Absent),
         429 => Some(Why::Throttled),
         408 | 425 | 500..=599 => Some(Why::Unavailable),
-        400 | 422 if asks_for_credentials(view) => Some(Why::Refused),
+        400 | 422 if asks_for_credentials(parsed) => Some(Why::Refused),
         400..=499 => Some(Why::Unparsable),
         _ => None,
     }
 }
 
-/// A sentence for the reasons that are no refusal: which status stands behind them.
-pub(crate) fn detail(why: Why, view: Option<&View>) -> Option<String> {
-    let status = view?.reply()?.status;
-    let request = &view?.exchange.request;
+/// The request and status, for the reasons that are not refusals.
+pub(crate) fn detail(why: Why, parsed: Option<&ParsedReply>) -> Option<String> {
+    let status = parsed?.reply()?.status;
+    let request = &parsed?.exchange.request;
     let path = vigie_http::path::without_query(&request.path);
     matches!(why, Why::Absent | Why::Throttled | Why::Unavailable).then(|| format!("{} {path} answered {status}", request.method))
 }
 
-/// Which door a reply shows; `None`: none.
-pub(crate) fn door(view: &View) -> Option<Posture> {
-    let reply = view.reply()?;
+/// The posture that a refusal shows; `None`: it is no refusal.
+pub(crate) fn posture(parsed: &ParsedReply) -> Option<Posture> {
+    let reply = parsed.reply()?;
     match reply.status {
-        401 | 407 if asks_a_person(reply) || has_a_form(view) => Some(Posture::Login),
+        401 | 407 if asks_for_password(reply) || has_password_field(parsed) => Some(Posture::Login),
         401 | 407 => Some(Posture::Key),
-        403 if has_a_form(view) => Some(Posture::Login),
-        403 if asks_for_credentials(view) => Some(Posture::Key),
+        403 if has_password_field(parsed) => Some(Posture::Login),
+        403 if asks_for_credentials(parsed) => Some(Posture::Key),
         403 | 421 => Some(Posture::Forbidden),
-        400 | 422 if asks_for_credentials(view) => Some(Posture::Key),
+        400 | 422 if asks_for_credentials(parsed) => Some(Posture::Key),
         300..=399 if leads_to_sign_in(reply) => Some(Posture::Login),
         _ => None,
     }
 }
 
-fn asks_a_person(reply: &Reply) -> bool {
+/// Whether a reply asks for a name and a password.
+fn asks_for_password(reply: &Reply) -> bool {
     let mut challenges = ["www-authenticate", "proxy-authenticate"]
         .into_iter()
         .flat_map(|name| headers::all(&reply.headers, name))
@@ -108,20 +109,20 @@ fn asks_a_person(reply: &Reply) -> bool {
     })
 }
 
-/// Whether a page asks for a password.
-fn has_a_form(view: &View) -> bool {
-    view.body_type() == BodyType::Html && {
-        let text = view.text();
+/// Whether the body is a page with a password field.
+fn has_password_field(parsed: &ParsedReply) -> bool {
+    parsed.body_type() == BodyType::Html && {
+        let text = parsed.text();
         text.contains("type=\"password\"") || text.contains("type='password'") || text.contains("type=password")
     }
 }
 
-/// Whether the words of a refusal ask for a key, a token or an account. A page is not read: it speaks of many things.
-fn asks_for_credentials(view: &View) -> bool {
-    if !matches!(view.body_type(), BodyType::Json | BodyType::Text) {
+/// Whether a refusal asks for a key, a token or an account. Pages are not searched: they mention many things.
+fn asks_for_credentials(parsed: &ParsedReply) -> bool {
+    if !matches!(parsed.body_type(), BodyType::Json | BodyType::Text) {
         return false;
     }
-    let text = view.text();
+    let text = parsed.text();
     let mut end = text.len().min(MAX_READ);
     while !text.is_char_boundary(end) {
         end -= 1;
@@ -130,13 +131,12 @@ fn asks_for_credentials(view: &View) -> bool {
     ASKS.iter().any(|asked| words.contains(asked))
 }
 
-/// Whether a redirect leads to a page on which a person signs in.
+/// Whether a reply redirects to a sign-in page.
 fn leads_to_sign_in(reply: &Reply) -> bool {
     (300..400).contains(&reply.status) && reply.header("location").is_some_and(is_sign_in)
 }
 
-/// Whether an address is that of a sign-in page: by a part of its path, by its host's first label, or because it says where to
-/// return to with a grant.
+/// Whether a URL or path is that of a sign-in page: by a part of its path, by its host's first label, or by OAuth parameters.
 pub(crate) fn is_sign_in(location: &str) -> bool {
     let location = location.to_ascii_lowercase();
     let (address, query) = location.split_once(['?', '#']).unwrap_or((&location, ""));
@@ -165,8 +165,8 @@ mod tests {
     use super::*;
     use vigie_model::{Exchange, RequestLine, Timestamp};
 
-    fn view(status: u16, headers: &[(&str, &str)], body: &str) -> View {
-        View::new(Exchange {
+    fn parsed(status: u16, headers: &[(&str, &str)], body: &str) -> ParsedReply {
+        ParsedReply::new(Exchange {
             request: RequestLine {
                 method: "GET".into(),
                 path: "/v1/models".into(),
@@ -215,28 +215,28 @@ mod tests {
             (206, None),
             (304, None),
         ] {
-            assert_eq!(why(&view(status, &[], "no")), reason, "{status}");
+            assert_eq!(why(&parsed(status, &[], "no")), reason, "{status}");
         }
-        let key = view(400, &[], r#"{"error":{"message":"Authentication Error, No api key passed in."}}"#);
-        assert_eq!((why(&key), door(&key)), (Some(Why::Refused), Some(Posture::Key)));
-        let field = view(
+        let key = parsed(400, &[], r#"{"error":{"message":"Authentication Error, No api key passed in."}}"#);
+        assert_eq!((why(&key), posture(&key)), (Some(Why::Refused), Some(Posture::Key)));
+        let field = parsed(
             422,
             &[],
             r#"{"detail":[{"type":"missing","loc":["header","authorization"],"msg":"Field required"}]}"#,
         );
-        assert_eq!(door(&field), Some(Posture::Key), "the framework names the header that it misses");
-        let sent_on = view(302, &[("location", "/login")], "");
-        assert_eq!((why(&sent_on), door(&sent_on)), (Some(Why::Refused), Some(Posture::Login)));
+        assert_eq!(posture(&field), Some(Posture::Key), "the framework names the missing header");
+        let sent_on = parsed(302, &[("location", "/login")], "");
+        assert_eq!((why(&sent_on), posture(&sent_on)), (Some(Why::Refused), Some(Posture::Login)));
         assert_eq!(
-            detail(Why::Throttled, Some(&view(429, &[], ""))).as_deref(),
+            detail(Why::Throttled, Some(&parsed(429, &[], ""))).as_deref(),
             Some("GET /v1/models answered 429")
         );
-        assert_eq!(detail(Why::Refused, Some(&view(401, &[], ""))), None);
+        assert_eq!(detail(Why::Refused, Some(&parsed(401, &[], ""))), None);
     }
 
     #[test]
-    fn doors() {
-        for (status, headers, body, posture) in [
+    fn refusals_show_the_posture() {
+        for (status, headers, body, expected) in [
             (401, &[("www-authenticate", "Basic realm=\"x\"")][..], "", Some(Posture::Login)),
             (401, &[("www-authenticate", "Negotiate")][..], "", Some(Posture::Login)),
             (401, &[("www-authenticate", "Bearer")][..], "", Some(Posture::Key)),
@@ -256,7 +256,7 @@ mod tests {
             (200, &[][..], "", None),
             (302, &[("location", "/ui/")][..], "", None),
         ] {
-            assert_eq!(door(&view(status, headers, body)), posture, "{status} {headers:?} {body}");
+            assert_eq!(posture(&parsed(status, headers, body)), expected, "{status} {headers:?} {body}");
         }
     }
 

@@ -1,32 +1,35 @@
-//! A reply, looked at: its text, title and JSON are made once, when a rule first asks.
+//! A reply with its text, title and JSON; each is parsed once, when a rule first needs it.
+
+pub(crate) mod refusal;
+pub(crate) mod stack;
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::sync::Arc;
 
 use serde_json::Value;
+use vigie_catalog::BodyType;
 use vigie_http::events::Events;
 use vigie_http::headers;
 use vigie_model::{Exchange, Reply};
 
-use crate::cut::Cut;
-use vigie_catalog::BodyType;
+use crate::truncated_json::{self, TruncatedJson};
 
-/// The part of a body that rules search for text, in bytes.
+/// The part of a body in which rules search for text, in bytes.
 const MAX_SEARCHED: usize = 256 * 1024;
 
-/// An exchange with what rules ask of it.
+/// An exchange with its parsed reply, if one came.
 #[derive(Debug)]
-pub(crate) struct View {
+pub(crate) struct ParsedReply {
     /// The exchange.
     pub(crate) exchange: Exchange,
     text: OnceCell<String>,
     title: OnceCell<Option<String>>,
     json: OnceCell<Option<Arc<Value>>>,
-    cut: OnceCell<Option<Cut>>,
+    truncated: OnceCell<Option<TruncatedJson>>,
 }
 
-impl View {
+impl ParsedReply {
     /// Wraps an exchange.
     #[must_use]
     pub(crate) fn new(exchange: Exchange) -> Self {
@@ -35,13 +38,18 @@ impl View {
             text: OnceCell::new(),
             title: OnceCell::new(),
             json: OnceCell::new(),
-            cut: OnceCell::new(),
+            truncated: OnceCell::new(),
         }
     }
 
-    /// Takes over the JSON of a reply of the same bytes.
-    pub(crate) fn take_json(&self, json: Option<&Arc<Value>>) {
+    /// Uses the JSON of a cached reply with the same bytes.
+    pub(crate) fn share_json(&self, json: Option<&Arc<Value>>) {
         let _ = self.json.set(json.cloned());
+    }
+
+    /// The request line without headers, `METHOD PATH`.
+    pub(crate) fn line(&self) -> String {
+        format!("{} {}", self.exchange.request.method, self.exchange.request.path)
     }
 
     /// The reply, if one came.
@@ -50,7 +58,7 @@ impl View {
         self.exchange.reply.as_ref()
     }
 
-    /// The body as text; bytes that are no UTF-8 are replaced, and what is past 256 KiB is left out.
+    /// The first 256 KiB of the body as text; bytes that are not UTF-8 are replaced.
     #[must_use]
     pub(crate) fn text(&self) -> &str {
         self.text.get_or_init(|| {
@@ -76,22 +84,22 @@ impl View {
             .as_deref()
     }
 
-    /// The body as JSON; of an event stream, the data of the first answer in it. Of a body that was cut, as far as it goes.
+    /// The body as JSON; of an event stream, the data of its first answer; of a truncated body, the part that came.
     #[must_use]
     pub(crate) fn json(&self) -> Option<&Value> {
         match self.shared_json() {
             Some(whole) => Some(whole),
-            None => self.cut().map(|cut| &cut.value),
+            None => self.truncated().map(|truncated| &truncated.value),
         }
     }
 
-    /// The body as JSON, where it ended before the JSON did: what is not in it may have come later.
+    /// The body as JSON, if it ended before the JSON did: values that are not in it may have come later.
     ///
-    /// The JSON decides and not the mark of the reply: not every source marks what it cut, and a body of which only the last line
-    /// break is missing is whole.
+    /// The JSON decides, not the flag of the reply: not every source flags truncated bodies, and a body that lacks only its last line
+    /// break is complete.
     #[must_use]
-    pub(crate) fn cut(&self) -> Option<&Cut> {
-        self.cut
+    pub(crate) fn truncated(&self) -> Option<&TruncatedJson> {
+        self.truncated
             .get_or_init(|| {
                 if self.shared_json().is_some() {
                     return None;
@@ -104,15 +112,15 @@ impl View {
                 let text = beginning(body)?;
                 if stream {
                     let last = Events::of(text.as_bytes()).unfinished();
-                    last.and_then(|event| crate::cut::read(&event.data))
+                    last.and_then(|event| truncated_json::parse(&event.data))
                 } else {
-                    crate::cut::read(text)
+                    truncated_json::parse(text)
                 }
             })
             .as_ref()
     }
 
-    /// The whole body as JSON, to be shared with other replies of the same bytes.
+    /// The complete body as JSON, shared with other replies of the same bytes.
     pub(crate) fn shared_json(&self) -> Option<&Arc<Value>> {
         self.json
             .get_or_init(|| {
@@ -121,11 +129,11 @@ impl View {
                     return std::str::from_utf8(&reply.body).ok().and_then(first_json_event).map(Arc::new);
                 }
                 let first = reply.body.iter().copied().find(|byte| !byte.is_ascii_whitespace())?;
-                // A page is not worth the parser's time.
+                // An HTML page is not parsed at all.
                 if first == b'<' {
                     return None;
                 }
-                // Checking the text once is quicker than checking each string in it.
+                // One UTF-8 check of the text is faster than one per string.
                 serde_json::from_str(std::str::from_utf8(&reply.body).ok()?).ok().map(Arc::new)
             })
             .as_ref()
@@ -137,7 +145,7 @@ impl View {
         self.reply().is_some_and(|reply| headers::is_event_stream(&reply.headers))
     }
 
-    /// What the body is.
+    /// The type of the body, judged by its content.
     #[must_use]
     pub(crate) fn body_type(&self) -> BodyType {
         let text = self.text();
@@ -167,7 +175,7 @@ fn is_page(text: &str) -> bool {
         .any(|tag| head.starts_with(tag))
 }
 
-/// The text up to a character that the cut went through; `None`: it is no UTF-8.
+/// The text without a character that the cut split; `None`: it is not UTF-8.
 fn beginning(body: &[u8]) -> Option<&str> {
     match std::str::from_utf8(body) {
         Ok(text) => Some(text),
@@ -176,8 +184,8 @@ fn beginning(body: &[u8]) -> Option<&str> {
     }
 }
 
-/// The data of the first event that is a JSON-RPC answer, else of the first that is JSON: a server may announce things first. An
-/// event that no empty line ended counts where its JSON is whole.
+/// The data of the first event that is a JSON-RPC answer (notifications may precede it), else of the first that is JSON. An event
+/// without its final empty line counts if its JSON is complete.
 fn first_json_event(text: &str) -> Option<Value> {
     let mut events = Events::of(text.as_bytes());
     let mut first = None;
@@ -194,7 +202,7 @@ fn first_json_event(text: &str) -> Option<Value> {
     }
 }
 
-/// Finds an ASCII word whatever its case; the offset is on a character boundary since the word is ASCII.
+/// Finds an ASCII word in any case; the offset is a character boundary because the word is ASCII.
 fn find_ignoring_case(text: &str, word: &str) -> Option<usize> {
     let (text, word) = (text.as_bytes(), word.as_bytes());
     let first = word.first()?.to_ascii_lowercase();
@@ -207,8 +215,8 @@ mod tests {
     use super::*;
     use vigie_model::{RequestLine, Timestamp};
 
-    fn view(kind: &str, body: &str) -> View {
-        View::new(Exchange {
+    fn parsed(kind: &str, body: &str) -> ParsedReply {
+        ParsedReply::new(Exchange {
             request: RequestLine {
                 method: "GET".into(),
                 path: "/".into(),
@@ -231,29 +239,29 @@ mod tests {
     #[test]
     fn titles() {
         assert_eq!(
-            view("text/html", "<html><TITLE lang=x> Open \n WebUI</Title>").title(),
+            parsed("text/html", "<html><TITLE lang=x> Open \n WebUI</Title>").title(),
             Some("Open WebUI")
         );
-        assert_eq!(view("text/html", "<title>ü").title(), None);
-        assert_eq!(view("text/html", "").title(), None);
+        assert_eq!(parsed("text/html", "<title>ü").title(), None);
+        assert_eq!(parsed("text/html", "").title(), None);
     }
 
     #[test]
-    fn bodies_are_judged_by_themselves() {
-        assert_eq!(view("text/plain", "{\"a\":1}").body_type(), BodyType::Json);
-        assert_eq!(view("application/json", "<!doctype html><p>").body_type(), BodyType::Html);
-        assert_eq!(view("text/html", "pong").body_type(), BodyType::Text);
-        assert_eq!(view("text/html", "").body_type(), BodyType::Empty);
+    fn bodies_are_judged_by_their_content() {
+        assert_eq!(parsed("text/plain", "{\"a\":1}").body_type(), BodyType::Json);
+        assert_eq!(parsed("application/json", "<!doctype html><p>").body_type(), BodyType::Html);
+        assert_eq!(parsed("text/html", "pong").body_type(), BodyType::Text);
+        assert_eq!(parsed("text/html", "").body_type(), BodyType::Empty);
     }
 
     #[test]
-    fn a_body_that_was_cut_is_read_as_far_as_it_goes() {
-        let cut = view("application/json", "{\"models\":[{\"name\":\"ü\"},{\"name\":\"b");
+    fn a_truncated_body_is_parsed_as_far_as_it_goes() {
+        let cut = parsed("application/json", "{\"models\":[{\"name\":\"ü\"},{\"name\":\"b");
         assert_eq!(cut.json(), Some(&serde_json::json!({"models": [{"name": "ü"}]})));
         assert_eq!(cut.body_type(), BodyType::Json);
-        assert!(cut.cut().is_some());
-        assert!(view("application/json", "{\"models\":[]}").cut().is_none());
-        let mut through = view("application/json", "");
+        assert!(cut.truncated().is_some());
+        assert!(parsed("application/json", "{\"models\":[]}").truncated().is_none());
+        let mut through = parsed("application/json", "");
         if let Some(reply) = &mut through.exchange.reply {
             reply.body = "{\"a\":1,\"b\":\"ü".as_bytes()[..12].to_vec();
         }
@@ -266,17 +274,17 @@ mod tests {
 
     #[test]
     fn event_streams() {
-        let stream = view(
+        let stream = parsed(
             "text/event-stream; charset=utf-8",
             ": ping\n\nevent: message\ndata: {\"id\":1,\ndata: \"result\":{}}\n\n",
         );
         assert_eq!(stream.json().and_then(|v| v.get("id")), Some(&Value::from(1)));
-        let announced = view(
+        let announced = parsed(
             "text/event-stream",
             "data: {\"method\":\"notifications/x\"}\n\ndata: {\"id\":2,\"result\":{}}\n\n",
         );
         assert!(announced.json().is_some_and(|v| v.get("result").is_some()));
-        let unfinished = view(
+        let unfinished = parsed(
             "text/event-stream",
             ": ping\n\ndata: {\"id\":2,\"result\":{\"tools\":[{\"name\":\"a\"},{\"na",
         );
@@ -284,7 +292,7 @@ mod tests {
             unfinished.json(),
             Some(&serde_json::json!({"id": 2, "result": {"tools": [{"name": "a"}]}}))
         );
-        let endpoint = view("text/event-stream", "event: endpoint\ndata: /messages/?session_id=1\n\n");
+        let endpoint = parsed("text/event-stream", "event: endpoint\ndata: /messages/?session_id=1\n\n");
         assert!(endpoint.json().is_none());
     }
 }

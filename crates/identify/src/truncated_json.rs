@@ -1,25 +1,25 @@
-//! JSON that ends before its end: what of it came whole.
+//! Parser of truncated JSON.
 //!
-//! A reply can be cut at a cap, by a deadline or by a connection that broke. What came before the cut is true, and what would
-//! have come after it is unknown, which is not the same as absent.
+//! A reply can be truncated by a size limit, a deadline or a broken connection. Values before the cut are valid; values after it are
+//! unknown, which is not the same as absent.
 
 use serde_json::Value;
 
-/// How deep a document may be: as deep as the parser goes.
+/// Deepest nesting, as in `serde_json`.
 const MAX_DEPTH: usize = 128;
 
-/// A document that was cut, as far as it goes.
+/// The complete values of a truncated document.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Cut {
-    /// The members and elements that came whole. An unfinished element of a list is left out; an unfinished list or object that
-    /// is a member is there with what of it came.
+pub struct TruncatedJson {
+    /// The complete members and elements. An incomplete element of a list is left out; an incomplete list or object that is a member
+    /// is kept with its complete values.
     pub value: Value,
     /// The keys that lead from the root to the container in which the document was cut.
     pub open: Vec<String>,
 }
 
-impl Cut {
-    /// Whether more of this container may have come after the cut: it is the one that was cut, or holds it.
+impl TruncatedJson {
+    /// Whether this container may have more values after the cut: it contains the cut.
     #[must_use]
     pub fn is_open(&self, container: &Value) -> bool {
         let mut at = &self.value;
@@ -34,14 +34,14 @@ impl Cut {
     }
 }
 
-/// Reads the beginning of a JSON object or list; `None`: it is no such thing, it is whole, or nothing of it came.
+/// Parses the beginning of a JSON object or list; `None`: it is none, it is complete, or it has no complete value.
 ///
-/// Linear in the length of the text. What it gives is part of every document that goes on from this text (one that gives no key
-/// twice): a value is there as it is in the whole document, or it is not there.
+/// Linear in the length of the text. Every value of the result is the same in any document that starts with this text and has no
+/// duplicate keys.
 #[must_use]
-pub fn read(text: &str) -> Option<Cut> {
+pub fn parse(text: &str) -> Option<TruncatedJson> {
     let frames = scan(text.as_bytes())?;
-    // An element of a list that did not come whole would lack keys that it has.
+    // An incomplete element of a list would lack keys that it has in the document.
     let kept = (1..frames.len()).find(|&at| !frames[at - 1].object).unwrap_or(frames.len());
     let frames = &frames[..kept];
     let last = frames.last()?;
@@ -56,24 +56,24 @@ pub fn read(text: &str) -> Option<Cut> {
         .iter()
         .map(|frame| serde_json::from_str(text.get(frame.key.clone())?).ok())
         .collect::<Option<_>>()?;
-    Some(Cut { value, open })
+    Some(TruncatedJson { value, open })
 }
 
 /// A container that was opened and not closed.
 #[derive(Debug)]
 struct Frame {
     object: bool,
-    /// Where its content starts.
+    /// Start of its content.
     start: usize,
-    /// Where the last member or element that came whole ends.
+    /// End of the last complete member or element.
     whole: usize,
     /// The last key, with its quotes.
     key: std::ops::Range<usize>,
-    /// Whether a colon came since the last comma: what follows is a value.
+    /// Whether a colon came since the last comma: a value follows.
     value: bool,
 }
 
-/// The containers that are open at the end of the text, the root first; `None`: brackets do not fit, or none is open.
+/// The containers that are open at the end of the text, the root first; `None`: brackets do not match, or none is open.
 fn scan(bytes: &[u8]) -> Option<Vec<Frame>> {
     let mut frames: Vec<Frame> = Vec::new();
     let mut at = 0;
@@ -119,7 +119,7 @@ fn scan(bytes: &[u8]) -> Option<Vec<Frame>> {
                 at = end;
             }
             b' ' | b'\t' | b'\r' | b'\n' => at += 1,
-            // A number, or a word. Only what follows says that it is whole: 12 may be the beginning of 123.
+            // A number or a word is complete only if a delimiter follows: 12 may be the beginning of 123.
             _ => {
                 let delimiter = |byte: &u8| matches!(byte, b',' | b'}' | b']' | b' ' | b'\t' | b'\r' | b'\n');
                 let Some(length) = bytes[at..].iter().position(delimiter) else {
@@ -133,7 +133,7 @@ fn scan(bytes: &[u8]) -> Option<Vec<Frame>> {
     (!frames.is_empty()).then_some(frames)
 }
 
-/// The end of a string that begins here, behind its closing quote.
+/// The position after the closing quote of the string that starts here.
 fn string_end(bytes: &[u8], start: usize) -> Option<usize> {
     let mut at = start + 1;
     loop {
@@ -153,11 +153,11 @@ mod tests {
     use super::*;
 
     fn value(text: &str) -> Option<Value> {
-        read(text).map(|cut| cut.value)
+        parse(text).map(|truncated| truncated.value)
     }
 
     #[test]
-    fn whole_elements_are_kept_and_an_unfinished_one_is_not() {
+    fn complete_elements_are_kept_and_an_incomplete_one_is_not() {
         let all = r#"{"models": [{"name": "a", "size": 12}, {"name": "b", "size": 34}], "more": true}"#;
         let until = |marker: &str| &all[..all.find(marker).expect("it is there") + marker.len()];
         assert_eq!(value(until(r#""b", "si"#)), Some(json!({"models": [{"name": "a", "size": 12}]})));
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_beginning_of_a_document_is_none() {
+    fn text_that_is_no_truncated_document_is_none() {
         for text in [
             "",
             " ",
@@ -190,18 +190,22 @@ mod tests {
             "}",
             "{a: 1, b",
         ] {
-            assert!(read(text).is_none_or(|cut| cut.value == json!([])), "{text}");
+            assert!(parse(text).is_none_or(|truncated| truncated.value == json!([])), "{text}");
         }
         assert_eq!(value(&"[".repeat(100_000)), None);
         assert_eq!(value(&"{\"a\":".repeat(100_000)), None);
     }
 
     #[test]
-    fn it_says_what_is_open() {
-        let cut = read(r#"{"whole": [], "a": {"list": [1, 2, {"#).expect("a beginning");
-        assert_eq!(cut.open, ["a", "list"]);
-        assert!(cut.is_open(&cut.value["a"]["list"]) && cut.is_open(&cut.value["a"]) && cut.is_open(&cut.value));
-        assert!(!cut.is_open(&cut.value["whole"]));
+    fn open_containers_are_reported() {
+        let truncated = parse(r#"{"whole": [], "a": {"list": [1, 2, {"#).expect("a beginning");
+        assert_eq!(truncated.open, ["a", "list"]);
+        assert!(
+            truncated.is_open(&truncated.value["a"]["list"])
+                && truncated.is_open(&truncated.value["a"])
+                && truncated.is_open(&truncated.value)
+        );
+        assert!(!truncated.is_open(&truncated.value["whole"]));
     }
 
     /// Whether one value is part of another: the same, or containers with less in them, lists from their beginning on.
@@ -233,19 +237,19 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_beginning_gives_a_part_of_the_whole(document in documents(), pretty in any::<bool>()) {
+        fn every_beginning_yields_a_part_of_the_document(document in documents(), pretty in any::<bool>()) {
             let text = if pretty { serde_json::to_string_pretty(&document) } else { serde_json::to_string(&document) }.expect("it writes");
             let document: Value = serde_json::from_str(&text).expect("it reads");
             for end in (0..=text.len()).filter(|end| text.is_char_boundary(*end)) {
-                if let Some(cut) = read(&text[..end]) {
-                    prop_assert!(is_part(&cut.value, &document), "{} gives {}", &text[..end], cut.value);
+                if let Some(truncated) = parse(&text[..end]) {
+                    prop_assert!(is_part(&truncated.value, &document), "{} gives {}", &text[..end], truncated.value);
                 }
             }
         }
 
         #[test]
-        fn anything_is_read_or_refused(text in "[\\[\\]{}:,\"\\\\a1 \n]{0,200}") {
-            let _ = read(&text);
+        fn any_text_is_parsed_or_rejected(text in "[\\[\\]{}:,\"\\\\a1 \n]{0,200}") {
+            let _ = parse(&text);
         }
     }
 }

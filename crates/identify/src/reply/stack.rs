@@ -3,11 +3,11 @@
 use serde_json::Value;
 use vigie_catalog::Stack;
 
-use crate::view::View;
+use super::ParsedReply;
 
-/// What the headers of a reply name. A proxy's name says nothing of what is behind it, so it names no stack.
-pub(crate) fn of_headers(view: &View) -> impl Iterator<Item = Stack> {
-    let header = |name: &str| view.reply().and_then(|reply| reply.header(name));
+/// The stacks that the headers of a reply name. The name of a proxy is none: the server behind it may be on any stack.
+pub(crate) fn of_headers(parsed: &ParsedReply) -> impl Iterator<Item = Stack> {
+    let header = |name: &str| parsed.reply().and_then(|reply| reply.header(name));
     let powered = header("x-powered-by").and_then(|by| {
         let by = by.to_ascii_lowercase();
         let node = by.starts_with("express") || by.starts_with("next.js");
@@ -16,8 +16,8 @@ pub(crate) fn of_headers(view: &View) -> impl Iterator<Item = Stack> {
     powered.into_iter().chain(header("server").and_then(of_server))
 }
 
-/// What a `Server` header names.
-pub(crate) fn of_server(server: &str) -> Option<Stack> {
+/// The stack that a `Server` header names.
+fn of_server(server: &str) -> Option<Stack> {
     let server = server.to_ascii_lowercase();
     let has = |words: &[&str]| words.iter().any(|word| server.contains(word));
     if has(&["uvicorn", "hypercorn", "daphne", "granian"]) {
@@ -29,7 +29,7 @@ pub(crate) fn of_server(server: &str) -> Option<Stack> {
     } else if has(&["tornado"]) {
         Some(Stack::Tornado)
     } else if has(&["basehttp", "simplehttp", "python/", "cpython"]) {
-        // `http.server` writes its own name, or the one that it was given, before that of Python.
+        // `http.server` puts its own name, or one that the application sets, before that of Python.
         Some(Stack::PythonHttp)
     } else if has(&["jetty", "netty", "undertow"]) {
         Some(Stack::Java)
@@ -38,11 +38,11 @@ pub(crate) fn of_server(server: &str) -> Option<Stack> {
     }
 }
 
-/// In whose words a reply says that there is no such page. Words that proxies use too (Go's, nginx's) name no stack but their own.
-pub(crate) fn of_absence(view: &View) -> Option<Stack> {
-    let text = view.text();
+/// The stack whose 404 page a reply is. Pages that proxies send too (Go's, nginx's) name no stack behind them.
+pub(crate) fn of_absence(parsed: &ParsedReply) -> Option<Stack> {
+    let text = parsed.text();
     let whole = text.trim();
-    let json = || view.json();
+    let json = || parsed.json();
     let says = |key: &str, wanted: &str| {
         json()
             .and_then(|json| json.get(key))
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn servers_are_known_by_what_they_write() {
+    fn stacks_by_server_header() {
         for (server, stack) in [
             ("uvicorn", Some(Stack::Asgi)),
             ("Werkzeug/3.1.9 Python/3.11.7", Some(Stack::Wsgi)),

@@ -1,0 +1,4 @@
+//! Caches that all sessions of an [`crate::Identifier`] share.
+
+pub(crate) mod replies;
+pub(crate) mod sessions;
