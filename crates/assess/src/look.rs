@@ -49,7 +49,7 @@ impl<'o> Look<'o> {
         let from = self.exposure.posture_from.as_deref();
         let catalog = self.catalog;
         let also = self.also.iter().filter_map(move |id| catalog.product(id));
-        also.filter(move |product| from.is_some_and(|from| product.open_at.iter().any(|open| open.is(from))))
+        also.filter(move |product| from.is_some_and(|from| product.open_at.iter().any(|open| open.matches(from))))
     }
 
     pub(crate) fn posture(&self) -> Option<Posture> {

@@ -26,8 +26,8 @@ impl<'p> Had<'p> {
         let told = Told::of(product, look.version);
         let from = look.exposure.posture_from.as_deref();
         for effect in effects {
-            for route in product.routes_beside(*effect, from) {
-                let by_option = product.by_option.as_ref().is_some_and(|some| some.holds(*effect, route));
+            for route in product.open_routes(*effect, from) {
+                let by_option = product.by_option.as_ref().is_some_and(|some| some.accepts(*effect, route));
                 match told.has(route) {
                     Some(true) if !by_option => had.surely.push(route),
                     Some(true) | None => had.perhaps.push(route),

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use include_dir::{Dir, include_dir};
 
 use crate::catalog::Catalog;
-use crate::load::Files;
+use crate::load::{Built, Files};
 
 static PRODUCTS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../catalog/products");
 static ADVISORIES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../catalog/advisories");
@@ -14,18 +14,6 @@ static OPENINGS: &str = include_str!("../../../catalog/openings.yaml");
 static MARKERS: &str = include_str!("../../../catalog/markers.yaml");
 /// What build.rs made of the catalogue's files, quicker to read than they are.
 static BUILT: Built = include!(concat!(env!("OUT_DIR"), "/catalog.rs"));
-
-/// A catalogue's files as a build carries them.
-pub(crate) struct Built {
-    /// Their names and their JSON, the products without their routes and what these take; in the order of the names.
-    pub(crate) files: &'static [(&'static str, &'static str)],
-    /// The routes of each product, in the same order: a line each, `EFFECT ROUTE`.
-    pub(crate) routes: &'static [&'static str],
-    /// `reads` and `takes` of each product, in the same order, as JSON.
-    pub(crate) readings: &'static [&'static str],
-    /// The same routes by the segments that their paths begin with.
-    pub(crate) shelves: crate::table::effects::Shelves,
-}
 
 impl Catalog {
     /// The embedded catalogue, or `None` where it does not load: then its own tests say why.

@@ -1,23 +1,24 @@
-//! What a catalogue does, in plain words: for `--dry-run`, notices and `vigie catalog explain`.
+//! Describes a catalogue in words: for `--dry-run`, notices and `vigie catalog explain`.
 
 use vigie_model::{Impact, PathPrefix};
 
-use crate::catalog::{Catalog, Product, Request};
-use crate::clause::{Look, Place};
-use crate::rule::{Clause, Purpose};
+use crate::catalog::Catalog;
+use crate::catalog::product::{Product, Request};
+use crate::condition::{Condition, ExchangeRef};
+use crate::rule::{ConditionRule, Purpose};
 use crate::settings::Setting;
 
-/// A request that may be sent, and on which condition.
+/// A request that a scan may send, and when.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Told {
+pub struct PlannedRequest {
     /// `GET /api/version`, with its body where it has one.
     pub line: String,
-    /// The condition.
+    /// When it is sent.
     pub when: String,
 }
 
-impl Told {
-    /// The line of the same request where the server is looked for under a path.
+impl PlannedRequest {
+    /// The line of the same request below a path prefix.
     #[must_use]
     pub fn line_under(&self, prefix: &PathPrefix) -> String {
         self.line
@@ -27,62 +28,62 @@ impl Told {
 }
 
 impl Catalog {
-    /// Every request that a scan may send, with its condition: the openings first, then product by product. The owner's proof
-    /// is not among them.
+    /// Every request that a scan may send, with its condition: the generic probes first, then product by product. The owner's proof is
+    /// left out.
     #[must_use]
-    pub fn told_requests(&self) -> Vec<Told> {
+    pub fn planned_requests(&self) -> Vec<PlannedRequest> {
         let mut all = Vec::new();
-        for opening in &self.openings {
-            let mut when = "to every endpoint, until something is recognised".to_owned();
-            for look in &opening.when {
-                when.push_str(&format!("; if {}", self.look(look)));
+        for probe in &self.generic_probes {
+            let mut when = "to every endpoint until a product is recognised".to_owned();
+            for condition in &probe.when {
+                when.push_str(&format!("; if {}", self.describe(condition)));
             }
-            for look in &opening.unless {
-                when.push_str(&format!("; not if {}", self.look(look)));
+            for condition in &probe.unless {
+                when.push_str(&format!("; not if {}", self.describe(condition)));
             }
-            all.push(Told {
-                line: line(&opening.request),
+            all.push(PlannedRequest {
+                line: line(&probe.request),
                 when,
             });
         }
         for product in &self.products {
             for request in &product.requests {
                 let condition = match request.purpose {
-                    Purpose::Identify => format!("if earlier answers hint at {} or its port is one of its own", product.name),
+                    Purpose::Identify => format!("if earlier replies hint at {}, or on one of its default ports", product.name),
                     Purpose::Read => format!("once {} is recognised", product.name),
                     Purpose::Model => format!("once per model of a recognised {}, up to the cap", product.name),
                     Purpose::Prove => continue,
                 };
-                let more: Vec<String> = request.when.iter().map(|look| self.look(look)).collect();
+                let more: Vec<String> = request.when.iter().map(|condition| self.describe(condition)).collect();
                 let when = if more.is_empty() {
                     condition
                 } else {
                     format!("{condition}, and {}", more.join(", and "))
                 };
-                let told = Told { line: line(request), when };
-                if !all.iter().any(|other| other.line == told.line && other.when == told.when) {
-                    all.push(told);
+                let planned = PlannedRequest { line: line(request), when };
+                if !all.iter().any(|other| other.line == planned.line && other.when == planned.when) {
+                    all.push(planned);
                 }
             }
         }
         all
     }
 
-    /// The clause of a look, in words.
+    /// A condition in words.
     #[must_use]
-    pub fn look(&self, look: &Look) -> String {
-        let on = match look.place {
-            Place::Sig(sig) => self.signature(sig).map_or_else(String::new, |signature| {
+    pub fn describe(&self, condition: &Condition) -> String {
+        let on = match condition.exchange {
+            ExchangeRef::Sig(sig) => self.signature(sig).map_or_else(String::new, |signature| {
                 let body = signature.body.as_deref().map(|body| format!(" {body}")).unwrap_or_default();
                 format!("{} {}{body}", signature.method, signature.path)
             }),
-            Place::Landing => "the page that GET / leads to".to_owned(),
-            Place::Any => "some reply".to_owned(),
+            ExchangeRef::Landing => "the page to which GET / leads".to_owned(),
+            ExchangeRef::Any => "any reply".to_owned(),
         };
-        format!("{on}: {}", words(&look.clause))
+        format!("{on}: {}", words(&condition.rule))
     }
 
-    /// A product's file in plain words, Markdown.
+    /// A product's file in words, as Markdown.
     #[must_use]
     pub fn explain(&self, product: &Product) -> String {
         let mut out = format!(
@@ -99,18 +100,18 @@ impl Catalog {
         ));
         if !product.emulates.is_empty() {
             let emulated: Vec<&str> = product.emulates.iter().map(|number| self.nth(*number).name.as_str()).collect();
-            out.push_str(&format!("- answers as: {}\n", emulated.join(", ")));
+            out.push_str(&format!("- offers the interface of: {}\n", emulated.join(", ")));
         }
         if product.family {
-            out.push_str("- an interface that many products speak: that a server has all of its routes is not claimed\n");
+            out.push_str("- an interface that many products offer: a server with it need not have all of its routes\n");
         }
         if let Some(newest) = &product.newest {
-            out.push_str(&format!("- newest release known: {newest}\n"));
+            out.push_str(&format!("- newest known release: {newest}\n"));
         }
         out.push_str(&format!(
             "- advisories: {}\n",
             if product.packages.is_empty() {
-                "its file names no package".to_owned()
+                "no package in its file".to_owned()
             } else {
                 product.packages.join(", ")
             }
@@ -118,22 +119,22 @@ impl Catalog {
         for (service, queries) in [("Shodan", &product.shodan), ("Censys", &product.censys)] {
             if !queries.is_empty() {
                 let all: Vec<String> = queries.iter().map(|query| format!("`{query}`")).collect();
-                out.push_str(&format!("- {service} is asked for: {}\n", all.join(", ")));
+                out.push_str(&format!("- {service} queries: {}\n", all.join(", ")));
             }
         }
         out.push_str("\n## Evidence\n\n");
         for evidence in &product.evidence {
             let weight = format!("{:?}", evidence.weight).to_lowercase();
-            out.push_str(&format!("- **{}** ({weight}): {}", evidence.id, self.look(&evidence.look)));
-            for look in &evidence.guards.also {
-                out.push_str(&format!("; and {}", self.look(look)));
+            out.push_str(&format!("- **{}** ({weight}): {}", evidence.id, self.describe(&evidence.condition)));
+            for condition in &evidence.guards.also {
+                out.push_str(&format!("; and {}", self.describe(condition)));
             }
             if !evidence.guards.either.is_empty() {
-                let either: Vec<String> = evidence.guards.either.iter().map(|look| self.look(look)).collect();
+                let either: Vec<String> = evidence.guards.either.iter().map(|condition| self.describe(condition)).collect();
                 out.push_str(&format!("; and either {}", either.join(", or ")));
             }
-            for look in &evidence.guards.unless {
-                out.push_str(&format!("; unless {}", self.look(look)));
+            for condition in &evidence.guards.unless {
+                out.push_str(&format!("; unless {}", self.describe(condition)));
             }
             if !evidence.why.is_empty() {
                 out.push_str(&format!(" ({})", evidence.why));
@@ -142,7 +143,7 @@ impl Catalog {
         }
         out.push_str("\n## Posture\n\n");
         for rule in &product.posture {
-            out.push_str(&format!("- {}: {}\n", rule.posture, self.look(&rule.look)));
+            out.push_str(&format!("- {}: {}\n", rule.posture, self.describe(&rule.condition)));
         }
         out.push_str("\n## Requests\n\n");
         for request in &product.requests {
@@ -171,7 +172,7 @@ impl Catalog {
     }
 }
 
-/// `- **host** (`OLLAMA_HOST`, `--host`; since 0.1.2; default `127.0.0.1`): What it decides. Unsafe: …. Safe: ….`
+/// One setting: `- **host** (`OLLAMA_HOST`, `--host`; since 0.1.2; default `127.0.0.1`): What it decides. Unsafe: …. Safe: ….`
 fn setting_line(setting: &Setting) -> String {
     let mut about: Vec<String> = vec![
         setting
@@ -214,7 +215,7 @@ fn setting_line(setting: &Setting) -> String {
         text.push_str(&format!(" Harmless where one of these is safe: {}.", setting.unless.join(", ")));
     }
     if setting.first_start {
-        text.push_str(" Read at the first start only; later the stored value holds.");
+        text.push_str(" Read at the first start only; later the stored value counts.");
     }
     if !setting.unread.is_empty() {
         let places: Vec<String> = setting.unread.iter().map(|place| format!("`{place}`")).collect();
@@ -231,7 +232,7 @@ fn setting_line(setting: &Setting) -> String {
     text
 }
 
-/// How the product reads requests, and what they name where.
+/// How the product parses requests, and what they name where.
 fn takes(product: &Product) -> String {
     let reading = product.reading.get();
     let Some(reads) = &reading.reads else {
@@ -287,7 +288,7 @@ fn takes(product: &Product) -> String {
     out
 }
 
-/// Each in backquotes.
+/// The items in backquotes, joined.
 fn joined(all: &[impl std::fmt::Display], between: &str) -> String {
     let all: Vec<String> = all.iter().map(|one| format!("`{one}`")).collect();
     all.join(between)
@@ -303,21 +304,21 @@ fn line(request: &Request) -> String {
     format!("{} {}{body}{stream}", request.method, request.path)
 }
 
-fn words(clause: &Clause) -> String {
+fn words(rule: &ConditionRule) -> String {
     let mut all = Vec::new();
-    if !clause.status.0.is_empty() {
-        let statuses: Vec<String> = clause.status.0.iter().map(ToString::to_string).collect();
+    if !rule.status.0.is_empty() {
+        let statuses: Vec<String> = rule.status.0.iter().map(ToString::to_string).collect();
         all.push(format!("status {}", statuses.join(" or ")));
     }
-    if let Some(kind) = clause.kind {
+    if let Some(kind) = rule.kind {
         all.push(format!("is {kind:?}").to_lowercase());
     }
-    all.extend(clause.header.iter().map(|(name, pattern)| format!("header {name} {pattern}")));
-    all.extend(clause.location.iter().map(|pattern| format!("location {pattern}")));
-    all.extend(clause.title.iter().map(|pattern| format!("title {pattern}")));
-    all.extend(clause.body.0.iter().map(|pattern| format!("body {pattern}")));
-    all.extend(clause.json.0.iter().map(|(pointer, test)| format!("{pointer} {test}")));
-    if clause.failed == Some(true) {
+    all.extend(rule.header.iter().map(|(name, pattern)| format!("header {name} {pattern}")));
+    all.extend(rule.location.iter().map(|pattern| format!("location {pattern}")));
+    all.extend(rule.title.iter().map(|pattern| format!("title {pattern}")));
+    all.extend(rule.body.0.iter().map(|pattern| format!("body {pattern}")));
+    all.extend(rule.json.0.iter().map(|(pointer, test)| format!("{pointer} {test}")));
+    if rule.failed == Some(true) {
         all.push("no reply".to_owned());
     }
     if all.is_empty() { "answered".to_owned() } else { all.join(", ") }

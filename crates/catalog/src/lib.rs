@@ -4,38 +4,36 @@
 //! describes it. [`Catalog::embedded`] is the catalogue that this build carries, [`Catalog::load`] reads another one.
 //! A [`RouteTable`] says what a request on a product's interface is.
 
-mod beside;
 mod catalog;
-mod clause;
+mod classifiers;
 mod condition;
 mod embedded;
 mod explain;
 pub mod json_test;
-mod judged;
 mod load;
-mod markers;
 pub mod pattern;
 mod pointer;
 mod route;
+mod route_filter;
 pub mod rule;
 mod settings;
 mod stack;
 pub mod table;
 
-pub use beside::{Beside, OpenAt};
-pub use catalog::{
-    AtRoot, Catalog, CompiledEvidence, CompiledList, CompiledMade, CompiledValue, Forbidden, Opening, Product, Request, Signature,
-};
-pub use clause::{Guards, Literal, Look, PASSING, Place, SigId};
-pub use condition::{Asked, Body, Condition, Reading};
+pub use catalog::Catalog;
+pub use catalog::permit::{AtRoot, Forbidden};
+pub use catalog::product::{CompiledEvidence, CompiledList, CompiledValue, FreshValue, GenericProbe, Product, Request, Signature};
+pub use classifiers::TextClassifiers;
+pub use condition::{Condition, ExchangeRef, Guards, Literal, SigId, VOLATILE_HEADER};
 pub use embedded::{ADVISORY_INDEX, CARRIED_ADVISORIES, CARRIED_FINDINGS, embedded_advisories, embedded_files, embedded_findings};
-pub use explain::Told;
+pub use explain::PlannedRequest;
 pub use load::{Diagnostic, Files, MAX_FILE_BYTES};
-pub use markers::Markers;
 pub use pattern::{MAX_PATTERN_BYTES, Pattern};
 pub use pointer::Pointer;
 pub use route::Route;
-pub use rule::{BodyType, Clause, Field, FieldPlace, Kind, Purpose, ReplyEnd, Step, ValueRule};
+pub use route::condition::{Asked, Body, Reading, RouteCondition};
+pub use route_filter::{OpenRequest, RouteFilter};
+pub use rule::{BodyType, ConditionRule, Field, FieldPlace, Kind, Purpose, ReplyEnd, Step, ValueRule};
 pub use settings::{Form, Judgement, Setting, Switch, Unsafe};
 pub use stack::Stack;
 pub use table::{EffectTable, ReadingOf, RouteTable, Routes};

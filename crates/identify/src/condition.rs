@@ -1,6 +1,6 @@
 //! Evaluates the conditions of the catalogue on the exchanges so far.
 
-use vigie_catalog::{Clause, Guards, Look, Place};
+use vigie_catalog::{Condition, ConditionRule, ExchangeRef, Guards};
 
 use crate::reply::ParsedReply;
 use crate::transcript::Transcript;
@@ -21,74 +21,73 @@ pub(crate) trait EvaluateGuards {
     fn pass(&self, transcript: &Transcript) -> bool;
 }
 
-impl EvaluateCondition for Look {
+impl EvaluateCondition for Condition {
     fn holds(&self, transcript: &Transcript) -> bool {
         self.find(transcript).is_some()
     }
 
     fn may_hold(&self, transcript: &Transcript) -> bool {
-        let may_fit = |parsed: &&ParsedReply| judge(&self.clause, parsed, true);
-        match self.place {
-            Place::Any => transcript.replies.iter().any(|parsed| may_fit(&parsed)),
-            place => transcript.referred(place).filter(may_fit).is_some(),
+        let may_fit = |parsed: &&ParsedReply| judge(&self.rule, parsed, true);
+        match self.exchange {
+            ExchangeRef::Any => transcript.replies.iter().any(|parsed| may_fit(&parsed)),
+            exchange => transcript.referred(exchange).filter(may_fit).is_some(),
         }
     }
 
     fn find<'s>(&self, transcript: &'s Transcript) -> Option<&'s ParsedReply> {
-        match self.place {
-            Place::Any => transcript.replies.iter().find(|parsed| fits(&self.clause, parsed)),
-            place => transcript.referred(place).filter(|parsed| fits(&self.clause, parsed)),
+        match self.exchange {
+            ExchangeRef::Any => transcript.replies.iter().find(|parsed| fits(&self.rule, parsed)),
+            exchange => transcript.referred(exchange).filter(|parsed| fits(&self.rule, parsed)),
         }
     }
 }
 
 impl EvaluateGuards for Guards {
     fn pass(&self, transcript: &Transcript) -> bool {
-        self.also.iter().all(|look| look.holds(transcript))
-            && (self.either.is_empty() || self.either.iter().any(|look| look.holds(transcript)))
+        self.also.iter().all(|condition| condition.holds(transcript))
+            && (self.either.is_empty() || self.either.iter().any(|condition| condition.holds(transcript)))
             // The truncated part may be what `unless` excludes.
-            && !self.unless.iter().any(|look| look.may_hold(transcript))
+            && !self.unless.iter().any(|condition| condition.may_hold(transcript))
     }
 }
 
 /// Whether all keys of a condition hold on one exchange.
-pub(crate) fn fits(clause: &Clause, parsed: &ParsedReply) -> bool {
-    judge(clause, parsed, false)
+pub(crate) fn fits(rule: &ConditionRule, parsed: &ParsedReply) -> bool {
+    judge(rule, parsed, false)
 }
 
 /// As [`fits`]; with `doubt`, truncated JSON passes where the missing part could make it pass. Cheap keys are tested first.
-fn judge(clause: &Clause, parsed: &ParsedReply, doubt: bool) -> bool {
+fn judge(rule: &ConditionRule, parsed: &ParsedReply, doubt: bool) -> bool {
     let Some(reply) = parsed.reply() else {
-        return clause.failed == Some(true) && is_bare(clause);
+        return rule.failed == Some(true) && is_bare(rule);
     };
-    if clause.failed == Some(true) {
+    if rule.failed == Some(true) {
         return false;
     }
-    if !clause.status.0.is_empty() && !clause.status.0.contains(&reply.status) {
+    if !rule.status.0.is_empty() && !rule.status.0.contains(&reply.status) {
         return false;
     }
     // A header may occur several times: any of them may fit.
     let header_fits = |name: &str, fits: &dyn Fn(&str) -> bool| reply.headers.iter().any(|(n, v)| n == name && fits(v));
-    clause
-        .header
+    rule.header
         .iter()
         .all(|(name, pattern)| header_fits(name, &|value| pattern.fits(value)))
-        && clause
+        && rule
             .location
             .as_ref()
             .is_none_or(|pattern| header_fits("location", &|value| pattern.fits(value)))
-        && clause.body.0.iter().all(|pattern| pattern.fits(parsed.text()))
-        && clause
+        && rule.body.0.iter().all(|pattern| pattern.fits(parsed.text()))
+        && rule
             .title
             .as_ref()
             .is_none_or(|pattern| parsed.title().is_some_and(|title| pattern.fits(title)))
-        && clause.kind.is_none_or(|kind| parsed.body_type() == kind)
-        && (clause.json.0.is_empty() || json_fits(clause, parsed, doubt))
+        && rule.kind.is_none_or(|kind| parsed.body_type() == kind)
+        && (rule.json.0.is_empty() || json_fits(rule, parsed, doubt))
 }
 
-fn json_fits(clause: &Clause, parsed: &ParsedReply, doubt: bool) -> bool {
+fn json_fits(rule: &ConditionRule, parsed: &ParsedReply, doubt: bool) -> bool {
     let Some(json) = parsed.json() else { return false };
-    clause.json.0.iter().all(|(pointer, test)| {
+    rule.json.0.iter().all(|(pointer, test)| {
         let values = pointer.all(json);
         let Some(truncated) = parsed.truncated() else {
             return test.passes(&values);
@@ -102,12 +101,12 @@ fn json_fits(clause: &Clause, parsed: &ParsedReply, doubt: bool) -> bool {
     })
 }
 
-fn is_bare(clause: &Clause) -> bool {
-    clause.status.0.is_empty()
-        && clause.header.is_empty()
-        && clause.body.0.is_empty()
-        && clause.title.is_none()
-        && clause.kind.is_none()
-        && clause.json.0.is_empty()
-        && clause.location.is_none()
+fn is_bare(rule: &ConditionRule) -> bool {
+    rule.status.0.is_empty()
+        && rule.header.is_empty()
+        && rule.body.0.is_empty()
+        && rule.title.is_none()
+        && rule.kind.is_none()
+        && rule.json.0.is_empty()
+        && rule.location.is_none()
 }

@@ -32,7 +32,7 @@ impl Identifier {
         for (number, product) in (0_u32..).zip(catalog.products()) {
             let rules = (0_u32..).zip(&product.evidence);
             for (position, evidence) in rules.filter(|(_, evidence)| evidence.weight != EvidenceWeight::Contradicts) {
-                index.add(evidence.look.place, (number, position), evidence.literal.as_ref());
+                index.add(evidence.condition.exchange, (number, position), evidence.literal.as_ref());
             }
         }
         // A catalogue without these two requests does not load.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::OnceLock;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, BuildError};
-use vigie_catalog::{Literal, Place};
+use vigie_catalog::{ExchangeRef, Literal};
 
 use crate::reply::ParsedReply;
 
@@ -18,12 +18,12 @@ pub(crate) type RuleRef = (u32, u32);
 /// Evidence rules by the exchange that they refer to, and by a literal that every fitting reply contains.
 #[derive(Debug, Default)]
 pub(crate) struct Index {
-    by_place: HashMap<Place, PlaceIndex>,
+    by_exchange: HashMap<ExchangeRef, ExchangeIndex>,
 }
 
 /// The rules that refer to one exchange.
 #[derive(Debug, Default)]
-struct PlaceIndex {
+struct ExchangeIndex {
     body: Literals,
     head: Literals,
     /// Rules without a literal: they are always candidates.
@@ -42,19 +42,19 @@ struct Literals {
 /// Collects rules for an [`Index`].
 #[derive(Debug, Default)]
 pub(crate) struct IndexBuilder {
-    by_place: BTreeMap<Place, PlaceRules>,
+    by_exchange: BTreeMap<ExchangeRef, ExchangeRules>,
 }
 
 #[derive(Debug, Default)]
-struct PlaceRules {
+struct ExchangeRules {
     body: BTreeMap<String, Vec<RuleRef>>,
     head: BTreeMap<String, Vec<RuleRef>>,
     always: Vec<RuleRef>,
 }
 
 impl IndexBuilder {
-    pub(crate) fn add(&mut self, place: Place, rule: RuleRef, literal: Option<&Literal>) {
-        let rules = self.by_place.entry(place).or_default();
+    pub(crate) fn add(&mut self, exchange: ExchangeRef, rule: RuleRef, literal: Option<&Literal>) {
+        let rules = self.by_exchange.entry(exchange).or_default();
         match literal {
             Some(Literal::Body(text)) => rules.body.entry(text.clone()).or_default().push(rule),
             Some(Literal::Head(text)) => rules.head.entry(text.to_ascii_lowercase()).or_default().push(rule),
@@ -63,13 +63,17 @@ impl IndexBuilder {
     }
 
     pub(crate) fn build(self) -> Index {
-        let index = |rules: PlaceRules| PlaceIndex {
+        let index = |rules: ExchangeRules| ExchangeIndex {
             body: literals(rules.body, false),
             head: literals(rules.head, true),
             always: rules.always,
         };
         Index {
-            by_place: self.by_place.into_iter().map(|(place, rules)| (place, index(rules))).collect(),
+            by_exchange: self
+                .by_exchange
+                .into_iter()
+                .map(|(exchange, rules)| (exchange, index(rules)))
+                .collect(),
         }
     }
 }
@@ -124,11 +128,11 @@ impl Literals {
 }
 
 impl Index {
-    /// The rules that refer to one of these places and could hold there, each once.
-    pub(crate) fn candidates(&self, parsed: &ParsedReply, places: &[Place]) -> Vec<RuleRef> {
+    /// The rules that refer to one of these exchanges and could hold there, each once.
+    pub(crate) fn candidates(&self, parsed: &ParsedReply, exchanges: &[ExchangeRef]) -> Vec<RuleRef> {
         let mut found = Vec::new();
         let mut head = String::new();
-        for index in places.iter().filter_map(|place| self.by_place.get(place)) {
+        for index in exchanges.iter().filter_map(|exchange| self.by_exchange.get(exchange)) {
             found.extend(&index.always);
             let Some(reply) = parsed.reply() else { continue };
             index.body.find(&reply.body[..reply.body.len().min(MAX_SEARCHED)], &mut found);

@@ -1,6 +1,6 @@
 //! The exchanges of one session so far, by request.
 
-use vigie_catalog::{Place, SigId};
+use vigie_catalog::{ExchangeRef, SigId};
 
 use crate::reply::ParsedReply;
 
@@ -31,11 +31,11 @@ impl Transcript {
     }
 
     /// The one exchange that a rule refers to; `None` also where the rule accepts any exchange.
-    pub(crate) fn referred(&self, place: Place) -> Option<&ParsedReply> {
-        match place {
-            Place::Sig(sig) => self.reply_to(sig),
-            Place::Landing => self.landing(),
-            Place::Any => None,
+    pub(crate) fn referred(&self, exchange: ExchangeRef) -> Option<&ParsedReply> {
+        match exchange {
+            ExchangeRef::Sig(sig) => self.reply_to(sig),
+            ExchangeRef::Landing => self.landing(),
+            ExchangeRef::Any => None,
         }
     }
 }

@@ -414,7 +414,7 @@ fn exchange(page: &Page<'_>, path: Option<String>, seen: Option<Timestamp>) -> O
 
 /// Ollama's lists, as Censys decoded them. An empty list stands for none and for not seen alike, so it is unknown.
 fn decoded(ollama: &Ollama<'_>, out: &Out<'_>) -> Decoded {
-    let markers = out.parser.options.catalog().markers();
+    let markers = out.parser.options.catalog().classifiers();
     let running = listed_models(ollama.running_models);
     let text = |raw: Raw<'_>| known(raw.word().map(|text| shorten(&text, 512)));
     // A size of 0 stands for none said.

@@ -323,7 +323,7 @@ fn models(scripts: &[Script], catalog: &Catalog) -> Known<Vec<Model>> {
     if listed.is_empty() {
         return Known::unknown_because(Why::NotCarried, "the script writes no list where it found none or saw none");
     }
-    let markers = catalog.markers();
+    let markers = catalog.classifiers();
     let names = listed
         .iter()
         .map(|name| name.split(" (accessible;").next().unwrap_or(name).trim())
@@ -377,7 +377,7 @@ fn tools(scripts: &[Script], catalog: &Catalog) -> Known<Vec<Tool>> {
         let name = shorten(name.trim(), MAX_NAME);
         Tool {
             risks: catalog
-                .markers()
+                .classifiers()
                 .tool_risks(&name, description.trim_start_matches([' ', '-']), parameters),
             name,
         }

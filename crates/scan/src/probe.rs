@@ -170,7 +170,7 @@ pub fn left_out(catalog: &Catalog, product: Option<&str>, exchanges: &[Exchange]
     let own = product
         .and_then(|id| catalog.product(id))
         .map_or(&[][..], |product| &product.requests);
-    let openings = catalog.openings().iter().map(|opening| (&opening.request, None));
+    let openings = catalog.generic_probes().iter().map(|opening| (&opening.request, None));
     let own = own
         .iter()
         .filter(|r| matches!(r.purpose, Purpose::Identify | Purpose::Read))

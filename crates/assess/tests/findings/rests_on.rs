@@ -162,7 +162,7 @@ fn what_stands_beside_is_there() {
             let from = format!("{} {}", open.method, open.path);
             let beside: usize = Effect::ALL
                 .iter()
-                .map(|effect| product.routes_beside(*effect, Some(&from)).count())
+                .map(|effect| product.open_routes(*effect, Some(&from)).count())
                 .sum();
             let all: usize = Effect::ALL.iter().map(|effect| product.routes_with(*effect).count()).sum();
             assert!(beside < all, "{} {from}: it narrows nothing", product.id);

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 use vigie_model::Effect;
 
-use crate::condition::{Asked, Condition, Reading as Way};
+use crate::route::condition::{Asked, Reading as Way, RouteCondition};
 use crate::route::{Part, Route, Verb, bare};
 use crate::table::Reading;
 
@@ -21,7 +21,7 @@ pub(crate) type Shelves = &'static [(&'static str, &'static str)];
 #[derive(Clone, Debug)]
 struct Leaf {
     method: Verb,
-    condition: Option<Condition>,
+    condition: Option<RouteCondition>,
     effect: Effect,
     product: u32,
     known: bool,
@@ -251,7 +251,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::condition::Body;
+    use crate::route::condition::Body;
 
     fn asked<'r>(method: &'r str, path: &'r str) -> Asked<'r> {
         Asked {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use regex_automata::Input;
 use regex_automata::meta::{Cache, Regex};
 
-use crate::condition::Test;
+use crate::route::condition::Test;
 
 /// The most expressions whose working memory a thread keeps; tables that were replaced leave theirs behind until then.
 const MAX_CACHES: usize = 64;

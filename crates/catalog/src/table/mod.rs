@@ -65,7 +65,7 @@ pub use names::NameReading;
 pub use takes::{Ask, AskRule, Asks, BodyKind, ByWord, JsonReading, Knob, ListPlace, Place, Reading, Reads, Role, TakesRule, TypeReading};
 pub use target::PathReading;
 
-use crate::catalog::Product;
+use crate::catalog::product::Product;
 use crate::route::{Part as Segment, Route, Verb};
 use crate::table::expression::Compiler;
 use crate::table::plan::Found;

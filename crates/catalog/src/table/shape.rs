@@ -2,7 +2,7 @@
 
 use vigie_model::Effect;
 
-use crate::condition::{Place as ConditionPlace, Reading};
+use crate::route::condition::{Reading, ValuePlace};
 use crate::table::decision::{Amount, At, Body, Named, Reason, Request, Set};
 use crate::table::doubt::Doubts;
 use crate::table::expression::{Compiled, Compiler};
@@ -76,16 +76,16 @@ impl Shape {
                 Some(condition) => {
                     let test = compiler.test(&condition.test);
                     match &condition.place {
-                        ConditionPlace::Segment(number, rest) => When::Segment(*number, *rest, test),
-                        ConditionPlace::Query(key) => When::Query(key.as_str().into(), test),
-                        ConditionPlace::Body(pointer) if pointer.is_plain() && shape.conditions < MAX_CONDITIONS => {
+                        ValuePlace::Segment(number, rest) => When::Segment(*number, *rest, test),
+                        ValuePlace::Query(key) => When::Query(key.as_str().into(), test),
+                        ValuePlace::Body(pointer) if pointer.is_plain() && shape.conditions < MAX_CONDITIONS => {
                             let number = shape.conditions;
                             shape.conditions += 1;
                             let nothing = test.passes_nothing();
                             shape.plan.add(pointer.segments(), Mark::Condition(number, test));
                             When::Body(number, nothing)
                         }
-                        ConditionPlace::Body(_) => When::Perhaps,
+                        ValuePlace::Body(_) => When::Perhaps,
                     }
                 }
             };

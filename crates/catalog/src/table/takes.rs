@@ -6,9 +6,9 @@ use std::fmt;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 use serde_saphyr::Spanned;
 
-use crate::condition::Test;
 use crate::pattern::{FromScalar, OneOrMany};
 use crate::pointer::Pointer;
+use crate::route::condition::Test;
 use crate::route::{Part, Route, Verb};
 use crate::table::names::NameReading;
 use crate::table::target::PathReading;

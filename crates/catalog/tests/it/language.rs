@@ -18,12 +18,12 @@ fn a_sound_file_loads() {
 }
 
 #[test]
-fn each_mistake_is_told_at_its_line() {
-    // The mistake, the line it stands in, and a word of the answer.
+fn each_mistake_is_reported_at_its_line() {
+    // The mistake, its line, and a word of the error.
     let cases = [
         ("unknwon: 1\n", 6, "unknown"),
         ("ports: [70000]\n", 6, "u16"),
-        ("emulates:\n  - nothing-of-the-kind\n", 7, "no other product"),
+        ("emulates:\n  - nothing-of-the-kind\n", 7, "unknown product"),
         ("routes:\n  identify:\n    - FETCH /x\n", 8, "GET"),
         (
             "requests:\n  - {id: a, send: GET /never-declared-anywhere, for: read}\n",
@@ -43,19 +43,19 @@ fn each_mistake_is_told_at_its_line() {
         (
             "routes:\n  write: [POST /fill]\nrequests:\n  - {id: a, send: POST /fill, for: prove}\n",
             9,
-            "infers and does nothing else",
+            "must have the effect infer",
         ),
         ("requests:\n  - {id: a, send: DELETE /x, for: read}\n", 7, "GET, HEAD and POST"),
         (
             "routes:\n  identify: [GET /a]\nrequests:\n  - {id: a, send: GET /a, for: read, headers: {authorization: x}}\n",
             9,
-            "not a rule's to send",
+            "is not allowed",
         ),
         ("posture:\n  - {posture: open, on: GET /, status: 200}\n", 7, "enumerate"),
         (
             "posture:\n  - {posture: open, on: nobody-asked, status: 200}\n",
             7,
-            "no request of this file",
+            "unknown request",
         ),
         (
             "leaks:\n  - {what: prompts, on: GET /, header: {date: \"2026\"}}\n",
@@ -74,7 +74,7 @@ fn each_mistake_is_told_at_its_line() {
         (
             "models:\n  - {on: GET /, each: /x, fields: {name: /n, colour: /c}}\n",
             7,
-            "no field",
+            "unknown field",
         ),
         ("remedies:\n  no-such-finding: do\n", 0, "unknown finding id"),
         (
@@ -85,7 +85,7 @@ fn each_mistake_is_told_at_its_line() {
         ("remedies:\n  open-inference: set {host}\n", 0, "unknown setting"),
         ("discover:\n  zoomeye: [app]\n", 7, "zoomeye"),
         ("discover:\n  shodan: ['product:x ']\n", 7, "white space"),
-        ("discover:\n  shodan:\n    - 'http.title:\"x'\n", 8, "not closed"),
+        ("discover:\n  shodan:\n    - 'http.title:\"x'\n", 8, "unbalanced quotes"),
         ("discover:\n  censys:\n    - a\n    - a\n", 9, "twice"),
         (
             "settings:\n  - {id: a, what: A., env: A, unsafe: set}\n  - {id: a, what: A., env: B, unsafe: set}\n",
@@ -110,7 +110,7 @@ fn each_mistake_is_told_at_its_line() {
     ];
     for (mistake, line, word) in cases {
         let told = errors(&format!("{HEAD}{mistake}{IDENTIFY}"));
-        assert!(!told.is_empty(), "{mistake}: was taken");
+        assert!(!told.is_empty(), "{mistake}: was accepted");
         let hit = told
             .iter()
             .find(|d| d.file == "products/test-product.yaml" && d.line == line && d.message.to_lowercase().contains(&word.to_lowercase()));

@@ -41,7 +41,7 @@ pub(crate) fn dry_run(job: &Job, targets: &Targets, scope: &Scope, knowledge: &K
         }
         writeln!(out)?;
         let most = scope.limits().per_endpoint;
-        let requests = knowledge.catalog.told_requests();
+        let requests = knowledge.catalog.planned_requests();
         let paths: Vec<Option<&PathPrefix>> = match job {
             Job::Local(_) => vec![None],
             Job::Planned(_) => targets.prefixes().collect(),
@@ -98,7 +98,7 @@ pub(crate) fn notice(targets: &Targets, ports: &Ports, scope: &Scope, knowledge:
         .collect();
     let requests: Vec<vigie_scope::notice::PlannedRequest> = knowledge
         .catalog
-        .told_requests()
+        .planned_requests()
         .into_iter()
         .map(|told| vigie_scope::notice::PlannedRequest {
             line: told.line,

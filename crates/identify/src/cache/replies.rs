@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ahash::RandomState;
 use serde_json::Value;
-use vigie_catalog::Place;
+use vigie_catalog::ExchangeRef;
 use vigie_model::Reply;
 
 use crate::index::RuleRef;
@@ -24,7 +24,7 @@ pub(crate) struct CachedReply {
     status: u16,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
-    places: Vec<Place>,
+    exchanges: Vec<ExchangeRef>,
     /// The evidence rules that fit it.
     pub(crate) fitting: Vec<RuleRef>,
     /// The parsed body, if it is JSON.
@@ -57,7 +57,7 @@ pub(crate) enum Lookup {
 
 /// The headers without those that differ in each reply.
 fn stable(headers: &[(String, String)]) -> impl Iterator<Item = &(String, String)> {
-    headers.iter().filter(|(name, _)| name != vigie_catalog::PASSING)
+    headers.iter().filter(|(name, _)| name != vigie_catalog::VOLATILE_HEADER)
 }
 
 impl CachedReply {
@@ -87,15 +87,15 @@ impl ReplyCache {
         Some(hasher.finish())
     }
 
-    /// Looks up a reply to a request that rules refer to as `places`.
-    pub(crate) fn lookup(&self, reply: &Reply, places: &[Place]) -> Lookup {
+    /// Looks up a reply to a request that rules refer to as `exchanges`.
+    pub(crate) fn lookup(&self, reply: &Reply, exchanges: &[ExchangeRef]) -> Lookup {
         let Some(hash) = self.hash(reply) else {
             return Lookup::Miss;
         };
-        let key = self.keys.hash_one((hash, places));
+        let key = self.keys.hash_one((hash, exchanges));
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = state.replies.get(&key) {
-            return if known.places == places && known.equals(reply) {
+            return if known.exchanges == exchanges && known.equals(reply) {
                 Lookup::Hit(Arc::clone(known))
             } else {
                 Lookup::Miss
@@ -116,7 +116,7 @@ impl ReplyCache {
         &self,
         key: u64,
         reply: &Reply,
-        places: &[Place],
+        exchanges: &[ExchangeRef],
         fitting: &[RuleRef],
         json: Option<Arc<Value>>,
     ) -> Arc<CachedReply> {
@@ -124,7 +124,7 @@ impl ReplyCache {
             status: reply.status,
             headers: reply.headers.clone(),
             body: reply.body.clone(),
-            places: places.to_vec(),
+            exchanges: exchanges.to_vec(),
             fitting: fitting.to_vec(),
             json,
         });
@@ -156,24 +156,24 @@ mod tests {
     #[test]
     fn only_replies_that_came_twice_are_cached() {
         let cache = ReplyCache::default();
-        let places = [Place::Any];
-        assert!(matches!(cache.lookup(&reply("1", "{}"), &places), Lookup::Miss));
-        let Lookup::SecondTime(key) = cache.lookup(&reply("2", "{}"), &places) else {
+        let exchanges = [ExchangeRef::Any];
+        assert!(matches!(cache.lookup(&reply("1", "{}"), &exchanges), Lookup::Miss));
+        let Lookup::SecondTime(key) = cache.lookup(&reply("2", "{}"), &exchanges) else {
             panic!("it came once before");
         };
-        cache.insert(key, &reply("2", "{}"), &places, &[(1, 2)], None);
-        let Lookup::Hit(known) = cache.lookup(&reply("3", "{}"), &places) else {
+        cache.insert(key, &reply("2", "{}"), &exchanges, &[(1, 2)], None);
+        let Lookup::Hit(known) = cache.lookup(&reply("3", "{}"), &exchanges) else {
             panic!("it is cached");
         };
         assert_eq!(known.fitting, [(1, 2)]);
-        assert!(matches!(cache.lookup(&reply("3", "{ }"), &places), Lookup::Miss), "another body");
+        assert!(matches!(cache.lookup(&reply("3", "{ }"), &exchanges), Lookup::Miss), "another body");
         assert!(
-            matches!(cache.lookup(&reply("3", "{}"), &[Place::Landing]), Lookup::Miss),
+            matches!(cache.lookup(&reply("3", "{}"), &[ExchangeRef::Landing]), Lookup::Miss),
             "another request"
         );
         let mut other = reply("3", "{}");
         other.headers.push(("x-other".into(), "1".into()));
-        assert!(matches!(cache.lookup(&other, &places), Lookup::Miss), "another header");
+        assert!(matches!(cache.lookup(&other, &exchanges), Lookup::Miss), "another header");
     }
 
     #[test]

@@ -36,7 +36,7 @@ pub(super) struct Elements<'v> {
 
 /// The elements that a list rule finds; `None`: the rule does not apply, or there is no list.
 pub(super) fn elements<'s>(list: &CompiledList, transcript: &'s Transcript) -> Option<Elements<'s>> {
-    let parsed = list.look.find(transcript)?;
+    let parsed = list.condition.find(transcript)?;
     if !list.guards.pass(transcript) {
         return None;
     }

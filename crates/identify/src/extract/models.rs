@@ -97,14 +97,14 @@ pub(crate) fn models(catalog: &Catalog, product: &Product, transcript: &Transcri
             let (Some(at), Some(parsed)) = (place.get(name), transcript.replies.get(*index)) else {
                 continue;
             };
-            if fits(&details.look.clause, parsed)
+            if fits(&details.condition.rule, parsed)
                 && let Some(json) = parsed.json()
             {
                 fill(catalog, details, &Element { key: None, value: json }, &mut models[*at]);
                 // A complete reply without a system prompt means that the model has none.
                 let whole = parsed.truncated().is_none();
                 if whole && details.rule.fields.contains_key("system_prompt") && models[*at].system_prompt.why() == Some(Why::NotCarried) {
-                    let none = catalog.markers().print("");
+                    let none = catalog.classifiers().print("");
                     models[*at].uncensored_by_prompt = Known::Known(false);
                     models[*at].system_prompt = Known::Known(none);
                 }
@@ -128,7 +128,7 @@ pub(crate) fn models(catalog: &Catalog, product: &Product, transcript: &Transcri
         }
     }
     for model in &mut models {
-        let marked = catalog.markers().uncensored_name(&model.name);
+        let marked = catalog.classifiers().uncensored_name(&model.name);
         model.uncensored_by_name = Known::Known(marked);
         if model.uncensored_by_prompt.why() == Some(Why::NotCarried) {
             model.uncensored_by_prompt = match &model.system_prompt {
@@ -207,7 +207,7 @@ fn fill(catalog: &Catalog, list: &CompiledList, element: &Element<'_>, model: &m
             && let Some(value) = field(list, name, element)
             && let Some(text) = scalar(&value)
         {
-            *target = Known::Known(catalog.markers().print(&shorten(&text, MAX_PROMPT)));
+            *target = Known::Known(catalog.classifiers().print(&shorten(&text, MAX_PROMPT)));
         }
     }
 }
@@ -272,7 +272,7 @@ pub(crate) fn tools(catalog: &Catalog, product: &Product, transcript: &Transcrip
                 .map(|value| shorten(&value.to_string(), 4096))
                 .unwrap_or_default();
             Some(Tool {
-                risks: catalog.markers().tool_risks(&name, &description, &schema),
+                risks: catalog.classifiers().tool_risks(&name, &description, &schema),
                 name,
             })
         });

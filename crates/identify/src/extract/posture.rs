@@ -1,6 +1,6 @@
 //! The posture: what a client without credentials gets.
 
-use vigie_catalog::{BodyType, Catalog, Kind, Place, Product};
+use vigie_catalog::{BodyType, Catalog, ExchangeRef, Kind, Product};
 use vigie_model::{Effect, Known, Posture, Why};
 
 use super::request::{RequestKind, lists_models, own_effect, request_kind};
@@ -19,7 +19,7 @@ pub(crate) fn posture(
 ) -> (Known<Posture>, Option<String>) {
     if let Some(product) = product {
         for rule in &product.posture {
-            if let Some(parsed) = rule.look.find(transcript)
+            if let Some(parsed) = rule.condition.find(transcript)
                 && rule.guards.pass(transcript)
             {
                 return (Known::Known(rule.posture), Some(parsed.line()));
@@ -56,9 +56,9 @@ pub(crate) fn refused_list(product: &Product, transcript: &Transcript) -> Option
         return None;
     }
     let lists = product.models.iter().chain(&product.running);
-    let lists = lists.filter_map(|list| match list.look.place {
-        Place::Sig(sig) => transcript.reply_to(sig),
-        Place::Landing | Place::Any => None,
+    let lists = lists.filter_map(|list| match list.condition.exchange {
+        ExchangeRef::Sig(sig) => transcript.reply_to(sig),
+        ExchangeRef::Landing | ExchangeRef::Any => None,
     });
     // A 403 may concern the one model: Ollama sends it where its cloud is switched off.
     let details = transcript.models.iter().filter_map(|(_, index)| transcript.replies.get(*index));

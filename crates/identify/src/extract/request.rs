@@ -1,6 +1,6 @@
 //! What the request of an exchange asks for.
 
-use vigie_catalog::{Catalog, Place, Product};
+use vigie_catalog::{Catalog, ExchangeRef, Product};
 use vigie_http::path::without_query;
 use vigie_model::Effect;
 
@@ -45,9 +45,9 @@ pub(super) fn lists_models(catalog: &Catalog, parsed: &ParsedReply) -> bool {
     let request = &parsed.exchange.request;
     let path = without_query(&request.path);
     let lists = catalog.products().iter().flat_map(|product| &product.models);
-    let mut requests = lists.filter_map(|list| match list.look.place {
-        Place::Sig(sig) => catalog.signature(sig),
-        Place::Landing | Place::Any => None,
+    let mut requests = lists.filter_map(|list| match list.condition.exchange {
+        ExchangeRef::Sig(sig) => catalog.signature(sig),
+        ExchangeRef::Landing | ExchangeRef::Any => None,
     });
     request.method == "GET" && path != "/" && requests.any(|asked| asked.method == "GET" && without_query(&asked.path) == path)
 }

@@ -1,6 +1,6 @@
 //! Why a list or a value is unknown.
 
-use vigie_catalog::{Catalog, CompiledList, Place, Product};
+use vigie_catalog::{Catalog, CompiledList, ExchangeRef, Product};
 use vigie_http::path::without_query;
 use vigie_model::{Known, Unknown, Why};
 
@@ -56,10 +56,10 @@ pub(crate) fn unlisted(catalog: &Catalog, transcript: &Transcript) -> Unknown {
 pub(super) fn unread<T>(product: &Product, lists: &[CompiledList], transcript: &Transcript) -> Known<T> {
     let mut found: Option<(Why, Option<&ParsedReply>)> = None;
     for list in lists {
-        let parsed = transcript.referred(list.look.place);
+        let parsed = transcript.referred(list.condition.exchange);
         let met = match parsed.filter(|parsed| parsed.reply().is_some()) {
             Some(parsed) => (refusal::why(parsed).unwrap_or(Why::Unparsable), Some(parsed)),
-            None => unsent(product, list.look.place, transcript),
+            None => unsent(product, list.condition.exchange, transcript),
         };
         if found.is_none_or(|(why, _)| weighs_more(met.0, why)) {
             found = Some(met);
@@ -75,8 +75,8 @@ pub(super) fn unread<T>(product: &Product, lists: &[CompiledList], transcript: &
 }
 
 /// Why a request was not sent: the request that must come first was refused, or the limit was reached.
-fn unsent<'s>(product: &Product, place: Place, transcript: &'s Transcript) -> (Why, Option<&'s ParsedReply>) {
-    let Place::Sig(sig) = place else {
+fn unsent<'s>(product: &Product, place: ExchangeRef, transcript: &'s Transcript) -> (Why, Option<&'s ParsedReply>) {
+    let ExchangeRef::Sig(sig) = place else {
         return (Why::NotAsked, None);
     };
     let mut found = (Why::NotAsked, None);
@@ -84,8 +84,11 @@ fn unsent<'s>(product: &Product, place: Place, transcript: &'s Transcript) -> (W
         .requests
         .iter()
         .filter(|request| request.sig == sig && !request.when.is_empty());
-    for look in waiting.flat_map(|request| &request.when).filter(|look| !look.holds(transcript)) {
-        let parsed = transcript.referred(look.place);
+    for condition in waiting
+        .flat_map(|request| &request.when)
+        .filter(|condition| !condition.holds(transcript))
+    {
+        let parsed = transcript.referred(condition.exchange);
         if let Some(parsed) = parsed
             && let Some(why) = refusal::why(parsed).filter(|why| matches!(why, Why::Refused | Why::Throttled | Why::Unavailable))
             && weighs_more(why, found.0)

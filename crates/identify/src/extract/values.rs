@@ -1,7 +1,7 @@
 //! Values that a server reports of itself: its version and its instance.
 
 use serde_json::Value;
-use vigie_catalog::{CompiledValue, Place, Product, Step, ValueRule};
+use vigie_catalog::{CompiledValue, ExchangeRef, Product, Step, ValueRule};
 use vigie_model::{Known, Why};
 
 use super::unknown::weighs_more;
@@ -71,8 +71,8 @@ impl Attempts {
 fn first_value(entries: &[CompiledValue], transcript: &Transcript, passes: impl Fn(&str) -> bool) -> (Option<String>, Attempts) {
     let mut attempts = Attempts::default();
     for entry in entries {
-        let replies: Vec<&ParsedReply> = match entry.place {
-            Place::Any => transcript.replies.iter().collect(),
+        let replies: Vec<&ParsedReply> = match entry.exchange {
+            ExchangeRef::Any => transcript.replies.iter().collect(),
             place => transcript.referred(place).into_iter().collect(),
         };
         for parsed in replies {

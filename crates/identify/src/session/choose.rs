@@ -113,7 +113,7 @@ impl Session {
         let opening = self
             .identifier
             .catalog
-            .openings()
+            .generic_probes()
             .iter()
             .find(|opening| opening.request.sig == absent)?;
         self.ask(&opening.request, None)
@@ -162,10 +162,10 @@ impl Session {
 
     /// The next generic probe whose conditions hold.
     fn generic_probe(&self) -> Option<Ask> {
-        self.identifier.catalog.openings().iter().find_map(|opening| {
+        self.identifier.catalog.generic_probes().iter().find_map(|opening| {
             let due = !self.here.asked.contains(&opening.request.sig)
-                && opening.when.iter().all(|look| look.holds(&self.here.transcript))
-                && !opening.unless.iter().any(|look| look.holds(&self.here.transcript));
+                && opening.when.iter().all(|condition| condition.holds(&self.here.transcript))
+                && !opening.unless.iter().any(|condition| condition.holds(&self.here.transcript));
             if due { self.ask(&opening.request, None) } else { None }
         })
     }
@@ -190,7 +190,8 @@ impl Session {
                 .iter()
                 .filter(|request| request.purpose == *purpose)
                 .find_map(|request| {
-                    let due = !self.here.asked.contains(&request.sig) && request.when.iter().all(|look| look.holds(&self.here.transcript));
+                    let due = !self.here.asked.contains(&request.sig)
+                        && request.when.iter().all(|condition| condition.holds(&self.here.transcript));
                     if due { self.ask(request, known) } else { None }
                 })
         })
@@ -225,7 +226,7 @@ impl Session {
         let (_, names) = self.names.as_ref()?;
         if self.here.models_asked.len() < self.limits.models
             && let Some(request) = product.requests.iter().find(|request| request.purpose == Purpose::Model)
-            && request.when.iter().all(|look| look.holds(&self.here.transcript))
+            && request.when.iter().all(|condition| condition.holds(&self.here.transcript))
         {
             // A model is left out where the request would have a harmful effect: the server may forward it with its owner's key.
             let unasked = names.iter().filter(|name| !self.here.models_asked.contains(*name));

@@ -69,7 +69,7 @@ impl Session {
         contradicting
             .filter_map(|evidence| {
                 let parsed = evidence
-                    .look
+                    .condition
                     .find(&self.here.transcript)
                     .filter(|_| evidence.guards.pass(&self.here.transcript))?;
                 Some(evidence_of(product, &evidence.id, evidence.weight, &evidence.why, parsed))
@@ -173,10 +173,11 @@ impl Session {
         let lists = |number: u32| {
             let product = self.identifier.catalog.nth(number);
             let is_list = |parsed: &ParsedReply| {
-                product
-                    .models
-                    .iter()
-                    .any(|list| list.look.find(&self.here.transcript).is_some_and(|of| std::ptr::eq(of, parsed)))
+                product.models.iter().any(|list| {
+                    list.condition
+                        .find(&self.here.transcript)
+                        .is_some_and(|of| std::ptr::eq(of, parsed))
+                })
             };
             self.hits_of(number).any(|(_, rule, index)| {
                 let evidence = &product.evidence[*rule as usize];
@@ -243,8 +244,8 @@ impl Session {
             .leaks
             .iter()
             .filter(|(_, _, guards)| guards.pass(transcript))
-            .filter_map(|(what, look, _)| {
-                let request = &look.find(transcript)?.exchange.request;
+            .filter_map(|(what, condition, _)| {
+                let request = &condition.find(transcript)?.exchange.request;
                 Some(Leak {
                     what: *what,
                     request: format!("{} {}", request.method, request.path),
@@ -305,7 +306,7 @@ impl Session {
             }
             let product = self.identifier.catalog.nth(*number);
             for evidence in product.evidence.iter().filter(|e| e.weight == EvidenceWeight::Contradicts) {
-                if let Some(parsed) = evidence.look.find(&self.here.transcript)
+                if let Some(parsed) = evidence.condition.find(&self.here.transcript)
                     && evidence.guards.pass(&self.here.transcript)
                 {
                     all.push(evidence_of(product, &evidence.id, evidence.weight, &evidence.why, parsed));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use vigie_catalog::{Place, SigId, Signature};
+use vigie_catalog::{ExchangeRef, SigId, Signature};
 use vigie_model::{Exchange, FailureKind};
 
 use super::Session;
@@ -29,7 +29,7 @@ impl Session {
                 }
             }
         }
-        let mut places = vec![Place::Any];
+        let mut exchanges = vec![ExchangeRef::Any];
         match &ask.target {
             Target::Model(name) => self.here.transcript.models.push((name.clone(), index)),
             Target::Proof => self.here.transcript.proof = Some(index),
@@ -39,28 +39,28 @@ impl Session {
                 // reply is the page to which the redirect led.
                 if !matches!(ask.target, Target::Redirect { landing: true, .. }) {
                     self.here.transcript.by_sig.push((ask.sig, index));
-                    places.push(Place::Sig(ask.sig));
+                    exchanges.push(ExchangeRef::Sig(ask.sig));
                 }
                 if let Some(path_sig) = self.own_sig(index).filter(|sig| *sig != ask.sig) {
                     // The redirect led to a page that some rule refers to by its own path.
                     self.here.asked.insert(path_sig);
                     self.here.transcript.by_sig.push((path_sig, index));
-                    places.push(Place::Sig(path_sig));
+                    exchanges.push(ExchangeRef::Sig(path_sig));
                 }
                 let landing = ask.sig == self.identifier.root || matches!(ask.target, Target::Redirect { landing: true, .. });
                 if landing {
                     self.here.transcript.landing = Some(index);
-                    places.push(Place::Landing);
+                    exchanges.push(ExchangeRef::Landing);
                     // Rules on the landing page that fitted an earlier page of the chain no longer count.
                     let catalog = Arc::clone(&self.identifier.catalog);
-                    self.here
-                        .hits
-                        .retain(|(product, rule, _)| catalog.nth(*product).evidence[*rule as usize].look.place != Place::Landing);
+                    self.here.hits.retain(|(product, rule, _)| {
+                        catalog.nth(*product).evidence[*rule as usize].condition.exchange != ExchangeRef::Landing
+                    });
                 }
                 self.redirect(ask, index, landing);
             }
         }
-        self.weigh(index, &places)
+        self.weigh(index, &exchanges)
     }
 
     /// The number of the catalogue's request for the path of an exchange, if it has one.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use vigie_catalog::{BodyType, Place};
+use vigie_catalog::{BodyType, ExchangeRef};
 use vigie_model::EvidenceWeight;
 
 use super::Session;
@@ -37,12 +37,12 @@ impl Score {
 
 impl Session {
     /// Finds the evidence rules that hold on an exchange and updates the scores; returns the reply's entry in the cache.
-    pub(super) fn weigh(&mut self, index: usize, places: &[Place]) -> Option<Arc<CachedReply>> {
+    pub(super) fn weigh(&mut self, index: usize, exchanges: &[ExchangeRef]) -> Option<Arc<CachedReply>> {
         let catalog = Arc::clone(&self.identifier.catalog);
         let parsed = &self.here.transcript.replies[index];
         let cached = parsed
             .reply()
-            .map_or(Lookup::Miss, |reply| self.identifier.reply_cache.lookup(reply, places));
+            .map_or(Lookup::Miss, |reply| self.identifier.reply_cache.lookup(reply, exchanges));
         let mut entry = None;
         let fitting = match cached {
             Lookup::Hit(hit) => {
@@ -52,16 +52,16 @@ impl Session {
                 fitting
             }
             other => {
-                let mut fitting = self.identifier.index.candidates(parsed, places);
+                let mut fitting = self.identifier.index.candidates(parsed, exchanges);
                 fitting.retain(|(product, rule)| {
                     let evidence = &catalog.nth(*product).evidence[*rule as usize];
-                    fits(&evidence.look.clause, parsed)
+                    fits(&evidence.condition.rule, parsed)
                 });
                 if let (Lookup::SecondTime(key), Some(reply)) = (other, parsed.reply()) {
                     entry = Some(
                         self.identifier
                             .reply_cache
-                            .insert(key, reply, places, &fitting, parsed.shared_json().cloned()),
+                            .insert(key, reply, exchanges, &fitting, parsed.shared_json().cloned()),
                     );
                 }
                 fitting
@@ -72,7 +72,7 @@ impl Session {
             self.here.scores.entry(product).or_default();
         }
         // Guards refer to other exchanges, so a product with guards is always scored again; others only if their hits changed.
-        let moved = places.contains(&Place::Landing);
+        let moved = exchanges.contains(&ExchangeRef::Landing);
         let due: Vec<u32> = self
             .here
             .scores
@@ -117,7 +117,7 @@ impl Session {
         }
         score.contradicted = product.contradicts.iter().any(|at| {
             let evidence = &product.evidence[*at];
-            evidence.look.holds(&self.here.transcript) && evidence.guards.pass(&self.here.transcript)
+            evidence.condition.holds(&self.here.transcript) && evidence.guards.pass(&self.here.transcript)
         });
         score
     }

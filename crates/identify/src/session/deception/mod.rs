@@ -8,7 +8,7 @@ mod stack;
 
 use std::collections::BTreeSet;
 
-use vigie_catalog::{BodyType, CompiledMade, Kind, Product};
+use vigie_catalog::{BodyType, FreshValue, Kind, Product};
 use vigie_model::{Deception, Exposure, Known, Tell};
 
 use super::Session;
@@ -65,7 +65,7 @@ impl Session {
             return;
         };
         let own = winner.map_or(&[][..], |product| &product.unknown_path);
-        if own.iter().any(|look| look.holds(&self.here.transcript)) {
+        if own.iter().any(|condition| condition.holds(&self.here.transcript)) {
             return;
         }
         let kind = parsed.body_type();
@@ -173,7 +173,7 @@ impl Session {
     /// The signs that the product's file describes.
     fn product_rules(&self, product: &Product, tells: &mut Tells) {
         for rule in &product.tells {
-            if let Some(parsed) = rule.look.find(&self.here.transcript)
+            if let Some(parsed) = rule.condition.find(&self.here.transcript)
                 && rule.guards.pass(&self.here.transcript)
             {
                 let then = if rule.why.is_empty() { "" } else { ": " };
@@ -200,9 +200,9 @@ impl Session {
     }
 
     /// An id that the product generates for each place, found in two places.
-    fn repeated(&self, made: &CompiledMade) -> Option<(&ParsedReply, String)> {
+    fn repeated(&self, made: &FreshValue) -> Option<(&ParsedReply, String)> {
         let parsed = made
-            .look
+            .condition
             .find(&self.here.transcript)
             .filter(|_| made.guards.pass(&self.here.transcript))?;
         let mut met = BTreeSet::new();
@@ -215,9 +215,9 @@ impl Session {
     }
 
     /// A time that the product sets when it answers, but that is far from the date of the reply; with the difference in seconds.
-    fn stale(&self, made: &CompiledMade) -> Option<(&ParsedReply, i64)> {
+    fn stale(&self, made: &FreshValue) -> Option<(&ParsedReply, i64)> {
         let parsed = made
-            .look
+            .condition
             .find(&self.here.transcript)
             .filter(|_| made.guards.pass(&self.here.transcript))?;
         let date = chrono::DateTime::parse_from_rfc2822(parsed.reply()?.header("date")?)

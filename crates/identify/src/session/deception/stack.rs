@@ -1,6 +1,6 @@
 //! Signs from the HTTP stack: a framework that the product is not built on.
 
-use vigie_catalog::{Look, Product, Stack};
+use vigie_catalog::{Condition, Product, Stack};
 
 use super::{Session, Tells};
 use crate::condition::EvaluateCondition as _;
@@ -39,7 +39,7 @@ impl Session {
             || product
                 .unknown_path
                 .iter()
-                .any(|look| is_worded(look) && look.holds(&self.here.transcript));
+                .any(|condition| is_worded(condition) && condition.holds(&self.here.transcript));
         // If the product's own stack is named too, the foreign one belongs to another server beside it.
         let own_header = named.iter().any(|(stack, _)| !foreign(*stack));
         let strange_header = named
@@ -73,8 +73,8 @@ impl Session {
 }
 
 /// Whether a condition tests words, which are harder to match by chance than a status.
-fn is_worded(look: &Look) -> bool {
-    !look.clause.body.0.is_empty() || !look.clause.json.0.is_empty()
+fn is_worded(condition: &Condition) -> bool {
+    !condition.rule.body.0.is_empty() || !condition.rule.json.0.is_empty()
 }
 
 /// Whether a `Server` header begins with the product's name, as `ollama/0.5.1` does.

@@ -1,31 +1,15 @@
-//! Routes: their notation, and which requests are theirs.
+//! Routes: their notation, and the requests that they fit.
+
+pub(crate) mod condition;
+mod path;
 
 use std::fmt;
 
 use serde::de::{self, Deserialize, Deserializer};
-pub(crate) use vigie_http::path::without_query as bare;
 
-use crate::condition::{Asked, Condition, Reading};
-
-/// A segment of a route's path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Part<'p> {
-    Text(&'p str),
-    /// `{name}`: one segment.
-    One,
-    /// `{name...}`: one segment or more, last.
-    Rest,
-}
-
-impl<'p> Part<'p> {
-    pub(crate) fn of(segment: &'p str) -> Self {
-        match segment.strip_prefix('{').and_then(|s| s.strip_suffix('}')) {
-            Some(name) if name.ends_with("...") => Self::Rest,
-            Some(_) => Self::One,
-            None => Self::Text(segment),
-        }
-    }
-}
+use condition::{Asked, Reading, RouteCondition};
+use path::check_path;
+pub(crate) use path::{Part, Verb, bare, path_fits};
 
 /// `METHOD PATH [if CONDITION] [since VERSION] [until VERSION] [known]`.
 #[derive(Clone, Debug)]
@@ -35,7 +19,7 @@ pub struct Route {
     pub method: String,
     path: String,
     /// What else a request must have: the operation that its body names, or a value on which its effect depends.
-    pub condition: Option<Condition>,
+    pub condition: Option<RouteCondition>,
     /// The first version that has it.
     pub since: Option<String>,
     /// The last version that has it.
@@ -71,7 +55,7 @@ impl Route {
         };
         while let Some(word) = words.next() {
             match word {
-                "if" => route.condition = Some(Condition::parse(&mut words, path).map_err(|why| format!("{text:?}: {why}"))?),
+                "if" => route.condition = Some(RouteCondition::parse(&mut words, path).map_err(|why| format!("{text:?}: {why}"))?),
                 "since" => route.since = Some(words.next().ok_or_else(|| format!("{text:?}: a version follows since"))?.to_owned()),
                 "until" => route.until = Some(words.next().ok_or_else(|| format!("{text:?}: a version follows until"))?.to_owned()),
                 "known" => route.known = true,
@@ -110,69 +94,6 @@ impl Route {
     }
 }
 
-/// A method that a route may name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verb {
-    Get,
-    Head,
-    Post,
-    Put,
-    Patch,
-    Delete,
-    Options,
-    Any,
-    /// Of a request: one that no route names.
-    Other,
-}
-
-impl Verb {
-    pub(crate) fn of(method: &str) -> Self {
-        match method {
-            "GET" => Self::Get,
-            "HEAD" => Self::Head,
-            "POST" => Self::Post,
-            "PUT" => Self::Put,
-            "PATCH" => Self::Patch,
-            "DELETE" => Self::Delete,
-            "OPTIONS" => Self::Options,
-            "ANY" => Self::Any,
-            _ => Self::Other,
-        }
-    }
-
-    /// Whether a request's method is this route's; a HEAD is judged as a GET too.
-    pub(crate) fn takes(self, request: Self) -> bool {
-        self == request || self == Self::Any || (request == Self::Head && self == Self::Get)
-    }
-}
-
-/// Whether a path without its query is one of a route's.
-pub(crate) fn path_fits(route: &str, path: &str) -> bool {
-    let mut segments = path.split('/').skip(1);
-    for part in route.split('/').skip(1).map(Part::of) {
-        let Some(segment) = segments.next() else {
-            return false;
-        };
-        match part {
-            Part::Text(text) if text != segment => return false,
-            Part::One if segment.is_empty() => return false,
-            Part::Rest => return true,
-            Part::Text(_) | Part::One => {}
-        }
-    }
-    segments.next().is_none()
-}
-
-fn check_path(path: &str) -> Result<(), String> {
-    let rest = path.strip_prefix('/').ok_or_else(|| format!("{path:?}: a path starts with /"))?;
-    match rest.rsplit_once('/') {
-        Some((before, _)) if before.split('/').any(|segment| Part::of(segment) == Part::Rest) => {
-            Err(format!("{path:?}: what takes the rest ({{name...}}) stands last or not at all"))
-        }
-        _ => Ok(()),
-    }
-}
-
 impl fmt::Display for Route {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
@@ -187,8 +108,8 @@ impl<'de> Deserialize<'de> for Route {
 
 #[cfg(test)]
 mod tests {
+    use super::condition::Body;
     use super::*;
-    use crate::condition::Body;
 
     fn fits(route: &str, method: &str, path: &str) -> bool {
         let request = Asked {

@@ -6,7 +6,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use regex::bytes::{RegexSet, RegexSetBuilder};
 use vigie_model::{PromptClass, TextPrint, ToolRisk, sha256};
 
-use crate::rule::MarkersFile;
+use crate::rule::TextClassifiersFile;
 
 /// The longest text whose print is remembered, in bytes, and how many are: the models of the world share few templates, and a
 /// hostile network that invents them makes no memory grow.
@@ -14,7 +14,7 @@ const MAX_REMEMBERED: (usize, usize) = (8 << 10, 128);
 
 /// Compiled markers. Lower bounds: a text that fits none may still be what they look for.
 #[derive(Debug)]
-pub struct Markers {
+pub struct TextClassifiers {
     names: Words,
     uncensored: Words,
     defaults: Words,
@@ -48,13 +48,13 @@ impl Words {
     }
 }
 
-impl Markers {
+impl TextClassifiers {
     /// Compiles them.
     ///
     /// # Errors
     ///
     /// An expression does not compile.
-    pub fn compile(file: &MarkersFile) -> Result<Self, String> {
+    pub fn compile(file: &TextClassifiersFile) -> Result<Self, String> {
         let set = |list: &[String]| {
             let compiled = OnceLock::new();
             if !crate::pattern::is_later() {

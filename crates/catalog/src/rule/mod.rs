@@ -1,19 +1,21 @@
-//! A product file as it is written: typed, with unknown keys refused.
+//! Product files as they are written: typed, with unknown keys rejected.
+
+mod value;
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 use serde_saphyr::Spanned;
 use vigie_model::{Effect, EvidenceWeight, LeakKind, Posture, VersionOrder};
 
-use crate::json_test::JsonTest;
 use crate::pattern::{OneOrMany, Pattern, Take};
 use crate::pointer::Pointer;
 use crate::route::Route;
 use crate::settings::SettingRule;
+
+pub(crate) use value::FIELDS;
+pub use value::{BodyType, Field, FieldPlace, Step, Tests};
 
 /// The schema of a product file.
 pub const PRODUCT_SCHEMA: &str = "vigie.product/1";
@@ -154,13 +156,13 @@ pub struct ProductFile {
     pub server: OneOrMany<Pattern>,
     /// What it says to a path that it does not have: one of these holds.
     #[serde(default)]
-    pub unknown_path: Vec<Clause>,
+    pub unknown_path: Vec<ConditionRule>,
     /// Times in seconds that it takes at the moment at which it answers.
     #[serde(default)]
-    pub made_when_asked: Vec<MadeRule>,
+    pub made_when_asked: Vec<FreshValueRule>,
     /// Ids that it draws for each place where they stand.
     #[serde(default)]
-    pub drawn_anew: Vec<MadeRule>,
+    pub drawn_anew: Vec<FreshValueRule>,
     /// The owner's proof.
     #[serde(default)]
     pub prove: Option<ProveRule>,
@@ -224,7 +226,7 @@ pub struct RequestRule {
     pub purpose: Purpose,
     /// What must hold before.
     #[serde(default)]
-    pub when: Vec<Clause>,
+    pub when: Vec<ConditionRule>,
     /// Headers beyond the ones every request carries.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
@@ -278,20 +280,20 @@ macro_rules! rule {
             pub failed: Option<bool>,
             /// All of these hold as well.
             #[serde(default)]
-            pub also: Vec<Clause>,
+            pub also: Vec<ConditionRule>,
             /// At least one of these holds.
             #[serde(default)]
-            pub either: Vec<Clause>,
+            pub either: Vec<ConditionRule>,
             /// None of these holds.
             #[serde(default)]
-            pub unless: Vec<Clause>,
+            pub unless: Vec<ConditionRule>,
         }
 
         impl $name {
             /// The clause it looks with.
             #[must_use]
-            pub fn clause(&self) -> Clause {
-                Clause {
+            pub fn condition(&self) -> ConditionRule {
+                ConditionRule {
                     on: self.on.clone(),
                     status: self.status.clone(),
                     kind: self.kind,
@@ -306,7 +308,7 @@ macro_rules! rule {
 
             /// The other clauses: all, at least one, none.
             #[must_use]
-            pub fn guards(&self) -> (&[Clause], &[Clause], &[Clause]) {
+            pub fn guards(&self) -> (&[ConditionRule], &[ConditionRule], &[ConditionRule]) {
                 (&self.also, &self.either, &self.unless)
             }
         }
@@ -363,7 +365,7 @@ rule! {
 
 rule! {
     /// A value that is made for the answer in which it stands.
-    MadeRule {
+    FreshValueRule {
         /// Where it is.
         at: Pointer,
     }
@@ -427,179 +429,13 @@ pub struct ValueRule {
     pub then: Vec<Step>,
     /// All of these hold as well.
     #[serde(default)]
-    pub also: Vec<Clause>,
+    pub also: Vec<ConditionRule>,
     /// At least one of these holds.
     #[serde(default)]
-    pub either: Vec<Clause>,
+    pub either: Vec<ConditionRule>,
     /// None of these holds.
     #[serde(default)]
-    pub unless: Vec<Clause>,
-}
-
-/// A step on the way from what was found to what is meant.
-#[derive(Clone, Debug)]
-pub enum Step {
-    /// Decode Base64.
-    Base64,
-    /// Parse as JSON and take this value.
-    Json(Pointer),
-    /// Take the group.
-    Take(Take),
-}
-
-impl<'de> Deserialize<'de> for Step {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct StepVisitor;
-
-        impl<'de> Visitor<'de> for StepVisitor {
-            type Value = Step;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("base64, {json: POINTER} or {take: REGEX}")
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Step, E> {
-                if text == "base64" {
-                    Ok(Step::Base64)
-                } else {
-                    Err(E::custom(format!(
-                        "{text:?} is no step: base64, {{json: POINTER}} or {{take: REGEX}}"
-                    )))
-                }
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Step, A::Error> {
-                let step = match map.next_key::<String>()?.as_deref() {
-                    Some("json") => Step::Json(map.next_value()?),
-                    Some("take") => Step::Take(map.next_value()?),
-                    other => {
-                        return Err(de::Error::custom(format!(
-                            "{other:?} is no step: base64, {{json: POINTER}} or {{take: REGEX}}"
-                        )));
-                    }
-                };
-                if map.next_key::<String>()?.is_some() {
-                    return Err(de::Error::custom("one step, one key"));
-                }
-                Ok(step)
-            }
-        }
-
-        deserializer.deserialize_any(StepVisitor)
-    }
-}
-
-/// The fields that a list rule may name.
-pub(crate) const FIELDS: [&str; 20] = [
-    "name",
-    "digest",
-    "family",
-    "parameters",
-    "quantisation",
-    "format",
-    "size_bytes",
-    "context_length",
-    "capabilities",
-    "modified",
-    "remote",
-    "remote_host",
-    "loaded",
-    "template",
-    "system_prompt",
-    "vram_bytes",
-    "expires",
-    "description",
-    "schema",
-    "lineage",
-];
-
-/// Where a field of a list's element is.
-#[derive(Clone, Debug)]
-pub struct Field(pub Vec<FieldPlace>);
-
-/// One place of a field.
-#[derive(Clone, Debug)]
-pub enum FieldPlace {
-    /// A value within the element.
-    At(Pointer, Option<Take>),
-    /// The member's key, where `each` is an object.
-    Key,
-}
-
-impl FieldPlace {
-    fn parse(text: &str) -> Result<Self, String> {
-        if text == "@key" {
-            Ok(Self::Key)
-        } else {
-            Ok(Self::At(Pointer::parse(text)?, None))
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for FieldPlace {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct PlaceVisitor;
-
-        impl<'de> Visitor<'de> for PlaceVisitor {
-            type Value = FieldPlace;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a pointer, \"@key\" or {at: POINTER, take: REGEX}")
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<FieldPlace, E> {
-                FieldPlace::parse(text).map_err(E::custom)
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<FieldPlace, A::Error> {
-                let (mut at, mut take) = (None, None);
-                while let Some(key) = map.next_key::<String>()? {
-                    match key.as_str() {
-                        "at" => at = Some(map.next_value()?),
-                        "take" => take = Some(map.next_value()?),
-                        other => {
-                            return Err(de::Error::custom(format!("{other:?} is not a key here: at, take")));
-                        }
-                    }
-                }
-                at.map(|at| FieldPlace::At(at, take)).ok_or_else(|| de::Error::missing_field("at"))
-            }
-        }
-
-        deserializer.deserialize_any(PlaceVisitor)
-    }
-}
-
-impl<'de> Deserialize<'de> for Field {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct FieldVisitor;
-
-        impl<'de> Visitor<'de> for FieldVisitor {
-            type Value = Field;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a pointer, \"@key\", {at: POINTER, take: REGEX} or a list of them")
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Field, E> {
-                FieldPlace::parse(text).map(|place| Field(vec![place])).map_err(E::custom)
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Field, A::Error> {
-                FieldPlace::deserialize(de::value::MapAccessDeserializer::new(map)).map(|place| Field(vec![place]))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Field, A::Error> {
-                let mut places = Vec::new();
-                while let Some(place) = seq.next_element()? {
-                    places.push(place);
-                }
-                Ok(Field(places))
-            }
-        }
-
-        deserializer.deserialize_any(FieldVisitor)
-    }
+    pub unless: Vec<ConditionRule>,
 }
 
 /// The owner's proof.
@@ -612,54 +448,10 @@ pub struct ProveRule {
     pub answer: Pointer,
 }
 
-/// What a body is, judged by itself and not by its header.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum BodyType {
-    /// It parses as JSON.
-    Json,
-    /// It is a page.
-    Html,
-    /// It is neither, and has something in it.
-    Text,
-    /// Its content type says so.
-    EventStream,
-    /// There is none.
-    Empty,
-}
-
-/// Pointers and the tests their values must pass.
-#[derive(Clone, Debug, Default)]
-pub struct Tests(pub Vec<(Pointer, JsonTest)>);
-
-impl<'de> Deserialize<'de> for Tests {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TestsVisitor;
-
-        impl<'de> Visitor<'de> for TestsVisitor {
-            type Value = Tests;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a map from pointers to JSON tests")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Tests, A::Error> {
-                let mut tests = Vec::new();
-                while let Some(pointer) = map.next_key::<Pointer>()? {
-                    tests.push((pointer, map.next_value()?));
-                }
-                Ok(Tests(tests))
-            }
-        }
-
-        deserializer.deserialize_map(TestsVisitor)
-    }
-}
-
 /// A look at one exchange; all its keys must hold.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Clause {
+pub struct ConditionRule {
     /// The exchange it looks at.
     pub on: Spanned<String>,
     /// The status is one of these.
@@ -691,21 +483,21 @@ pub struct Clause {
 /// One request that every endpoint may get before it is recognised.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct OpeningRule {
+pub struct GenericProbeRule {
     /// `METHOD PATH`, or `PRODUCT.REQUEST` for a request of a product's file.
     pub send: Spanned<String>,
     /// What must hold before.
     #[serde(default)]
-    pub when: Vec<Clause>,
+    pub when: Vec<ConditionRule>,
     /// What must not hold before.
     #[serde(default)]
-    pub unless: Vec<Clause>,
+    pub unless: Vec<ConditionRule>,
 }
 
 /// `catalog/openings.yaml`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct OpeningsFile {
+pub struct GenericProbesFile {
     /// `vigie.openings/1`.
     pub schema: String,
     /// The catalogue's date, `YYYY-MM-DD`.
@@ -713,14 +505,15 @@ pub struct OpeningsFile {
     /// Routes that belong to no product, by effect.
     #[serde(default)]
     pub routes: BTreeMap<Effect, Vec<Spanned<Route>>>,
-    /// The requests, in order.
-    pub openings: Vec<OpeningRule>,
+    /// The generic probes, in order.
+    #[serde(rename = "openings")]
+    pub generic_probes: Vec<GenericProbeRule>,
 }
 
 /// `catalog/markers.yaml`: words that classify prompts, models and tools.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct MarkersFile {
+pub struct TextClassifiersFile {
     /// `vigie.markers/1`.
     pub schema: String,
     /// Model names that say that safeguards were removed.
