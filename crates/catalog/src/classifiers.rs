@@ -1,4 +1,4 @@
-//! Words that classify prompts, models and tools (`catalog/markers.yaml`).
+//! Text classifiers for prompts, models and tools (`catalog/markers.yaml`).
 
 use std::collections::HashMap;
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -8,11 +8,11 @@ use vigie_model::{PromptClass, TextPrint, ToolRisk, sha256};
 
 use crate::rule::TextClassifiersFile;
 
-/// The longest text whose print is remembered, in bytes, and how many are: the models of the world share few templates, and a
-/// hostile network that invents them makes no memory grow.
-const MAX_REMEMBERED: (usize, usize) = (8 << 10, 128);
+/// Longest text whose print is cached, in bytes, and most cached prints: most models share few templates, and a hostile network that
+/// invents them cannot exhaust memory.
+const MAX_CACHED: (usize, usize) = (8 << 10, 128);
 
-/// Compiled markers. Lower bounds: a text that fits none may still be what they look for.
+/// Compiled text classifiers. They are lower bounds: a text that no expression matches may still belong to the class.
 #[derive(Debug)]
 pub struct TextClassifiers {
     names: Words,
@@ -22,8 +22,8 @@ pub struct TextClassifiers {
     prints: Mutex<HashMap<String, TextPrint>>,
 }
 
-/// Expressions of which one has to fit, whatever the case. They are English words, so bytes are looked at: characters would make
-/// the automata ten times as large.
+/// Expressions of which one must match, in any case. They are English words, so they match bytes: Unicode would make the automata ten
+/// times as large.
 #[derive(Clone, Debug)]
 struct Words {
     list: Vec<String>,
@@ -41,7 +41,7 @@ impl Words {
     }
 
     fn is_match(&self, text: &str) -> bool {
-        // Empty only for words that were never checked and are wrong: the tests compile all that a build carries.
+        // Empty only for unchecked expressions that do not compile: the tests compile all of a build.
         self.compiled
             .get_or_init(|| Self::compile(&self.list).unwrap_or_default())
             .is_match(text.as_bytes())
@@ -49,11 +49,11 @@ impl Words {
 }
 
 impl TextClassifiers {
-    /// Compiles them.
+    /// Compiles the expressions of the file.
     ///
     /// # Errors
     ///
-    /// An expression does not compile.
+    /// An expression that does not compile.
     pub fn compile(file: &TextClassifiersFile) -> Result<Self, String> {
         let set = |list: &[String]| {
             let compiled = OnceLock::new();
@@ -78,7 +78,7 @@ impl TextClassifiers {
         })
     }
 
-    /// Whether a model's name says that safeguards were removed.
+    /// Whether a model's name marks removed safeguards.
     #[must_use]
     pub fn uncensored_name(&self, name: &str) -> bool {
         self.names.is_match(name)
@@ -87,14 +87,14 @@ impl TextClassifiers {
     /// Hash and class of a prompt or template; white space is folded first, so that the same text has one hash everywhere.
     #[must_use]
     pub fn print(&self, text: &str) -> TextPrint {
-        let (longest, most) = MAX_REMEMBERED;
+        let (longest, most) = MAX_CACHED;
         if text.len() > longest {
-            return self.look_at(text);
+            return self.classify(text);
         }
         if let Some(print) = self.prints.lock().unwrap_or_else(PoisonError::into_inner).get(text) {
             return print.clone();
         }
-        let print = self.look_at(text);
+        let print = self.classify(text);
         let mut prints = self.prints.lock().unwrap_or_else(PoisonError::into_inner);
         if prints.len() >= most {
             prints.clear();
@@ -103,7 +103,7 @@ impl TextClassifiers {
         print
     }
 
-    fn look_at(&self, text: &str) -> TextPrint {
+    fn classify(&self, text: &str) -> TextPrint {
         let folded = text.split_whitespace().collect::<Vec<_>>().join(" ");
         let class = if folded.is_empty() {
             PromptClass::Empty
@@ -122,10 +122,10 @@ impl TextClassifiers {
         }
     }
 
-    /// The risk classes of a tool, the worst first; `Other` where no word fits.
+    /// The risk classes of a tool, the worst first; `Other` if no expression matches.
     #[must_use]
     pub fn tool_risks(&self, name: &str, description: &str, schema: &str) -> Vec<ToolRisk> {
-        // camelCase and snake_case names are split into words, so that a marker for `shell` finds runShell.
+        // camelCase and snake_case names are split into words, so that an expression for `shell` matches runShell.
         let mut words = String::with_capacity(name.len() * 2);
         let mut last_lower = false;
         for c in name.chars() {

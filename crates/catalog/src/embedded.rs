@@ -1,4 +1,4 @@
-//! The catalogue that this build carries.
+//! The embedded catalogue.
 
 use std::sync::{Arc, OnceLock};
 
@@ -12,21 +12,21 @@ static ADVISORIES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../catalog/adv
 static FINDINGS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../catalog/findings");
 static OPENINGS: &str = include_str!("../../../catalog/openings.yaml");
 static MARKERS: &str = include_str!("../../../catalog/markers.yaml");
-/// What build.rs made of the catalogue's files, quicker to read than they are.
+/// The catalogue's files as build.rs converted them, faster to parse than YAML.
 static BUILT: Built = include!(concat!(env!("OUT_DIR"), "/catalog.rs"));
 
 impl Catalog {
-    /// The embedded catalogue, or `None` where it does not load: then its own tests say why.
+    /// The embedded catalogue; `None` if it does not load, which its tests report.
     #[must_use]
     pub fn embedded_if_sound() -> Option<Arc<Self>> {
         Self::load_built(&embedded_files(), &BUILT).ok().map(Arc::new)
     }
 
-    /// The catalogue that this build carries, compiled once.
+    /// The embedded catalogue, compiled once.
     ///
     /// # Panics
     ///
-    /// Never in a build that passed its tests: they load the same files.
+    /// Never in a build that passed its tests, which load the same files.
     #[must_use]
     pub fn embedded() -> Arc<Self> {
         static COMPILED: OnceLock<Arc<Catalog>> = OnceLock::new();

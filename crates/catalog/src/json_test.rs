@@ -1,4 +1,4 @@
-//! Tests over JSON values.
+//! Tests of JSON values.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::pattern::Pattern;
 
-/// A test over the values that a pointer finds: some value must pass; `absent` passes if there is none.
+/// A test of the values that a pointer finds: one value must pass; `absent` passes if there is none.
 #[derive(Clone, Debug)]
 pub enum JsonTest {
     /// There is a value (null counts).
@@ -28,7 +28,7 @@ pub enum JsonTest {
     Object,
     /// It is `""`, `[]`, `{}` or null.
     Empty,
-    /// It is a text, list or object with something in it, or another value that is not null.
+    /// It is a non-empty text, list or object, or another value that is not null.
     NonEmpty,
     /// It equals this number or boolean.
     Equals(Value),
@@ -53,7 +53,7 @@ impl JsonTest {
         })
     }
 
-    /// Whether it passes over these values.
+    /// Whether these values pass.
     #[must_use]
     pub fn passes(&self, values: &[&Value]) -> bool {
         match self {
@@ -62,7 +62,7 @@ impl JsonTest {
         }
     }
 
-    /// The same over the values of a document that was cut: what came may make it pass, what did not come may not.
+    /// As [`JsonTest::passes`], for the values of a truncated document: it passes only on values that came.
     #[must_use]
     pub fn passes_in_part(&self, values: &[&Value]) -> bool {
         match self {
@@ -72,10 +72,10 @@ impl JsonTest {
         }
     }
 
-    /// Whether it may pass over the whole of a document of which these are the values that came. `one`: there is one value at most.
+    /// Whether the complete document may pass, of which these values came. `one`: there is at most one value.
     #[must_use]
     pub fn may_pass(&self, values: &[&Value], one: bool) -> bool {
-        // A value that came whole stays what it is; of a list or an object, more may come.
+        // A complete value does not change; a list or an object may get more.
         match values {
             [value] if one => match self {
                 Self::Empty | Self::NonEmpty if is_container(value) => true,
@@ -106,7 +106,7 @@ impl JsonTest {
         }
     }
 
-    /// A text that must stand in the document, where the test shows one.
+    /// A text that the document must contain, if the test has one.
     #[must_use]
     pub fn literal(&self) -> Option<&str> {
         match self {
@@ -115,7 +115,7 @@ impl JsonTest {
         }
     }
 
-    /// Whether it can pass only where the pointer finds something.
+    /// Whether it passes only if the pointer finds a value.
     #[must_use]
     pub fn needs_value(&self) -> bool {
         !matches!(self, Self::Absent)

@@ -1,8 +1,8 @@
 //! The rule language: parse, check, compile; products, routes and the effects of requests. No I/O.
 //!
-//! What vigie knows of a product stands in one file, `catalog/products/<id>.yaml`; the book's page "The rule language"
-//! describes it. [`Catalog::embedded`] is the catalogue that this build carries, [`Catalog::load`] reads another one.
-//! A [`RouteTable`] says what a request on a product's interface is.
+//! Each product has one file, `catalog/products/<id>.yaml`; the book's page "The rule language" describes it.
+//! [`Catalog::embedded`] is the embedded catalogue, [`Catalog::load`] loads another one. A [`RouteTable`] classifies the requests on
+//! one product's interface.
 
 mod catalog;
 mod classifiers;
@@ -38,7 +38,7 @@ pub use settings::{Form, Judgement, Setting, Switch, Unsafe};
 pub use stack::Stack;
 pub use table::{EffectTable, ReadingOf, RouteTable, Routes};
 
-/// The page that no product has: what it answers shows what a server says of unknown paths.
+/// The absent path: no product has it, so the reply shows how a server answers unknown paths.
 pub const ABSENT_PATH: &str = "/vigie-no-such-page";
 
 /// The ids of all findings of a scan.

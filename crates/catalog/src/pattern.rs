@@ -7,37 +7,34 @@ use std::sync::OnceLock;
 use regex::{Regex, RegexBuilder};
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 
-/// The longest pattern that a rule file may hold, in bytes.
+/// Longest pattern in a rule file, in bytes.
 pub const MAX_PATTERN_BYTES: usize = 1_000;
 
-/// The compiled size a regular expression may take, in bytes; a rule pack cannot make the scanner grow.
+/// Largest compiled regular expression, in bytes, so that a rule pack cannot exhaust memory.
 const MAX_REGEX_BYTES: usize = 1 << 20;
 
-/// A test over text. Every form runs in time linear in the text (the `regex` crate has no backtracking).
+/// A test of a text. Every form takes time linear in the text (the `regex` crate does not backtrack).
 #[derive(Clone, Debug)]
 pub enum Pattern {
-    /// The text holds this.
+    /// The text contains this.
     Contains(String),
-    /// The text is this, white space at both ends off.
+    /// The text is this, without white space at both ends.
     Whole(String),
     /// The text starts with this.
     Start(String),
-    /// The expression finds something.
+    /// The expression matches.
     Regex(Expression),
 }
 
 impl Pattern {
-    /// Reads the pattern notation. `prefixed` refuses a text without one of `= ^ ~ +`, as JSON tests do.
+    /// Parses the notation. With `prefixed`, as in JSON tests, a text without one of `= ^ ~ +` is an error.
     ///
     /// # Errors
     ///
     /// An empty or overlong pattern, a missing prefix, or a regular expression that does not compile.
     pub fn parse(text: &str, prefixed: bool) -> Result<Self, String> {
         if text.len() > MAX_PATTERN_BYTES {
-            return Err(format!(
-                "a pattern is at most {MAX_PATTERN_BYTES} bytes, this one has {}",
-                text.len()
-            ));
+            return Err(format!("pattern has {} bytes; at most {MAX_PATTERN_BYTES} are allowed", text.len()));
         }
         let pattern = match text.split_at_checked(1) {
             Some(("=", rest)) => Self::Whole(rest.trim().to_owned()),
@@ -51,10 +48,10 @@ impl Pattern {
                 ));
             }
             Some(_) => Self::Contains(text.to_owned()),
-            None => return Err("an empty pattern fits everything".to_owned()),
+            None => return Err("empty pattern: it would fit every text".to_owned()),
         };
         match &pattern {
-            Self::Contains(s) | Self::Start(s) if s.is_empty() => Err("an empty pattern fits everything".to_owned()),
+            Self::Contains(s) | Self::Start(s) if s.is_empty() => Err("empty pattern: it would fit every text".to_owned()),
             _ => Ok(pattern),
         }
     }
@@ -78,7 +75,7 @@ impl Pattern {
         }
     }
 
-    /// A text that must stand in whatever fits, if the notation shows one.
+    /// A text that every fitting text contains, if the notation has one.
     #[must_use]
     pub fn literal(&self) -> Option<&str> {
         match self {
@@ -92,11 +89,11 @@ thread_local! {
     static LATER: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Reads rules whose expressions are known to be right: they are compiled when they are first used, not before.
+/// Parses rules whose expressions were checked before: they are compiled on first use.
 pub(crate) fn compile_later<T>(read: impl FnOnce() -> T) -> T {
     struct Back(bool);
     impl Drop for Back {
-        // Also when reading panics.
+        // Also if parsing panics.
         fn drop(&mut self) {
             LATER.set(self.0);
         }
@@ -105,7 +102,7 @@ pub(crate) fn compile_later<T>(read: impl FnOnce() -> T) -> T {
     read()
 }
 
-/// Whether expressions that are read now are compiled when they are first used.
+/// Whether expressions that are parsed now are compiled on first use.
 pub(crate) fn is_later() -> bool {
     LATER.get()
 }
@@ -129,7 +126,7 @@ impl Expression {
         })
     }
 
-    /// `None` only for one that was never checked and is wrong: the tests compile all that a build carries.
+    /// `None` only for an unchecked expression that does not compile: the tests compile all of a build.
     fn compiled(&self) -> Option<&Regex> {
         self.compiled.get_or_init(|| compile(&self.text).ok()).as_ref()
     }
@@ -162,7 +159,7 @@ impl<'de> Deserialize<'de> for Pattern {
     }
 }
 
-/// A regular expression with exactly one group, that takes a part of a text.
+/// A regular expression with exactly one group, which extracts a part of a text.
 #[derive(Clone, Debug)]
 pub struct Take(Expression);
 
@@ -174,10 +171,7 @@ impl Take {
     /// It does not compile, is overlong, or has no group or several.
     pub fn parse(text: &str) -> Result<Self, String> {
         if text.len() > MAX_PATTERN_BYTES {
-            return Err(format!(
-                "a pattern is at most {MAX_PATTERN_BYTES} bytes, this one has {}",
-                text.len()
-            ));
+            return Err(format!("pattern has {} bytes; at most {MAX_PATTERN_BYTES} are allowed", text.len()));
         }
         let expression = Expression::parse(text)?;
         if let Some(Some(regex)) = expression.compiled.get()
@@ -188,7 +182,7 @@ impl Take {
         Ok(Self(expression))
     }
 
-    /// The group's text where the expression finds something.
+    /// The text of the group, if the expression matches.
     #[must_use]
     pub fn take<'t>(&self, text: &'t str) -> Option<&'t str> {
         self.0.compiled()?.captures(text)?.get(1).map(|group| group.as_str())
@@ -269,7 +263,7 @@ pub trait FromScalar: Sized {
     ///
     /// Numbers are not of this kind, or this one is too large.
     fn from_number(number: u64) -> Result<Self, String> {
-        Err(format!("{number} stands where a text is expected"))
+        Err(format!("{number} is a number; write a text"))
     }
 }
 
@@ -287,11 +281,11 @@ impl FromScalar for String {
 
 impl FromScalar for u16 {
     fn from_text(text: &str) -> Result<Self, String> {
-        text.parse().map_err(|_| format!("{text:?} is no status"))
+        text.parse().map_err(|_| format!("invalid status {text:?}"))
     }
 
     fn from_number(number: u64) -> Result<Self, String> {
-        Self::try_from(number).map_err(|_| format!("{number} is no status"))
+        Self::try_from(number).map_err(|_| format!("invalid status {number}"))
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::de::{self, Deserialize, Deserializer};
 use serde_json::Value;
 
-/// The most values that one pointer looks at; a hostile document cannot make it cost more.
+/// Most values that one pointer finds, so that a hostile document cannot make it slow.
 const MAX_VALUES: usize = 20_000;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,11 +24,11 @@ pub struct Pointer {
 }
 
 impl Pointer {
-    /// Reads the notation.
+    /// Parses the notation.
     ///
     /// # Errors
     ///
-    /// It is neither empty nor starts with `/`, or a segment holds more than one `*`.
+    /// A text that is neither empty nor starts with `/`, or a segment with more than one `*`.
     pub fn parse(text: &str) -> Result<Self, String> {
         if text.is_empty() {
             return Ok(Self {
@@ -38,7 +38,7 @@ impl Pointer {
         }
         let rest = text
             .strip_prefix('/')
-            .ok_or_else(|| format!("{text:?} is no pointer: it starts with / (RFC 6901)"))?;
+            .ok_or_else(|| format!("invalid pointer {text:?}: it must start with / (RFC 6901)"))?;
         let segments = rest
             .split('/')
             .map(|raw| {
@@ -46,7 +46,7 @@ impl Pointer {
                 match key.split_once('*') {
                     None => Ok(Segment::Key(key)),
                     Some(("", "")) => Ok(Segment::Every),
-                    Some((_, after)) if after.contains('*') => Err(format!("{text:?}: one * in a segment")),
+                    Some((_, after)) if after.contains('*') => Err(format!("invalid pointer {text:?}: at most one * in a segment")),
                     Some((before, after)) => Ok(Segment::Like(before.to_owned(), after.to_owned())),
                 }
             })
@@ -57,16 +57,16 @@ impl Pointer {
         })
     }
 
-    /// The notation it was read from.
+    /// The notation.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Every value it points at, at most 20,000.
+    /// All values that it points at, at most 20,000.
     #[must_use]
     pub fn all<'v>(&self, root: &'v Value) -> Vec<&'v Value> {
-        // Keys lead to one value at most.
+        // Keys point at one value at most.
         let keys = self
             .segments
             .iter()
@@ -89,7 +89,7 @@ impl Pointer {
         found
     }
 
-    /// Every value that it points at for a reader that ignores the case of keys, as Go's does; at most 20,000.
+    /// All values that it points at if the case of keys is ignored, as in Go; at most 20,000.
     #[must_use]
     pub fn all_in_either_case<'v>(&self, root: &'v Value) -> Vec<&'v Value> {
         let mut found = vec![root];
@@ -126,18 +126,18 @@ impl Pointer {
         &self.segments
     }
 
-    /// Whether a `*` in it stands for a whole segment.
+    /// Whether one of its segments is `*`.
     pub(crate) fn is_plain(&self) -> bool {
         !self.segments.iter().any(|segment| matches!(segment, Segment::Like(..)))
     }
 
-    /// Whether it leads to one value at most.
+    /// Whether it points at one value at most.
     #[must_use]
     pub fn is_single(&self) -> bool {
         self.segments.iter().all(|segment| matches!(segment, Segment::Key(_)))
     }
 
-    /// The last value on its way, as far as keys lead.
+    /// The deepest container or value on its way that exists.
     #[must_use]
     pub fn deepest<'v>(&self, root: &'v Value) -> &'v Value {
         let mut at = root;
@@ -153,7 +153,7 @@ impl Pointer {
         at
     }
 
-    /// The last key that must stand in a document where it points at something.
+    /// The last key that a document must contain for it to point at something.
     #[must_use]
     pub fn literal(&self) -> Option<&str> {
         self.segments.iter().rev().find_map(|segment| match segment {
@@ -164,7 +164,7 @@ impl Pointer {
     }
 }
 
-/// Where a run of keys leads.
+/// The value at a series of keys.
 fn down<'v>(keys: &[Segment], root: &'v Value) -> Option<&'v Value> {
     keys.iter().try_fold(root, |value, segment| match segment {
         Segment::Key(key) => child(value, key),

@@ -1,14 +1,14 @@
-//! The HTTP stacks that servers are written with.
+//! HTTP stacks on which servers are built.
 
 use std::fmt;
 
 use serde::Deserialize;
 
-/// Who writes the HTTP of a server.
+/// An HTTP stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Stack {
-    /// Go's `net/http`, and what stands on it.
+    /// Go's `net/http`, and frameworks on it.
     Go,
     /// Rust: hyper, axum, actix.
     Rust,
@@ -28,7 +28,7 @@ pub enum Stack {
     Aiohttp,
     /// Tornado.
     Tornado,
-    /// The server of Python's own library, in which decoys are written.
+    /// Python's `http.server`, on which decoys are often built.
     PythonHttp,
 }
 

@@ -158,7 +158,7 @@ fn an_open_port_shows_its_own_routes() {
 #[test]
 fn what_stands_beside_is_there() {
     for product in knowledge().catalog.products() {
-        for open in product.open_at.iter().filter(|open| open.beside.is_some()) {
+        for open in product.open_at.iter().filter(|open| open.routes.is_some()) {
             let from = format!("{} {}", open.method, open.path);
             let beside: usize = Effect::ALL
                 .iter()

@@ -1,7 +1,7 @@
-//! What a route asks of a request beyond its method and path: a value in the body, in the path or in the query.
+//! Condition of a route on a value in the body, the path or the query of a request.
 //!
-//! One route can do different things for different values: `POST /api/show` of Ollama reads, and for the name of a cloud model it
-//! signs the request with its owner's key and passes it on.
+//! The effect of one route may depend on a value: `POST /api/show` of Ollama reads a local model, but for a cloud model it signs the
+//! request with its owner's key and forwards it.
 
 use std::borrow::Cow;
 
@@ -12,7 +12,7 @@ use super::path::{Part, bare};
 use crate::pattern::Pattern;
 use crate::pointer::Pointer;
 
-/// A request, as far as its effect depends on it.
+/// The parts of a request on which its effect depends.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked<'r> {
     /// The method, in capitals.
@@ -26,11 +26,11 @@ pub struct Asked<'r> {
 /// The body of a request.
 #[derive(Clone, Copy, Debug)]
 pub enum Body<'r> {
-    /// There is none.
+    /// No body.
     None,
-    /// It is JSON.
+    /// JSON.
     Json(&'r Value),
-    /// It is something else, which a server may yet read as JSON: Go's decoder, for one, ignores what follows the first value.
+    /// Not JSON, but a server may still parse it: Go's decoder ignores what follows the first value.
     Unread,
 }
 
@@ -40,17 +40,16 @@ impl<'r> From<Option<&'r Value>> for Body<'r> {
     }
 }
 
-/// How a condition is read where servers read one request differently.
+/// How a condition is evaluated where servers parse one request differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reading {
-    /// It holds for every server: for routes that say a request is harmless.
+    /// It must hold for every server: for harmless routes.
     Exact,
-    /// It holds for some server: names of keys in either case, any of several values, a body that did not read. For routes that say
-    /// a request is harmful.
+    /// It must hold for some server: keys in any case, any of several values, a body that is not JSON. For harmful routes.
     Possible,
 }
 
-/// `POINTER`, `{SEGMENT}` or `?KEY`, then `= VALUE`, `~ REGEX`, `exists` or `empty`.
+/// A condition of a route: `POINTER`, `{SEGMENT}` or `?KEY`, then `= VALUE`, `~ REGEX`, `exists` or `empty`.
 #[derive(Clone, Debug)]
 pub struct RouteCondition {
     pub(crate) place: ValuePlace,
@@ -62,29 +61,29 @@ pub struct RouteCondition {
 pub(crate) enum ValuePlace {
     /// At a pointer into the JSON body.
     Body(Pointer),
-    /// The segment of that number of the path, decoded; the flag: that one and all after it.
+    /// The path segment with that number, decoded; the flag: that one and all after it.
     Segment(usize, bool),
-    /// Under that key of the query, decoded.
+    /// The value of that key of the query, decoded.
     Query(String),
 }
 
 /// What the value must be.
 #[derive(Clone, Debug)]
 pub(crate) enum Test {
-    /// This text; an empty one is also what is absent or null.
+    /// Equal to this text; an empty text also means absent or null.
     Is(String),
-    /// A text that the expression finds something in.
+    /// A text that the expression matches.
     Fits(Pattern),
-    /// There, whatever it is; null is not there.
+    /// Present, with any value except null.
     Exists,
     /// Absent, null, or an empty text, list or object.
     Empty,
 }
 
 impl Test {
-    /// Reads the words behind a place: `= VALUE`, `~ REGEX`, `exists` or `empty`.
+    /// Parses the words after a place: `= VALUE`, `~ REGEX`, `exists` or `empty`.
     pub(crate) fn parse<'w>(words: &mut impl Iterator<Item = &'w str>) -> Result<Self, String> {
-        let usage = "after a place come = and a value, ~ and an expression, exists, or empty";
+        let usage = "after a place, write = VALUE, ~ REGEX, exists or empty";
         let word = words.next().ok_or(usage)?;
         let mut value = || words.next().ok_or("the value is missing (\"\" for an empty text)");
         Ok(match word {
@@ -99,7 +98,7 @@ impl Test {
         })
     }
 
-    /// Whether what is absent passes.
+    /// Whether an absent value passes.
     pub(crate) fn passes_nothing(&self) -> bool {
         match self {
             Self::Is(expected) => expected.is_empty(),
@@ -119,10 +118,10 @@ impl Test {
 }
 
 impl RouteCondition {
-    /// Reads the words after `if`, of a route with this path.
+    /// Parses the words after `if`, for a route with this path.
     pub(crate) fn parse<'w>(words: &mut impl Iterator<Item = &'w str>, path: &str) -> Result<Self, String> {
-        let usage = "after if come a pointer (/model), a segment of the path ({model}) or a key of the query (?refresh), then = and a \
-                     value, ~ and an expression, exists, or empty";
+        let usage = "after if, write a pointer (/model), a segment of the path ({model}) or a key of the query (?refresh), then = VALUE, \
+                     ~ REGEX, exists or empty";
         let place = words.next().ok_or(usage)?;
         let place = if let Some(key) = place.strip_prefix('?').filter(|key| !key.is_empty()) {
             ValuePlace::Query(key.to_owned())
@@ -148,7 +147,7 @@ impl RouteCondition {
                 (Body::Json(json), Reading::Exact) => pointer.first(json).into_iter().filter_map(text).collect(),
                 (Body::Json(json), Reading::Possible) => {
                     let all = pointer.all_in_either_case(json);
-                    // Where a null stands beside a value, some server reads the null.
+                    // Where the key occurs with a value and with null, some server takes the null.
                     if self.test.passes_nothing() && all.iter().any(|value| value.is_null()) {
                         return true;
                     }
@@ -169,7 +168,7 @@ impl RouteCondition {
     }
 }
 
-/// A value as text; null counts as absent.
+/// A value as text; `None` for null.
 fn text(value: &Value) -> Option<Cow<'_, str>> {
     match value {
         Value::Null => None,

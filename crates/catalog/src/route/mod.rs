@@ -11,14 +11,14 @@ use condition::{Asked, Reading, RouteCondition};
 use path::check_path;
 pub(crate) use path::{Part, Verb, bare, path_fits};
 
-/// `METHOD PATH [if CONDITION] [since VERSION] [until VERSION] [known]`.
+/// A route: `METHOD PATH [if CONDITION] [since VERSION] [until VERSION] [known]`.
 #[derive(Clone, Debug)]
 pub struct Route {
     text: String,
     /// The HTTP method, in capitals.
     pub method: String,
     path: String,
-    /// What else a request must have: the operation that its body names, or a value on which its effect depends.
+    /// A further condition: the operation that the body names, or a value on which the effect depends.
     pub condition: Option<RouteCondition>,
     /// The first version that has it.
     pub since: Option<String>,
@@ -29,17 +29,17 @@ pub struct Route {
 }
 
 impl Route {
-    /// Reads the notation.
+    /// Parses the notation.
     ///
     /// # Errors
     ///
-    /// A method that is no method, a path that does not start with `/`, a condition that does not read, or words that belong nowhere.
+    /// An unknown method, a path that does not start with `/`, an invalid condition, or unknown words.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut words = text.split_whitespace();
         let method = words.next().unwrap_or_default();
         if Verb::of(method) == Verb::Other {
             return Err(format!(
-                "{text:?}: a route starts with GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS or ANY"
+                "{text:?}: a route must start with GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS or ANY"
             ));
         }
         let path = words.next().ok_or_else(|| format!("{text:?}: the path is missing"))?;
@@ -56,12 +56,26 @@ impl Route {
         while let Some(word) = words.next() {
             match word {
                 "if" => route.condition = Some(RouteCondition::parse(&mut words, path).map_err(|why| format!("{text:?}: {why}"))?),
-                "since" => route.since = Some(words.next().ok_or_else(|| format!("{text:?}: a version follows since"))?.to_owned()),
-                "until" => route.until = Some(words.next().ok_or_else(|| format!("{text:?}: a version follows until"))?.to_owned()),
+                "since" => {
+                    route.since = Some(
+                        words
+                            .next()
+                            .ok_or_else(|| format!("{text:?}: the version after since is missing"))?
+                            .to_owned(),
+                    )
+                }
+                "until" => {
+                    route.until = Some(
+                        words
+                            .next()
+                            .ok_or_else(|| format!("{text:?}: the version after until is missing"))?
+                            .to_owned(),
+                    )
+                }
                 "known" => route.known = true,
                 other => {
                     return Err(format!(
-                        "{text:?}: {other:?} belongs nowhere; if, since, until and known may follow the path"
+                        "{text:?}: unknown word {other:?}; if, since, until and known may follow the path"
                     ));
                 }
             }
@@ -69,7 +83,7 @@ impl Route {
         Ok(route)
     }
 
-    /// Whether a request is one of this route's.
+    /// Whether a request fits this route.
     #[must_use]
     pub fn fits(&self, request: &Asked<'_>, reading: Reading) -> bool {
         Verb::of(&self.method).takes(Verb::of(request.method))
@@ -77,12 +91,12 @@ impl Route {
             && self.condition.as_ref().is_none_or(|condition| condition.holds(request, reading))
     }
 
-    /// The segments of its path.
+    /// The segments of the path.
     pub(crate) fn parts(&self) -> impl Iterator<Item = Part<'_>> {
         self.path.split('/').skip(1).map(Part::of)
     }
 
-    /// Its path, placeholders as they are written.
+    /// The path with its placeholders.
     pub(crate) fn path(&self) -> &str {
         &self.path
     }

@@ -33,7 +33,7 @@ pub(crate) enum Verb {
     Delete,
     Options,
     Any,
-    /// Of a request: one that no route names.
+    /// The method of a request that no route has.
     Other,
 }
 
@@ -52,13 +52,13 @@ impl Verb {
         }
     }
 
-    /// Whether a request's method is this route's; a HEAD is judged as a GET too.
+    /// Whether a request's method fits this route's; a HEAD also fits a GET.
     pub(crate) fn takes(self, request: Self) -> bool {
         self == request || self == Self::Any || (request == Self::Head && self == Self::Get)
     }
 }
 
-/// Whether a path without its query is one of a route's.
+/// Whether a path without its query fits a route's path.
 pub(crate) fn path_fits(route: &str, path: &str) -> bool {
     let mut segments = path.split('/').skip(1);
     for part in route.split('/').skip(1).map(Part::of) {
@@ -76,10 +76,12 @@ pub(crate) fn path_fits(route: &str, path: &str) -> bool {
 }
 
 pub(super) fn check_path(path: &str) -> Result<(), String> {
-    let rest = path.strip_prefix('/').ok_or_else(|| format!("{path:?}: a path starts with /"))?;
+    let rest = path
+        .strip_prefix('/')
+        .ok_or_else(|| format!("{path:?}: a path must start with /"))?;
     match rest.rsplit_once('/') {
         Some((before, _)) if before.split('/').any(|segment| Part::of(segment) == Part::Rest) => {
-            Err(format!("{path:?}: what takes the rest ({{name...}}) stands last or not at all"))
+            Err(format!("{path:?}: {{name...}} is allowed only as the last segment"))
         }
         _ => Ok(()),
     }

@@ -20,15 +20,15 @@ pub use value::{BodyType, Field, FieldPlace, Step, Tests};
 /// The schema of a product file.
 pub const PRODUCT_SCHEMA: &str = "vigie.product/1";
 
-/// What a product is for.
+/// The kind of a product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
-    /// Serves models.
+    /// Serves models itself.
     Inference,
-    /// Passes requests on to model servers.
+    /// Forwards requests to model servers.
     Gateway,
-    /// Something people use in a browser.
+    /// An application that people use in a browser.
     Application,
     /// Offers tools to models.
     Tools,
@@ -53,17 +53,17 @@ impl Kind {
     }
 }
 
-/// One product, as its file says it.
+/// A product file.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProductFile {
     /// `vigie.product/1`.
     pub schema: String,
-    /// The file's name.
+    /// The name of the file without extension.
     pub id: Spanned<String>,
-    /// As its makers write it.
+    /// The name as its makers write it.
     pub name: String,
-    /// What it is for.
+    /// The kind of product.
     pub kind: Kind,
     /// Where its source or documentation is.
     #[serde(default)]
@@ -73,37 +73,37 @@ pub struct ProductFile {
     pub ports: Vec<u16>,
     /// How its versions are ordered.
     pub versions: VersionOrder,
-    /// Names under which advisories list it.
+    /// Names of its packages in advisories.
     #[serde(default)]
     pub packages: Vec<String>,
-    /// The newest release that the file's author knew.
+    /// The newest release that the author of the file knew.
     #[serde(default)]
     pub newest: Option<String>,
-    /// Products whose interface it answers as.
+    /// Products whose interface it offers.
     #[serde(default)]
     pub emulates: Vec<Spanned<String>>,
-    /// First versions that tell a thing.
+    /// First versions that report a thing.
     #[serde(default)]
     pub since: BTreeMap<String, String>,
-    /// Fixtures that look alike and are not it.
+    /// Fixtures of similar servers that are not this product.
     #[serde(default)]
     pub neighbours: Vec<String>,
     /// Queries for services that scan the Internet themselves.
     #[serde(default)]
     pub discover: DiscoverRule,
-    /// The last resort: named only if nothing else is.
+    /// Whether it is named only if no other product is.
     #[serde(default)]
     pub last_resort: bool,
-    /// An interface that many products speak, and no product: its routes are those of the interface.
+    /// Whether it is an interface that many products offer rather than a product.
     #[serde(default)]
     pub family: bool,
-    /// The effects and the beginnings of paths of routes that are there only with an option or a plug-in.
+    /// Effects and beginnings of paths of the routes that exist only with an option or a plug-in.
     #[serde(default)]
     pub by_option: Vec<Spanned<String>>,
     /// Routes by effect.
     #[serde(default)]
     pub routes: BTreeMap<Effect, Vec<Spanned<Route>>>,
-    /// How it reads requests.
+    /// How it parses requests.
     #[serde(default)]
     pub reads: Option<crate::table::Reads>,
     /// What a request on a route names where.
@@ -121,19 +121,19 @@ pub struct ProductFile {
     /// Values that are no version.
     #[serde(default)]
     pub hidden: Vec<String>,
-    /// The product has no version to tell.
+    /// Whether it never reports its version.
     #[serde(default)]
     pub version_never: bool,
-    /// Where it says which running copy or installation it is.
+    /// Where the id of the running copy or installation is.
     #[serde(default)]
     pub instance: Vec<ValueRule>,
-    /// What a stranger meets.
+    /// Posture rules.
     #[serde(default)]
     pub posture: Vec<PostureRule>,
     /// The models.
     #[serde(default)]
     pub models: Vec<ListRule>,
-    /// More of one model.
+    /// Details of one model.
     #[serde(default)]
     pub details: Option<ListRule>,
     /// The models in memory.
@@ -142,25 +142,25 @@ pub struct ProductFile {
     /// The tools.
     #[serde(default)]
     pub tools: Vec<ListRule>,
-    /// What is readable that should not be.
+    /// Leaks: data that is readable and should not be.
     #[serde(default)]
     pub leaks: Vec<LeakRule>,
     /// Signs that something pretends to be this product.
     #[serde(default)]
     pub tells: Vec<TellRule>,
-    /// What its HTTP is written with; empty: not told, so that nothing is read from it.
+    /// The HTTP stacks on which it is built; empty: unknown, so they are not compared.
     #[serde(default)]
     pub stack: Vec<crate::stack::Stack>,
-    /// Its own `Server` header, where that holds its name.
+    /// Its own `Server` header, if that contains its name.
     #[serde(default)]
     pub server: OneOrMany<Pattern>,
-    /// What it says to a path that it does not have: one of these holds.
+    /// Its reply to an absent path: one of these conditions holds.
     #[serde(default)]
     pub unknown_path: Vec<ConditionRule>,
-    /// Times in seconds that it takes at the moment at which it answers.
+    /// Times in seconds that it sets when it answers.
     #[serde(default)]
     pub made_when_asked: Vec<FreshValueRule>,
-    /// Ids that it draws for each place where they stand.
+    /// Ids that it generates for each place.
     #[serde(default)]
     pub drawn_anew: Vec<FreshValueRule>,
     /// The owner's proof.
@@ -190,13 +190,13 @@ pub struct DiscoverRule {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Purpose {
-    /// To a candidate.
+    /// Sent to a candidate.
     Identify,
-    /// Once the product is recognised.
+    /// Sent once the product is recognised.
     Read,
-    /// Once per model.
+    /// Sent once per model.
     Model,
-    /// The owner's proof; the one that may infer.
+    /// The owner's proof, the only request that may infer.
     Prove,
 }
 
@@ -224,10 +224,10 @@ pub struct RequestRule {
     /// When it is sent.
     #[serde(rename = "for")]
     pub purpose: Purpose,
-    /// What must hold before.
+    /// Conditions that must hold before it is sent.
     #[serde(default)]
     pub when: Vec<ConditionRule>,
-    /// Headers beyond the ones every request carries.
+    /// Headers besides those of every request.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
     /// The JSON body.
@@ -236,7 +236,7 @@ pub struct RequestRule {
     /// Where the reply ends.
     #[serde(default)]
     pub reply: ReplyEnd,
-    /// The request that opened the stream on which this one is answered.
+    /// The request that opened the event stream on which this one is answered.
     #[serde(default)]
     pub session: Option<String>,
     /// Whether a redirect to the same endpoint is followed.
@@ -244,7 +244,7 @@ pub struct RequestRule {
     pub follow: bool,
 }
 
-/// Declares a rule: its own fields and those of a clause, and `clause()` to get at the latter.
+/// Declares a rule with its own fields and those of a condition; `condition()` returns the latter.
 macro_rules! rule {
     ($(#[$meta:meta])* $name:ident { $($(#[$field_meta:meta])* $field:ident: $kind:ty,)* }) => {
         $(#[$meta])*
@@ -252,12 +252,12 @@ macro_rules! rule {
         #[serde(deny_unknown_fields)]
         pub struct $name {
             $($(#[$field_meta])* pub $field: $kind,)*
-            /// The exchange it looks at.
+            /// The exchange that it refers to.
             pub on: Spanned<String>,
             /// The status is one of these.
             #[serde(default)]
             pub status: OneOrMany<u16>,
-            /// What the body is.
+            /// The type of the body.
             #[serde(default, rename = "type")]
             pub kind: Option<BodyType>,
             /// Headers that fit.
@@ -290,7 +290,7 @@ macro_rules! rule {
         }
 
         impl $name {
-            /// The clause it looks with.
+            /// Its own condition.
             #[must_use]
             pub fn condition(&self) -> ConditionRule {
                 ConditionRule {
@@ -306,7 +306,7 @@ macro_rules! rule {
                 }
             }
 
-            /// The other clauses: all, at least one, none.
+            /// Its further conditions: all, at least one, none.
             #[must_use]
             pub fn guards(&self) -> (&[ConditionRule], &[ConditionRule], &[ConditionRule]) {
                 (&self.also, &self.either, &self.unless)
@@ -320,19 +320,19 @@ rule! {
     EvidenceRule {
         /// Its id within the file.
         id: Spanned<String>,
-        /// How much it says.
+        /// Its weight.
         evidence: EvidenceWeight,
-        /// Why it says so.
+        /// Why it is evidence.
         #[serde(default)]
         why: String,
-        /// A constant of a refusal, which no other product words alike: it names the product alone where all else is refused.
+        /// Whether it is a constant of a refusal that no other product sends, so that it names the product where all other routes are refused.
         #[serde(default)]
         alone: bool,
     }
 }
 
 rule! {
-    /// What a stranger meets if it holds.
+    /// The posture if the condition holds.
     PostureRule {
         /// The posture.
         posture: Posture,
@@ -400,11 +400,11 @@ rule! {
     }
 }
 
-/// Where a value is that a server says of itself; `json`, `header`, `body` and `title` say what to take.
+/// Where a value is that a server reports of itself; `json`, `header`, `body` and `title` say what to take.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ValueRule {
-    /// The exchange it looks at.
+    /// The exchange that it refers to.
     pub on: Spanned<String>,
     /// The status is one of these.
     #[serde(default)]
@@ -448,16 +448,16 @@ pub struct ProveRule {
     pub answer: Pointer,
 }
 
-/// A look at one exchange; all its keys must hold.
+/// A condition on one exchange, as written; all its keys must hold.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ConditionRule {
-    /// The exchange it looks at.
+    /// The exchange that it refers to.
     pub on: Spanned<String>,
     /// The status is one of these.
     #[serde(default)]
     pub status: OneOrMany<u16>,
-    /// What the body is.
+    /// The type of the body.
     #[serde(default, rename = "type")]
     pub kind: Option<BodyType>,
     /// Headers that fit.
@@ -480,16 +480,16 @@ pub struct ConditionRule {
     pub failed: Option<bool>,
 }
 
-/// One request that every endpoint may get before it is recognised.
+/// A generic probe: a request that every endpoint may get before it is recognised.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GenericProbeRule {
     /// `METHOD PATH`, or `PRODUCT.REQUEST` for a request of a product's file.
     pub send: Spanned<String>,
-    /// What must hold before.
+    /// Conditions that must hold before it is sent.
     #[serde(default)]
     pub when: Vec<ConditionRule>,
-    /// What must not hold before.
+    /// Conditions of which none may hold before it is sent.
     #[serde(default)]
     pub unless: Vec<ConditionRule>,
 }
@@ -516,7 +516,7 @@ pub struct GenericProbesFile {
 pub struct TextClassifiersFile {
     /// `vigie.markers/1`.
     pub schema: String,
-    /// Model names that say that safeguards were removed.
+    /// Model names that mark removed safeguards.
     pub uncensored_names: Vec<String>,
     /// System prompts that remove safeguards.
     pub uncensored_prompts: Vec<String>,

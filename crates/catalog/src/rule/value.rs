@@ -9,7 +9,7 @@ use crate::json_test::JsonTest;
 use crate::pattern::Take;
 use crate::pointer::Pointer;
 
-/// A step on the way from what was found to what is meant.
+/// A step that converts a value that was found.
 #[derive(Clone, Debug)]
 pub enum Step {
     /// Decode Base64.
@@ -36,7 +36,7 @@ impl<'de> Deserialize<'de> for Step {
                     Ok(Step::Base64)
                 } else {
                     Err(E::custom(format!(
-                        "{text:?} is no step: base64, {{json: POINTER}} or {{take: REGEX}}"
+                        "unknown step {text:?}: write base64, {{json: POINTER}} or {{take: REGEX}}"
                     )))
                 }
             }
@@ -47,12 +47,12 @@ impl<'de> Deserialize<'de> for Step {
                     Some("take") => Step::Take(map.next_value()?),
                     other => {
                         return Err(de::Error::custom(format!(
-                            "{other:?} is no step: base64, {{json: POINTER}} or {{take: REGEX}}"
+                            "unknown step {other:?}: write base64, {{json: POINTER}} or {{take: REGEX}}"
                         )));
                     }
                 };
                 if map.next_key::<String>()?.is_some() {
-                    return Err(de::Error::custom("one step, one key"));
+                    return Err(de::Error::custom("a step has exactly one key"));
                 }
                 Ok(step)
             }
@@ -86,7 +86,7 @@ pub(crate) const FIELDS: [&str; 20] = [
     "lineage",
 ];
 
-/// Where a field of a list's element is.
+/// Where a field of a list's element is; the first place with a value counts.
 #[derive(Clone, Debug)]
 pub struct Field(pub Vec<FieldPlace>);
 
@@ -131,7 +131,7 @@ impl<'de> Deserialize<'de> for FieldPlace {
                         "at" => at = Some(map.next_value()?),
                         "take" => take = Some(map.next_value()?),
                         other => {
-                            return Err(de::Error::custom(format!("{other:?} is not a key here: at, take")));
+                            return Err(de::Error::custom(format!("unknown key {other:?}; known keys: at, take")));
                         }
                     }
                 }
@@ -175,23 +175,23 @@ impl<'de> Deserialize<'de> for Field {
     }
 }
 
-/// What a body is, judged by itself and not by its header.
+/// The type of a body, judged by its content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BodyType {
-    /// It parses as JSON.
+    /// JSON.
     Json,
-    /// It is a page.
+    /// An HTML page.
     Html,
-    /// It is neither, and has something in it.
+    /// Other text.
     Text,
-    /// Its content type says so.
+    /// An event stream, by its content type.
     EventStream,
-    /// There is none.
+    /// No body.
     Empty,
 }
 
-/// Pointers and the tests their values must pass.
+/// Tests of JSON values by pointer.
 #[derive(Clone, Debug, Default)]
 pub struct Tests(pub Vec<(Pointer, JsonTest)>);
 
