@@ -1,7 +1,7 @@
-//! Makes of the catalogue's YAML, when vigie is built, what is quick to read at every start: JSON, and the routes, which are most of
-//! it, apart from the rest and by the segments that their paths begin with; what the routes take stands apart too.
+//! Converts the catalogue's YAML at build time into a form that is fast to read at every start: JSON, with the routes, which are most of
+//! it, kept apart and ordered by the first segments of their paths. What the routes take is kept apart too.
 //!
-//! A file that is no YAML becomes `null`, so that vigie still builds and `vigie catalog check` can say what is wrong.
+//! A file that is not YAML becomes `null`, so that vigie still builds and `vigie catalog check` can report the fault.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -75,7 +75,7 @@ fn advisories(folder: &Path) -> String {
     table
 }
 
-/// The files of a folder with that extension, in order; cargo looks at them from now on.
+/// The files of a folder with that extension, in order; cargo rebuilds when they change.
 fn below(folder: &Path, extension: &str) -> Vec<PathBuf> {
     println!("cargo::rerun-if-changed={}", folder.display());
     let mut files: Vec<PathBuf> = match std::fs::read_dir(folder) {
@@ -94,7 +94,7 @@ fn name_of(file: &Path) -> String {
     file.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// A file's YAML as JSON; `null` for what is no YAML.
+/// A file's YAML as JSON; `null` if it is not YAML.
 fn yaml(file: &Path) -> Value {
     println!("cargo::rerun-if-changed={}", file.display());
     std::fs::read_to_string(file)
@@ -121,7 +121,7 @@ fn each(routes: &Value) -> impl Iterator<Item = (&str, &str)> {
     })
 }
 
-/// The first segments of a route's path, three at most, as far as they are fixed; `*` if there are none.
+/// The leading fixed segments of a route's path, at most three; `*` if there are none.
 fn shelf(route: &str) -> String {
     let path = route.split_whitespace().nth(1).unwrap_or_default();
     let segments = path.split('/').skip(1);

@@ -248,7 +248,7 @@ impl<'de, T: FromScalar + Deserialize<'de>> Deserialize<'de> for OneOrMany<T> {
     }
 }
 
-/// What may stand alone where a list is also allowed.
+/// A value that may be written alone instead of in a list.
 pub trait FromScalar: Sized {
     /// From a text.
     ///

@@ -105,10 +105,10 @@ pub struct ProductFile {
     pub routes: BTreeMap<Effect, Vec<Spanned<Route>>>,
     /// How it parses requests.
     #[serde(default)]
-    pub reads: Option<crate::table::Reads>,
+    pub reads: Option<crate::table::takes::Reads>,
     /// What a request on a route names where.
     #[serde(default)]
-    pub takes: Vec<crate::table::TakesRule>,
+    pub takes: Vec<crate::table::takes::TakesRule>,
     /// Requests.
     #[serde(default)]
     pub requests: Vec<RequestRule>,

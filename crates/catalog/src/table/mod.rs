@@ -47,7 +47,7 @@ mod json;
 mod names;
 mod plan;
 mod shape;
-mod takes;
+pub(crate) mod takes;
 mod target;
 mod version;
 
