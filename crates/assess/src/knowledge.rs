@@ -4,12 +4,14 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use vigie_advisory::Advisories;
-use vigie_catalog::{ADVISORY_INDEX, CARRIED_ADVISORIES, Catalog};
+use vigie_catalog::{ADVISORY_INDEX, CARRIED_ADVISORIES, Catalog, Product};
 use vigie_model::{Advised, AdvisoryCoverage, AdvisoryVerdict, Confidence, Finding, Known, Observation};
 
-use crate::look::{About, Look, Memory};
+use crate::cache::ClaimCache;
+use crate::fixes::Fixes;
+use crate::identity_confidence::IdentityConfidence;
+use crate::input::{AssessmentInput, SubjectClaim};
 use crate::rules;
-use crate::sure::Sure;
 use crate::texts::Texts;
 
 /// The catalogue, the advisories and the texts of the findings.
@@ -21,18 +23,26 @@ pub struct Knowledge {
     pub advisories: Arc<Advisories>,
     /// The texts of the findings.
     pub texts: Arc<Texts>,
-    verdicts: Verdicts,
-    said: Arc<Memory>,
+    versions: VersionCache,
+    claims: Arc<ClaimCache>,
 }
 
-/// Cache of verdicts by product and version: a network has few of either, and comparing versions takes longer than a lookup.
+/// Cache of verdicts and fixes by version: a network has few of them, and comparing versions takes longer than a lookup.
 #[derive(Clone, Debug, Default)]
-struct Verdicts(Arc<Mutex<Remembered>>);
+struct VersionCache(Arc<Mutex<HashMap<VersionKey, VersionFacts>>>);
 
-type Remembered = HashMap<(String, Known<String>, Confidence), Advised>;
+/// Product, version and maximum confidence.
+type VersionKey = (String, Known<String>, Confidence);
 
-/// Maximum number of cached pairs, so that a hostile network that invents versions cannot exhaust memory.
-const MAX_REMEMBERED: usize = 4_096;
+/// The verdicts on a version of a product, and its fixes.
+#[derive(Clone, Debug)]
+struct VersionFacts {
+    advised: Advised,
+    fixes: Arc<Fixes>,
+}
+
+/// Maximum number of cached versions, so that a hostile network that invents versions cannot exhaust memory.
+const MAX_VERSIONS: usize = 4_096;
 
 impl Knowledge {
     /// The embedded knowledge.
@@ -47,52 +57,55 @@ impl Knowledge {
             catalog: Catalog::embedded(),
             advisories: Arc::new(Advisories::of_build(ADVISORY_INDEX, CARRIED_ADVISORIES).expect("the embedded advisories load")),
             texts: Arc::new(Texts::embedded().expect("the embedded findings load")),
-            verdicts: Verdicts::default(),
-            said: Arc::default(),
+            versions: VersionCache::default(),
+            claims: Arc::default(),
         }
     }
 
-    /// The same with another catalogue, for `--catalog`.
+    /// Knowledge from other files, for `--catalog`.
     #[must_use]
     pub fn with(catalog: Arc<Catalog>, advisories: Arc<Advisories>, texts: Arc<Texts>) -> Self {
         Self {
             catalog,
             advisories,
             texts,
-            verdicts: Verdicts::default(),
-            said: Arc::default(),
+            versions: VersionCache::default(),
+            claims: Arc::default(),
         }
     }
 
     /// The verdicts of the advisories on a product's version.
     #[must_use]
     pub fn verdicts(&self, product: &str, version: &Known<String>) -> Arc<[AdvisoryVerdict]> {
-        Arc::clone(&self.advised(product, version, Confidence::High))
+        match self.catalog.product(product) {
+            Some(product) => Arc::clone(&self.version_facts(product, version, Confidence::High).advised),
+            None => [].into(),
+        }
     }
 
-    /// The same, with confidence no higher than that of the version, and with the advisory coverage.
-    fn advised(&self, product: &str, version: &Known<String>, most: Confidence) -> Advised {
-        let Some(product) = self.catalog.product(product) else {
-            return [].into();
-        };
-        let key = (product.id.clone(), version.clone(), most);
-        let mut remembered = self.verdicts.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = remembered.get(&key) {
-            return known.clone();
+    /// Verdicts with at most the given confidence, the advisory coverage, and fixes.
+    fn version_facts(&self, product: &Product, version: &Known<String>, max_confidence: Confidence) -> VersionFacts {
+        let key = (product.id.clone(), version.clone(), max_confidence);
+        let mut cache = self.versions.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(facts) = cache.get(&key) {
+            return facts.clone();
         }
         let mut verdicts = self
             .advisories
             .against_releases(&product.packages, product.versions, version, product.newest.as_deref());
         for verdict in &mut verdicts {
-            verdict.confidence = verdict.confidence.min(most);
+            verdict.confidence = verdict.confidence.min(max_confidence);
         }
         // Advisories cover products. For an interface that many products implement, the coverage is unknown.
         let coverage = (!product.family).then(|| self.advisories.coverage(&product.id, &product.packages, product.versions));
-        let advised = Advised::as_recorded(verdicts.into(), coverage);
-        if remembered.len() < MAX_REMEMBERED {
-            remembered.insert(key, advised.clone());
+        let facts = VersionFacts {
+            advised: Advised::as_recorded(verdicts.into(), coverage),
+            fixes: Arc::new(Fixes::new(product, version)),
+        };
+        if cache.len() < MAX_VERSIONS {
+            cache.insert(key, facts.clone());
         }
-        advised
+        facts
     }
 
     /// Whether the advisories cover a product. A product that is not in the catalogue is not covered, nor is an interface that many products
@@ -107,36 +120,40 @@ impl Knowledge {
     /// Computes the verdicts and findings of an observation, and replaces those that it had.
     pub fn assess(&self, observation: &mut Observation) {
         let product = observation.identity.product.known().and_then(|id| self.catalog.product(id));
-        let known = &observation.identity.version;
-        observation.advisories = product.map_or_else(
-            || [].into(),
-            |product| {
-                let most = Sure::of(&observation.identity).version;
-                self.advised(&product.id, known, most)
-            },
-        );
-        let look = Look::at(observation, product, &self.catalog);
-        let said = match self.said.said_of(&look) {
-            Some(said) => said,
+        let facts = product.map(|product| {
+            let max_confidence = IdentityConfidence::of(&observation.identity).version;
+            self.version_facts(product, &observation.identity.version, max_confidence)
+        });
+        let (advised, fixes) = match facts {
+            Some(facts) => (facts.advised, facts.fixes),
+            None => ([].into(), Arc::default()),
+        };
+        observation.advisories = advised;
+        let input = AssessmentInput::new(observation, product, &self.catalog);
+        let claims = match self.claims.get(&input) {
+            Some(claims) => claims,
             None => {
-                let said: Arc<[About]> = rules::claims(&look, &self.texts).into();
+                let claims: Arc<[SubjectClaim]> = rules::claims(&input, &self.texts, &fixes).into();
                 // Evidence shared with an earlier conversation is worth caching, because it is likely to recur.
                 if Arc::strong_count(&observation.identity.evidence) > 1 {
-                    self.said.keep(&look, &said);
+                    self.claims.insert(&input, &claims);
                 }
-                said
+                claims
             }
         };
         let mut socket = observation.endpoint.socket().to_string();
         if let Some(prefix) = &observation.endpoint.prefix {
             socket.push_str(prefix.as_str());
         }
-        let finding = |(about, claim): &About| Finding {
-            subject: about.as_ref().map_or_else(|| socket.clone(), |about| format!("{socket} {about}")),
+        let finding = |one: &SubjectClaim| Finding {
+            subject: match &one.about {
+                Some(about) => format!("{socket} {about}"),
+                None => socket.clone(),
+            },
             accepted: None,
-            claim: Arc::clone(claim),
+            claim: Arc::clone(&one.claim),
         };
-        observation.findings = said.iter().map(finding).collect();
+        observation.findings = claims.iter().map(finding).collect();
     }
 }
 

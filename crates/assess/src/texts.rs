@@ -88,7 +88,7 @@ impl Texts {
         if errors.is_empty() { Ok(Self(texts)) } else { Err(errors) }
     }
 
-    /// One finding's words.
+    /// The texts of a finding.
     #[must_use]
     pub fn get(&self, id: &str) -> Option<&FindingText> {
         self.0.get(id)
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_finding_has_its_words() {
+    fn every_finding_has_its_texts() {
         let texts = Texts::load(&vigie_catalog::embedded_findings()).expect("the embedded findings read");
         assert_eq!(texts.all().count(), FINDINGS.len());
         let carried = Texts::embedded().expect("what the build carries reads");

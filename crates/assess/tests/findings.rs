@@ -1,7 +1,7 @@
-//! What follows from what was seen: each finding where it belongs, and not beside it.
+//! The findings of each rule, and observations without them.
 
-#[path = "findings/rests_on.rs"]
-mod rests_on;
+#[path = "findings/limits.rs"]
+mod limits;
 
 use std::net::SocketAddr;
 use std::sync::OnceLock;
@@ -87,7 +87,7 @@ fn find<'o>(observation: &'o Observation, id: &str) -> &'o Finding {
 }
 
 #[test]
-fn an_open_server_with_a_model_can_be_used_changed_and_read() {
+fn an_open_server_with_a_model_has_inference_management_and_disclosure() {
     let open = judged(with_models(seen("ollama", "0.17.4", Posture::Open), vec![model("made-up:1b")]));
     let inference = find(&open, "open-inference");
     assert_eq!((inference.severity, inference.confidence), (Severity::High, Confidence::Medium));
@@ -104,13 +104,30 @@ fn an_open_server_with_a_model_can_be_used_changed_and_read() {
     assert!(!ids(&open).contains(&"empty-server-fillable"));
     assert!(
         open.findings.is_sorted_by(|a, b| a.severity >= b.severity),
-        "the worst stands first: {:?}",
+        "not in descending order of severity: {:?}",
         ids(&open)
     );
 }
 
 #[test]
-fn who_can_reach_it_decides_how_bad_it_is() {
+fn a_finding_names_the_settings_that_act_on_it() {
+    let open = judged(with_models(seen("ollama", "0.17.4", Posture::Open), vec![model("made-up:1b")]));
+    let fixes = |id: &str| -> Vec<String> { find(&open, id).fixes.iter().map(ToString::to_string).collect() };
+    assert_eq!(fixes("open-inference"), ["OLLAMA_HOST=127.0.0.1:11434"]);
+    assert_eq!(fixes("models-readable"), [""; 0], "no setting of the product's file names it");
+    let unknown = Observation {
+        identity: Identity {
+            product: Known::unknown(Why::NotCarried),
+            ..(*open.identity).clone()
+        }
+        .into(),
+        ..open.clone()
+    };
+    assert!(judged(unknown).findings.iter().all(|finding| finding.fixes.is_empty()));
+}
+
+#[test]
+fn the_reach_decides_the_severity() {
     let mut public = with_models(seen("ollama", "0.17.4", Posture::Open), vec![model("made-up:1b")]);
     public.exposure.reach = Known::Known(Reach::Public);
     assert_eq!(find(&judged(public), "open-inference").severity, Severity::Critical);
@@ -137,7 +154,7 @@ fn who_can_reach_it_decides_how_bad_it_is() {
 }
 
 #[test]
-fn a_proof_makes_it_sure() {
+fn a_proof_gives_high_confidence() {
     let mut proved = with_models(seen("ollama", "0.17.4", Posture::Open), vec![model("made-up:1b")]);
     proved.exposure.inference_proved = Some(true);
     let finding = judged(proved);
@@ -158,7 +175,7 @@ fn a_list_that_was_cut_is_a_lower_bound() {
 }
 
 #[test]
-fn an_empty_server_can_be_filled_and_runs_nothing_yet() {
+fn an_empty_server_is_fillable_without_open_inference() {
     let dormant = judged(with_models(seen("ollama", "0.17.4", Posture::Open), Vec::new()));
     find(&dormant, "empty-server-fillable");
     assert!(!ids(&dormant).contains(&"open-inference"));
@@ -166,7 +183,7 @@ fn an_empty_server_can_be_filled_and_runs_nothing_yet() {
 }
 
 #[test]
-fn a_door_is_no_finding_and_what_shows_beside_it_is() {
+fn a_protected_server_has_no_finding_but_its_leaks() {
     let locked = judged(seen("ollama", "0.17.4", Posture::Key));
     for id in ["open-inference", "management-reachable", "models-readable", "partial-key"] {
         assert!(!ids(&locked).contains(&id), "{id}");
@@ -196,14 +213,14 @@ fn unknown_is_neither_open_nor_locked() {
     ] {
         assert!(!ids(&dark).contains(&id), "{id}");
     }
-    // Models that nobody could list are not none.
+    // Unknown models are not an empty list.
     let open = judged(seen("ollama", "0.17.4", Posture::Open));
     assert!(!ids(&open).contains(&"empty-server-fillable"));
     assert!(ids(&open).contains(&"open-inference"));
 }
 
 #[test]
-fn what_is_not_recognised_has_no_findings_but_a_suspicion() {
+fn an_unrecognised_suspect_has_one_finding() {
     let mut stranger = seen("ollama", "0.17.4", Posture::Open);
     stranger.identity.product = Known::unknown(Why::NotCarried);
     assert_eq!(ids(&judged(stranger.clone())), Vec::<&str>::new());
@@ -222,7 +239,7 @@ fn what_is_not_recognised_has_no_findings_but_a_suspicion() {
 }
 
 #[test]
-fn an_open_list_before_a_gate_is_found_whatever_lists_it() {
+fn a_leak_of_an_unrecognised_server_is_a_partial_key() {
     let mut stranger = seen("ollama", "0.17.4", Posture::Key);
     stranger.identity.product = Known::unknown(Why::NotCarried);
     assert_eq!(ids(&judged(stranger.clone())), Vec::<&str>::new());
@@ -237,7 +254,7 @@ fn an_open_list_before_a_gate_is_found_whatever_lists_it() {
 }
 
 #[test]
-fn each_leak_is_named_by_what_it_shows() {
+fn each_kind_of_leak_has_its_finding() {
     for (what, id) in [
         (LeakKind::SystemPrompt, "system-prompt-readable"),
         (LeakKind::Prompts, "prompts-readable"),
@@ -249,7 +266,7 @@ fn each_leak_is_named_by_what_it_shows() {
         let mut leaking = seen("open-webui", "0.6.0", Posture::Login);
         leaking.exposure.leaks = vec![Leak {
             what,
-            request: "GET /told".to_owned(),
+            request: "GET /leak".to_owned(),
         }];
         let leaking = judged(leaking);
         assert_eq!(find(&leaking, id).evidence, EvidenceKind::Observed, "{id}");
@@ -258,7 +275,7 @@ fn each_leak_is_named_by_what_it_shows() {
 }
 
 #[test]
-fn accounts_that_anybody_can_have() {
+fn open_registration_has_its_findings() {
     assert!(ids(&judged(seen("open-webui", "0.6.0", Posture::FirstAdmin))).contains(&"first-visitor-admin"));
     assert!(ids(&judged(seen("open-webui", "0.6.0", Posture::Signup))).contains(&"open-signup"));
     let login = judged(seen("open-webui", "0.6.0", Posture::Login));
@@ -266,14 +283,14 @@ fn accounts_that_anybody_can_have() {
 }
 
 #[test]
-fn an_application_without_a_login_is_open_itself() {
+fn an_application_without_a_login_is_open() {
     let notebook = judged(seen("jupyter", "2.14.0", Posture::Open));
     assert_eq!(find(&notebook, "open-application").severity, Severity::High);
     assert!(!ids(&notebook).contains(&"open-inference"), "a notebook serves no model");
 }
 
 #[test]
-fn tools_are_as_bad_as_the_worst_of_them() {
+fn the_riskiest_tool_decides_the_severity() {
     let tool = |name: &str, risk| Tool {
         name: name.to_owned(),
         risks: vec![risk],
@@ -311,7 +328,7 @@ fn models_and_tools_on_one_port_have_the_findings_of_both() {
 }
 
 #[test]
-fn a_version_is_held_against_the_advisories() {
+fn a_version_is_compared_with_the_advisories() {
     let old = judged(seen("ollama", "0.1.33", Posture::Key));
     let finding = find(&old, "vulnerable-version");
     assert!(
@@ -325,13 +342,13 @@ fn a_version_is_held_against_the_advisories() {
     let hidden = judged(hidden);
     assert!(!ids(&hidden).contains(&"vulnerable-version"), "unknown is not affected");
     assert!(!hidden.advisories.is_empty(), "and it is not cleared either");
-    // What an MCP server calls its version is its author's.
+    // The version of an MCP server is chosen by its author.
     let author = judged(seen("mcp", "0.0.1", Posture::Open));
     assert!(author.advisories.is_empty() && !ids(&author).contains(&"vulnerable-version"));
 }
 
 #[test]
-fn disputed_advisories_alone_alarm_nobody() {
+fn disputed_advisories_alone_make_no_finding() {
     for product in knowledge().catalog.products() {
         for version in ["0.0.1", "0.1.0", "1.0.0"] {
             let seen = judged(seen(&product.id, version, Posture::Key));
@@ -348,7 +365,7 @@ fn disputed_advisories_alone_alarm_nobody() {
 }
 
 #[test]
-fn plain_http_is_one_beyond_loopback_only() {
+fn plain_http_needs_a_server_beyond_loopback() {
     let mut secure = seen("ollama", "0.17.4", Posture::Key);
     secure.endpoint.tls = Known::Known(true);
     assert!(!ids(&judged(secure)).contains(&"plain-http"));
@@ -375,7 +392,7 @@ fn uncensored_by_name_and_by_prompt_are_two_signals() {
 }
 
 #[test]
-fn a_prompt_of_ones_own_and_a_paid_model_are_said() {
+fn custom_prompts_and_paid_models_are_reported() {
     let mut own = model("helper:latest");
     own.system_prompt = Known::Known(TextPrint {
         sha256: String::new(),
@@ -386,13 +403,13 @@ fn a_prompt_of_ones_own_and_a_paid_model_are_said() {
     own.capabilities = Known::Known(vec![Capability::new("tools")]);
     let mut cloud = model("made-up:cloud");
     cloud.remote = Known::Known(true);
-    let said = judged(with_models(
+    let observation = judged(with_models(
         seen("ollama", "0.17.4", Posture::Open),
         vec![own.clone(), cloud.clone()],
     ));
-    assert!(find(&said, "system-prompt-readable").detail.contains("helper:latest"));
-    assert!(find(&said, "paid-quota-exposed").detail.contains("made-up:cloud"));
-    // The template that a model was published with is nobody's secret.
+    assert!(find(&observation, "system-prompt-readable").detail.contains("helper:latest"));
+    assert!(find(&observation, "paid-quota-exposed").detail.contains("made-up:cloud"));
+    // The published template of a model is no secret.
     own.system_prompt = Known::Known(TextPrint {
         sha256: String::new(),
         characters: 0,
@@ -405,7 +422,7 @@ fn a_prompt_of_ones_own_and_a_paid_model_are_said() {
 }
 
 #[test]
-fn what_is_remembered_says_the_same() {
+fn cached_findings_are_the_same() {
     let base = with_models(seen("ollama", "0.17.4", Posture::Open), vec![model("made-up:1b")]);
     let change = |change: &dyn Fn(&mut Observation)| {
         let mut changed = base.clone();
@@ -417,7 +434,7 @@ fn what_is_remembered_says_the_same() {
         change(&mut changed);
         with_models(base.clone(), vec![changed])
     };
-    // All share the base's evidence, as servers of one conversation do, and each differs in one thing that a rule looks at.
+    // All share the evidence of the first, and each differs in one input of the rules.
     let kinds = [
         base.clone(),
         change(&|o| o.endpoint.address = "10.20.30.41".parse().expect("an address")),

@@ -1,4 +1,4 @@
-//! `--baseline FILE`: findings that someone has accepted, each with a reason and an expiry, `vigie.baseline/1`.
+//! `--baseline FILE`: accepted findings, each with a reason and an expiry date, `vigie.baseline/1`.
 //!
 //! ```toml
 //! schema = "vigie.baseline/1"
@@ -7,7 +7,7 @@
 //! finding = "open-inference"
 //! subject = "192.0.2.10:11434"   # or a range such as 192.0.2.0/24, an address, or "*"
 //! reason = "the team's own server, behind its firewall"
-//! expires = 2027-03-31           # the last day on which it counts
+//! expires = 2027-03-31           # the last day on which the entry is valid
 //! by = "ops@example.net"         # optional
 //! advisories = ["CVE-2026-7482"] # optional: only while these are all that apply
 //! ```
@@ -25,19 +25,19 @@ use vigie_model::{Finding, Observation};
 /// The file's schema.
 pub const SCHEMA: &str = "vigie.baseline/1";
 
-/// What is wrong with a baseline file, and where.
+/// An error in a baseline file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}{}: {message}", key.as_ref().map(|key| format!(", key `{key}`")).unwrap_or_default())]
 pub struct BaselineError {
     /// The line, from 1.
     pub line: usize,
-    /// The key, where it is about one.
+    /// The key, if it concerns one.
     pub key: Option<String>,
     /// What is wrong and what to do.
     pub message: String,
 }
 
-/// What an entry is about.
+/// The endpoints that an entry covers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Subject {
     /// Every endpoint.
@@ -86,22 +86,22 @@ impl fmt::Display for Subject {
 pub struct Entry {
     /// The finding's id.
     pub finding: String,
-    /// Where it is accepted.
+    /// The endpoints.
     pub subject: Subject,
-    /// Why.
+    /// The reason.
     pub reason: String,
-    /// The last day (UTC) on which it counts.
+    /// The last day (UTC) on which the entry is valid.
     pub expires: NaiveDate,
     /// Who accepted it.
     pub by: Option<String>,
-    /// Where given: it counts only for a finding that names no other advisory.
+    /// If given, the entry covers only findings that name no other advisory.
     pub advisories: Option<Vec<String>>,
-    /// The line of the file it begins on.
+    /// The line of the file where the entry begins.
     pub line: usize,
 }
 
 impl Entry {
-    /// Whether it still counts on that day.
+    /// Whether the entry is valid on a day.
     #[must_use]
     pub fn is_valid_on(&self, today: NaiveDate) -> bool {
         today <= self.expires
@@ -117,7 +117,7 @@ impl Entry {
     }
 }
 
-/// A baseline: what is accepted, and what of it was used.
+/// A baseline: its entries, and which of them were used.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Baseline {
     entries: Vec<Entry>,
@@ -125,10 +125,10 @@ pub struct Baseline {
 }
 
 impl Baseline {
-    /// Reads a baseline file.
+    /// Parses a baseline file.
     ///
     /// # Errors
-    /// Everything that is wrong with it, each with its line and key.
+    /// All errors in the file, each with its line and key.
     pub fn parse(text: &str) -> Result<Self, Vec<BaselineError>> {
         let table = DeTable::parse(text).map_err(|error| {
             vec![BaselineError {
@@ -154,7 +154,7 @@ impl Baseline {
         &self.entries
     }
 
-    /// Marks the findings that an entry accepts on that day. The entry that expires last gives the reason.
+    /// Marks the findings that an entry accepts on a day. The reason is that of the entry that expires last.
     pub fn apply(&mut self, observation: &mut Observation, today: NaiveDate) {
         for at in 0..observation.findings.len() {
             let finding = &observation.findings[at];
@@ -174,12 +174,12 @@ impl Baseline {
         }
     }
 
-    /// The entries that no longer count on that day.
+    /// The entries that have expired on a day.
     pub fn expired(&self, today: NaiveDate) -> impl Iterator<Item = &Entry> {
         self.entries.iter().filter(move |entry| !entry.is_valid_on(today))
     }
 
-    /// The entries that fit no finding of the observations seen so far: fixed meanwhile, or misspelt.
+    /// The entries that covered no finding so far: it was fixed, or the entry is misspelt.
     pub fn unused(&self) -> impl Iterator<Item = &Entry> {
         self.entries
             .iter()
@@ -187,13 +187,13 @@ impl Baseline {
             .filter_map(|(entry, used)| (!used).then_some(entry))
     }
 
-    /// What a summary should say about it: the expired entries.
+    /// Notes for a summary: the expired entries.
     #[must_use]
     pub fn notes(&self, today: NaiveDate) -> Vec<String> {
         self.expired(today)
             .map(|entry| {
                 format!(
-                    "baseline line {}: {} at {} expired on {} and no longer counts",
+                    "baseline line {}: {} at {} expired on {}",
                     entry.line, entry.finding, entry.subject, entry.expires
                 )
             })
@@ -201,11 +201,11 @@ impl Baseline {
     }
 }
 
-/// Writes a baseline that accepts the open findings of these observations, each where it was found and, where it
-/// names advisories, only for these. Suspects are left out, and so is what is accepted already.
+/// Writes a baseline that accepts the open findings of observations, each for its endpoint and, if it names advisories, for these only.
+/// Findings of suspects and accepted findings are left out.
 #[must_use]
 pub fn write<'o>(observations: impl IntoIterator<Item = &'o Observation>, reason: &str, expires: NaiveDate, by: Option<&str>) -> String {
-    // By address, then id; the same finding on two subjects of one endpoint is one entry.
+    // Sorted by address, then id; one finding on two subjects of an endpoint is one entry.
     let mut entries: Vec<(SocketAddr, &str, Vec<&str>)> = Vec::new();
     for observation in observations {
         if observation.deception.is_suspect() {
@@ -270,7 +270,7 @@ fn line_of(text: &str, span: Range<usize>) -> usize {
 
 type Keys<'t, 'i> = &'t DeTable<'i>;
 
-/// Reads the file and gathers every error.
+/// Reads a file and collects all errors.
 struct Reader<'t> {
     text: &'t str,
     errors: Vec<BaselineError>,
@@ -289,11 +289,7 @@ impl Reader<'_> {
         self.known_keys(table, &["schema", "accept"]);
         match table.get("schema") {
             Some(value) if value.get_ref().as_str() == Some(SCHEMA) => {}
-            Some(value) => self.error(
-                value.span(),
-                Some("schema"),
-                format!("not a schema this version reads: write {SCHEMA:?}"),
-            ),
+            Some(value) => self.error(value.span(), Some("schema"), format!("unsupported schema: write {SCHEMA:?}")),
             None => self.error(0..0, Some("schema"), format!("missing: write {SCHEMA:?}")),
         }
         let Some(accept) = table.get("accept") else {
@@ -319,7 +315,11 @@ impl Reader<'_> {
             let parsed = Subject::parse(&text);
             if parsed.is_none() {
                 let at = table.get("subject").map_or(span.clone(), Spanned::span);
-                self.error(at, Some("subject"), format!("{text:?} is no address:port, address, range or \"*\""));
+                self.error(
+                    at,
+                    Some("subject"),
+                    format!("{text:?} is not an address:port, an address, a range or \"*\""),
+                );
             }
             parsed
         });
@@ -368,7 +368,7 @@ impl Reader<'_> {
 
     /// A TOML date, or the same in quotes.
     fn date(&mut self, table: Keys<'_, '_>, entry: &Range<usize>) -> Option<NaiveDate> {
-        const WHAT: &str = "the last day on which it counts, such as 2027-03-31";
+        const WHAT: &str = "the last day on which it is valid, such as 2027-03-31";
         let Some(value) = table.get("expires") else {
             self.error(entry.clone(), Some("expires"), format!("missing: write {WHAT}"));
             return None;
@@ -431,12 +431,12 @@ advisories = "CVE-2026-7482"
             errors(&text.replace("2027-02-30", "2027-02-28")),
             [
                 "line 3, key `reason`: missing: write why it is accepted",
-                "line 5, key `subject`: \"192.0.2.300:1\" is no address:port, address, range or \"*\"",
-                "line 6, key `expires`: not a date: write the last day on which it counts, such as 2027-03-31",
+                "line 5, key `subject`: \"192.0.2.300:1\" is not an address:port, an address, a range or \"*\"",
+                "line 6, key `expires`: not a date: write the last day on which it is valid, such as 2027-03-31",
                 "line 7, key `raison`: not a key of a baseline: use finding, subject, reason, expires, by, advisories",
                 "line 10, key `finding`: not a text: write the finding's id in quotes",
                 "line 12, key `reason`: empty: write why it is accepted",
-                "line 13, key `expires`: not a date: write the last day on which it counts, such as 2027-03-31",
+                "line 13, key `expires`: not a date: write the last day on which it is valid, such as 2027-03-31",
                 "line 14, key `advisories`: not a list of ids: write [\"CVE-2026-7482\"]",
             ]
         );
@@ -445,7 +445,7 @@ advisories = "CVE-2026-7482"
         assert_eq!(
             errors("schema = \"vigie.baseline/2\"\naccept = 3\n"),
             [
-                "line 1, key `schema`: not a schema this version reads: write \"vigie.baseline/1\"",
+                "line 1, key `schema`: unsupported schema: write \"vigie.baseline/1\"",
                 "line 2, key `accept`: not a list: begin each entry with [[accept]]",
             ]
         );

@@ -6,20 +6,20 @@ use vigie_model::{Finding, Known, Observation, Reach, Severity, SourceKind, Tool
 
 use crate::{Report, Summary, text};
 
-/// The rows' schema, in the first column; columns are only added, at the end.
+/// The schema of the rows, in the first column. New columns are added at the end only.
 pub const SCHEMA: &str = "vigie.csv/1";
 
-/// Columns that a cell may take: a spreadsheet's own limit is 32,767 characters.
+/// Maximum width of a cell in columns; the limit of spreadsheets is 32,767 characters.
 const CELL: usize = 30_000;
 
-/// Columns that one item of a list may take, so that one long name does not push out the others.
+/// Maximum width of an item of a list, so that one long name does not displace the others.
 const ITEM: usize = 200;
 
-/// A column: its name and what stands in it.
+/// A column: its name, and the function that gives its cells.
 pub type Column = (&'static str, fn(&Observation) -> String);
 
-/// The columns in their order. A value that is unknown leaves its cell empty and its reason in `<column>_why`; lists
-/// are separated by `;`, and a `;` inside a name is written `\u{3b}`.
+/// The columns in their order. The cell of an unknown value is empty, and its reason is in `<column>_why`. Items of lists are separated by
+/// `;`, and a `;` inside a name is written `\u{3b}`.
 pub const COLUMNS: &[Column] = &[
     ("schema", |_| SCHEMA.to_owned()),
     ("seen", |o| time(&o.seen)),
@@ -106,14 +106,14 @@ pub const COLUMNS: &[Column] = &[
     }),
 ];
 
-/// CSV as RFC 4180 has it, with a header.
+/// CSV (RFC 4180) with a header.
 #[derive(Debug)]
 pub struct Csv<W: Write> {
     writer: ::csv::Writer<W>,
 }
 
 impl<W: Write> Csv<W> {
-    /// Rows into that writer.
+    /// Rows into a writer.
     pub fn new(writer: W) -> Self {
         Self {
             writer: ::csv::WriterBuilder::new().terminator(::csv::Terminator::CRLF).from_writer(writer),
@@ -141,14 +141,14 @@ impl<W: Write> Report for Csv<W> {
     }
 }
 
-/// Rows of texts as CSV, each cell made safe: for lists other than a scan's.
+/// Rows of texts as CSV with safe cells, for lists other than observations.
 #[derive(Debug)]
 pub struct CsvRows<W: Write> {
     writer: ::csv::Writer<W>,
 }
 
 impl<W: Write> CsvRows<W> {
-    /// Rows into that writer.
+    /// Rows into a writer.
     pub fn new(writer: W) -> Self {
         Self {
             writer: ::csv::WriterBuilder::new().terminator(::csv::Terminator::CRLF).from_writer(writer),
@@ -159,12 +159,12 @@ impl<W: Write> CsvRows<W> {
     ///
     /// # Errors
     ///
-    /// When the writer fails, or the row has another length than those before it.
+    /// If the writer fails, or the row has another length than those before it.
     pub fn row(&mut self, cells: impl Iterator<Item = String>) -> io::Result<()> {
         self.writer.write_record(cells.map(|cell| guard(&cell))).map_err(into_io)
     }
 
-    /// Hands on what was written.
+    /// Flushes the writer.
     ///
     /// # Errors
     ///
@@ -174,8 +174,8 @@ impl<W: Write> CsvRows<W> {
     }
 }
 
-/// A cell that no terminal and no spreadsheet acts upon: a text that would begin a formula gets an apostrophe before
-/// it, as OWASP advises against CSV injection. Line breaks and tabs are escapes by then.
+/// Makes a cell safe for terminals and spreadsheets. A text that would begin a formula gets an apostrophe before it, as OWASP advises
+/// against CSV injection. Line breaks and tabs are escaped.
 fn guard(cell: &str) -> String {
     let cell = text::clean(cell, CELL);
     if cell.starts_with(['=', '+', '-', '@']) {
@@ -224,7 +224,7 @@ fn count<T>(known: &Known<Vec<T>>) -> String {
     known.known().map(|list| list.len().to_string()).unwrap_or_default()
 }
 
-/// How many came of a list that goes on; nothing of one that is whole.
+/// The number of items read of an incomplete list; empty for a complete one.
 fn at_least(least: Option<u64>) -> String {
     least.map(|least| least.to_string()).unwrap_or_default()
 }
@@ -247,7 +247,7 @@ fn list(items: impl Iterator<Item = String>) -> String {
     out
 }
 
-/// The risk classes of its tools, each once, the worst first.
+/// The distinct risk classes of the tools, in descending order of risk.
 fn tool_risks(observation: &Observation) -> String {
     let mut risks: Vec<ToolRisk> = observation
         .exposure
@@ -262,23 +262,23 @@ fn tool_risks(observation: &Observation) -> String {
     list(risks.into_iter().map(|risk| crate::table::risk_word(risk).to_owned()))
 }
 
-/// Whether no advisory was held against a product that is known: none covers it, or it is no product but an interface.
-fn is_held_against_nothing(observation: &Observation) -> bool {
+/// Whether the product is known but was compared with no advisory: none covers it, or it is an interface, not a product.
+fn has_no_advisories_to_compare(observation: &Observation) -> bool {
     let advisories = &observation.advisories;
     advisories.is_not_covered() || (advisories.is_empty() && advisories.coverage().is_none() && observation.identity.product.is_known())
 }
 
-/// Why the columns of advisories are empty: the product is unknown, or nothing was held against it.
+/// Why the columns of advisories are empty: the product is unknown, or was compared with no advisory.
 fn advisories_why(observation: &Observation) -> String {
-    if is_held_against_nothing(observation) {
+    if has_no_advisories_to_compare(observation) {
         return Why::NotCarried.code().to_owned();
     }
     why(&observation.identity.product)
 }
 
-/// Empty where the product is unknown or nothing was held against it, which is not "none applies".
+/// The advisories with a verdict; empty if the product is unknown or was compared with none, which does not mean that none applies.
 fn advisories(observation: &Observation, verdict: Verdict, exploited: bool) -> String {
-    if !observation.identity.product.is_known() || is_held_against_nothing(observation) {
+    if !observation.identity.product.is_known() || has_no_advisories_to_compare(observation) {
         return String::new();
     }
     list(

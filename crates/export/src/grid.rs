@@ -1,29 +1,29 @@
 //! Lists in columns: hosts, advisories, products, changes.
 //!
-//! On a terminal the columns share its width, and where they cannot, each row is a block of lines. Where the output is no terminal a
-//! row is one line, nothing is left off, and rows begin at the left edge: for `grep`, `cut` and `less -S`.
+//! On a terminal, the columns share its width; if they do not fit, each row is a block of lines. If the output is no terminal, each row is one
+//! line, nothing is left out, and rows begin at the left edge, for `grep`, `cut` and `less -S`.
 
 use std::io::{self, Write};
 
 use crate::text::{clean, columns};
 use crate::wrap::{UNBOUNDED, indent, longest_word, wrap};
 
-/// Columns of a cell on a terminal; a stranger's text may be as long as it likes.
+/// Maximum width of a cell on a terminal; texts from the network may have any length.
 const CELL: usize = 400;
-/// Between two columns.
+/// Spaces between two columns.
 const GAP: usize = 2;
-/// A cell that is wider than this takes no part in the width of its column: one stranger's long version would push the others apart.
+/// A wider cell does not count for the width of its column, so that one long version does not widen it for all rows.
 const MEASURED: usize = 64;
-/// Where the fields of a block begin, under the row's first cell.
+/// Indent of the fields of a block, under the row's first cell.
 const INSET: usize = 2;
 
 /// A column: its title, and whether its cells may be wrapped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Column<'t> {
-    /// Addresses, ports, ids, digests, versions, numbers: each cell stays on one line, whole. One of several words, as a name with its
-    /// address, has each of them whole where the terminal is narrower than the cell.
+    /// Addresses, ports, ids, digests, versions, numbers: a cell is never wrapped. If the terminal is narrower than a cell of several words
+    /// (a name with its address), it is wrapped between words.
     Token(&'t str),
-    /// Words: wrapped at blanks, never within a word.
+    /// Text: wrapped at spaces, never within a word.
     Text(&'t str),
 }
 
@@ -33,7 +33,7 @@ impl Column<'_> {
         title.to_uppercase()
     }
 
-    /// The fewest columns that a text needs here.
+    /// Minimum width of a text in this column.
     fn least(self, text: &str) -> usize {
         match self {
             Self::Token(_) => columns(text),
@@ -42,17 +42,17 @@ impl Column<'_> {
     }
 }
 
-/// Rows in columns within a width; [`UNBOUNDED`]: each row is one line. Cells are made safe for a terminal.
+/// Formats rows in columns within a width; [`UNBOUNDED`]: each row is one line. Cells are made safe for a terminal.
 #[must_use]
 pub fn grid<S: AsRef<str>>(heads: &[Column<'_>], rows: &[Vec<S>], width: usize) -> String {
     let mut out = Vec::new();
     let all = || rows.iter().map(|row| row.iter().map(|cell| cell.as_ref().to_owned()).collect());
-    // A vector takes every byte.
+    // Writing to a vector cannot fail.
     let _ = write(&mut out, heads, all, width);
     String::from_utf8(out).unwrap_or_default()
 }
 
-/// The same into a writer, for lists that are too long to be kept as texts: `rows` makes them, and is called twice.
+/// The same into a writer, for lists that are too long to be held in memory: `rows` is called twice, to measure and to write.
 ///
 /// # Errors
 ///
@@ -90,13 +90,13 @@ pub fn write<W: Write, I: Iterator<Item = Vec<String>>>(
     }
 }
 
-/// What the columns need.
+/// Widths that the columns need.
 struct Measured {
-    /// On a terminal, at least.
+    /// Minimum on a terminal.
     least: Vec<usize>,
-    /// On a terminal, at most.
+    /// Maximum on a terminal.
     most: Vec<usize>,
-    /// In one line.
+    /// Width without wrapping.
     line: Vec<usize>,
 }
 
@@ -123,7 +123,7 @@ impl Measured {
         all
     }
 
-    /// The columns' widths; `None`: they do not fit beside each other.
+    /// Divides a width among the columns; `None`: they do not fit side by side.
     fn share(&self, width: usize) -> Option<Vec<usize>> {
         if width == UNBOUNDED {
             return Some(self.line.clone());
@@ -146,7 +146,7 @@ impl Measured {
     }
 }
 
-/// Whether a row has a word that is longer than its column.
+/// Whether a cell of a row is wider than its column even when wrapped.
 fn is_too_wide(heads: &[Column<'_>], row: &[String], widths: &[usize]) -> bool {
     heads
         .iter()
@@ -155,7 +155,7 @@ fn is_too_wide(heads: &[Column<'_>], row: &[String], widths: &[usize]) -> bool {
         .any(|((head, cell), width)| head.least(cell) > *width)
 }
 
-/// Cells beside each other, those of words wrapped.
+/// Writes a row side by side, with wrapped texts.
 fn write_row<W: Write>(out: &mut W, heads: &[Column<'_>], cells: &[String], widths: &[usize]) -> io::Result<()> {
     let wrapped: Vec<Vec<String>> = heads
         .iter()
@@ -174,7 +174,7 @@ fn write_row<W: Write>(out: &mut W, heads: &[Column<'_>], cells: &[String], widt
     Ok(())
 }
 
-/// Cells in one line, each where its column begins, or later where one before it is longer than its column.
+/// Writes cells on one line, each at the beginning of its column, or later if a cell before it is wider than its column.
 fn write_line<W: Write, S: AsRef<str>>(out: &mut W, cells: &[S], widths: &[usize]) -> io::Result<()> {
     let mut line = String::new();
     let (mut at, mut begin) = (0, 0);
@@ -190,7 +190,7 @@ fn write_line<W: Write, S: AsRef<str>>(out: &mut W, cells: &[S], widths: &[usize
     writeln!(out, "{}", line.trim_end())
 }
 
-/// A row as a block: its first cell, and under it the others with their titles.
+/// Writes a row as a block: its first cell, and under it the others with their titles.
 fn write_block<W: Write>(out: &mut W, heads: &[Column<'_>], titles: &[String], cells: &[String], width: usize) -> io::Result<()> {
     let mut block = Block {
         out,
@@ -207,11 +207,11 @@ fn write_block<W: Write>(out: &mut W, heads: &[Column<'_>], titles: &[String], c
     block.end()
 }
 
-/// A block as it grows.
+/// Writer of a block.
 struct Block<'w, W> {
     out: &'w mut W,
     width: usize,
-    /// What is not written yet, without its indent.
+    /// The line that is not written yet, without its indent.
     line: String,
 }
 
@@ -219,13 +219,13 @@ impl<W: Write> Block<'_, W> {
     fn first(&mut self, head: Column<'_>, cell: &str) -> io::Result<()> {
         let lines = match head {
             Column::Token(_) if columns(cell) <= self.width => vec![cell.to_owned()],
-            // A name and its address are whole in two lines; in one, the terminal would cut where it ends.
+            // A name and its address are on two lines if they do not fit on one, so that neither is broken.
             Column::Token(_) | Column::Text(_) => wrap(cell, self.width, self.width),
         };
         lines.iter().try_for_each(|line| writeln!(self.out, "{line}"))
     }
 
-    /// A title and its cell, on the line that is there if they fit.
+    /// Writes a title and its cell, on the current line if they fit.
     fn field(&mut self, head: Column<'_>, title: &str, cell: &str) -> io::Result<()> {
         let field = format!("{title} {cell}");
         let field = field.trim_start();
@@ -248,7 +248,7 @@ impl<W: Write> Block<'_, W> {
             if several {
                 self.put(if at == 0 { INSET } else { 2 * INSET }, &line)?;
             } else {
-                // The next field may have room beside it.
+                // The next field may fit beside it.
                 self.line = line;
             }
         }

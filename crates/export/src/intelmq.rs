@@ -6,19 +6,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
 use serde_json::{Map, Value};
-use vigie_model::{Confidence, Finding, Known, Observation, Timestamp};
+use vigie_model::{Confidence, Finding, FindingKind, Known, Observation, Timestamp};
 
-use crate::rule::{is_of_vigie, kind_of};
-use crate::{Options, Report, RuleKind, Summary, text};
+use crate::rule::kind_of;
+use crate::{Options, Report, Summary, text};
 
 /// The mapping's schema, in `extra.schema`.
 pub const SCHEMA: &str = "vigie.intelmq/1";
 
-/// Columns that one text may take.
+/// Maximum width of a text in columns.
 const TEXT: usize = 1_000;
 
-/// Events as they come: one per endpoint and class of finding. Endpoints without an open finding make none; what a
-/// baseline accepts makes none either.
+/// Writes one event per endpoint and class of finding. Findings that a baseline accepts make no event.
 #[derive(Debug)]
 pub struct Intelmq<W> {
     writer: W,
@@ -26,7 +25,7 @@ pub struct Intelmq<W> {
 }
 
 impl<W: Write> Intelmq<W> {
-    /// Events into that writer.
+    /// A report into a writer.
     pub fn new(writer: W, options: Options) -> Self {
         Self { writer, options }
     }
@@ -40,14 +39,15 @@ impl<W: Write> Report for Intelmq<W> {
     fn observation(&mut self, observation: &Observation) -> io::Result<()> {
         let mut classes: BTreeMap<Class, Vec<&Finding>> = BTreeMap::new();
         for finding in &observation.findings {
-            if finding.accepted.is_none() && !is_of_vigie(finding) {
-                let class = if observation.deception.is_suspect() {
-                    Class::Suspect
-                } else {
-                    Class::Kind(kind_of(finding, &self.options.rules))
-                };
-                classes.entry(class).or_default().push(finding);
+            if finding.accepted.is_some() {
+                continue;
             }
+            let class = match Class::of(kind_of(&finding.id, &self.options.rules)) {
+                Some(_) if observation.deception.is_suspect() => Class::Suspect,
+                Some(class) => class,
+                None => continue,
+            };
+            classes.entry(class).or_default().push(finding);
         }
         for (class, findings) in classes {
             let event = Event::new(observation, class, &findings, &self.options);
@@ -66,35 +66,53 @@ impl<W: Write> Report for Intelmq<W> {
     }
 }
 
-/// How the Reference Security Incident Taxonomy files it.
+/// The class of an event in the Reference Security Incident Taxonomy.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Class {
-    Kind(RuleKind),
-    /// It may be a trap: nobody should be told that their server is open.
+    Vulnerable,
+    Readable,
+    Accessible,
+    /// It may be a honeypot: nobody should be notified that their server is open.
     Suspect,
+    /// The rule is unknown.
+    Undetermined,
 }
 
 impl Class {
+    /// The class of a rule's findings; `None`: they are no incident.
+    fn of(kind: Option<FindingKind>) -> Option<Self> {
+        match kind {
+            Some(FindingKind::Vulnerable) => Some(Self::Vulnerable),
+            Some(FindingKind::Disclosure) => Some(Self::Readable),
+            Some(FindingKind::Exposure) => Some(Self::Accessible),
+            Some(FindingKind::Deception) => Some(Self::Suspect),
+            Some(FindingKind::Information) => None,
+            None => Some(Self::Undetermined),
+        }
+    }
+
     fn taxonomy_and_type(self) -> (&'static str, &'static str) {
         match self {
-            Self::Kind(RuleKind::Vulnerable) => ("vulnerable", "vulnerable-system"),
-            Self::Kind(RuleKind::Disclosure) => ("vulnerable", "information-disclosure"),
-            Self::Kind(RuleKind::Exposure) => ("vulnerable", "potentially-unwanted-accessible"),
+            Self::Vulnerable => ("vulnerable", "vulnerable-system"),
+            Self::Readable => ("vulnerable", "information-disclosure"),
+            Self::Accessible => ("vulnerable", "potentially-unwanted-accessible"),
             Self::Suspect => ("other", "other"),
+            Self::Undetermined => ("other", "undetermined"),
         }
     }
 
     fn prefix(self) -> &'static str {
         match self {
-            Self::Kind(RuleKind::Vulnerable) => "vulnerable",
-            Self::Kind(RuleKind::Disclosure) => "readable",
-            Self::Kind(RuleKind::Exposure) => "accessible",
+            Self::Vulnerable => "vulnerable",
+            Self::Readable => "readable",
+            Self::Accessible => "accessible",
             Self::Suspect => "suspected-honeypot",
+            Self::Undetermined => "undetermined",
         }
     }
 }
 
-/// One event. IntelMQ refuses empty values: what is unknown or empty has no key.
+/// An event. IntelMQ rejects empty values, so an unknown or empty value has no key.
 #[derive(serde::Serialize)]
 #[serde(transparent)]
 struct Event(Map<String, Value>);
@@ -107,7 +125,7 @@ impl Event {
         event.put("feed.provider", observation.source.name.as_str());
         event.put("time.source", time(&observation.seen));
         event.put("time.observation", time(&observation.recorded));
-        event.place(observation);
+        event.location(observation);
 
         let (taxonomy, kind) = class.taxonomy_and_type();
         event.put("classification.taxonomy", taxonomy);
@@ -127,7 +145,7 @@ impl Event {
             event.put("extra.confidence", Confidence::word(confidence));
         }
 
-        // Keys that 3.5.0 brought; older releases refuse a message that has them.
+        // Keys that exist since 3.5.0; older releases reject a message that has them.
         let new = |key: &str| {
             if options.intelmq_legacy {
                 format!("extra.{key}")
@@ -155,14 +173,14 @@ impl Event {
         if let Some(coverage) = observation.advisories.coverage() {
             event.put("extra.advisories", coverage.word());
         }
-        event.exposed(observation);
+        event.exposure(observation);
         event
     }
 
-    /// Where it is.
-    fn place(&mut self, observation: &Observation) {
+    /// Adds the address, the network and the country.
+    fn location(&mut self, observation: &Observation) {
         let endpoint = &observation.endpoint;
-        // IntelMQ refuses the unspecified address, which no observation should have.
+        // IntelMQ rejects the unspecified address, which no observation should have.
         if endpoint.address.is_unspecified() {
             self.put("extra.address", endpoint.address.to_string());
         } else {
@@ -190,8 +208,8 @@ impl Event {
         }
     }
 
-    /// What it shows, in counts and words; names of models and tools stay out, they are the owner's.
-    fn exposed(&mut self, observation: &Observation) {
+    /// Adds counts and capabilities. Names of models and tools are left out, because they belong to the owner.
+    fn exposure(&mut self, observation: &Observation) {
         let exposure = &observation.exposure;
         if let Some(posture) = exposure.posture.known() {
             self.put("extra.posture", posture.word());
@@ -229,18 +247,18 @@ impl Event {
     }
 }
 
-/// A semicolon list, each item once.
+/// Joins the distinct items with semicolons.
 fn joined<'a>(items: impl Iterator<Item = &'a str>) -> String {
     let mut seen = BTreeSet::new();
     items.filter(|item| seen.insert(*item)).collect::<Vec<_>>().join(";")
 }
 
-/// IntelMQ's DateTime: whole seconds with the offset written out.
+/// Formats an instant as IntelMQ's DateTime: whole seconds with a numeric offset.
 fn time(at: &Timestamp) -> String {
     at.format("%Y-%m-%dT%H:%M:%S+00:00").to_string()
 }
 
-/// A name that IntelMQ takes as a domain name: lower case, at least two labels, no address, no dot at the end.
+/// Normalises a name to what IntelMQ accepts as a domain name (lower case, at least two labels, no trailing dot); `None`: it is none.
 fn domain(name: &str) -> Option<String> {
     let name = name.trim_end_matches('.').to_ascii_lowercase();
     let label = |label: &str| {

@@ -6,10 +6,10 @@ use vigie_model::Observation;
 
 use crate::{Report, Summary, text};
 
-/// The document's schema; it counts up when a field changes its meaning.
+/// The document's schema; its number increases when a field changes its meaning.
 pub const SCHEMA: &str = "vigie.report/1";
 
-/// One JSON document. Observations are written as they come, so memory stays flat; the summary therefore stands last.
+/// One JSON document. Observations are written as they arrive, so memory use is constant and the summary is last.
 #[derive(Debug)]
 pub struct Json<W> {
     writer: W,
@@ -17,7 +17,7 @@ pub struct Json<W> {
 }
 
 impl<W: Write> Json<W> {
-    /// A document into that writer.
+    /// A document into a writer.
     pub fn new(writer: W) -> Self {
         Self { writer, first: true }
     }

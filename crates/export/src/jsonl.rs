@@ -1,4 +1,4 @@
-//! `--format jsonl`: one record per line, exactly `vigie.observation/1`, as results come.
+//! `--format jsonl`: one `vigie.observation/1` record per line, written as results arrive.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
@@ -13,46 +13,45 @@ use vigie_model::{
 
 use crate::{Report, Summary, text};
 
-/// JSON lines. A reader at the other end of a pipe sees each line as soon as no other is at hand; the summary is not
-/// written, for every line is a record.
+/// JSON lines, flushed whenever no other line is ready. The summary is not written, because every line is a record.
 #[derive(Debug)]
 pub struct Jsonl<W> {
     writer: W,
-    verdicts: Written<AdvisoryVerdict>,
-    evidence: Written<Evidence>,
-    claims: Claims,
+    verdicts: ListCache<AdvisoryVerdict>,
+    evidence: ListCache<Evidence>,
+    claims: ClaimCache,
     line: Vec<u8>,
 }
 
 impl<W: Write> Jsonl<W> {
-    /// Lines into that writer.
+    /// A report into a writer.
     pub fn new(writer: W) -> Self {
         Self {
             writer,
-            verdicts: Written::new(),
-            evidence: Written::new(),
-            claims: Claims::default(),
+            verdicts: ListCache::new(),
+            evidence: ListCache::new(),
+            claims: ClaimCache::default(),
             line: Vec::new(),
         }
     }
 }
 
-/// Lists that were written before, with their text: verdicts are half of a record, and the servers of one version share them.
+/// Cache of serialised lists: verdicts are half of a record, and the servers of one version share them.
 #[derive(Debug)]
-struct Written<T>(Vec<(Arc<[T]>, Box<RawValue>)>);
+struct ListCache<T>(Vec<(Arc<[T]>, Box<RawValue>)>);
 
-/// A network runs few versions at a time.
+/// Maximum number of cached lists; a network runs few versions at a time.
 const MAX_LISTS: usize = 32;
 
-impl<T: Serialize> Written<T> {
+impl<T: Serialize> ListCache<T> {
     const fn new() -> Self {
         Self(Vec::new())
     }
 
-    fn text<'o>(&'o mut self, list: &'o Arc<[T]>) -> io::Result<Said<'o, T>> {
+    fn text<'o>(&'o mut self, list: &'o Arc<[T]>) -> io::Result<ListJson<'o, T>> {
         if Arc::strong_count(list) == 1 {
-            // Nobody else has it, so it will not come again.
-            return Ok(Said::List(list));
+            // No other observation shares it, so it will not recur.
+            return Ok(ListJson::List(list));
         }
         let at = match self.0.iter().position(|(known, _)| Arc::ptr_eq(known, list)) {
             Some(at) => at,
@@ -67,18 +66,18 @@ impl<T: Serialize> Written<T> {
                 self.0.len() - 1
             }
         };
-        Ok(Said::Text(&self.0[at].1))
+        Ok(ListJson::Text(&self.0[at].1))
     }
 }
 
-/// Claims that were written before: a finding's text before and after its subject.
+/// Cache of serialised claims: the JSON of a finding before and after its subject.
 #[derive(Debug, Default)]
-struct Claims(VecDeque<(Arc<Claim>, Vec<u8>, Vec<u8>)>);
+struct ClaimCache(VecDeque<(Arc<Claim>, Vec<u8>, Vec<u8>)>);
 
-/// A kind of server has a handful of findings.
+/// Maximum number of cached claims; a kind of server has a handful of findings.
 const MAX_CLAIMS: usize = 128;
 
-impl Claims {
+impl ClaimCache {
     fn write(&mut self, finding: &Finding, out: &mut Vec<u8>) -> io::Result<()> {
         if Arc::strong_count(&finding.claim) == 1 || finding.accepted.is_some() {
             return text::json(out, finding);
@@ -93,7 +92,7 @@ impl Claims {
                 };
                 let mut before = Vec::new();
                 text::json(&mut before, &empty)?;
-                // Quotes within a text are escaped, so this stands in one place only.
+                // Quotes within a text are escaped, so this occurs only once.
                 let key = br#","subject":""#;
                 let Some(found) = before.windows(key.len()).position(|part| part == key) else {
                     return text::json(out, finding);
@@ -115,17 +114,17 @@ impl Claims {
     }
 }
 
-/// A list, or the text that was made of it before.
+/// A list, or its cached JSON.
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Said<'o, T> {
+enum ListJson<'o, T> {
     Text(&'o RawValue),
     List(&'o [T]),
 }
 
-/// An observation whose verdicts and evidence are text already, without its findings; the same fields in the same order.
+/// An observation with cached verdicts and evidence and without findings. It has the fields of [`Observation`] in the same order.
 #[derive(Serialize)]
-struct Line<'o> {
+struct ObservationLine<'o> {
     schema: &'o str,
     seen: &'o Timestamp,
     recorded: &'o Timestamp,
@@ -134,34 +133,34 @@ struct Line<'o> {
     endpoint: &'o Endpoint,
     #[serde(skip_serializing_if = "Option::is_none")]
     listener: &'o Option<Listener>,
-    identity: Who<'o>,
+    identity: IdentityLine<'o>,
     exposure: &'o Exposure,
     network: &'o Network,
     deception: &'o Deception,
-    advisories: Said<'o, AdvisoryVerdict>,
+    advisories: ListJson<'o, AdvisoryVerdict>,
     #[serde(skip_serializing_if = "Option::is_none")]
     advisory_coverage: Option<AdvisoryCoverage>,
 }
 
 #[derive(Serialize)]
-struct Who<'o> {
+struct IdentityLine<'o> {
     product: &'o Known<String>,
     version: &'o Known<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     instance: Option<&'o Known<String>>,
     confidence: f64,
-    evidence: Said<'o, Evidence>,
+    evidence: ListJson<'o, Evidence>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     also: &'o [String],
 }
 
-impl<'o> Line<'o> {
+impl<'o> ObservationLine<'o> {
     fn of(
         observation: &'o Observation,
-        verdicts: &'o mut Written<AdvisoryVerdict>,
-        evidence: &'o mut Written<Evidence>,
+        verdicts: &'o mut ListCache<AdvisoryVerdict>,
+        evidence: &'o mut ListCache<Evidence>,
     ) -> io::Result<(Self, &'o [Finding])> {
-        // Every field is named: a new one does not compile until it has its place here.
+        // Every field is named, so that a new one must be added here.
         let Observation {
             schema,
             seen,
@@ -185,7 +184,7 @@ impl<'o> Line<'o> {
             evidence: list,
             also,
         } = &**identity;
-        let identity = Who {
+        let identity = IdentityLine {
             product,
             version,
             instance: identity.instance_if_carried(),
@@ -218,11 +217,11 @@ impl<W: Write> Report for Jsonl<W> {
     }
 
     fn observation(&mut self, observation: &Observation) -> io::Result<()> {
-        let (line, findings) = Line::of(observation, &mut self.verdicts, &mut self.evidence)?;
+        let (line, findings) = ObservationLine::of(observation, &mut self.verdicts, &mut self.evidence)?;
         let out = &mut self.line;
         out.clear();
         text::json(&mut *out, &line)?;
-        // The findings come last: the object is opened again for them.
+        // The findings are the last key: reopen the object for them.
         out.pop();
         out.extend_from_slice(br#","findings":["#);
         for (place, finding) in findings.iter().enumerate() {

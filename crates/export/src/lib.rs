@@ -1,8 +1,8 @@
 //! Observations in the forms that people and other tools read: table, JSON, JSON lines, CSV, SARIF, IntelMQ events.
 //!
-//! Every format is a [`Report`] over any [`std::io::Write`]: nothing here opens a file, reads a clock or prints by
-//! itself. What came from the network is hostile: every text form escapes control characters, terminal sequences and
-//! bidirectional overrides, see [`text`]. The book describes each format in `docs/src/formats.md`.
+//! Every format is a [`Report`] over any [`std::io::Write`]: this crate opens no file, reads no clock and prints nothing. Data from the
+//! network is hostile: every text format escapes control characters, terminal sequences and bidirectional overrides, see [`text`].
+//! The book describes each format in `docs/src/formats.md`.
 
 pub mod baseline;
 mod csv;
@@ -27,29 +27,29 @@ pub use crate::csv::{COLUMNS as CSV_COLUMNS, Column as CsvColumn, Csv, CsvRows, 
 pub use intelmq::{Intelmq, SCHEMA as INTELMQ_SCHEMA};
 pub use json::{Json, SCHEMA as REPORT_SCHEMA};
 pub use jsonl::Jsonl;
-pub use rule::{RuleKind, RuleText};
+pub use rule::RuleText;
 pub use sarif::Sarif;
 pub use summary::{Catalog, Counts, FindingCounts, Summary, Tool, UnknownCounts};
 pub use table::Table;
 pub use wrap::UNBOUNDED;
 
-/// One run's results on their way into one format.
+/// Writer of a run's results in one format.
 ///
-/// [`begin`](Report::begin) once, [`observation`](Report::observation) per endpoint, [`end`](Report::end) once.
+/// Call [`begin`](Report::begin) once, [`observation`](Report::observation) for each endpoint, and [`end`](Report::end) once.
 pub trait Report {
-    /// Writes what stands before the first observation.
+    /// Writes the part before the first observation.
     ///
     /// # Errors
     /// When the writer fails.
     fn begin(&mut self) -> io::Result<()>;
 
-    /// Takes one observation; formats that can stream write it, and [`pause`](Report::pause) shows it.
+    /// Adds an observation. Formats that can stream write it at once; [`pause`](Report::pause) flushes it.
     ///
     /// # Errors
     /// When the writer fails.
     fn observation(&mut self, observation: &Observation) -> io::Result<()>;
 
-    /// Nothing more is at hand for the moment: a reader at the other end sees what was written so far.
+    /// Flushes what was written so far, because no observation is ready at the moment.
     ///
     /// # Errors
     /// When the writer fails.
@@ -57,22 +57,22 @@ pub trait Report {
         Ok(())
     }
 
-    /// Writes what could not be written before everything was seen, and flushes.
+    /// Writes the part after the last observation, and flushes.
     ///
     /// # Errors
     /// When the writer fails.
     fn end(&mut self, summary: &Summary) -> io::Result<()>;
 }
 
-/// The formats by the words of `--format`.
+/// The values of `--format`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Format {
-    /// What a person reads first.
+    /// A table for people.
     #[default]
     Table,
     /// One document, `vigie.report/1`.
     Json,
-    /// One record per line, `vigie.observation/1`, as results come.
+    /// One record per line, `vigie.observation/1`, written as results arrive.
     Jsonl,
     /// One row per endpoint, `vigie.csv/1`.
     Csv,
@@ -83,7 +83,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// Every format, in the order in which help lists them.
+    /// Every format, in the order of the help text.
     pub const ALL: [Self; 6] = [Self::Table, Self::Json, Self::Jsonl, Self::Csv, Self::Sarif, Self::Intelmq];
 
     /// The word of `--format`.
@@ -106,9 +106,9 @@ impl fmt::Display for Format {
     }
 }
 
-/// A word that names no format.
+/// An unknown format.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no format is called {0:?}: use table, json, jsonl, csv, sarif or intelmq")]
+#[error("unknown format {0:?}: use table, json, jsonl, csv, sarif or intelmq")]
 pub struct NotAFormat(String);
 
 impl FromStr for Format {
@@ -122,19 +122,18 @@ impl FromStr for Format {
     }
 }
 
-/// What the user may choose about a report.
+/// Options of a report.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Options {
-    /// Table: everything about every endpoint, nothing grouped and nothing left off.
+    /// Table: show all details of every endpoint, without grouping or limits.
     pub verbose: bool,
-    /// Table: columns of the terminal; [`UNBOUNDED`] where there is none: each field is one line, and nothing is grouped or left off.
+    /// Table: the width of the terminal in columns. [`UNBOUNDED`] if there is no terminal: each field is one line, without grouping or limits.
     pub width: usize,
-    /// Table: endpoints stay in the order in which they come, which the caller chose; else the worst come first.
+    /// Table: keep the order of the observations, which the caller chose; otherwise the worst come first.
     pub keep_order: bool,
-    /// What is known of the rules themselves; a rule that is missing here is described from its first finding.
+    /// Descriptions of the rules; a rule without one is described by its first finding.
     pub rules: Vec<RuleText>,
-    /// IntelMQ: for releases before 3.5, whose harmonisation lacks `severity` and `product.*`: those keys go under
-    /// `extra.`.
+    /// IntelMQ: write for releases before 3.5, whose harmonisation lacks `severity` and `product.*`: those keys go under `extra.`.
     pub intelmq_legacy: bool,
     /// IntelMQ: the value of `feed.name`.
     pub feed: String,
@@ -153,7 +152,7 @@ impl Default for Options {
     }
 }
 
-/// A report of that format into that writer.
+/// Creates a report of a format.
 pub fn report<'w, W: Write + Send + 'w>(format: Format, writer: W, options: Options) -> Box<dyn Report + Send + 'w> {
     match format {
         Format::Table => Box::new(Table::new(writer, options)),

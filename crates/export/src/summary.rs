@@ -1,4 +1,4 @@
-//! What a run looked at and what it counted.
+//! The summary of a run: its parameters and its counts.
 
 use std::collections::BTreeMap;
 
@@ -27,14 +27,14 @@ pub struct Catalog {
     pub advisories_date: Known<String>,
 }
 
-/// What a run looked at, with what, and what it counted. The caller fills it in; [`Counts::add`] counts.
+/// The summary of a run. The caller fills it in; [`Counts::add`] counts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     /// The program that made the report.
     pub tool: Tool,
     /// The scan's id.
     pub scan: Known<String>,
-    /// The seed, as `--seed` takes it: text, because a 64-bit number does not survive every JSON reader.
+    /// The seed, in the form of `--seed`. It is text, because some JSON readers cannot represent 64-bit numbers.
     pub seed: Known<String>,
     /// The scope's hash.
     pub scope: Known<String>,
@@ -44,25 +44,25 @@ pub struct Summary {
     pub started: Known<Timestamp>,
     /// How long it took, in milliseconds.
     pub duration_ms: Known<u64>,
-    /// Pairs of address and port that were tried.
+    /// Number of pairs of address and port that were tried.
     pub tried: Known<u64>,
-    /// Whether it went to its end; false after an interrupt.
+    /// Whether the run was completed; false after an interrupt.
     pub complete: bool,
-    /// Why nothing could be looked at; absent: something was.
+    /// Why the scan failed before it saw anything; absent: it did not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed: Option<String>,
-    /// What was counted.
+    /// The counts.
     pub counts: Counts,
-    /// What the reader should know besides: expired baseline entries, what was skipped.
+    /// Notes for the reader: expired baseline entries, skipped targets.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
-    /// What to type next.
+    /// The recommended next command.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
 }
 
 impl Summary {
-    /// A summary of a run by that tool, complete, of which nothing else is known yet.
+    /// The summary of a complete run of a tool; everything else is unknown.
     #[must_use]
     pub fn new(name: impl Into<String>, version: impl Into<String>) -> Self {
         let why = vigie_model::Why::NotCarried;
@@ -119,13 +119,13 @@ impl FindingCounts {
         }
     }
 
-    /// All of them.
+    /// The sum over all severities.
     #[must_use]
     pub fn total(&self) -> u64 {
         Severity::ALL.iter().map(|severity| self.of(*severity)).sum()
     }
 
-    /// The worst severity that occurs: what `--fail-on` compares with.
+    /// The worst severity with a finding, with which `--fail-on` compares.
     #[must_use]
     pub fn worst(&self) -> Option<Severity> {
         Severity::ALL.into_iter().rev().find(|severity| self.of(*severity) > 0)
@@ -142,7 +142,7 @@ impl FindingCounts {
     }
 }
 
-/// Recognised endpoints of which a thing is unknown. These stand beside the counts, never inside them.
+/// Numbers of recognised endpoints with unknown values. They are not part of the other counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnknownCounts {
     /// Version unknown.
@@ -153,32 +153,32 @@ pub struct UnknownCounts {
     pub reach: u64,
     /// Models unknown.
     pub models: u64,
-    /// Advisories of which it cannot be told whether they apply.
+    /// Advisories with an unknown verdict.
     pub advisories: u64,
 }
 
-/// What was counted. `endpoints` is the sum of `recognised`, `unrecognised` and `suspects`; every other count is over
+/// Counts over the endpoints of a run. `endpoints` is the sum of `recognised`, `unrecognised` and `suspects`; every other count is over
 /// `recognised` and `unrecognised` endpoints only, except `suspect_findings`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// Endpoints that answered.
     pub endpoints: u64,
-    /// Those whose product is known.
+    /// Endpoints whose product is known.
     pub recognised: u64,
-    /// Those whose product is not.
+    /// Endpoints whose product is unknown.
     pub unrecognised: u64,
-    /// Those that seem to be a honeypot or an emulator, recognised or not.
+    /// Endpoints that may be a honeypot or an emulator, recognised or not.
     pub suspects: u64,
-    /// Recognised ones that only programs on the same machine can reach.
+    /// Recognised endpoints that only programs on the same machine can reach.
     pub loopback_only: u64,
-    /// Recognised ones by product id.
+    /// Recognised endpoints by product id.
     pub products: BTreeMap<String, u64>,
-    /// Recognised ones by posture; an unknown posture is in `unknown`.
+    /// Recognised endpoints by posture; unknown postures are counted in `unknown`.
     pub postures: BTreeMap<String, u64>,
-    /// Unrecognised ones by posture, where it is known.
+    /// Unrecognised endpoints by posture, if it is known.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub unrecognised_postures: BTreeMap<String, u64>,
-    /// Findings that nobody accepted.
+    /// Findings that no baseline accepts.
     pub findings: FindingCounts,
     /// Findings that a baseline accepts.
     pub accepted: u64,
@@ -186,17 +186,17 @@ pub struct Counts {
     pub suspect_findings: u64,
     /// Advisories that apply, counted once per endpoint.
     pub affected: u64,
-    /// Of these, the exploited ones.
+    /// Applicable advisories that are known to be exploited.
     pub exploited: u64,
-    /// Recognised ones of whose product vigie has no advisories, by product id: of them `affected` says nothing.
+    /// Recognised endpoints whose product has no advisories, by product id; `affected` says nothing about them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub not_covered: BTreeMap<String, u64>,
-    /// What could not be told.
+    /// Unknown values.
     pub unknown: UnknownCounts,
 }
 
 impl Counts {
-    /// Counts one observation, after the baseline was applied to it.
+    /// Counts an observation, to which the baseline must have been applied.
     pub fn add(&mut self, observation: &Observation) {
         self.endpoints += 1;
         if observation.deception.is_suspect() {

@@ -1,7 +1,7 @@
-//! Text from the network, made safe to show.
+//! Escaping of text from the network.
 //!
-//! A model's name, a version or a header may hold terminal sequences, newlines, bidirectional overrides or characters
-//! that nobody sees. They are shown as escapes, never passed on.
+//! A model's name, a version or a header may contain terminal sequences, newlines, bidirectional overrides or invisible characters. They are
+//! always escaped.
 
 use std::io;
 
@@ -9,10 +9,10 @@ use serde::Serialize;
 use serde_json::ser::{Formatter, PrettyFormatter};
 use unicode_width::UnicodeWidthChar as _;
 
-/// Marks that may stand on one character before they are escaped; living scripts need no more.
+/// Maximum number of combining marks on a character before they are escaped; living scripts need no more.
 const MARKS: usize = 3;
 
-/// One line of text, safe for a terminal, at most `cap` columns wide; what does not fit is replaced by `…`.
+/// Escapes a text as one line for a terminal, at most `cap` columns wide; the rest is replaced by `…`.
 ///
 /// Control characters (line breaks and ESC among them), bidirectional controls and invisible characters are written
 /// as escapes such as `\n`, `\u{1b}` and `\u{202e}`.
@@ -20,7 +20,7 @@ const MARKS: usize = 3;
 pub fn clean(text: &str, cap: usize) -> String {
     let mut out = String::with_capacity(text.len().min(cap.saturating_mul(4)));
     let mut width = 0;
-    // Where to cut, should the text prove too long: the ellipsis needs a column.
+    // Where to cut a text that is too long: the ellipsis needs a column.
     let mut cut = 0;
     let mut marks = 0;
     for c in text.chars() {
@@ -49,9 +49,9 @@ pub fn clean(text: &str, cap: usize) -> String {
     out
 }
 
-/// Text of several lines, safe for a terminal: what [`clean`] escapes is escaped, but line breaks are kept.
+/// Escapes a text of several lines for a terminal: as [`clean`] does, but line breaks are kept.
 ///
-/// For one's own words with a stranger's among them. Where a line break can be the stranger's, [`clean`] is the choice.
+/// It is for vigie's own texts that quote others. If a line break may come from the network, use [`clean`].
 #[must_use]
 pub fn lines(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -65,13 +65,13 @@ pub fn lines(text: &str) -> String {
     out
 }
 
-/// Columns that a text takes on a terminal.
+/// The width of a text on a terminal, in columns.
 #[must_use]
 pub fn columns(text: &str) -> usize {
     text.chars().map(|c| c.width().unwrap_or(0)).sum()
 }
 
-/// Whether a character may do something else than show itself: controls, bidirectional controls, invisible ones.
+/// Whether a character is a control, a bidirectional control or invisible.
 #[must_use]
 pub fn is_unsafe(c: char) -> bool {
     c.is_control()
@@ -82,7 +82,7 @@ pub fn is_unsafe(c: char) -> bool {
             | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// The text with a full stop.
+/// Adds a full stop if the text does not end a sentence.
 pub(crate) fn sentence(text: &str) -> String {
     let text = text.trim();
     if text.is_empty() || text.ends_with(['.', '!', '?']) {
@@ -92,30 +92,30 @@ pub(crate) fn sentence(text: &str) -> String {
     }
 }
 
-/// Writes a value as JSON on one line. Characters of [`is_unsafe`] are written as `\u` escapes, so that the line is
-/// safe on a terminal and still the same value.
+/// Writes a value as JSON on one line. Unsafe characters ([`is_unsafe`]) are written as `\u` escapes, so that the line is safe on a terminal and
+/// the value unchanged.
 ///
 /// # Errors
 ///
-/// What the writer says.
+/// If the writer fails.
 pub fn json<W: io::Write, T: Serialize + ?Sized>(writer: W, value: &T) -> io::Result<()> {
     value
         .serialize(&mut serde_json::Serializer::with_formatter(writer, Escaping))
         .map_err(io::Error::from)
 }
 
-/// The same on several lines, for people to read.
+/// Writes a value as indented JSON, with the same escapes.
 ///
 /// # Errors
 ///
-/// What the writer says.
+/// If the writer fails.
 pub fn json_pretty<W: io::Write, T: Serialize + ?Sized>(writer: W, value: &T) -> io::Result<()> {
     value
         .serialize(&mut serde_json::Serializer::with_formatter(writer, EscapingPretty::default()))
         .map_err(io::Error::from)
 }
 
-/// Compact JSON that escapes more than it must.
+/// Formatter of compact JSON that escapes unsafe characters.
 struct Escaping;
 
 impl Formatter for Escaping {
@@ -170,8 +170,7 @@ impl Formatter for EscapingPretty {
     }
 }
 
-/// Whether there is nothing in it but printable ASCII, which nearly all text is. The loop does not end early on purpose: so it is told
-/// many bytes at a time.
+/// Whether a text is printable ASCII only, as nearly all text is. The loop does not end early, so that the compiler can vectorise it.
 fn is_plain(bytes: &[u8]) -> bool {
     !bytes.iter().fold(false, |odd, byte| odd | !(0x20..0x7f).contains(byte))
 }
@@ -183,7 +182,7 @@ fn escaped_fragment<W: ?Sized + io::Write>(writer: &mut W, fragment: &str) -> io
     escape(writer, fragment, is_unsafe, utf16)
 }
 
-/// Writes a text with some of its characters written otherwise.
+/// Writes a text, with some of its characters escaped.
 fn escape<W: ?Sized + io::Write>(
     writer: &mut W,
     text: &str,
@@ -212,22 +211,22 @@ fn shown<W: ?Sized + io::Write>(writer: &mut W, c: char) -> io::Result<()> {
     write!(writer, "{}", c.escape_default())
 }
 
-/// A writer that escapes what would act on a terminal, for text that somebody else formats. Line breaks are kept.
+/// Writer that escapes unsafe characters, for text that other code formats. Line breaks are kept.
 #[derive(Debug)]
 pub struct Safe<W> {
     out: W,
     json: bool,
-    /// The beginning of a character whose end did not come yet.
+    /// The first bytes of an incomplete character.
     begun: Vec<u8>,
 }
 
 impl<W: io::Write> Safe<W> {
-    /// For JSON, whole or by lines: the values stay the same.
+    /// For JSON documents and JSON lines; the values are unchanged.
     pub fn json(out: W) -> Self {
         Self::new(out, true)
     }
 
-    /// For any other text: what acts is shown as [`clean`] shows it.
+    /// For other text, with the escapes of [`clean`].
     pub fn text(out: W) -> Self {
         Self::new(out, false)
     }
@@ -246,7 +245,7 @@ impl<W: io::Write> Safe<W> {
         escape(&mut self.out, text, acts, otherwise)
     }
 
-    /// Takes bytes; what is no UTF-8 becomes the replacement character.
+    /// Writes bytes; invalid UTF-8 becomes the replacement character.
     fn take(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         loop {
             match std::str::from_utf8(bytes) {

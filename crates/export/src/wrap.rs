@@ -1,14 +1,14 @@
-//! Lines within a width. A word is never broken: an address, an id or a digest that is cut in two can be neither read nor copied.
+//! Wrapping of text. Words are never broken, because a broken address, id or digest can be neither read nor copied.
 
 use crate::text::columns;
 
-/// The width where the output is no terminal: every row and every field is one line, and nothing is left off.
+/// The width if the output is no terminal: every row and every field is one line, and nothing is left out.
 pub const UNBOUNDED: usize = usize::MAX;
 
-/// The lines of a text that is wrapped at blanks: the first has `first` columns, every other one `rest`.
+/// Wraps a text at spaces: the first line has `first` columns, the others have `rest`.
 ///
-/// A word that is longer than a line has a line of its own, whole. Where not even the first word fits into `first` and `rest` is more,
-/// the first line is empty. Blanks at the ends and runs of them are not kept.
+/// A word that is longer than a line has a line of its own, unbroken. If the first word does not fit into `first` and `rest` is larger, the
+/// first line is empty. Runs of spaces are collapsed.
 pub(crate) fn wrap(text: &str, first: usize, rest: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
@@ -37,7 +37,7 @@ pub(crate) fn wrap(text: &str, first: usize, rest: usize) -> Vec<String> {
     lines
 }
 
-/// Blanks before a line, fewer where it would else not fit. A line that fits nowhere keeps them.
+/// The indent of a line: `wanted` spaces, or fewer if the line would not fit otherwise. A line that never fits keeps the full indent.
 pub(crate) fn indent(wanted: usize, line: &str, width: usize) -> String {
     match width.checked_sub(columns(line)) {
         Some(room) => " ".repeat(wanted.min(room)),
@@ -45,7 +45,7 @@ pub(crate) fn indent(wanted: usize, line: &str, width: usize) -> String {
     }
 }
 
-/// The columns of a text's longest word.
+/// The width of the longest word of a text.
 pub(crate) fn longest_word(text: &str) -> usize {
     text.split(' ').map(columns).max().unwrap_or(0)
 }
@@ -74,8 +74,8 @@ mod tests {
         fn no_word_is_broken_lost_or_put_where_another_would_fit(text in "[a-z0-9:.\\[\\] -]{0,120}", first in 1usize..60, rest in 1usize..60) {
             let lines = wrap(&text, first, rest);
             let words: Vec<&str> = text.split_whitespace().collect();
-            let told: Vec<&str> = lines.iter().flat_map(|line| line.split_whitespace()).collect();
-            prop_assert_eq!(words, told);
+            let wrapped: Vec<&str> = lines.iter().flat_map(|line| line.split_whitespace()).collect();
+            prop_assert_eq!(words, wrapped);
             for (at, line) in lines.iter().enumerate() {
                 let room = if at == 0 { first } else { rest };
                 prop_assert!(columns(line) <= room || !line.contains(' '), "{line:?} in {room}");

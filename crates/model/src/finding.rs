@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::fix::Fix;
+
 /// The severity of a finding, in ascending order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -86,6 +88,21 @@ pub enum EvidenceKind {
     Inferred,
 }
 
+/// The kind of a finding, in the classes by which incident handlers sort.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum FindingKind {
+    /// A known vulnerability applies to the version.
+    Vulnerable,
+    /// Information is readable that should not be.
+    Disclosure,
+    /// A service is reachable or usable that should not be.
+    Exposure,
+    /// The endpoint may not be a real server.
+    Deception,
+    /// A fact that is no incident: a limit of vigie's knowledge, or a server that no other machine can reach.
+    Information,
+}
+
 /// A reference to a standard.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Standard {
@@ -123,6 +140,8 @@ pub struct Claim {
     pub detail: String,
     /// The remedy for this product.
     pub remedy: String,
+    /// Changes of the product's settings that act on the finding. A setting that can be set in several places has one for each.
+    pub fixes: Arc<[Fix]>,
     /// References to standards.
     pub standards: Arc<[Standard]>,
     /// Advisory ids, for `vulnerable-version`.
@@ -155,6 +174,8 @@ struct Flat<'f> {
     title: Cow<'f, str>,
     detail: Cow<'f, str>,
     remedy: Cow<'f, str>,
+    #[serde(default, skip_serializing_if = "<[Fix]>::is_empty")]
+    fixes: Cow<'f, Arc<[Fix]>>,
     standards: Cow<'f, Arc<[Standard]>>,
     #[serde(default, skip_serializing_if = "<[String]>::is_empty")]
     advisories: Cow<'f, [String]>,
@@ -174,6 +195,7 @@ impl Serialize for Finding {
             title: Cow::Borrowed(&claim.title),
             detail: Cow::Borrowed(&claim.detail),
             remedy: Cow::Borrowed(&claim.remedy),
+            fixes: Cow::Borrowed(&claim.fixes),
             standards: Cow::Borrowed(&claim.standards),
             advisories: Cow::Borrowed(&claim.advisories),
             accepted: self.accepted.as_deref().map(Cow::Borrowed),
@@ -196,6 +218,7 @@ impl<'de> Deserialize<'de> for Finding {
                 title: flat.title.into_owned(),
                 detail: flat.detail.into_owned(),
                 remedy: flat.remedy.into_owned(),
+                fixes: flat.fixes.into_owned(),
                 standards: flat.standards.into_owned(),
                 advisories: flat.advisories.into_owned(),
             }),

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde::Serialize;
-use vigie_assess::{Case, Change, ChangeId, EndedScan, Looks, Presence, Proof};
+use vigie_assess::{Change, ChangeId, CompleteScan, EndedScan, Lifecycle, LifecycleQuery, ScanHistory};
 use vigie_catalog::Catalog;
 use vigie_lake::{Lake, LastLooks, Lineage, Look, Scan};
 use vigie_model::{EndpointKey, Known, PathPrefix, Posture, SUSPECT_FROM, Severity, SourceKind, Timestamp, Transport};
@@ -62,7 +62,7 @@ struct Entry {
     #[serde(skip_serializing_if = "Option::is_none")]
     prefix: Option<PathPrefix>,
     source: Who,
-    presence: Presence,
+    presence: Lifecycle,
     severity: Severity,
     #[serde(skip_serializing_if = "Option::is_none")]
     before: Option<Seen>,
@@ -124,7 +124,7 @@ pub(crate) fn between(
     catalog: &Catalog,
 ) -> Result<Diff, Failure> {
     let read = |error: vigie_lake::Error| Failure::output(format!("cannot read the lake: {error}"));
-    let looks = Looks::new(runtime.block_on(lake.scans()).map_err(read)?.into_iter().filter_map(ended));
+    let history = ScanHistory::new(runtime.block_on(lake.scans()).map_err(read)?.into_iter().filter_map(ended));
     let mut all = runtime.block_on(lake.last_looks(since, until)).map_err(read)?;
     if let Some(within) = within {
         all.retain(|last| within.holds(&last.lineage));
@@ -150,7 +150,7 @@ pub(crate) fn between(
     };
     let mut stayed: Vec<LastLooks> = Vec::new();
     for last in all {
-        let case = Case {
+        let query = LifecycleQuery {
             key: &last.lineage.key,
             kind: last.lineage.kind,
             vantage: &last.lineage.vantage,
@@ -160,9 +160,9 @@ pub(crate) fn between(
             until,
             later_import: later.contains(&origin(&last.lineage)),
         };
-        match looks.judge(&case) {
+        match history.lifecycle(&query) {
             None => {}
-            Some((Presence::Stayed, _)) => {
+            Some((Lifecycle::Stayed, _)) => {
                 let state = |look: &Option<Look>| look.as_ref().map(|look| look.state);
                 if state(&last.before) == state(&last.after) {
                     diff.counts.unchanged += 1;
@@ -170,13 +170,13 @@ pub(crate) fn between(
                     stayed.push(last);
                 }
             }
-            Some((Presence::Gone | Presence::CameAndWent, _))
+            Some((Lifecycle::Gone | Lifecycle::CameAndWent, _))
                 if last.lineage.key.prefix.is_none()
                     && last.lineage.kind == SourceKind::Scan
                     && answered.contains(&root(&last.lineage)) =>
             {
-                diff.counts.count(Presence::NotLookedAt);
-                diff.endpoints.push(Entry::new(&last, Presence::NotLookedAt, None, Vec::new()));
+                diff.counts.count(Lifecycle::NotLookedAt);
+                diff.endpoints.push(Entry::new(&last, Lifecycle::NotLookedAt, None, Vec::new()));
             }
             Some((presence, look)) => {
                 diff.counts.count(presence);
@@ -207,7 +207,7 @@ pub(crate) fn between(
             } else {
                 diff.counts.told_otherwise += 1;
             }
-            diff.endpoints.push(Entry::new(last, Presence::Stayed, None, changes));
+            diff.endpoints.push(Entry::new(last, Lifecycle::Stayed, None, changes));
         }
     }
     diff.endpoints.sort_by(|a, b| a.order().cmp(&b.order()));
@@ -219,7 +219,7 @@ impl Diff {
     /// did not.
     pub(crate) fn changed(&self) -> HashSet<EndpointKey> {
         let changed = |entry: &&Entry| {
-            entry.presence.is_change() || entry.presence == Presence::FirstSeen || entry.changes.iter().any(Change::is_change)
+            entry.presence.is_change() || entry.presence == Lifecycle::FirstSeen || entry.changes.iter().any(Change::is_change)
         };
         let key = |entry: &Entry| EndpointKey {
             address: entry.address,
@@ -242,22 +242,22 @@ impl Diff {
 }
 
 impl Counts {
-    fn count(&mut self, presence: Presence) {
+    fn count(&mut self, presence: Lifecycle) {
         let count = match presence {
-            Presence::Appeared => &mut self.appeared,
-            Presence::FirstSeen => &mut self.first_seen,
-            Presence::Gone => &mut self.gone,
-            Presence::CameAndWent => &mut self.came_and_went,
-            Presence::Stayed => &mut self.unchanged,
-            Presence::NotLookedAt => &mut self.not_looked_at,
-            Presence::NotInImport => &mut self.not_in_import,
+            Lifecycle::Appeared => &mut self.appeared,
+            Lifecycle::FirstSeen => &mut self.first_seen,
+            Lifecycle::Gone => &mut self.gone,
+            Lifecycle::CameAndWent => &mut self.came_and_went,
+            Lifecycle::Stayed => &mut self.unchanged,
+            Lifecycle::NotLookedAt => &mut self.not_looked_at,
+            Lifecycle::NotInImport => &mut self.not_in_import,
         };
         *count += 1;
     }
 }
 
 impl Entry {
-    fn new(last: &LastLooks, presence: Presence, look: Option<&Proof>, changes: Vec<Change>) -> Self {
+    fn new(last: &LastLooks, presence: Lifecycle, look: Option<&CompleteScan>, changes: Vec<Change>) -> Self {
         let seen = |look: &Look| Seen {
             seen: look.seen,
             scan: look.scan.clone(),
@@ -301,7 +301,7 @@ impl Entry {
     }
 
     /// The worst first; among equals lost authentication before all, then other changes in their order, then what came and went.
-    fn order(&self) -> (Reverse<Severity>, bool, Option<ChangeId>, Presence, Place<'_>) {
+    fn order(&self) -> (Reverse<Severity>, bool, Option<ChangeId>, Lifecycle, Place<'_>) {
         let first = self.changes.first().map(|change| change.id);
         let place = (
             self.address,
@@ -319,18 +319,18 @@ impl Entry {
 type Place<'e> = (IpAddr, u16, Option<&'e str>, Option<&'e PathPrefix>, &'e str, &'e str);
 
 /// How much it matters that an endpoint came or went.
-fn weight(presence: Presence, look: Option<&Look>) -> Severity {
+fn weight(presence: Lifecycle, look: Option<&Look>) -> Severity {
     let open = look.is_some_and(|look| matches!(look.posture.known(), Some(Posture::Open | Posture::FirstAdmin)));
     // What is put up to be found is counted, and alarms nobody.
     let recognised = look.is_some_and(|look| look.product.is_known() && !is_suspect(look));
     match presence {
-        Presence::Appeared | Presence::FirstSeen | Presence::CameAndWent => match (recognised, open) {
+        Lifecycle::Appeared | Lifecycle::FirstSeen | Lifecycle::CameAndWent => match (recognised, open) {
             (false, _) => Severity::Low,
             (true, false) => Severity::Medium,
             (true, true) => Severity::High,
         },
-        Presence::Gone => Severity::Low,
-        Presence::Stayed | Presence::NotLookedAt | Presence::NotInImport => Severity::Info,
+        Lifecycle::Gone => Severity::Low,
+        Lifecycle::Stayed | Lifecycle::NotLookedAt | Lifecycle::NotInImport => Severity::Info,
     }
 }
 

@@ -1,6 +1,6 @@
 //! A diff for people.
 
-use vigie_assess::{Change, ChangeId, Presence};
+use vigie_assess::{Change, ChangeId, Lifecycle};
 use vigie_export::grid::Column;
 use vigie_export::text::clean;
 use vigie_model::Known;
@@ -21,8 +21,8 @@ pub(crate) fn lines(diff: &Diff, verbose: bool, width: usize) -> String {
     let (mut changed, mut told) = (Vec::new(), Vec::new());
     for entry in &diff.endpoints {
         let at = at(entry, origins);
-        let quiet = matches!(entry.presence, Presence::NotLookedAt | Presence::NotInImport);
-        if entry.presence != Presence::Stayed && (verbose || !quiet) {
+        let quiet = matches!(entry.presence, Lifecycle::NotLookedAt | Lifecycle::NotInImport);
+        if entry.presence != Lifecycle::Stayed && (verbose || !quiet) {
             changed.push(vec![entry.severity.to_string(), at.clone(), presence(entry)]);
         }
         for (severity, is_change, what) in changes(entry, names) {
@@ -106,13 +106,13 @@ fn presence(entry: &Entry) -> String {
         None => String::new(),
     };
     match entry.presence {
-        Presence::Appeared => format!("appeared: {}", is()),
-        Presence::FirstSeen => format!("seen for the first time, where nobody had looked: {}", is()),
-        Presence::Gone => format!("gone: {}; last seen {}, {}", is(), last(), by()),
-        Presence::CameAndWent => format!("came and went: {}; last seen {}, {}", is(), last(), by()),
-        Presence::NotLookedAt => format!("not looked at since {}: {}", last(), is()),
-        Presence::NotInImport => format!("not in the later import, last in one of {}: {}", last(), is()),
-        Presence::Stayed => String::new(),
+        Lifecycle::Appeared => format!("appeared: {}", is()),
+        Lifecycle::FirstSeen => format!("seen for the first time, where nobody had looked: {}", is()),
+        Lifecycle::Gone => format!("gone: {}; last seen {}, {}", is(), last(), by()),
+        Lifecycle::CameAndWent => format!("came and went: {}; last seen {}, {}", is(), last(), by()),
+        Lifecycle::NotLookedAt => format!("not looked at since {}: {}", last(), is()),
+        Lifecycle::NotInImport => format!("not in the later import, last in one of {}: {}", last(), is()),
+        Lifecycle::Stayed => String::new(),
     }
 }
 
@@ -201,7 +201,7 @@ fn title(id: ChangeId) -> &'static str {
         ChangeId::RemovedCapability => "capability gone",
         ChangeId::RemovedModel => "model removed",
         ChangeId::NoLongerSuspect => "no longer looks like a deception",
-        ChangeId::NowTold => "told now",
-        ChangeId::NoLongerTold => "no longer told",
+        ChangeId::NowKnown => "told now",
+        ChangeId::NoLongerKnown => "no longer told",
     }
 }

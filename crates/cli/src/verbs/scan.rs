@@ -9,7 +9,7 @@ use std::sync::mpsc::TryRecvError;
 use std::time::{Duration, Instant};
 
 use vigie_assess::Knowledge;
-use vigie_export::{Counts, Format, Options, Report, RuleKind, RuleText, Summary};
+use vigie_export::{Counts, Format, Options, Report, RuleText, Summary};
 use vigie_host::LocalServer;
 use vigie_lake::Scan;
 use vigie_model::{Known, Observation, Severity, Source, SourceKind, Transcript, Why};
@@ -707,20 +707,18 @@ impl Run {
 
     /// One report for standard output (unless a file was named for it, or nobody wants one) and one per file.
     fn reports(&self, files: &[WholeFile]) -> Result<Vec<Box<dyn Report + Send>>, Failure> {
-        let rules: Vec<RuleText> = self
-            .knowledge
-            .texts
-            .all()
-            .map(|text| RuleText {
-                id: text.id.clone(),
-                title: text.title.clone(),
-                help: format!("{} {}", text.why, text.remedy),
-                url: None,
-                kind: match text.id.as_str() {
-                    "vulnerable-version" => RuleKind::Vulnerable,
-                    id if id.ends_with("-readable") => RuleKind::Disclosure,
-                    _ => RuleKind::Exposure,
-                },
+        let texts = &self.knowledge.texts;
+        let rules: Vec<RuleText> = vigie_assess::RULES
+            .iter()
+            .filter_map(|rule| {
+                let text = texts.get(rule.id)?;
+                Some(RuleText {
+                    id: rule.id.to_owned(),
+                    kind: rule.kind,
+                    title: text.title.clone(),
+                    help: format!("{} {}", text.why, text.remedy),
+                    url: rule.help_url(),
+                })
             })
             .collect();
         let options = |width| Options {

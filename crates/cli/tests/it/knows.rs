@@ -127,4 +127,9 @@ fn a_scan_claims_what_was_shown() {
     let log: Value = serde_json::from_str(&stdout(&scan("sarif"))).expect("JSON");
     let results = log["runs"][0]["results"].as_array().expect("a list");
     assert!(results.iter().any(|result| result["ruleId"] == "advisories-not-covered"));
+    let rules = log["runs"][0]["tool"]["driver"]["rules"].as_array().expect("a list");
+    for rule in rules {
+        let page = "https://github.com/vigie/vigie/blob/main/docs/src/findings.md#";
+        assert_eq!(rule["helpUri"], format!("{page}{}", rule["id"].as_str().expect("an id")));
+    }
 }

@@ -111,7 +111,7 @@ fn the_words_are_those_of_the_program() {
     );
     assert_eq!(
         words("/$defs/endpoint/properties/presence/enum"),
-        vigie_assess::Presence::ALL.map(|presence| presence.word().to_owned())
+        vigie_assess::Lifecycle::ALL.map(|presence| presence.word().to_owned())
     );
     let wrong = json!({"schema": "vigie.diff/1", "since": "yesterday"});
     let published = Published::new();

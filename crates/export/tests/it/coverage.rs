@@ -1,4 +1,4 @@
-//! A product of which vigie has no advisories is never shown as one to which none applies.
+//! A product without advisories is never reported as one to which none applies.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 use vigie_export::{Format, Options};
 use vigie_model::{Advised, AdvisoryCoverage, Known, Observation};
 
-use crate::formats::written;
+use crate::formats::{with_rules, written};
 use crate::samples;
 
 /// A server of that product with an empty list of advisories, and why it is empty.
@@ -31,7 +31,7 @@ fn cell(csv: &str, column: &str) -> String {
 }
 
 #[test]
-fn not_covered_is_said_in_every_format() {
+fn every_format_reports_not_covered() {
     let n8n = [without_advisories("n8n", AdvisoryCoverage::NotCovered)];
     let table = plain(&written(Format::Table, &n8n, Options::default()));
     assert_eq!(
@@ -67,7 +67,7 @@ fn none_found_is_an_answer() {
 }
 
 #[test]
-fn a_record_of_before_stays_as_it_was() {
+fn a_record_without_coverage_is_unchanged() {
     for observation in samples::all() {
         let text = serde_json::to_string(&observation).expect("JSON");
         assert!(!text.contains("advisory_coverage"), "{text}");
@@ -76,13 +76,13 @@ fn a_record_of_before_stays_as_it_was() {
 }
 
 #[test]
-fn what_vigie_does_not_know_is_no_incident() {
+fn missing_advisories_are_no_incident() {
     let mut n8n = without_advisories("n8n", AdvisoryCoverage::NotCovered);
-    let event: Value = serde_json::from_str(&written(Format::Intelmq, &[n8n.clone()], Options::default())).expect("one event");
+    let event: Value = serde_json::from_str(&written(Format::Intelmq, &[n8n.clone()], with_rules())).expect("one event");
     assert_eq!(event["extra.advisories"], "not-covered");
     n8n.findings.truncate(1);
     n8n.findings[0].id = "advisories-not-covered".to_owned();
-    assert_eq!(written(Format::Intelmq, &[n8n], Options::default()), "");
+    assert_eq!(written(Format::Intelmq, &[n8n], with_rules()), "");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The whole output of each format, and what each promises.
+//! The whole output of each format, and its guarantees.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
@@ -21,7 +21,7 @@ pub(crate) fn written(format: Format, observations: &[Observation], options: Opt
     String::from_utf8(out).expect("every format is UTF-8")
 }
 
-fn with_rules() -> Options {
+pub(crate) fn with_rules() -> Options {
     Options {
         rules: samples::rules(),
         ..Options::default()
@@ -80,8 +80,8 @@ fn jsonl_is_exactly_the_records() {
 }
 
 #[test]
-fn jsonl_of_servers_that_say_the_same_is_exactly_the_records() {
-    // Shared evidence, verdicts and claims are written as the text that was made of them before; byte for byte as otherwise.
+fn jsonl_from_the_cache_is_exactly_the_records() {
+    // Cached JSON of shared evidence, verdicts and claims is the same as without a cache.
     let mut all = samples::all();
     let mut again = all.clone();
     for (number, observation) in again.iter_mut().enumerate() {
@@ -123,11 +123,11 @@ fn an_empty_run_is_still_a_document() {
     let sarif: Value = serde_json::from_str(&written(Format::Sarif, &[], Options::default())).expect("one JSON document");
     assert_eq!(sarif["runs"][0]["results"], Value::Array(Vec::new()));
     assert_eq!(written(Format::Jsonl, &[], Options::default()), "");
-    assert_eq!(written(Format::Intelmq, &[], Options::default()), "");
+    assert_eq!(written(Format::Intelmq, &[], with_rules()), "");
     assert_eq!(written(Format::Csv, &[], Options::default()).lines().count(), 1);
 }
 
-/// A writer that tells how much has been flushed through it.
+/// Writer that records how many bytes were flushed.
 #[derive(Clone, Default)]
 struct Pipe(Arc<Mutex<(Vec<u8>, usize)>>);
 
@@ -145,7 +145,7 @@ impl Write for Pipe {
 }
 
 #[test]
-fn formats_of_lines_stream() {
+fn line_formats_stream() {
     for format in [Format::Jsonl, Format::Intelmq, Format::Csv] {
         let pipe = Pipe::default();
         let mut report = report(format, pipe.clone(), Options::default());
@@ -159,7 +159,7 @@ fn formats_of_lines_stream() {
 }
 
 #[test]
-fn a_writer_that_fails_is_told() {
+fn an_error_of_the_writer_is_returned() {
     struct Full;
     impl Write for Full {
         fn write(&mut self, _: &[u8]) -> io::Result<usize> {
@@ -239,7 +239,7 @@ fn unknown_is_never_zero_in_csv() {
 }
 
 #[test]
-fn sarif_fingerprints_name_the_finding_and_nothing_that_changes() {
+fn sarif_fingerprints_do_not_change_with_version_severity_or_wording() {
     let prints = |observation: &Observation| -> Vec<Value> {
         let out = written(Format::Sarif, std::slice::from_ref(observation), Options::default());
         let value: Value = serde_json::from_str(&out).expect("one JSON document");
@@ -272,7 +272,7 @@ fn sarif_fingerprints_name_the_finding_and_nothing_that_changes() {
 }
 
 #[test]
-fn sarif_accepted_findings_are_suppressed_and_suspects_alarm_nobody() {
+fn sarif_suppresses_accepted_findings_and_notes_suspects() {
     let all = [samples::ollama_bound_everywhere(), samples::honeypot()];
     let out = written(Format::Sarif, &all, Options::default());
     let value: Value = serde_json::from_str(&out).expect("one JSON document");
@@ -287,20 +287,20 @@ fn sarif_accepted_findings_are_suppressed_and_suspects_alarm_nobody() {
 }
 
 #[test]
-fn intelmq_says_nothing_of_accepted_findings_and_keeps_suspects_apart() {
+fn intelmq_leaves_out_accepted_findings_and_separates_suspects() {
     let mut quiet = samples::ollama_bound_everywhere();
     quiet.findings.truncate(1);
     assert!(quiet.findings[0].accepted.is_some());
-    assert_eq!(written(Format::Intelmq, &[quiet], Options::default()), "");
-    let out = written(Format::Intelmq, &[samples::honeypot()], Options::default());
+    assert_eq!(written(Format::Intelmq, &[quiet], with_rules()), "");
+    let out = written(Format::Intelmq, &[samples::honeypot()], with_rules());
     let event: Value = serde_json::from_str(out.trim()).expect("one event");
     assert_eq!(event["classification.taxonomy"], "other");
     assert_eq!(event["classification.type"], "other");
 }
 
 #[test]
-fn intelmq_files_each_kind_apart() {
-    let out = written(Format::Intelmq, &[samples::ollama_open()], Options::default());
+fn intelmq_has_an_event_for_each_kind() {
+    let out = written(Format::Intelmq, &[samples::ollama_open()], with_rules());
     let kinds: Vec<String> = out
         .lines()
         .map(|line| {
@@ -315,13 +315,47 @@ fn intelmq_files_each_kind_apart() {
 }
 
 #[test]
-fn words_name_formats() {
+fn intelmq_leaves_out_what_is_no_incident() {
+    let mut seen = samples::ollama_loopback();
+    seen.findings.truncate(1);
+    for id in ["loopback-only", "advisories-not-covered"] {
+        seen.findings[0].id = id.to_owned();
+        assert_eq!(written(Format::Intelmq, &[seen.clone()], with_rules()), "", "{id}");
+    }
+}
+
+#[test]
+fn the_kind_of_an_unknown_rule_is_not_guessed() {
+    let mut seen = samples::ollama_open();
+    seen.findings.truncate(1);
+    for id in ["surprise-readable", "vulnerable-surprise"] {
+        seen.findings[0].id = id.to_owned();
+        let event: Value = serde_json::from_str(&written(Format::Intelmq, &[seen.clone()], with_rules())).expect("one event");
+        assert_eq!(event["classification.taxonomy"], "other", "{id}");
+        assert_eq!(event["classification.type"], "undetermined", "{id}");
+    }
+}
+
+#[test]
+fn sarif_links_each_rule_to_its_page() {
+    let out = written(Format::Sarif, &samples::all(), with_rules());
+    let log: Value = serde_json::from_str(&out).expect("a log");
+    let rules = log["runs"][0]["tool"]["driver"]["rules"].as_array().expect("rules");
+    assert!(rules.len() > 3);
+    for rule in rules {
+        let id = rule["id"].as_str().expect("an id");
+        assert_eq!(rule["helpUri"], format!("https://example.net/vigie/findings#{id}"));
+    }
+}
+
+#[test]
+fn formats_are_parsed_by_name() {
     for format in Format::ALL {
         assert_eq!(format.word().parse(), Ok(format));
     }
     assert_eq!(
         "xml".parse::<Format>().expect_err("no format").to_string(),
-        "no format is called \"xml\": use table, json, jsonl, csv, sarif or intelmq"
+        "unknown format \"xml\": use table, json, jsonl, csv, sarif or intelmq"
     );
 }
 

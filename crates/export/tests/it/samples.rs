@@ -6,11 +6,12 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use vigie_export::{Counts, RuleKind, RuleText, Summary};
+use vigie_export::{Counts, RuleText, Summary};
 use vigie_model::{
     Activity, AdvisoryVerdict, Capability, Certificate, Claim, Confidence, Deception, Endpoint, Evidence, EvidenceKind, EvidenceWeight,
-    Exposure, Finding, Identity, Known, Leak, LeakKind, Listener, Model, Network, Observation, Posture, PromptClass, Reach, RunningModel,
-    SCHEMA, Severity, Source, SourceKind, Standard, Tell, TextPrint, Timestamp, Tool, ToolRisk, Verdict, Why, sha256,
+    Exposure, Finding, FindingKind, Fix, Identity, Impact, Known, Leak, LeakKind, Listener, Model, Network, Observation, Posture,
+    PromptClass, Reach, RunningModel, SCHEMA, SettingPlace, Severity, Source, SourceKind, Standard, Tell, TextPrint, Timestamp, Tool,
+    ToolRisk, Verdict, Why, sha256,
 };
 
 /// The whole set, in the order in which a scan might see it.
@@ -52,24 +53,102 @@ pub(crate) fn summary(observations: &[Observation]) -> Summary {
     summary
 }
 
-/// What a caller may know of some of the rules.
+/// Descriptions of all rules of the samples.
 pub(crate) fn rules() -> Vec<RuleText> {
-    vec![
-        RuleText {
-            id: "open-inference".to_owned(),
-            title: "Inference is open to anyone".to_owned(),
-            help: "Whoever reaches the server can run its models without credentials".to_owned(),
-            url: Some("https://example.net/vigie/checks/open-inference".to_owned()),
-            kind: RuleKind::Exposure,
-        },
-        RuleText {
-            id: "models-readable".to_owned(),
-            title: "The list of models is readable".to_owned(),
-            help: "The names of the models are told to whoever asks".to_owned(),
-            url: None,
-            kind: RuleKind::Disclosure,
-        },
+    [
+        (
+            "open-inference",
+            FindingKind::Exposure,
+            "Inference is open to anyone",
+            "Whoever reaches the server can run its models without credentials",
+        ),
+        (
+            "models-readable",
+            FindingKind::Disclosure,
+            "The list of models is readable",
+            "Anyone can read the names of the models",
+        ),
+        (
+            "system-prompt-readable",
+            FindingKind::Disclosure,
+            "A system prompt is readable",
+            "System prompts often hold instructions and names that are not meant for strangers",
+        ),
+        (
+            "metrics-readable",
+            FindingKind::Disclosure,
+            "Metrics are readable",
+            "Metrics show how much a server is used",
+        ),
+        (
+            "management-reachable",
+            FindingKind::Exposure,
+            "Models can be changed",
+            "Anyone can pull, copy and delete models",
+        ),
+        (
+            "partial-key",
+            FindingKind::Exposure,
+            "Some routes need no key",
+            "The key covers only part of the routes",
+        ),
+        (
+            "first-visitor-admin",
+            FindingKind::Exposure,
+            "The first visitor becomes administrator",
+            "No account exists yet",
+        ),
+        (
+            "tools-without-authentication",
+            FindingKind::Exposure,
+            "Tools are listed without authentication",
+            "Whoever lists the tools can most likely call them",
+        ),
+        (
+            "plain-http",
+            FindingKind::Exposure,
+            "Requests travel in plain text",
+            "Anyone on the way can read them",
+        ),
+        (
+            "uncensored-model",
+            FindingKind::Exposure,
+            "A model without safeguards is offered",
+            "Its safeguards were removed",
+        ),
+        (
+            "vulnerable-version",
+            FindingKind::Vulnerable,
+            "The version has published vulnerabilities",
+            "Published advisories apply to the version",
+        ),
+        (
+            "advisories-not-covered",
+            FindingKind::Information,
+            "Whether vulnerabilities apply is unknown",
+            "No advisory lists the product",
+        ),
+        (
+            "loopback-only",
+            FindingKind::Information,
+            "Only programs on this machine can reach it",
+            "The server is bound to loopback",
+        ),
+        (
+            "suspected-deception",
+            FindingKind::Deception,
+            "It may not be what it seems",
+            "Its replies have the marks of a honeypot",
+        ),
     ]
+    .map(|(id, kind, title, help)| RuleText {
+        id: id.to_owned(),
+        kind,
+        title: title.to_owned(),
+        help: help.to_owned(),
+        url: format!("https://example.net/vigie/findings#{id}"),
+    })
+    .into()
 }
 
 pub(crate) fn ollama_open() -> Observation {
@@ -265,7 +344,7 @@ pub(crate) fn open_webui_first_admin() -> Observation {
     seen.exposure.models = Known::unknown(Why::Refused);
     seen.exposure.running = Known::unknown(Why::NotCarried);
     let mut first = finding(
-        "first-admin",
+        "first-visitor-admin",
         Severity::Critical,
         "192.0.2.12:3000",
         "The first visitor becomes administrator",
@@ -298,7 +377,7 @@ pub(crate) fn mcp_with_a_shell() -> Observation {
         },
     ]);
     let mut tools = finding(
-        "mcp-tools-open",
+        "tools-without-authentication",
         Severity::Critical,
         "192.0.2.13:8000 run_shell",
         "Anyone can see and call a tool that runs commands",
@@ -423,7 +502,7 @@ pub(crate) fn honeypot() -> Observation {
     seen
 }
 
-/// A server that says what hurts: in a terminal, a spreadsheet, a viewer of SARIF.
+/// A server with texts that attack a terminal, a spreadsheet or a viewer of SARIF.
 pub(crate) fn hostile() -> Observation {
     const BAD: &str = "=cmd|'/C calc'!A0\u{1b}[2J\u{1b}]0;owned\u{7}\r\nNext: rm -rf ~\u{202e}gpj.\u{2066}\u{9b}31m";
     let mut seen = observation("192.0.2.66:11434", "ollama", BAD, 0.99);
@@ -558,6 +637,23 @@ fn open_inference(subject: &str) -> Finding {
     ]
     .into();
     open.remedy = "Bind it to loopback, or put a gateway that asks for a key before it".to_owned();
+    let fix = |set, to: Option<&str>| Fix {
+        set,
+        to: to.map(str::to_owned),
+        impact: Impact::BreaksClients,
+    };
+    open.fixes = [
+        fix(SettingPlace::Env("OLLAMA_HOST".to_owned()), Some("127.0.0.1:11434")),
+        fix(SettingPlace::Flag("--api-key".to_owned()), None),
+        fix(
+            SettingPlace::File {
+                file: "config.yaml".to_owned(),
+                key: "server.listen".to_owned(),
+            },
+            Some("127.0.0.1"),
+        ),
+    ]
+    .into();
     open
 }
 
@@ -570,6 +666,7 @@ fn finding(id: &str, severity: Severity, subject: &str, title: &str) -> Finding 
         title: title.to_owned(),
         detail: "The routes that the product's file names answered without credentials".to_owned(),
         remedy: "Bind it to loopback or ask for a key".to_owned(),
+        fixes: [].into(),
         standards: [].into(),
         advisories: [].into(),
     };

@@ -1,4 +1,4 @@
-//! The published JSON Schemas: they take every legal record and refuse what is none.
+//! The published JSON Schemas accept every valid record and reject invalid ones.
 //!
 //! The published ones are open, because a later version may add keys. Here a closed copy is used as well, so that a
 //! field that the model has and the schema lacks is noticed.
@@ -53,7 +53,7 @@ impl Schemas {
             close(&mut observation);
             close(&mut report);
         }
-        // A compiler checks each schema against draft 2020-12, which it holds; it has nothing that could fetch.
+        // The compiler has draft 2020-12 built in, checks each schema against it, and cannot fetch anything.
         let mut compiler = Compiler::new();
         compiler.set_default_draft(Draft::V2020_12);
         compiler.use_loader(Box::new(Nothing));
@@ -110,7 +110,7 @@ fn schemas_are_valid_draft_2020_12() {
     compiler.add_resource("urn:wrong", wrong).expect("it is a resource");
     assert!(
         compiler.compile("urn:wrong", &mut boon::Schemas::new()).is_err(),
-        "a schema that is none is told"
+        "an invalid schema is reported"
     );
 }
 
@@ -286,7 +286,7 @@ fn wrong_records_are_refused() {
     assert!(!schemas.is_valid(schemas.report, &report));
 }
 
-/// The reader and the schema agree on what no record may hold.
+/// The reader and the schema reject the same records.
 #[test]
 fn a_later_version_may_add_keys() {
     let schemas = Schemas::new(false);

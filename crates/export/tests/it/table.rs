@@ -97,7 +97,7 @@ fn a_list_at_every_width_whole() {
         Column::Token("last seen"),
         Column::Text("why"),
     ];
-    // Constructed: short and long places, a version as a build from a branch says it, a sentence.
+    // Constructed: short and long places, the version of a build from a branch, a sentence.
     let rows = [
         [
             "127.77.0.37:8080",
@@ -125,7 +125,7 @@ fn a_list_at_every_width_whole() {
         ],
     ]
     .map(|row| row.to_vec());
-    let told: Vec<String> = [20, 40, 80, 120, 200, UNBOUNDED]
+    let grids: Vec<String> = [20, 40, 80, 120, 200, UNBOUNDED]
         .iter()
         .map(|width| {
             let name = if *width == UNBOUNDED {
@@ -136,7 +136,7 @@ fn a_list_at_every_width_whole() {
             format!("== {name}\n{}", grid(&heads, &rows, *width))
         })
         .collect();
-    insta::assert_snapshot!(told.join("\n"));
+    insta::assert_snapshot!(grids.join("\n"));
 }
 
 /// Addresses with their ports, ids of findings and advisories, products and versions: what a reader copies from the table.
@@ -172,7 +172,7 @@ fn tokens(all: &[vigie_model::Observation]) -> Vec<String> {
 #[test]
 fn no_address_port_or_id_is_split_at_any_width() {
     let mut all = samples::all();
-    // Constructed: an endpoint of a name and a long address, and a version as a build from a branch says it.
+    // Constructed: an endpoint of a name and a long address, and the version of a build from a branch.
     let mut long = samples::vllm_vulnerable();
     long.endpoint.address = "2001:db8:1234:5678:9abc:def0:1234:5678".parse().expect("an address");
     long.endpoint.name = Some(format!("{}.inference.example.net", "a".repeat(60)));
@@ -213,7 +213,7 @@ fn without_a_terminal_nothing_is_grouped_cut_or_left_off() {
         assert!(out.lines().any(|line| line.contains(&socket)), "{socket}");
     }
     assert!(!out.contains('…') && !out.contains("--verbose"), "{out}");
-    // A finding and its id stand in one line.
+    // A finding and its id are on one line.
     assert!(
         out.lines()
             .filter(|line| line.contains("[open-inference]"))
@@ -255,7 +255,7 @@ fn two_thousand_endpoints_stay_readable_and_verbose_hides_none() {
 }
 
 #[test]
-fn reach_is_said_first_and_loopback_is_no_alarm() {
+fn reach_comes_first_and_loopback_is_no_alarm() {
     let here = plain(&written(Format::Table, &[samples::ollama_loopback()], Options::default()));
     assert!(here.starts_with("loopback only  127.0.0.1:11434"), "{here}");
     let coloured = written(Format::Table, &[samples::ollama_loopback()], Options::default());
@@ -284,13 +284,13 @@ fn a_list_that_was_cut_is_written_as_a_lower_bound() {
 }
 
 #[test]
-fn the_last_line_says_what_to_type() {
+fn the_last_line_is_the_next_command() {
     let out = plain(&written(Format::Table, &samples::all(), Options::default()));
     assert_eq!(out.lines().last(), Some("Next: vigie show 192.0.2.16"));
 }
 
 #[test]
-fn the_exploited_stand_before_the_rest() {
+fn exploited_advisories_come_first() {
     let mut seen = samples::vllm_vulnerable();
     std::sync::Arc::make_mut(&mut seen.advisories)[3].exploited = true;
     let out = plain(&table::block(&seen, 80));
@@ -302,7 +302,7 @@ fn the_exploited_stand_before_the_rest() {
 }
 
 #[test]
-fn counts_keep_the_unknown_and_the_suspects_apart() {
+fn unknown_values_and_suspects_are_counted_separately() {
     let all = samples::all();
     let counts = samples::summary(&all).counts;
     assert_eq!(counts.recognised + counts.unrecognised + counts.suspects, counts.endpoints);
@@ -319,7 +319,7 @@ fn counts_keep_the_unknown_and_the_suspects_apart() {
 }
 
 #[test]
-fn a_sources_word_that_names_no_product_resembles_none() {
+fn evidence_without_a_product_is_no_resemblance() {
     let mut one = samples::unrecognised();
     one.identity.evidence = [vigie_model::Evidence {
         product: String::new(),
@@ -331,7 +331,7 @@ fn a_sources_word_that_names_no_product_resembles_none() {
     .into();
     let out = plain(&written(Format::Table, &[one], Options::default()));
     assert!(
-        out.contains("answers as no product of the catalogue") && !out.contains("resembles"),
+        out.contains("matches no product of the catalogue") && !out.contains("resembles"),
         "{out}"
     );
 }
@@ -348,17 +348,17 @@ fn what_is_not_recognised_shows_its_posture_and_is_counted_by_it() {
     silent.exposure.posture = Known::unknown(vigie_model::Why::NotCarried);
     let all = [key, open, silent];
     let out = plain(&written(Format::Table, &all, Options::default()));
-    for said in ["  key; ", "  open; ", "postures  not recognised: key 1, open 1"] {
+    for expected in ["  key; ", "  open; ", "postures  not recognised: key 1, open 1"] {
         let folded = out.split_whitespace().collect::<Vec<_>>().join(" ");
-        let wanted = said.split_whitespace().collect::<Vec<_>>().join(" ");
-        assert!(folded.contains(&wanted), "{said:?} in {out}");
+        let wanted = expected.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(folded.contains(&wanted), "{expected:?} in {out}");
     }
     let counts = samples::summary(&all).counts;
     assert_eq!((counts.unrecognised, counts.recognised), (3, 0));
     assert_eq!(
         counts.unrecognised_postures.values().sum::<u64>(),
         2,
-        "what is not known is not counted"
+        "unknown values are not counted"
     );
     assert!(counts.postures.is_empty() && counts.unknown.posture == 0);
     let json = written(Format::Json, &all, Options::default());

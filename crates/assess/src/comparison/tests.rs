@@ -8,7 +8,7 @@ use vigie_model::{
 
 use super::*;
 
-fn look() -> Observation {
+fn sample() -> Observation {
     let address: SocketAddr = "10.20.30.40:11434".parse().expect("an address");
     let mut endpoint = Endpoint::at(address);
     endpoint.tls = Known::Known(false);
@@ -72,7 +72,7 @@ fn models(observation: &mut Observation) -> &mut Vec<Model> {
 }
 
 /// The changes as lines: severity, id, subject, before, after.
-fn said(before: &Observation, after: &Observation) -> Vec<String> {
+fn differences(before: &Observation, after: &Observation) -> Vec<String> {
     changes(before, after, &Catalog::embedded())
         .iter()
         .map(|change| {
@@ -90,18 +90,18 @@ fn said(before: &Observation, after: &Observation) -> Vec<String> {
 
 /// A modification of the later observation, and the expected changes.
 #[track_caller]
-fn once(change: impl FnOnce(&mut Observation), expected: &[&str]) {
-    let before = look();
-    let mut after = look();
+fn assert_changes(change: impl FnOnce(&mut Observation), expected: &[&str]) {
+    let before = sample();
+    let mut after = sample();
     change(&mut after);
-    assert_eq!(said(&before, &after), expected);
+    assert_eq!(differences(&before, &after), expected);
 }
 
 #[test]
 fn the_same_is_no_change() {
-    once(|_| {}, &[]);
+    assert_changes(|_| {}, &[]);
     // Values that change by themselves, and conclusions of vigie, are no changes either.
-    once(
+    assert_changes(
         |o| {
             o.seen += chrono_day();
             o.identity.confidence = 0.5;
@@ -139,15 +139,15 @@ fn posture_has_a_direction() {
         (Posture::Key, Posture::Login, "low posture-changed - key login"),
         (Posture::Open, Posture::FirstAdmin, "low posture-changed - open first-admin"),
     ] {
-        let (mut before, mut after) = (look(), look());
+        let (mut before, mut after) = (sample(), sample());
         before.exposure.posture = Known::Known(was);
         after.exposure.posture = Known::Known(is);
-        assert_eq!(said(&before, &after), [expected]);
+        assert_eq!(differences(&before, &after), [expected]);
     }
 }
 
 #[test]
-fn versions_are_ordered_as_their_product_orders_them() {
+fn versions_are_compared_in_the_order_of_their_product() {
     for (product, was, is, expected) in [
         ("ollama", "0.9.0", "0.12.6", "info upgraded - 0.9.0 0.12.6"),
         ("ollama", "0.12.6", "0.9.0", "medium downgraded - 0.12.6 0.9.0"),
@@ -157,19 +157,19 @@ fn versions_are_ordered_as_their_product_orders_them() {
         ("llama-cpp", "b9999", "b10434", "info upgraded - b9999 b10434"),
         ("not-in-the-catalogue", "1", "2", "low version-changed - 1 2"),
     ] {
-        let (mut before, mut after) = (look(), look());
+        let (mut before, mut after) = (sample(), sample());
         for o in [&mut before, &mut after] {
             o.identity.product = Known::Known(product.to_owned());
         }
         before.identity.version = Known::Known(was.to_owned());
         after.identity.version = Known::Known(is.to_owned());
-        assert_eq!(said(&before, &after), [expected]);
+        assert_eq!(differences(&before, &after), [expected]);
     }
 }
 
 #[test]
-fn models_come_change_and_go() {
-    once(
+fn models_are_added_changed_and_removed() {
+    assert_changes(
         |o| {
             models(o).remove(1);
             models(o)[0].digest = Known::Known("cc".to_owned());
@@ -186,39 +186,42 @@ fn models_come_change_and_go() {
         ],
     );
     // A digest that is unknown in one observation is not another digest.
-    once(|o| models(o)[0].digest = Known::unknown(Why::NotCarried), &[]);
-    once(
+    assert_changes(|o| models(o)[0].digest = Known::unknown(Why::NotCarried), &[]);
+    assert_changes(
         |o| models(o).clear(),
         &["info removed-model llama3:8b - -", "info removed-model qwen3:4b - -"],
     );
 }
 
 #[test]
-fn models_of_one_name_have_no_order() {
+fn the_order_of_models_with_one_name_is_irrelevant() {
     let twice = |digests: [&str; 2]| {
-        let mut observation = look();
+        let mut observation = sample();
         *models(&mut observation) = digests.map(|digest| model("a", digest)).to_vec();
         observation
     };
-    assert_eq!(said(&twice(["aa", "bb"]), &twice(["bb", "aa"])), [""; 0]);
-    assert_eq!(said(&twice(["aa", "bb"]), &twice(["cc", "aa"])), ["low model-changed a bb cc"]);
+    assert_eq!(differences(&twice(["aa", "bb"]), &twice(["bb", "aa"])), [""; 0]);
+    assert_eq!(
+        differences(&twice(["aa", "bb"]), &twice(["cc", "aa"])),
+        ["low model-changed a bb cc"]
+    );
     // It is unknown which of them became which.
-    assert_eq!(said(&twice(["aa", "bb"]), &twice(["cc", "dd"])), ["low model-changed a - -"]);
+    assert_eq!(differences(&twice(["aa", "bb"]), &twice(["cc", "dd"])), ["low model-changed a - -"]);
     let (same, mut more) = (twice(["aa", "aa"]), twice(["aa", "bb"]));
-    assert_eq!(said(&same, &more), ["low model-changed a - -"]);
+    assert_eq!(differences(&same, &more), ["low model-changed a - -"]);
     // The unknown one may be unchanged.
     models(&mut more)[1].digest = Known::unknown(Why::NotCarried);
-    assert_eq!(said(&same, &more), [""; 0]);
+    assert_eq!(differences(&same, &more), [""; 0]);
     // The worst of them decides.
-    let mut before = look();
+    let mut before = sample();
     models(&mut before).clear();
     models(&mut more)[0].remote = Known::Known(true);
-    assert_eq!(said(&before, &more), ["medium new-model a - -"]);
+    assert_eq!(differences(&before, &more), ["medium new-model a - -"]);
 }
 
 #[test]
 fn capabilities_are_those_of_any_model() {
-    once(
+    assert_changes(
         |o| {
             o.exposure.capabilities = Known::Known(vec![Capability::new("tools"), Capability::new("vision")]);
         },
@@ -231,21 +234,21 @@ fn capabilities_are_those_of_any_model() {
 }
 
 #[test]
-fn a_capability_that_had_no_word_yet_is_not_new() {
-    let (mut before, mut after) = (look(), look());
+fn a_capability_that_an_old_version_cannot_report_is_not_new() {
+    let (mut before, mut after) = (sample(), sample());
     models(&mut before)[0].capabilities_untold = vec![Capability::new("thinking")];
     after.exposure.capabilities = Known::Known(vec![Capability::new("completion"), Capability::new("thinking")]);
-    assert_eq!(said(&before, &after), ["info now-told capability thinking - -"]);
-    assert_eq!(said(&after, &before), ["info no-longer-told capability thinking - -"]);
+    assert_eq!(differences(&before, &after), ["info now-told capability thinking - -"]);
+    assert_eq!(differences(&after, &before), ["info no-longer-told capability thinking - -"]);
     // The same holds if a model's capabilities are unknown.
     models(&mut before)[0].capabilities_untold.clear();
     models(&mut before)[1].capabilities = Known::unknown(Why::Refused);
-    assert_eq!(said(&before, &after), ["info now-told capability thinking - -"]);
+    assert_eq!(differences(&before, &after), ["info now-told capability thinking - -"]);
 }
 
 #[test]
-fn tools_weigh_what_they_can_do() {
-    once(
+fn the_risks_of_a_tool_decide_the_severity() {
+    assert_changes(
         |o| {
             o.exposure.tools = Known::Known(vec![
                 Tool {
@@ -262,16 +265,16 @@ fn tools_weigh_what_they_can_do() {
             "low new-tool weather - -",
         ],
     );
-    once(|o| o.exposure.tools = Known::Known(Vec::new()), &["info removed-tool search - -"]);
+    assert_changes(|o| o.exposure.tools = Known::Known(Vec::new()), &["info removed-tool search - -"]);
 }
 
 #[test]
 fn reach_tls_and_certificates() {
-    once(
+    assert_changes(
         |o| o.exposure.reach = Known::Known(Reach::Public),
         &["high wider-reach - private public"],
     );
-    once(
+    assert_changes(
         |o| o.exposure.reach = Known::Known(Reach::Loopback),
         &["info narrower-reach - private loopback"],
     );
@@ -284,35 +287,35 @@ fn reach_tls_and_certificates() {
         not_after: None,
         self_signed: true,
     };
-    let mut plain = look();
+    let mut plain = sample();
     plain.endpoint.tls = Known::Known(false);
-    let mut tls = look();
+    let mut tls = sample();
     tls.endpoint.tls = Known::Known(true);
     tls.endpoint.certificate = Some(certificate("01"));
-    assert_eq!(said(&plain, &tls), ["info gained-tls - - -"]);
-    assert_eq!(said(&tls, &plain), ["medium lost-tls - - -"]);
+    assert_eq!(differences(&plain, &tls), ["info gained-tls - - -"]);
+    assert_eq!(differences(&tls, &plain), ["medium lost-tls - - -"]);
     let mut renewed = tls.clone();
     renewed.endpoint.certificate = Some(certificate("02"));
-    assert_eq!(said(&tls, &renewed), ["low certificate-changed CN=box 01 02"]);
+    assert_eq!(differences(&tls, &renewed), ["low certificate-changed CN=box 01 02"]);
     let mut untold = tls.clone();
     untold.endpoint.certificate = None;
-    assert_eq!(said(&tls, &untold), ["info no-longer-told certificate 01 -"]);
+    assert_eq!(differences(&tls, &untold), ["info no-longer-told certificate 01 -"]);
 }
 
 #[test]
-fn what_a_cut_list_lacks_is_neither_gone_nor_new() {
-    let (mut before, mut after) = (look(), look());
+fn items_missing_from_an_incomplete_list_are_no_change() {
+    let (mut before, mut after) = (sample(), sample());
     models(&mut before).truncate(1);
     models(&mut after).remove(0);
-    assert_eq!(said(&before, &after).iter().filter(|line| line.contains("model")).count(), 2);
+    assert_eq!(differences(&before, &after).iter().filter(|line| line.contains("model")).count(), 2);
     before.exposure.models_at_least = Some(1);
     after.exposure.models_at_least = Some(1);
-    assert_eq!(said(&before, &after), Vec::<String>::new());
+    assert_eq!(differences(&before, &after), Vec::<String>::new());
 }
 
 #[test]
-fn of_another_product_nothing_else_is_compared_that_hangs_on_it() {
-    once(
+fn values_of_another_product_are_not_compared() {
+    assert_changes(
         |o| {
             o.identity.product = Known::Known("vllm".to_owned());
             o.identity.version = Known::Known("0.1.0".to_owned());
@@ -325,19 +328,19 @@ fn of_another_product_nothing_else_is_compared_that_hangs_on_it() {
 }
 
 #[test]
-fn what_is_readable_comes_and_is_never_said_to_have_gone() {
-    let (before, mut after) = (look(), look());
+fn leaks_appear_but_are_never_reported_as_gone() {
+    let (before, mut after) = (sample(), sample());
     let leak = |what| Leak {
         what,
         request: "GET /".to_owned(),
     };
     after.exposure.leaks = vec![leak(LeakKind::Metrics), leak(LeakKind::Credentials)];
     assert_eq!(
-        said(&before, &after),
+        differences(&before, &after),
         ["high newly-readable credentials - -", "low newly-readable metrics - -"]
     );
     assert_eq!(
-        said(&after, &before),
+        differences(&after, &before),
         [
             "info no-longer-told readable credentials - -",
             "info no-longer-told readable metrics - -"
@@ -347,24 +350,24 @@ fn what_is_readable_comes_and_is_never_said_to_have_gone() {
 
 #[test]
 fn suspicion_has_a_direction() {
-    let mut suspect = look();
+    let mut suspect = sample();
     suspect.deception = Deception::from_tells(vec![Tell {
         id: "many-services".to_owned(),
         weight: 0.6,
         seen: "46".to_owned(),
     }]);
-    assert_eq!(said(&look(), &suspect), ["medium became-suspect - 0 0.6"]);
-    assert_eq!(said(&suspect, &look()), ["info no-longer-suspect - 0.6 0"]);
+    assert_eq!(differences(&sample(), &suspect), ["medium became-suspect - 0 0.6"]);
+    assert_eq!(differences(&suspect, &sample()), ["info no-longer-suspect - 0.6 0"]);
     let mut louder = suspect.clone();
     louder.exposure.posture = Known::Known(Posture::Open);
-    assert_eq!(said(&suspect, &louder), ["low lost-authentication - key open"]);
+    assert_eq!(differences(&suspect, &louder), ["low lost-authentication - key open"]);
     assert_eq!(
-        said(&look(), &louder),
+        differences(&sample(), &louder),
         ["medium became-suspect - 0 0.6", "low lost-authentication - key open"]
     );
-    let mut untold = look();
+    let mut untold = sample();
     untold.deception = Deception::unknown(Why::NotAsked);
-    assert_eq!(said(&untold, &suspect), ["info now-told deception ?not-asked 0.6"]);
+    assert_eq!(differences(&untold, &suspect), ["info now-told deception ?not-asked 0.6"]);
 }
 
 /// A value that becomes known or unknown is never a change.
@@ -382,11 +385,11 @@ fn unknown_is_never_a_change() {
         ("product", |o| o.identity.product = Known::unknown(Why::Unparsable)),
     ];
     for (what, hide) in hide {
-        let mut hidden = look();
+        let mut hidden = sample();
         hide(&mut hidden);
         for (before, after, id) in [
-            (look(), hidden.clone(), ChangeId::NoLongerTold),
-            (hidden.clone(), look(), ChangeId::NowTold),
+            (sample(), hidden.clone(), ChangeId::NoLongerKnown),
+            (hidden.clone(), sample(), ChangeId::NowKnown),
         ] {
             let all = changes(&before, &after, &Catalog::embedded());
             assert_eq!(all.len(), 1, "{what}: {all:?}");
@@ -396,14 +399,14 @@ fn unknown_is_never_a_change() {
         // Unknown for another reason is not a change.
         let mut other = hidden.clone();
         hide(&mut other);
-        assert_eq!(said(&hidden, &other), [""; 0]);
+        assert_eq!(differences(&hidden, &other), [""; 0]);
     }
     // A server that no longer answers has not lost its models or anything else.
-    let mut silent = look();
+    let mut silent = sample();
     silent.exposure = Exposure::unknown(Why::Refused).into();
     silent.identity.version = Known::unknown(Why::Refused);
     assert!(
-        changes(&look(), &silent, &Catalog::embedded())
+        changes(&sample(), &silent, &Catalog::embedded())
             .iter()
             .all(|change| !change.is_change())
     );

@@ -1,4 +1,4 @@
-//! Maximum confidence of findings: that of the identity on which they rest.
+//! Confidence in an endpoint's identity, which limits that of the findings that rest on it.
 
 use vigie_model::{Confidence, Identity};
 
@@ -10,28 +10,36 @@ pub const HIGH_FROM: f64 = 0.75;
 pub const MEDIUM_FROM: f64 = 0.5;
 
 /// The evidence rule of an import whose version is a claim of the source, without a reply.
-const VERSION_BY_WORD: &str = "version-said-by-source";
+const CLAIMED_VERSION: &str = "version-said-by-source";
 
-/// The confidence in the parts of an identity.
+/// Confidence in the product and in the version of an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Sure {
+pub(crate) struct IdentityConfidence {
     /// The product, and all values read by its rules.
     pub(crate) product: Confidence,
     /// The version; never higher than the product's.
     pub(crate) version: Confidence,
     /// Whether the version is only a claim of another tool.
-    pub(crate) by_word: bool,
+    pub(crate) version_is_claim: bool,
 }
 
-impl Sure {
+impl IdentityConfidence {
     pub(crate) fn of(identity: &Identity) -> Self {
         let product = match identity.confidence {
             confidence if confidence >= HIGH_FROM => Confidence::High,
             confidence if confidence >= MEDIUM_FROM => Confidence::Medium,
             _ => Confidence::Low,
         };
-        let by_word = identity.evidence.iter().any(|piece| piece.rule == VERSION_BY_WORD);
-        let version = if by_word { product.min(Confidence::Medium) } else { product };
-        Self { product, version, by_word }
+        let version_is_claim = identity.evidence.iter().any(|piece| piece.rule == CLAIMED_VERSION);
+        let version = if version_is_claim {
+            product.min(Confidence::Medium)
+        } else {
+            product
+        };
+        Self {
+            product,
+            version,
+            version_is_claim,
+        }
     }
 }

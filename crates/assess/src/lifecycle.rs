@@ -1,7 +1,7 @@
 //! Lifecycle of endpoints: whether an endpoint appeared, stayed or went, according to the recorded scans.
 //!
 //! An endpoint that was not seen again is gone only if a complete scan from the same vantage, which started after the endpoint was last
-//! seen, covered it. Otherwise nobody looked.
+//! seen, covered it. Otherwise it was not looked for.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -13,10 +13,10 @@ use vigie_scope::Coverage;
 /// The lifecycle of an endpoint between two instants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Presence {
+pub enum Lifecycle {
     /// A scan did not find it before; now it is there.
     Appeared,
-    /// It is there; nobody had looked before.
+    /// It is there, and no scan looked for it before.
     FirstSeen,
     /// A scan did not find it after it was last seen.
     Gone,
@@ -24,13 +24,13 @@ pub enum Presence {
     CameAndWent,
     /// It was seen before and in between.
     Stayed,
-    /// It was there before, and nobody has looked since.
+    /// It was there before, and no scan has looked for it since.
     NotLookedAt,
     /// It was in an earlier import and is not in a later one. Imports do not record what was looked for.
     NotInImport,
 }
 
-impl Presence {
+impl Lifecycle {
     /// Every value, in order.
     pub const ALL: [Self; 7] = [
         Self::Appeared,
@@ -82,21 +82,21 @@ pub struct EndedScan {
     pub missed: Vec<SocketAddr>,
 }
 
-/// The scans, grouped by their targets.
+/// The completed scans of a lake, grouped by their targets.
 #[derive(Debug, Default)]
-pub struct Looks(Vec<Group>);
+pub struct ScanHistory(Vec<Group>);
 
 #[derive(Debug)]
 struct Group {
     vantage: String,
     coverage: Coverage,
     /// In descending order of their start.
-    looks: Vec<Proof>,
+    scans: Vec<CompleteScan>,
 }
 
 /// A complete scan of a coverage.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Proof {
+pub struct CompleteScan {
     /// The id of the scan; for shards, of the one that ended last.
     pub scan: String,
     /// When the first part started.
@@ -107,17 +107,17 @@ pub struct Proof {
 }
 
 /// A shard's number and its scan.
-type Part = (u32, Proof);
+type Part = (u32, CompleteScan);
 
-/// An endpoint with the times at which it was seen, and the context to decide on its lifecycle.
+/// What the lifecycle of an endpoint depends on, besides the scans.
 #[derive(Clone, Copy, Debug)]
-pub struct Case<'c> {
+pub struct LifecycleQuery<'q> {
     /// The endpoint.
-    pub key: &'c EndpointKey,
+    pub key: &'q EndpointKey,
     /// The kind of the source.
     pub kind: SourceKind,
     /// The vantage.
-    pub vantage: &'c str,
+    pub vantage: &'q str,
     /// When it was last seen at or before `since`.
     pub before: Option<Timestamp>,
     /// When it was last seen after that, at or before `until`.
@@ -130,36 +130,39 @@ pub struct Case<'c> {
     pub later_import: bool,
 }
 
-impl Looks {
+impl ScanHistory {
     /// Groups the scans by their targets. The shards of a scan count as one scan once all have ended. A coverage that cannot be parsed,
     /// because a later version wrote it, is ignored.
     #[must_use]
-    pub fn new(looks: impl IntoIterator<Item = EndedScan>) -> Self {
-        let mut groups: BTreeMap<(String, String), Vec<Proof>> = BTreeMap::new();
-        // By vantage, coverage, seed and how many there are.
+    pub fn new(scans: impl IntoIterator<Item = EndedScan>) -> Self {
+        let mut groups: BTreeMap<(String, String), Vec<CompleteScan>> = BTreeMap::new();
+        // By vantage, coverage, seed and number of shards.
         let mut parts: BTreeMap<(String, String, u64, u32), Vec<Part>> = BTreeMap::new();
-        for look in looks {
-            let proof = Proof {
-                scan: look.scan,
-                started: look.started,
-                finished: look.finished,
-                missed: look.missed.into_iter().collect(),
+        for scan in scans {
+            let complete = CompleteScan {
+                scan: scan.scan,
+                started: scan.started,
+                finished: scan.finished,
+                missed: scan.missed.into_iter().collect(),
             };
-            match look.shard {
-                None => groups.entry((look.vantage, look.covers)).or_default().push(proof),
-                Some((seed, index, of)) => parts.entry((look.vantage, look.covers, seed, of)).or_default().push((index, proof)),
+            match scan.shard {
+                None => groups.entry((scan.vantage, scan.covers)).or_default().push(complete),
+                Some((seed, index, of)) => parts
+                    .entry((scan.vantage, scan.covers, seed, of))
+                    .or_default()
+                    .push((index, complete)),
             }
         }
         for ((vantage, covers, _, of), parts) in parts {
-            let whole = together(parts, of);
+            let whole = combine_shards(parts, of);
             groups.entry((vantage, covers)).or_default().extend(whole);
         }
-        let groups = groups.into_iter().filter_map(|((vantage, covers), mut looks)| {
-            looks.sort_by(|a, b| b.started.cmp(&a.started).then_with(|| a.scan.cmp(&b.scan)));
+        let groups = groups.into_iter().filter_map(|((vantage, covers), mut scans)| {
+            scans.sort_by(|a, b| b.started.cmp(&a.started).then_with(|| a.scan.cmp(&b.scan)));
             Some(Group {
                 vantage,
                 coverage: covers.parse().ok()?,
-                looks,
+                scans,
             })
         });
         Self(groups.collect())
@@ -167,53 +170,54 @@ impl Looks {
 
     /// Of the scans from this vantage that covered the endpoint and ended at or before `by`, the one that started last.
     #[must_use]
-    pub fn last(&self, key: &EndpointKey, vantage: &str, by: Timestamp) -> Option<&Proof> {
+    pub fn last_covering(&self, key: &EndpointKey, vantage: &str, by: Timestamp) -> Option<&CompleteScan> {
         let socket = SocketAddr::new(key.address, key.port);
         self.0
             .iter()
             .filter(|group| group.vantage == vantage && group.coverage.holds_key(key))
             .filter_map(|group| {
-                let held = |look: &&Proof| look.finished <= by && !look.missed.contains(&socket);
-                group.looks.iter().find(held)
+                let is_proof = |scan: &&CompleteScan| scan.finished <= by && !scan.missed.contains(&socket);
+                group.scans.iter().find(is_proof)
             })
-            .max_by_key(|look| look.started)
+            .max_by_key(|scan| scan.started)
     }
 
     /// The lifecycle of an endpoint, with the scan that did not find it; `None`: it was not there before or in between.
     #[must_use]
-    pub fn judge(&self, case: &Case<'_>) -> Option<(Presence, Option<&Proof>)> {
-        if case.kind != SourceKind::Scan {
-            let presence = match (case.before, case.after) {
+    pub fn lifecycle(&self, query: &LifecycleQuery<'_>) -> Option<(Lifecycle, Option<&CompleteScan>)> {
+        if query.kind != SourceKind::Scan {
+            let lifecycle = match (query.before, query.after) {
                 (None, None) => return None,
-                (None, Some(_)) => Presence::FirstSeen,
-                (Some(_), Some(_)) => Presence::Stayed,
-                (Some(_), None) if case.later_import => Presence::NotInImport,
-                (Some(_), None) => Presence::NotLookedAt,
+                (None, Some(_)) => Lifecycle::FirstSeen,
+                (Some(_), Some(_)) => Lifecycle::Stayed,
+                (Some(_), None) if query.later_import => Lifecycle::NotInImport,
+                (Some(_), None) => Lifecycle::NotLookedAt,
             };
-            return Some((presence, None));
+            return Some((lifecycle, None));
         }
-        let latest = case.after.or(case.before)?;
-        let in_vain = |seen: Timestamp, by: Timestamp| self.last(case.key, case.vantage, by).filter(|look| look.started > seen);
-        let was_there = case.before.is_some_and(|seen| in_vain(seen, case.since).is_none());
-        let vain = in_vain(latest, case.until);
-        match (was_there, vain) {
-            (true, Some(look)) => Some((Presence::Gone, Some(look))),
-            (false, Some(look)) => case.after.map(|_| (Presence::CameAndWent, Some(look))),
-            (true, None) if case.after.is_some() => Some((Presence::Stayed, None)),
-            (true, None) => Some((Presence::NotLookedAt, None)),
+        let latest = query.after.or(query.before)?;
+        let not_found_by =
+            |seen: Timestamp, by: Timestamp| self.last_covering(query.key, query.vantage, by).filter(|scan| scan.started > seen);
+        let was_there = query.before.is_some_and(|seen| not_found_by(seen, query.since).is_none());
+        let not_found = not_found_by(latest, query.until);
+        match (was_there, not_found) {
+            (true, Some(scan)) => Some((Lifecycle::Gone, Some(scan))),
+            (false, Some(scan)) => query.after.map(|_| (Lifecycle::CameAndWent, Some(scan))),
+            (true, None) if query.after.is_some() => Some((Lifecycle::Stayed, None)),
+            (true, None) => Some((Lifecycle::NotLookedAt, None)),
             // Not seen until `since`, or not found by a scan until then; in both cases it was seen afterwards.
-            (false, None) => match self.last(case.key, case.vantage, case.since) {
-                Some(look) => Some((Presence::Appeared, Some(look))),
-                None => Some((Presence::FirstSeen, None)),
+            (false, None) => match self.last_covering(query.key, query.vantage, query.since) {
+                Some(scan) => Some((Lifecycle::Appeared, Some(scan))),
+                None => Some((Lifecycle::FirstSeen, None)),
             },
         }
     }
 }
 
 /// Combines shards into complete scans: whenever a shard ends and all others have ended, from the latest of each.
-fn together(mut parts: Vec<Part>, of: u32) -> Vec<Proof> {
+fn combine_shards(mut parts: Vec<Part>, of: u32) -> Vec<CompleteScan> {
     parts.sort_by_key(|(_, part)| part.finished);
-    let mut latest: BTreeMap<u32, Proof> = BTreeMap::new();
+    let mut latest: BTreeMap<u32, CompleteScan> = BTreeMap::new();
     let mut whole = Vec::new();
     for (index, part) in parts {
         let (scan, finished) = (part.scan.clone(), part.finished);
@@ -221,7 +225,7 @@ fn together(mut parts: Vec<Part>, of: u32) -> Vec<Proof> {
             latest.insert(index, part);
         }
         if latest.len() == of as usize {
-            whole.push(Proof {
+            whole.push(CompleteScan {
                 scan,
                 started: latest.values().map(|part| part.started).min().unwrap_or(finished),
                 finished,

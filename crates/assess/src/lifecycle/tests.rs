@@ -1,4 +1,4 @@
-//! Only an endpoint that was looked for is gone; everything else is less certain.
+//! An endpoint is gone only if a complete scan looked for it.
 
 use std::net::IpAddr;
 
@@ -35,8 +35,8 @@ fn scan(id: &str, started: i64) -> EndedScan {
 }
 
 /// From minute 10 to minute 20.
-fn case<'c>(key: &'c EndpointKey, before: Option<i64>, after: Option<i64>) -> Case<'c> {
-    Case {
+fn query<'q>(key: &'q EndpointKey, before: Option<i64>, after: Option<i64>) -> LifecycleQuery<'q> {
+    LifecycleQuery {
         key,
         kind: SourceKind::Scan,
         vantage: "here",
@@ -49,32 +49,32 @@ fn case<'c>(key: &'c EndpointKey, before: Option<i64>, after: Option<i64>) -> Ca
 }
 
 #[track_caller]
-fn judged(scans: Vec<EndedScan>, case: &Case<'_>) -> Option<(Presence, Option<String>)> {
-    let looks = Looks::new(scans);
-    looks
-        .judge(case)
-        .map(|(presence, look)| (presence, look.map(|look| look.scan.clone())))
+fn judged(scans: Vec<EndedScan>, query: &LifecycleQuery<'_>) -> Option<(Lifecycle, Option<String>)> {
+    let history = ScanHistory::new(scans);
+    history
+        .lifecycle(query)
+        .map(|(lifecycle, scan)| (lifecycle, scan.map(|scan| scan.scan.clone())))
 }
 
-fn gone(scan: &str) -> Option<(Presence, Option<String>)> {
-    Some((Presence::Gone, Some(scan.to_owned())))
+fn gone(scan: &str) -> Option<(Lifecycle, Option<String>)> {
+    Some((Lifecycle::Gone, Some(scan.to_owned())))
 }
 
-const NOT_LOOKED_AT: Option<(Presence, Option<String>)> = Some((Presence::NotLookedAt, None));
+const NOT_LOOKED_AT: Option<(Lifecycle, Option<String>)> = Some((Lifecycle::NotLookedAt, None));
 
 #[test]
-fn only_what_was_looked_for_is_gone() {
+fn an_endpoint_is_gone_only_if_a_scan_looked_for_it() {
     let here = key("10.0.0.1:80", None);
-    assert_eq!(judged(vec![scan("a", 5), scan("b", 12)], &case(&here, Some(5), None)), gone("b"));
-    assert_eq!(judged(vec![scan("a", 5)], &case(&here, Some(5), None)), NOT_LOOKED_AT);
+    assert_eq!(judged(vec![scan("a", 5), scan("b", 12)], &query(&here, Some(5), None)), gone("b"));
+    assert_eq!(judged(vec![scan("a", 5)], &query(&here, Some(5), None)), NOT_LOOKED_AT);
     // Seen by one scan, then missed by the next.
     assert_eq!(
-        judged(vec![scan("a", 5), scan("b", 12), scan("c", 15)], &case(&here, Some(5), Some(12))),
+        judged(vec![scan("a", 5), scan("b", 12), scan("c", 15)], &query(&here, Some(5), Some(12))),
         gone("c")
     );
     // It was gone before the first instant, so nothing happened in between.
     assert_eq!(
-        judged(vec![scan("a", 5), scan("b", 8), scan("c", 15)], &case(&here, Some(5), None)),
+        judged(vec![scan("a", 5), scan("b", 8), scan("c", 15)], &query(&here, Some(5), None)),
         None
     );
 }
@@ -83,7 +83,7 @@ fn only_what_was_looked_for_is_gone() {
 fn a_scan_that_looked_elsewhere_proves_nothing() {
     let case_of = |place: &str, name: Option<&str>| {
         let key = key(place, name);
-        judged(vec![scan("b", 12)], &case(&key, Some(5), None))
+        judged(vec![scan("b", 12)], &query(&key, Some(5), None))
     };
     assert_eq!(case_of("10.0.0.1:80", None), gone("b"));
     assert_eq!(case_of("10.0.1.1:80", None), NOT_LOOKED_AT, "another network");
@@ -100,7 +100,7 @@ fn a_scan_that_looked_elsewhere_proves_nothing() {
         vantage: "there".to_owned(),
         ..scan("b", 12)
     };
-    assert_eq!(judged(vec![elsewhere], &case(&here, Some(5), None)), NOT_LOOKED_AT);
+    assert_eq!(judged(vec![elsewhere], &query(&here, Some(5), None)), NOT_LOOKED_AT);
 }
 
 #[test]
@@ -110,9 +110,9 @@ fn a_scan_that_could_not_look_proves_nothing() {
         missed: vec![SocketAddr::new(IpAddr::from([10, 0, 0, 1]), 80)],
         ..scan("b", 12)
     };
-    assert_eq!(judged(vec![missed.clone()], &case(&here, Some(5), None)), NOT_LOOKED_AT);
+    assert_eq!(judged(vec![missed.clone()], &query(&here, Some(5), None)), NOT_LOOKED_AT);
     let beside = key("10.0.0.2:80", None);
-    assert_eq!(judged(vec![missed], &case(&beside, Some(5), None)), gone("b"));
+    assert_eq!(judged(vec![missed], &query(&beside, Some(5), None)), gone("b"));
 }
 
 #[test]
@@ -120,33 +120,33 @@ fn a_scan_that_ran_when_it_was_seen_or_ended_too_late_proves_nothing() {
     let here = key("10.0.0.1:80", None);
     // Of two simultaneous scans, the one that saw it counts.
     assert_eq!(
-        judged(vec![scan("b", 12)], &case(&here, Some(5), Some(13))),
-        Some((Presence::Stayed, None))
+        judged(vec![scan("b", 12)], &query(&here, Some(5), Some(13))),
+        Some((Lifecycle::Stayed, None))
     );
-    assert_eq!(judged(vec![scan("b", 20)], &case(&here, Some(5), None)), NOT_LOOKED_AT);
+    assert_eq!(judged(vec![scan("b", 20)], &query(&here, Some(5), None)), NOT_LOOKED_AT);
 }
 
 #[test]
-fn what_is_new_appeared_only_if_it_was_looked_for() {
+fn a_new_endpoint_appeared_only_if_a_scan_looked_for_it() {
     let here = key("10.0.0.1:80", None);
     assert_eq!(
-        judged(vec![scan("a", 5), scan("b", 12)], &case(&here, None, Some(12))),
-        Some((Presence::Appeared, Some("a".to_owned())))
+        judged(vec![scan("a", 5), scan("b", 12)], &query(&here, None, Some(12))),
+        Some((Lifecycle::Appeared, Some("a".to_owned())))
     );
     assert_eq!(
-        judged(vec![scan("b", 12)], &case(&here, None, Some(12))),
-        Some((Presence::FirstSeen, None))
+        judged(vec![scan("b", 12)], &query(&here, None, Some(12))),
+        Some((Lifecycle::FirstSeen, None))
     );
-    // Back again after it had gone.
+    // It reappeared.
     assert_eq!(
-        judged(vec![scan("a", 3), scan("b", 8), scan("c", 12)], &case(&here, Some(3), Some(12))),
-        Some((Presence::Appeared, Some("b".to_owned())))
+        judged(vec![scan("a", 3), scan("b", 8), scan("c", 12)], &query(&here, Some(3), Some(12))),
+        Some((Lifecycle::Appeared, Some("b".to_owned())))
     );
     assert_eq!(
-        judged(vec![scan("a", 5), scan("b", 12), scan("c", 15)], &case(&here, None, Some(12))),
-        Some((Presence::CameAndWent, Some("c".to_owned())))
+        judged(vec![scan("a", 5), scan("b", 12), scan("c", 15)], &query(&here, None, Some(12))),
+        Some((Lifecycle::CameAndWent, Some("c".to_owned())))
     );
-    assert_eq!(judged(vec![scan("a", 5)], &case(&here, None, None)), None);
+    assert_eq!(judged(vec![scan("a", 5)], &query(&here, None, None)), None);
 }
 
 #[test]
@@ -157,13 +157,13 @@ fn shards_prove_something_together() {
         ..scan(id, started)
     };
     let two = vec![shard("1", 11, 7, 1), shard("2", 12, 7, 2)];
-    assert_eq!(judged(two.clone(), &case(&here, Some(5), None)), NOT_LOOKED_AT);
+    assert_eq!(judged(two.clone(), &query(&here, Some(5), None)), NOT_LOOKED_AT);
     let other_seed = [two.clone(), vec![shard("3", 13, 8, 3)]].concat();
-    assert_eq!(judged(other_seed, &case(&here, Some(5), None)), NOT_LOOKED_AT);
+    assert_eq!(judged(other_seed, &query(&here, Some(5), None)), NOT_LOOKED_AT);
     let all = [two.clone(), vec![shard("3", 13, 7, 3)]].concat();
-    assert_eq!(judged(all.clone(), &case(&here, Some(5), None)), gone("3"));
+    assert_eq!(judged(all.clone(), &query(&here, Some(5), None)), gone("3"));
     // It was seen after the first shard had ended, and it is unknown which shard covers it.
-    assert_eq!(judged(all, &case(&here, None, Some(12))), Some((Presence::FirstSeen, None)));
+    assert_eq!(judged(all, &query(&here, None, Some(12))), Some((Lifecycle::FirstSeen, None)));
     let again = [
         two,
         vec![
@@ -174,41 +174,41 @@ fn shards_prove_something_together() {
         ],
     ]
     .concat();
-    assert_eq!(judged(again, &case(&here, Some(5), Some(14))), gone("3b"));
+    assert_eq!(judged(again, &query(&here, Some(5), Some(14))), gone("3b"));
 }
 
 #[test]
 fn an_import_proves_no_absence() {
     let here = key("10.0.0.1:80", None);
     let of = |before: Option<i64>, after: Option<i64>, later_import: bool| {
-        let case = Case {
+        let query = LifecycleQuery {
             kind: SourceKind::Import,
             later_import,
-            ..case(&here, before, after)
+            ..query(&here, before, after)
         };
         // vigie's own scans are no evidence about another source.
-        judged(vec![scan("a", 5), scan("b", 12)], &case).map(|(presence, _)| presence)
+        judged(vec![scan("a", 5), scan("b", 12)], &query).map(|(presence, _)| presence)
     };
-    assert_eq!(of(Some(5), None, true), Some(Presence::NotInImport));
-    assert_eq!(of(Some(5), None, false), Some(Presence::NotLookedAt));
-    assert_eq!(of(Some(5), Some(15), true), Some(Presence::Stayed));
-    assert_eq!(of(None, Some(15), true), Some(Presence::FirstSeen));
+    assert_eq!(of(Some(5), None, true), Some(Lifecycle::NotInImport));
+    assert_eq!(of(Some(5), None, false), Some(Lifecycle::NotLookedAt));
+    assert_eq!(of(Some(5), Some(15), true), Some(Lifecycle::Stayed));
+    assert_eq!(of(None, Some(15), true), Some(Lifecycle::FirstSeen));
     assert_eq!(of(None, None, true), None);
 }
 
 #[test]
 fn words_are_the_ones_in_json() {
-    for presence in Presence::ALL {
+    for presence in Lifecycle::ALL {
         assert_eq!(serde_json::to_value(presence).expect("a word"), presence.word());
     }
 }
 
 #[test]
-fn a_coverage_that_does_not_read_proves_nothing() {
+fn a_coverage_that_cannot_be_parsed_proves_nothing() {
     let wrong = EndedScan {
         covers: "everything".to_owned(),
         ..scan("b", 12)
     };
     let here = key("10.0.0.1:80", None);
-    assert_eq!(judged(vec![wrong], &case(&here, Some(5), None)), NOT_LOOKED_AT);
+    assert_eq!(judged(vec![wrong], &query(&here, Some(5), None)), NOT_LOOKED_AT);
 }

@@ -33,7 +33,7 @@ fn a_family_has_no_routes_of_its_own() {
             for id in ["management-reachable", "empty-server-fillable", "vulnerable-version"] {
                 assert!(!ids(&judged).contains(&id), "{family}: {id}");
             }
-            // No text names a route that was not asked.
+            // No text names a route that vigie did not call.
             for effect in [Effect::Infer, Effect::Load, Effect::Write, Effect::Account] {
                 for route in product.routes_with(effect) {
                     let named = |finding: &&Finding| finding.detail.contains(route.as_str());
@@ -45,7 +45,7 @@ fn a_family_has_no_routes_of_its_own() {
 }
 
 #[test]
-fn an_open_list_of_a_server_that_nobody_knows_is_said_with_doubt() {
+fn an_open_list_of_an_unknown_server_has_low_confidence() {
     let open = judged(with_models(
         open_at("openai-compatible", "1.0", "GET /v1/models"),
         vec![model("made-up:1b")],
@@ -53,7 +53,7 @@ fn an_open_list_of_a_server_that_nobody_knows_is_said_with_doubt() {
     let inference = find(&open, "open-inference");
     assert_eq!(inference.evidence, EvidenceKind::Inferred);
     assert!(inference.confidence < Confidence::High);
-    assert_eq!(inference.title, "Anyone may be able to use its models");
+    assert_eq!(inference.title, "Anyone may be able to use the models");
     assert!(
         inference
             .detail
@@ -67,7 +67,7 @@ fn an_open_list_of_a_server_that_nobody_knows_is_said_with_doubt() {
         EvidenceKind::Observed,
         "what was read stays"
     );
-    // A product's own source says more, and a proof the most.
+    // A known product gives more confidence, and a proof the most.
     let known = judged(with_models(open_at("vllm", "0.11.0", "GET /v1/models"), vec![model("made-up:1b")]));
     assert!(find(&known, "open-inference").confidence > inference.confidence);
     let mut proved = with_models(open_at("openai-compatible", "1.0", "GET /v1/models"), vec![model("made-up:1b")]);
@@ -76,12 +76,12 @@ fn an_open_list_of_a_server_that_nobody_knows_is_said_with_doubt() {
     let finding = find(&proved, "open-inference");
     assert_eq!(
         (finding.confidence, finding.evidence, finding.title.as_str()),
-        (Confidence::High, EvidenceKind::Observed, "Anyone can use its models")
+        (Confidence::High, EvidenceKind::Observed, "Anyone can use the models")
     );
     assert!(!finding.detail.contains("no source") && !finding.detail.contains("No model was asked"));
 }
 
-/// An application of several ports, and one with an option: each open answer shows the routes beside it.
+/// An application with several ports, and one with an option: an open answer is evidence of the routes on its port.
 #[test]
 fn an_open_port_shows_its_own_routes() {
     for (product, from, claimed, not) in [
@@ -108,7 +108,7 @@ fn an_open_port_shows_its_own_routes() {
             vec![],
         ),
         ("ollama", "GET /api/tags", vec!["open-inference", "management-reachable"], vec![]),
-        // Behind a proxy's path it is the same request.
+        // The path prefix of a proxy makes no difference.
         (
             "ollama",
             "GET /ollama/api/tags",
@@ -139,16 +139,16 @@ fn an_open_port_shows_its_own_routes() {
     assert!(!detail("stable-diffusion-webui", "GET /config").contains("/sdapi/"));
     assert!(detail("stable-diffusion-webui", "GET /sdapi/v1/sd-models").contains("/sdapi/"));
     assert!(
-        detail("ollama", "GET /api/tags").starts_with("By its source Ollama has POST /api/pull, "),
+        detail("ollama", "GET /api/tags").starts_with("According to its source, Ollama has POST /api/pull, "),
         "{}",
         detail("ollama", "GET /api/tags")
     );
-    // A page that comes before anything asks who is there.
+    // A page that needs no credentials.
     let page = judged(open_at("streamlit", "1.40.0", "GET /"));
     let page = find(&page, "open-application");
     assert_eq!(
         (page.confidence, page.evidence, page.title.as_str()),
-        (Confidence::Medium, EvidenceKind::Inferred, "Anyone gets its page")
+        (Confidence::Medium, EvidenceKind::Inferred, "Anyone can load the application's page")
     );
     let notebook = judged(open_at("jupyter", "2.14.0", "GET /api/contents"));
     assert_eq!(find(&notebook, "open-application").evidence, EvidenceKind::Observed);
@@ -156,7 +156,7 @@ fn an_open_port_shows_its_own_routes() {
 
 /// Every `beside` names routes that the file has, so that a mistyped one is noticed.
 #[test]
-fn what_stands_beside_is_there() {
+fn every_route_under_beside_exists() {
     for product in knowledge().catalog.products() {
         for open in product.open_at.iter().filter(|open| open.routes.is_some()) {
             let from = format!("{} {}", open.method, open.path);
@@ -173,14 +173,14 @@ fn what_stands_beside_is_there() {
 }
 
 #[test]
-fn a_route_that_needs_an_option_is_said_so() {
+fn a_route_that_needs_an_option_is_reported_as_such() {
     let judged = judged(open_at("vllm", "0.32.0", "GET /v1/models"));
     let finding = find(&judged, "management-reachable");
     assert_eq!(finding.confidence, Confidence::Low);
     assert!(
         finding
             .detail
-            .starts_with("By its source vLLM has, in some versions or with an option, POST /collective_rpc, "),
+            .starts_with("According to its source, vLLM has, in some versions or with an option, POST /collective_rpc, "),
         "{}",
         finding.detail
     );
@@ -191,7 +191,7 @@ fn a_route_that_needs_an_option_is_said_so() {
     );
 }
 
-/// A made-up product, some of whose routes are of some versions only.
+/// A made-up product with routes that only some versions have.
 fn with_versioned_routes() -> Knowledge {
     let mut files = embedded_files();
     files.insert(
@@ -246,23 +246,23 @@ fn a_route_of_other_versions_is_not_claimed() {
     assert_eq!(management(Some("1.5.0")), None, "neither the old one nor the new one");
     assert_eq!(management(Some("2.0.0-rc1")), None);
     assert_eq!(management(Some("2.0.0")), Some((false, true, Confidence::Medium, inferred)));
-    // Of which version it is cannot be told: some have them.
+    // The version is unknown: some versions have the routes.
     for unknown in [None, Some("main"), Some("0.0.0")] {
         assert_eq!(management(unknown), Some((true, true, Confidence::Low, inferred)), "{unknown:?}");
         assert_eq!(find(&judged(unknown), "open-inference").confidence, Confidence::Low);
     }
     assert!(!ids(&judged(Some("0.9.0"))).contains(&"open-inference"));
-    // What needs an option stands behind what does not.
+    // Routes that need an option are named only if there are no others.
     assert!(!find(&judged(Some("0.9.0")), "management-reachable").detail.contains("/debug/"));
     assert_eq!(find(&judged(Some("1.0.0")), "open-inference").confidence, Confidence::Medium);
 }
 
 #[test]
-fn a_finding_is_no_surer_than_its_product() {
+fn the_confidence_in_the_product_limits_that_of_findings() {
     let mut leaking = with_models(seen("ollama", "0.1.33", Posture::Open), vec![model("made-up:1b")]);
     leaking.exposure.leaks = vec![Leak {
         what: LeakKind::Settings,
-        request: "GET /told".to_owned(),
+        request: "GET /leak".to_owned(),
     }];
     let at = |confidence: f64| {
         let mut one = leaking.clone();
@@ -273,7 +273,7 @@ fn a_finding_is_no_surer_than_its_product() {
         (0.99, Confidence::High),
         (0.8, Confidence::High),
         (0.75, Confidence::High),
-        // Another tool's word.
+        // The claim of another tool.
         (0.6, Confidence::Medium),
         (0.5, Confidence::Medium),
         (0.49, Confidence::Low),
@@ -294,20 +294,20 @@ fn a_finding_is_no_surer_than_its_product() {
         }
         assert!(judged.advisories.iter().any(|verdict| verdict.verdict == Verdict::Affected));
     }
-    // A model that answered has answered, whatever serves it.
+    // The answer of a model is evidence whatever the product is.
     let mut proved = leaking.clone();
     proved.identity.confidence = 0.3;
     proved.exposure.inference_proved = Some(true);
     assert_eq!(find(&judged(proved), "open-inference").confidence, Confidence::High);
-    // How it was reached was seen, whatever it is.
+    // TLS was observed, whatever the product is.
     assert_eq!(find(&at(0.1), "plain-http").confidence, Confidence::High);
 }
 
 #[test]
-fn a_version_by_another_tools_word_is_no_surer_than_that() {
+fn a_version_claimed_by_another_tool_has_medium_confidence() {
     let mut shown = seen("ollama", "0.1.33", Posture::Key);
     assert_eq!(find(&judged(shown.clone()), "vulnerable-version").confidence, Confidence::High);
-    // The replies show the product, and the source alone tells the version.
+    // The replies show the product, but only the source reports the version.
     shown.identity.evidence = [Evidence {
         product: "ollama".to_owned(),
         rule: "version-said-by-source".to_owned(),
@@ -318,13 +318,13 @@ fn a_version_by_another_tools_word_is_no_surer_than_that() {
     .into();
     shown.exposure.leaks = vec![Leak {
         what: LeakKind::Settings,
-        request: "GET /told".to_owned(),
+        request: "GET /leak".to_owned(),
     }];
     let judged = judged(shown);
     let finding = find(&judged, "vulnerable-version");
     assert_eq!(finding.confidence, Confidence::Medium);
     assert!(
-        finding.detail.contains("another tool names") && !finding.detail.contains("the server tells"),
+        finding.detail.contains("another tool reports") && !finding.detail.contains("The server's version"),
         "{}",
         finding.detail
     );
@@ -349,11 +349,11 @@ fn not_covered_is_not_none() {
         "{text}"
     );
     assert_eq!(serde_json::from_str::<Observation>(&text).expect("reads"), n8n);
-    // Searched for, and none found: the list is empty, and it is an answer.
+    // A search found no advisories: the empty list is an answer.
     let tei = judged(seen("tei", "1.7.0", Posture::Key));
     assert_eq!(tei.advisories.coverage(), Some(AdvisoryCoverage::NoneFound));
     assert!(!ids(&tei).contains(&"advisories-not-covered"));
-    // Where advisories list it the record is as it always was.
+    // If advisories list the product, the record has no coverage.
     let ollama = judged(seen("ollama", "0.17.4", Posture::Key));
     assert!(!serde_json::to_string(&ollama).expect("is JSON").contains("advisory_coverage"));
     let mut stranger = seen("ollama", "0.17.4", Posture::Key);
@@ -363,7 +363,7 @@ fn not_covered_is_not_none() {
             .expect("is JSON")
             .contains("advisory_coverage")
     );
-    // A product whose version is not known says so by itself.
+    // An unknown version is reported already.
     let mut hidden = seen("n8n", "1.0.0", Posture::Login);
     hidden.identity.version = Known::unknown(Why::Hidden);
     let hidden = judged(hidden);
@@ -413,20 +413,20 @@ fn the_newest_release_is_not_behind_the_fixtures() {
             let version = name.split('-').next().unwrap_or_default().to_owned();
             let verdicts = knowledge().verdicts(&product.id, &Known::Known(version.clone()));
             let doubted = verdicts.iter().any(|verdict| verdict.why.contains("newest release known"));
-            // A date in a fixture's name stands for a server that tells no version.
+            // A date in a fixture's name means that the server reports no version.
             assert!(!doubted || version.len() == 4, "{} {version}", product.id);
         }
     }
 }
 
-/// Two interfaces on one port: what the other one showed open is said of it.
+/// Two interfaces on one port: the open answer of the other one is evidence for that one.
 #[test]
-fn what_also_answers_counts_where_it_showed_itself_open() {
+fn another_interface_counts_if_its_answer_was_open() {
     let mut both = with_models(open_at("mcp", "1.0", "GET /v1/models"), vec![model("made-up:1b")]);
     both.identity.also = vec!["openai-compatible".to_owned()];
     let inference = judged(both.clone());
     assert!(find(&inference, "open-inference").detail.contains("GET /v1/models"));
-    // The posture of the first one says nothing of the second.
+    // The posture of the first is no evidence about the second.
     both.exposure.posture_from = Some("POST /mcp".to_owned());
     assert!(!ids(&judged(both.clone())).contains(&"open-inference"));
     both.identity.also = vec!["qdrant".to_owned()];
@@ -440,7 +440,7 @@ fn what_also_answers_counts_where_it_showed_itself_open() {
     );
 }
 
-/// Advisories are of products: an interface that many products speak is neither covered nor not.
+/// The coverage of an interface that many products implement is unknown.
 #[test]
 fn an_interface_is_no_product() {
     for product in knowledge().catalog.products().iter().filter(|product| product.family) {
