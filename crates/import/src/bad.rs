@@ -1,4 +1,4 @@
-//! A record that could not be taken, and why.
+//! A record that was rejected, and why.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ const MAX_QUOTE: usize = 120;
 /// The most characters of a reason.
 const MAX_REASON: usize = 300;
 
-/// A record that gave no observation, or not all of its own. Texts are bounded and safe on a terminal.
+/// A record that was rejected, in whole or in part. Its texts are bounded and safe on a terminal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bad {
     /// The line it begins on, from 1, of the unpacked text.
@@ -17,7 +17,7 @@ pub struct Bad {
     pub record: u64,
     /// Why, a fragment that reads well after "not taken: ".
     pub reason: String,
-    /// Its beginning; control characters, bytes that are no text and what would turn the reading direction are escapes.
+    /// Its beginning; control characters, invalid bytes and changes of the reading direction are escaped.
     pub quote: String,
 }
 
@@ -38,7 +38,7 @@ impl fmt::Display for Bad {
     }
 }
 
-/// The beginning of some bytes, as a text that no terminal acts upon.
+/// The beginning of some bytes, as a text without control characters.
 pub(crate) fn quote(bytes: &[u8]) -> String {
     // A character has four bytes at most.
     let cut = &bytes[..bytes.len().min(4 * MAX_QUOTE)];
@@ -53,7 +53,7 @@ pub(crate) fn quote(bytes: &[u8]) -> String {
     out
 }
 
-/// Whether what stands there is no text: more than half of it, or of a longer piece a quarter, cannot be shown.
+/// Whether a text is binary: more than half of it, or a quarter of a longer one, cannot be shown.
 fn is_binary(text: &str) -> bool {
     let shown = text.chars().take(MAX_QUOTE);
     let (mut all, mut hidden) = (0_usize, 0_usize);
@@ -74,7 +74,7 @@ fn escape(text: &str, most: usize) -> String {
         }
         match character {
             '"' | '\'' | '\\' => out.push(character),
-            // Also escapes what is invisible or turns the reading direction.
+            // Also escapes invisible characters and changes of the reading direction.
             other => out.extend(other.escape_debug()),
         }
     }

@@ -3,8 +3,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::recognise::{Author, author};
-
 /// A tool whose records are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Format {
@@ -73,16 +71,6 @@ impl Format {
     pub(crate) fn words() -> String {
         Self::ALL.map(Self::word).join(", ")
     }
-
-    /// Recognises a format from the first bytes of a text (unpacked), by what only its tool writes. `None` where another could have written it as
-    /// well: the file's name decides only between those, or where there are no bytes.
-    #[must_use]
-    pub fn recognise(head: &[u8], file_name: Option<&str>) -> Option<Self> {
-        match author(head, file_name) {
-            Author::One(format) => Some(format),
-            Author::Several(_) | Author::Unknown => None,
-        }
-    }
 }
 
 impl fmt::Display for Format {
@@ -98,6 +86,6 @@ impl FromStr for Format {
         Self::ALL
             .into_iter()
             .find(|format| format.word() == word)
-            .ok_or_else(|| format!("{word:?} is no format; known are {}", Self::words()))
+            .ok_or_else(|| format!("unknown format {word:?}; known formats: {}", Self::words()))
     }
 }

@@ -1,4 +1,4 @@
-//! JSON whose shape nobody vouches for: a member of another type than expected is as good as missing, and only that member.
+//! JSON of uncertain shape: a member of an unexpected type counts as missing, and affects no other member.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -22,7 +22,7 @@ impl<'a> Raw<'a> {
         self.json().unwrap_or_default().chars().take(40).collect()
     }
 
-    /// Whether anything but `null` stands there.
+    /// Whether there is a value other than `null`.
     pub(crate) fn is_some(self) -> bool {
         self.0.is_some()
     }
@@ -52,39 +52,39 @@ impl<'a> Raw<'a> {
         }
     }
 
-    /// A text, or a number as it is written; `None` where nothing stands there.
+    /// A text, or a number as written; `None`: there is no value.
     ///
     /// # Errors
     ///
-    /// Something else stands there: an object, an array, a truth value.
+    /// The value is an object, an array or a truth value.
     pub(crate) fn said(self) -> Result<Option<Cow<'a, str>>, String> {
         match (self.scalar(), self.json()) {
             (Some(text), _) => Ok(Some(text)),
-            (None, Some(_)) => Err(format!("{} stands where a text or a number should", self.shown())),
+            (None, Some(_)) => Err(format!("{} is where a text or a number should be", self.shown())),
             (None, None) => Ok(None),
         }
     }
 
-    /// A port; `None` where nothing stands there, or an empty text.
+    /// A port; `None`: there is no value, or an empty text.
     ///
     /// # Errors
     ///
-    /// What stands there is no port.
+    /// The value is not a port.
     pub(crate) fn port_said(self) -> Result<Option<u16>, String> {
         self.said()
-            .map_err(|_| format!("{} is no port", self.shown()))?
+            .map_err(|_| format!("{} is not a port", self.shown()))?
             .filter(|text| !text.trim().is_empty())
-            .map(|text| crate::out::port(&text))
+            .map(|text| crate::endpoint::port(&text))
             .transpose()
     }
 
-    /// An instant; `None` where nothing stands there.
+    /// An instant; `None`: there is no value.
     ///
     /// # Errors
     ///
-    /// What stands there is no instant.
+    /// The value is not an instant.
     pub(crate) fn time_said(self, read: fn(&str) -> Option<vigie_model::Timestamp>) -> Result<Option<vigie_model::Timestamp>, String> {
-        let said = self.said().map_err(|_| format!("{} is no time", self.shown()))?;
+        let said = self.said().map_err(|_| format!("{} is not a time", self.shown()))?;
         crate::time::said(said.as_deref(), read)
     }
 
@@ -136,16 +136,16 @@ impl<'a> Raw<'a> {
     }
 }
 
-/// Reads a record, or says what is wrong with it.
+/// Parses a record; the error is the reason for a bad record.
 pub(crate) fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, String> {
     let text = std::str::from_utf8(bytes).map_err(|error| format!("no UTF-8 from byte {} on", error.valid_up_to()))?;
     if text.trim_start().starts_with('[') {
-        return Err("no sound record: an array stands where an object should".to_owned());
+        return Err("not a valid record: an array is where an object should be".to_owned());
     }
     serde_json::from_str(text).map_err(|error| plain(&error))
 }
 
-/// What is wrong with a record, in words that know nothing of the program that read it.
+/// Explains an error of the JSON parser without the terms of this program.
 pub(crate) fn plain(error: &serde_json::Error) -> String {
     // Its own words name the line within the record, which is not the line in the file.
     let error = error.to_string();
@@ -155,27 +155,27 @@ pub(crate) fn plain(error: &serde_json::Error) -> String {
         .or_else(|| words.strip_prefix("invalid value: "))
     {
         let (found, wanted) = rest.rsplit_once(", expected ").unwrap_or((rest, ""));
-        format!("{} stands where {} should", found_in_words(found), wanted_in_words(wanted))
+        format!("{} is where {} should be", found_in_words(found), wanted_in_words(wanted))
     } else if words.starts_with("invalid length ") {
-        "a list stands where an object should, or a list of another length".to_owned()
+        "a list is where an object should be, or a list of another length".to_owned()
     } else if let Some(name) = words.strip_prefix("missing field ") {
         format!("it has no {}", name.replace('`', "\""))
     } else if let Some(name) = words.strip_prefix("unknown field ") {
         format!("it has a field {} that is none of its own", in_quotes(name))
     } else if let Some(name) = words.strip_prefix("duplicate field ") {
-        format!("its field {} stands twice", in_quotes(name))
+        format!("its field {} occurs twice", in_quotes(name))
     } else if let Some(name) = words.strip_prefix("unknown variant ") {
-        format!("{} is no word that stands there", in_quotes(name))
+        format!("{} is not a value of this field", in_quotes(name))
     } else if words.starts_with("EOF while parsing") {
-        "it ends before its end".to_owned()
+        "it ends too early".to_owned()
     } else if words.starts_with("trailing characters") {
         "something follows after its end".to_owned()
     } else if words.starts_with("trailing comma") {
-        "a comma stands before its closing bracket".to_owned()
+        "there is a comma before its closing bracket".to_owned()
     } else if words.starts_with("expected `") || words == "key must be a string" || words == "expected value" || words == "expected ident" {
-        "it is no JSON: a comma, a colon, a quote, a bracket or a value is missing or wrong".to_owned()
+        "it is not JSON: a comma, a colon, a quote, a bracket or a value is missing or wrong".to_owned()
     } else if words.starts_with("control character") {
-        "a control character stands in a text as it is".to_owned()
+        "a text has an unescaped control character".to_owned()
     } else if words.contains("escape") || words.contains("surrogate") || words.contains("unicode") {
         "an escape in a text cannot be read".to_owned()
     } else if words.contains("number") {
@@ -185,7 +185,7 @@ pub(crate) fn plain(error: &serde_json::Error) -> String {
     } else {
         words.to_owned()
     };
-    format!("no sound record: {said}")
+    format!("not a valid record: {said}")
 }
 
 /// The first name that stands between backticks, in quotes.
@@ -318,7 +318,7 @@ mod tests {
         for number in ["-1", "1.5", "1e400", "70000", "0", "99999999999999999999999"] {
             let text = format!("{{\"a\":{number}}}");
             let two: Two<'_> = read(text.as_bytes()).expect("it is sound");
-            assert!(two.a.port_said().is_err_and(|reason| reason.contains("is no port")), "{number}");
+            assert!(two.a.port_said().is_err_and(|reason| reason.contains("is not a port")), "{number}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Instants as the sources write them. One without a zone is UTC: every tool here says so or runs so.
+//! Instants as sources write them. Without a zone they are UTC: every supported tool documents or does so.
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta};
 use vigie_model::Timestamp;
@@ -47,20 +47,20 @@ pub(crate) fn either(text: &str) -> Option<Timestamp> {
     }
 }
 
-/// What a record says of its time; `None` where it says nothing, which is also what Go's zero time and the second 0 say. A text that is there
-/// and is no instant is a fault: no other time is put in its place.
+/// Parses the time of a record; `None`: it is missing, or it is Go's zero time or the second 0. An invalid text is an error and is never
+/// replaced by another time.
 ///
 /// # Errors
 ///
-/// Such a text.
+/// The text is not an instant.
 pub(crate) fn said(text: Option<&str>, read: fn(&str) -> Option<Timestamp>) -> Result<Option<Timestamp>, String> {
     let text = text.unwrap_or_default().trim();
     if text.is_empty() || text == "0" || text.starts_with("0001-01-01") || text.starts_with("1970-01-01T00:00:00") {
         return Ok(None);
     }
     read(text).map(Some).ok_or_else(|| match before_1970(text) {
-        true => format!("{text:?} is no time that something was seen at: it lies before 1970"),
-        false => format!("{text:?} is no time"),
+        true => format!("{text:?} is not a time that something was seen at: it lies before 1970"),
+        false => format!("{text:?} is not a time"),
     })
 }
 
@@ -72,7 +72,7 @@ fn before_1970(text: &str) -> bool {
     seconds || parsed(text).is_some_and(|at| at.timestamp() < 0)
 }
 
-/// A run, as far as its text says when it was: what was seen in it was seen then.
+/// The known beginning and end of a run: what it saw was seen in between.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Run {
     pub(crate) began: Option<Timestamp>,
@@ -106,19 +106,15 @@ impl Run {
         }
     }
 
-    /// Refuses a time outside the run: a clock gone wrong, or a lie.
+    /// Rejects a time outside the run: a wrong clock or a forgery.
     ///
     /// # Errors
     ///
     /// Such an instant.
     pub(crate) fn holds(self, seen: Timestamp) -> Result<(), String> {
         match self {
-            Self { began: Some(began), .. } if seen < began => {
-                Err(format!("it says it was seen at {seen}, before its run began at {began}"))
-            }
-            Self { ended: Some(ended), .. } if seen > ended => {
-                Err(format!("it says it was seen at {seen}, after its run ended at {ended}"))
-            }
+            Self { began: Some(began), .. } if seen < began => Err(format!("its time is {seen}, before its run began at {began}")),
+            Self { ended: Some(ended), .. } if seen > ended => Err(format!("its time is {seen}, after its run ended at {ended}")),
             _ => Ok(()),
         }
     }
@@ -127,18 +123,18 @@ impl Run {
 /// The name under which it is kept beside the attributes of a run when it was finished.
 pub(crate) const FINISHED: &str = "<finished>";
 
-/// Refuses what cannot have been seen yet, which is a clock gone wrong or a lie, and would stretch every window that it is in. A day is left
-/// for clocks and zones. What was seen before 1970 is refused as well: none of these tools is as old.
+/// Rejects a time in the future (a wrong clock or a forgery), which would stretch every time window. One day is tolerated for clocks and
+/// zones. Times before 1970 are rejected too: none of these tools is that old.
 ///
 /// # Errors
 ///
 /// Such an instant.
 pub(crate) fn not_yet(seen: Timestamp, recorded: Timestamp) -> Result<(), String> {
     if seen > recorded + TimeDelta::days(1) {
-        return Err(format!("it says it was seen at {seen}, which is yet to come"));
+        return Err(format!("its time is {seen}, which is yet to come"));
     }
     if seen.timestamp() < 0 {
-        return Err(format!("it says it was seen at {seen}, before 1970"));
+        return Err(format!("its time is {seen}, before 1970"));
     }
     Ok(())
 }
@@ -182,7 +178,7 @@ mod tests {
         for none in [None, Some(""), Some("0"), Some("0001-01-01T00:00:00Z")] {
             assert_eq!(said(none, either), Ok(None));
         }
-        assert!(said(Some("1793517693000"), either).is_err_and(|error| error.contains("is no time")));
+        assert!(said(Some("1793517693000"), either).is_err_and(|error| error.contains("is not a time")));
         assert_eq!(said(Some("1793517693"), either), Ok(seconds(1_793_517_693)));
     }
 }

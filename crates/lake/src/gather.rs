@@ -1,9 +1,9 @@
-//! Observations whose days come in no order: gathered on disk, then written day by day.
+//! Importing observations of many days in any order: they are gathered on disk and then written day by day.
 //!
-//! An append makes a file for each day that it holds, so that a file of many records over many days would become as many small files as
-//! it has batches and days. Gathered, the rows of each batch lie sorted by day in a file without a name, which goes with the process;
-//! then all of a day is written together. What observations point to is stored at once, as an append does, and a copy of it is kept beside
-//! the rows: should it be taken out of the lake before they are in, it is put back.
+//! An append writes a file per day, so many records over many days would become as many small files as there are batches and days.
+//! Gathering keeps the rows of each batch, sorted by day, in a temporary file without a name, which disappears with the process; a commit
+//! then writes each day at once. Contents are stored immediately, as by an append, and copied beside the rows: if they are removed from
+//! the lake before the rows are committed, they are written back.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
@@ -20,56 +20,58 @@ use deltalake_core::arrow::ipc::reader::StreamReader;
 use deltalake_core::arrow::ipc::writer::StreamWriter;
 use vigie_model::Observation;
 
-use crate::record::{Key, Prepared};
-use crate::rows::{Rows, days_of};
+use crate::batch::days_of;
+use crate::key::Key;
+use crate::prepared::Prepared;
+use crate::rows::Rows;
 use crate::write::{OF_A_STATE, OF_OBSERVATIONS, OF_RUNNING, ObservationRows, RowBatches, in_columns, running_of, states_of};
 use crate::{Committed, Error, Lake, Table};
 
-/// Rows, and bytes of their text, that are read back together: of each batch that was gathered so much is in memory at a time.
+/// Rows, and bytes of text, of a block: that much of each gathered batch is in memory at a time.
 const BLOCK: (usize, usize) = (2_048, 1 << 20);
 
 /// Rows, and bytes, that are committed together.
 const GROUP: (usize, usize) = (50_000, 32 << 20);
 
-/// Bytes of memory that reading all batches at once may take, and bytes on disk. What is full is to be committed.
+/// Bytes of memory for reading all batches side by side, and bytes on disk, above which the caller should commit.
 const WIDTH: usize = 64 << 20;
 const DISK: u64 = 1 << 30;
 
-/// The tables in which it shows that something was taken out: of a state, the state itself goes first.
+/// The tables that show whether contents were removed: a state itself goes before what belongs to it.
 const LOSABLE: [Table; 2] = [Table::States, Table::Running];
 
-/// Observations that were gathered and are in no table yet.
+/// Gathered observations that are in no table yet.
 #[derive(Debug)]
 pub struct Gathered {
     file: File,
-    /// Where the file is, or was.
+    /// The folder of the file.
     dir: PathBuf,
-    /// The rows of each batch, sorted by day, and of which part of the whole they are.
+    /// The rows of each batch, sorted by day, with the number of the part they belong to.
     runs: Vec<(usize, Vec<Block>)>,
-    /// The largest block of each run, together.
+    /// The sum of the largest blocks of the runs, in bytes.
     width: usize,
-    /// Copies of what they point to, and which of it there is.
+    /// Copies of the contents, and their ids.
     contents: Vec<(Table, Block)>,
     met: HashSet<(bool, i64)>,
     /// The rows of each day, and about how many bytes of memory they take.
     days: BTreeMap<i32, (usize, usize)>,
-    /// Of each part, how many observations were to be gathered, and how many states were new.
+    /// For each part, how many observations were given and how many states were new.
     taken: BTreeMap<usize, (usize, usize)>,
-    /// How often it had been found, when the first was gathered, that files of states and of lists of running models are gone.
+    /// The loss counters of the tables of states and of running models when the first batch was gathered.
     losses: [u64; 2],
 }
 
-/// Where rows lie in the file.
+/// A position in the file.
 #[derive(Clone, Copy, Debug)]
 struct Block {
     at: u64,
     length: usize,
-    /// In memory.
+    /// Its size in memory.
     bytes: usize,
 }
 
 impl Gathered {
-    /// Whether it holds nothing.
+    /// Whether nothing was gathered.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.taken.is_empty()
@@ -86,7 +88,7 @@ impl Gathered {
         last(self.runs.last().and_then(|(_, run)| run.last())).max(last(self.contents.last().map(|(_, block)| block)))
     }
 
-    /// Keeps the rows of observations that are sorted by day.
+    /// Writes rows of observations, sorted by day, to the file.
     fn keep_rows(&mut self, part: usize, prepared: &[Prepared<'_>]) -> Result<(), Error> {
         let (table, put) = OF_OBSERVATIONS;
         let mut run = Vec::new();
@@ -97,13 +99,13 @@ impl Gathered {
         let bytes = run.iter().map(|block| block.bytes).sum::<usize>() / prepared.len().max(1);
         self.runs.push((part, run));
         for one in prepared {
-            let day = self.days.entry(days_of(one.place.0)).or_default();
+            let day = self.days.entry(days_of(one.day)).or_default();
             *day = (day.0 + 1, day.1 + bytes);
         }
         Ok(())
     }
 
-    /// Keeps a copy of what they point to, each once.
+    /// Writes a copy of their contents to the file, each once.
     fn keep_contents(&mut self, prepared: &[Prepared<'_>]) -> Result<(), Error> {
         let states = self.not_met(true, states_of(prepared));
         let running = self.not_met(false, running_of(prepared));
@@ -159,11 +161,11 @@ impl Gathered {
 }
 
 impl Lake {
-    /// Makes room for observations whose days come in no order.
+    /// Starts gathering observations whose days come in any order.
     ///
     /// # Errors
     ///
-    /// If no file can be made in the lake's folder, or, for one in an object store, in the system's folder for temporary files.
+    /// If no file can be created in the lake's folder, or, for an object store, in the system's folder for temporary files.
     pub fn gathering(&self) -> Result<Gathered, Error> {
         let dir = if crate::is_in_a_store(self.dir()) {
             std::env::temp_dir()
@@ -183,47 +185,46 @@ impl Lake {
         })
     }
 
-    /// Takes observations that [`Lake::commit_gathered`] will write: until then no reader sees them, and if the process ends they are
-    /// gone. What is in the lake already is left out, as [`Lake::append`] does. They are counted apart by the number of their part: a file,
-    /// say.
+    /// Gathers observations for [`Lake::commit_gathered`]: until then no reader sees them, and they are lost if the process ends. Those
+    /// that the lake already holds are left out, as by [`Lake::append`]. `part` numbers a part of the input, such as a file, for the counts.
     ///
     /// # Errors
     ///
-    /// If what they point to cannot be stored, or the rows cannot be kept.
+    /// If the contents cannot be stored or the rows cannot be written to the file.
     pub async fn gather(&self, batch: &[Observation], part: usize, gathered: &mut Gathered) -> Result<(), Error> {
         let mut prepared = self.prepared(batch)?;
         let mut writer = self.writer.lock().await;
         writer.sync_again().await?;
-        writer.drop_present(&mut prepared).await?;
-        prepared.sort_by_key(|one| one.place);
+        writer.drop_duplicates(&mut prepared).await?;
+        prepared.sort_by_key(Prepared::sort_key);
         if gathered.is_empty() {
             gathered.losses = LOSABLE.map(|table| writer.losses(table));
         }
         let taken = gathered.taken.entry(part).or_default();
         taken.0 += batch.len();
-        taken.1 += writer.put_pointed_to(&prepared).await?;
+        taken.1 += writer.put_contents_of(&prepared).await?;
         drop(writer);
         gathered.keep_contents(&prepared)?;
         gathered.keep_rows(part, &prepared)
     }
 
-    /// Writes what was gathered, in order of the days and in several commits: when this returns all of it is on disk. Gives what it did with
-    /// each part.
+    /// Writes the gathered observations in order of their days, in several commits: when this returns, all are on disk. Returns the result
+    /// for each part.
     ///
     /// # Errors
     ///
-    /// If it fails some of the days are in the lake; appending or gathering the same again adds the rest.
+    /// After an error some of the days are in the lake; appending or gathering the same again adds the rest.
     pub async fn commit_gathered(&self, mut gathered: Gathered) -> Result<BTreeMap<usize, Committed>, Error> {
         let mut done: BTreeMap<usize, Committed> = BTreeMap::new();
         for (part, (taken, states)) in std::mem::take(&mut gathered.taken) {
             let part = done.entry(part).or_default();
-            // Until they are added.
+            // All count as duplicates until they are added.
             (part.duplicates, part.states) = (taken, states);
         }
         let mut runs: Vec<Run> = std::mem::take(&mut gathered.runs).into_iter().map(Run::new).collect();
         let mut writer = self.writer.lock().await;
         while let Some(mut group) = Group::next(&mut gathered, &mut runs)? {
-            writer.drop_present(&mut group).await?;
+            writer.drop_duplicates(&mut group).await?;
             writer.put_observations(&mut group).await?;
             for part in group.parts {
                 let part = done.entry(part).or_default();
@@ -236,7 +237,7 @@ impl Lake {
                 continue;
             }
             let is_running = lost == Table::Running;
-            // In the order in which they are written: the state itself last.
+            // In the order of writing: the state itself last.
             for (table, _) in OF_A_STATE
                 .into_iter()
                 .chain([OF_RUNNING])
@@ -284,7 +285,7 @@ impl Run {
         }
     }
 
-    /// Moves the rows up to a day into a group, until it is full.
+    /// Moves rows up to a day into a group until the group is full.
     fn pour(&mut self, until: i32, gathered: &mut Gathered, group: &mut Vec<(usize, RecordBatch)>, full: &mut Fill) -> Result<(), Error> {
         while !full.is_full() {
             let open = match &mut self.open {
@@ -315,7 +316,7 @@ impl Run {
     }
 }
 
-/// Room in a group.
+/// The remaining capacity of a group.
 struct Fill {
     rows: usize,
     bytes: usize,
@@ -332,10 +333,10 @@ impl Fill {
     }
 }
 
-/// Rows that are committed together: some days, or a part of one that has very many.
+/// Rows of one commit: some days, or a part of a day with very many rows.
 struct Group {
     rows: Rows,
-    /// Of which part each row is.
+    /// The part that each row belongs to.
     parts: Vec<usize>,
 }
 
@@ -346,7 +347,7 @@ impl Group {
             bytes: GROUP.1,
         };
         let mut parts = Vec::new();
-        // Whole days as long as there is room, one at least.
+        // Whole days while there is room, at least one.
         let (mut rows, mut bytes, mut until) = (0, 0, None);
         for (day, (of_day, bytes_of_day)) in &gathered.days {
             if until.is_some() && (rows + of_day > GROUP.0 || bytes + bytes_of_day > GROUP.1) {
@@ -380,11 +381,11 @@ impl ObservationRows for Group {
     }
 
     fn keys(&self) -> impl Iterator<Item = Key<'_>> {
-        // A key that is missing would shift those after it: each row was written with all of its.
+        // No row lacks a key: each was written by this version. A missing key would shift the ones after it.
         (0..self.rows.len()).filter_map(|row| Key::read(&self.rows, row))
     }
 
-    fn drop_those(&mut self, marked: &[bool]) -> Result<(), Error> {
+    fn drop_marked(&mut self, marked: &[bool]) -> Result<(), Error> {
         let keep: BooleanArray = marked.iter().map(|marked| Some(!marked)).collect();
         let rows = filter_record_batch(self.rows.batch(), &keep).map_err(|source| unfit(Table::Observations, source))?;
         self.rows = Rows::new(rows);
@@ -408,7 +409,7 @@ impl ObservationRows for Group {
     }
 }
 
-/// Rows in one batch, by day, endpoint and instant as an append sorts them, each observation once.
+/// Merges rows into one batch, sorted by day, endpoint and instant like an append, without duplicates.
 fn sorted(parts: &[(usize, RecordBatch)]) -> Result<Group, ArrowError> {
     let schema = Table::Observations.schema();
     let rows = Rows::new(concat_batches(&schema, parts.iter().map(|(_, rows)| rows))?);
@@ -419,7 +420,7 @@ fn sorted(parts: &[(usize, RecordBatch)]) -> Result<Group, ArrowError> {
     let days = days_in(rows.batch()).ok_or_else(|| ArrowError::SchemaError("no date".to_owned()))?;
     let address = |row: usize| rows.text("address", row).and_then(|text| text.parse::<IpAddr>().ok());
     let mut order: Vec<u32> = (0_u32..).take(rows.len()).collect();
-    // Stable: of two that are the same the one that came first stays.
+    // A stable sort: of two duplicates the first stays.
     order.sort_by_cached_key(|at| {
         let row = *at as usize;
         (days[row], address(row), rows.int("port", row), rows.micros("seen", row))
@@ -445,7 +446,7 @@ fn days_in(rows: &RecordBatch) -> Option<&[i32]> {
     (days.null_count() == 0).then(|| &**days.values())
 }
 
-/// Rows as bytes.
+/// Serialises rows.
 fn packed(rows: &RecordBatch) -> Result<Vec<u8>, ArrowError> {
     let mut packed = StreamWriter::try_new(Vec::new(), rows.schema_ref())?;
     packed.write(rows)?;

@@ -1,26 +1,26 @@
-//! The endpoints of a lake as they were last seen.
+//! The latest observation of each endpoint.
 //!
-//! They are read twice: first the few columns that endpoints are chosen and sorted by, of every observation; then everything, of those
-//! that were chosen alone. A list of fifty out of 175,108 costs no more memory than the first.
+//! Endpoints are read in two passes: first the few columns to filter and sort by, of every observation; then all columns, of the selected
+//! endpoints only. So a list of fifty endpoints out of 175,108 takes no more memory than the first pass.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use deltalake_core::DeltaTable;
-use vigie_model::{Activity, Capability, EndpointKey, Known, Network, Observation, Posture, Timestamp, Transport};
+use vigie_model::{Activity, Capability, EndpointKey, Known, Network, Observation, Posture, Timestamp, Transport, Why};
 
+use crate::columns::{Definition, Described, Flag, List, NetworkColumns, Real, Slim, Small, Text, Whole, Word, columns, from_word};
 use crate::read::{DataFile, Scanner, contents, files_of, wrap_read};
-use crate::record::{from_word, known_word, list, network};
 use crate::rows::{Rows, Texts};
 use crate::{Error, Lake, Table};
 
 /// Which hosts to list. Everything that is set must hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// The product it was when last seen.
+    /// The product in the latest observation.
     pub product: Option<String>,
-    /// Its posture when last seen.
+    /// The posture in the latest observation.
     pub posture: Option<Posture>,
     /// Its address.
     pub address: Option<IpAddr>,
@@ -30,76 +30,76 @@ pub struct Filter {
     pub until: Option<Timestamp>,
 }
 
-/// An endpoint as it was when last seen.
+/// An endpoint with its latest observation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HostRow {
     /// Which endpoint.
     pub key: EndpointKey,
     /// When it was first seen.
     pub first_seen: Timestamp,
-    /// When it was last seen: the columns below speak of that.
+    /// When it was last seen: the time of the values below.
     pub last_seen: Timestamp,
-    /// How many observations there are of it.
+    /// The number of its observations.
     pub observations: u64,
-    /// By which tool.
+    /// The tool that saw it.
     pub source: String,
-    /// From where.
+    /// The vantage.
     pub vantage: String,
     /// The product.
     pub product: Known<String>,
     /// The version.
     pub version: Known<String>,
-    /// How sure the product is, from 0 to 1.
+    /// The confidence in the product, from 0 to 1.
     pub confidence: f64,
-    /// What a stranger meets.
+    /// The posture.
     pub posture: Known<Posture>,
-    /// Whether it has something to serve.
+    /// Whether it has a model to serve.
     pub activity: Known<Activity>,
-    /// How many models.
+    /// The number of models.
     pub models: Known<u32>,
-    /// What they can do.
+    /// The capabilities of the models.
     pub capabilities: Known<Vec<Capability>>,
-    /// How many tools.
+    /// The number of tools.
     pub tools: Known<u32>,
-    /// Whether it speaks TLS.
+    /// Whether it uses TLS.
     pub tls: Known<bool>,
     /// How likely it is a deception, from 0 to 1.
     pub deception: Known<f64>,
-    /// Where it stands.
+    /// The network of its address.
     pub network: Network,
 }
 
-/// An endpoint as far as it is chosen and sorted by; what is unknown is `None`.
+/// The values of an endpoint by which hosts are filtered and sorted; `None`: unknown.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Glimpse {
     /// Which endpoint.
     pub key: EndpointKey,
     /// When it was first seen.
     pub first_seen: Timestamp,
-    /// When it was last seen: what follows speaks of that.
+    /// When it was last seen: the time of the values below.
     pub last_seen: Timestamp,
-    /// How many observations there are of it.
+    /// The number of its observations.
     pub observations: u64,
     /// The product.
     pub product: Option<Arc<str>>,
     /// The version.
     pub version: Option<Arc<str>>,
-    /// What a stranger meets.
+    /// The posture.
     pub posture: Option<Posture>,
     /// The country.
     pub country: Option<Arc<str>>,
     recorded: i64,
-    place: Place,
+    position: RowPosition,
 }
 
-/// Where the latest observation lies: the file, and the row in it.
+/// The position of an observation: the file, and the row in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Place {
+struct RowPosition {
     file: u32,
     row: u32,
 }
 
-/// The endpoints of a lake, in no order, and the version of the lake that they were read from.
+/// The endpoints of a lake, unsorted, with the version of the lake that they were read from.
 pub struct Glimpses {
     /// The endpoints.
     pub all: Vec<Glimpse>,
@@ -114,7 +114,7 @@ impl std::fmt::Debug for Glimpses {
 }
 
 /// The columns of [`Glimpse`].
-const GLIMPSED: &[&str] = &[
+pub(crate) const GLIMPSED: &[&str] = &[
     "address",
     "port",
     "transport",
@@ -128,48 +128,24 @@ const GLIMPSED: &[&str] = &[
     "country",
 ];
 
-/// The columns of [`HostRow`].
-const HOST_COLUMNS: &[&str] = &[
-    "source_name",
-    "vantage",
-    "product",
-    "product_why",
-    "version",
-    "version_why",
-    "confidence",
-    "posture",
-    "posture_why",
-    "activity",
-    "activity_why",
-    "models",
-    "models_why",
-    "capabilities",
-    "capabilities_why",
-    "tools",
-    "tools_why",
-    "tls",
-    "tls_why",
-    "deception",
-    "deception_why",
-    "country",
-    "country_why",
-    "country_detail",
-    "asn",
-    "asn_why",
-    "asn_detail",
-    "class",
-    "class_why",
-    "class_detail",
-    "city",
-    "city_why",
-    "city_detail",
-    "organisation",
-    "organisation_why",
-    "organisation_detail",
-    "tier",
-    "tier_why",
-    "tier_detail",
-];
+columns! {
+    /// The columns of [`HostRow`].
+    HostColumns into HostRow {
+        "source_name": Text => source,
+        "vantage": Text => vantage,
+        "product": Slim<Text> => product,
+        "version": Slim<Text> => version,
+        "confidence": Real => confidence,
+        "posture": Slim<Word> => posture,
+        "activity": Slim<Word> => activity,
+        "models": Slim<Small> => models,
+        "capabilities": Slim<List> => capabilities,
+        "tools": Slim<Small> => tools,
+        "tls": Slim<Flag> => tls,
+        "deception": Slim<Real> => deception,
+        "": Whole<NetworkColumns> => network,
+    }
+}
 
 impl Lake {
     /// The endpoints with their latest observation, the latest seen first. Memory grows with the endpoints, not with the
@@ -185,7 +161,7 @@ impl Lake {
         glimpses.hosts(&wanted).await
     }
 
-    /// The endpoints as far as they are chosen and sorted by, in no order. Memory grows with the endpoints: about 300 bytes each.
+    /// The endpoints with the values to filter and sort by, unsorted. Takes about 300 bytes of memory per endpoint.
     ///
     /// # Errors
     ///
@@ -204,10 +180,10 @@ impl Lake {
         let from = filter.since.map_or(i64::MIN, |t| t.timestamp_micros());
         let until = filter.until.map_or(i64::MAX, |t| t.timestamp_micros() - 1);
         let address = filter.address.map(|address| address.to_string());
-        let mut gathered = Gathered {
+        let mut latest_rows = LatestRows {
             window: (from, until),
             address: address.as_deref(),
-            ..Gathered::default()
+            ..LatestRows::default()
         };
         for (number, file) in (0..).zip(&files) {
             let elsewhere = address.as_deref().is_some_and(|a| !file.may_hold_address(a));
@@ -218,13 +194,13 @@ impl Lake {
             Scanner::new(table, delta)
                 .columns(GLIMPSED)
                 .read(file, |rows| {
-                    gathered.take(rows, number, begin);
+                    latest_rows.take(rows, number, begin);
                     begin += u32::try_from(rows.len()).unwrap_or(u32::MAX);
                     Ok(())
                 })
                 .await?;
         }
-        let mut all = gathered.all;
+        let mut all = latest_rows.all;
         all.retain(|host| {
             filter
                 .product
@@ -237,26 +213,27 @@ impl Lake {
 }
 
 impl Glimpses {
-    /// All that is listed of some of the endpoints, in the order in which they are given.
+    /// The rows of the given endpoints, in their order.
     ///
     /// # Errors
     ///
     /// If the lake cannot be read.
     pub async fn hosts(&self, wanted: &[Glimpse]) -> Result<Vec<HostRow>, Error> {
         let mut hosts: Vec<Option<HostRow>> = vec![None; wanted.len()];
-        self.read(wanted, Some(HOST_COLUMNS), |rows, row, at| {
-            hosts[at] = Some(host(&wanted[at], rows, row));
+        let columns = Definition::of(HostColumns::define);
+        self.read(wanted, Some(&columns.names()), |rows, row, at| {
+            hosts[at] = host(&wanted[at], rows, row);
         })
         .await?;
         Ok(hosts.into_iter().flatten().collect())
     }
 
-    /// The latest observations of some of the endpoints, in the order in which they are given. All they said is in memory then: ask for
-    /// some thousands at a time. Verdicts and findings are not computed.
+    /// The latest observations of the given endpoints, in their order. All are held in memory: ask for some thousands at a time. Verdicts
+    /// and findings are not computed.
     ///
     /// # Errors
     ///
-    /// If the lake cannot be read, or does not hold what an observation points to.
+    /// If the lake cannot be read or lacks the contents of an observation.
     pub async fn observations(&self, wanted: &[Glimpse]) -> Result<Vec<Observation>, Error> {
         let mut found: Vec<(usize, Rows, usize)> = Vec::with_capacity(wanted.len());
         self.read(wanted, None, |rows, row, at| found.push((at, rows.clone(), row))).await?;
@@ -272,11 +249,11 @@ impl Glimpses {
         found.iter().map(observation).collect()
     }
 
-    /// Reads the latest observations of some endpoints: gives rows, a row's number in them, and which of the endpoints it is of.
+    /// Reads the latest observations of some endpoints. `take` gets rows, the number of a row, and the index of its endpoint.
     async fn read(&self, wanted: &[Glimpse], columns: Option<&[&str]>, mut take: impl FnMut(&Rows, usize, usize)) -> Result<(), Error> {
         let table = Table::Observations;
         let Some(delta) = self.tables.get(&table) else { return Ok(()) };
-        let mut places: Vec<(Place, usize)> = wanted.iter().map(|glimpse| glimpse.place).zip(0..).collect();
+        let mut places: Vec<(RowPosition, usize)> = wanted.iter().map(|glimpse| glimpse.position).zip(0..).collect();
         places.sort_unstable();
         for some in places.chunk_by(|(a, _), (b, _)| a.file == b.file) {
             let Some(file) = some.first().and_then(|(place, _)| self.files.get(place.file as usize)) else {
@@ -289,7 +266,7 @@ impl Glimpses {
             let mut left = some.iter();
             scanner
                 .read(file, |rows| {
-                    // Rows come in the order in which they lie in the file.
+                    // Rows are returned in the order of the file.
                     (0..rows.len()).zip(left.by_ref()).for_each(|(row, (_, at))| take(rows, row, *at));
                     Ok(())
                 })
@@ -299,19 +276,19 @@ impl Glimpses {
     }
 }
 
-/// The endpoints as they are met.
+/// The latest row of each endpoint, while rows are read.
 #[derive(Default)]
-struct Gathered<'f> {
+struct LatestRows<'f> {
     /// In microseconds, both included.
     window: (i64, i64),
     address: Option<&'f str>,
     all: Vec<Glimpse>,
     by_key: HashMap<EndpointKey, usize>,
-    /// Products, versions and countries are few: each is kept once.
+    /// Products, versions and countries repeat: each text is kept once.
     texts: HashSet<Arc<str>>,
 }
 
-impl Gathered<'_> {
+impl LatestRows<'_> {
     fn take(&mut self, rows: &Rows, file: u32, begin: u32) {
         let texts = |name| rows.texts(name);
         let (addresses, transports, names) = (texts("address"), texts("transport"), texts("name"));
@@ -330,7 +307,7 @@ impl Gathered<'_> {
                     port: u16::try_from(ports.get(row)?).ok()?,
                     transport: transports.get(row).and_then(from_word::<Transport>)?,
                     name: names.get(row).map(str::to_owned),
-                    // One that this version does not read would stand for another endpoint.
+                    // Without a prefix that this version cannot read, the key would be that of another endpoint.
                     prefix: prefixes.get(row).map(|text| text.to_owned().try_into()).transpose().ok()?,
                 })
             };
@@ -353,7 +330,7 @@ impl Gathered<'_> {
                         posture: postures.get(row).and_then(from_word),
                         country: latest(&countries),
                         recorded,
-                        place: Place { file, row: number },
+                        position: RowPosition { file, row: number },
                     });
                 }
                 Some(known) => {
@@ -367,7 +344,7 @@ impl Gathered<'_> {
                         host.version = latest(&versions);
                         host.posture = postures.get(row).and_then(from_word);
                         host.country = latest(&countries);
-                        host.place = Place { file, row: number };
+                        host.position = RowPosition { file, row: number };
                     }
                 }
             }
@@ -375,7 +352,7 @@ impl Gathered<'_> {
     }
 }
 
-/// Texts that are kept once.
+/// Interned texts.
 trait Once {
     fn text(&mut self, text: Option<&str>) -> Option<Arc<str>>;
 }
@@ -396,25 +373,26 @@ fn instant(micros: i64) -> Option<Timestamp> {
     Timestamp::from_timestamp_micros(micros)
 }
 
-fn host(glimpse: &Glimpse, rows: &Rows, row: usize) -> HostRow {
-    let count = |name: &str| rows.known(name, row, |rows, name, row| u32::try_from(rows.int(name, row)?).ok());
-    HostRow {
+fn host(glimpse: &Glimpse, rows: &Rows, row: usize) -> Option<HostRow> {
+    let mut host = HostRow {
         key: glimpse.key.clone(),
         first_seen: glimpse.first_seen,
         last_seen: glimpse.last_seen,
         observations: glimpse.observations,
-        source: rows.text("source_name", row).unwrap_or_default().to_owned(),
-        vantage: rows.text("vantage", row).unwrap_or_default().to_owned(),
-        product: rows.known_text("product", row),
-        version: rows.known_text("version", row),
-        confidence: rows.real("confidence", row).unwrap_or_default(),
-        posture: known_word(rows, "posture", row),
-        activity: known_word(rows, "activity", row),
-        models: count("models"),
-        capabilities: rows.known("capabilities", row, list),
-        tools: count("tools"),
-        tls: rows.known_flag("tls", row),
-        deception: rows.known("deception", row, Rows::real),
-        network: network(rows, row),
-    }
+        source: String::new(),
+        vantage: String::new(),
+        product: Known::unknown(Why::NotCarried),
+        version: Known::unknown(Why::NotCarried),
+        confidence: 0.0,
+        posture: Known::unknown(Why::NotCarried),
+        activity: Known::unknown(Why::NotCarried),
+        models: Known::unknown(Why::NotCarried),
+        capabilities: Known::unknown(Why::NotCarried),
+        tools: Known::unknown(Why::NotCarried),
+        tls: Known::unknown(Why::NotCarried),
+        deception: Known::unknown(Why::NotCarried),
+        network: Network::unknown(Why::NotCarried),
+    };
+    HostColumns::read(rows, row, &mut host).ok()?;
+    Some(host)
 }

@@ -1,56 +1,56 @@
-//! The lake at two instants: of each endpoint, the last look before the first one and the last look between them.
+//! The lake at two instants: for each endpoint, the last observation before the first instant and the last one between the two.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use vigie_model::{EndpointKey, Known, Network, Observation, Posture, SCHEMA, Source, SourceKind, Timestamp, Why};
 
+use crate::columns::{Definition, Described, Real, Slim, Text, Word, columns, endpoint_key, from_word};
+use crate::contents::Contents;
 use crate::read::{Scanner, contents, files_of, wrap_read};
-use crate::record::{Contents, endpoint_key, from_word, known_word};
 use crate::rows::Rows;
 use crate::{Error, Lake, Table};
 
-/// An endpoint as one kind of source sees it from one place. Looks of two lineages say different things of the same server, so they
-/// are never held against each other.
+/// An endpoint as seen by one tool from one vantage. Different lineages report the same server differently, so they are never compared.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Lineage {
     /// Which endpoint.
     pub key: EndpointKey,
-    /// What kind of source.
+    /// The kind of source.
     pub kind: SourceKind,
-    /// Which tool.
+    /// The tool.
     pub source: Arc<str>,
-    /// From where.
+    /// The vantage.
     pub vantage: Arc<str>,
 }
 
-/// One look, without what the endpoint said in full: [`Lake::said`] has that.
+/// One observation without its full contents, which [`Lake::said`] returns.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Look {
     /// When the endpoint was seen.
     pub seen: Timestamp,
-    /// When the record was made.
+    /// When the record was created.
     pub recorded: Timestamp,
-    /// The state that holds what it said. Two looks of the same state say the same.
+    /// The id of its state. Two observations with the same state have the same contents.
     pub state: i64,
-    /// The scan that looked.
+    /// The scan.
     pub scan: Option<Arc<str>>,
-    /// The hash of the catalogue that it was read with; empty where none was.
+    /// The hash of the catalogue; empty if none was used.
     pub catalog: Arc<str>,
     /// The product.
     pub product: Known<String>,
     /// The version.
     pub version: Known<String>,
-    /// What a stranger meets.
+    /// The posture.
     pub posture: Known<Posture>,
     /// How likely it is a deception, from 0 to 1.
     pub deception: Known<f64>,
 }
 
-/// The last looks of a lineage.
+/// The last observations of a lineage.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LastLooks {
-    /// Of which endpoint, by whom, from where.
+    /// The lineage.
     pub lineage: Lineage,
     /// The last at or before the first instant.
     pub before: Option<Look>,
@@ -58,7 +58,7 @@ pub struct LastLooks {
     pub after: Option<Look>,
 }
 
-/// What some states say.
+/// The contents of some states.
 pub struct Said(Contents);
 
 impl std::fmt::Debug for Said {
@@ -67,7 +67,8 @@ impl std::fmt::Debug for Said {
     }
 }
 
-const COLUMNS: &[&str] = &[
+/// The columns that are read besides those of [`LookColumns`].
+pub(crate) const COLUMNS: &[&str] = &[
     "address",
     "port",
     "transport",
@@ -81,19 +82,21 @@ const COLUMNS: &[&str] = &[
     "vantage",
     "scan",
     "state",
-    "product",
-    "product_why",
-    "version",
-    "version_why",
-    "posture",
-    "posture_why",
-    "deception",
-    "deception_why",
 ];
 
+columns! {
+    /// The columns of [`Look`] that may be unknown.
+    LookColumns into Look {
+        "product": Slim<Text> => product,
+        "version": Slim<Text> => version,
+        "posture": Slim<Word> => posture,
+        "deception": Slim<Real> => deception,
+    }
+}
+
 impl Lake {
-    /// The last looks at each endpoint at two instants, in the order of their lineages. Memory grows with the endpoints, not with the
-    /// observations; what was seen after the second instant is not read.
+    /// The last observations of each lineage at two instants, sorted by lineage. Memory grows with the endpoints, not with the
+    /// observations; later observations are not read.
     ///
     /// # Errors
     ///
@@ -104,6 +107,8 @@ impl Lake {
         let Some(delta) = tables.get(&table) else {
             return Ok(Vec::new());
         };
+        let described = Definition::of(LookColumns::define);
+        let columns = [COLUMNS, &described.names()].concat();
         let end = until.timestamp_micros();
         let mut last = Last {
             since,
@@ -115,7 +120,7 @@ impl Lake {
                 continue;
             }
             Scanner::new(table, delta)
-                .columns(COLUMNS)
+                .columns(&columns)
                 .seen(i64::MIN, end)
                 .read(&file, |rows| {
                     (0..rows.len()).for_each(|row| last.take(rows, row));
@@ -132,7 +137,7 @@ impl Lake {
         Ok(all)
     }
 
-    /// What states say. All of it is in memory then: ask for some thousands at a time.
+    /// The contents of states. All are held in memory: ask for some thousands at a time.
     ///
     /// # Errors
     ///
@@ -145,8 +150,8 @@ impl Lake {
 }
 
 impl Said {
-    /// A look in full, but for what is not kept with its state: the scope, the listener, the models in memory and the network are
-    /// unknown here. Verdicts and findings are not computed.
+    /// An observation with the contents of its state. What a state does not hold (scope, listener, models in memory, network) is unknown.
+    /// Verdicts and findings are not computed.
     ///
     /// # Errors
     ///
@@ -184,7 +189,7 @@ impl Said {
 
 struct Last {
     since: Timestamp,
-    /// Sources, vantages, scans and catalogues are few: each is kept once.
+    /// Sources, vantages, scans and catalogues repeat: each text is kept once.
     texts: HashSet<Arc<str>>,
     found: HashMap<Lineage, (Option<Look>, Option<Look>)>,
 }
@@ -205,7 +210,7 @@ impl Last {
         let (Some(key), Some(seen)) = (endpoint_key(rows, row), rows.time("seen", row)) else {
             return;
         };
-        // A kind that a later writer added has its own lineages, which this version cannot tell apart.
+        // A kind that a later version added: its lineages cannot be told apart here.
         let Some(kind) = rows.text("source_kind", row).and_then(from_word::<SourceKind>) else {
             return;
         };
@@ -225,17 +230,20 @@ impl Last {
         if kept.is_some_and(|kept| (kept.seen, kept.recorded) >= (seen, recorded)) {
             return;
         }
-        let look = Look {
+        let mut look = Look {
             seen,
             recorded,
             state,
             scan: rows.text("scan", row).map(|scan| self.text(scan)),
             catalog: self.text(rows.text("catalog", row).unwrap_or_default()),
-            product: rows.known_text("product", row),
-            version: rows.known_text("version", row),
-            posture: known_word(rows, "posture", row),
-            deception: rows.known("deception", row, Rows::real),
+            product: Known::unknown(Why::NotCarried),
+            version: Known::unknown(Why::NotCarried),
+            posture: Known::unknown(Why::NotCarried),
+            deception: Known::unknown(Why::NotCarried),
         };
+        if LookColumns::read(rows, row, &mut look).is_err() {
+            return;
+        }
         let (before, after) = self.found.entry(lineage).or_default();
         *(if is_before { before } else { after }) = Some(look);
     }

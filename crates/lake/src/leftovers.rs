@@ -1,4 +1,4 @@
-//! What a vacuum removes beyond the files that the log says do not count: files that never counted, and old entries of the log itself.
+//! What a vacuum removes besides the files of old versions: files that no commit names, and old entries of the log.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -18,17 +18,17 @@ use crate::{Error, Lake, Table};
 const LOG: &str = "_delta_log";
 
 impl Lake {
-    /// Removes files that no commit names and that are older than this; gives how many, and how many are younger and stay.
+    /// Removes files that no commit names and that are older than `older`; returns how many, and how many younger ones stay.
     pub(crate) async fn remove_unnamed(&self, table: Table, older: TimeDelta) -> Result<(u64, u64), Error> {
-        let folder = self.place.folder(table);
+        let folder = self.location.folder(table);
         if folder.as_deref().is_some_and(|folder| !folder.is_dir()) {
             return Ok((0, 0));
         }
         let limit = Utc::now() - older;
         let wrap = |source: DeltaTableError| write(table, source);
         let refused = |source: object_store::Error| wrap(DeltaTableError::ObjectStore { source });
-        // Listed before the log is read: what was committed in between is named by then.
-        let store = self.place.unloaded(table)?.object_store();
+        // Listed before the log is read, so that files committed in between are named there.
+        let store = self.location.unloaded(table)?.object_store();
         let mut unnamed: Vec<ObjectMeta> = store
             .list(None)
             .try_filter(|file| {
@@ -39,7 +39,7 @@ impl Lake {
             .await
             .map_err(refused)?;
         if !unnamed.is_empty()
-            && let Some(delta) = self.place.load(table).await?
+            && let Some(delta) = self.location.load(table).await?
         {
             let mut named: HashSet<deltalake_core::Path> = HashSet::new();
             named.extend(files_of(&delta).map_err(wrap)?.into_iter().map(|file| file.object));
@@ -59,7 +59,7 @@ impl Lake {
             }
             match store.delete(&file.location).await {
                 Ok(()) => removed += 1,
-                // Somebody else did.
+                // Another process removed it.
                 Err(object_store::Error::NotFound { .. }) => {}
                 Err(error) => return Err(refused(error)),
             }
@@ -85,10 +85,10 @@ impl Lake {
         Ok((removed, left))
     }
 
-    /// Removes the entries of a table's log that are older than this and that no version which can still be read needs: those before a
-    /// checkpoint. One is made for the next time; of no age at all, it is made first, and everything before it goes.
+    /// Removes the entries of a table's log that are older than `older` and precede a checkpoint, and writes a checkpoint for the next
+    /// time. If `older` is zero, the checkpoint is written first, and every entry before it is removed.
     pub(crate) async fn shorten_log(&self, table: Table, older: TimeDelta) -> Result<(), Error> {
-        let Some(delta) = self.place.load(table).await? else {
+        let Some(delta) = self.location.load(table).await? else {
             return Ok(());
         };
         let wrap = |source| write(table, source);
@@ -99,11 +99,11 @@ impl Lake {
                 .await
                 .map_err(wrap)?;
             create_checkpoint(&delta, None).await.map_err(wrap)?;
-            return sync_checkpoint(self.place.folder(table).as_deref(), newest).await;
+            return sync_checkpoint(self.location.folder(table).as_deref(), newest).await;
         }
         create_checkpoint(&delta, None).await.map_err(wrap)?;
-        // It has to be on disk before what it stands for goes.
-        sync_checkpoint(self.place.folder(table).as_deref(), newest).await?;
+        // The checkpoint must be durable before the entries that it covers are removed.
+        sync_checkpoint(self.location.folder(table).as_deref(), newest).await?;
         let store = delta.object_store();
         let refused = |source: object_store::Error| wrap(DeltaTableError::ObjectStore { source });
         let of = |entry: &ObjectMeta| {
@@ -113,9 +113,9 @@ impl Lake {
                 .and_then(|name| name.split('.').next()?.parse::<u64>().ok())
         };
         let mut entries: Vec<ObjectMeta> = store.list(Some(&LOG.into())).try_collect().await.map_err(refused)?;
-        // The newest entry itself stays: it says that there is such a version.
+        // The newest entry stays: it shows that the version exists.
         entries.retain(|entry| of(entry).is_some_and(|of| of < newest));
-        // The first go first: by the entry before its own a writer sees that it came too late.
+        // Oldest first: a late writer sees from the missing entry before its own that it is late.
         entries.sort_by_key(of);
         for entry in entries {
             match store.delete(&entry.location).await {
@@ -127,7 +127,7 @@ impl Lake {
     }
 }
 
-/// Files of a folder that were being written when their writer was killed. The object store names them so, and lists none of them.
+/// Temporary files of killed writers in a folder. The object store gives them these names and does not list them.
 fn unfinished(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_owned()];

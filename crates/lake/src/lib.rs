@@ -5,28 +5,33 @@
 //! zero and an empty list are *known none*. Verdicts and findings are not stored: they are computed with the catalogue
 //! of the day.
 //!
-//! What an endpoint said is a *state*, kept once by its content; an observation is a slim row that points to it. An
-//! append commits what observations point to first and the observations last, so a reader that follows observations
-//! never meets half of one, whenever the writer was killed. Rows that no observation points to are passed over.
+//! What an endpoint said is a *state*, stored once under the hash of its content; an observation is a slim row that points to it. An
+//! append commits the contents first and the observations last, so a reader that follows observations always finds complete ones,
+//! whenever the writer was killed. Rows that no observation points to are ignored.
 //!
-//! Writers take turns: each commit carries the same application transaction, so of two that raced one is told, reads
-//! what the other wrote and tries again with what is still missing. Thus nothing is stored twice and nothing is lost.
+//! Writers take turns: every commit carries the same application transaction, so if two race, one of them fails, reads what the other
+//! wrote and retries with what is still missing. Nothing is stored twice and nothing is lost.
 
+mod batch;
+mod columns;
+mod contents;
+#[cfg(feature = "upkeep")]
+mod garbage;
 mod gather;
 mod hosts;
+mod id_cache;
+mod key;
 mod last;
 #[cfg(feature = "upkeep")]
 mod leftovers;
-mod noted;
-mod place;
+mod location;
+mod prepared;
 mod read;
-mod record;
 mod rows;
+mod scan;
 mod schema;
 #[cfg(feature = "s3")]
 mod store;
-#[cfg(feature = "upkeep")]
-mod sweep;
 #[cfg(test)]
 mod tests;
 #[cfg(feature = "upkeep")]
@@ -38,14 +43,14 @@ use std::path::{Path, PathBuf};
 
 use deltalake_core::{DeltaTable, DeltaTableError};
 
-use place::Place;
-pub use place::{SCRATCH, below, is_in_a_store, remove, store_of};
+use location::Location;
+pub use location::{SCRATCH, below, is_in_a_store, remove, store_of};
 
 pub use gather::Gathered;
 pub use hosts::{Filter, Glimpse, Glimpses, HostRow};
 pub use last::{LastLooks, Lineage, Look, Said};
 pub use read::LakeFile;
-pub use record::Scan;
+pub use scan::Scan;
 pub use schema::Table;
 #[cfg(feature = "upkeep")]
 pub use upkeep::{Compacted, Forgotten, Removed};
@@ -57,13 +62,13 @@ pub enum Error {
     /// The folder holds no lake.
     #[error("no lake in {}: name another folder, or run a scan that writes one", .0.display())]
     NotALake(PathBuf),
-    /// It is in an object store, and this build knows none.
+    /// The lake is in an object store, which this build does not support.
     #[error("{} is in an object store; this vigie was built for folders: build it with --features s3", .0.display())]
     NoStore(PathBuf),
     /// The store cannot be used.
     #[error("the object store {}: {}", .0.display(), .1)]
     Store(PathBuf, String),
-    /// The place has a name that would be read as another one's.
+    /// The delta library would take the folder's name for another one.
     #[error("{} cannot hold a lake: {}; name another folder", .0.display(), .1)]
     Unnameable(PathBuf, &'static str),
     /// A table could not be opened or created.
@@ -73,7 +78,7 @@ pub enum Error {
         dir: PathBuf,
         /// The table.
         table: Table,
-        /// What delta-rs said.
+        /// The error of delta-rs.
         source: Box<DeltaTableError>,
     },
     /// A table could not be written.
@@ -81,7 +86,7 @@ pub enum Error {
     Write {
         /// The table.
         table: Table,
-        /// What delta-rs said.
+        /// The error of delta-rs.
         source: Box<DeltaTableError>,
     },
     /// A table could not be read.
@@ -89,15 +94,15 @@ pub enum Error {
     Read {
         /// The table.
         table: Table,
-        /// What delta-rs said.
+        /// The error of delta-rs.
         source: Box<DeltaTableError>,
     },
-    /// Other writers won every time.
+    /// Other writers committed first in every attempt.
     #[error("write to the table {} of the lake: other writers were first {attempts} times; try again", .table.name())]
     Busy {
         /// The table.
         table: Table,
-        /// How often it was tried.
+        /// The number of attempts.
         attempts: u32,
     },
     /// A file could not be made durable.
@@ -105,7 +110,7 @@ pub enum Error {
     Disk {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
     /// An observation could not be turned into rows.
@@ -124,56 +129,55 @@ pub enum Error {
 /// A lake, open for reading and appending. Cheap to share behind an `Arc`.
 #[derive(Debug)]
 pub struct Lake {
-    place: Place,
+    location: Location,
     writer: tokio::sync::Mutex<write::Writer>,
-    noted: std::sync::Mutex<noted::Noted>,
+    ids: std::sync::Mutex<id_cache::IdCache>,
 }
 
 impl Lake {
-    /// Opens a lake that is there: in a folder, or in an object store (`s3://bucket/prefix`; feature `s3`).
+    /// Opens an existing lake: in a folder, or in an object store (`s3://bucket/prefix`; feature `s3`).
     ///
     /// # Errors
     ///
     /// [`Error::NotALake`] if the folder holds none.
     pub async fn open(dir: impl AsRef<Path>) -> Result<Self, Error> {
-        let place = Place::at(dir.as_ref())?;
-        if !place.holds_a_lake().await? {
-            return Err(Error::NotALake(place.shown().to_owned()));
+        let location = Location::at(dir.as_ref())?;
+        if !location.holds_a_lake().await? {
+            return Err(Error::NotALake(location.shown().to_owned()));
         }
-        Ok(Self::over(place))
+        Ok(Self::over(location))
     }
 
-    /// Opens a lake, or a folder that becomes one: each table is made with its first row.
+    /// Opens a lake, creating the folder if necessary. Each table is created with its first row.
     ///
     /// # Errors
     ///
-    /// If there is no such folder and it cannot be made.
+    /// If the folder does not exist and cannot be created.
     pub async fn open_or_create(dir: impl AsRef<Path>) -> Result<Self, Error> {
-        let place = Place::at(dir.as_ref())?;
-        // The tables are made when there is something for them.
-        place.make()?;
-        Ok(Self::over(place))
+        let location = Location::at(dir.as_ref())?;
+        location.make()?;
+        Ok(Self::over(location))
     }
 
-    fn over(place: Place) -> Self {
+    fn over(location: Location) -> Self {
         Self {
-            writer: tokio::sync::Mutex::new(write::Writer::over(place.clone())),
-            place,
-            noted: std::sync::Mutex::default(),
+            writer: tokio::sync::Mutex::new(write::Writer::over(location.clone())),
+            location,
+            ids: std::sync::Mutex::default(),
         }
     }
 
     /// The folder, or the URL of a prefix in an object store (`s3://bucket/prefix`).
     #[must_use]
     pub fn dir(&self) -> &Path {
-        self.place.shown()
+        self.location.shown()
     }
 
-    /// The tables that are there, as they are now.
+    /// The current versions of the existing tables.
     async fn tables(&self) -> Result<BTreeMap<Table, DeltaTable>, Error> {
         let mut tables = BTreeMap::new();
         for table in Table::ALL {
-            if let Some(delta) = self.place.load(table).await? {
+            if let Some(delta) = self.location.load(table).await? {
                 tables.insert(table, delta);
             }
         }

@@ -1,4 +1,4 @@
-//! Reading: the files that count, the history of one host, the scans.
+//! Reading: the current files, the history of one host, the scans.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
@@ -18,18 +18,19 @@ use deltalake_core::parquet::arrow::async_reader::{AsyncFileReader, ParquetRecor
 use deltalake_core::parquet::errors::ParquetError;
 use deltalake_core::parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use deltalake_core::{DeltaTable, DeltaTableError, ObjectStore};
-use vigie_model::Observation;
+use vigie_model::{Observation, Timestamp};
 
-use crate::record::{Contents, Scan};
+use crate::contents::Contents;
 use crate::rows::Rows;
+use crate::scan::Scan;
 use crate::{Error, Lake, Table};
 
-/// A file that counts.
+/// A data file of the current version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LakeFile {
-    /// Of which table.
+    /// Its table.
     pub table: Table,
-    /// Where it is.
+    /// Its path.
     pub path: PathBuf,
     /// Its size in bytes.
     pub bytes: u64,
@@ -81,7 +82,7 @@ impl Lake {
         Ok(history)
     }
 
-    /// The scans, the latest started first. One that never said that it ended has no `finished`.
+    /// The scans, the latest started first. A scan that was interrupted has no `finished`.
     ///
     /// # Errors
     ///
@@ -91,15 +92,14 @@ impl Lake {
         let Some(delta) = tables.get(&Table::Scans) else {
             return Ok(Vec::new());
         };
-        let mut scans: HashMap<String, (i64, Scan)> = HashMap::new();
+        let mut scans: HashMap<String, (Timestamp, Scan)> = HashMap::new();
         for file in files_of(delta).map_err(|source| wrap_read(Table::Scans, source))? {
             Scanner::new(Table::Scans, delta)
                 .read(&file, |rows| {
                     for row in 0..rows.len() {
-                        let Some(scan) = Scan::read(rows, row) else { continue };
-                        let written = rows.micros("written", row).unwrap_or(i64::MIN);
+                        let Some((scan, written)) = Scan::read(rows, row) else { continue };
                         match scans.get(&scan.id) {
-                            // Written within one microsecond, the one that says more is the later.
+                            // If both were written in one microsecond, the finished one is the later.
                             Some((then, kept)) if (*then, kept.finished) >= (written, scan.finished) => {}
                             _ => {
                                 scans.insert(scan.id.clone(), (written, scan));
@@ -115,7 +115,7 @@ impl Lake {
         Ok(scans)
     }
 
-    /// The files that count, for engines that read Parquet and not the Delta log.
+    /// The data files of the current version, for engines that read Parquet but not the Delta log.
     ///
     /// # Errors
     ///
@@ -138,11 +138,11 @@ impl Lake {
 
 type ReadRows = fn(&mut Contents, &Rows);
 
-/// What these states and lists say.
+/// Reads the contents of these states and lists of running models.
 pub(crate) async fn contents(tables: &BTreeMap<Table, DeltaTable>, states: HashSet<i64>, running: HashSet<i64>) -> Result<Contents, Error> {
     let mut contents = Contents::default();
     let (states, running) = (Arc::new(states), Arc::new(running));
-    // The states come first: what belongs to none of them is passed over.
+    // States first: rows that belong to none of them are skipped.
     let order: [(Table, &Arc<HashSet<i64>>, ReadRows); 5] = [
         (Table::States, &states, Contents::read_states),
         (Table::Models, &states, Contents::read_models),
@@ -155,7 +155,7 @@ pub(crate) async fn contents(tables: &BTreeMap<Table, DeltaTable>, states: HashS
         if wanted.is_empty() {
             continue;
         }
-        // A content that was stored twice, which is possible past what writers remember, lies whole in one file.
+        // A content may be stored twice (see `REMEMBERED`); it is complete in each of its files.
         let mut met: HashSet<i64> = HashSet::new();
         for file in files_of(delta).map_err(|source| wrap_read(table, source))? {
             let left: HashSet<i64> = wanted.difference(&met).copied().collect();
@@ -177,9 +177,9 @@ pub(crate) async fn contents(tables: &BTreeMap<Table, DeltaTable>, states: HashS
     Ok(contents)
 }
 
-/// A file of a table, with what the log says of it.
+/// A file of a table, with its entry in the log.
 pub(crate) struct DataFile {
-    /// Under the table's folder.
+    /// Relative to the table's folder.
     pub(crate) path: String,
     pub(crate) bytes: u64,
     pub(crate) modified: i64,
@@ -201,7 +201,7 @@ impl DataFile {
     }
 }
 
-/// The files that count in the version that was loaded.
+/// The files of the loaded version.
 pub(crate) fn files_of(delta: &DeltaTable) -> Result<Vec<DataFile>, DeltaTableError> {
     let files = delta.snapshot()?.log_data();
     Ok(files
@@ -219,7 +219,7 @@ pub(crate) fn files_of(delta: &DeltaTable) -> Result<Vec<DataFile>, DeltaTableEr
                 bytes: u64::try_from(file.size()).unwrap_or(0),
                 modified: file.modification_time(),
                 object: file.object_store_path(),
-                // The log keeps instants to the millisecond, rounded one way or the other.
+                // The log rounds instants to the millisecond, up or down.
                 seen: instant("minValues")
                     .zip(instant("maxValues"))
                     .map(|(first, last)| (first - 1000, last + 1000)),
@@ -347,7 +347,7 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// Rows to read and rows to pass over.
+/// Runs of rows to read and to skip.
 fn selected(rows: &[u32]) -> RowSelection {
     let mut selectors: Vec<RowSelector> = Vec::new();
     let mut next = 0;
@@ -363,7 +363,7 @@ fn selected(rows: &[u32]) -> RowSelection {
     selectors.into()
 }
 
-/// A file in the table's store. The crate's own reader is deprecated in favour of one's own.
+/// A file in the table's store. The reader of the parquet crate is deprecated.
 pub(crate) struct StoredFile {
     store: Arc<dyn ObjectStore>,
     path: deltalake_core::Path,

@@ -1,4 +1,4 @@
-//! Object stores that speak S3, for delta-rs.
+//! Object stores with the S3 protocol, for delta-rs.
 
 use std::sync::{Arc, Once};
 
@@ -10,11 +10,11 @@ use deltalake_core::{DeltaResult, DeltaTableError, Path};
 use object_store::aws::{AmazonS3, AmazonS3Builder, S3ConditionalPut};
 use url::Url;
 
-/// Makes URLs of such stores known to delta-rs.
+/// Registers the URLs of such stores with delta-rs.
 pub(crate) fn register() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        for scheme in crate::place::STORES {
+        for scheme in crate::location::STORES {
             if let Ok(scheme) = Url::parse(scheme) {
                 object_store_factories().insert(scheme.clone(), Arc::new(S3));
                 logstore_factories().insert(scheme, Arc::new(S3));
@@ -23,8 +23,8 @@ pub(crate) fn register() {
     });
 }
 
-/// A store as the environment describes it (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_REGION`, `AWS_ENDPOINT_URL` …). An entry
-/// of a log is put there only if there is none of its number, which the store itself decides: thus two writers lose nothing.
+/// A store as the environment describes it (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_REGION`, `AWS_ENDPOINT_URL` …). The
+/// store itself refuses a log entry whose number exists, so two writers lose nothing.
 struct S3;
 
 pub(crate) fn open(url: &Url) -> object_store::Result<AmazonS3> {

@@ -12,8 +12,8 @@ use proptest::strategy::ValueTree as _;
 use proptest::test_runner::{Config, TestRunner};
 use vigie_model::*;
 
-use crate::record::{ContentIds, Prepared};
-use crate::rows::Batch;
+use crate::batch::Batch;
+use crate::prepared::{ContentIds, Prepared};
 use crate::write::OF_A_STATE;
 use crate::{Committed, Filter, Lake, Table};
 
@@ -481,7 +481,7 @@ async fn what_was_taken_out_while_observations_were_gathered_is_put_back() {
     lake.gather(&batch[..4], 0, &mut gathered).await.expect("gathered");
     // As a purge does with what nothing points to.
     for table in [Table::States, Table::Models, Table::Tools, Table::Evidence, Table::Running] {
-        let Some(mut delta) = lake.place.load(table).await.expect("read") else {
+        let Some(mut delta) = lake.location.load(table).await.expect("read") else {
             continue;
         };
         let removes = delta
@@ -493,7 +493,7 @@ async fn what_was_taken_out_while_observations_were_gathered_is_put_back() {
             .collect();
         let operation = DeltaOperation::Delete { predicate: None };
         assert!(
-            crate::write::committed(&lake.place, table, &mut delta, removes, &[], operation)
+            crate::write::committed(&lake.location, table, &mut delta, removes, &[], operation)
                 .await
                 .expect("committed")
         );

@@ -1,4 +1,4 @@
-//! What needs a query engine: tables for SQL, compaction, and taking out what must go.
+//! Upkeep that needs a query engine: tables for SQL, compaction, deletion.
 
 use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
@@ -17,54 +17,54 @@ use deltalake_core::operations::vacuum::VacuumMode;
 use deltalake_core::{DeltaTable, DeltaTableError};
 use vigie_model::{Timestamp, Why};
 
-use crate::sweep::{RUNNING, SAFE, STATES};
+use crate::garbage::{RUNNING, SAFE, STATES};
 use crate::write::{APPLICATION, ATTEMPTS, is_conflict, pause, squeezed};
 use crate::{Error, Lake, Table};
 
-/// Files that are smaller than this are put together, in bytes.
+/// Compaction merges files smaller than this, in bytes.
 const TARGET: NonZeroU64 = NonZeroU64::new(128 << 20).expect("not zero");
 
-/// A compaction that takes long commits what it has: a file without a commit must not get as old as what a vacuum takes for left behind.
+/// A long compaction commits at this interval: a vacuum would remove uncommitted files that are older than an hour.
 const INTERVAL: Duration = Duration::from_mins(10);
 
-/// What compaction did to a table.
+/// The result of compacting a table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Compacted {
-    /// Files that were put together.
+    /// Files that were merged.
     pub removed: u64,
-    /// Files that stand for them.
+    /// Files that replace them.
     pub added: u64,
 }
 
-/// What was taken out.
+/// The result of a deletion.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Forgotten {
-    /// Observations.
+    /// Observations that were deleted.
     pub observations: u64,
-    /// States, with their models, tools and evidence, that no observation points to any more. Those count that a deletion or an import
-    /// which was killed left behind.
+    /// States, with their models, tools and evidence, that no observation points to any more; including those that a killed deletion or
+    /// import left.
     pub states: u64,
     /// Lists of running models that no observation points to any more.
     pub running: u64,
-    /// States and lists that no observation points to and that are younger than an hour: a writer may be about to.
+    /// States and lists without an observation that are younger than an hour: a writer may be about to commit one.
     pub left: u64,
 }
 
-/// What was removed from the disk.
+/// The result of a vacuum or a purge.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Removed {
-    /// Files that counted once and do not any more.
+    /// Files of older versions.
     pub files: u64,
-    /// Files that never counted: a writer was killed between writing and committing them.
+    /// Files that no commit ever named: their writer was killed before it committed them.
     pub unnamed: u64,
-    /// Files that do not count and are younger than an hour: a writer may be about to commit them.
+    /// Uncommitted files younger than an hour: a writer may be about to commit them.
     pub left: u64,
-    /// States that no observation pointed to, with what belongs to them. A vacuum takes none out.
+    /// States that no observation pointed to. A vacuum removes none.
     pub states: u64,
 }
 
 impl Lake {
-    /// The tables that are there, as they are now, for a DataFusion session.
+    /// The current versions of the existing tables, for a DataFusion session.
     ///
     /// # Errors
     ///
@@ -77,17 +77,17 @@ impl Lake {
         Ok(providers)
     }
 
-    /// Puts small files together and squeezes them harder. Readers and writers at the same time notice nothing; the old files stay
-    /// until [`Self::vacuum`].
+    /// Merges small files and compresses them harder. Concurrent readers and writers are not affected; the old files stay until
+    /// [`Self::vacuum`].
     ///
     /// # Errors
     ///
-    /// If a table cannot be read or written, or other writers won every time.
+    /// If a table cannot be read or written, or other writers committed first in every attempt.
     pub async fn compact(&self) -> Result<BTreeMap<Table, Compacted>, Error> {
         let mut done = BTreeMap::new();
         for table in Table::ALL {
             for attempt in 1..=ATTEMPTS {
-                let Some(delta) = self.place.load(table).await? else { break };
+                let Some(delta) = self.location.load(table).await? else { break };
                 let optimized = delta
                     .optimize()
                     .with_target_size(TARGET)
@@ -111,9 +111,8 @@ impl Lake {
         Ok(done)
     }
 
-    /// Removes files from the disk that no longer count, once they have not counted for `older` long, and with them the entries of the
-    /// logs that are older and that a checkpoint stands for. Versions that need them can no longer be read. Files that never counted go
-    /// too, if they are older than an hour as well.
+    /// Removes the files of versions older than `older`, and the older entries of the logs that a checkpoint covers. Those versions can no
+    /// longer be read. Files that no commit names are removed too, if they are also older than an hour.
     ///
     /// # Errors
     ///
@@ -121,10 +120,10 @@ impl Lake {
     pub async fn vacuum(&self, older: TimeDelta) -> Result<Removed, Error> {
         let mut removed = Removed::default();
         for table in Table::ALL {
-            if let Some(delta) = self.place.load(table).await? {
+            if let Some(delta) = self.location.load(table).await? {
                 let (_, metrics) = delta
                     .vacuum()
-                    // What a writer has written and not committed yet is named nowhere, and this mode leaves it alone.
+                    // This mode leaves files alone that no commit names: a writer may be about to commit them.
                     .with_mode(VacuumMode::Lite)
                     .with_retention_period(older)
                     .with_enforce_retention_duration(false)
@@ -140,33 +139,33 @@ impl Lake {
         Ok(removed)
     }
 
-    /// Takes out every observation of an address, whatever no observation points to then, and the plans of scans that name it. It is gone
-    /// from the tables at once, from the files and the logs after [`Self::purge`].
+    /// Deletes every observation of an address, the contents that no observation points to any more, and the plans of scans that name it.
+    /// It is gone from the tables at once, and from files and logs after [`Self::purge`].
     ///
     /// # Errors
     ///
-    /// If a table cannot be read or written; what was taken out until then stays out, and it can be called again.
+    /// If a table cannot be read or written. What was deleted by then stays deleted; the call can be repeated.
     pub async fn forget(&self, address: IpAddr) -> Result<Forgotten, Error> {
         let done = self.take_out(col("address").eq(lit(address.to_string()))).await?;
         self.redact_scans(&address.to_string()).await?;
         Ok(done)
     }
 
-    /// Takes what a scan set out to look at, and what it missed, out of the scans that name an address there. A longer address that begins
-    /// with it is taken for it: what is lost is that nothing can be said to be gone by these scans. The hashes of their targets go too, and
-    /// the ids of their watches, which are such hashes: all addresses can be tried against them.
+    /// Redacts `covers` and `missed` of scans that name an address there. A longer address that begins with it matches too; the only loss
+    /// is that these scans no longer show what has gone. The hashes of their targets and the ids of their watches, which are hashes, are
+    /// removed too: they could be found by trying all addresses.
     async fn redact_scans(&self, address: &str) -> Result<(), Error> {
         let names = |column: &str| {
-            // Neither sign that LIKE reads stands in an address.
+            // An address holds no wildcard of LIKE.
             col(column).like(lit(format!("%{address}%")))
         };
         let is_there = |columns: &HashSet<String>, column: &str| columns.contains(column);
         let hashes = |columns: &HashSet<String>| HASHES.into_iter().filter(|hash| is_there(columns, hash)).collect::<Vec<_>>();
         self.update(Table::Scans, |columns| {
-            // A lake of an earlier version has neither.
+            // A lake of an earlier version has neither column.
             let plans: Vec<&str> = ["covers", "missed"].into_iter().filter(|plan| is_there(columns, plan)).collect();
             let named = plans.iter().map(|plan| names(plan)).reduce(Expr::or)?;
-            // An earlier version left the hashes of those whose plan it took out.
+            // An earlier version redacted plans and left their hashes.
             let kept = hashes(columns).into_iter().map(|hash| col(hash).is_not_null()).reduce(Expr::or);
             let redacted = is_there(columns, "covers").then(|| col("covers_why").eq(lit(Why::Redacted.code())));
             let which = redacted
@@ -183,7 +182,7 @@ impl Lake {
             Some((which, values))
         })
         .await?;
-        // Of a scan that does not say what it looked at it cannot be told whether it named the address.
+        // A scan without `covers` may have named the address.
         self.update(Table::Scans, |columns| {
             let hashed = is_there(columns, TARGETS).then(|| col(TARGETS).is_not_null())?;
             let which = if is_there(columns, "covers") {
@@ -197,13 +196,15 @@ impl Lake {
         Ok(())
     }
 
-    /// Gives columns new values in some rows; tells how many. What to do is asked with the columns that the table has.
+    /// Updates columns in some rows and returns how many. `what` gets the columns that the table has.
     async fn update<F>(&self, table: Table, what: F) -> Result<u64, Error>
     where
         F: Fn(&HashSet<String>) -> Option<(Expr, Vec<(String, Expr)>)> + Send + Sync,
     {
         for attempt in 1..=ATTEMPTS {
-            let Some(delta) = self.place.load(table).await? else { return Ok(0) };
+            let Some(delta) = self.location.load(table).await? else {
+                return Ok(0);
+            };
             let schema = delta.snapshot().map_err(|source| write(table, source))?.schema();
             let columns: HashSet<String> = schema.fields().map(|field| field.name().clone()).collect();
             let Some((which, values)) = what(&columns) else { return Ok(0) };
@@ -224,7 +225,7 @@ impl Lake {
         Err(Error::Busy { table, attempts: ATTEMPTS })
     }
 
-    /// Takes out every observation seen before an instant, and what only those pointed to.
+    /// Deletes every observation seen before an instant, and the contents that only those pointed to.
     ///
     /// # Errors
     ///
@@ -234,8 +235,8 @@ impl Lake {
         self.take_out(col("seen").lt(lit(micros))).await
     }
 
-    /// Takes out the texts of prompts and templates that `--keep-prompts` kept; their hashes and classes stay. Gives how many models had
-    /// one. As with [`Self::forget`], the texts are in no file after [`Self::purge`].
+    /// Deletes the texts of prompts and templates that `--keep-prompts` kept; their hashes and classes stay. Returns how many models had
+    /// one. As with [`Self::forget`], the texts are gone from the files after [`Self::purge`].
     ///
     /// # Errors
     ///
@@ -249,26 +250,26 @@ impl Lake {
         .await
     }
 
-    /// Removes now, from disk, whatever does not count any more: contents that no observation points to, files, and the entries of the
-    /// logs, in which extremes of columns stand. Older versions can no longer be read; whoever reads at that moment may fail and try again.
+    /// Removes everything from disk that the current version does not need: contents without an observation, files, and entries of the
+    /// logs, which hold extremes of columns. Older versions can no longer be read; a concurrent reader may fail and has to retry.
     ///
     /// # Errors
     ///
     /// If a table cannot be read or a file not removed.
     pub async fn purge(&self) -> Result<Removed, Error> {
-        let states = self.sweep(STATES, HashSet::new(), None).await?.removed;
-        self.sweep(RUNNING, HashSet::new(), None).await?;
+        let states = self.collect_garbage(STATES, HashSet::new(), None).await?.removed;
+        self.collect_garbage(RUNNING, HashSet::new(), None).await?;
         let mut removed = self.vacuum(TimeDelta::zero()).await?;
         removed.states = states;
-        // A study on a cluster that was killed left copies there.
-        crate::remove(&self.place.below(crate::SCRATCH)).await?;
+        // A killed study on a cluster leaves copies there.
+        crate::remove(&self.location.below(crate::SCRATCH)).await?;
         Ok(removed)
     }
 
     async fn take_out(&self, which: Expr) -> Result<Forgotten, Error> {
         let mut done = Forgotten::default();
         let (mut states, mut running) = (HashSet::new(), HashSet::new());
-        if let Some(delta) = self.place.load(Table::Observations).await? {
+        if let Some(delta) = self.location.load(Table::Observations).await? {
             let context = SessionContext::new();
             let concerned = context
                 .read_table(provider(Table::Observations, &delta, &context.state()).await?)
@@ -281,9 +282,9 @@ impl Lake {
                 self.delete(Table::Observations, which).await?;
             }
         }
-        // Whether or not anything was found: who was here before may have been killed between the observations and the rest.
-        let states = self.sweep(STATES, states, Some(SAFE)).await?;
-        let running = self.sweep(RUNNING, running, Some(SAFE)).await?;
+        // Also if nothing was found: an earlier call may have been killed between the observations and their contents.
+        let states = self.collect_garbage(STATES, states, Some(SAFE)).await?;
+        let running = self.collect_garbage(RUNNING, running, Some(SAFE)).await?;
         (done.states, done.running) = (states.removed, running.removed);
         done.left = states.left + running.left;
         Ok(done)
@@ -291,7 +292,7 @@ impl Lake {
 
     async fn delete(&self, table: Table, which: Expr) -> Result<(), Error> {
         for attempt in 1..=ATTEMPTS {
-            let Some(delta) = self.place.load(table).await? else {
+            let Some(delta) = self.location.load(table).await? else {
                 return Ok(());
             };
             let deleted = delta
@@ -310,7 +311,7 @@ impl Lake {
     }
 }
 
-/// What a scan keeps of the text of its targets, and a watch of its question: hashes, short enough to be found by trying.
+/// The columns with hashes of a scan's targets and of its watch: short enough to be found by trying.
 const HASHES: [&str; 2] = [TARGETS, "watch"];
 const TARGETS: &str = "targets";
 
@@ -318,7 +319,7 @@ fn nothing() -> Expr {
     lit(datafusion::scalar::ScalarValue::Utf8(None))
 }
 
-/// An append that races is told, and looks again at what is there.
+/// Makes a racing append conflict, so that it reads the table again.
 fn as_an_append() -> CommitProperties {
     CommitProperties::default().with_application_transaction(Transaction::new(APPLICATION, 0))
 }
@@ -333,7 +334,7 @@ pub(crate) async fn provider(table: Table, delta: &DeltaTable, session: &dyn Ses
     Ok(provider)
 }
 
-/// The different values of a column of ids.
+/// The distinct values of a column of ids.
 pub(crate) async fn ids(rows: &datafusion::prelude::DataFrame, column: &str) -> Result<Vec<i64>, Error> {
     let distinct = rows
         .clone()

@@ -168,7 +168,7 @@ fn whose_a_file_is_is_asked_and_not_guessed() {
         "{told:#}"
     );
     let errors = std::fs::read_to_string(dir.path().join("errors.jsonl")).expect("the error file");
-    assert!(errors.contains("is no transport"), "{errors}");
+    assert!(errors.contains("is not a transport"), "{errors}");
     let output = vigie(&["import", "--help"]);
     assert!(stdout(&output).contains("nuclei") && stdout(&output).contains("fofa"));
 }
@@ -247,7 +247,7 @@ fn a_file_of_bad_records_alone_says_why_and_what_to_do() {
             "c.jsonl",
             b"{\"ip\":\"x\",\"port\":80}\n",
             "naabu",
-            &["1 record", "no address", "--from"],
+            &["1 record", "not an address", "--from"],
         ),
     ] {
         let file = written(dir.path(), name, bytes);

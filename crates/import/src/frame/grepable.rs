@@ -6,14 +6,14 @@ use std::sync::Arc;
 use super::{Framed, Head, LineFrames, Unfinished};
 use crate::input::Input;
 
-/// A line of a host each.
+/// One line per host.
 #[derive(Default)]
 pub(crate) struct GrepFrames {
     lines: LineFrames,
 }
 
 impl GrepFrames {
-    /// Where the text ended before its end: nmap's last line says that a run is done.
+    /// Where the text ended too early: without nmap's last line, which marks the end of a run.
     pub(crate) fn unfinished(&self) -> Option<&Unfinished> {
         self.lines.unfinished()
     }

@@ -1,5 +1,5 @@
-//! JSON values: a line each, the elements of an array, the elements of an array inside an object. Nothing recurses, so depth
-//! costs nothing; whether a value is sound is the parser's to say.
+//! Splitting JSON into values: one per line, the elements of an array, or those of an array inside an object. Nothing recurses, so depth
+//! costs nothing. Whether a value is valid is left to the parser.
 
 use std::io::Read;
 
@@ -20,11 +20,11 @@ pub(crate) struct JsonFrames {
     paths: Paths,
     /// Whether a line's end ends a value, whole or not.
     by_line: bool,
-    /// Closing brackets of what stands around the records.
+    /// Closing brackets of the containers around the records.
     shell: Vec<u8>,
-    /// Passing over what follows the records inside an object.
+    /// Skipping what follows the records inside an object.
     rest: bool,
-    /// Passing over what cannot be read until a line that begins a value.
+    /// Skipping unreadable text until a line that begins a value.
     lost: bool,
     /// Whether the end came inside a record.
     cut: bool,
@@ -34,7 +34,7 @@ pub(crate) struct JsonFrames {
 /// Containers are told apart down to this depth; deeper ones are counted.
 const KINDS: usize = 256;
 
-/// Where in a value the scan stands.
+/// The state of the scan within a value.
 #[derive(Default)]
 struct Inside {
     depth: usize,
@@ -48,7 +48,7 @@ struct Inside {
     keys: [Vec<u8>; DEPTHS],
 }
 
-/// What a step of the scan met.
+/// The result of a step of the scan.
 enum Met {
     /// Nothing yet.
     On,
@@ -58,7 +58,7 @@ enum Met {
     Records(usize),
     /// A line's end inside the value.
     LineEnd,
-    /// A bracket that cannot stand here: one before it is missing.
+    /// A misplaced bracket: one before it is missing.
     Broken,
 }
 
@@ -76,7 +76,7 @@ impl JsonFrames {
         }
     }
 
-    /// Where the text ended before its end.
+    /// Where the text ended too early.
     pub(crate) fn unfinished(&self) -> Option<&Unfinished> {
         self.unfinished.as_ref()
     }
@@ -155,7 +155,7 @@ impl JsonFrames {
         }
     }
 
-    /// Passes over what stands between values; gives the first byte of the next one without taking it.
+    /// Skips what is between values; returns the first byte of the next one without consuming it.
     fn between<R: Read>(&mut self, input: &mut Input<R>) -> Option<u8> {
         loop {
             let chunk = input.fill();
@@ -414,7 +414,7 @@ pub(crate) fn is_whole(text: &[u8]) -> bool {
     used == text.len() && matches!(met, Met::End)
 }
 
-/// Whether values stand on lines of their own, as far as the first of them tells.
+/// Whether each value is on its own line, judging by the first of them.
 fn is_by_line(head: &[u8]) -> bool {
     let start = head
         .iter()

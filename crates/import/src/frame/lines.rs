@@ -7,14 +7,14 @@ use std::sync::Arc;
 use super::{Framed, Head, Keep, Unfinished};
 use crate::input::Input;
 
-/// What a tool writes as the first line of a text and as its last: masscan's list and greppable output, nmap's.
+/// The first and the last line that a tool writes: masscan's list and greppable output, nmap's.
 const MARKS: [(&[u8], &[u8]); 3] = [
     (b"#masscan", b"# end"),
     (b"# Masscan ", b"# Masscan done"),
     (b"# Nmap ", b"# Nmap done"),
 ];
 
-/// A line each; blank ones are passed over.
+/// One record per line; blank lines are skipped.
 #[derive(Default)]
 pub(crate) struct LineFrames {
     /// Which tool's text began, where its last line did not come yet.
@@ -60,7 +60,7 @@ impl LineFrames {
         }
     }
 
-    /// Where the text ended before its end.
+    /// Where the text ended too early.
     pub(crate) fn unfinished(&self) -> Option<&Unfinished> {
         self.unfinished.as_ref()
     }
@@ -221,7 +221,7 @@ impl CsvFrames {
         self.lines.next(input, out, most)
     }
 
-    /// Where the text ended before its end.
+    /// Where the text ended too early.
     pub(crate) fn unfinished(&self) -> Option<&Unfinished> {
         self.cut.as_ref().or_else(|| self.lines.unfinished())
     }

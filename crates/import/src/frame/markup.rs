@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::status::{self, Status, status};
 use super::{Framed, Head, Keep, QUOTED, Unfinished};
 use crate::input::{CHUNK, Input};
+use crate::options::MAX_RECORD;
 use crate::time::FINISHED;
 use crate::xml::{MENDED, Tag, note};
 
@@ -213,7 +214,7 @@ impl MarkupFrames {
                     if let (Some(latest), Some(end), false) = (self.latest.take(), end, known)
                         && latest > end
                     {
-                        let why = "hosts of this run say that they were seen after it was finished; they stand with their own times";
+                        let why = "hosts of this run have times after its end; they keep these times";
                         return Some(fault(keep, line, why, &tag));
                     }
                 }
@@ -272,7 +273,7 @@ impl MarkupFrames {
                 (b"port" | b"address", false) if at.is_none() => {
                     let told = std::mem::replace(&mut self.told, true);
                     if !told {
-                        return Some(fault(keep, line, "this stands in no host: its beginning is missing", &tag));
+                        return Some(fault(keep, line, "this is in no host: the beginning of the host is missing", &tag));
                     }
                 }
                 (name, closing) if at.is_some() => {
@@ -349,7 +350,7 @@ fn text<R: Read>(input: &mut Input<R>, out: &mut Vec<u8>, wanted: bool) -> bool 
         let end = memchr::memchr(b'<', chunk);
         let before = chunk.get(..end.unwrap_or(chunk.len())).unwrap_or_default();
         if wanted || !out.is_empty() || memchr::memchr(b'>', before).is_some() {
-            let most = if wanted { crate::importer::MAX_RECORD } else { QUOTED };
+            let most = if wanted { MAX_RECORD } else { QUOTED };
             let room = most.saturating_sub(out.len());
             out.extend_from_slice(before.get(..room.min(before.len())).unwrap_or_default());
         }
@@ -427,7 +428,7 @@ fn piece<R: Read>(input: &mut Input<R>, tag: &mut Vec<u8>) -> Piece {
                 };
                 let run = run.unwrap_or(rest.len());
                 if run > 0 {
-                    let room = crate::importer::MAX_RECORD.saturating_sub(tag.len());
+                    let room = MAX_RECORD.saturating_sub(tag.len());
                     long |= run > room;
                     tag.extend_from_slice(rest.get(..run.min(room)).unwrap_or_default());
                     used += run;
@@ -436,7 +437,7 @@ fn piece<R: Read>(input: &mut Input<R>, tag: &mut Vec<u8>) -> Piece {
             }
             used += 1;
             if until == Until::Tag || until == Until::Cdata || tag.len() < MAX_OTHER {
-                if tag.len() < crate::importer::MAX_RECORD {
+                if tag.len() < MAX_RECORD {
                     tag.push(byte);
                 } else {
                     long = true;
@@ -495,7 +496,7 @@ fn piece<R: Read>(input: &mut Input<R>, tag: &mut Vec<u8>) -> Piece {
             }
             // In a comment it is a letter as any other.
             input.consume(1);
-            if tag.len() < MAX_OTHER || until == Until::Cdata && tag.len() < crate::importer::MAX_RECORD {
+            if tag.len() < MAX_OTHER || until == Until::Cdata && tag.len() < MAX_RECORD {
                 tag.push(b'<');
             }
             tail = [tail[1], b'<'];

@@ -131,7 +131,7 @@ fn a_run_whose_end_is_far_is_held_against_it_when_it_comes() {
     let late = run("nmap", &(many + &host(&format!("endtime=\"{}\"", END + 9), "")), &finished());
     let told = gave(&late, None);
     assert!(
-        told.bad.iter().any(|bad| bad.reason.contains("after it was finished")),
+        told.bad.iter().any(|bad| bad.reason.contains("times after its end")),
         "{:?}",
         told.bad
     );

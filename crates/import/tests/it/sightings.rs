@@ -108,11 +108,14 @@ fn fofa_says_what_is_wrong() {
         format!("ip,port,base_protocol,lastupdatetime\n{ip},{port},{transport},{time}\n")
     };
     for (text, says) in [
-        (row("a.example", "80", "tcp", "2026-11-20 10:00:00"), "\"a.example\" is no address"),
-        (row("192.0.2.1", "http", "tcp", "2026-11-20 10:00:00"), "\"http\" is no port"),
-        (row("192.0.2.1", "0", "tcp", "2026-11-20 10:00:00"), "\"0\" is no port"),
-        (row("192.0.2.1", "80", "http", "2026-11-20 10:00:00"), "\"http\" is no transport"),
-        (row("192.0.2.1", "80", "tcp", "yesterday"), "\"yesterday\" is no time"),
+        (
+            row("a.example", "80", "tcp", "2026-11-20 10:00:00"),
+            "\"a.example\" is not an address",
+        ),
+        (row("192.0.2.1", "http", "tcp", "2026-11-20 10:00:00"), "\"http\" is not a port"),
+        (row("192.0.2.1", "0", "tcp", "2026-11-20 10:00:00"), "\"0\" is not a port"),
+        (row("192.0.2.1", "80", "http", "2026-11-20 10:00:00"), "\"http\" is not a transport"),
+        (row("192.0.2.1", "80", "tcp", "yesterday"), "\"yesterday\" is not a time"),
         (row("192.0.2.1", "80", "tcp", ""), "no time"),
         (row("", "80", "tcp", "2026-11-20 10:00:00"), "no address"),
         (row("192.0.2.1", "", "tcp", "2026-11-20 10:00:00"), "no port"),
@@ -264,9 +267,9 @@ fn nuclei_where_it_matched() {
         ("192.0.2.6:443".to_owned(), Some("llm.example"), Known::Known(true))
     );
     for (from, to, says) in [
-        (r#""ip":"192.0.2.5""#, r#""ip":"bogus""#, "is no address"),
-        (r#""port":"11434""#, r#""port":"99999""#, "is no port"),
-        ("2026-11-20T10:00:00.123456789+01:00", "soon", "is no time"),
+        (r#""ip":"192.0.2.5""#, r#""ip":"bogus""#, "is not an address"),
+        (r#""port":"11434""#, r#""port":"99999""#, "is not a port"),
+        ("2026-11-20T10:00:00.123456789+01:00", "soon", "is not a time"),
         (r#""type":"http""#, r#""type":"file""#, "no endpoint"),
     ] {
         let text = nuclei(id).replace(from, to);
@@ -329,9 +332,9 @@ fn nmaps_greppable_output() {
     assert_eq!((seen.len(), seen[4]), (8, at("2026-11-11T10:00:00Z")));
     assert!(reason("Host: 192.0.2.1 ()\tPorts: 80/open/tcp//http///\n", None).contains("no time"));
     for (line, says) in [
-        ("Host: bogus ()\tPorts: 80/open/tcp//http///", "is no address"),
-        ("Host: 192.0.2.1 ()\tPorts: 80/open/quux//http///", "is no transport"),
-        ("Host: 192.0.2.1 ()\tPorts: 80000/open/tcp//http///", "is no port"),
+        ("Host: bogus ()\tPorts: 80/open/tcp//http///", "is not an address"),
+        ("Host: 192.0.2.1 ()\tPorts: 80/open/quux//http///", "is not a transport"),
+        ("Host: 192.0.2.1 ()\tPorts: 80000/open/tcp//http///", "is not a port"),
         ("Host: 192.0.2.1 ()\tPorts: 80/open/tcp", "not as nmap -oG writes it"),
         ("Host: 192.0.2.1 ()\tOS: x", "neither ports nor a state"),
         ("192.0.2.1 80", "no line of a host"),
@@ -344,7 +347,7 @@ fn nmaps_greppable_output() {
         );
     }
     let undated = "# Nmap 7.93 scan initiated some day as: nmap\nHost: 192.0.2.1 ()\tPorts: 80/open/tcp//http///\n";
-    assert!(reason(undated, None).contains("is no time"));
+    assert!(reason(undated, None).contains("is not a time"));
 }
 
 #[test]
@@ -364,7 +367,7 @@ fn masscans_keys_without_quotes() {
         "{ ip: \"192.0.2.1\", ports: [ {port: , proto: \"tcp\"} ] }\n",
         Some(Format::Masscan),
     );
-    assert!(broken.contains("no sound record"), "{broken}");
+    assert!(broken.contains("not a valid record"), "{broken}");
 }
 
 #[test]
@@ -411,12 +414,12 @@ fn masscans_banners_are_evidence() {
         assert!(!seen.contains(&at), "{name}");
         seen.push(at);
     }
-    for (transport, says) in [("quux", "is no transport"), ("", "is no transport")] {
+    for (transport, says) in [("quux", "is not a transport"), ("", "is not a transport")] {
         let text = record("ssh", "x").replace("\"tcp\"", &format!("\"{transport}\""));
         assert!(reason(&text, None).contains(says), "{}", reason(&text, None));
     }
     let text = record("ssh", "x").replace("8080", "80800");
-    assert!(reason(&text, None).contains("\"80800\" is no port"));
+    assert!(reason(&text, None).contains("\"80800\" is not a port"));
 }
 
 /// naabu's releases (issues 731, 1611): the port as an object, 0, and none.
@@ -440,20 +443,20 @@ fn naabus_host_discovery_is_counted_as_such() {
         format!(r#"{{"ip":"192.0.2.1","port":{port},"protocol":{protocol},"tls":false,"timestamp":{time}}}"#)
     };
     for (text, says) in [
-        (line("70000", "\"tcp\"", "\"2026-11-01T00:00:00Z\""), "is no port"),
-        (line("\"http\"", "\"tcp\"", "\"2026-11-01T00:00:00Z\""), "is no port"),
-        (line("[80]", "\"tcp\"", "\"2026-11-01T00:00:00Z\""), "is no port"),
-        (line("80", "\"http\"", "\"2026-11-01T00:00:00Z\""), "\"http\" is no transport"),
-        (line("80", "7", "\"2026-11-01T00:00:00Z\""), "\"7\" is no transport"),
-        (line("80", "\"tcp\"", "\"11/1\""), "is no time"),
-        (line("80", "\"tcp\"", "{}"), "is no time"),
-        (line("80", "\"tcp\"", "true"), "is no time"),
+        (line("70000", "\"tcp\"", "\"2026-11-01T00:00:00Z\""), "is not a port"),
+        (line("\"http\"", "\"tcp\"", "\"2026-11-01T00:00:00Z\""), "is not a port"),
+        (line("[80]", "\"tcp\"", "\"2026-11-01T00:00:00Z\""), "is not a port"),
+        (line("80", "\"http\"", "\"2026-11-01T00:00:00Z\""), "\"http\" is not a transport"),
+        (line("80", "7", "\"2026-11-01T00:00:00Z\""), "\"7\" is not a transport"),
+        (line("80", "\"tcp\"", "\"11/1\""), "is not a time"),
+        (line("80", "\"tcp\"", "{}"), "is not a time"),
+        (line("80", "\"tcp\"", "true"), "is not a time"),
     ] {
         assert!(reason(&text, None).contains(says), "{text}: {}", reason(&text, None));
     }
     // A row of FOFA's, told to be naabu's, gives no record of a transport that is none.
     let fofa = "host,ip,port,protocol\nhttp://192.0.2.231:11434,192.0.2.231,11434,http\n";
-    assert!(reason(fofa, Some(Format::Naabu)).contains("\"http\" is no transport"));
+    assert!(reason(fofa, Some(Format::Naabu)).contains("\"http\" is not a transport"));
 }
 
 /// What stands in a column of a transport, a port, an address or a time, and cannot be one, is never replaced.
@@ -466,7 +469,7 @@ fn what_cannot_be_is_bad_in_every_format() {
         (
             Format::Shodan,
             r#"{"ip_str":"192.0.2.1","port":80,"transport":"http","timestamp":"2026-11-01T00:00:00"}"#,
-            "is no transport",
+            "is not a transport",
         ),
         (
             Format::Shodan,
@@ -476,45 +479,45 @@ fn what_cannot_be_is_bad_in_every_format() {
         (
             Format::Shodan,
             r#"{"ip_str":"192.0.2.1","port":99999,"timestamp":"2026-11-01T00:00:00"}"#,
-            "is no port",
+            "is not a port",
         ),
         (
             Format::Shodan,
             r#"{"ip_str":"192.0.2.1","port":80,"timestamp":["2026"]}"#,
-            "is no time",
+            "is not a time",
         ),
         (
             Format::Censys,
             r#"{"ip":"192.0.2.1","services":[{"port":80,"transport_protocol":"http"}]}"#,
-            "is no transport",
+            "is not a transport",
         ),
         (
             Format::Censys,
             r#"{"ip":"192.0.2.1","services":[{"port":"x","transport_protocol":"tcp"}]}"#,
-            "is no port",
+            "is not a port",
         ),
         (
             Format::Censys,
             r#"{"ip":"192.0.2.1","services":[{"port":80,"scan_time":{}}]}"#,
-            "is no time",
+            "is not a time",
         ),
         (Format::Censys, r#"{"ip":"192.0.2.1","services":"none"}"#, "are no list"),
         (Format::Zmap, r#"{"saddr":"192.0.2.1","sport":{}}"#, "where a text"),
-        (Format::Zmap, r#"{"saddr":"192.0.2.1","sport":70000}"#, "is no port"),
+        (Format::Zmap, r#"{"saddr":"192.0.2.1","sport":70000}"#, "is not a port"),
         (
             Format::Zmap,
             r#"{"saddr":"192.0.2.1","sport":80,"timestamp-ts":true}"#,
-            "is no time",
+            "is not a time",
         ),
         (
             Format::Zgrab2,
             r#"{"ip":"192.0.2.1","data":{"http":{"status":"success","protocol":"http","port":70000,"result":{"response":{"status_code":200,"request":{"url":{"scheme":"http","host":"192.0.2.1:80","path":"/"}}}}}}}"#,
-            "is no port",
+            "is not a port",
         ),
         (
             Format::Httpx,
             r#"{"url":"http://192.0.2.1","input":"x","port":"70000","host":"192.0.2.1","status_code":200}"#,
-            "is no port",
+            "is not a port",
         ),
         (
             Format::Httpx,
@@ -524,14 +527,14 @@ fn what_cannot_be_is_bad_in_every_format() {
         (
             Format::Httpx,
             r#"{"url":"http://a.example","input":"x","port":"80","host_ip":"bogus","a":["192.0.2.1"],"status_code":200}"#,
-            "is no address",
+            "is not an address",
         ),
-        (Format::Masscan, "open http 80 192.0.2.1 1700000000", "is no transport"),
-        (Format::Masscan, "open tcp 80a 192.0.2.1 1700000000", "is no port"),
+        (Format::Masscan, "open http 80 192.0.2.1 1700000000", "is not a transport"),
+        (Format::Masscan, "open tcp 80a 192.0.2.1 1700000000", "is not a port"),
         (
             Format::Shadowserver,
             "timestamp,severity,ip,protocol,port,tag\n2026-11-01 00:00:00,info,192.0.2.1,http,80,x\n",
-            "is no transport",
+            "is not a transport",
         ),
     ] {
         let all = import_with(text.as_bytes(), Some(format), given.clone());

@@ -113,9 +113,9 @@ fn reasons_are_in_plain_words() {
     let said = |text: &str| import(text.as_bytes(), Some(Format::Vigie)).1.remove(0).reason;
     assert_eq!(
         said(&broken(&port, "\"port\":\"x\"")),
-        "no sound record: the text \"x\" stands where a whole number of its size should"
+        "not a valid record: the text \"x\" is where a whole number of its size should be"
     );
-    assert_eq!(said(&broken(&port, "\"porter\":1")), "no sound record: it has no \"port\"");
+    assert_eq!(said(&broken(&port, "\"porter\":1")), "not a valid record: it has no \"port\"");
 }
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
