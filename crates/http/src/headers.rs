@@ -34,10 +34,12 @@ pub fn is_token(name: &[u8]) -> bool {
 /// Whether the content type is an event stream.
 #[must_use]
 pub fn is_event_stream(headers: &[Header]) -> bool {
-    const STREAM: &str = "text/event-stream";
+    const STREAM: &[u8] = b"text/event-stream";
     first(headers, "content-type").is_some_and(|kind| {
-        let media = kind.split([';', ',']).next().unwrap_or_default().trim();
-        media.eq_ignore_ascii_case(STREAM)
+        let kind = kind.trim_ascii_start().as_bytes();
+        kind.len() >= STREAM.len()
+            && kind[..STREAM.len()].eq_ignore_ascii_case(STREAM)
+            && matches!(kind[STREAM.len()..].trim_ascii_start(), [] | [b';' | b',', ..])
     })
 }
 

@@ -103,11 +103,12 @@ pub(crate) struct Reading {
 }
 
 /// What is kept of a body, and up to where its events were read.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Kept {
     pub(crate) buffer: Vec<u8>,
     read: usize,
-    events: EventReader,
+    /// Made when an event is waited for: most bodies are no streams, and are moved about.
+    events: Option<Box<EventReader>>,
 }
 
 impl Reading {
@@ -140,23 +141,14 @@ impl Reading {
     }
 }
 
-impl Default for Kept {
-    fn default() -> Self {
-        Self {
-            buffer: Vec::new(),
-            read: 0,
-            // What is not kept is not read either.
-            events: EventReader::new(MAX_BODY),
-        }
-    }
-}
-
 impl Kept {
     /// Reads events on, up to one that is waited for; whether it has come.
     fn reach(&mut self, stop: Stop) -> bool {
+        // What is not kept is not read either.
+        let events = self.events.get_or_insert_with(|| Box::new(EventReader::new(MAX_BODY)));
         let mut rest = &self.buffer[self.read..];
         let found = loop {
-            match self.events.next(&mut rest) {
+            match events.next(&mut rest) {
                 None => break false,
                 Some(Ok(event)) if stop == Stop::Event || is_answer(&event) => break true,
                 Some(_) => {}
