@@ -22,7 +22,7 @@ pub struct Options {
     pub vantage: Option<String>,
     /// The port of records that are only an address (zmap's default output); if `None`, they are bad.
     pub default_port: Option<u16>,
-    /// Leaves out endpoints that no rule recognises; [`PassedOver`] counts them.
+    /// Leaves out endpoints that no rule recognises; [`PassedOver`](crate::PassedOver) counts them.
     pub recognised_only: bool,
     /// The file's name, which helps to recognise its format.
     pub file_name: Option<String>,
