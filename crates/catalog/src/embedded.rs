@@ -19,7 +19,7 @@ impl Catalog {
     /// The embedded catalogue; `None` if it does not load, which its tests report.
     #[must_use]
     pub fn embedded_if_sound() -> Option<Arc<Self>> {
-        Self::load_built(&embedded_files(), &BUILT).ok().map(Arc::new)
+        Self::load_built(&BUILT).ok().map(Arc::new)
     }
 
     /// The embedded catalogue, compiled once.
@@ -30,7 +30,7 @@ impl Catalog {
     #[must_use]
     pub fn embedded() -> Arc<Self> {
         static COMPILED: OnceLock<Arc<Catalog>> = OnceLock::new();
-        Arc::clone(COMPILED.get_or_init(|| match Catalog::load_built(&embedded_files(), &BUILT) {
+        Arc::clone(COMPILED.get_or_init(|| match Catalog::load_built(&BUILT) {
             Ok(catalog) => Arc::new(catalog),
             Err(diagnostics) => {
                 let all: Vec<String> = diagnostics.iter().map(ToString::to_string).collect();

@@ -3,10 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
-use vigie_model::sha256;
-
 use super::file::FileCompiler;
-use super::{Files, Loader, Parsed};
+use super::{Loader, Parsed};
 use crate::catalog::Catalog;
 use crate::catalog::permit_cache::PermitCache;
 use crate::catalog::product::{GenericProbe, Request, Signature};
@@ -22,7 +20,7 @@ impl Loader {
     /// Checks and compiles the parsed files.
     pub(super) fn compile(
         &mut self,
-        files: &Files,
+        hash: impl FnOnce() -> String,
         probes_file: GenericProbesFile,
         classifiers: TextClassifiers,
         parsed: Vec<Parsed>,
@@ -97,7 +95,7 @@ impl Loader {
 
         self.check_effects(&parsed, &products, &generic_probes, &probes_file, &effects, floor);
 
-        let hash = hash_of(files);
+        let hash = hash();
         let signatures = std::mem::take(&mut self.signatures);
         let sig_ids = std::mem::take(&mut self.sig_ids);
         if ["/", crate::ABSENT_PATH]
@@ -125,16 +123,4 @@ impl Loader {
             date: probes_file.date,
         })
     }
-}
-
-/// The hash of a catalogue, over the names and texts of its files in order.
-fn hash_of(files: &Files) -> String {
-    let mut all = String::with_capacity(files.iter().map(|(name, text)| name.len() + text.len() + 2).sum());
-    for (name, text) in files {
-        all.push_str(name);
-        all.push('\0');
-        all.push_str(text);
-        all.push('\0');
-    }
-    sha256(all.as_bytes())
 }

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
 use serde_saphyr::Location;
+use vigie_model::sha256;
 
 use crate::catalog::Catalog;
 use crate::catalog::product::Signature;
@@ -53,18 +54,30 @@ impl Catalog {
     /// All faults, each with file and line.
     pub fn load(files: &Files, floor: Option<&Catalog>) -> Result<Self, Vec<Diagnostic>> {
         let yaml: Vec<(&str, &str)> = files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
-        Loader::default().load(files, &yaml, floor)
+        Loader::default().load(&yaml, || hash_of(files), floor)
     }
 
     /// As [`Catalog::load`], for the files of this build, which build.rs converted to JSON. Their regular expressions are compiled on
     /// first use: the tests compile them all.
-    pub(crate) fn load_built(files: &Files, built: &'static Built) -> Result<Self, Vec<Diagnostic>> {
+    pub(crate) fn load_built(built: &'static Built) -> Result<Self, Vec<Diagnostic>> {
         let loader = Loader {
             built: Some(built),
             ..Loader::default()
         };
-        crate::pattern::compile_later(|| loader.load(files, built.files, None))
+        crate::pattern::compile_later(|| loader.load(built.files, || built.hash.to_owned(), None))
     }
+}
+
+/// The hash of a catalogue, over the names and texts of its files in order.
+fn hash_of(files: &Files) -> String {
+    let mut all = String::with_capacity(files.iter().map(|(name, text)| name.len() + text.len() + 2).sum());
+    for (name, text) in files {
+        all.push_str(name);
+        all.push('\0');
+        all.push_str(text);
+        all.push('\0');
+    }
+    sha256(all.as_bytes())
 }
 
 /// A catalogue's files as a build carries them, made by build.rs.
@@ -77,6 +90,8 @@ pub(crate) struct Built {
     pub(crate) readings: &'static [&'static str],
     /// The same routes by the first segments of their paths.
     pub(crate) shelves: crate::table::effects::Shelves,
+    /// The hash of the YAML files, as [`Catalog::load`] computes it: they have megabytes, and each start would read them.
+    pub(crate) hash: &'static str,
 }
 
 /// State of one load.
@@ -96,11 +111,11 @@ struct Parsed {
 }
 
 impl Loader {
-    /// Loads a catalogue; `texts` are parsed: the `files` themselves, or the JSON that was made of them.
-    fn load(mut self, files: &Files, texts: &[(&str, &str)], floor: Option<&Catalog>) -> Result<Catalog, Vec<Diagnostic>> {
+    /// Loads a catalogue from the texts of its files, YAML or the JSON that was made of it; `hash` is that of the YAML.
+    fn load(mut self, texts: &[(&str, &str)], hash: impl FnOnce() -> String, floor: Option<&Catalog>) -> Result<Catalog, Vec<Diagnostic>> {
         let catalog = self
             .parse(texts)
-            .and_then(|(probes, classifiers, products)| self.compile(files, probes, classifiers, products, floor));
+            .and_then(|(probes, classifiers, products)| self.compile(hash, probes, classifiers, products, floor));
         match catalog {
             Some(catalog) if self.diagnostics.is_empty() => Ok(catalog),
             _ => {
