@@ -12,9 +12,9 @@ use vigie_import::{Bad, Parsed};
 use vigie_lake::Committed;
 use vigie_model::{Finding, Observation};
 
-use crate::failure::Failure;
-use crate::lake::{Parts, Writer};
-use crate::whole::{WholeFile, cannot_write};
+use vigie_run::Failure;
+use vigie_run::lake::{Parts, Writer};
+use vigie_run::{WholeFile, cannot_write};
 
 /// Observations that are committed together, for few large commits cost less than many small ones, and the check for duplicates reads a
 /// day's files seldom.

@@ -15,7 +15,7 @@ use vigie_model::{EndpointKey, Known, PathPrefix, Posture, SUSPECT_FROM, Severit
 use vigie_scope::Coverage;
 
 use crate::args::FailOn;
-use crate::failure::Failure;
+use vigie_run::Failure;
 
 pub(crate) use table::lines;
 

@@ -8,7 +8,8 @@ use vigie_export::grid::Column;
 use vigie_model::{AdvisoryCoverage, AdvisoryVerdict, Known, Verdict, VersionOrder, Why};
 
 use crate::args::{AdvisoryArgs, AdvisorySort, TableOrJson};
-use crate::failure::{Done, Failure, written};
+use crate::failure::{Done, written};
+use vigie_run::Failure;
 
 #[derive(Serialize)]
 struct Answer<'a> {
@@ -26,7 +27,7 @@ struct Answer<'a> {
 }
 
 pub(crate) fn run(args: &AdvisoryArgs) -> Done {
-    let knowledge = crate::knowledge::knowledge(args.catalog.as_deref())?;
+    let knowledge = vigie_run::knowledge::knowledge(args.catalog.as_deref())?;
     let (id, version) = match args.product.split_once('@') {
         Some((id, version)) if !version.trim().is_empty() => (id, Known::Known(version.trim().to_owned())),
         Some((id, _)) => (id, Known::unknown(Why::NotAsked)),

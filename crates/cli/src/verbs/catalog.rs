@@ -12,8 +12,9 @@ use vigie_identify::fixture::{self, FixtureFiles};
 use vigie_model::AdvisoryCoverage;
 
 use crate::args::{CatalogArgs, CatalogVerb, TableOrJson};
-use crate::failure::{Done, Failure, exit, read, write_whole, written};
-use crate::knowledge::{compile, files, knowledge};
+use crate::failure::{Done, exit, written};
+use vigie_run::{Failure, read, write_whole};
+use vigie_run::knowledge::{compile, files, knowledge};
 
 #[derive(Serialize)]
 struct Entry<'a> {
@@ -60,7 +61,7 @@ pub(crate) fn run(args: CatalogArgs) -> Done {
 fn list(dir: Option<&Path>, format: TableOrJson) -> Done {
     let knowledge = knowledge(dir)?;
     let catalog = &knowledge.catalog;
-    let identifier = crate::knowledge::identifier(dir, catalog)?;
+    let identifier = vigie_run::knowledge::identifier(dir, catalog)?;
     let entries: Vec<Entry<'_>> = catalog
         .products()
         .iter()
@@ -181,7 +182,7 @@ fn check(path: &Path) -> Done {
 fn test(dir: &Path, matrix: bool, only: Option<&str>, write: bool) -> Done {
     let catalog: Arc<Catalog> = Arc::new(compile(&files(dir)?)?);
     let fixtures = fixtures(&dir.join("fixtures"))?;
-    let report = fixture::test(&catalog, &fixtures).map_err(|errors| crate::knowledge::said("fixtures", &errors))?;
+    let report = fixture::test(&catalog, &fixtures).map_err(|errors| Failure::of_all("fixtures", &errors))?;
     let mut out = std::io::stdout().lock();
     let wanted = |name: &str| only.is_none_or(|only| name.contains(only));
     if matrix {

@@ -8,7 +8,8 @@ use vigie_study::coverage::{Covered, coverage, false_alarm_probability};
 use vigie_study::{Question, Study};
 
 use crate::args::{StudyArgs, TableOrJson};
-use crate::failure::{Done, Failure, written};
+use crate::failure::{Done, written};
+use vigie_run::Failure;
 
 /// Minimum number of hosts expected in the numerator of a sample; shares below it are left out.
 const LEAST: f64 = 2.0;

@@ -10,7 +10,8 @@ use vigie_export::Format;
 use vigie_fleet::{Fleet, Judge, Layout, Listen, Population, Recorder, Running, ServeOptions};
 
 use crate::args::{Cli, DemoArgs, Verb};
-use crate::failure::{Done, Failure, exit, written};
+use crate::failure::{Done, exit, written};
+use vigie_run::Failure;
 
 /// The first address of the demo; nobody's servers live there.
 const FIRST: Ipv4Addr = Ipv4Addr::new(127, 77, 0, 1);

@@ -7,7 +7,8 @@ use vigie_catalog::Catalog;
 
 use crate::args::{DiffArgs, TableOrJson};
 use crate::changes;
-use crate::failure::{Done, Failure, exit, print_json, written};
+use crate::failure::{Done, exit, print_json, written};
+use vigie_run::Failure;
 
 pub(crate) fn run(args: &DiffArgs) -> Done {
     let now = chrono::Utc::now();
@@ -19,7 +20,7 @@ pub(crate) fn run(args: &DiffArgs) -> Done {
             until.format("%Y-%m-%d %H:%M:%SZ")
         )));
     }
-    let (runtime, lake) = crate::lake::open(&args.lake)?;
+    let (runtime, lake) = vigie_run::lake::open(&args.lake.folder()?)?;
     let diff = changes::between((&runtime, &lake), (since, until), None, &Catalog::embedded())?;
     let mut out = anstream::stdout().lock();
     match args.format {

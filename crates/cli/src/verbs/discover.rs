@@ -28,9 +28,10 @@ use self::lock::Lock;
 use self::shown::Shown;
 use self::told::{Credits, Report, Told};
 use crate::args::{AskArgs, DiscoverArgs, DiscoverService};
-use crate::failure::{Done, Failure, exit, read, write_whole, written};
+use crate::failure::{Done, exit, written};
+use vigie_run::{Failure, read, write_whole};
 use crate::intake::{Counts, Intake};
-use crate::lake::Writer;
+use vigie_run::lake::Writer;
 
 /// A page whose hosts have more services than this is committed in pieces.
 const BATCH: usize = 2_000;
@@ -44,7 +45,7 @@ pub(crate) fn run(args: &DiscoverArgs) -> Done {
     let cost = cost.unwrap_or_else(|| kind.cost());
     let budget = ask.budget.unwrap_or_else(|| kind.budget());
     let pages = ask.pages.unwrap_or_else(|| kind.pages());
-    let knowledge = crate::knowledge::knowledge(ask.catalog.as_deref())?;
+    let knowledge = vigie_run::knowledge::knowledge(ask.catalog.as_deref())?;
     let state = match &ask.resume {
         Some(path) => read_state(path, kind)?,
         None => {
@@ -68,7 +69,7 @@ pub(crate) fn run(args: &DiscoverArgs) -> Done {
         .map_err(|error| Failure::usage(format!("--url {error}")))?;
     let service = keys::service(kind, &args.service, ask.key_file.as_deref())?;
     let scope = confirm::scope(ask)?;
-    let enricher = crate::network::enricher(&ask.network)?;
+    let enricher = ask.network.files().open()?;
     let path = ask.resume.clone().unwrap_or_else(|| state_path(&state));
     let _alone = Lock::take(&path)?;
     let state = match &ask.resume {
@@ -92,7 +93,7 @@ pub(crate) fn run(args: &DiscoverArgs) -> Done {
         args: ask,
         kind,
         budget,
-        identifier: crate::knowledge::identifier(ask.catalog.as_deref(), &knowledge.catalog)?,
+        identifier: vigie_run::knowledge::identifier(ask.catalog.as_deref(), &knowledge.catalog)?,
         enricher,
         intake,
         discovery,
@@ -113,11 +114,11 @@ fn read_state(path: &Path, kind: ServiceKind) -> Result<DiscoveryState, Failure>
 
 /// Opens the lake, and tries every place that is written to later: what was paid for must have somewhere to go.
 fn try_writing(ask: &AskArgs) -> Result<Writer, Failure> {
-    let folder = crate::lake::folder(&ask.lake)?;
+    let folder = ask.lake.folder()?;
     let writer = Writer::open(&folder)?;
-    crate::lake::try_writing(&folder)?;
+    vigie_run::lake::try_writing(&folder)?;
     let tried = |path: &Path, is_folder: bool, option: &str| {
-        crate::failure::try_writing(path, is_folder)
+        vigie_run::try_writing(path, is_folder)
             .map_err(|error| Failure::output(format!("cannot write {}: {error}; name another with {option}", path.display())))
     };
     if let Some(raw) = &ask.raw {
@@ -218,7 +219,7 @@ fn dry_run(state: &DiscoveryState, budget: u64, cost: u64, pages: u32) -> Done {
 }
 
 fn state_path(state: &DiscoveryState) -> PathBuf {
-    let folder = crate::lake::data_folder().map_or_else(|| PathBuf::from("."), |data| data.join("resume"));
+    let folder = vigie_run::lake::data_folder().map_or_else(|| PathBuf::from("."), |data| data.join("resume"));
     folder.join(format!("discover-{}-{}.json", state.service.word(), state.id))
 }
 

@@ -6,7 +6,7 @@ use vigie_lake::Lake;
 use vigie_study::{Error, QueryLimits, Study, StudyOptions, TableStore};
 
 use crate::args::StudyArgs;
-use crate::failure::Failure;
+use vigie_run::Failure;
 
 /// Who answers.
 pub(crate) enum Engine {

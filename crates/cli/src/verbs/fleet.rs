@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use vigie_fleet::{Population, Recorder};
 
 use crate::args::FleetArgs;
-use crate::failure::{Done, Failure, read, written};
+use crate::failure::{Done, written};
+use vigie_run::{Failure, read};
 
 pub(crate) fn run(args: &FleetArgs) -> Done {
     let population = match &args.population {

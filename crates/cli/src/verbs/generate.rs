@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use clap::CommandFactory as _;
 
 use crate::args::{Cli, CompletionsArgs, ManArgs};
-use crate::failure::{Done, Failure, write_whole, written};
+use crate::failure::{Done, written};
+use vigie_run::{Failure, write_whole};
 
 pub(crate) fn completions(args: &CompletionsArgs) -> Done {
     let mut script = Vec::new();

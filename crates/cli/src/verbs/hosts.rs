@@ -10,7 +10,8 @@ use vigie_lake::{Glimpse, Glimpses, HostRow};
 use vigie_model::{Severity, Verdict};
 
 use crate::args::{HostsArgs, ListFormat};
-use crate::failure::{Done, Failure};
+use crate::failure::Done;
+use vigie_run::Failure;
 use crate::sort::{By, Endpoint, Key, worst};
 
 use choice::Choice;
@@ -62,7 +63,7 @@ struct Host<'h> {
 pub(crate) fn run(args: &HostsArgs) -> Done {
     let knowledge = Knowledge::embedded();
     let mut choice = Choice::of(args, &knowledge)?;
-    let (runtime, lake) = crate::lake::open(&args.lake)?;
+    let (runtime, lake) = vigie_run::lake::open(&args.lake.folder()?)?;
     let read = |error: vigie_lake::Error| Failure::output(format!("cannot read the lake: {error}"));
     #[cfg(feature = "watch")]
     choice.changed(args, (&runtime, &lake), &knowledge)?;

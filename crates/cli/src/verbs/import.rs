@@ -18,9 +18,10 @@ use vigie_model::{Observation, Timestamp};
 use vigie_network::Enricher;
 
 use crate::args::{ImportArgs, TableOrJson};
-use crate::failure::{Done, Failure, exit, print_json, written};
+use crate::failure::{Done, exit, print_json, written};
+use vigie_run::Failure;
 use crate::intake::{Counts, Intake};
-use crate::lake::Writer;
+use vigie_run::lake::Writer;
 
 /// Why a file of no bytes is not imported.
 const EMPTY: &str = "it is empty: there is nothing to import; look whether the tool that wrote it ended well, or name another file";
@@ -98,10 +99,10 @@ struct Report<'t> {
 }
 
 pub(crate) fn run(args: &ImportArgs) -> Done {
-    let knowledge = crate::knowledge::knowledge(args.catalog.as_deref())?;
-    let identifier = crate::knowledge::identifier(args.catalog.as_deref(), &knowledge.catalog)?;
-    let enricher = crate::network::enricher(&args.network)?;
-    let mut intake = Intake::new(Writer::open(&crate::lake::folder(&args.lake)?)?, &args.errors);
+    let knowledge = vigie_run::knowledge::knowledge(args.catalog.as_deref())?;
+    let identifier = vigie_run::knowledge::identifier(args.catalog.as_deref(), &knowledge.catalog)?;
+    let enricher = args.network.files().open()?;
+    let mut intake = Intake::new(Writer::open(&args.lake.folder()?)?, &args.errors);
     let stop = Arc::new(AtomicBool::new(false));
     crate::verbs::on_interrupt(&stop)?;
     let files: Vec<PathBuf> = if args.files.is_empty() {

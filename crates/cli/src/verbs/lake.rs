@@ -7,10 +7,11 @@ use serde_json::json;
 use vigie_lake::{Lake, Removed};
 
 use crate::args::{LakeArgs, LakeVerb, TableOrJson};
-use crate::failure::{Done, Failure, written};
+use crate::failure::{Done, written};
+use vigie_run::Failure;
 
 pub(crate) fn run(args: &LakeArgs) -> Done {
-    let (runtime, lake) = crate::lake::open(&args.lake)?;
+    let (runtime, lake) = vigie_run::lake::open(&args.lake.folder()?)?;
     let (text, value) = match &args.verb {
         LakeVerb::Files => {
             let files = runtime.block_on(lake.files()).map_err(Failure::output)?;

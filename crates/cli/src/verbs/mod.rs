@@ -55,7 +55,7 @@ fn columns(told: Option<&str>, own: Option<usize>) -> usize {
 
 /// Sets the flag at the first interrupt and ends the program at the second.
 #[cfg(feature = "watch")]
-pub(crate) fn on_interrupt(stop: &std::sync::Arc<std::sync::atomic::AtomicBool>) -> Result<(), crate::failure::Failure> {
+pub(crate) fn on_interrupt(stop: &std::sync::Arc<std::sync::atomic::AtomicBool>) -> Result<(), vigie_run::Failure> {
     let (runtime, stop) = (runtime()?, std::sync::Arc::clone(stop));
     std::thread::spawn(move || {
         runtime.block_on(async {
@@ -70,11 +70,11 @@ pub(crate) fn on_interrupt(stop: &std::sync::Arc<std::sync::atomic::AtomicBool>)
 }
 
 /// A runtime on the thread that asks for it.
-pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, crate::failure::Failure> {
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, vigie_run::Failure> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| crate::failure::Failure::scan(format!("no runtime: {error}")))
+        .map_err(|error| vigie_run::Failure::scan(format!("no runtime: {error}")))
 }
 
 #[cfg(test)]

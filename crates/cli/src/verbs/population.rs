@@ -8,7 +8,8 @@ use serde_json::json;
 use vigie_fleet::Census;
 
 use crate::args::PopulationArgs;
-use crate::failure::{Done, Failure, written};
+use crate::failure::{Done, written};
+use vigie_run::Failure;
 
 /// Days that are committed together: fewer files than a day at a time, and memory for as many only.
 const DAYS: usize = 7;
@@ -29,8 +30,8 @@ pub(crate) fn run(args: &PopulationArgs) -> Done {
         }
         written(out.flush())?;
     } else {
-        let dir = crate::lake::folder(&args.lake)?;
-        let mut lake = crate::lake::Writer::open(&dir)?;
+        let dir = args.lake.folder()?;
+        let mut lake = vigie_run::lake::Writer::open(&dir)?;
         let bar = if args.quiet {
             ProgressBar::hidden()
         } else {
@@ -58,7 +59,7 @@ pub(crate) fn run(args: &PopulationArgs) -> Done {
     if let Some(path) = &args.truth {
         let truth = json!({"schema": "vigie.planted/1", "seed": args.seed, "scale": args.scale, "figures": census.truth()});
         let text = serde_json::to_string_pretty(&truth).map_err(Failure::output)?;
-        crate::failure::write_whole(path, text.as_bytes())?;
+        vigie_run::write_whole(path, text.as_bytes())?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -13,7 +13,8 @@ use vigie_scan::{Gate, ProbeOptions};
 use vigie_scope::{OwnAddresses, Scope};
 
 use crate::args::RecordArgs;
-use crate::failure::{Done, Failure, read, write_whole, written};
+use crate::failure::{Done, written};
+use vigie_run::{Failure, read, write_whole};
 
 /// Bodies are cut here in a fixture, in bytes: a page's first part tells, the rest is weight.
 const MAX_BODY: usize = 64 * 1024;
@@ -28,12 +29,12 @@ impl Gate for Free {
 }
 
 pub(crate) fn run(args: &RecordArgs) -> Done {
-    let own = OwnAddresses::new(crate::targets::own_addresses());
+    let own = OwnAddresses::new(vigie_run::targets::own_addresses());
     Scope::without_file(&own)
         .permits(args.address.ip(), args.address.port(), chrono::Utc::now())
         .map_err(Failure::usage)?;
-    let knowledge = crate::knowledge::knowledge(args.catalog.as_deref())?;
-    let identifier = crate::knowledge::identifier(args.catalog.as_deref(), &knowledge.catalog)?;
+    let knowledge = vigie_run::knowledge::knowledge(args.catalog.as_deref())?;
+    let identifier = vigie_run::knowledge::identifier(args.catalog.as_deref(), &knowledge.catalog)?;
     if let Some(product) = &args.product
         && knowledge.catalog.product(product).is_none()
     {

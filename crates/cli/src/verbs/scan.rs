@@ -18,13 +18,15 @@ use vigie_scan::{Dress, Engine, EngineOptions, Event, Handle, ProbeOptions, Work
 use vigie_scope::{Budget, Coverage, OwnAddresses, Plan, Ports, Refusal, Scope, Shard, Targets};
 
 use crate::args::ScanArgs;
-use crate::failure::{Done, Failure, exit, read, write_whole, written};
+use crate::failure::{Done, exit, written};
+use vigie_run::{Failure, read, write_whole};
 use crate::interrupts::Interrupts;
-use crate::lake::Writer;
+use vigie_run::lake::Writer;
 use crate::looked::{self, Missed, Pauses};
 use crate::progress::Shown;
 use crate::resume::{RESUME_SCHEMA, Resume};
-use crate::whole::{Plain, WholeFile};
+use crate::plain::Plain;
+use vigie_run::WholeFile;
 use crate::work::{Local, Planned};
 
 /// Ports on this machine whose protocol is known to be another: an HTTP request there only fills logs, and some servers count it
@@ -107,14 +109,14 @@ fn begin(mut args: ScanArgs, also: Vec<(Format, PathBuf)>, watch: Option<String>
     if let Some(resume) = &resume {
         resume.put_into(&mut args);
     }
-    let knowledge = crate::knowledge::knowledge(args.catalog.as_deref())?;
-    let addresses = crate::targets::own_addresses();
+    let knowledge = vigie_run::knowledge::knowledge(args.catalog.as_deref())?;
+    let addresses = vigie_run::targets::own_addresses();
     let own = OwnAddresses::new(addresses.iter().copied());
-    let scope = Arc::new(crate::targets::scope(args.scope.as_deref(), &args.opt_out, &own)?);
-    let (mut targets, mut notes) = crate::targets::targets(&args.targets, &args.files)?;
-    crate::targets::own_paths(&mut targets, &knowledge.catalog)?;
+    let scope = Arc::new(vigie_run::targets::scope(args.scope.as_deref(), &args.opt_out, &own)?);
+    let (mut targets, mut notes) = vigie_run::targets::targets(&args.targets, &args.files)?;
+    vigie_run::targets::own_paths(&mut targets, &knowledge.catalog)?;
     let local = targets.is_empty() && args.targets.is_empty() && args.files.is_empty();
-    let ports = crate::targets::ports(args.ports.as_deref(), &knowledge.catalog)?;
+    let ports = vigie_run::targets::ports(args.ports.as_deref(), &knowledge.catalog)?;
     let seed = args.seed.unwrap_or_else(fresh_seed);
     let shard = match &args.shard {
         None => Shard::whole(),
@@ -134,7 +136,7 @@ fn begin(mut args: ScanArgs, also: Vec<(Format, PathBuf)>, watch: Option<String>
         )))
     } else {
         if !only_told {
-            notes.extend(crate::targets::resolve(&mut targets, &scope));
+            notes.extend(vigie_run::targets::resolve(&mut targets, &scope));
         }
         planned(&targets, &ports, &scope, seed, shard, resume.as_ref(), &mut notes).and_then(|planned| {
             if !only_told {
@@ -222,7 +224,7 @@ pub(crate) enum Job {
 
 fn this_machine(scope: &Arc<Scope>, only: Option<&Ports>, notes: &mut Vec<String>) -> Result<Job, Failure> {
     let mut skipped = Vec::new();
-    let listeners: Vec<LocalServer> = crate::targets::listeners()?
+    let listeners: Vec<LocalServer> = vigie_run::targets::listeners()?
         .into_iter()
         .filter(|listener| match only {
             Some(ports) => ports.contains(listener.port()),
@@ -339,14 +341,14 @@ impl Run {
             None => None,
             Some(path) => Some(
                 vigie_export::baseline::Baseline::parse(&read(path)?)
-                    .map_err(|errors| crate::knowledge::said(&format!("baseline {}", path.display()), &errors))?,
+                    .map_err(|errors| Failure::of_all(&format!("baseline {}", path.display()), &errors))?,
             ),
         };
         // A scan knows no AS of its own, so there is nothing to say without a file.
         #[cfg(feature = "watch")]
         let enricher = match args.network.geo.is_empty() {
             true => None,
-            false => Some(Arc::new(crate::network::enricher(&args.network)?)),
+            false => Some(Arc::new(args.network.files().open()?)),
         };
         files.extend(args.output.iter().map(|path| (args.format, path.clone())));
         let now = chrono::Utc::now();
@@ -426,7 +428,7 @@ impl Run {
         let mut lake = if self.args.no_lake {
             None
         } else {
-            Some(Writer::open(&crate::lake::folder(&self.args.lake)?)?)
+            Some(Writer::open(&self.args.lake.folder()?)?)
         };
         let (work, total): (Box<dyn Work>, u64) = match job {
             Job::Local(local) => {
@@ -475,7 +477,7 @@ impl Run {
 
         let told = |result: Result<(), Failure>| result.map_err(|other| files.iter().find_map(WholeFile::fault).unwrap_or(other));
         let mut reports = self.reports(&files)?;
-        let identifier = crate::knowledge::identifier(self.args.catalog.as_deref(), &self.knowledge.catalog)?;
+        let identifier = vigie_run::knowledge::identifier(self.args.catalog.as_deref(), &self.knowledge.catalog)?;
         let engine = Engine::new(self.knowledge.clone(), identifier, self.options(vantage));
         let budget = Budget::new(self.scope.limits(), self.scope.own().clone());
         let (handle, events) = engine.start(work, budget);
@@ -851,7 +853,7 @@ impl Run {
             shard: self.args.shard.clone(),
             cursor: plan.cursor(next, in_flight),
         };
-        let folder = crate::lake::data_folder().map_or_else(|| PathBuf::from("."), |data| data.join("resume"));
+        let folder = vigie_run::lake::data_folder().map_or_else(|| PathBuf::from("."), |data| data.join("resume"));
         let path = folder.join(format!("{}.json", self.id));
         let text = serde_json::to_string_pretty(&resume).map_err(Failure::output)?;
         write_whole(&path, text.as_bytes())?;

@@ -6,18 +6,19 @@ use std::process::ExitCode;
 use vigie_scope::{Hosts, OwnAddresses, ScopeFile};
 
 use crate::args::{ScopeArgs, ScopeVerb};
-use crate::failure::{Done, Failure, read, written};
+use crate::failure::{Done, written};
+use vigie_run::{Failure, read};
 
 pub(crate) fn run(args: ScopeArgs) -> Done {
     let mut out = std::io::stdout().lock();
     match args.verb {
         ScopeVerb::New { targets } => {
-            let (targets, _) = crate::targets::targets(&targets, &[])?;
+            let (targets, _) = vigie_run::targets::targets(&targets, &[])?;
             let hosts: Vec<Hosts> = targets.entries().iter().map(|target| target.hosts.clone()).collect();
             written(write!(out, "{}", vigie_scope::Scope::template(&hosts)))?;
         }
         ScopeVerb::Check { file } => {
-            let scope = crate::targets::scope(Some(&file), &[], &OwnAddresses::default())?;
+            let scope = vigie_run::targets::scope(Some(&file), &[], &OwnAddresses::default())?;
             let parsed = ScopeFile::parse(&read(&file)?, chrono::Utc::now()).map_err(Failure::usage)?;
             let limits = scope.limits();
             let text = format!(

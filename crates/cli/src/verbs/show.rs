@@ -9,7 +9,8 @@ use serde::Serialize;
 use vigie_model::{EndpointKey, Known, Observation};
 
 use crate::args::{ShowArgs, TableOrJson};
-use crate::failure::{Done, Failure, print_json, written};
+use crate::failure::{Done, print_json, written};
+use vigie_run::Failure;
 
 /// An address, and a port of it where one is named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +66,7 @@ struct Shown<'a> {
 }
 
 pub(crate) fn run(args: &ShowArgs) -> Done {
-    let (runtime, lake) = crate::lake::open(&args.lake)?;
+    let (runtime, lake) = vigie_run::lake::open(&args.lake.folder()?)?;
     let place = args.place;
     let mut history = runtime.block_on(lake.history(place.address)).map_err(Failure::output)?;
     history.retain(|observation| place.port.is_none_or(|port| observation.endpoint.port == port));

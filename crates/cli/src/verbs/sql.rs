@@ -7,14 +7,15 @@ use vigie_export::text::Safe;
 use vigie_study::{Form, QueryEngine, QueryLimits, RowStream};
 
 use crate::args::{AnswerForm, SqlArgs};
-use crate::failure::{Done, Failure, written};
+use crate::failure::{Done, written};
+use vigie_run::Failure;
 
 /// Rows that a table shows; the other forms write all.
 const MAX_ROWS: usize = 10_000;
 
 pub(crate) fn run(args: &SqlArgs) -> Done {
     let sql = question(args)?;
-    let (runtime, lake) = crate::lake::open_for_questions(&args.lake)?;
+    let (runtime, lake) = vigie_run::lake::open_for_queries(&args.lake.folder()?)?;
     let limits = QueryLimits {
         memory: args.memory.saturating_mul(1024 * 1024),
         ..QueryLimits::default()
@@ -28,7 +29,7 @@ pub(crate) fn run(args: &SqlArgs) -> Done {
             let mut out = anstream::stdout().lock();
             let text = runtime.block_on(table(answer))?;
             match &args.output {
-                Some(path) => crate::failure::write_whole(path, text.as_bytes())?,
+                Some(path) => vigie_run::write_whole(path, text.as_bytes())?,
                 None => written(out.write_all(text.as_bytes()))?,
             }
             return Ok(ExitCode::SUCCESS);
@@ -38,7 +39,7 @@ pub(crate) fn run(args: &SqlArgs) -> Done {
         AnswerForm::Parquet => Form::Parquet,
     };
     match &args.output {
-        Some(path) => crate::failure::write_through(path, |file| {
+        Some(path) => vigie_run::write_through(path, |file| {
             let out = BufWriter::new(file);
             let done = match form {
                 Form::Json => runtime.block_on(answer.write(form, Safe::json(out))),
@@ -71,7 +72,7 @@ pub(crate) fn run(args: &SqlArgs) -> Done {
 fn question(args: &SqlArgs) -> Result<String, Failure> {
     let text = match (&args.query, &args.file) {
         (Some(query), None) if query != "-" => query.clone(),
-        (None, Some(file)) if file.as_os_str() != "-" => crate::failure::read(file)?,
+        (None, Some(file)) if file.as_os_str() != "-" => vigie_run::read(file)?,
         (None, None) if std::io::stdin().is_terminal() => {
             return Err(Failure::usage(
                 "no question: vigie sql \"SELECT product, count(*) FROM observations GROUP BY product\"; the tables: SHOW TABLES",

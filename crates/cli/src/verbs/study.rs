@@ -11,7 +11,8 @@ use vigie_study::{Lang, Provenance, QueryLimits, Question, Study, StudyOptions, 
 
 use super::engine::Engine;
 use crate::args::{LangArg, StudyArgs, TableOrJson};
-use crate::failure::{Done, Failure, read, write_whole, written};
+use crate::failure::{Done, written};
+use vigie_run::{Failure, read, write_whole};
 
 /// Rows of an answer that a terminal shows.
 const MAX_ROWS: usize = 40;
@@ -143,7 +144,7 @@ struct Bench {
 
 impl Bench {
     fn open(args: &StudyArgs) -> Result<Self, Failure> {
-        let knowledge = crate::knowledge::knowledge(args.catalog.as_deref())?;
+        let knowledge = vigie_run::knowledge::knowledge(args.catalog.as_deref())?;
         for product in &args.products {
             if knowledge.catalog.product(product).is_none() {
                 return Err(Failure::usage(format!(
@@ -151,7 +152,7 @@ impl Bench {
                 )));
             }
         }
-        let (runtime, lake) = crate::lake::open_for_questions(&args.lake)?;
+        let (runtime, lake) = vigie_run::lake::open_for_queries(&args.lake.folder()?)?;
         check_sources(args, &runtime, &lake)?;
         let engine = Engine::chosen(args, &runtime, &lake)?;
         let bar = if args.quiet {

@@ -13,7 +13,8 @@ use vigie_scope::{OwnAddresses, Refusal};
 
 use crate::args::{RoundFormat, WatchArgs};
 use crate::changes::{self, Diff, Within};
-use crate::failure::{Done, Failure, exit, heard};
+use crate::failure::{Done, exit, heard};
+use vigie_run::Failure;
 use crate::interrupts::Interrupts;
 use crate::verbs::scan::{self, Ended};
 use crate::watch::{Lock, Question, Rounds, Schedule};
@@ -44,11 +45,11 @@ struct Line<'r> {
 
 pub(crate) fn run(args: &WatchArgs) -> Done {
     let question = Question::of(args)?;
-    let dir = crate::lake::folder(&args.lake)?;
+    let dir = args.lake.folder()?;
     // What cannot be asked at all is said before anything waits.
     question.scan(args, &dir)?;
     let _alone = Lock::take(&dir, &question.id)?;
-    let (runtime, lake) = crate::lake::open_or_create(&dir)?;
+    let (runtime, lake) = vigie_run::lake::open_or_create(&dir)?;
     let mut watch = Watch {
         args,
         question,
@@ -178,7 +179,7 @@ impl Watch<'_> {
         if self.args.scope.is_none() {
             return Ok(None);
         }
-        let scope = crate::targets::scope(self.args.scope.as_deref(), &self.args.opt_out, &OwnAddresses::default())?;
+        let scope = vigie_run::targets::scope(self.args.scope.as_deref(), &self.args.opt_out, &OwnAddresses::default())?;
         match scope.in_time(chrono::Utc::now()) {
             Ok(()) => Ok(None),
             Err(Refusal::OutsideWindow { next: Some(next), .. }) => Ok(Some(next)),
@@ -256,7 +257,7 @@ impl Watch<'_> {
         };
         let catalog = match &self.args.catalog {
             None => Catalog::embedded(),
-            dir => crate::knowledge::knowledge(dir.as_deref())?.catalog,
+            dir => vigie_run::knowledge::knowledge(dir.as_deref())?.catalog,
         };
         changes::between((&self.runtime, &self.lake), (since, until), Some(&within), &catalog)
     }

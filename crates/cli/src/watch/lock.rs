@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::path::Path;
 
-use crate::failure::Failure;
+use vigie_run::Failure;
 use crate::holding::{Held, hold, sign};
 
 /// The lock, held as long as this lives. The system lets go of it when the process ends, however it ends, so none is ever left behind.
@@ -19,7 +19,7 @@ impl Lock {
             // A store has no locks: at least on this machine there is one.
             let store = vigie_model::sha256(lake.to_string_lossy().as_bytes());
             let name = format!("watch-{watch}-{}.lock", store.get(7..19).unwrap_or_default());
-            let folder = crate::lake::data_folder().unwrap_or_else(std::env::temp_dir);
+            let folder = vigie_run::lake::data_folder().unwrap_or_else(std::env::temp_dir);
             (folder.clone(), folder.join(name))
         } else {
             (lake.to_owned(), lake.join(format!("watch-{watch}.lock")))

@@ -6,7 +6,7 @@ use std::path::Path;
 use clap::Parser as _;
 
 use crate::args::{Cli, ScanArgs, Verb, WatchArgs};
-use crate::failure::{Failure, read};
+use vigie_run::{Failure, read};
 
 /// What is looked at in each round.
 #[derive(Debug)]

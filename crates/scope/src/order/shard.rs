@@ -33,6 +33,12 @@ impl Shard {
         Self { index: 1, count: 1 }
     }
 
+    /// The number of this shard, from 1, and how many there are.
+    #[must_use]
+    pub fn numbers(self) -> (u32, u32) {
+        (self.index, self.count)
+    }
+
     /// Whether an index of the plan belongs to this shard.
     #[must_use]
     pub fn holds(self, index: u64) -> bool {

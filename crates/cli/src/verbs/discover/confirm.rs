@@ -11,15 +11,16 @@ use vigie_scope::{OwnAddresses, Refusal, Scope};
 
 use super::told::Confirmed;
 use crate::args::{AskArgs, Cli, TableOrJson, Verb};
-use crate::failure::{Done, Failure};
+use crate::failure::Done;
+use vigie_run::Failure;
 
 /// The scope, read before a credit is spent.
 pub(super) fn scope(args: &AskArgs) -> Result<Option<Scope>, Failure> {
     if !args.confirm {
         return Ok(None);
     }
-    let own = OwnAddresses::new(crate::targets::own_addresses());
-    crate::targets::scope(args.scope.as_deref(), &args.opt_out, &own).map(Some)
+    let own = OwnAddresses::new(vigie_run::targets::own_addresses());
+    vigie_run::targets::scope(args.scope.as_deref(), &args.opt_out, &own).map(Some)
 }
 
 /// Which of the endpoints may be asked.

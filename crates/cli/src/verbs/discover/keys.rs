@@ -5,7 +5,7 @@ use std::path::Path;
 use vigie_discover::{Secret, Service, ServiceKind};
 
 use crate::args::DiscoverService;
-use crate::failure::{Failure, read};
+use vigie_run::{Failure, read};
 
 /// The service with its keys.
 pub(super) fn service(kind: ServiceKind, args: &DiscoverService, key_file: Option<&Path>) -> Result<Service, Failure> {

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use crate::failure::{Failure, cannot_write};
+use vigie_run::{Failure, cannot_write};
 use crate::holding::{Held, hold, sign};
 
 /// The lock, held as long as this lives. The system lets go of it when the process ends, however it ends.

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use vigie_discover::ServiceKind;
 
 use super::again;
-use crate::failure::Failure;
+use vigie_run::Failure;
 use crate::failure::exit::INTERRUPTED;
 
 /// Sets the flag at the first signal and ends the program at the second.

@@ -9,7 +9,8 @@ use vigie_export::grid::Column;
 use vigie_export::text::clean;
 
 use crate::args::TableOrJson;
-use crate::failure::{Failure, print_json, written};
+use crate::failure::{print_json, written};
+use vigie_run::Failure;
 use crate::intake::Counts;
 
 /// `vigie.discover/1`.

@@ -11,7 +11,7 @@ use vigie_lake::{Filter, Glimpse};
 use vigie_model::{AdvisoryCoverage, EndpointKey, Known, Posture, Verdict, VersionOrder, Why};
 
 use crate::args::{HostsArgs, VerdictArg};
-use crate::failure::Failure;
+use vigie_run::Failure;
 
 /// The word for what is unknown, wherever a value is asked for.
 const UNKNOWN: &str = "unknown";

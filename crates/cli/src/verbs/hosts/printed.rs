@@ -10,7 +10,8 @@ use vigie_model::{Known, PathPrefix, Posture, Severity, Timestamp, Verdict};
 
 use super::Host;
 use crate::args::{HostsArgs, ListFormat};
-use crate::failure::{Failure, heard, written};
+use crate::failure::{heard, written};
+use vigie_run::Failure;
 
 /// The schema of the document of JSON.
 const SCHEMA: &str = "vigie.hosts/1";

@@ -1,4 +1,4 @@
-//! The catalogue that a verb works with: the embedded one, or a folder's.
+//! The catalogue to work with: the embedded one, or a folder's.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,25 +8,33 @@ use vigie_assess::{Knowledge, Texts};
 use vigie_catalog::{Catalog, Files, embedded_advisories, embedded_files, embedded_findings};
 use vigie_identify::{Identifier, Measured};
 
-use crate::failure::Failure;
+use crate::failure::{Failure, read};
 
 /// The embedded knowledge, or a folder's, with the embedded effects as its floor.
-pub(crate) fn knowledge(dir: Option<&Path>) -> Result<Knowledge, Failure> {
+///
+/// # Errors
+///
+/// A file cannot be read, or does not hold what it should.
+pub fn knowledge(dir: Option<&Path>) -> Result<Knowledge, Failure> {
     let Some(dir) = dir else { return Ok(Knowledge::embedded()) };
     let catalog = compile(&files(dir)?)?;
     let advisories = texts(&dir.join("advisories"), "", "json")?
         .filter(|files| !files.is_empty())
         .unwrap_or_else(embedded_advisories);
-    let advisories = Advisories::load(advisories).map_err(|errors| said("advisories", &errors))?;
+    let advisories = Advisories::load(advisories).map_err(|errors| Failure::of_all("advisories", &errors))?;
     // The words of a finding that the folder does not have are the embedded ones.
     let mut findings = embedded_findings();
     findings.extend(texts(&dir.join("findings"), "", "yaml")?.unwrap_or_default());
-    let findings = Texts::load(&findings).map_err(|errors| said("findings", &errors))?;
+    let findings = Texts::load(&findings).map_err(|errors| Failure::of_all("findings", &errors))?;
     Ok(Knowledge::with(Arc::new(catalog), Arc::new(advisories), Arc::new(findings)))
 }
 
 /// The identifier over a catalogue that was loaded from the same folder, with the confidence measured there.
-pub(crate) fn identifier(dir: Option<&Path>, catalog: &Arc<Catalog>) -> Result<Arc<Identifier>, Failure> {
+///
+/// # Errors
+///
+/// `measured.json` does not read.
+pub fn identifier(dir: Option<&Path>, catalog: &Arc<Catalog>) -> Result<Arc<Identifier>, Failure> {
     let Some(dir) = dir else { return Ok(Identifier::embedded()) };
     let measured = match std::fs::read_to_string(dir.join("measured.json")) {
         Ok(text) => serde_json::from_str(&text).map_err(|error| Failure::usage(format!("{}/measured.json: {error}", dir.display())))?,
@@ -37,13 +45,21 @@ pub(crate) fn identifier(dir: Option<&Path>, catalog: &Arc<Catalog>) -> Result<A
 }
 
 /// Compiles with the embedded catalogue's effects as the floor.
-pub(crate) fn compile(files: &Files) -> Result<Catalog, Failure> {
+///
+/// # Errors
+///
+/// Everything that is wrong with the files.
+pub fn compile(files: &Files) -> Result<Catalog, Failure> {
     let floor = Catalog::embedded_if_sound();
-    Catalog::load(files, floor.as_deref()).map_err(|errors| said("catalogue", &errors))
+    Catalog::load(files, floor.as_deref()).map_err(|errors| Failure::of_all("catalogue", &errors))
 }
 
-/// The files of a catalogue folder. A folder without openings or markers takes the embedded ones.
-pub(crate) fn files(dir: &Path) -> Result<Files, Failure> {
+/// The files of a catalogue folder. A folder without `openings.yaml` or `markers.yaml` gets the embedded ones.
+///
+/// # Errors
+///
+/// The folder has no `products`, or a file cannot be read.
+pub fn files(dir: &Path) -> Result<Files, Failure> {
     let products = texts(&dir.join("products"), "products/", "yaml")?
         .ok_or_else(|| Failure::usage(format!("{} has no folder products; a catalogue has products/*.yaml", dir.display())))?;
     let mut files = products;
@@ -56,7 +72,11 @@ pub(crate) fn files(dir: &Path) -> Result<Files, Failure> {
 }
 
 /// The texts of a folder's files of one kind; `None`: there is no such folder.
-pub(crate) fn texts(dir: &Path, prefix: &str, extension: &str) -> Result<Option<Files>, Failure> {
+///
+/// # Errors
+///
+/// A file cannot be read.
+pub fn texts(dir: &Path, prefix: &str, extension: &str) -> Result<Option<Files>, Failure> {
     let Ok(entries) = std::fs::read_dir(dir) else { return Ok(None) };
     let mut files = Files::new();
     for entry in entries {
@@ -66,14 +86,8 @@ pub(crate) fn texts(dir: &Path, prefix: &str, extension: &str) -> Result<Option<
         if path.extension().is_some_and(|e| e == extension)
             && let Some(name) = path.file_name().and_then(|name| name.to_str())
         {
-            files.insert(format!("{prefix}{name}"), crate::failure::read(&path)?);
+            files.insert(format!("{prefix}{name}"), read(&path)?);
         }
     }
     Ok(Some(files))
-}
-
-pub(crate) fn said<E: std::fmt::Display>(what: &str, errors: &[E]) -> Failure {
-    let all: Vec<String> = errors.iter().map(|error| format!("  {error}")).collect();
-    let s = if errors.len() == 1 { "" } else { "s" };
-    Failure::usage(format!("the {what} has {} error{s}:\n{}", errors.len(), all.join("\n")))
 }

@@ -1,4 +1,4 @@
-//! From words to targets, scope and plan.
+//! Targets, scope, ports and addresses from the user's words and files.
 
 use std::io::Read as _;
 use std::net::{IpAddr, ToSocketAddrs as _};
@@ -9,8 +9,12 @@ use vigie_scope::{OptOutList, OwnAddresses, Ports, Scope, ScopeFile, Targets};
 
 use crate::failure::{Failure, read};
 
-/// Reads the words and the files; gives also what is to be known of the files.
-pub(crate) fn targets(words: &[String], files: &[PathBuf]) -> Result<(Targets, Vec<String>), Failure> {
+/// Reads targets from words and files; gives notes on the files too.
+///
+/// # Errors
+///
+/// A word is no target, or a file cannot be read.
+pub fn targets(words: &[String], files: &[PathBuf]) -> Result<(Targets, Vec<String>), Failure> {
     let mut notes = Vec::new();
     let mut all = Targets::parse_words(words.iter().map(String::as_str)).map_err(Failure::usage)?;
     for path in files {
@@ -49,7 +53,7 @@ pub(crate) fn targets(words: &[String], files: &[PathBuf]) -> Result<(Targets, V
 /// # Errors
 ///
 /// A path that is a harmful route of some product: to look under it is to ask for it.
-pub(crate) fn own_paths(targets: &mut Targets, catalog: &vigie_catalog::Catalog) -> Result<(), Failure> {
+pub fn own_paths(targets: &mut Targets, catalog: &vigie_catalog::Catalog) -> Result<(), Failure> {
     let harmful = std::cell::Cell::new(None);
     targets.change_prefixes(|path| {
         if catalog.is_harmful_prefix(path) {
@@ -72,7 +76,11 @@ pub(crate) fn own_paths(targets: &mut Targets, catalog: &vigie_catalog::Catalog)
 }
 
 /// The scope: a file's, or the default; without those who opted out.
-pub(crate) fn scope(file: Option<&Path>, opt_outs: &[PathBuf], own: &OwnAddresses) -> Result<Scope, Failure> {
+///
+/// # Errors
+///
+/// A file cannot be read, or does not hold what it should.
+pub fn scope(file: Option<&Path>, opt_outs: &[PathBuf], own: &OwnAddresses) -> Result<Scope, Failure> {
     let list = |path: &Path, name: &str| -> Result<OptOutList, Failure> { OptOutList::parse(name, &read(path)?).map_err(Failure::usage) };
     let mut scope = match file {
         None => Scope::without_file(own),
@@ -95,21 +103,26 @@ pub(crate) fn scope(file: Option<&Path>, opt_outs: &[PathBuf], own: &OwnAddresse
     Ok(scope)
 }
 
-/// This machine's addresses, or what can be told of them: a look that fails leaves loopback.
-pub(crate) fn own_addresses() -> Vec<IpAddr> {
-    vigie_host::own_addresses().unwrap_or_else(|error| {
-        eprintln!("vigie: {error}; only loopback counts as this machine");
-        Vec::new()
-    })
+/// This machine's addresses. If they cannot be listed, only loopback counts as this machine, and the second value says why.
+#[must_use]
+pub fn own_addresses() -> (Vec<IpAddr>, Option<String>) {
+    match vigie_host::own_addresses() {
+        Ok(addresses) => (addresses, None),
+        Err(error) => (Vec::new(), Some(format!("{error}; only loopback counts as this machine"))),
+    }
 }
 
-/// What listens on this machine. A scan of this machine that cannot tell is no scan that found nothing.
-pub(crate) fn listeners() -> Result<Vec<LocalServer>, Failure> {
+/// The listening servers of this machine.
+///
+/// # Errors
+///
+/// The system does not list them: that is no scan that found nothing.
+pub fn listeners() -> Result<Vec<LocalServer>, Failure> {
     LocalHost::inspect().map(|host| host.servers()).map_err(Failure::scan)
 }
 
-/// Resolves the names that the scope lets be resolved; what does not resolve is said and left out.
-pub(crate) fn resolve(targets: &mut Targets, scope: &Scope) -> Vec<String> {
+/// Resolves the names that the scope permits to look up. A name that does not resolve is left out, with a note.
+pub fn resolve(targets: &mut Targets, scope: &Scope) -> Vec<String> {
     let names: Vec<String> = targets.names().map(str::to_owned).collect();
     let mut notes = Vec::new();
     for name in names {
@@ -132,7 +145,11 @@ pub(crate) fn resolve(targets: &mut Targets, scope: &Scope) -> Vec<String> {
 }
 
 /// The ports: as given, or the catalogue's.
-pub(crate) fn ports(given: Option<&str>, catalog: &vigie_catalog::Catalog) -> Result<Ports, Failure> {
+///
+/// # Errors
+///
+/// The text lists no ports.
+pub fn ports(given: Option<&str>, catalog: &vigie_catalog::Catalog) -> Result<Ports, Failure> {
     match given {
         None => Ok(Ports::new(catalog.ports())),
         Some("all") => Ok(Ports::all()),

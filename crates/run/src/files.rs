@@ -12,7 +12,7 @@ use crate::failure::Failure;
 
 /// A file under construction. Dropped before it is finished, it leaves nothing.
 #[derive(Debug)]
-pub(crate) struct WholeFile {
+pub struct WholeFile {
     /// As it was given, for messages.
     shown: PathBuf,
     file: File,
@@ -26,14 +26,18 @@ type Failed = Arc<Mutex<Option<io::Error>>>;
 
 /// Another handle on a file under construction, for a writer that keeps what it writes to.
 #[derive(Debug)]
-pub(crate) struct Part {
+pub struct Part {
     file: File,
     failed: Failed,
 }
 
 impl WholeFile {
     /// Begins a file; its folder is made if it is not there.
-    pub(crate) fn begin(path: &Path) -> Result<Self, Failure> {
+    ///
+    /// # Errors
+    ///
+    /// Neither the folder nor the file can be made, or the path is a folder.
+    pub fn begin(path: &Path) -> Result<Self, Failure> {
         let said = |error: io::Error| cannot_write(path, &error);
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             std::fs::create_dir_all(folder).map_err(said)?;
@@ -74,21 +78,30 @@ impl WholeFile {
     }
 
     /// Another handle, which must not be written to any more when the file is finished.
-    pub(crate) fn part(&self) -> Result<Part, Failure> {
+    ///
+    /// # Errors
+    ///
+    /// The system gives no second handle.
+    pub fn part(&self) -> Result<Part, Failure> {
         Ok(Part {
             file: self.file.try_clone().map_err(|error| cannot_write(&self.shown, &error))?,
             failed: Arc::clone(&self.failed),
         })
     }
 
-    /// The first fault of writing to it, if there was one.
-    pub(crate) fn fault(&self) -> Option<Failure> {
+    /// The first error of writing to it, if there was one.
+    #[must_use]
+    pub fn fault(&self) -> Option<Failure> {
         let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
         failed.as_ref().map(|error| cannot_write(&self.shown, error))
     }
 
-    /// Puts the file in its place, if nothing that was written to it failed; when this returns it is on disk.
-    pub(crate) fn finish(mut self) -> Result<(), Failure> {
+    /// Puts the file in its place; when this returns it is on disk.
+    ///
+    /// # Errors
+    ///
+    /// Something that was written to it failed, or it cannot be synced or renamed.
+    pub fn finish(mut self) -> Result<(), Failure> {
         self.put_in_place().map_err(|error| cannot_write(&self.shown, &error))
     }
 
@@ -135,34 +148,6 @@ impl Write for Part {
     }
 }
 
-/// A writer for what has no colours.
-pub(crate) struct Plain<W> {
-    out: W,
-    strip: anstream::adapter::StripBytes,
-}
-
-impl<W: Write> Plain<W> {
-    pub(crate) fn new(out: W) -> Self {
-        Self {
-            out,
-            strip: anstream::adapter::StripBytes::new(),
-        }
-    }
-}
-
-impl<W: Write> Write for Plain<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        for text in self.strip.strip_next(bytes) {
-            self.out.write_all(text)?;
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
-    }
-}
-
 fn noted<T>(failed: &Failed, result: io::Result<T>) -> io::Result<T> {
     if let Err(error) = &result
         && error.kind() != ErrorKind::Interrupted
@@ -198,19 +183,28 @@ fn sync_folder_of(path: &Path) -> io::Result<()> {
 }
 
 /// Writes a file whole or not at all.
-pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+///
+/// # Errors
+///
+/// It cannot be written; the message names the file and what to do.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     write_through(path, |file| file.write_all(bytes).map_err(|error| cannot_write(path, &error)))
 }
 
-/// The same for what is too large to be held.
-pub(crate) fn write_through(path: &Path, write: impl FnOnce(&mut WholeFile) -> Result<(), Failure>) -> Result<(), Failure> {
+/// The same for what is too large to be held in memory.
+///
+/// # Errors
+///
+/// As [`write_whole`], or `write` fails.
+pub fn write_through(path: &Path, write: impl FnOnce(&mut WholeFile) -> Result<(), Failure>) -> Result<(), Failure> {
     let mut file = WholeFile::begin(path)?;
     write(&mut file)?;
     file.finish()
 }
 
-/// What to say of a file that cannot be written, and what to do.
-pub(crate) fn cannot_write(path: &Path, error: &io::Error) -> Failure {
+/// The failure of a file that cannot be written, with what to do.
+#[must_use]
+pub fn cannot_write(path: &Path, error: &io::Error) -> Failure {
     let next = match error.kind() {
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => "name a file in a folder that you may write to",
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "make room, or name a file on another disk",
@@ -225,6 +219,30 @@ pub(crate) fn cannot_write(path: &Path, error: &io::Error) -> Failure {
         _ => format!("{error}; "),
     };
     Failure::output(format!("cannot write {}: {is}{next}", path.display()))
+}
+
+/// Tries whether a file can be made beside or in place of this one, or in a folder, before anything depends on it.
+///
+/// # Errors
+///
+/// What the system answers when a file is made there.
+#[cfg(feature = "watch")]
+pub fn try_writing(path: &Path, is_folder: bool) -> io::Result<()> {
+    let trial = if is_folder {
+        std::fs::create_dir_all(path)?;
+        path.join(format!(".vigie-{}.trial", std::process::id()))
+    } else {
+        if path.is_dir() {
+            return Err(ErrorKind::IsADirectory.into());
+        }
+        let mut beside = path.as_os_str().to_owned();
+        beside.push(format!(".{}.trial", std::process::id()));
+        beside.into()
+    };
+    // A byte, for a disk that is full still makes empty files.
+    let tried = std::fs::write(&trial, b"\n");
+    let removed = std::fs::remove_file(&trial);
+    tried.and(removed)
 }
 
 #[cfg(test)]

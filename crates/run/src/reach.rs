@@ -1,11 +1,11 @@
-//! Who can reach an endpoint, as its address says.
+//! Who can reach an endpoint, judged by its address.
 
 use std::net::IpAddr;
 
 use vigie_model::{Known, Reach, Why};
 use vigie_scope::AddressClass;
 
-/// The address says who can reach it; of loopback, only the machine itself could tell more.
+/// Loopback stays unknown: only the machine itself knows whether it is forwarded.
 pub(crate) fn of(address: IpAddr) -> Known<Reach> {
     match vigie_scope::class_of(address) {
         AddressClass::Loopback => Known::unknown_because(Why::NotAsked, "reached over loopback by its address"),

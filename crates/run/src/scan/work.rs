@@ -1,4 +1,4 @@
-//! What a scan works through: a plan over targets, or this machine's listeners.
+//! The scanner's work: a plan over targets, or this machine's listeners.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;

@@ -1,0 +1,26 @@
+//! The application without a terminal: calls with typed options, which give a stream of events.
+//!
+//! [`scan`] runs one scan from targets to the lake; [`watch`] repeats it on a schedule; [`import`] and [`discover`] bring in what others saw;
+//! [`diff`] compares two instants of a lake. Nothing here reads arguments, prints, or listens for signals: the caller passes a listener for
+//! the events and a [`Stop`] that it sets when the user interrupts.
+
+mod failure;
+mod files;
+pub mod knowledge;
+pub mod lake;
+#[cfg(feature = "watch")]
+mod lock;
+#[cfg(feature = "watch")]
+mod network;
+mod reach;
+pub mod scan;
+mod stop;
+pub mod targets;
+
+pub use failure::{Failure, FailureKind, read};
+#[cfg(feature = "watch")]
+pub use files::try_writing;
+pub use files::{Part, WholeFile, cannot_write, write_through, write_whole};
+#[cfg(feature = "watch")]
+pub use network::NetworkFiles;
+pub use stop::{Asked, Stop};
