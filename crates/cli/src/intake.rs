@@ -11,7 +11,6 @@ use serde::Serialize;
 use vigie_import::{Bad, Parsed};
 use vigie_lake::Committed;
 use vigie_model::{Finding, Observation};
-
 use vigie_run::Failure;
 use vigie_run::lake::{Parts, Writer};
 use vigie_run::{WholeFile, cannot_write};

@@ -1,33 +1,19 @@
 //! Ctrl-C: the first stops cleanly, the second at once.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-
-use vigie_scan::Handle;
+use vigie_run::{Asked, Stop};
 
 use crate::failure::exit;
 
-/// Listens for interrupts, and passes the first on to the scan that runs.
-pub(crate) struct Interrupts(Arc<Shared>);
-
-#[derive(Default)]
-struct Shared {
-    state: Mutex<State>,
-    asked: Condvar,
-}
-
-#[derive(Default)]
-struct State {
-    asked: bool,
-    running: Option<Handle>,
-}
+/// Listens for interrupts and passes the first on to what runs.
+pub(crate) struct Interrupts(Stop);
 
 /// What an interrupt means while no scan runs.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Idle {
     /// Nothing was begun: the program ends.
     End,
-    /// A watch waits: it is told.
-    Tell,
+    /// A watch waits, and stops waiting.
+    Wake,
 }
 
 impl Interrupts {
@@ -39,64 +25,38 @@ impl Interrupts {
     /// For a watch, which waits between its scans. A service manager asks it to stop with SIGTERM.
     #[cfg(feature = "watch")]
     pub(crate) fn of_a_watch() -> Self {
-        Self::listen(Idle::Tell)
+        Self::listen(Idle::Wake)
+    }
+
+    /// The request to stop that interrupts make.
+    pub(crate) fn stop(&self) -> &Stop {
+        &self.0
     }
 
     fn listen(idle: Idle) -> Self {
-        let shared: Arc<Shared> = Arc::default();
-        let heard = Arc::clone(&shared);
+        let stop = Stop::new();
+        let heard = stop.clone();
         std::thread::spawn(move || {
             let Ok(runtime) = crate::verbs::runtime() else { return };
             runtime.block_on(async {
                 while signal(idle).await {
-                    heard.interrupt(idle);
+                    interrupt(&heard, idle);
                 }
             });
         });
-        Self(shared)
-    }
-
-    /// A scan begins; if an interrupt came before, it stops at once.
-    pub(crate) fn begin(&self, handle: Handle) {
-        let mut state = self.0.lock();
-        if state.asked {
-            handle.stop();
-        }
-        state.running = Some(handle);
-    }
-
-    /// Waits that long, or until an interrupt; says whether there was one.
-    #[cfg(feature = "watch")]
-    pub(crate) fn wait(&self, longest: std::time::Duration) -> bool {
-        let mut state = self.0.lock();
-        // A scan that has ended is nothing to pass an interrupt on to.
-        state.running = None;
-        let waited = self.0.asked.wait_timeout_while(state, longest, |state| !state.asked);
-        waited.map_or_else(|poisoned| poisoned.into_inner().0.asked, |(state, _)| state.asked)
+        Self(stop)
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing in between can leave it half changed.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn interrupt(&self, idle: Idle) {
-        let mut state = self.lock();
-        match &state.running {
-            Some(handle) if handle.stop() => eprintln!("vigie: stopping; what was found is kept (once more stops at once)"),
-            None if idle == Idle::Tell && !state.asked => {}
-            Some(_) => std::process::exit(i32::from(exit::INTERRUPTED)),
-            None => {
-                if idle == Idle::End {
-                    eprintln!("vigie: interrupted before anything was begun");
-                }
-                std::process::exit(i32::from(exit::INTERRUPTED));
-            }
+fn interrupt(stop: &Stop, idle: Idle) {
+    match (stop.ask(), idle) {
+        (Asked::Stopping, _) => eprintln!("vigie: stopping; what was found is kept (once more stops at once)"),
+        (Asked::Idle, Idle::Wake) => {}
+        (Asked::Idle, Idle::End) => {
+            eprintln!("vigie: interrupted before anything was begun");
+            std::process::exit(i32::from(exit::INTERRUPTED));
         }
-        state.asked = true;
-        self.asked.notify_all();
+        (Asked::Again, _) => std::process::exit(i32::from(exit::INTERRUPTED)),
     }
 }
 
@@ -106,7 +66,7 @@ async fn signal(idle: Idle) -> bool {
     use tokio::signal::unix::{SignalKind, signal};
     // A scan that is killed loses nothing that was committed; a watch is a service and ends as one.
     let mut term = match idle {
-        Idle::Tell => signal(SignalKind::terminate()).ok(),
+        Idle::Wake => signal(SignalKind::terminate()).ok(),
         Idle::End => None,
     };
     tokio::select! {

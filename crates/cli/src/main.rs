@@ -1,31 +1,16 @@
 //! The `vigie` program: one file per verb under `verbs`.
 
 mod args;
-#[cfg(feature = "watch")]
-mod changes;
 mod failure;
-#[cfg(feature = "watch")]
-mod holding;
 #[cfg(feature = "watch")]
 mod intake;
 mod interrupts;
-mod knowledge;
-mod lake;
-mod looked;
-#[cfg(feature = "watch")]
-mod network;
+mod plain;
 mod progress;
-mod reach;
-mod resume;
 mod sort;
-mod targets;
 mod verbs;
 #[cfg(feature = "watch")]
-mod watch;
-#[cfg(feature = "watch")]
 mod when;
-mod whole;
-mod work;
 
 use std::process::ExitCode;
 
@@ -40,7 +25,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.verb {
-        Verb::Scan(args) => verbs::scan::run(*args),
+        Verb::Scan(args) => verbs::scan::run(&args),
         Verb::Advisory(args) => verbs::advisory::run(&args),
         Verb::Hosts(args) => verbs::hosts::run(&args),
         Verb::Show(args) => verbs::show::run(&args),
@@ -73,7 +58,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(failure) => {
             anstream::eprintln!("{}error:{} {failure}", anstyle::AnsiColor::Red.on_default().bold(), anstyle::Reset);
-            failure.code()
+            failure::code(&failure)
         }
     }
 }

@@ -3,13 +3,13 @@
 use std::io::{self, Write};
 
 /// A writer for what has no colours.
-pub struct Plain<W> {
+pub(crate) struct Plain<W> {
     out: W,
     strip: anstream::adapter::StripBytes,
 }
 
 impl<W: Write> Plain<W> {
-    pub fn new(out: W) -> Self {
+    pub(crate) fn new(out: W) -> Self {
         Self {
             out,
             strip: anstream::adapter::StripBytes::new(),

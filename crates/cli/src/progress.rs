@@ -19,6 +19,11 @@ pub(crate) enum Shown {
 }
 
 impl Shown {
+    /// Shows nothing.
+    pub(crate) fn nothing() -> Self {
+        Self::Nothing
+    }
+
     pub(crate) fn new(total: u64, quiet: bool) -> Self {
         if quiet {
             return Self::Nothing;
@@ -70,8 +75,8 @@ impl Shown {
         }
     }
 
-    pub(crate) fn end(self) {
-        if let Self::Bar { bar, .. } = self {
+    pub(crate) fn end(&mut self) {
+        if let Self::Bar { bar, .. } = std::mem::replace(self, Self::Nothing) {
             bar.finish_and_clear();
         }
     }

@@ -134,11 +134,23 @@ pub(crate) fn worst(observation: &Observation) -> Option<Severity> {
 
 /// A report that gets its endpoints sorted, at the end: until then they are kept.
 pub(crate) struct Sorted {
-    pub(crate) inner: Box<dyn Report + Send>,
-    pub(crate) by: By,
-    pub(crate) reverse: bool,
-    pub(crate) catalog: Arc<Catalog>,
-    pub(crate) kept: Vec<Observation>,
+    inner: Box<dyn Report + Send>,
+    by: By,
+    reverse: bool,
+    catalog: Arc<Catalog>,
+    kept: Vec<Observation>,
+}
+
+impl Sorted {
+    pub(crate) fn new(inner: Box<dyn Report + Send>, by: By, reverse: bool, catalog: Arc<Catalog>) -> Self {
+        Self {
+            inner,
+            by,
+            reverse,
+            catalog,
+            kept: Vec::new(),
+        }
+    }
 }
 
 impl Report for Sorted {

@@ -4,18 +4,22 @@
 //! [`diff`] compares two instants of a lake. Nothing here reads arguments, prints, or listens for signals: the caller passes a listener for
 //! the events and a [`Stop`] that it sets when the user interrupts.
 
+#[cfg(feature = "watch")]
+pub mod diff;
 mod failure;
 mod files;
 pub mod knowledge;
 pub mod lake;
 #[cfg(feature = "watch")]
-mod lock;
+pub mod lock;
 #[cfg(feature = "watch")]
 mod network;
 mod reach;
 pub mod scan;
 mod stop;
 pub mod targets;
+#[cfg(feature = "watch")]
+pub mod watch;
 
 pub use failure::{Failure, FailureKind, read};
 #[cfg(feature = "watch")]

@@ -1,15 +1,43 @@
 //! `vigie advisory PRODUCT[@VERSION]`: what a scan would say of a version, without a scan.
 
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::{Args, ValueEnum};
 use serde::Serialize;
 use vigie_export::grid::Column;
 use vigie_model::{AdvisoryCoverage, AdvisoryVerdict, Known, Verdict, VersionOrder, Why};
-
-use crate::args::{AdvisoryArgs, AdvisorySort, TableOrJson};
-use crate::failure::{Done, written};
 use vigie_run::Failure;
+
+use crate::args::TableOrJson;
+use crate::failure::{Done, written};
+
+/// What advisories are listed by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AdvisorySort {
+    /// Exploited, affected, unknown, not affected; within these the worst severity.
+    Verdict,
+    /// The worst first.
+    Severity,
+    /// By id, its numbers as numbers.
+    Id,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct AdvisoryArgs {
+    /// A product of the catalogue, and a version: ollama, ollama@0.1.33, llama-cpp@b8491.
+    pub(crate) product: String,
+    /// List by this: exploited and affected ones first, the worst severity first, or the id.
+    #[arg(long, value_name = "KEY", default_value = "verdict")]
+    pub(crate) sort: AdvisorySort,
+    /// Table or JSON.
+    #[arg(short = 'F', long, default_value = "table")]
+    pub(crate) format: TableOrJson,
+    /// Use this catalogue in place of the embedded one.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) catalog: Option<PathBuf>,
+}
 
 #[derive(Serialize)]
 struct Answer<'a> {

@@ -1,20 +1,70 @@
 //! `vigie catalog list | explain | check | test | record`.
 
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use clap::{Args, Subcommand};
 use serde::Serialize;
 use vigie_catalog::{Catalog, embedded_files};
 use vigie_export::grid::Column;
 use vigie_identify::fixture::{self, FixtureFiles};
 use vigie_model::AdvisoryCoverage;
-
-use crate::args::{CatalogArgs, CatalogVerb, TableOrJson};
-use crate::failure::{Done, exit, written};
-use vigie_run::{Failure, read, write_whole};
 use vigie_run::knowledge::{compile, files, knowledge};
+use vigie_run::{Failure, read, write_whole};
+
+use crate::args::TableOrJson;
+use crate::failure::{Done, exit, written};
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct CatalogArgs {
+    #[command(subcommand)]
+    pub(crate) verb: CatalogVerb,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum CatalogVerb {
+    /// List the products, how sure vigie is of each, and on which fixtures that rests.
+    List {
+        /// Use this catalogue in place of the embedded one.
+        #[arg(long, value_name = "DIR")]
+        catalog: Option<PathBuf>,
+        /// Table or JSON.
+        #[arg(short = 'F', long, default_value = "table")]
+        format: TableOrJson,
+    },
+    /// Say in plain words what vigie knows of a product.
+    Explain {
+        /// The product's id.
+        product: String,
+        /// Use this catalogue in place of the embedded one.
+        #[arg(long, value_name = "DIR")]
+        catalog: Option<PathBuf>,
+    },
+    /// Read a catalogue folder, or one product file beside the embedded others, and point at the line of each error.
+    Check {
+        /// A folder with products/, openings.yaml and markers.yaml; a products folder; or a file.
+        path: PathBuf,
+    },
+    /// Replay every fixture, as it is and behind a proxy, against the whole catalogue.
+    Test {
+        /// The catalogue folder.
+        #[arg(default_value = "catalog")]
+        dir: PathBuf,
+        /// Print which fixture is taken for which product.
+        #[arg(long)]
+        matrix: bool,
+        /// Only fixtures whose name holds this.
+        #[arg(long, value_name = "TEXT")]
+        only: Option<String>,
+        /// Write what was measured to measured.json in the catalogue folder.
+        #[arg(long)]
+        write: bool,
+    },
+    /// Record a fixture from a real server: the scan's own requests and nothing else.
+    Record(super::record::RecordArgs),
+}
 
 #[derive(Serialize)]
 struct Entry<'a> {

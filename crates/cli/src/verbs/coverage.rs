@@ -4,12 +4,13 @@ use std::process::ExitCode;
 
 use indicatif::ProgressBar;
 use serde_json::json;
+use vigie_run::Failure;
 use vigie_study::coverage::{Covered, coverage, false_alarm_probability};
 use vigie_study::{Question, Study};
 
-use crate::args::{StudyArgs, TableOrJson};
+use crate::args::TableOrJson;
 use crate::failure::{Done, written};
-use vigie_run::Failure;
+use crate::verbs::study::StudyArgs;
 
 /// Minimum number of hosts expected in the numerator of a sample; shares below it are left out.
 const LEAST: f64 = 2.0;

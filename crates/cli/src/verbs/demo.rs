@@ -3,15 +3,31 @@
 use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
-use clap::Parser as _;
+use clap::Args;
 use vigie_export::Format;
 use vigie_fleet::{Fleet, Judge, Layout, Listen, Population, Recorder, Running, ServeOptions};
-
-use crate::args::{Cli, DemoArgs, Verb};
-use crate::failure::{Done, exit, written};
 use vigie_run::Failure;
+use vigie_run::scan::ScanOptions;
+
+use super::scan::Output;
+use crate::failure::{Done, exit, written};
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// The folder for the results.
+    #[arg(long, value_name = "DIR", default_value = "vigie-demo")]
+    pub(crate) out: PathBuf,
+    /// The seed that the servers are drawn from.
+    #[arg(long, default_value_t = 2026)]
+    pub(crate) seed: u64,
+    /// How many servers.
+    #[arg(long, default_value_t = 60)]
+    pub(crate) count: usize,
+}
 
 /// The first address of the demo; nobody's servers live there.
 const FIRST: Ipv4Addr = Ipv4Addr::new(127, 77, 0, 1);
@@ -31,15 +47,19 @@ pub(crate) fn run(args: &DemoArgs) -> Done {
     );
 
     let out = |name: &str| args.out.join(name);
-    let mut words: Vec<String> = ["vigie", "scan", "--timeout", "3", "--lake"].map(str::to_owned).to_vec();
-    words.push(out("lake").display().to_string());
-    words.extend(["--seed".to_owned(), args.seed.to_string()]);
-    words.extend(running.personalities().iter().map(|p| p.address.to_string()));
-    let Verb::Scan(scan) = Cli::try_parse_from(words).map_err(Failure::usage)?.verb else {
-        return Err(Failure::scan("the demo's own command line did not parse as a scan"));
+    let scan = ScanOptions {
+        targets: running
+            .personalities()
+            .iter()
+            .map(|personality| personality.address.to_string())
+            .collect(),
+        seed: Some(args.seed),
+        lake: Some(out("lake")),
+        timeout: Duration::from_secs(3),
+        ..ScanOptions::default()
     };
     std::fs::create_dir_all(&args.out).map_err(|error| Failure::output(format!("cannot make {}: {error}", args.out.display())))?;
-    let also = vec![
+    let files = vec![
         (Format::Table, out("findings.txt")),
         (Format::Jsonl, out("observations.jsonl")),
         (Format::Json, out("report.json")),
@@ -47,7 +67,12 @@ pub(crate) fn run(args: &DemoArgs) -> Done {
         (Format::Sarif, out("findings.sarif")),
         (Format::Intelmq, out("events.jsonl")),
     ];
-    let code = super::scan::run_also(*scan, also)?;
+    let output = Output {
+        stdout: Some(Format::Table),
+        files,
+        ..Output::default()
+    };
+    let code = super::scan::scan(scan, &output)?;
 
     let forbidden = recorder.forbidden(&Judge::by_hand());
     let mut stdout = std::io::stdout().lock();

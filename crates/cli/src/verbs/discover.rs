@@ -23,15 +23,15 @@ use vigie_export::text::lines;
 use vigie_import::{Batch, Format, Importer, Parsed};
 use vigie_model::Observation;
 use vigie_network::Enricher;
+use vigie_run::lake::Writer;
+use vigie_run::{Failure, read, write_whole};
 
 use self::lock::Lock;
 use self::shown::Shown;
 use self::told::{Credits, Report, Told};
 use crate::args::{AskArgs, DiscoverArgs, DiscoverService};
 use crate::failure::{Done, exit, written};
-use vigie_run::{Failure, read, write_whole};
 use crate::intake::{Counts, Intake};
-use vigie_run::lake::Writer;
 
 /// A page whose hosts have more services than this is committed in pieces.
 const BATCH: usize = 2_000;
@@ -53,7 +53,7 @@ pub(crate) fn run(args: &DiscoverArgs) -> Done {
             let id = format!(
                 "{}-{:08x}",
                 chrono::Utc::now().format("%Y%m%dT%H%M%SZ"),
-                crate::verbs::scan::fresh_seed() as u32
+                vigie_run::scan::fresh_seed() as u32
             );
             DiscoveryState::new(&id, kind, queries)
         }

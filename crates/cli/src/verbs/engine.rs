@@ -3,10 +3,10 @@
 use tokio::runtime::Runtime;
 use vigie_assess::Knowledge;
 use vigie_lake::Lake;
+use vigie_run::Failure;
 use vigie_study::{Error, QueryLimits, Study, StudyOptions, TableStore};
 
-use crate::args::StudyArgs;
-use vigie_run::Failure;
+use crate::verbs::study::StudyArgs;
 
 /// Who answers.
 pub(crate) enum Engine {

@@ -1,13 +1,27 @@
 //! `vigie fleet`: simulated servers on loopback until interrupted.
 
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::Args;
 use vigie_fleet::{Population, Recorder};
-
-use crate::args::FleetArgs;
-use crate::failure::{Done, written};
 use vigie_run::{Failure, read};
+
+use crate::failure::{Done, written};
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct FleetArgs {
+    /// A population file (vigie.population/1) [default: the demo's].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) population: Option<PathBuf>,
+    /// The seed that the servers are drawn from.
+    #[arg(long, default_value_t = 2026)]
+    pub(crate) seed: u64,
+    /// How many servers.
+    #[arg(long, default_value_t = 60)]
+    pub(crate) count: usize,
+}
 
 pub(crate) fn run(args: &FleetArgs) -> Done {
     let population = match &args.population {

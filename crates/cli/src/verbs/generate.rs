@@ -1,12 +1,27 @@
 //! `vigie completions SHELL`, `vigie man DIR`.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::Args;
 use clap::CommandFactory as _;
-
-use crate::args::{Cli, CompletionsArgs, ManArgs};
-use crate::failure::{Done, written};
+use clap_complete::Shell;
 use vigie_run::{Failure, write_whole};
+
+use crate::args::Cli;
+use crate::failure::{Done, written};
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct CompletionsArgs {
+    /// The shell.
+    pub(crate) shell: Shell,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ManArgs {
+    /// The folder.
+    pub(crate) dir: PathBuf,
+}
 
 pub(crate) fn completions(args: &CompletionsArgs) -> Done {
     let mut script = Vec::new();

@@ -1,21 +1,23 @@
 //! `vigie hosts`: the endpoints that earlier scans saw.
 
+mod args;
 mod choice;
 mod printed;
 
 use std::process::ExitCode;
 
+use choice::Choice;
+use printed::Printer;
 use vigie_assess::Knowledge;
 use vigie_lake::{Glimpse, Glimpses, HostRow};
 use vigie_model::{Severity, Verdict};
-
-use crate::args::{HostsArgs, ListFormat};
-use crate::failure::Done;
 use vigie_run::Failure;
+
+use self::args::ListFormat;
+use crate::failure::Done;
 use crate::sort::{By, Endpoint, Key, worst};
 
-use choice::Choice;
-use printed::Printer;
+pub(crate) use self::args::HostsArgs;
 
 /// Endpoints that are listed on a terminal, if no limit is named.
 const ON_A_TERMINAL: usize = 50;

@@ -16,12 +16,12 @@ use vigie_identify::Identifier;
 use vigie_import::{Archive, Batch, Format, Importer, Options, Parsed, Parser, Records, Unfinished};
 use vigie_model::{Observation, Timestamp};
 use vigie_network::Enricher;
+use vigie_run::Failure;
+use vigie_run::lake::Writer;
 
 use crate::args::{ImportArgs, TableOrJson};
 use crate::failure::{Done, exit, print_json, written};
-use vigie_run::Failure;
 use crate::intake::{Counts, Intake};
-use vigie_run::lake::Writer;
 
 /// Why a file of no bytes is not imported.
 const EMPTY: &str = "it is empty: there is nothing to import; look whether the tool that wrote it ended well, or name another file";

@@ -3,12 +3,55 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use clap::{Args, Subcommand};
 use serde_json::json;
 use vigie_lake::{Lake, Removed};
-
-use crate::args::{LakeArgs, LakeVerb, TableOrJson};
-use crate::failure::{Done, written};
 use vigie_run::Failure;
+
+use crate::args::{LakeDir, TableOrJson};
+use crate::failure::{Done, written};
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct LakeArgs {
+    #[command(subcommand)]
+    pub(crate) verb: LakeVerb,
+    #[command(flatten)]
+    pub(crate) lake: LakeDir,
+    /// Text or JSON.
+    #[arg(short = 'F', long, default_value = "table", global = true)]
+    pub(crate) format: TableOrJson,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum LakeVerb {
+    /// List the files that count, for engines without a Delta reader: table, bytes, path.
+    Files,
+    /// Put small files together and squeeze them harder; readers and writers notice nothing.
+    Compact,
+    /// Remove files that no longer count.
+    Vacuum {
+        /// Only those that have not counted for this long: 7d, 12h, 0d.
+        #[arg(long, value_name = "AGE", default_value = "7d", value_parser = crate::when::age)]
+        older: chrono::TimeDelta,
+    },
+    /// Take out the texts of prompts and templates that --keep-prompts kept; their hashes stay.
+    Redact {
+        /// Remove them from the disk too, with whatever else does not count any more.
+        #[arg(long)]
+        now: bool,
+    },
+    /// Take out every observation of an address, or all before a date, with what only those pointed to.
+    Forget {
+        /// The addresses.
+        addresses: Vec<std::net::IpAddr>,
+        /// All that was seen before this day (UTC): YYYY-MM-DD.
+        #[arg(long, value_name = "DATE")]
+        before: Option<chrono::NaiveDate>,
+        /// Remove it from the files and the logs at once; older versions can no longer be read.
+        #[arg(long)]
+        now: bool,
+    },
+}
 
 pub(crate) fn run(args: &LakeArgs) -> Done {
     let (runtime, lake) = vigie_run::lake::open(&args.lake.folder()?)?;

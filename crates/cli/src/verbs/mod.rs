@@ -22,7 +22,6 @@ pub(crate) mod import;
 pub(crate) mod lake;
 #[cfg(feature = "demo")]
 pub(crate) mod population;
-mod preview;
 mod record;
 pub(crate) mod scan;
 pub(crate) mod scope;

@@ -1,15 +1,38 @@
 //! `vigie population`: a simulated population in a lake, with what a study must find.
 
 use std::io::{BufWriter, Write as _};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use vigie_fleet::Census;
-
-use crate::args::PopulationArgs;
-use crate::failure::{Done, written};
 use vigie_run::Failure;
+
+use crate::args::LakeDir;
+use crate::failure::{Done, written};
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct PopulationArgs {
+    #[command(flatten)]
+    pub(crate) lake: LakeDir,
+    /// The seed that the hosts are drawn from.
+    #[arg(long, default_value_t = 2026)]
+    pub(crate) seed: u64,
+    /// Of 175,108 hosts and 7.23 million observations, this share.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.01)]
+    pub(crate) scale: f64,
+    /// Write what a study of it must find (vigie.planted/1).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) truth: Option<PathBuf>,
+    /// Write the observations to standard output as JSON lines, and no lake.
+    #[arg(long)]
+    pub(crate) jsonl: bool,
+    /// Say nothing on the way.
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
 
 /// Days that are committed together: fewer files than a day at a time, and memory for as many only.
 const DAYS: usize = 7;

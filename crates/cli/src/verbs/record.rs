@@ -4,17 +4,55 @@
 //! product's own requests that it left out, so that a rule written later finds their replies recorded.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::Args;
 use vigie_identify::fixture::{Expect, FIXTURE_SCHEMA, Head, Line, Origin};
 use vigie_model::Exchange;
+use vigie_run::{Failure, read, write_whole};
 use vigie_scan::{Gate, ProbeOptions};
 use vigie_scope::{OwnAddresses, Scope};
 
-use crate::args::RecordArgs;
 use crate::failure::{Done, written};
-use vigie_run::{Failure, read, write_whole};
+
+#[derive(Clone, Debug, Args)]
+#[command(disable_version_flag = true)]
+pub(crate) struct RecordArgs {
+    /// The server's address and port; loopback or private, unless a scope file is given to a scan first.
+    pub(crate) address: std::net::SocketAddr,
+    /// What answers there, a product's id; left out: a fixture of something that is none.
+    #[arg(long)]
+    pub(crate) product: Option<String>,
+    /// The version that is installed.
+    #[arg(long, default_value = "")]
+    pub(crate) version: String,
+    /// The state, for the folder's name: one-model-open, key, fresh …
+    #[arg(long)]
+    pub(crate) state: String,
+    /// How the server was started, for whoever repeats it.
+    #[arg(long)]
+    pub(crate) started: String,
+    /// The port as rules should see it.
+    #[arg(long, value_name = "PORT")]
+    pub(crate) port_label: Option<u16>,
+    /// Replace this text wherever it stands in a reply, e.g. a folder: FROM=TO; may be given several times.
+    #[arg(long, value_name = "FROM=TO")]
+    pub(crate) replace: Vec<String>,
+    /// The folder of fixtures.
+    #[arg(long, value_name = "DIR", default_value = "catalog/fixtures")]
+    pub(crate) out: PathBuf,
+    /// Use this catalogue in place of the embedded one.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) catalog: Option<PathBuf>,
+    /// Overwrite a fixture that is there, and keep what its head expects.
+    #[arg(long)]
+    pub(crate) again: bool,
+    /// A note for the head.
+    #[arg(long, default_value = "")]
+    pub(crate) note: String,
+}
 
 /// Bodies are cut here in a fixture, in bytes: a page's first part tells, the rest is weight.
 const MAX_BODY: usize = 64 * 1024;
@@ -29,7 +67,7 @@ impl Gate for Free {
 }
 
 pub(crate) fn run(args: &RecordArgs) -> Done {
-    let own = OwnAddresses::new(vigie_run::targets::own_addresses());
+    let own = OwnAddresses::new(vigie_run::targets::own_addresses().0);
     Scope::without_file(&own)
         .permits(args.address.ip(), args.address.port(), chrono::Utc::now())
         .map_err(Failure::usage)?;

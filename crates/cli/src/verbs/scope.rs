@@ -1,13 +1,34 @@
 //! `vigie scope new | check`: who authorised what.
 
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::{Args, Subcommand};
+use vigie_run::{Failure, read};
 use vigie_scope::{Hosts, OwnAddresses, ScopeFile};
 
-use crate::args::{ScopeArgs, ScopeVerb};
 use crate::failure::{Done, written};
-use vigie_run::{Failure, read};
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ScopeArgs {
+    #[command(subcommand)]
+    pub(crate) verb: ScopeVerb,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum ScopeVerb {
+    /// Print a scope file for these ranges, for you to complete.
+    New {
+        /// Addresses, CIDR, ranges or names.
+        targets: Vec<String>,
+    },
+    /// Read a scope file and say what it allows.
+    Check {
+        /// The file.
+        file: PathBuf,
+    },
+}
 
 pub(crate) fn run(args: ScopeArgs) -> Done {
     let mut out = std::io::stdout().lock();

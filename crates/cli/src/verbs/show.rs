@@ -5,12 +5,25 @@ use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
 
+use clap::Args;
 use serde::Serialize;
 use vigie_model::{EndpointKey, Known, Observation};
-
-use crate::args::{ShowArgs, TableOrJson};
-use crate::failure::{Done, print_json, written};
 use vigie_run::Failure;
+
+use crate::args::{LakeDir, TableOrJson};
+use crate::failure::{Done, print_json, written};
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ShowArgs {
+    /// The address, of IPv4 or IPv6, with a port as vigie hosts prints it or without.
+    #[arg(value_name = "ADDRESS")]
+    pub(crate) place: crate::verbs::show::Place,
+    #[command(flatten)]
+    pub(crate) lake: LakeDir,
+    /// Table or JSON.
+    #[arg(short = 'F', long, default_value = "table")]
+    pub(crate) format: TableOrJson,
+}
 
 /// An address, and a port of it where one is named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

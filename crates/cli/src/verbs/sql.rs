@@ -1,14 +1,48 @@
 //! `vigie sql`: a question to the lake in SQL.
 
 use std::io::{BufWriter, IsTerminal as _, Read as _, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::{Args, ValueEnum};
 use vigie_export::text::Safe;
+use vigie_run::Failure;
 use vigie_study::{Form, QueryEngine, QueryLimits, RowStream};
 
-use crate::args::{AnswerForm, SqlArgs};
+use crate::args::LakeDir;
 use crate::failure::{Done, written};
-use vigie_run::Failure;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AnswerForm {
+    /// For people; unknown is a question mark.
+    Table,
+    /// A JSON object per row and line; unknown is null.
+    Json,
+    /// Comma-separated values; unknown is empty.
+    Csv,
+    /// One Parquet file.
+    Parquet,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct SqlArgs {
+    /// The question; - or none: from standard input.
+    pub(crate) query: Option<String>,
+    /// Read the question from a file.
+    #[arg(short, long, value_name = "FILE", conflicts_with = "query")]
+    pub(crate) file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) lake: LakeDir,
+    /// The form of the answer.
+    #[arg(short = 'F', long, default_value = "table")]
+    pub(crate) format: AnswerForm,
+    /// Write the answer to a file, whole or not at all [default: standard output].
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// The memory that the question may use, in MiB; what needs more goes to temporary files.
+    #[arg(long, value_name = "MIB", default_value_t = 1536, value_parser = clap::value_parser!(u64).range(64..).map(|mib| mib as usize))]
+    pub(crate) memory: usize,
+}
 
 /// Rows that a table shows; the other forms write all.
 const MAX_ROWS: usize = 10_000;

@@ -10,7 +10,7 @@ use vigie_lake::Lake;
 use crate::failure::Failure;
 
 #[cfg(feature = "watch")]
-pub(crate) use writer::Parts;
+pub use writer::Parts;
 pub use writer::Writer;
 
 /// The lake's folder: as given, else `vigie/lake` in the user's data folder.
@@ -101,8 +101,12 @@ pub fn open_or_create(dir: &Path) -> Result<(Runtime, Lake), Failure> {
 }
 
 /// Tries whether something can be written into a lake's folders, before anything depends on it. An object store answers only a write.
+///
+/// # Errors
+///
+/// A folder cannot be written into.
 #[cfg(feature = "watch")]
-pub(crate) fn try_writing(dir: &Path) -> Result<(), Failure> {
+pub fn try_writing(dir: &Path) -> Result<(), Failure> {
     if vigie_lake::is_in_a_store(dir) {
         return Ok(());
     }

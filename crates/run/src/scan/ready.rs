@@ -72,9 +72,9 @@ pub fn prepare(options: ScanOptions) -> Result<Prepared, Failure> {
     let options = &inputs.options;
     let baseline = match &options.baseline {
         None => None,
-        Some(path) => Some(
-            Baseline::parse(&read(path)?).map_err(|errors| Failure::of_all(&format!("baseline {}", path.display()), &errors))?,
-        ),
+        Some(path) => {
+            Some(Baseline::parse(&read(path)?).map_err(|errors| Failure::of_all(&format!("baseline {}", path.display()), &errors))?)
+        }
     };
     let enrich = Enrich {
         // A scan knows no autonomous system by itself, so without a database there is nothing to fill in.
@@ -125,6 +125,12 @@ impl Ready {
     #[must_use]
     pub fn knowledge(&self) -> &Knowledge {
         &self.inputs.knowledge
+    }
+
+    /// Whether a lake keeps the observations.
+    #[must_use]
+    pub fn keeps_lake(&self) -> bool {
+        self.inputs.options.lake.is_some()
     }
 
     /// Scans. Each observation goes to the listener and then to the lake; what is in the lake is not scanned again by a resume.
@@ -270,11 +276,7 @@ struct Running {
 
 impl Running {
     /// Passes events on until the last. Gives whether something is left to do, and why the scope cut the scan off, if it did.
-    fn listen(
-        &mut self,
-        events: &std::sync::mpsc::Receiver<Seen>,
-        listener: &mut Listener<'_>,
-    ) -> Result<(bool, Option<String>), Failure> {
+    fn listen(&mut self, events: &std::sync::mpsc::Receiver<Seen>, listener: &mut Listener<'_>) -> Result<(bool, Option<String>), Failure> {
         let ended = loop {
             self.pauses.turn();
             match events.try_recv() {

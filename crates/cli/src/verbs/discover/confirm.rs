@@ -3,23 +3,24 @@
 use std::collections::BTreeSet;
 use std::mem::Discriminant;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use vigie_export::Format;
+use vigie_run::Failure;
+use vigie_run::scan::ScanOptions;
 use vigie_scope::{OwnAddresses, Refusal, Scope};
 
 use super::told::Confirmed;
-use crate::args::{AskArgs, Cli, TableOrJson, Verb};
+use crate::args::{AskArgs, TableOrJson};
 use crate::failure::Done;
-use vigie_run::Failure;
+use crate::verbs::scan::Output;
 
 /// The scope, read before a credit is spent.
 pub(super) fn scope(args: &AskArgs) -> Result<Option<Scope>, Failure> {
     if !args.confirm {
         return Ok(None);
     }
-    let own = OwnAddresses::new(vigie_run::targets::own_addresses());
+    let own = OwnAddresses::new(vigie_run::targets::own_addresses().0);
     vigie_run::targets::scope(args.scope.as_deref(), &args.opt_out, &own).map(Some)
 }
 
@@ -55,34 +56,27 @@ pub(super) fn allowed(found: &BTreeSet<SocketAddr>, scope: &Scope) -> (Vec<Socke
     (asked, confirmed)
 }
 
-/// Scans them. The words are those that a user would write, so that nothing is different from a scan.
+/// Scans them, as `vigie scan` does.
 pub(super) fn run(args: &AskArgs, endpoints: &[SocketAddr]) -> Done {
     if endpoints.is_empty() {
         return Ok(ExitCode::SUCCESS);
     }
-    let text = |path: &PathBuf| path.as_os_str().to_owned();
-    let mut words: Vec<std::ffi::OsString> = ["vigie", "scan"].map(Into::into).to_vec();
-    let mut option = |name: &str, value: Option<std::ffi::OsString>| {
-        if let Some(value) = value {
-            words.extend([name.into(), value]);
-        }
+    let scan = ScanOptions {
+        targets: endpoints.iter().map(ToString::to_string).collect(),
+        scope: args.scope.clone(),
+        opt_out: args.opt_out.clone(),
+        lake: Some(args.lake.folder()?),
+        catalog: args.catalog.clone(),
+        network: args.network.files(),
+        ..ScanOptions::default()
     };
-    option("--scope", args.scope.as_ref().map(text));
-    option("--lake", args.lake.lake.as_ref().map(text));
-    option("--catalog", args.catalog.as_ref().map(text));
-    option("--classes", args.network.classes.as_ref().map(text));
-    args.opt_out.iter().for_each(|path| option("--opt-out", Some(text(path))));
-    args.network.geo.iter().for_each(|path| option("--geo", Some(text(path))));
-    words.extend(args.quiet.then(|| "--quiet".into()));
-    words.push("--".into());
-    words.extend(endpoints.iter().map(|endpoint| endpoint.to_string().into()));
-    let Verb::Scan(scan) = Cli::try_parse_from(words).map_err(Failure::usage)?.verb else {
-        return Err(Failure::scan("the command line of the confirming scan did not parse as a scan"));
+    let output = Output {
+        // With JSON the report of the discovery is the only document; the scan's results are in the lake.
+        stdout: (args.format == TableOrJson::Table).then_some(Format::Table),
+        quiet: args.quiet,
+        ..Output::default()
     };
-    match args.format {
-        TableOrJson::Table => crate::verbs::scan::run(*scan),
-        TableOrJson::Json => crate::verbs::scan::run_silently(*scan),
-    }
+    crate::verbs::scan::scan(scan, &output)
 }
 
 #[cfg(test)]

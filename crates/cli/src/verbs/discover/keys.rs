@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use vigie_discover::{Secret, Service, ServiceKind};
+use vigie_run::{Failure, read};
 
 use crate::args::DiscoverService;
-use vigie_run::{Failure, read};
 
 /// The service with its keys.
 pub(super) fn service(kind: ServiceKind, args: &DiscoverService, key_file: Option<&Path>) -> Result<Service, Failure> {

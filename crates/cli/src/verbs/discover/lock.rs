@@ -3,8 +3,8 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use vigie_run::lock::{Held, hold, sign};
 use vigie_run::{Failure, cannot_write};
-use crate::holding::{Held, hold, sign};
 
 /// The lock, held as long as this lives. The system lets go of it when the process ends, however it ends.
 #[derive(Debug)]

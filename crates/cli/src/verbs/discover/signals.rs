@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use vigie_discover::ServiceKind;
+use vigie_run::Failure;
 
 use super::again;
-use vigie_run::Failure;
 use crate::failure::exit::INTERRUPTED;
 
 /// Sets the flag at the first signal and ends the program at the second.

@@ -7,10 +7,10 @@ use serde::Serialize;
 use vigie_discover::QueryState;
 use vigie_export::grid::Column;
 use vigie_export::text::clean;
+use vigie_run::Failure;
 
 use crate::args::TableOrJson;
 use crate::failure::{print_json, written};
-use vigie_run::Failure;
 use crate::intake::Counts;
 
 /// `vigie.discover/1`.

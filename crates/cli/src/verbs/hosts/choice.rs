@@ -9,9 +9,9 @@ use vigie_advisory::Version;
 use vigie_assess::Knowledge;
 use vigie_lake::{Filter, Glimpse};
 use vigie_model::{AdvisoryCoverage, EndpointKey, Known, Posture, Verdict, VersionOrder, Why};
-
-use crate::args::{HostsArgs, VerdictArg};
 use vigie_run::Failure;
+
+use super::args::{HostsArgs, VerdictArg};
 
 /// The word for what is unknown, wherever a value is asked for.
 const UNKNOWN: &str = "unknown";
@@ -95,7 +95,7 @@ impl Choice {
         if since >= now {
             return Err(Failure::usage("--changed-since is an instant in the past, or an age such as 7d"));
         }
-        let diff = crate::changes::between(lake, (since, now), None, &knowledge.catalog)?;
+        let diff = vigie_run::diff::between(lake, (since, now), None, &knowledge.catalog)?;
         self.changed = Some(diff.changed());
         Ok(())
     }

@@ -7,11 +7,11 @@ use vigie_export::grid::{self, Column};
 use vigie_export::{CsvRows, text};
 use vigie_lake::HostRow;
 use vigie_model::{Known, PathPrefix, Posture, Severity, Timestamp, Verdict};
+use vigie_run::Failure;
 
 use super::Host;
-use crate::args::{HostsArgs, ListFormat};
+use super::args::{HostsArgs, ListFormat};
 use crate::failure::{heard, written};
-use vigie_run::Failure;
 
 /// The schema of the document of JSON.
 const SCHEMA: &str = "vigie.hosts/1";

@@ -1,25 +1,25 @@
-//! One watch of a question in a lake at a time, also across processes.
+//! One watch of the same targets in a lake at a time, also across processes.
 
 use std::fs::File;
 use std::path::Path;
 
-use vigie_run::Failure;
-use crate::holding::{Held, hold, sign};
+use crate::failure::Failure;
+use crate::lock::{Held, hold, sign};
 
 /// The lock, held as long as this lives. The system lets go of it when the process ends, however it ends, so none is ever left behind.
 #[derive(Debug)]
-pub(crate) struct Lock {
+pub(super) struct Lock {
     _file: File,
 }
 
 impl Lock {
     /// Takes the lock of a watch in a lake.
-    pub(crate) fn take(lake: &Path, watch: &str) -> Result<Self, Failure> {
+    pub(super) fn take(lake: &Path, watch: &str) -> Result<Self, Failure> {
         let (folder, path) = if vigie_lake::is_in_a_store(lake) {
             // A store has no locks: at least on this machine there is one.
             let store = vigie_model::sha256(lake.to_string_lossy().as_bytes());
             let name = format!("watch-{watch}-{}.lock", store.get(7..19).unwrap_or_default());
-            let folder = vigie_run::lake::data_folder().unwrap_or_else(std::env::temp_dir);
+            let folder = crate::lake::data_folder().unwrap_or_else(std::env::temp_dir);
             (folder.clone(), folder.join(name))
         } else {
             (lake.to_owned(), lake.join(format!("watch-{watch}.lock")))

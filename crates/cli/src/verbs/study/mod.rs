@@ -1,18 +1,23 @@
 //! `vigie study`: the questions, their answers, and the document.
 
+mod args;
+
 use std::process::ExitCode;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
+use vigie_run::{Failure, read, write_whole};
 use vigie_study::document::{cells, comparison, files, known, word};
 use vigie_study::planted::{Figure, check};
 use vigie_study::published::{Published, compare};
 use vigie_study::{Lang, Provenance, QueryLimits, Question, Study, StudyOptions, StudyReport};
 
+use self::args::LangArg;
 use super::engine::Engine;
-use crate::args::{LangArg, StudyArgs, TableOrJson};
+use crate::args::TableOrJson;
 use crate::failure::{Done, written};
-use vigie_run::{Failure, read, write_whole};
+
+pub(crate) use self::args::StudyArgs;
 
 /// Rows of an answer that a terminal shows.
 const MAX_ROWS: usize = 40;

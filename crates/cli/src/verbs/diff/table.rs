@@ -4,8 +4,7 @@ use vigie_assess::{Change, ChangeId, Lifecycle};
 use vigie_export::grid::Column;
 use vigie_export::text::clean;
 use vigie_model::Known;
-
-use super::{Counts, Diff, Entry, Seen};
+use vigie_run::diff::{Counts, Diff, Entry, Seen};
 
 /// Where; where lines have an end, the source and the vantage may stand under it.
 const ENDPOINT: Column<'_> = Column::Text("endpoint");
@@ -15,8 +14,8 @@ const NAMES: usize = 6;
 const TOKEN: usize = 300;
 
 /// The diff as a table, what was told otherwise apart, and the counts.
-pub(crate) fn lines(diff: &Diff, verbose: bool, width: usize) -> String {
-    let origins = super::several(&diff.endpoints);
+pub(crate) fn table(diff: &Diff, verbose: bool, width: usize) -> String {
+    let origins = diff.has_several_origins();
     let names = if width == vigie_export::UNBOUNDED { usize::MAX } else { NAMES };
     let (mut changed, mut told) = (Vec::new(), Vec::new());
     for entry in &diff.endpoints {
@@ -201,7 +200,7 @@ fn title(id: ChangeId) -> &'static str {
         ChangeId::RemovedCapability => "capability gone",
         ChangeId::RemovedModel => "model removed",
         ChangeId::NoLongerSuspect => "no longer looks like a deception",
-        ChangeId::NowKnown => "told now",
-        ChangeId::NoLongerKnown => "no longer told",
+        ChangeId::NowKnown => "now known",
+        ChangeId::NoLongerKnown => "no longer known",
     }
 }

@@ -1,4 +1,4 @@
-//! When the next round is due. The rounds in the lake are the schedule's only memory: no file beside them can say otherwise.
+//! When the next round is due. The rounds in the lake are the schedule's only memory: no other file can contradict them.
 
 use chrono::TimeDelta;
 use vigie_lake::Scan;
@@ -6,40 +6,40 @@ use vigie_model::Timestamp;
 
 /// How often, by the clock on the wall.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Schedule {
+pub(super) struct Schedule {
     /// From the start of a round to the start of the next.
-    pub(crate) every: TimeDelta,
+    pub(super) every: TimeDelta,
     /// This much longer, drawn anew for each round.
-    pub(crate) jitter: TimeDelta,
+    pub(super) jitter: TimeDelta,
 }
 
 impl Schedule {
     /// When the round after one that began at `last` is due; without one, at once. A clock that went back does not make it wait longer
     /// than one interval.
-    pub(crate) fn due(&self, last: Option<Timestamp>, now: Timestamp) -> Timestamp {
+    pub(super) fn due(&self, last: Option<Timestamp>, now: Timestamp) -> Timestamp {
         let Some(last) = last else { return now };
         let due = |from: Timestamp| from.checked_add_signed(self.every + self.jitter).unwrap_or(Timestamp::MAX_UTC);
         due(last).min(due(now))
     }
 
-    /// How many rounds would have begun between the last one and now, were the time not lost.
-    pub(crate) fn lost(&self, last: Option<Timestamp>, now: Timestamp) -> i64 {
+    /// The number of rounds that were due between the last one and now, and were missed.
+    pub(super) fn missed(&self, last: Option<Timestamp>, now: Timestamp) -> i64 {
         let Some(last) = last else { return 0 };
         let every = self.every.num_milliseconds().max(1);
         ((now - last).num_milliseconds() / every - 1).max(0)
     }
 }
 
-/// The rounds of a watch that went to their end.
+/// The completed rounds of a watch.
 #[derive(Debug, Default)]
-pub(crate) struct Rounds {
-    /// The latest finished.
-    pub(crate) last: Option<Scan>,
+pub(super) struct Rounds {
+    /// The latest.
+    pub(super) last: Option<Scan>,
 }
 
 impl Rounds {
-    /// Of all scans of a lake, those of a watch. A round that was killed or interrupted was none: it is made up for at once.
-    pub(crate) fn of(watch: &str, scans: Vec<Scan>) -> Self {
+    /// The rounds of a watch among the scans of a lake. An interrupted round does not count: it is repeated at once.
+    pub(super) fn of(watch: &str, scans: Vec<Scan>) -> Self {
         let last = scans
             .into_iter()
             .filter(|scan| scan.watch.as_deref() == Some(watch) && scan.finished.is_some())
@@ -48,7 +48,7 @@ impl Rounds {
     }
 
     /// When the last one began.
-    pub(crate) fn began(&self) -> Option<Timestamp> {
+    pub(super) fn began(&self) -> Option<Timestamp> {
         self.last.as_ref().map(|scan| scan.started)
     }
 }
@@ -70,10 +70,10 @@ mod tests {
         assert_eq!(schedule.due(None, at("08:00:00")), at("08:00:00"), "the first at once");
         let last = Some(at("02:00:00"));
         assert_eq!(schedule.due(last, at("02:05:00")), at("08:00:00"));
-        assert_eq!(schedule.lost(last, at("08:00:00")), 0);
+        assert_eq!(schedule.missed(last, at("08:00:00")), 0);
         // The machine slept: the round is due, and once it has begun the next is an interval later.
         assert_eq!(schedule.due(last, at("21:00:00")), at("08:00:00"), "in the past: at once");
-        assert_eq!(schedule.lost(last, at("21:00:00")), 2);
+        assert_eq!(schedule.missed(last, at("21:00:00")), 2);
         assert_eq!(
             schedule.due(Some(at("21:00:00")), at("21:03:00")),
             at("21:00:00") + TimeDelta::hours(6)
@@ -88,6 +88,6 @@ mod tests {
         };
         let last = Some(at("20:00:00"));
         assert_eq!(schedule.due(last, at("03:00:00")), at("04:05:00"));
-        assert_eq!(schedule.lost(last, at("03:00:00")), 0);
+        assert_eq!(schedule.missed(last, at("03:00:00")), 0);
     }
 }

@@ -1,0 +1,109 @@
+//! The arguments of `vigie study`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use crate::args::{LakeDir, TableOrJson};
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct StudyArgs {
+    /// The questions, by id; none: all of them. --list names them.
+    pub(crate) questions: Vec<String>,
+    #[command(flatten)]
+    pub(crate) lake: LakeDir,
+    /// List the questions and end.
+    #[arg(long)]
+    pub(crate) list: bool,
+    /// Write the document into this folder: study.html, study.md, study.json, tables/*.csv.
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// The form on standard output, where no document is written.
+    #[arg(short = 'F', long, default_value = "table")]
+    pub(crate) format: TableOrJson,
+    /// The language of the document and of the tables.
+    #[arg(long, default_value = "en")]
+    pub(crate) lang: LangArg,
+    /// Put published figures beside this lake's.
+    #[arg(long, value_name = "WHAT")]
+    pub(crate) compare: Option<CompareArg>,
+    /// With --compare: what was planted, as vigie population --truth wrote it.
+    #[arg(long, value_name = "FILE", requires = "compare")]
+    pub(crate) planted: Option<PathBuf>,
+    /// Draw so many samples of the hosts, and say how often their intervals hold what all hosts give.
+    #[arg(long, value_name = "SAMPLES", conflicts_with_all = ["out", "compare"], value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) coverage: Option<u32>,
+    /// With --coverage: the share of the hosts that is in a sample.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.01, value_parser = share, requires = "coverage")]
+    pub(crate) sample: f64,
+    /// Only observations from this day on (UTC).
+    #[arg(long, value_name = "DATE")]
+    pub(crate) since: Option<chrono::NaiveDate>,
+    /// Only observations up to this day, itself included (UTC).
+    #[arg(long, value_name = "DATE")]
+    pub(crate) until: Option<chrono::NaiveDate>,
+    /// Only endpoints of this product; may be given more than once.
+    #[arg(long = "product", value_name = "ID")]
+    pub(crate) products: Vec<String>,
+    /// Only what this source saw (vigie, shodan …); may be given more than once.
+    #[arg(long = "source", value_name = "NAME")]
+    pub(crate) sources: Vec<String>,
+    /// The persistent core by observations: more than this.
+    #[arg(long, value_name = "N", default_value_t = 100, help_heading = "Definitions")]
+    pub(crate) core_observations: u32,
+    /// The persistent core by days: seen on more than this.
+    #[arg(long, value_name = "N", default_value_t = 100, help_heading = "Definitions")]
+    pub(crate) core_days: u32,
+    /// The persistent core by share: seen on at least this share of the window's days.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.5, value_parser = share, help_heading = "Definitions")]
+    pub(crate) core_share: f64,
+    /// Days without a sign after which a host counts as gone.
+    #[arg(long, value_name = "DAYS", default_value_t = 14, help_heading = "Definitions")]
+    pub(crate) grace: u32,
+    /// Hosts that a prompt must be on to be a standard one.
+    #[arg(long, value_name = "N", default_value_t = 5, help_heading = "Definitions")]
+    pub(crate) standard_hosts: u32,
+    /// Say nothing on the way.
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+    /// The catalogue's folder [default: the embedded one].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) catalog: Option<PathBuf>,
+    /// Let a Ballista cluster answer; its scheduler is here, and every executor reads the lake under the same path or URL.
+    #[arg(long, value_name = "HOST:PORT", conflicts_with = "coverage", help_heading = "Cluster")]
+    pub(crate) engine: Option<String>,
+    /// Where the cluster keeps what it makes until the study ends: a folder that all its machines share, or s3://BUCKET/PREFIX
+    /// [default: the lake].
+    #[arg(long, value_name = "DIR", requires = "engine", help_heading = "Cluster")]
+    pub(crate) scratch: Option<PathBuf>,
+    /// Into how many parts each step is cut: the cores of all executors together.
+    #[arg(long, value_name = "N", default_value_t = 4, requires = "engine", value_parser = clap::value_parser!(u16).range(1..=4096), help_heading = "Cluster")]
+    pub(crate) partitions: u16,
+    /// The memory that the questions may use, in MiB; what needs more goes to temporary files.
+    #[arg(long, value_name = "MIB", default_value_t = 1536, value_parser = clap::value_parser!(u64).range(64..).map(|mib| mib as usize))]
+    pub(crate) memory: usize,
+}
+
+/// A share from 0 to 1.
+fn share(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
+        _ => Err("a share is a number from 0 to 1".to_owned()),
+    }
+}
+
+/// A language.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LangArg {
+    /// English.
+    En,
+    /// French.
+    Fr,
+}
+
+/// What to compare with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CompareArg {
+    /// What SentinelLABS with Censys, Cisco Talos and others published.
+    Published,
+}
