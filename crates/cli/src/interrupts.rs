@@ -13,6 +13,7 @@ enum Idle {
     /// Nothing was begun: the program ends.
     End,
     /// A watch waits, and stops waiting.
+    #[cfg_attr(not(feature = "watch"), expect(dead_code, reason = "only a watch waits"))]
     Wake,
 }
 

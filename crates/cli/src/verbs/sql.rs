@@ -4,6 +4,7 @@ use std::io::{BufWriter, IsTerminal as _, Read as _, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::builder::TypedValueParser as _;
 use clap::{Args, ValueEnum};
 use vigie_export::text::Safe;
 use vigie_run::Failure;
