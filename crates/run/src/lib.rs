@@ -6,8 +6,14 @@
 
 #[cfg(feature = "watch")]
 pub mod diff;
+#[cfg(feature = "watch")]
+pub mod discover;
 mod failure;
 mod files;
+#[cfg(feature = "watch")]
+pub mod import;
+#[cfg(feature = "watch")]
+mod intake;
 pub mod knowledge;
 pub mod lake;
 #[cfg(feature = "watch")]

@@ -1,20 +1,21 @@
-//! One run of a discovery at a time, also across processes: two that went on with the same file would pay for the same pages.
+//! One run per state file at a time, also across processes: two runs that resume the same state would pay for the same pages.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use vigie_run::lock::{Held, hold, sign};
-use vigie_run::{Failure, cannot_write};
+use crate::failure::Failure;
+use crate::files::cannot_write;
+use crate::lock::{Held, hold, sign};
 
-/// The lock, held as long as this lives. The system lets go of it when the process ends, however it ends.
+/// The lock, held as long as this lives. The system releases it when the process ends, however it ends.
 #[derive(Debug)]
-pub(super) struct Lock {
+pub(super) struct StateLock {
     path: PathBuf,
     _file: File,
 }
 
-impl Lock {
-    /// Takes the lock of a state's file. It is a file beside it, for the state itself is replaced whenever it is written.
+impl StateLock {
+    /// Takes the lock of a state file. The lock is a file beside it, because the state file is replaced whenever it is written.
     pub(super) fn take(state: &Path) -> Result<Self, Failure> {
         let mut path = state.as_os_str().to_owned();
         path.push(".lock");
@@ -34,7 +35,7 @@ impl Lock {
                 }
             };
             if !is_at(&file, &path) {
-                // Its holder removed it meanwhile: it is no longer the one that others take.
+                // Its holder removed it meanwhile: others lock a new file at this path.
                 continue;
             }
             sign(&mut file).map_err(cannot)?;
@@ -43,15 +44,16 @@ impl Lock {
     }
 }
 
-impl Drop for Lock {
+impl Drop for StateLock {
     fn drop(&mut self) {
-        // Elsewhere it cannot be told whether a file is still at its place, so there it stays.
+        // Other systems cannot tell whether an open file is still at its path, so it stays there.
         if cfg!(unix) {
             let _ = std::fs::remove_file(&self.path);
         }
     }
 }
 
+/// Whether an open file is the one at this path.
 #[cfg(unix)]
 fn is_at(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt as _;
@@ -73,12 +75,12 @@ mod tests {
     fn only_one_holds_it_and_nothing_is_left_of_it() {
         let dir = tempfile::tempdir().expect("a folder");
         let state = dir.path().join("states/a.json");
-        let first = Lock::take(&state).expect("it is free");
-        let said = Lock::take(&state).expect_err("it is taken").to_string();
+        let first = StateLock::take(&state).expect("it is free");
+        let said = StateLock::take(&state).expect_err("it is taken").to_string();
         assert!(said.contains(&format!("process {}", std::process::id())), "{said}");
-        let _other = Lock::take(&dir.path().join("states/b.json")).expect("another state");
+        let _other = StateLock::take(&dir.path().join("states/b.json")).expect("another state");
         drop(first);
         assert!(cfg!(not(unix)) || !dir.path().join("states/a.json.lock").exists());
-        Lock::take(&state).expect("it is free again");
+        StateLock::take(&state).expect("it is free again");
     }
 }
