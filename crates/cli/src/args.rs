@@ -1,8 +1,5 @@
 //! The command line.
 
-#[cfg(feature = "watch")]
-mod discover;
-
 use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -18,10 +15,14 @@ use crate::verbs::catalog::CatalogArgs;
 use crate::verbs::demo::DemoArgs;
 #[cfg(feature = "watch")]
 use crate::verbs::diff::DiffArgs;
+#[cfg(feature = "watch")]
+use crate::verbs::discover::DiscoverArgs;
 #[cfg(feature = "demo")]
 use crate::verbs::fleet::FleetArgs;
 use crate::verbs::generate::{CompletionsArgs, ManArgs};
 use crate::verbs::hosts::HostsArgs;
+#[cfg(feature = "watch")]
+use crate::verbs::import::ImportArgs;
 #[cfg(feature = "study")]
 use crate::verbs::lake::LakeArgs;
 #[cfg(feature = "demo")]
@@ -35,9 +36,6 @@ use crate::verbs::sql::SqlArgs;
 use crate::verbs::study::StudyArgs;
 #[cfg(feature = "watch")]
 use crate::verbs::watch::WatchArgs;
-
-#[cfg(feature = "watch")]
-pub(crate) use discover::{AskArgs, DiscoverArgs, DiscoverService};
 
 /// Find, watch and lock down the self-hosted AI servers you answer for.
 #[derive(Debug, Parser)]
@@ -63,17 +61,17 @@ pub(crate) enum Verb {
     Hosts(HostsArgs),
     /// Tell what is known of one address, with its history.
     Show(ShowArgs),
-    /// Bring what other tools saw into the lake.
+    /// Import the records of other tools into the lake.
     ///
-    /// Shodan, Censys, zmap, zgrab2, masscan, nmap, naabu, httpx, nuclei, FOFA, Shadowserver CSV, and vigie's own JSON lines; gzip, zstd
-    /// and zip too. A file that several tools could have written asks for --from.
-    /// It sends nothing. What a source does not carry is unknown, and importing the same file twice adds nothing. A file that ends
-    /// early is taken as far as it goes, and the exit code is 5.
+    /// Reads files of Shodan, Censys, zmap, zgrab2, masscan, nmap, naabu, httpx, nuclei, FOFA, Shadowserver (CSV), and vigie's own JSON
+    /// lines, also in gzip, zstd and zip. A file that several tools could have written needs --from.
+    /// Sends nothing. Values that a source does not carry are unknown, and importing the same file twice adds nothing. A file that ends
+    /// early is read as far as it goes, and the exit code is 5.
     #[cfg(feature = "watch")]
     Import(ImportArgs),
-    /// Ask Shodan or Censys what they saw, within a budget of credits, and bring it into the lake.
+    /// Query Shodan or Censys within a budget of credits, and import their records into the lake.
     ///
-    /// Nothing is sent but to the service. --confirm then scans what was found, within your scope.
+    /// Requests go to the service only. --confirm then scans the endpoints that were found, within your scope.
     #[cfg(feature = "watch")]
     Discover(DiscoverArgs),
     /// Say what changed between two instants, as far as the lake knows.
@@ -197,44 +195,6 @@ impl NetworkArgs {
             classes: self.classes.clone(),
         }
     }
-}
-
-#[cfg(feature = "watch")]
-#[derive(Clone, Debug, Args)]
-pub(crate) struct ImportArgs {
-    /// Files; - or none: standard input.
-    pub(crate) files: Vec<PathBuf>,
-    /// Whose records they are [default: recognised from how they begin].
-    #[arg(long, value_name = "FORMAT", value_parser = crate::verbs::import::format())]
-    pub(crate) from: Option<vigie_import::Format>,
-    #[command(flatten)]
-    pub(crate) lake: LakeDir,
-    /// The time of records that say none: 2026-11-22T08:00:00Z, a day, or "file" for the file's own time.
-    #[arg(long, value_name = "TIME")]
-    pub(crate) seen: Option<crate::verbs::import::SeenAt>,
-    /// From where it was seen [default: what the source says].
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) vantage: Option<String>,
-    /// The port of records that are an address alone, as zmap's are.
-    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
-    pub(crate) port: Option<u16>,
-    #[command(flatten)]
-    pub(crate) network: NetworkArgs,
-    /// Leave out what nothing recognised; it is counted.
-    #[arg(long)]
-    pub(crate) recognised_only: bool,
-    /// Where bad records are told, each with its line and the reason; made if there is one.
-    #[arg(long, value_name = "FILE", default_value = "vigie-import-errors.jsonl")]
-    pub(crate) errors: PathBuf,
-    /// Use this catalogue in place of the embedded one.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) catalog: Option<PathBuf>,
-    /// What is told at the end: table or JSON.
-    #[arg(short = 'F', long, default_value = "table")]
-    pub(crate) format: TableOrJson,
-    /// No progress.
-    #[arg(short, long)]
-    pub(crate) quiet: bool,
 }
 
 #[cfg(test)]

@@ -2,8 +2,6 @@
 
 mod args;
 mod failure;
-#[cfg(feature = "watch")]
-mod intake;
 mod interrupts;
 mod plain;
 mod progress;

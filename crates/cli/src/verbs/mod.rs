@@ -52,14 +52,14 @@ fn columns(told: Option<&str>, own: Option<usize>) -> usize {
         .unwrap_or(80)
 }
 
-/// Sets the flag at the first interrupt and ends the program at the second.
+/// Requests to stop at the first interrupt and ends the program at the second.
 #[cfg(feature = "watch")]
-pub(crate) fn on_interrupt(stop: &std::sync::Arc<std::sync::atomic::AtomicBool>) -> Result<(), vigie_run::Failure> {
-    let (runtime, stop) = (runtime()?, std::sync::Arc::clone(stop));
+pub(crate) fn on_interrupt(stop: &vigie_run::Stop) -> Result<(), vigie_run::Failure> {
+    let (runtime, stop) = (runtime()?, stop.clone());
     std::thread::spawn(move || {
         runtime.block_on(async {
             while tokio::signal::ctrl_c().await.is_ok() {
-                if stop.swap(true, std::sync::atomic::Ordering::Relaxed) {
+                if stop.ask() == vigie_run::Asked::Again {
                     std::process::exit(i32::from(crate::failure::exit::INTERRUPTED));
                 }
             }

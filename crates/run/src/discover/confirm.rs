@@ -64,10 +64,6 @@ mod tests {
         let asked: Vec<String> = asked.iter().map(ToString::to_string).collect();
         assert_eq!(asked, ["10.0.0.1:11434", "127.0.0.1:11434"]);
         assert_eq!((counts.found, counts.asked, counts.left, counts.reasons.len()), (4, 2, 2, 2));
-        assert!(
-            counts.reasons.iter().any(|reason| reason.contains("scope")),
-            "{:?}",
-            counts.reasons
-        );
+        assert!(counts.reasons.iter().any(|reason| reason.contains("scope")), "{:?}", counts.reasons);
     }
 }

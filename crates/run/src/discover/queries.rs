@@ -62,9 +62,7 @@ fn of_products(service: ServiceKind, id: &str, catalog: &Catalog) -> Result<Vec<
     };
     let of = |product: &Product| {
         let id = product.id.clone();
-        of_product(service, product)
-            .into_iter()
-            .map(move |query| (query, Some(id.clone())))
+        of_product(service, product).into_iter().map(move |query| (query, Some(id.clone())))
     };
     Ok(products.into_iter().flat_map(of).collect())
 }

@@ -36,11 +36,7 @@ pub fn prepare(options: DiscoverOptions) -> Result<Ready, Failure> {
             DiscoveryState::new(&crate::scan::fresh_id(), options.service, queries)
         }
     };
-    Ok(Ready {
-        options,
-        knowledge,
-        state,
-    })
+    Ok(Ready { options, knowledge, state })
 }
 
 impl Ready {
@@ -77,14 +73,14 @@ impl Ready {
     pub fn run(self, service: Service, stop: &Stop, listener: &mut DiscoverListener<'_>) -> Result<Discovered, Failure> {
         let kind = self.options.service;
         if service.kind() != kind {
-            return Err(Failure::usage(format!("the keys are of {}, the queries of {}", service.kind().word(), kind.word())));
+            return Err(Failure::usage(format!(
+                "the keys are of {}, the queries of {}",
+                service.kind().word(),
+                kind.word()
+            )));
         }
         let (budget, cost, pages) = (self.budget(), self.cost(), self.pages());
-        let Self {
-            options,
-            knowledge,
-            state,
-        } = self;
+        let Self { options, knowledge, state } = self;
         let base = match &options.url {
             Some(url) => url.clone(),
             None => own_url(kind)?,

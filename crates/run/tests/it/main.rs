@@ -2,7 +2,11 @@
 
 #[cfg(feature = "watch")]
 mod diff;
+#[cfg(feature = "watch")]
+mod discover;
 mod fleet;
+#[cfg(feature = "watch")]
+mod import;
 mod scan;
 #[cfg(feature = "watch")]
 mod watch;

@@ -1,14 +1,15 @@
-//! Where keys come from: the environment or a file, never an argument.
+//! The keys of a service: from the environment or a file, never from an argument.
 
 use std::path::Path;
 
 use vigie_discover::{Secret, Service, ServiceKind};
 use vigie_run::{Failure, read};
 
-use crate::args::DiscoverService;
+use super::args::{DiscoverArgs, DiscoverService};
 
 /// The service with its keys.
-pub(super) fn service(kind: ServiceKind, args: &DiscoverService, key_file: Option<&Path>) -> Result<Service, Failure> {
+pub(super) fn service(args: &DiscoverArgs) -> Result<Service, Failure> {
+    let (kind, key_file) = (args.kind(), args.query().key_file.as_deref());
     let text = match key_file {
         Some(path) => {
             warn_of_readers(path);
@@ -24,7 +25,7 @@ pub(super) fn service(kind: ServiceKind, args: &DiscoverService, key_file: Optio
         let text = text.ok_or_else(|| Failure::usage(missing(kind)))?;
         Secret::new(&text).map_err(|error| Failure::usage(format!("the key in {} {error}", place(name))))
     };
-    match (kind, args) {
+    match (kind, &args.service) {
         (ServiceKind::Shodan, _) => Ok(Service::shodan(one("SHODAN_API_KEY")?)),
         (ServiceKind::Censys, DiscoverService::Censys(censys)) => {
             let organization = censys.organization.clone().filter(|id| !id.is_empty());
@@ -65,7 +66,7 @@ fn missing(kind: ServiceKind) -> &'static str {
     }
 }
 
-/// Says so if others can read a key's file.
+/// Warns if other users can read a key file.
 #[cfg(unix)]
 fn warn_of_readers(path: &Path) {
     use std::os::unix::fs::PermissionsExt as _;

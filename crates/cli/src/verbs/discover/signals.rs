@@ -1,26 +1,25 @@
-//! What asks a discovery to stop: Ctrl-C, a service manager, a terminal that is closed. Each page was paid for, so all of them stop it cleanly.
+//! The signals that stop a discovery: of Ctrl-C, a service manager, a terminal that is closed. Each page was paid for, so all of them stop it
+//! cleanly.
 
 use std::path::PathBuf;
 use std::process::exit;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use vigie_discover::ServiceKind;
-use vigie_run::Failure;
+use vigie_run::discover::how_to_resume;
+use vigie_run::{Asked, Failure, Stop};
 
-use super::again;
 use crate::failure::exit::INTERRUPTED;
 
-/// Sets the flag at the first signal and ends the program at the second.
-pub(super) fn listen(stop: &Arc<AtomicBool>, kind: ServiceKind, path: PathBuf) -> Result<(), Failure> {
-    let (runtime, stop) = (crate::verbs::runtime()?, Arc::clone(stop));
+/// Stops the discovery at the first signal and ends the program at the second.
+pub(super) fn listen(stop: &Stop, kind: ServiceKind, state: PathBuf) -> Result<(), Failure> {
+    let (runtime, stop) = (crate::verbs::runtime()?, stop.clone());
     std::thread::spawn(move || {
         runtime.block_on(async {
             let mut signals = Signals::new();
             while let Some(hung_up) = signals.next().await {
-                // A closed terminal says so more than once, and a service manager after it asked to stop.
-                if stop.swap(true, Ordering::Relaxed) && !hung_up {
-                    eprintln!("vigie: stopped at once; {}", again(kind, &path));
+                // A closed terminal may send several hangups, and a service manager one after its request to stop.
+                if stop.ask() == Asked::Again && !hung_up {
+                    eprintln!("vigie: stopped at once; {}", how_to_resume(kind, &state));
                     exit(i32::from(INTERRUPTED));
                 }
             }
@@ -41,15 +40,15 @@ impl Signals {
         use tokio::signal::unix::{SignalKind, signal};
         Self {
             terminated: signal(SignalKind::terminate()).ok(),
-            // Begun with nohup, it is to outlive its terminal. Where that cannot be told, a hangup ends it as it ends any program; every
-            // page that came is kept by then.
+            // Started with nohup, the program outlives its terminal. If that is unknown, a hangup ends it like any program; every page that
+            // arrived is kept by then.
             hung_up: (ignores_hangups() == Some(false))
                 .then(|| signal(SignalKind::hangup()).ok())
                 .flatten(),
         }
     }
 
-    /// Waits for the next; whether it is a hangup. `None`: there will be none.
+    /// Waits for the next signal and returns whether it is a hangup; `None`: there will be none.
     async fn next(&mut self) -> Option<bool> {
         tokio::select! {
             interrupted = tokio::signal::ctrl_c() => interrupted.ok().map(|()| false),
@@ -59,7 +58,7 @@ impl Signals {
     }
 }
 
-/// Whether hangups are ignored, as `nohup` has it; `None`: the system does not say.
+/// Whether hangups are ignored, as under `nohup`; `None`: the system does not say.
 #[cfg(unix)]
 fn ignores_hangups() -> Option<bool> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;

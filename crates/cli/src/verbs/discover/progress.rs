@@ -4,7 +4,7 @@ use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use vigie_discover::{Discovery, PartStatus};
+use vigie_discover::{DiscoveryState, PartStatus};
 
 /// Plain lines come this often.
 const EVERY: Duration = Duration::from_secs(10);
@@ -31,13 +31,13 @@ impl Shown {
         }
     }
 
-    pub(super) fn update(&mut self, discovery: &Discovery, budget: u64) {
+    pub(super) fn update(&mut self, state: &DiscoveryState, spent: u64, budget: u64) {
         match self {
-            Self::Bar(bar) => bar.set_message(line(discovery, budget)),
+            Self::Bar(bar) => bar.set_message(line(state, spent, budget)),
             Self::Lines(last) => {
                 if last.elapsed() >= EVERY {
                     *last = Instant::now();
-                    eprintln!("vigie: {}", line(discovery, budget));
+                    eprintln!("vigie: {}", line(state, spent, budget));
                 }
             }
             Self::Nothing => {}
@@ -51,8 +51,7 @@ impl Shown {
     }
 }
 
-fn line(discovery: &Discovery, budget: u64) -> String {
-    let state = discovery.state();
+fn line(state: &DiscoveryState, spent: u64, budget: u64) -> String {
     let all = state.queries.len();
     let number = state
         .queries
@@ -72,6 +71,6 @@ fn line(discovery: &Discovery, budget: u64) -> String {
         let total = query.total().map_or_else(|| "?".to_owned(), |total| total.to_string());
         line.push_str(&format!(", {} pages, {} of {total} records", query.pages(), query.got()));
     }
-    line.push_str(&format!(", {} of {budget} credits", discovery.spent()));
+    line.push_str(&format!(", {spent} of {budget} credits"));
     line
 }
