@@ -22,7 +22,7 @@ pub(crate) struct ImportArgs {
     /// The time of records without one: 2026-11-22T08:00:00Z, a day, or "file" for the file's own time.
     #[arg(long, value_name = "TIME", value_parser = seen_at)]
     seen: Option<SeenAt>,
-    /// The vantage of the records [default: the source's own].
+    /// The vantage, from where the records were seen [default: the source's own].
     #[arg(long, value_name = "TEXT")]
     vantage: Option<String>,
     /// The port of records that are only an address, as zmap's are.
