@@ -227,7 +227,7 @@ pub fn cannot_write(path: &Path, error: &io::Error) -> Failure {
 ///
 /// What the system answers when a file is made there.
 #[cfg(feature = "watch")]
-pub fn try_writing(path: &Path, is_folder: bool) -> io::Result<()> {
+pub(crate) fn try_writing(path: &Path, is_folder: bool) -> io::Result<()> {
     let trial = if is_folder {
         std::fs::create_dir_all(path)?;
         path.join(format!(".vigie-{}.trial", std::process::id()))

@@ -17,7 +17,7 @@ mod intake;
 pub mod knowledge;
 pub mod lake;
 #[cfg(feature = "watch")]
-pub mod lock;
+mod lock;
 #[cfg(feature = "watch")]
 mod network;
 mod reach;
@@ -28,8 +28,6 @@ pub mod targets;
 pub mod watch;
 
 pub use failure::{Failure, FailureKind, read};
-#[cfg(feature = "watch")]
-pub use files::try_writing;
 pub use files::{Part, WholeFile, cannot_write, write_through, write_whole};
 #[cfg(feature = "watch")]
 pub use network::NetworkFiles;

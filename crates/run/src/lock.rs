@@ -5,7 +5,7 @@ use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::Path;
 
 /// Who holds a file.
-pub enum Held {
+pub(crate) enum Held {
     /// This process, as long as the file lives. The system lets go of it when the process ends, however it ends.
     Here(File),
     /// Another: ` (process … since …)`, or nothing where that cannot be read.
@@ -13,7 +13,7 @@ pub enum Held {
 }
 
 /// Takes hold of a file, which is made if it is not there.
-pub fn hold(path: &Path) -> io::Result<Held> {
+pub(crate) fn hold(path: &Path) -> io::Result<Held> {
     let file = File::options().create(true).truncate(false).read(true).write(true).open(path)?;
     match file.try_lock() {
         Ok(()) => Ok(Held::Here(file)),
@@ -33,7 +33,7 @@ pub fn hold(path: &Path) -> io::Result<Held> {
 }
 
 /// Writes into a held file who holds it, for people; the lock is what counts.
-pub fn sign(file: &mut File) -> io::Result<()> {
+pub(crate) fn sign(file: &mut File) -> io::Result<()> {
     let now = chrono::Utc::now().format("%Y-%m-%dT%H:%M:%SZ");
     file.set_len(0)?;
     file.rewind()?;

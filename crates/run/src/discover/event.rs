@@ -16,7 +16,7 @@ pub enum DiscoverEvent<'e> {
         /// The state file.
         state: &'e Path,
     },
-    /// Before each request for records or counts.
+    /// The progress so far. It comes before each request for records or counts.
     Progress {
         /// The queries, and how much of each has been read.
         state: &'e DiscoveryState,

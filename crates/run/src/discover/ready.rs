@@ -74,7 +74,7 @@ impl Ready {
         let kind = self.options.service;
         if service.kind() != kind {
             return Err(Failure::usage(format!(
-                "the keys are of {}, the queries of {}",
+                "the keys belong to {}, the queries to {}",
                 service.kind().word(),
                 kind.word()
             )));

@@ -89,15 +89,15 @@ pub(super) fn run<R: Read + Send>(
                         let permit = alone.is_none().then(|| parts.enter(about(&part)));
                         let _ = parsed.send((part, permit));
                     };
-                    let parse = || parse(&batch, parser, enricher, hand_on);
+                    let parse_batch = || parse(&batch, parser, enricher, hand_on);
                     // The allocator is slow to return memory that another thread frees. Where there is much of it in few parts, it is
                     // returned once the thread that allocated it has ended; where there are many parts, the same thread uses it again.
                     let last = match &alone {
                         Some(_) if !parser.gives_many() => {
-                            let apart = std::thread::scope(|apart| apart.spawn(parse).join());
+                            let apart = std::thread::scope(|apart| apart.spawn(parse_batch).join());
                             apart.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
                         }
-                        _ => parse(),
+                        _ => parse_batch(),
                     };
                     let permit = alone.unwrap_or_else(|| parts.enter(batch.bytes() + about(&last)));
                     // The reader may have ended.

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use chrono::NaiveDate;
 use vigie_model::Observation;
 
-/// Fewer observations of a day than this cost less to gather than the file that they would become.
+/// With fewer observations of a day than this, a file of their own costs more than gathering them.
 const WORTH_A_FILE: usize = 1_000;
 
 /// The days that were handed to the committer. The lake writes at least one file for each day of a commit, so days in no order would

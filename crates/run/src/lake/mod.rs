@@ -10,7 +10,7 @@ use vigie_lake::Lake;
 use crate::failure::Failure;
 
 #[cfg(feature = "watch")]
-pub use writer::Parts;
+pub(crate) use writer::Parts;
 pub use writer::Writer;
 
 /// The lake's folder: as given, else `vigie/lake` in the user's data folder.
@@ -29,7 +29,7 @@ pub fn folder(given: Option<&Path>) -> Result<PathBuf, Failure> {
 
 /// vigie's folder in the user's data folder, which each system has in another place.
 #[must_use]
-pub fn data_folder() -> Option<PathBuf> {
+pub(crate) fn data_folder() -> Option<PathBuf> {
     dirs::data_local_dir().map(|base| base.join("vigie"))
 }
 
@@ -106,7 +106,7 @@ pub fn open_or_create(dir: &Path) -> Result<(Runtime, Lake), Failure> {
 ///
 /// A folder cannot be written into.
 #[cfg(feature = "watch")]
-pub fn try_writing(dir: &Path) -> Result<(), Failure> {
+pub(crate) fn try_writing(dir: &Path) -> Result<(), Failure> {
     if vigie_lake::is_in_a_store(dir) {
         return Ok(());
     }

@@ -18,7 +18,7 @@ const BATCH: usize = 4_000;
 
 /// What was committed of each part of an import.
 #[cfg(feature = "watch")]
-pub type Parts = BTreeMap<usize, vigie_lake::Committed>;
+pub(crate) type Parts = BTreeMap<usize, vigie_lake::Committed>;
 
 /// Commits observations in batches, each whole or not at all.
 #[derive(Debug)]
@@ -85,7 +85,7 @@ impl Writer {
     ///
     /// It cannot be written.
     #[cfg(feature = "watch")]
-    pub fn gather(&mut self, batch: &[Observation], part: usize) -> Result<Parts, Failure> {
+    pub(crate) fn gather(&mut self, batch: &[Observation], part: usize) -> Result<Parts, Failure> {
         let said = |error: vigie_lake::Error| Failure::output(format!("cannot gather {} observations for the lake: {error}", batch.len()));
         let gathered = match &mut self.gathered {
             Some(gathered) => gathered,
@@ -105,7 +105,7 @@ impl Writer {
     ///
     /// It cannot be written.
     #[cfg(feature = "watch")]
-    pub fn commit_gathered(&mut self) -> Result<Parts, Failure> {
+    pub(crate) fn commit_gathered(&mut self) -> Result<Parts, Failure> {
         let Some(gathered) = self.gathered.take() else {
             return Ok(Parts::new());
         };
