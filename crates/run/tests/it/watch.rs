@@ -89,7 +89,7 @@ fn a_watch_that_waits_is_stopped_and_is_alone() {
         lake: dir.path().to_owned(),
         ..WatchOptions::default()
     });
-    let failure = second.err().expect("the first one holds the lock");
+    let failure = second.expect_err("the first one holds the lock");
     assert_eq!(failure.kind(), FailureKind::Usage, "{failure}");
     let stop = Stop::new();
     let asker = stop.clone();
