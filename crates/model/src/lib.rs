@@ -3,6 +3,7 @@
 //! Values only: nothing here reads a clock, a file or a socket. The JSON forms are a public interface, described in the book
 //! (`docs/src/record.md`). Names are stable, and `schema` changes when a meaning changes.
 
+pub mod address;
 mod deception;
 mod effect;
 mod endpoint;

@@ -5,11 +5,9 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use vigie_model::address::{AddressRange, Hosts, parse_range};
 use vigie_model::{EndpointKey, PathPrefix};
 
-use crate::address::hosts::Hosts;
-use crate::address::notation;
-use crate::address::range::AddressRange;
 use crate::ports::Ports;
 use crate::targets::list::Targets;
 use crate::targets::pairs::Pairs;
@@ -156,7 +154,7 @@ impl std::str::FromStr for Coverage {
                     Some((name, address)) => (Some(name), address),
                     None => (None, place),
                 };
-                let range = notation::parse_range(address).map_err(|_| wrong(place))?.range;
+                let range = parse_range(address).map_err(|_| wrong(place))?.range;
                 let wanted = match name {
                     None => &mut direct,
                     Some(name) => named.entry(name.to_owned()).or_default(),

@@ -20,6 +20,7 @@
 //! ```
 
 mod address;
+mod comment;
 mod coverage;
 mod file;
 #[cfg(test)]
@@ -33,9 +34,7 @@ mod rate;
 mod targets;
 mod window;
 
-pub use address::hosts::Hosts;
 pub use address::own::OwnAddresses;
-pub use address::range::AddressRange;
 pub use address::special::{AddressClass, class_of, is_loopback, is_private, special_purpose, special_ranges};
 pub use coverage::{Coverage, CoverageError};
 pub use file::opt_out::{OptOut, OptOutErrors, OptOutList};
@@ -56,4 +55,6 @@ pub use targets::endpoint_index::{EndpointIndex, PairEndpoints};
 pub use targets::list::{TargetError, TargetErrors, TargetNote, Targets};
 pub use targets::pairs::{Pairs, Segment};
 pub use targets::word::{Scheme, Target};
+// Targets and scope files consist of them.
+pub use vigie_model::address::{AddressRange, Hosts};
 pub use window::Window;

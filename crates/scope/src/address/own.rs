@@ -2,7 +2,8 @@
 
 use std::net::IpAddr;
 
-use super::range::{AddressRange, key_of};
+use vigie_model::address::{AddressRange, key_of};
+
 use super::range_map::RangeMap;
 
 /// This machine's own addresses.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::range::AddressRange;
+use vigie_model::address::AddressRange;
 
 /// A map from address ranges to values. Where ranges overlap, the smallest one applies; among equals, the first.
 #[derive(Clone, Debug)]
@@ -28,8 +28,8 @@ impl<T> RangeMap<T> {
         let mut ends: Vec<(u128, usize)> = Vec::with_capacity(entries.len());
         let (ranges, values): (Vec<AddressRange>, Vec<T>) = entries.into_iter().unzip();
         for (index, range) in ranges.iter().enumerate() {
-            starts.push((range.first, index));
-            ends.push((range.last + 1, index));
+            starts.push((range.first_key(), index));
+            ends.push((range.last_key() + 1, index));
         }
         let mut points: Vec<u128> = starts.iter().chain(&ends).map(|(at, _)| *at).collect();
         points.sort_unstable();
@@ -52,8 +52,10 @@ impl<T> RangeMap<T> {
             }
             let Some((_, index)) = active.first() else { continue };
             match runs.last_mut() {
-                Some((run, last)) if *last == *index && run.last + 1 == from => run.last = to - 1,
-                _ => runs.push((AddressRange { first: from, last: to - 1 }, *index)),
+                Some((run, last)) if *last == *index && run.last_key() + 1 == from => {
+                    *run = AddressRange::from_keys(run.first_key(), to - 1)
+                }
+                _ => runs.push((AddressRange::from_keys(from, to - 1), *index)),
             }
         }
         Self { runs, values }
@@ -61,47 +63,29 @@ impl<T> RangeMap<T> {
 
     /// The value at a key.
     pub(crate) fn get(&self, key: u128) -> Option<&T> {
-        let at = self.runs.partition_point(|(run, _)| run.last < key);
+        let at = self.runs.partition_point(|(run, _)| run.last_key() < key);
         let (run, index) = self.runs.get(at)?;
-        if run.first <= key { self.values.get(*index) } else { None }
+        if run.first_key() <= key { self.values.get(*index) } else { None }
     }
 
     /// Cuts a range into pieces, each with its value, if any.
     pub(crate) fn cut(&self, range: AddressRange) -> Vec<(AddressRange, Option<&T>)> {
         let mut pieces = Vec::new();
-        let mut from = range.first;
-        let start = self.runs.partition_point(|(run, _)| run.last < range.first);
+        let mut from = range.first_key();
+        let start = self.runs.partition_point(|(run, _)| run.last_key() < range.first_key());
         for (run, index) in &self.runs[start..] {
-            if run.first > range.last {
+            if run.first_key() > range.last_key() {
                 break;
             }
-            if run.first > from {
-                pieces.push((
-                    AddressRange {
-                        first: from,
-                        last: run.first - 1,
-                    },
-                    None,
-                ));
+            if run.first_key() > from {
+                pieces.push((AddressRange::from_keys(from, run.first_key() - 1), None));
             }
-            let last = run.last.min(range.last);
-            pieces.push((
-                AddressRange {
-                    first: run.first.max(from),
-                    last,
-                },
-                self.values.get(*index),
-            ));
+            let last = run.last_key().min(range.last_key());
+            pieces.push((AddressRange::from_keys(run.first_key().max(from), last), self.values.get(*index)));
             from = last + 1;
         }
-        if from <= range.last {
-            pieces.push((
-                AddressRange {
-                    first: from,
-                    last: range.last,
-                },
-                None,
-            ));
+        if from <= range.last_key() {
+            pieces.push((AddressRange::from_keys(from, range.last_key()), None));
         }
         pieces
     }
@@ -122,22 +106,22 @@ mod tests {
             let ranges: Vec<AddressRange> = entries.iter().map(|(f, l)| AddressRange::from_keys(*f, f + l)).collect();
             let map = RangeMap::build(ranges.iter().copied().zip(0usize..).collect());
             let expected = |key: u128| {
-                ranges.iter().enumerate().filter(|(_, s)| s.first <= key && key <= s.last)
+                ranges.iter().enumerate().filter(|(_, s)| s.first_key() <= key && key <= s.last_key())
                     .min_by_key(|(i, s)| (s.size(), *i)).map(|(i, _)| i)
             };
             for key in 0..260 {
                 prop_assert_eq!(map.get(key).copied(), expected(key));
             }
             let whole = AddressRange::from_keys(from, from + length);
-            let mut next = whole.first;
+            let mut next = whole.first_key();
             for (piece, value) in map.cut(whole) {
-                prop_assert_eq!(piece.first, next);
-                for key in piece.first..=piece.last {
+                prop_assert_eq!(piece.first_key(), next);
+                for key in piece.first_key()..=piece.last_key() {
                     prop_assert_eq!(value.copied(), expected(key));
                 }
-                next = piece.last + 1;
+                next = piece.last_key() + 1;
             }
-            prop_assert_eq!(next, whole.last + 1);
+            prop_assert_eq!(next, whole.last_key() + 1);
         }
     }
 }

@@ -9,8 +9,8 @@
 use std::net::IpAddr;
 use std::sync::LazyLock;
 
-use super::notation;
-use super::range::{AddressRange, key_of};
+use vigie_model::address::{AddressRange, key_of, parse_range};
+
 use super::range_map::RangeMap;
 
 /// The class of an address.
@@ -55,7 +55,7 @@ pub fn is_private(address: IpAddr) -> bool {
 /// Every special-purpose range: first address, last address, purpose, and the RFC or document that defines it.
 pub fn special_ranges() -> impl Iterator<Item = (IpAddr, IpAddr, &'static str, &'static str)> {
     TABLE.iter().filter_map(|row| {
-        let range = notation::parse_range(row.range).ok()?.range;
+        let range = parse_range(row.range).ok()?.range;
         Some((range.first(), range.last(), row.what, row.rfc))
     })
 }
@@ -155,14 +155,8 @@ static TABLE: &[SpecialRange] = &[
 ];
 
 /// The table as a map. The test `every_range_parses` guarantees that no range is missing.
-pub(crate) static SPECIAL: LazyLock<RangeMap<&'static SpecialRange>> = LazyLock::new(|| {
-    RangeMap::build(
-        TABLE
-            .iter()
-            .filter_map(|s| Some((notation::parse_range(s.range).ok()?.range, s)))
-            .collect(),
-    )
-});
+pub(crate) static SPECIAL: LazyLock<RangeMap<&'static SpecialRange>> =
+    LazyLock::new(|| RangeMap::build(TABLE.iter().filter_map(|s| Some((parse_range(s.range).ok()?.range, s))).collect()));
 
 /// The range that holds a key.
 pub(crate) fn special_range(key: u128) -> Option<&'static SpecialRange> {
@@ -192,8 +186,9 @@ pub(crate) fn never_scanned(range: AddressRange) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use vigie_model::address::address_of;
+
     use super::*;
-    use crate::address::range::address_of;
 
     fn kind(text: &str) -> SpecialKind {
         special_range(key_of(text.parse().expect("an address"))).map_or(SpecialKind::Public, |s| s.kind)
@@ -202,7 +197,7 @@ mod tests {
     #[test]
     fn every_range_parses() {
         for row in TABLE {
-            let Ok(written) = notation::parse_range(row.range) else {
+            let Ok(written) = parse_range(row.range) else {
                 panic!("{} does not parse", row.range)
             };
             assert!(!written.host_bits, "{}", row.range);

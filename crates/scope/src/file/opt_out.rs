@@ -3,10 +3,10 @@
 use std::fmt;
 
 use chrono::NaiveDate;
+use vigie_model::address::{Hosts, parse_hosts};
 
 use super::date::parse_date;
-use crate::address::hosts::{Hosts, parse_hosts};
-use crate::address::notation::uncomment;
+use crate::comment::uncomment;
 
 /// One entry of an opt-out list.
 #[derive(Clone, Debug, PartialEq, Eq)]

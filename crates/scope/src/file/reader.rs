@@ -7,11 +7,10 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 use vigie_model::Timestamp;
+use vigie_model::address::{AddressRange, Hosts, parse_hosts};
 
 use super::scope_file::{Exclude, RangeEntry, ScopeErrors, ScopeFile, ScopeProblem};
 use super::toml_fields::{FieldReader, Fields, integer};
-use crate::address::hosts::{Hosts, parse_hosts};
-use crate::address::range::AddressRange;
 use crate::address::special::never_scanned;
 use crate::ports::Ports;
 use crate::rate::limits::ScanLimits;

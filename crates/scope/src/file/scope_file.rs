@@ -3,8 +3,8 @@
 use std::fmt;
 
 use chrono::NaiveDate;
+use vigie_model::address::Hosts;
 
-use crate::address::hosts::Hosts;
 use crate::ports::Ports;
 use crate::rate::limits::ScanLimits;
 use crate::window::Window;

@@ -4,9 +4,10 @@
 
 use std::net::IpAddr;
 
+use vigie_model::address::address_of;
+
 use super::permutation::Permutation;
 use super::shard::Shard;
-use crate::address::range::address_of;
 use crate::ports::Ports;
 use crate::targets::list::Targets;
 use crate::targets::pairs::Pairs;

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use vigie_model::address::{AddressRange, Hosts};
+
 use super::refusal::{Refusal, Refusals, excluded_by, port_refused};
 use super::scope::{Grant, Scope};
-use crate::address::hosts::Hosts;
-use crate::address::range::AddressRange;
 use crate::address::special::SPECIAL;
 use crate::ports::Ports;
 use crate::targets::list::Targets;
@@ -222,7 +222,7 @@ mod tests {
                 let (first, last) = (segment.range.first_key(), segment.range.last_key());
                 for key in first..=last {
                     for port in [22, 11434] {
-                        let address = crate::address::range::address_of(key);
+                        let address = vigie_model::address::address_of(key);
                         prop_assert_eq!(
                             left.contains(address, port),
                             scope.permits(address, port, now()).is_ok(),

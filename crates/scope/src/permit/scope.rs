@@ -5,11 +5,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use vigie_model::Timestamp;
+use vigie_model::address::{AddressRange, Hosts, address_of, key_of};
 
 use super::refusal::{ExclusionSource, Refusal, excluded_by, port_refused};
-use crate::address::hosts::Hosts;
 use crate::address::own::OwnAddresses;
-use crate::address::range::{AddressRange, address_of, key_of};
 use crate::address::range_map::RangeMap;
 use crate::address::special::{self, SpecialKind, SpecialRange};
 use crate::file::opt_out::OptOutList;

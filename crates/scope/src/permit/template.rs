@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
+use vigie_model::address::Hosts;
+
 use super::scope::Scope;
-use crate::address::hosts::Hosts;
 
 impl Scope {
     /// A scope file for the user to complete, with these addresses and names. It is rejected until `owner`, `contact` and `expires` are
@@ -55,8 +56,9 @@ const TEMPLATE_END: &str = r#"# ports = [11434, "8000-8100"]   # without it, any
 
 #[cfg(test)]
 mod tests {
+    use vigie_model::address::AddressRange;
+
     use super::*;
-    use crate::address::range::AddressRange;
     use crate::file::scope_file::ScopeFile;
     use crate::fixtures::{ip, now};
 

@@ -9,9 +9,10 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
+use vigie_model::address::key_of;
+
 use super::limits::{RateDecision, ScanLimits};
 use crate::address::own::OwnAddresses;
-use crate::address::range::key_of;
 use crate::address::special::is_loopback;
 
 /// The length of a slot, in microseconds.

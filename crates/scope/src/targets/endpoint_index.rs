@@ -4,12 +4,11 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use vigie_model::PathPrefix;
+use vigie_model::address::{Hosts, key_of};
 
 use super::list::Targets;
 use super::pairs::Pairs;
 use super::word::Scheme;
-use crate::address::hosts::Hosts;
-use crate::address::range::key_of;
 use crate::ports::Ports;
 
 /// The endpoints of every pair of a scan.

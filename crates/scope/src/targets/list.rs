@@ -6,12 +6,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use vigie_model::PathPrefix;
+use vigie_model::address::{AddressRange, Hosts};
 
 use super::pairs::Pairs;
 use super::word::{Target, parse_word};
-use crate::address::hosts::Hosts;
-use crate::address::notation::uncomment;
-use crate::address::range::AddressRange;
+use crate::comment::uncomment;
 use crate::ports::Ports;
 
 /// The targets of a scan, in the order in which the user named them.

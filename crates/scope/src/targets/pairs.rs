@@ -4,7 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::address::range::{AddressRange, key_of};
+use vigie_model::address::{AddressRange, key_of};
+
 use crate::ports::Ports;
 
 /// A set of (address, port) pairs as disjoint segments in order. Ranges are not expanded: a /64 is one segment.

@@ -3,10 +3,7 @@
 use std::net::IpAddr;
 
 use vigie_model::PathPrefix;
-
-use crate::address::hosts::Hosts;
-use crate::address::notation::{self, NotARange};
-use crate::address::range::AddressRange;
+use vigie_model::address::{AddressRange, Hosts, NotARange, parse_name, parse_range};
 
 /// One target.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +51,7 @@ pub(super) fn parse_word(word: &str, note: &mut dyn FnMut(String)) -> Result<Tar
         let (address, port) = bracketed(word)?;
         return target(Hosts::Addresses(AddressRange::single(address)), port);
     }
-    match notation::parse_range(word) {
+    match parse_range(word) {
         Ok(written) => {
             if written.host_bits {
                 note(format!("`{word}` is taken as the network {}", written.range));
@@ -93,13 +90,13 @@ fn host_port(word: &str) -> Result<(Hosts, Option<u16>), String> {
         Some((host, port)) => (host, Some(parse_port(word, port)?)),
         None => (word, None),
     };
-    match notation::parse_range(host) {
+    match parse_range(host) {
         Ok(written) if written.range.size() == 1 => Ok((Hosts::Addresses(written.range), port)),
         Ok(_) => Err(format!(
             "`{word}`: a port can follow a single address only; give the ports of a network separately"
         )),
         Err(NotARange::Wrong(why)) => Err(why),
-        Err(NotARange::Other) => Ok((Hosts::Name(notation::parse_name(host)?), port)),
+        Err(NotARange::Other) => Ok((Hosts::Name(parse_name(host)?), port)),
     }
 }
 

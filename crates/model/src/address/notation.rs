@@ -1,12 +1,12 @@
-//! How addresses, address ranges, host names and comments are written.
+//! How addresses, address ranges and host names are written.
 
 use std::net::IpAddr;
 
 use super::range::{AddressRange, MAPPED, MAPPED_LAST, key_of};
 
 /// Why a text is not an address range.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum NotARange {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotARange {
     /// It does not look like an address. It may be a name.
     Other,
     /// It looks like an address and is wrong. Holds the error message.
@@ -14,14 +14,20 @@ pub(crate) enum NotARange {
 }
 
 /// A parsed address range.
-pub(crate) struct ParsedRange {
-    pub(crate) range: AddressRange,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ParsedRange {
+    /// The range.
+    pub range: AddressRange,
     /// Whether a network had bits set beyond its prefix (`10.0.0.5/24`).
-    pub(crate) host_bits: bool,
+    pub host_bits: bool,
 }
 
 /// Parses an address, a network (`10.0.0.0/24`) or a range (`A-B`).
-pub(crate) fn parse_range(word: &str) -> Result<ParsedRange, NotARange> {
+///
+/// # Errors
+///
+/// The text is wrong as an address, or does not look like one.
+pub fn parse_range(word: &str) -> Result<ParsedRange, NotARange> {
     let wrong = |why: String| Err(NotARange::Wrong(why));
     if word.contains('%') {
         return wrong(format!(
@@ -56,21 +62,12 @@ pub(crate) fn parse_range(word: &str) -> Result<ParsedRange, NotARange> {
 }
 
 fn cidr(word: &str, address: IpAddr, length: &str) -> Result<ParsedRange, NotARange> {
-    let width = if address.is_ipv4() { 32 } else { 128 };
-    let digits = !length.is_empty() && length.len() <= 3 && length.bytes().all(|b| b.is_ascii_digit());
-    let Some(length) = length.parse::<u32>().ok().filter(|l| digits && *l <= width) else {
+    let Some((first, last, host_bits)) = network_keys(address, length) else {
+        let width = if address.is_ipv4() { 32 } else { 128 };
         return Err(NotARange::Wrong(format!(
             "`{word}`: the length after `/` must be a number from 0 to {width}"
         )));
     };
-    let host = (1u128 << (width - length).min(127)) - 1;
-    let host = if width - length == 128 { u128::MAX } else { host };
-    let bits = match address {
-        IpAddr::V4(v4) => MAPPED | u128::from(v4.to_bits()),
-        IpAddr::V6(v6) => v6.to_bits(),
-    };
-    // The host bits of an IPv4 network are at most 32, so even `/0` stays inside the IPv4 block.
-    let (first, last) = (bits & !host, bits | host);
     if address.is_ipv6() && first < MAPPED && last > MAPPED_LAST {
         return Err(NotARange::Wrong(format!(
             "`{word}` holds all of IPv4 as well (::ffff:0:0/96): name IPv4 as IPv4, and IPv6 as 2000::/3 or smaller"
@@ -78,8 +75,23 @@ fn cidr(word: &str, address: IpAddr, length: &str) -> Result<ParsedRange, NotARa
     }
     Ok(ParsedRange {
         range: AddressRange::from_keys(first, last),
-        host_bits: bits & host != 0,
+        host_bits,
     })
+}
+
+/// The first and the last key of a network, and whether the address had bits set beyond the prefix.
+fn network_keys(address: IpAddr, length: &str) -> Option<(u128, u128, bool)> {
+    let width = if address.is_ipv4() { 32 } else { 128 };
+    let digits = !length.is_empty() && length.len() <= 3 && length.bytes().all(|b| b.is_ascii_digit());
+    let length = length.parse::<u32>().ok().filter(|l| digits && *l <= width)?;
+    let host = (1u128 << (width - length).min(127)) - 1;
+    let host = if width - length == 128 { u128::MAX } else { host };
+    let bits = match address {
+        IpAddr::V4(v4) => MAPPED | u128::from(v4.to_bits()),
+        IpAddr::V6(v6) => v6.to_bits(),
+    };
+    // The host bits of an IPv4 network are at most 32, so even `/0` stays inside the IPv4 block.
+    Some((bits & !host, bits | host, bits & host != 0))
 }
 
 fn range(word: &str, first: IpAddr, right: &str) -> Result<ParsedRange, NotARange> {
@@ -110,7 +122,11 @@ fn range(word: &str, first: IpAddr, right: &str) -> Result<ParsedRange, NotARang
 }
 
 /// Parses a host name. Returns it in lower case and without the trailing dot.
-pub(crate) fn parse_name(word: &str) -> Result<String, String> {
+///
+/// # Errors
+///
+/// What is wrong with the text.
+pub fn parse_name(word: &str) -> Result<String, String> {
     let name = word.strip_suffix('.').unwrap_or(word).to_ascii_lowercase();
     if !name.is_ascii() {
         return Err(format!("`{word}` is not an ASCII host name: write its ASCII form (xn--…)"));
@@ -137,17 +153,6 @@ fn ends_in_number(word: &str) -> bool {
     let hex = last.strip_prefix("0x").or_else(|| last.strip_prefix("0X"));
     (!last.is_empty() && last.bytes().all(|b| b.is_ascii_digit() || b == b'*'))
         || hex.is_some_and(|h| h.bytes().all(|b| b.is_ascii_hexdigit()))
-}
-
-/// Splits a line into its text and its comment. A `#` inside a word, such as the fragment of a URL, does not start a comment.
-pub(crate) fn uncomment(line: &str) -> (&str, Option<&str>) {
-    let start = line
-        .char_indices()
-        .find(|(at, c)| *c == '#' && line[..*at].chars().next_back().is_none_or(char::is_whitespace));
-    match start {
-        Some((at, _)) => (&line[..at], Some(line[at + 1..].trim())),
-        None => (line, None),
-    }
 }
 
 #[cfg(test)]

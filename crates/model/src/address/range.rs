@@ -11,13 +11,13 @@ pub(super) const MAPPED: u128 = 0xffff_0000_0000;
 /// The last key of the IPv4 block.
 pub(super) const MAPPED_LAST: u128 = MAPPED | 0xffff_ffff;
 /// The last key in use. Leaving out the last IPv6 address, which is multicast and never scanned, keeps `last + 1` in range.
-pub(super) const TOP: u128 = u128::MAX - 1;
+const TOP: u128 = u128::MAX - 1;
 
 /// An inclusive range of addresses of one family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AddressRange {
-    pub(super) first: u128,
-    pub(super) last: u128,
+    first: u128,
+    last: u128,
 }
 
 impl AddressRange {
@@ -33,13 +33,13 @@ impl AddressRange {
     #[must_use]
     pub fn new(first: IpAddr, last: IpAddr) -> Option<Self> {
         let (first, last) = (key_of(first), key_of(last));
-        let v4 = |key: u128| (MAPPED..=MAPPED_LAST).contains(&key);
         let swallows = first < MAPPED && last > MAPPED_LAST;
-        (first <= last && v4(first) == v4(last) && !swallows).then_some(Self { first, last })
+        (first <= last && is_ipv4(first) == is_ipv4(last) && !swallows).then_some(Self { first, last })
     }
 
-    /// The range from one key to another.
-    pub(crate) const fn from_keys(first: u128, last: u128) -> Self {
+    /// The range from one key to another, which must not be lower.
+    #[must_use]
+    pub const fn from_keys(first: u128, last: u128) -> Self {
         Self {
             first,
             last: if last > TOP { TOP } else { last },
@@ -83,11 +83,15 @@ impl AddressRange {
         self.first <= other.last && other.first <= self.last
     }
 
-    pub(crate) fn first_key(self) -> u128 {
+    /// The key of the first address.
+    #[must_use]
+    pub const fn first_key(self) -> u128 {
         self.first
     }
 
-    pub(crate) fn last_key(self) -> u128 {
+    /// The key of the last address.
+    #[must_use]
+    pub const fn last_key(self) -> u128 {
         self.last
     }
 }
@@ -100,7 +104,9 @@ impl fmt::Display for AddressRange {
         }
         let size = self.size();
         // TOP leaves out the last IPv6 address; the range is still written as the prefix it came from.
-        let size = if self.last == TOP { size + 1 } else { size };
+        let Some(size) = size.checked_add(u128::from(self.last == TOP)) else {
+            return f.write_str("::/0");
+        };
         if size.is_power_of_two() && self.first.is_multiple_of(size) {
             let width = if self.first().is_ipv4() { 32 } else { 128 };
             return write!(f, "{}/{}", self.first(), width - size.trailing_zeros());
@@ -109,8 +115,14 @@ impl fmt::Display for AddressRange {
     }
 }
 
+/// Whether a key is that of an IPv4 address.
+const fn is_ipv4(key: u128) -> bool {
+    MAPPED <= key && key <= MAPPED_LAST
+}
+
 /// The key of an address.
-pub(crate) fn key_of(address: IpAddr) -> u128 {
+#[must_use]
+pub fn key_of(address: IpAddr) -> u128 {
     match address {
         IpAddr::V4(v4) => MAPPED | u128::from(v4.to_bits()),
         IpAddr::V6(v6) => v6.to_bits().min(TOP),
@@ -118,8 +130,9 @@ pub(crate) fn key_of(address: IpAddr) -> u128 {
 }
 
 /// The address of a key.
-pub(crate) fn address_of(key: u128) -> IpAddr {
-    if (MAPPED..=MAPPED_LAST).contains(&key) {
+#[must_use]
+pub fn address_of(key: u128) -> IpAddr {
+    if is_ipv4(key) {
         // The low 32 bits are the address.
         IpAddr::V4(Ipv4Addr::from_bits((key & 0xffff_ffff) as u32))
     } else {

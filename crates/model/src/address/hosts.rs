@@ -1,17 +1,17 @@
-//! Addresses or a host name: what targets, scope files and opt-out lists name.
+//! Addresses or a host name: what targets, scope files, opt-out lists and baselines name.
 
 use std::fmt;
 
 use super::notation::{self, NotARange};
 use super::range::AddressRange;
 
-/// Addresses or a host name, as a target, a scope file or an opt-out list names them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Addresses or a host name, as a target, a scope file, an opt-out list or a baseline names them.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Hosts {
     /// A range of addresses.
     Addresses(AddressRange),
-    /// A host name in lower case. In a target and a `[[range]]` it means that name alone, in exclusions and opt-outs every name
-    /// below it too. The caller resolves the names of targets and passes the addresses to [`Targets::resolve`](crate::Targets::resolve).
+    /// A host name in lower case. In a target, a `[[range]]` and a baseline it means that name alone, in exclusions and opt-outs every
+    /// name below it too.
     Name(String),
 }
 
@@ -25,7 +25,11 @@ impl fmt::Display for Hosts {
 }
 
 /// Parses an address, a network, a range or a host name. Returns also whether a network had bits set beyond its prefix.
-pub(crate) fn parse_hosts(word: &str) -> Result<(Hosts, bool), String> {
+///
+/// # Errors
+///
+/// What is wrong with the text, and what to write.
+pub fn parse_hosts(word: &str) -> Result<(Hosts, bool), String> {
     match notation::parse_range(word) {
         Ok(written) => Ok((Hosts::Addresses(written.range), written.host_bits)),
         Err(NotARange::Wrong(why)) => Err(why),
