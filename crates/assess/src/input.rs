@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use vigie_catalog::{Catalog, Product};
-use vigie_model::{Activity, Advised, Claim, Deception, Exposure, Known, LeakKind, Model, Observation, Posture, Reach};
+use vigie_model::{Activity, Advised, Claim, Deception, Exposure, Known, LeakKind, Model, Observation, Part, Posture, Reach};
 
 use crate::identity_confidence::IdentityConfidence;
 
@@ -89,9 +89,9 @@ impl<'o> AssessmentInput<'o> {
     }
 }
 
-/// A claim, and its subject besides the endpoint.
+/// A claim, and the part of the endpoint that it is about.
 #[derive(Debug)]
 pub(crate) struct SubjectClaim {
-    pub(crate) about: Option<String>,
+    pub(crate) part: Option<Part>,
     pub(crate) claim: Arc<Claim>,
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use vigie_advisory::Advisories;
 use vigie_catalog::{ADVISORY_INDEX, CARRIED_ADVISORIES, Catalog, Product};
-use vigie_model::{Advised, AdvisoryCoverage, AdvisoryVerdict, Confidence, Finding, Known, Observation};
+use vigie_model::{Advised, AdvisoryCoverage, AdvisoryVerdict, Confidence, Finding, Known, Observation, Place, Subject};
 
 use crate::cache::ClaimCache;
 use crate::fixes::Fixes;
@@ -141,14 +141,14 @@ impl Knowledge {
                 claims
             }
         };
-        let mut socket = observation.endpoint.socket().to_string();
-        if let Some(prefix) = &observation.endpoint.prefix {
-            socket.push_str(prefix.as_str());
-        }
+        let place = Place::At {
+            socket: observation.endpoint.socket(),
+            prefix: observation.endpoint.prefix.clone(),
+        };
         let finding = |one: &SubjectClaim| Finding {
-            subject: match &one.about {
-                Some(about) => format!("{socket} {about}"),
-                None => socket.clone(),
+            subject: Subject {
+                place: place.clone(),
+                part: one.part.clone(),
             },
             accepted: None,
             claim: Arc::clone(&one.claim),

@@ -9,8 +9,8 @@ use std::sync::OnceLock;
 use vigie_assess::Knowledge;
 use vigie_model::{
     Activity, Capability, Confidence, Deception, Endpoint, EvidenceKind, Exposure, Finding, Identity, Known, Leak, LeakKind, Listener,
-    Model, Network, Observation, Posture, PromptClass, Reach, SCHEMA, Severity, Source, SourceKind, Tell, TextPrint, Timestamp, Tool,
-    ToolRisk, Why,
+    Model, Network, Observation, Posture, PromptClass, Reach, SCHEMA, Severity, Source, SourceKind, Subject, Tell, TextPrint, Timestamp,
+    Tool, ToolRisk, Why,
 };
 
 /// A server on a private network, reached without TLS.
@@ -476,7 +476,11 @@ fn cached_findings_are_the_same() {
             Knowledge::embedded().assess(&mut fresh);
             assert_eq!(remembered, fresh, "round {round}");
             let subject = fresh.endpoint.socket().to_string();
-            assert!(remembered.findings.iter().all(|finding| finding.subject.starts_with(&subject)));
+            for finding in &remembered.findings {
+                assert!(finding.subject.to_string().starts_with(&subject));
+                // What a reader of the record gets is what was judged.
+                assert_eq!(Subject::from_record(&finding.subject.to_string()), finding.subject);
+            }
         }
     }
 }

@@ -5,22 +5,22 @@
 //!
 //! [[accept]]
 //! finding = "open-inference"
-//! subject = "192.0.2.10:11434"   # or a range such as 192.0.2.0/24, an address, or "*"
+//! subject = "192.0.2.10:11434"   # or a range such as 192.0.2.0/24, an address, a name, one endpoint of several, or "*"
 //! reason = "the team's own server, behind its firewall"
 //! expires = 2027-03-31           # the last day on which the entry is valid
 //! by = "ops@example.net"         # optional
 //! advisories = ["CVE-2026-7482"] # optional: only while these are all that apply
 //! ```
 
-use std::fmt::{self, Write as _};
-use std::net::{IpAddr, SocketAddr};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt::Write as _;
+use std::net::SocketAddr;
 use std::ops::Range;
 
 use chrono::NaiveDate;
-use ipnet::IpNet;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
-use vigie_model::{Finding, Observation};
+use vigie_model::{EndpointKey, Finding, Observation, Place, Subject};
 
 /// The file's schema.
 pub const SCHEMA: &str = "vigie.baseline/1";
@@ -37,56 +37,12 @@ pub struct BaselineError {
     pub message: String,
 }
 
-/// The endpoints that an entry covers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Subject {
-    /// Every endpoint.
-    Any,
-    /// The addresses of a range.
-    Range(IpNet),
-    /// One endpoint.
-    Endpoint(SocketAddr),
-}
-
-impl Subject {
-    fn parse(text: &str) -> Option<Self> {
-        if text == "*" {
-            return Some(Self::Any);
-        }
-        if let Ok(socket) = text.parse() {
-            return Some(Self::Endpoint(socket));
-        }
-        if let Ok(range) = text.parse() {
-            return Some(Self::Range(range));
-        }
-        text.parse::<IpAddr>().ok().map(|address| Self::Range(address.into()))
-    }
-
-    fn covers(&self, socket: SocketAddr) -> bool {
-        match self {
-            Self::Any => true,
-            Self::Range(range) => range.contains(&socket.ip()),
-            Self::Endpoint(own) => *own == socket,
-        }
-    }
-}
-
-impl fmt::Display for Subject {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Any => f.write_str("*"),
-            Self::Range(range) => range.fmt(f),
-            Self::Endpoint(socket) => socket.fmt(f),
-        }
-    }
-}
-
 /// One accepted finding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// The finding's id.
     pub finding: String,
-    /// The endpoints.
+    /// The endpoints, or a part of them.
     pub subject: Subject,
     /// The reason.
     pub reason: String,
@@ -107,9 +63,10 @@ impl Entry {
         today <= self.expires
     }
 
-    fn covers(&self, observation: &Observation, finding: &Finding) -> bool {
+    /// Whether the entry covers a finding about a subject.
+    fn covers(&self, finding: &Finding, subject: &Subject) -> bool {
         self.finding == finding.id
-            && self.subject.covers(observation.endpoint.socket())
+            && self.subject.covers(subject)
             && self
                 .advisories
                 .as_ref()
@@ -156,11 +113,17 @@ impl Baseline {
 
     /// Marks the findings that an entry accepts on a day. The reason is that of the entry that expires last.
     pub fn apply(&mut self, observation: &mut Observation, today: NaiveDate) {
+        let place = Place::Endpoint(Box::new(observation.endpoint.key()));
         for at in 0..observation.findings.len() {
             let finding = &observation.findings[at];
+            // The subject of the finding does not have the name by which the endpoint was reached.
+            let subject = Subject {
+                place: place.clone(),
+                part: finding.subject.part.clone(),
+            };
             let mut best: Option<usize> = None;
             for (index, entry) in self.entries.iter().enumerate() {
-                if !entry.covers(observation, finding) {
+                if !entry.covers(finding, &subject) {
                     continue;
                 }
                 self.used[index] = true;
@@ -203,26 +166,32 @@ impl Baseline {
 
 /// Writes a baseline that accepts the open findings of observations, each for its endpoint and, if it names advisories, for these only.
 /// Findings of suspects and accepted findings are left out.
+///
+/// An endpoint is written as its address and port, and with its name and path only if others were seen at the same address and port.
 #[must_use]
 pub fn write<'o>(observations: impl IntoIterator<Item = &'o Observation>, reason: &str, expires: NaiveDate, by: Option<&str>) -> String {
-    // Sorted by address, then id; one finding on two subjects of an endpoint is one entry.
-    let mut entries: Vec<(SocketAddr, &str, Vec<&str>)> = Vec::new();
+    let observations: Vec<&Observation> = observations.into_iter().collect();
+    let mut endpoints: HashMap<SocketAddr, HashSet<EndpointKey>> = HashMap::new();
+    for observation in &observations {
+        let key = observation.endpoint.key();
+        endpoints.entry(observation.endpoint.socket()).or_default().insert(key);
+    }
+    // Sorted by address, then subject and id; one finding on two parts of an endpoint is one entry.
+    let mut entries: BTreeMap<(SocketAddr, String, &str), Vec<&str>> = BTreeMap::new();
     for observation in observations {
         if observation.deception.is_suspect() {
             continue;
         }
         let socket = observation.endpoint.socket();
+        let shared = endpoints.get(&socket).is_some_and(|keys| keys.len() > 1);
+        let subject = subject_of(observation, shared);
         for finding in observation.findings.iter().filter(|f| f.accepted.is_none()) {
             let ids = finding.advisories.iter().map(String::as_str);
-            match entries.iter_mut().find(|(at, id, _)| *at == socket && *id == finding.id) {
-                Some((_, _, advisories)) => advisories.extend(ids),
-                None => entries.push((socket, &finding.id, ids.collect())),
-            }
+            entries.entry((socket, subject.clone(), &finding.id)).or_default().extend(ids);
         }
     }
-    entries.sort_unstable();
     let mut out = format!("schema = {}\n", quoted(SCHEMA));
-    for (socket, id, mut advisories) in entries {
+    for ((_, subject, id), mut advisories) in entries {
         advisories.sort_unstable();
         advisories.dedup();
         // Writing to a string cannot fail.
@@ -230,7 +199,7 @@ pub fn write<'o>(observations: impl IntoIterator<Item = &'o Observation>, reason
             out,
             "\n[[accept]]\nfinding = {}\nsubject = {}\nreason = {}\nexpires = {expires}\n",
             quoted(id),
-            quoted(&socket.to_string()),
+            quoted(&subject),
             quoted(reason),
         );
         if let Some(by) = by {
@@ -242,6 +211,16 @@ pub fn write<'o>(observations: impl IntoIterator<Item = &'o Observation>, reason
         }
     }
     out
+}
+
+/// The written form of the subject of an entry for an endpoint: in full, or all endpoints at its address and port.
+fn subject_of(observation: &Observation, in_full: bool) -> String {
+    let socket = observation.endpoint.socket();
+    let endpoint = Subject::of(Place::Endpoint(Box::new(observation.endpoint.key())));
+    let text = endpoint.to_string();
+    // An imported name may be one that no baseline can hold.
+    let is_read_back = || text.parse::<Subject>().is_ok_and(|read| read.covers(&endpoint));
+    if in_full && is_read_back() { text } else { socket.to_string() }
 }
 
 /// A TOML basic string on one line.
@@ -312,16 +291,12 @@ impl Reader<'_> {
         let finding = self.text_of(table, "finding", &span, "the finding's id");
         let subject = self.text_of(table, "subject", &span, "address:port, a range or \"*\"");
         let subject = subject.and_then(|text| {
-            let parsed = Subject::parse(&text);
-            if parsed.is_none() {
+            let parsed = text.parse::<Subject>();
+            if let Err(error) = &parsed {
                 let at = table.get("subject").map_or(span.clone(), Spanned::span);
-                self.error(
-                    at,
-                    Some("subject"),
-                    format!("{text:?} is not an address:port, an address, a range or \"*\""),
-                );
+                self.error(at, Some("subject"), error.to_string());
             }
-            parsed
+            parsed.ok()
         });
         let reason = self.text_of(table, "reason", &span, "why it is accepted");
         let expires = self.date(table, &span);
@@ -431,7 +406,8 @@ advisories = "CVE-2026-7482"
             errors(&text.replace("2027-02-30", "2027-02-28")),
             [
                 "line 3, key `reason`: missing: write why it is accepted",
-                "line 5, key `subject`: \"192.0.2.300:1\" is not an address:port, an address, a range or \"*\"",
+                "line 5, key `subject`: \"192.0.2.300:1\" is not an address:port (a path may follow), name/path (address:port), an address, \
+                 a range, a host name or \"*\"",
                 "line 6, key `expires`: not a date: write the last day on which it is valid, such as 2027-03-31",
                 "line 7, key `raison`: not a key of a baseline: use finding, subject, reason, expires, by, advisories",
                 "line 10, key `finding`: not a text: write the finding's id in quotes",
@@ -449,19 +425,6 @@ advisories = "CVE-2026-7482"
                 "line 2, key `accept`: not a list: begin each entry with [[accept]]",
             ]
         );
-    }
-
-    #[test]
-    fn subjects_cover_what_they_say() {
-        let at = |text: &str| text.parse::<SocketAddr>().expect("an address");
-        let subject = |text: &str| Subject::parse(text).expect("a subject");
-        assert!(subject("*").covers(at("[2001:db8::1]:80")));
-        assert!(subject("192.0.2.0/24").covers(at("192.0.2.9:80")));
-        assert!(!subject("192.0.2.0/24").covers(at("192.0.3.9:80")));
-        assert!(subject("192.0.2.9").covers(at("192.0.2.9:81")));
-        assert!(subject("[2001:db8::1]:80").covers(at("[2001:db8::1]:80")));
-        assert!(!subject("192.0.2.9:80").covers(at("192.0.2.9:81")));
-        assert_eq!(Subject::parse("example.net"), None);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use vigie_model::{
     AdvisoryCoverage, AdvisoryVerdict, Claim, Deception, Endpoint, Evidence, Exposure, Finding, Identity, Known, Listener, Network,
-    Observation, ScopeRef, Source, Timestamp,
+    Observation, ScopeRef, Source, Subject, Timestamp,
 };
 
 use crate::{Report, Summary, text};
@@ -87,7 +87,7 @@ impl ClaimCache {
             Some(at) => at,
             None => {
                 let empty = Finding {
-                    subject: String::new(),
+                    subject: Subject::from_record(""),
                     ..finding.clone()
                 };
                 let mut before = Vec::new();

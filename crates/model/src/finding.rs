@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::fix::Fix;
+use crate::subject::Subject;
 
 /// The severity of a finding, in ascending order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -115,8 +116,9 @@ pub struct Standard {
 /// Something that the owner should act on. In JSON it is one object with the keys of its [`Claim`] and its own keys.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finding {
-    /// The subject: `address:port`, followed by a model, a tool or an advisory if it concerns one.
-    pub subject: String,
+    /// The subject: `address:port` and the path prefix, followed by the part that it concerns, if it is not about the whole. The name by
+    /// which the endpoint was reached is in the observation alone.
+    pub subject: Subject,
     /// The reason given in the baseline, if the baseline accepts it.
     pub accepted: Option<String>,
     /// The part that is independent of the subject.
@@ -170,7 +172,7 @@ struct Flat<'f> {
     severity: Severity,
     confidence: Confidence,
     evidence: EvidenceKind,
-    subject: Cow<'f, str>,
+    subject: Cow<'f, Subject>,
     title: Cow<'f, str>,
     detail: Cow<'f, str>,
     remedy: Cow<'f, str>,

@@ -1,4 +1,5 @@
-//! The types that all crates of vigie share: endpoints, transcripts, identities, exposures, observations and findings.
+//! The types that all crates of vigie share: addresses, endpoints, transcripts, identities, exposures, observations, findings, and what a
+//! finding, an acceptance or a grant is about.
 //!
 //! Values only: nothing here reads a clock, a file or a socket. The JSON forms are a public interface, described in the book
 //! (`docs/src/record.md`). Names are stable, and `schema` changes when a meaning changes.
@@ -15,6 +16,7 @@ mod known;
 mod observation;
 mod prefix;
 mod shared;
+mod subject;
 mod transcript;
 mod verdict;
 mod version;
@@ -33,6 +35,7 @@ pub use known::{Known, Unknown, Why};
 pub use observation::{Listener, Network, Observation, SCHEMA, ScopeRef, Source, SourceKind};
 pub use prefix::{PathPrefix, PrefixError};
 pub use shared::{Mark, Shared};
+pub use subject::{Part, Place, Subject, SubjectError};
 pub use transcript::{Exchange, Failure, FailureKind, Reply, RequestLine, Transcript};
 pub use verdict::{Advised, AdvisoryCoverage, AdvisoryVerdict, Verdict};
 pub use version::VersionOrder;

@@ -1,6 +1,10 @@
 //! About how many bytes of memory values take, with their texts and lists: for whoever bounds what is held.
 
-use crate::{AdvisoryVerdict, Capability, Claim, Deception, Exposure, Finding, Identity, Known, Model, Network, TextPrint};
+use crate::address::Hosts;
+use crate::{
+    AdvisoryVerdict, Capability, Claim, Deception, EndpointKey, Exposure, Finding, Identity, Known, Model, Network, Part, PathPrefix,
+    Place, SettingPlace, Subject, TextPrint,
+};
 
 impl Identity {
     /// About how many bytes it takes.
@@ -56,10 +60,35 @@ impl Finding {
         let claim = &*self.claim;
         size_of::<Self>()
             + size_of::<Claim>()
-            + texts([&self.subject, &claim.id, &claim.title, &claim.detail, &claim.remedy])
+            + self.subject.texts()
+            + texts([&claim.id, &claim.title, &claim.detail, &claim.remedy])
             + self.accepted.as_deref().map_or(0, text)
             + size_of_val(&*claim.standards)
             + listed(&claim.advisories, |id| text(id))
+    }
+}
+
+impl Subject {
+    fn texts(&self) -> usize {
+        let path = |prefix: &Option<PathPrefix>| prefix.as_ref().map_or(0, |prefix| text(prefix.as_str()));
+        let place = match &self.place {
+            Place::Any | Place::Hosts(Hosts::Addresses(_)) => 0,
+            Place::Hosts(Hosts::Name(name)) | Place::Text(name) => text(name),
+            Place::At { prefix, .. } => path(prefix),
+            Place::Endpoint(key) => size_of::<EndpointKey>() + key.name.as_deref().map_or(0, text) + path(&key.prefix),
+        };
+        place
+            + match &self.part {
+                None => 0,
+                Some(Part::Model(name) | Part::Package(name) | Part::Process(name) | Part::File(name) | Part::Signal(name)) => text(name),
+                Some(Part::Setting(setting)) => {
+                    size_of::<SettingPlace>()
+                        + match &**setting {
+                            SettingPlace::Env(name) | SettingPlace::Flag(name) => text(name),
+                            SettingPlace::File { file, key } => texts([file, key]),
+                        }
+                }
+            }
     }
 }
 

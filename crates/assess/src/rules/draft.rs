@@ -1,6 +1,6 @@
 //! A finding without its texts.
 
-use vigie_model::{Confidence, EvidenceKind, LeakKind, Severity};
+use vigie_model::{Confidence, EvidenceKind, LeakKind, Part, Severity};
 
 use crate::input::AssessmentInput;
 
@@ -13,8 +13,8 @@ pub(super) struct Draft {
     pub(super) detail: String,
     /// The severity, if it is not the default.
     pub(super) severity: Option<Severity>,
-    /// The subject besides the endpoint.
-    pub(super) about: Option<String>,
+    /// The part of the endpoint that it is about; `None`: all of it.
+    pub(super) part: Option<Part>,
     pub(super) advisories: Vec<String>,
     /// The case that selects the texts.
     pub(super) case: Option<&'static str>,
@@ -39,7 +39,7 @@ impl Draft {
             evidence,
             detail,
             severity: None,
-            about: None,
+            part: None,
             advisories: Vec::new(),
             case: None,
             without_product: false,
@@ -62,8 +62,8 @@ impl Draft {
         self
     }
 
-    pub(super) fn about(mut self, about: String) -> Self {
-        self.about = Some(about);
+    pub(super) fn about(mut self, part: Part) -> Self {
+        self.part = Some(part);
         self
     }
 

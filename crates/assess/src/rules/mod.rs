@@ -90,7 +90,7 @@ enum Check {
     /// At most one finding about a recognised product. Its file says how to read the replies, so the confidence is at most that of the
     /// product.
     Product(fn(&AssessmentInput<'_>, &Product) -> Option<Draft>),
-    /// The same with several findings, each about another subject.
+    /// The same with several findings, each about another part of the endpoint.
     ProductSubjects(fn(&AssessmentInput<'_>, &Product) -> Vec<Draft>),
     /// At most one finding about an endpoint, whether or not its product was recognised.
     Endpoint(fn(&AssessmentInput<'_>) -> Option<Draft>),
@@ -137,7 +137,7 @@ pub(crate) fn claims(input: &AssessmentInput<'_>, texts: &Texts, fixes: &Fixes) 
             .severity
             .cmp(&a.claim.severity)
             .then_with(|| a.claim.id.cmp(&b.claim.id))
-            .then_with(|| a.about.cmp(&b.about))
+            .then_with(|| a.part.cmp(&b.part))
     });
     claims
 }
@@ -168,7 +168,7 @@ fn claim(rule: &Rule, draft: Draft, input: &AssessmentInput<'_>, texts: &Texts, 
         advisories: draft.advisories,
     };
     Some(SubjectClaim {
-        about: draft.about,
+        part: draft.part,
         claim: Arc::new(claim),
     })
 }

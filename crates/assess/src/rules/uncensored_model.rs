@@ -1,7 +1,7 @@
 //! `uncensored-model`: a model without safeguards.
 
 use vigie_catalog::Product;
-use vigie_model::{Confidence, FindingKind, Known, Model, Severity};
+use vigie_model::{Confidence, FindingKind, Known, Model, Part, Severity};
 
 use super::draft::Draft;
 use super::{Check, Rule};
@@ -27,6 +27,6 @@ fn draft(input: &AssessmentInput<'_>, signal: &str, severity: Severity, flag: fn
         Draft::observed(format!("By {signal}: {}. ", names.join(", ")))
             .confidence(Confidence::Medium)
             .severity(severity)
-            .about(format!("(by {signal})"))
+            .about(Part::Signal(signal.to_owned()))
     })
 }

@@ -49,7 +49,7 @@ impl LogResult {
                     region: Region { start_line: 1 },
                 },
                 logical_locations: [LogicalLocation {
-                    name: text::clean(&finding.subject, 300),
+                    name: text::clean(&finding.subject.to_string(), 300),
                     fully_qualified_name: text::clean(
                         &match &endpoint.name {
                             Some(name) => format!("tcp://{}{}#{name}", endpoint.socket(), path_of(endpoint)),
@@ -92,7 +92,7 @@ impl LogResult {
                 endpoint.key(),
                 std::cmp::Reverse(finding.severity),
                 finding.id.clone(),
-                finding.subject.clone(),
+                finding.subject.to_string(),
             ),
         }
     }
@@ -154,7 +154,7 @@ impl Fingerprints {
             finding.id.as_str(),
             &format!("{}{}", endpoint.socket(), path_of(endpoint)),
             endpoint.name.as_deref().unwrap_or_default(),
-            &finding.subject,
+            &finding.subject.to_string(),
         ]
         .join("\0");
         let hash = sha256(parts.as_bytes()).split_off("sha256:".len());

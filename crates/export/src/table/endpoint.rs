@@ -337,7 +337,7 @@ impl Page {
         let _ = write!(title, " [{}]", layout.token(&finding.id));
         self.wrapped(&word, severity_style(finding.severity), &title, layout.indent(), PLAIN);
         if layout.verbose {
-            self.detail("about", &finding.subject);
+            self.detail("about", &finding.subject.to_string());
             self.detail("seen", &finding.detail);
         }
         // The first line of a remedy is its short form.

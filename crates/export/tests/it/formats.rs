@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 use vigie_export::{CSV_COLUMNS, Format, Options, report, text};
-use vigie_model::{Known, Observation, Why};
+use vigie_model::{Known, Observation, Subject, Why};
 
 use crate::samples;
 
@@ -86,7 +86,7 @@ fn jsonl_from_the_cache_is_exactly_the_records() {
     let mut again = all.clone();
     for (number, observation) in again.iter_mut().enumerate() {
         for finding in &mut observation.findings {
-            finding.subject = format!("192.0.2.1:{number} \"quoted\" \u{202e}model");
+            finding.subject = Subject::from_record(&format!("192.0.2.1:{number} \"quoted\" \u{202e}model"));
         }
     }
     all.append(&mut again);

@@ -10,8 +10,8 @@ use vigie_export::{Counts, RuleText, Summary};
 use vigie_model::{
     Activity, AdvisoryVerdict, Capability, Certificate, Claim, Confidence, Deception, Endpoint, Evidence, EvidenceKind, EvidenceWeight,
     Exposure, Finding, FindingKind, Fix, Identity, Impact, Known, Leak, LeakKind, Listener, Model, Network, Observation, Posture,
-    PromptClass, Reach, RunningModel, SCHEMA, SettingPlace, Severity, Source, SourceKind, Standard, Tell, TextPrint, Timestamp, Tool,
-    ToolRisk, Verdict, Why, sha256,
+    PromptClass, Reach, RunningModel, SCHEMA, SettingPlace, Severity, Source, SourceKind, Standard, Subject, Tell, TextPrint, Timestamp,
+    Tool, ToolRisk, Verdict, Why, sha256,
 };
 
 /// The whole set, in the order in which a scan might see it.
@@ -671,7 +671,7 @@ fn finding(id: &str, severity: Severity, subject: &str, title: &str) -> Finding 
         advisories: [].into(),
     };
     Finding {
-        subject: subject.to_owned(),
+        subject: Subject::from_record(subject),
         accepted: None,
         claim: Arc::new(claim),
     }

@@ -79,6 +79,15 @@ fn cidr(word: &str, address: IpAddr, length: &str) -> Result<ParsedRange, NotARa
     })
 }
 
+/// Parses an IPv6 network that spans the block of IPv4-mapped addresses, such as `::/0`, which [`parse_range`] rejects. It is for
+/// [`Subject`](crate::Subject) alone, which knows that IPv6 is meant and no IPv4 address.
+pub(crate) fn ipv6_network(word: &str) -> Option<AddressRange> {
+    let (address, length) = word.split_once('/')?;
+    let address = IpAddr::V6(address.parse().ok()?);
+    let (first, last, _) = network_keys(address, length)?;
+    Some(AddressRange::from_keys(first, last))
+}
+
 /// The first and the last key of a network, and whether the address had bits set beyond the prefix.
 fn network_keys(address: IpAddr, length: &str) -> Option<(u128, u128, bool)> {
     let width = if address.is_ipv4() { 32 } else { 128 };
