@@ -1,7 +1,7 @@
 //! One request of a session, and the limits of a session.
 
 use vigie_catalog::{ReplyEnd, Request, SigId};
-use vigie_model::RequestLine;
+use vigie_model::{EffectSet, RequestLine};
 
 /// Limits of one session.
 #[derive(Clone, Copy, Debug)]
@@ -10,15 +10,9 @@ pub struct Limits {
     pub requests: usize,
     /// Requests about single models; they are counted separately.
     pub models: usize,
-    /// Whether the owner's proof may be requested; `None`: it may not.
-    pub prove: Option<ProofPolicy>,
-}
-
-/// What the owner allows for a proof of inference.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ProofPolicy {
-    /// A model that is not in memory may be loaded.
-    pub may_load: bool,
+    /// The effects that the owner's proof may cause. Without `infer`, no proof is requested; without `load`, only of a model that is in
+    /// memory.
+    pub prove: EffectSet,
 }
 
 impl Default for Limits {
@@ -26,7 +20,7 @@ impl Default for Limits {
         Self {
             requests: 12,
             models: 16,
-            prove: None,
+            prove: EffectSet::EMPTY,
         }
     }
 }
@@ -42,8 +36,8 @@ pub struct Ask {
     pub session: Option<SigId>,
     /// The product, if it is recognised; its file decides the effect of the request.
     pub known: Option<u32>,
-    /// Whether this is the owner's proof.
-    pub prove: bool,
+    /// The effects that it may have: the transport checks it against them.
+    pub allowed: EffectSet,
     /// The number of the request in the catalogue.
     pub sig: SigId,
     pub(crate) target: Target,
@@ -63,7 +57,7 @@ impl Ask {
             reply: request.reply,
             session: None,
             known,
-            prove: false,
+            allowed: EffectSet::HARMLESS,
             sig: request.sig,
             target: Target::Plain { follow: false },
         }

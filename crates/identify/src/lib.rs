@@ -19,7 +19,7 @@ mod session;
 mod transcript;
 pub mod truncated_json;
 
-pub use ask::{Ask, Limits, ProofPolicy};
+pub use ask::{Ask, Limits};
 pub use conclusion::Conclusion;
 pub use identifier::Identifier;
 pub use measured::Measured;

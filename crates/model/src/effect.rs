@@ -47,6 +47,12 @@ impl Effect {
             Self::Account => "account",
         }
     }
+
+    /// The effect that a word names.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|effect| effect.word() == word)
+    }
 }
 
 impl fmt::Display for Effect {
@@ -56,7 +62,7 @@ impl fmt::Display for Effect {
 }
 
 /// A set of effects: what a scope file allows beyond reading, what a key of the gateway is granted, what a proof may cause.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct EffectSet(u8);
 
 impl EffectSet {
@@ -119,6 +125,12 @@ impl FromIterator<Effect> for EffectSet {
     }
 }
 
+impl fmt::Debug for EffectSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "EffectSet({self})")
+    }
+}
+
 impl fmt::Display for EffectSet {
     /// The words, from harmless to harmful, separated by commas; `none` for the empty set.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -145,7 +157,9 @@ mod tests {
             assert_eq!(set.contains(effect), matches!(effect, Effect::Infer | Effect::Load), "{effect}");
             assert_eq!(EffectSet::HARMLESS.contains(effect), effect.is_harmless(), "{effect}");
             assert!(set.with(effect).contains(effect) && !set.without(effect).contains(effect));
+            assert_eq!(Effect::from_word(effect.word()), Some(effect));
         }
+        assert_eq!(Effect::from_word("pull"), None);
         assert!(set.and(EffectSet::HARMLESS).is_empty());
         assert!(set.is_within(set.or(EffectSet::HARMLESS)) && !set.is_within(EffectSet::HARMLESS));
     }

@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 use vigie_assess::Knowledge;
 use vigie_identify::Identifier;
-use vigie_model::{Deception, Exposure, Identity, Known, Network, Observation, SCHEMA, ScopeRef, Source, Timestamp, Transcript, Why};
+use vigie_model::{
+    Deception, EffectSet, Exposure, Identity, Known, Network, Observation, SCHEMA, ScopeRef, Source, Timestamp, Transcript, Why,
+};
 use vigie_scope::{Budget, Pace, Permit, RateDecision, Refusal};
 
 use crate::probe::{Gate, ProbeOptions, Probed, Visit, probe};
@@ -106,8 +108,8 @@ pub struct EngineOptions {
     pub scope: ScopeRef,
     /// Whether transcripts go with the observations.
     pub transcripts: bool,
-    /// Whether the owner's proof may be asked for where the scope allows it.
-    pub prove: bool,
+    /// The effects that a proof is asked to cause; at each host, those of them count that the scope allows there.
+    pub prove: EffectSet,
     /// Whether texts of prompts are kept.
     pub keep_prompts: bool,
     /// What the caller knows besides (the listening socket behind an endpoint, who can reach it), put in before judging.
@@ -464,7 +466,7 @@ impl Engine {
             };
             let stream = first.take().and_then(|stream| tokio::net::TcpStream::from_std(stream).ok());
             let mut options = self.options.probe.clone();
-            options.limits.prove = (self.options.prove && permit.infer).then_some(vigie_identify::ProofPolicy { may_load: permit.load });
+            options.limits.prove = self.options.prove.and(permit.effects);
             let probed = probe(
                 &self.identifier,
                 Visit {

@@ -295,7 +295,7 @@ impl<'g> Talk<'g> {
     /// The check that no rule can get around: the effect of what is about to be sent, judged from what is about to be sent.
     fn permitted(ask: &Ask, request: &RequestLine, session: &Session) -> Result<(), Failure> {
         session
-            .permit(ask.known, &request.method, &request.path, &request.body, ask.prove)
+            .permit(ask.known, &request.method, &request.path, &request.body, ask.allowed)
             .map(|_| ())
             .map_err(|forbidden| Failure {
                 kind: FailureKind::Connect,

@@ -186,7 +186,7 @@ fn options(hand: &Hand, sweep: SweepOptions) -> EngineOptions {
         },
         scope: vigie_model::Known::unknown(vigie_model::Why::NotAsked),
         transcripts: false,
-        prove: false,
+        prove: vigie_model::EffectSet::EMPTY,
         keep_prompts: false,
         dress: Dress::default(),
         clock: hand.clock(),

@@ -39,7 +39,7 @@ pub use address::special::{AddressClass, class_of, is_loopback, is_private, spec
 pub use coverage::{Coverage, CoverageError};
 pub use file::opt_out::{OptOut, OptOutErrors, OptOutList};
 pub use file::reader::SCHEMA;
-pub use file::scope_file::{Exclude, RangeEntry, ScopeErrors, ScopeFile, ScopeProblem};
+pub use file::scope_file::{Exclude, GRANTABLE, RangeEntry, ScopeErrors, ScopeFile, ScopeProblem};
 pub use order::cursor::{CURSOR_SCHEMA, Cursor, CursorError};
 pub use order::permutation::Permutation;
 pub use order::plan::{MAX_PAIRS, Plan, PlanError};

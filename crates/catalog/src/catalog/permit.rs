@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use vigie_http::path::{EncodedSlash, lenient};
-use vigie_model::{Effect, PathPrefix};
+use vigie_model::{Effect, EffectSet, PathPrefix};
 
 use super::Catalog;
 use super::harmful::HarmfulPath;
@@ -48,26 +48,33 @@ pub enum AtRoot {
 }
 
 impl Catalog {
-    /// Whether a request may be sent. Its effect is the worst of all files until the product is `known`, afterwards that of the product's
+    /// Whether a request may be sent by one who may cause certain effects. Its effect is the worst of all files until the product is `known`, afterwards that of the product's
     /// own file, and never below the one in the embedded catalogue.
     ///
     /// The transport repeats this check on the bytes that it is about to send.
     ///
     /// # Errors
     ///
-    /// The effect is not harmless (or, with `prove`, not `infer`), or no route fits.
-    pub fn permit(&self, known: Option<u32>, method: &str, path: &str, body: Option<&str>, prove: bool) -> Result<Effect, Forbidden> {
-        let key = (known, prove, method, path, body.unwrap_or_default());
+    /// The effect is not among `allowed`, or no route fits.
+    pub fn permit(
+        &self,
+        known: Option<u32>,
+        method: &str,
+        path: &str,
+        body: Option<&str>,
+        allowed: EffectSet,
+    ) -> Result<Effect, Forbidden> {
+        let key = (known, allowed, method, path, body.unwrap_or_default());
         if let Some(effect) = self.permit_cache.get(key) {
             return Ok(effect);
         }
-        let effect = self.judge(known, method, path, body, prove)?;
+        let effect = self.judge(known, method, path, body, allowed)?;
         self.permit_cache.insert(key, effect);
         Ok(effect)
     }
 
     /// As [`Catalog::permit`], without the cache.
-    fn judge(&self, known: Option<u32>, method: &str, path: &str, body: Option<&str>, prove: bool) -> Result<Effect, Forbidden> {
+    fn judge(&self, known: Option<u32>, method: &str, path: &str, body: Option<&str>, allowed: EffectSet) -> Result<Effect, Forbidden> {
         let body = body.filter(|text| !text.is_empty());
         let json = body.map(serde_json::from_str::<Value>);
         let request = Asked {
@@ -97,7 +104,7 @@ impl Catalog {
             }
         });
         let effect = effect.max(floored.unwrap_or(effect));
-        if effect.is_harmless() || (prove && effect == Effect::Infer) {
+        if allowed.contains(effect) {
             Ok(effect)
         } else {
             Err(Forbidden::Effect {
@@ -122,9 +129,9 @@ impl Catalog {
         method: &str,
         path: &str,
         body: Option<&str>,
-        prove: bool,
+        allowed: EffectSet,
     ) -> Result<Effect, Forbidden> {
-        let effect = self.permit(known, method, path, body, prove)?;
+        let effect = self.permit(known, method, path, body, allowed)?;
         let Some((prefix, at_root)) = under else { return Ok(effect) };
         let no_route = || Forbidden::NoRoute {
             method: method.to_owned(),
@@ -137,7 +144,7 @@ impl Catalog {
         let sent = prefix.join(path);
         let harm = self.harm_at_root(at_root, method, &sent, body);
         match harm.max(self.harm_of_path(method, &sent)) {
-            Some(harm) if !(prove && harm == Effect::Infer) => Err(Forbidden::Effect {
+            Some(harm) if !allowed.contains(harm) => Err(Forbidden::Effect {
                 method: method.to_owned(),
                 path: sent,
                 effect: harm,
@@ -208,7 +215,7 @@ impl Catalog {
                 &request.method,
                 &request.path,
                 Some(body),
-                false,
+                EffectSet::HARMLESS,
             )
             .is_err()
         })

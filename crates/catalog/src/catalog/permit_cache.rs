@@ -4,15 +4,15 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use ahash::RandomState;
-use vigie_model::Effect;
+use vigie_model::{Effect, EffectSet};
 
 /// Most entries.
 const MAX: usize = 1_024;
 /// Longest request that is cached: path and body together, in bytes.
 const MAX_BYTES: usize = 1_024;
 
-/// Known product, whether it is the owner's proof, method, path, body.
-type Key<'w> = (Option<u32>, bool, &'w str, &'w str, &'w str);
+/// Known product, allowed effects, method, path, body.
+type Key<'w> = (Option<u32>, EffectSet, &'w str, &'w str, &'w str);
 
 /// Permitted requests by the hash of their key, with the key itself.
 #[derive(Debug, Default)]
@@ -24,7 +24,7 @@ pub(crate) struct PermitCache {
 #[derive(Debug)]
 struct Entry {
     known: Option<u32>,
-    prove: bool,
+    allowed: EffectSet,
     method: String,
     path: String,
     body: String,
@@ -36,18 +36,18 @@ impl PermitCache {
     pub(crate) fn get(&self, key: Key<'_>) -> Option<Effect> {
         let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         let one = entries.get(&self.keys.hash_one(key))?;
-        ((one.known, one.prove, one.method.as_str(), one.path.as_str(), one.body.as_str()) == key).then_some(one.effect)
+        ((one.known, one.allowed, one.method.as_str(), one.path.as_str(), one.body.as_str()) == key).then_some(one.effect)
     }
 
     /// Adds a permitted request; a full cache is cleared first.
     pub(crate) fn insert(&self, key: Key<'_>, effect: Effect) {
-        let (known, prove, method, path, body) = key;
+        let (known, allowed, method, path, body) = key;
         if path.len() + body.len() > MAX_BYTES {
             return;
         }
         let one = Entry {
             known,
-            prove,
+            allowed,
             method: method.to_owned(),
             path: path.to_owned(),
             body: body.to_owned(),

@@ -1,7 +1,7 @@
 //! The rule language: what it refuses, and that it points at the line.
 
 use vigie_catalog::{Catalog, Diagnostic, Judgement, MAX_FILE_BYTES, Setting, Unsafe, embedded_files};
-use vigie_model::SettingPlace;
+use vigie_model::{Effect, EffectSet, SettingPlace};
 
 use crate::with;
 
@@ -173,16 +173,22 @@ fn the_transport_checks_again() {
         ("POST", "/v1/chat/completions", "{}"),
         ("GET", "/nothing/that/any/file/lists", ""),
     ] {
-        assert!(catalog.permit(ollama, method, path, Some(body), false).is_err(), "{method} {path}");
-        assert!(catalog.permit(None, method, path, Some(body), false).is_err(), "{method} {path}");
+        assert!(
+            catalog.permit(ollama, method, path, Some(body), EffectSet::HARMLESS).is_err(),
+            "{method} {path}"
+        );
+        assert!(
+            catalog.permit(None, method, path, Some(body), EffectSet::HARMLESS).is_err(),
+            "{method} {path}"
+        );
     }
     assert!(
         catalog
-            .permit(ollama, "POST", "/api/show", Some("{\"model\":\"x\"}"), false)
+            .permit(ollama, "POST", "/api/show", Some("{\"model\":\"x\"}"), EffectSet::HARMLESS)
             .is_ok()
     );
     assert!(
-        catalog.permit(None, "GET", "/health", None, false).is_err(),
+        catalog.permit(None, "GET", "/health", None, EffectSet::HARMLESS).is_err(),
         "LiteLLM's /health infers"
     );
     // The proof may infer and nothing else.
@@ -193,11 +199,15 @@ fn the_transport_checks_again() {
                 "POST",
                 "/api/generate",
                 Some("{\"model\":\"x\",\"prompt\":\"What is 2+2?\"}"),
-                true
+                EffectSet::HARMLESS.with(Effect::Infer)
             )
             .is_ok()
     );
-    assert!(catalog.permit(ollama, "POST", "/api/pull", Some("{}"), true).is_err());
+    let more = EffectSet::HARMLESS.with(Effect::Infer);
+    assert!(catalog.permit(ollama, "POST", "/api/pull", Some("{}"), more).is_err());
+    // Nothing is harmless to one who may cause nothing.
+    assert!(catalog.permit(ollama, "GET", "/api/tags", None, EffectSet::EMPTY).is_err());
+    assert!(catalog.permit(ollama, "GET", "/api/tags", None, EffectSet::HARMLESS).is_ok());
 }
 
 /// Products whose remedies name no setting, with the reason.

@@ -4,10 +4,10 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use vigie_model::Reply;
+use vigie_model::{EffectSet, Reply};
 
 use super::replies::{CachedReply, ReplyCache};
-use crate::ask::{Ask, Limits, ProofPolicy};
+use crate::ask::{Ask, Limits};
 use crate::conclusion::Conclusion;
 
 /// Most bytes of replies on the edges of the tree; all else that is kept grows with them.
@@ -19,8 +19,8 @@ const MAX_BODY: usize = 16 << 10;
 /// Size of a node itself in bytes, about.
 const NODE: usize = 512;
 
-/// All that a session depends on besides the replies: port, request limit, model limit, and the proof policy (may a model be loaded).
-type RootKey = (u16, usize, usize, Option<bool>);
+/// All that a session depends on besides the replies: port, request limit, model limit, and the effects that a proof may cause.
+type RootKey = (u16, usize, usize, EffectSet);
 
 /// A tree of sessions per port and limits: nodes are states of a session, edges are replies.
 #[derive(Debug, Default)]
@@ -50,12 +50,7 @@ type Children = HashMap<u64, (Arc<CachedReply>, Arc<Node>)>;
 impl SessionCache {
     /// The root node for a port and limits.
     pub(crate) fn root(&self, port: u16, limits: &Limits) -> Arc<Node> {
-        let key = (
-            port,
-            limits.requests,
-            limits.models,
-            limits.prove.map(|ProofPolicy { may_load }| may_load),
-        );
+        let key = (port, limits.requests, limits.models, limits.prove);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.bytes > MAX_BYTES {
             // Sessions in progress keep their own nodes.

@@ -2,7 +2,7 @@
 
 use vigie_catalog::{Catalog, ExchangeRef, Product};
 use vigie_http::path::without_query;
-use vigie_model::Effect;
+use vigie_model::{Effect, EffectSet};
 
 use crate::reply::{ParsedReply, refusal};
 
@@ -11,7 +11,13 @@ pub(crate) fn own_effect(catalog: &Catalog, product: &Product, parsed: &ParsedRe
     let request = &parsed.exchange.request;
     let number = catalog.number(&product.id)?;
     catalog
-        .permit(Some(number), &request.method, &request.path, Some(&request.body), false)
+        .permit(
+            Some(number),
+            &request.method,
+            &request.path,
+            Some(&request.body),
+            EffectSet::HARMLESS,
+        )
         .ok()
 }
 
@@ -33,7 +39,7 @@ pub(super) fn request_kind(catalog: &Catalog, parsed: &ParsedReply) -> RequestKi
     if path == "/" || path == vigie_catalog::ABSENT_PATH || refusal::is_sign_in(path) {
         return RequestKind::Page;
     }
-    match catalog.permit(None, &request.method, &request.path, Some(&request.body), false) {
+    match catalog.permit(None, &request.method, &request.path, Some(&request.body), EffectSet::HARMLESS) {
         Ok(Effect::Enumerate) if request.method == "GET" => RequestKind::List,
         Ok(_) => RequestKind::Interface,
         Err(_) => RequestKind::Page,

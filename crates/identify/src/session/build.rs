@@ -2,7 +2,7 @@
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use vigie_catalog::{Request, SigId};
-use vigie_model::RequestLine;
+use vigie_model::{EffectSet, RequestLine};
 
 use super::Session;
 use crate::ask::{Ask, Target};
@@ -21,7 +21,7 @@ impl Session {
             Some(id) => Some(self.session_sig(request, id)?),
             None => None,
         };
-        if session.is_none() && self.permit(known, &request.method, &path, &body, false).is_err() {
+        if session.is_none() && self.permit(known, &request.method, &path, &body, EffectSet::HARMLESS).is_err() {
             return None;
         }
         Some(Ask {
@@ -34,20 +34,20 @@ impl Session {
             reply: request.reply,
             session,
             known,
-            prove: false,
+            allowed: EffectSet::HARMLESS,
             sig: request.sig,
             target: Target::Plain { follow: request.follow },
         })
     }
 
-    /// A request about one model, or the proof with it.
-    pub(super) fn model_ask(&self, request: &Request, number: u32, name: &str, prove: bool) -> Option<Ask> {
+    /// A request about one model that may have certain effects; the proof may infer.
+    pub(super) fn model_ask(&self, request: &Request, number: u32, name: &str, allowed: EffectSet) -> Option<Ask> {
         // The name is JSON-escaped in the body and percent-encoded in the path.
         let quoted = serde_json::Value::String(name.to_owned()).to_string();
         let inner = quoted.trim_matches('"');
         let body = request.body.as_ref().map(|body| body.replace("{model}", inner)).unwrap_or_default();
         let path = request.path.replace("{model}", &percent_encoded(name));
-        self.permit(Some(number), &request.method, &path, &body, prove).ok()?;
+        self.permit(Some(number), &request.method, &path, &body, allowed).ok()?;
         Some(Ask {
             request: RequestLine {
                 method: request.method.clone(),
@@ -58,7 +58,7 @@ impl Session {
             reply: request.reply,
             session: None,
             known: Some(number),
-            prove,
+            allowed,
             sig: request.sig,
             target: Target::Plain { follow: false },
         })

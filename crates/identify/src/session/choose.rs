@@ -1,7 +1,7 @@
 //! Choice of the next request.
 
 use vigie_catalog::{Forbidden, Purpose};
-use vigie_model::RequestLine;
+use vigie_model::{Effect, EffectSet, RequestLine};
 
 use super::Session;
 use super::scores::{STRONG, Score};
@@ -62,7 +62,9 @@ impl Session {
         let Some(main) = main else { return true };
         let RequestLine { method, path, body, .. } = &ask.request;
         !matches!(
-            self.identifier.catalog.permit(Some(main), method, path, Some(body), false),
+            self.identifier
+                .catalog
+                .permit(Some(main), method, path, Some(body), EffectSet::HARMLESS),
             Err(Forbidden::Effect { .. })
         )
     }
@@ -106,7 +108,7 @@ impl Session {
         let own = self
             .identifier
             .catalog
-            .permit(Some(number), "GET", vigie_catalog::ABSENT_PATH, None, false);
+            .permit(Some(number), "GET", vigie_catalog::ABSENT_PATH, None, EffectSet::HARMLESS);
         if matches!(own, Err(Forbidden::Effect { .. })) {
             return None;
         }
@@ -231,7 +233,7 @@ impl Session {
             // A model is left out where the request would have a harmful effect: the server may forward it with its owner's key.
             let unasked = names.iter().filter(|name| !self.here.models_asked.contains(*name));
             if let Some((name, ask)) = unasked
-                .filter_map(|name| Some((name, self.model_ask(request, number, name, false)?)))
+                .filter_map(|name| Some((name, self.model_ask(request, number, name, EffectSet::HARMLESS)?)))
                 .next()
             {
                 return Some(Ask {
@@ -240,16 +242,20 @@ impl Session {
                 });
             }
         }
-        let prove = self.limits.prove?;
+        if !self.limits.prove.contains(Effect::Infer) {
+            return None;
+        }
         let (position, _) = product.prove.as_ref()?;
         if self.here.transcript.proof.is_some() {
             return None;
         }
-        let name = extract::model_for_proof(&self.identifier.catalog, product, &self.here.transcript, prove.may_load)?;
-        let ask = self.model_ask(product.requests.get(*position)?, number, &name, true)?;
+        let may_load = self.limits.prove.contains(Effect::Load);
+        let name = extract::model_for_proof(&self.identifier.catalog, product, &self.here.transcript, may_load)?;
+        // The request itself infers; that a model is loaded for it follows from the model.
+        let allowed = EffectSet::HARMLESS.with(Effect::Infer);
+        let ask = self.model_ask(product.requests.get(*position)?, number, &name, allowed)?;
         (!self.here.asked.contains(&ask.sig)).then_some(Ask {
             target: Target::Proof,
-            prove: true,
             ..ask
         })
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use vigie_catalog::{ReplyEnd, SigId, Signature};
-use vigie_model::{Exchange, RequestLine};
+use vigie_model::{EffectSet, Exchange, RequestLine};
 
 use super::Session;
 use crate::Identifier;
@@ -60,7 +60,7 @@ impl Session {
             reply: ReplyEnd::default(),
             session: None,
             known: None,
-            prove: false,
+            allowed: EffectSet::HARMLESS,
             sig: (self.identifier.catalog.sig(&signature))
                 .or_else(|| self.same_json_rpc_call(&signature))
                 .unwrap_or(NO_REQUEST),

@@ -5,7 +5,7 @@
 use std::mem;
 
 use vigie_catalog::{AtRoot, BodyType, Catalog, Forbidden};
-use vigie_model::{Effect, Exchange, PathPrefix};
+use vigie_model::{Effect, EffectSet, Exchange, PathPrefix};
 
 use super::redirect::same_endpoint;
 use super::scores::STRONG;
@@ -118,9 +118,11 @@ impl Session {
     /// # Errors
     ///
     /// As [`Catalog::permit_under`].
-    pub fn permit(&self, known: Option<u32>, method: &str, path: &str, body: &str, prove: bool) -> Result<Effect, Forbidden> {
+    pub fn permit(&self, known: Option<u32>, method: &str, path: &str, body: &str, allowed: EffectSet) -> Result<Effect, Forbidden> {
         let under = self.prefix().map(|prefix| (prefix, self.prefix.at_root));
-        self.identifier.catalog.permit_under(under, known, method, path, Some(body), prove)
+        self.identifier
+            .catalog
+            .permit_under(under, known, method, path, Some(body), allowed)
     }
 
     /// The server's own path to which a reply to `from` redirects; `None`: it leads elsewhere, or out of the prefix.

@@ -1,6 +1,6 @@
 //! Follows redirects within one endpoint.
 
-use vigie_model::RequestLine;
+use vigie_model::{EffectSet, RequestLine};
 
 use super::Session;
 use crate::ask::{Ask, Target};
@@ -38,7 +38,7 @@ impl Session {
         };
         if path == ask.request.path
             || self
-                .permit(ask.known, &ask.request.method, &path, &ask.request.body, false)
+                .permit(ask.known, &ask.request.method, &path, &ask.request.body, EffectSet::HARMLESS)
                 .is_err()
         {
             return;

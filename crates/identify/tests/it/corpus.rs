@@ -5,6 +5,7 @@ use std::sync::Arc;
 use vigie_catalog::{Catalog, embedded_files};
 use vigie_identify::fixture::{Fixture, test};
 use vigie_identify::{Identifier, Limits, Measured, Session};
+use vigie_model::EffectSet;
 
 /// The products that the catalogue has at least.
 const PRODUCTS: [&str; 55] = [
@@ -101,7 +102,7 @@ fn the_build_carries_what_the_yaml_says() {
             let path = route.as_str().split_whitespace().nth(1).unwrap_or_default().replace(['{', '}'], "");
             let method = route.method.replace("ANY", "POST");
             for known in [None, number] {
-                let judge = |catalog: &Catalog| catalog.permit(known, &method, &path, None, false);
+                let judge = |catalog: &Catalog| catalog.permit(known, &method, &path, None, EffectSet::HARMLESS);
                 assert_eq!(judge(&yaml), judge(&built), "{route} of {}", a.id);
             }
         }
@@ -194,11 +195,11 @@ fn every_recorded_request_was_harmless() {
             let request = &line.request;
             let own = known.and_then(|n| {
                 catalog
-                    .permit(Some(n), &request.method, &request.path, Some(&request.body), false)
+                    .permit(Some(n), &request.method, &request.path, Some(&request.body), EffectSet::HARMLESS)
                     .ok()
             });
             let any = catalog
-                .permit(None, &request.method, &request.path, Some(&request.body), false)
+                .permit(None, &request.method, &request.path, Some(&request.body), EffectSet::HARMLESS)
                 .ok();
             // What a conversation asked was judged when it was asked; a redirect's target of another product counts by any file.
             assert!(

@@ -6,6 +6,7 @@ mod doors;
 mod fuzz;
 mod generated;
 mod peers;
+mod proof;
 mod scale;
 mod under;
 mod values;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use vigie_catalog::{AtRoot, Catalog, Forbidden};
 use vigie_identify::fixture::{Fixture, Line};
 use vigie_identify::{Identifier, Limits, Session};
-use vigie_model::{Exchange, PathPrefix, Reply, Timestamp};
+use vigie_model::{EffectSet, Exchange, PathPrefix, Reply, Timestamp};
 
 fn prefix(text: &str) -> PathPrefix {
     text.to_owned().try_into().expect("a prefix")
@@ -189,7 +189,7 @@ fn what_is_sent_must_not_become_something_else() {
     let catalog = Catalog::embedded();
     let permit = |at: &str, root, method: &str, path: &str| {
         let under = prefix(at);
-        catalog.permit_under(Some((&under, root)), None, method, path, None, false)
+        catalog.permit_under(Some((&under, root)), None, method, path, None, EffectSet::HARMLESS)
     };
     assert!(permit("/ollama", AtRoot::Unknown, "GET", "/api/tags").is_ok());
     // What is harmful is so under any path.
@@ -253,7 +253,14 @@ fn nothing_is_sent_below_a_path_that_some_server_reads_as_a_harmful_route() {
         let prefix = PathPrefix::parse(prefix).expect("a path").expect("not the root");
         [AtRoot::Nothing, AtRoot::Unknown].into_iter().all(|root| {
             catalog
-                .permit_under(Some((&prefix, root)), catalog.number("ollama"), method, path, Some(""), false)
+                .permit_under(
+                    Some((&prefix, root)),
+                    catalog.number("ollama"),
+                    method,
+                    path,
+                    Some(""),
+                    EffectSet::HARMLESS,
+                )
                 .is_err()
         })
     };

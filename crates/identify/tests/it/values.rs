@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::json;
 use vigie_catalog::Catalog;
 use vigie_identify::{Identifier, Limits, Session};
-use vigie_model::{Exchange, Known, Reply, Timestamp, Why};
+use vigie_model::{Effect, EffectSet, Exchange, Known, Reply, Timestamp, Why};
 
 /// Whether Ollama 0.18 takes a name for a cloud model's: `parseSourceSuffix` of internal/modelref at v0.18.0, written anew.
 fn goes_to_the_cloud(name: &str) -> bool {
@@ -95,7 +95,7 @@ fn a_cloud_model_is_listed_and_not_asked_about() {
 fn the_transport_refuses_what_names_a_cloud_model() {
     let catalog = Catalog::embedded();
     for known in [catalog.number("ollama"), None] {
-        let permits = |method: &str, path: &str, body: &str| catalog.permit(known, method, path, Some(body), false).is_ok();
+        let permits = |method: &str, path: &str, body: &str| catalog.permit(known, method, path, Some(body), EffectSet::HARMLESS).is_ok();
         assert!(permits("POST", "/api/show", r#"{"model":"x:latest","name":"x:latest"}"#) || known.is_none());
         assert!(permits("GET", "/v1/models/x", "") || known.is_none());
         for body in [
@@ -122,7 +122,7 @@ fn the_transport_refuses_what_names_a_cloud_model() {
             "POST",
             "/api/generate",
             Some(&json!({"model": model, "prompt": "?"}).to_string()),
-            true,
+            EffectSet::HARMLESS.with(Effect::Infer),
         )
     };
     assert!(proof("x:latest").is_ok());
@@ -132,9 +132,17 @@ fn the_transport_refuses_what_names_a_cloud_model() {
 #[test]
 fn a_list_that_its_owner_pays_for_is_not_asked_for_once_the_product_is_known() {
     let catalog = Catalog::embedded();
-    assert!(catalog.permit(catalog.number("bifrost"), "GET", "/v1/models", None, false).is_err());
-    assert!(catalog.permit(catalog.number("ollama"), "GET", "/v1/models", None, false).is_ok());
-    assert!(catalog.permit(None, "GET", "/v1/models", None, false).is_ok());
+    assert!(
+        catalog
+            .permit(catalog.number("bifrost"), "GET", "/v1/models", None, EffectSet::HARMLESS)
+            .is_err()
+    );
+    assert!(
+        catalog
+            .permit(catalog.number("ollama"), "GET", "/v1/models", None, EffectSet::HARMLESS)
+            .is_ok()
+    );
+    assert!(catalog.permit(None, "GET", "/v1/models", None, EffectSet::HARMLESS).is_ok());
     for path in [
         "/props?model=x",
         "/slots?model=x&autoload=1",
@@ -142,7 +150,9 @@ fn a_list_that_its_owner_pays_for_is_not_asked_for_once_the_product_is_known() {
         "/models?RELOAD",
     ] {
         assert!(
-            catalog.permit(catalog.number("llama-cpp"), "GET", path, None, false).is_err(),
+            catalog
+                .permit(catalog.number("llama-cpp"), "GET", path, None, EffectSet::HARMLESS)
+                .is_err(),
             "{path}"
         );
     }

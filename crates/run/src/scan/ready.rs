@@ -7,7 +7,7 @@ use vigie_assess::Knowledge;
 use vigie_export::baseline::Baseline;
 use vigie_export::{Counts, Summary};
 use vigie_lake::Scan;
-use vigie_model::{Known, Observation, Severity, Source, SourceKind, Timestamp, Why};
+use vigie_model::{EffectSet, Known, Observation, Severity, Source, SourceKind, Timestamp, Why};
 use vigie_scan::sweep::SweepOptions;
 use vigie_scan::{Engine, EngineOptions, Event as Seen, Handle, ProbeOptions, Work};
 use vigie_scope::{Budget, Coverage, Scope, Shard};
@@ -233,7 +233,7 @@ fn engine_options(inputs: &Inputs, id: &str, vantage: String, enrich: Enrich) ->
             limits: vigie_identify::Limits {
                 requests: limits.per_endpoint as usize,
                 models: limits.models as usize,
-                prove: None,
+                prove: EffectSet::EMPTY,
             },
             reply: options.timeout,
             endpoint: options.timeout * 8,
@@ -253,7 +253,7 @@ fn engine_options(inputs: &Inputs, id: &str, vantage: String, enrich: Enrich) ->
         },
         scope: Known::Known(inputs.scope.hash()),
         transcripts: options.transcripts.is_some(),
-        prove: options.prove,
+        prove: if options.prove { vigie_scope::GRANTABLE } else { EffectSet::EMPTY },
         keep_prompts: options.keep_prompts,
         dress: enrich.for_scanner(),
         clock: vigie_scan::Clock::default(),

@@ -6,10 +6,10 @@ use std::ops::Range;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
-use vigie_model::Timestamp;
 use vigie_model::address::{AddressRange, Hosts, parse_hosts};
+use vigie_model::{Effect, EffectSet, Timestamp};
 
-use super::scope_file::{Exclude, RangeEntry, ScopeErrors, ScopeFile, ScopeProblem};
+use super::scope_file::{Exclude, GRANTABLE, RangeEntry, ScopeErrors, ScopeFile, ScopeProblem};
 use super::toml_fields::{FieldReader, Fields, integer};
 use crate::address::special::never_scanned;
 use crate::ports::Ports;
@@ -148,20 +148,23 @@ impl FieldReader<'_> {
         }
         let ports = fields.get("ports").and_then(|value| self.ports(value));
         let owner = self.boolean(fields, "owner").unwrap_or(false);
-        let (mut infer, mut load) = (false, false);
+        let mut allow = EffectSet::EMPTY;
         for (word, span) in self.spanned_texts(fields, "allow") {
-            match word.as_str() {
-                "infer" => infer = true,
-                "load" => load = true,
-                _ => self.problem(span, format!("`{word}` cannot be allowed: `allow` accepts \"infer\" and \"load\"")),
+            match Effect::from_word(&word).filter(|effect| GRANTABLE.contains(*effect)) {
+                Some(effect) => allow = allow.with(effect),
+                None => {
+                    let accepted: Vec<String> = GRANTABLE.iter().map(|effect| format!("\"{effect}\"")).collect();
+                    let accepted = accepted.join(" and ");
+                    self.problem(span, format!("`{word}` cannot be allowed: `allow` accepts {accepted}"));
+                }
             }
         }
-        let allow = fields.get("allow").map_or(0..0, Spanned::span);
-        if (infer || load) && !owner {
-            self.problem(allow.clone(), "`allow` needs `owner = true`: it is for your own hosts only");
+        let span = fields.get("allow").map_or(0..0, Spanned::span);
+        if !allow.is_empty() && !owner {
+            self.problem(span.clone(), "`allow` needs `owner = true`: it is for your own hosts only");
         }
-        if load && !infer {
-            self.problem(allow, "`allow` with \"load\" needs \"infer\" as well");
+        if allow.contains(Effect::Load) && !allow.contains(Effect::Infer) {
+            self.problem(span, "`allow` with \"load\" needs \"infer\" as well");
         }
         let mut exclusions = Vec::new();
         for (word, span) in self.spanned_texts(fields, "exclusions") {
@@ -180,8 +183,7 @@ impl FieldReader<'_> {
             hosts: subject?,
             ports,
             owner,
-            infer,
-            load,
+            allow,
             exclusions,
             note,
             line,
@@ -460,6 +462,24 @@ cidr = "10.0.0.1"
 date = "22/11/2026"
 "#;
         insta::assert_snapshot!("mistakes", errors(text));
+    }
+
+    #[test]
+    fn only_some_effects_can_be_allowed() {
+        let range = |allow: &str| full().replace("allow = [\"infer\"]", &format!("allow = [{allow}]"));
+        for effect in Effect::ALL {
+            // With `infer`, which `load` needs.
+            let file = ScopeFile::parse(&range(&format!("\"infer\", \"{effect}\"")), now());
+            if GRANTABLE.contains(effect) {
+                let file = file.unwrap_or_else(|errors| panic!("{effect}: {errors}"));
+                let allowed: Vec<EffectSet> = file.ranges.iter().map(|range| range.allow).filter(|set| !set.is_empty()).collect();
+                assert_eq!(allowed, [EffectSet::EMPTY.with(Effect::Infer).with(effect)]);
+            } else {
+                let errors = file.err().map(|errors| errors.to_string()).unwrap_or_default();
+                let expected = format!("`{effect}` cannot be allowed: `allow` accepts \"infer\" and \"load\"");
+                assert!(errors.ends_with(&expected), "{effect}: {errors}");
+            }
+        }
     }
 
     #[test]

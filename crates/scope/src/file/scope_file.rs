@@ -4,10 +4,14 @@ use std::fmt;
 
 use chrono::NaiveDate;
 use vigie_model::address::Hosts;
+use vigie_model::{Effect, EffectSet};
 
 use crate::ports::Ports;
 use crate::rate::limits::ScanLimits;
 use crate::window::Window;
+
+/// The effects that a scope file may allow besides reading.
+pub const GRANTABLE: EffectSet = EffectSet::EMPTY.with(Effect::Infer).with(Effect::Load);
 
 /// A scope file that was parsed without a mistake and had not expired.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,10 +51,9 @@ pub struct RangeEntry {
     pub ports: Option<Ports>,
     /// Whether the scope's owner owns these hosts.
     pub owner: bool,
-    /// Whether `--prove` may send a prompt to these hosts.
-    pub infer: bool,
-    /// Whether a model may be loaded for that prompt.
-    pub load: bool,
+    /// The effects that a scan may cause on these hosts besides reading, all of them in [`GRANTABLE`]: with `infer`, `--prove` may send
+    /// a prompt; with `load`, a model may be loaded for it.
+    pub allow: EffectSet,
     /// What is excluded from it.
     pub exclusions: Vec<Hosts>,
     /// A note.

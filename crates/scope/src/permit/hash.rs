@@ -3,6 +3,8 @@
 use std::fmt;
 use std::fmt::Write as _;
 
+use vigie_model::Effect;
+
 use super::scope::Scope;
 
 impl Scope {
@@ -40,7 +42,9 @@ impl Scope {
                     let mut exclusions: Vec<String> = r.exclusions.iter().map(ToString::to_string).collect();
                     exclusions.sort();
                     let ports = r.ports.as_ref().map(ToString::to_string);
-                    (r.hosts.to_string(), ports, r.owner, r.infer, r.load, exclusions, r.note.clone())
+                    // As two flags, as they were when the first hashes were recorded.
+                    let [infer, load] = [Effect::Infer, Effect::Load].map(|effect| r.allow.contains(effect));
+                    (r.hosts.to_string(), ports, r.owner, infer, load, exclusions, r.note.clone())
                 })
                 .collect();
             ranges.sort();
@@ -113,6 +117,8 @@ mod tests {
             ("198.18.113.0/24", "198.18.113.0/25"),
             ("requests_per_host = 60", "requests_per_host = 61"),
             ("08:00-18:00", "08:00-19:00"),
+            ("[\"infer\"]", "[\"infer\", \"load\"]"),
+            ("[\"infer\"]", "[]"),
         ] {
             assert!(full.contains(from), "{from}");
             let changed = full.replace(from, to);

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use vigie_model::Timestamp;
 use vigie_model::address::{AddressRange, Hosts, address_of, key_of};
+use vigie_model::{EffectSet, Timestamp};
 
 use super::refusal::{ExclusionSource, Refusal, excluded_by, port_refused};
 use crate::address::own::OwnAddresses;
@@ -33,10 +33,9 @@ pub struct Scope {
 /// What may be done with a host besides scanning it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Permit {
-    /// `--prove` may send a prompt.
-    pub infer: bool,
-    /// A model may be loaded for that prompt.
-    pub load: bool,
+    /// The effects that a scan may cause there besides reading, where it is asked to: `--prove` sends a prompt with `infer`, and may have
+    /// a model loaded for it with `load`.
+    pub effects: EffectSet,
     /// The host belongs to the owner of the scope.
     pub owner: bool,
 }
@@ -285,8 +284,7 @@ impl Scope {
             return Err(port_refused(subject(), port.to_string(), entry, ports));
         }
         Ok(Permit {
-            infer: entry.infer,
-            load: entry.load,
+            effects: entry.allow,
             owner: entry.owner,
         })
     }

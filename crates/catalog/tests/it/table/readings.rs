@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use vigie_catalog::Catalog;
 use vigie_catalog::table::{Body, Form, Json, Request, Role, RouteTable};
-use vigie_model::Effect;
+use vigie_model::{Effect, EffectSet};
 
 use super::{decide, effect, table};
 
@@ -181,7 +181,7 @@ fn the_scanner_and_the_table_agree() {
                     .decide(&request)
                     .unwrap_or_else(|unknown| panic!("{} {route}: {unknown}", product.id));
                 assert!(said.effect >= *declared, "{} {route}: {}", product.id, said.effect);
-                let harmless = catalog.permit(number, &route.method, &target, None, false).is_ok();
+                let harmless = catalog.permit(number, &route.method, &target, None, EffectSet::HARMLESS).is_ok();
                 assert!(
                     !harmless || said.effect.is_harmless() || route.method == "POST",
                     "{} {route}",
