@@ -203,8 +203,8 @@ pub struct Progress {
     pub total: AtomicU64,
 }
 
-/// Holds a running scan.
-#[derive(Clone, Debug)]
+/// Holds a scan, before it runs and while it runs.
+#[derive(Clone, Debug, Default)]
 pub struct Handle {
     stop: Arc<AtomicBool>,
     /// Counts so far.
@@ -315,17 +315,20 @@ impl Engine {
     /// Starts a scan on threads of its own; events come through the channel, the last is [`Event::End`].
     #[must_use]
     pub fn start(&self, work: Box<dyn Work>, budget: Budget) -> (Handle, mpsc::Receiver<Event>) {
-        let handle = Handle {
-            stop: Arc::new(AtomicBool::new(false)),
-            progress: Arc::new(Progress::default()),
-            state: Arc::new(Mutex::new(State::default())),
-        };
+        let handle = Handle::default();
+        let events = self.start_with(&handle, work, budget);
+        (handle, events)
+    }
+
+    /// The same with a handle that somebody may hold already. A scan that was asked to stop before sends nothing.
+    #[must_use]
+    pub fn start_with(&self, handle: &Handle, work: Box<dyn Work>, budget: Budget) -> mpsc::Receiver<Event> {
         handle.progress.total.store(work.total(), Ordering::Relaxed);
         let (events, receiver) = mpsc::sync_channel(1_024);
         let engine = self.clone();
         let running = handle.clone();
         std::thread::spawn(move || engine.run(work, budget, &running, &events));
-        (handle, receiver)
+        receiver
     }
 
     fn run(&self, work: Box<dyn Work>, budget: Budget, handle: &Handle, events: &mpsc::SyncSender<Event>) {

@@ -174,8 +174,10 @@ impl Ready {
         let options = engine_options(&inputs, &id, vantage, enrich);
         let engine = Engine::new(inputs.knowledge.clone(), identifier, options);
         let budget = Budget::new(inputs.scope.limits(), inputs.scope.own().clone());
-        let (handle, events) = engine.start(work, budget);
+        // First, so that a scan that was asked to stop before it began sends nothing.
+        let handle = vigie_scan::Handle::default();
         stop.begin(handle.clone());
+        let events = engine.start_with(&handle, work, budget);
         let mut running = Running {
             inputs,
             scan,
