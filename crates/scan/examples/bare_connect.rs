@@ -1,5 +1,5 @@
-//! The yardstick of the sweep: a bare non-blocking connect loop. It tries every address of a range at one port, notes how many
-//! accepted, and does nothing else. An address that stays silent for MILLISECONDS is tried again until it was tried TRIES times.
+//! Baseline for the speed of the sweep: a bare non-blocking connect loop. It connects to one port of every address of a range and
+//! counts the results. An address that does not answer within MILLISECONDS is tried again, at most TRIES times in all.
 //!
 //!     bare_connect FIRST COUNT PORT [MILLISECONDS TRIES]
 
@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // By slot: the socket, its address and how often it was tried.
     let mut flights: Vec<Option<(mio::net::TcpStream, u32, u8)>> = (0..room).map(|_| None).collect();
     let mut free: Vec<usize> = (0..room).collect();
-    // In the order of their ends, which is that of their beginnings.
+    // Deadlines in order: all attempts have the same time-out.
     let mut ends: VecDeque<(Instant, usize, u32, u8)> = VecDeque::new();
     let mut again: Vec<(u32, u8)> = Vec::new();
     let (mut next, mut open, mut closed, mut silent) = (0, 0_u32, 0_u32, 0_u32);

@@ -1,5 +1,5 @@
-//! The yardstick of the probe: a bare hyper loop. It sends the requests of a file (`METHOD PATH [BODY]`, one per line) to each
-//! address on one connection, and throws the replies away. One `current_thread` runtime per thread.
+//! Baseline for the speed of the probes: a bare hyper loop. It sends the requests of a file (`METHOD PATH [BODY]`, one per line) to
+//! each address on one connection, and discards the replies. One `current_thread` runtime per thread.
 //!
 //!     bare_probe FIRST COUNT PORT REQUESTS THREADS
 

@@ -1,4 +1,4 @@
-//! Reading a reply's body: caps, deadlines, event streams, compression.
+//! Reads a reply's body: size limits, deadlines, event streams, compression.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -9,20 +9,20 @@ use tokio::time::{Instant, timeout_at};
 use vigie_http::events::{Event, EventReader};
 use vigie_model::Reply;
 
-use crate::wire::Receiving;
+use crate::wire::PendingReply;
 
-/// The most bytes of a body that are kept, before and after decompression.
+/// Size limit of a body in bytes, before and after decompression.
 const MAX_BODY: usize = 1 << 20;
-/// The most bytes that the replies of one endpoint may hold together.
+/// Size limit of all replies of one endpoint together, in bytes.
 const MAX_ENDPOINT: usize = 4 << 20;
-/// Up to here an endpoint needs nobody's leave.
+/// Bytes that an endpoint may send without a permit of [`LargeReplies`].
 const FREE: usize = 64 << 10;
-/// Endpoints that may send more than that at once.
+/// Number of endpoints that may send more than [`FREE`] at the same time.
 const LARGE: usize = 8;
-/// Decompressed this much at a time.
-const PIECE: usize = 16 << 10;
+/// Bytes decompressed at a time.
+const CHUNK: usize = 16 << 10;
 
-/// Who may send large replies: a network of hostile servers that all do costs as much memory as a few of them.
+/// Limits how many endpoints send large replies at the same time, so that many hostile servers cost as much memory as a few.
 #[derive(Clone, Debug)]
 pub struct LargeReplies(Arc<Semaphore>);
 
@@ -32,7 +32,7 @@ impl Default for LargeReplies {
     }
 }
 
-/// What one endpoint's replies may still take.
+/// The bytes that one endpoint's replies may still use.
 #[derive(Clone, Debug)]
 pub(crate) struct Allowance(Rc<Inner>);
 
@@ -40,7 +40,7 @@ pub(crate) struct Allowance(Rc<Inner>);
 struct Inner {
     left: Cell<usize>,
     large: LargeReplies,
-    leave: RefCell<Option<OwnedSemaphorePermit>>,
+    permit: RefCell<Option<OwnedSemaphorePermit>>,
 }
 
 impl Allowance {
@@ -48,19 +48,19 @@ impl Allowance {
         Self(Rc::new(Inner {
             left: Cell::new(MAX_ENDPOINT),
             large: large.clone(),
-            leave: RefCell::new(None),
+            permit: RefCell::new(None),
         }))
     }
 
-    /// How many of these bytes may be kept; waits for leave where it takes one.
+    /// Returns how many of these bytes may be kept; waits for a permit if the endpoint needs one.
     async fn take(&self, wanted: usize, deadline: Instant) -> usize {
         let inner = &self.0;
         let left = inner.left.get();
         let spent = MAX_ENDPOINT - left;
         let mut granted = wanted.min(left);
-        if spent + granted > FREE && inner.leave.borrow().is_none() {
+        if spent + granted > FREE && inner.permit.borrow().is_none() {
             match timeout_at(deadline, Arc::clone(&inner.large.0).acquire_owned()).await {
-                Ok(Ok(leave)) => *inner.leave.borrow_mut() = Some(leave),
+                Ok(Ok(permit)) => *inner.permit.borrow_mut() = Some(permit),
                 Ok(Err(_)) | Err(_) => granted = FREE.saturating_sub(spent),
             }
         }
@@ -71,69 +71,69 @@ impl Allowance {
 
 /// Where reading stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stop {
+pub(crate) enum ReadUntil {
     /// At the end of the body.
     End,
     /// After the first event.
     Event,
-    /// After the first event that is a JSON-RPC answer.
+    /// After the first event that is a JSON-RPC response.
     Answer,
 }
 
 /// How reading ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Filled {
+pub(crate) enum ReadEnd {
     /// The body ended.
-    Whole,
-    /// What was waited for is there.
+    Complete,
+    /// The awaited event arrived.
     Stopped,
-    /// A cap, a deadline or an error came first.
+    /// A limit, a deadline or an error came first.
     Cut,
 }
 
-/// A body that ended before its end, or whose frames are none.
+/// The body was cut off or its framing is invalid.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Broken;
+pub(crate) struct BodyError;
 
-/// A body on its way.
-pub(crate) struct Reading {
-    pub(crate) from: Receiving,
+/// Reads a body up to its end, a limit or an event.
+pub(crate) struct BodyReader {
+    pub(crate) reply: PendingReply,
     allowance: Allowance,
-    pub(crate) kept: Kept,
+    pub(crate) kept: BodyBuffer,
 }
 
-/// What is kept of a body, and up to where its events were read.
+/// The bytes of a body, and the position up to which its events were parsed.
 #[derive(Debug, Default)]
-pub(crate) struct Kept {
+pub(crate) struct BodyBuffer {
     pub(crate) buffer: Vec<u8>,
-    read: usize,
-    /// Made when an event is waited for: most bodies are no streams, and are moved about.
+    parsed: usize,
+    /// Created when an event is awaited, and boxed: most bodies are not event streams, and a small buffer is cheap to move.
     events: Option<Box<EventReader>>,
 }
 
-impl Reading {
-    pub(crate) fn new(from: Receiving, allowance: Allowance) -> Self {
+impl BodyReader {
+    pub(crate) fn new(reply: PendingReply, allowance: Allowance) -> Self {
         Self {
-            from,
+            reply,
             allowance,
-            kept: Kept::default(),
+            kept: BodyBuffer::default(),
         }
     }
 
-    pub(crate) async fn fill(&mut self, stop: Stop, deadline: Instant) -> Filled {
+    pub(crate) async fn read_until(&mut self, until: ReadUntil, deadline: Instant) -> ReadEnd {
         loop {
-            if stop != Stop::End && self.kept.reach(stop) {
-                return Filled::Stopped;
+            if until != ReadUntil::End && self.kept.find_event(until) {
+                return ReadEnd::Stopped;
             }
-            match timeout_at(deadline, self.from.piece()).await {
-                Err(_) | Ok(Some(Err(Broken))) => return Filled::Cut,
-                Ok(None) => return Filled::Whole,
+            match timeout_at(deadline, self.reply.next_chunk()).await {
+                Err(_) | Ok(Some(Err(BodyError))) => return ReadEnd::Cut,
+                Ok(None) => return ReadEnd::Complete,
                 Ok(Some(Ok(data))) => {
                     let room = MAX_BODY.saturating_sub(self.kept.buffer.len()).min(data.len());
                     let kept = self.allowance.take(room, deadline).await;
                     self.kept.buffer.extend_from_slice(&data[..kept]);
                     if kept < data.len() {
-                        return Filled::Cut;
+                        return ReadEnd::Cut;
                     }
                 }
             }
@@ -141,37 +141,37 @@ impl Reading {
     }
 }
 
-impl Kept {
-    /// Reads events on, up to one that is waited for; whether it has come.
-    fn reach(&mut self, stop: Stop) -> bool {
-        // What is not kept is not read either.
+impl BodyBuffer {
+    /// Parses events until the awaited one; returns whether it has arrived.
+    fn find_event(&mut self, until: ReadUntil) -> bool {
+        // The buffer holds at most MAX_BODY bytes, so an event is never longer.
         let events = self.events.get_or_insert_with(|| Box::new(EventReader::new(MAX_BODY)));
-        let mut rest = &self.buffer[self.read..];
+        let mut rest = &self.buffer[self.parsed..];
         let found = loop {
             match events.next(&mut rest) {
                 None => break false,
-                Some(Ok(event)) if stop == Stop::Event || is_answer(&event) => break true,
+                Some(Ok(event)) if until == ReadUntil::Event || is_answer(&event) => break true,
                 Some(_) => {}
             }
         };
-        self.read = self.buffer.len() - rest.len();
+        self.parsed = self.buffer.len() - rest.len();
         found
     }
 
-    /// Takes the text up to the event that was reached away; what came after it stays.
+    /// Removes and returns the text up to the event that was found; the bytes after it stay.
     pub(crate) fn take(&mut self) -> Vec<u8> {
-        let after = self.buffer.split_off(self.read);
-        self.read = 0;
+        let after = self.buffer.split_off(self.parsed);
+        self.parsed = 0;
         std::mem::replace(&mut self.buffer, after)
     }
 }
 
-/// Whether an event is a JSON-RPC answer.
+/// Whether an event is a JSON-RPC response.
 fn is_answer(event: &Event) -> bool {
     serde_json::from_str::<serde_json::Value>(&event.data).is_ok_and(|value| value.get("result").is_some() || value.get("error").is_some())
 }
 
-/// Undoes gzip and deflate up to the cap: a bomb costs a megabyte. Other codings are left as they are and marked as cut.
+/// Decompresses gzip and deflate up to the limit: a bomb costs a megabyte. Other codings are left as they are and marked as truncated.
 pub(crate) async fn decode(reply: &mut Reply, allowance: &Allowance, deadline: Instant) {
     let coding = reply.header("content-encoding").map(str::trim).map(str::to_ascii_lowercase);
     let body = std::mem::take(&mut reply.body);
@@ -198,16 +198,16 @@ pub(crate) async fn decode(reply: &mut Reply, allowance: &Allowance, deadline: I
 
 async fn unpack(mut from: impl std::io::Read, allowance: &Allowance, deadline: Instant) -> (Vec<u8>, bool) {
     let mut out = Vec::new();
-    let mut piece = vec![0; PIECE];
+    let mut chunk = vec![0; CHUNK];
     loop {
-        match from.by_ref().read(&mut piece) {
+        match from.by_ref().read(&mut chunk) {
             Ok(0) => return (out, true),
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
             Err(_) => return (out, false),
             Ok(read) => {
                 let room = MAX_BODY.saturating_sub(out.len()).min(read);
                 let kept = allowance.take(room, deadline).await;
-                out.extend_from_slice(&piece[..kept]);
+                out.extend_from_slice(&chunk[..kept]);
                 if kept < read {
                     return (out, false);
                 }
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "current_thread")]
-    async fn an_endpoint_has_its_cap() {
+    async fn replies_of_one_endpoint_are_limited_together() {
         let large = LargeReplies::default();
         let allowance = Allowance::new(&large);
         let mut kept = 0;
@@ -238,47 +238,47 @@ mod tests {
     }
 
     #[tokio::test(flavor = "current_thread")]
-    async fn many_that_send_much_get_a_little_each() {
+    async fn only_some_endpoints_may_send_large_replies() {
         let large = LargeReplies::default();
         let first: Vec<Allowance> = (0..LARGE).map(|_| Allowance::new(&large)).collect();
         for allowance in &first {
             assert_eq!(allowance.take(MAX_BODY, soon()).await, MAX_BODY);
         }
         let late = Allowance::new(&large);
-        assert_eq!(late.take(1_000, soon()).await, 1_000, "small replies wait for nobody");
+        assert_eq!(late.take(1_000, soon()).await, 1_000, "small replies need no permit");
         assert_eq!(
             late.take(MAX_BODY, soon()).await,
             FREE - 1_000,
-            "what is free, once the wait is over"
+            "without a permit, the free bytes only"
         );
         assert_eq!(late.take(1, soon()).await, 0);
         drop(first);
         assert_eq!(
             Allowance::new(&large).take(MAX_BODY, soon()).await,
             MAX_BODY,
-            "leave comes back with its holder's end"
+            "a permit is released when its endpoint is done"
         );
     }
 
     #[test]
-    fn what_comes_with_an_event_is_kept_for_the_next() {
-        let mut kept = Kept::default();
+    fn bytes_after_an_event_are_kept_for_the_next() {
+        let mut kept = BodyBuffer::default();
         kept.buffer
             .extend_from_slice(b": ping\n\nevent: endpoint\ndata: /m\n\ndata: {\"id\":1,\"res");
-        assert!(kept.reach(Stop::Event));
+        assert!(kept.find_event(ReadUntil::Event));
         assert_eq!(kept.take(), b": ping\n\nevent: endpoint\ndata: /m\n\n");
-        assert!(!kept.reach(Stop::Answer), "it has not come whole");
+        assert!(!kept.find_event(ReadUntil::Answer), "only a part has arrived");
         kept.buffer
             .extend_from_slice(b"ult\":{}}\r\n\r\ndata: {\"method\":\"x\"}\n\ndata: {\"id\":2,\"error\":{}}\n\n");
-        assert!(kept.reach(Stop::Answer));
+        assert!(kept.find_event(ReadUntil::Answer));
         assert_eq!(kept.take(), b"data: {\"id\":1,\"result\":{}}\r\n\r\n");
-        assert!(kept.reach(Stop::Answer), "it came with the one before");
+        assert!(kept.find_event(ReadUntil::Answer), "it arrived together with the previous event");
         assert_eq!(kept.take(), b"data: {\"method\":\"x\"}\n\ndata: {\"id\":2,\"error\":{}}\n\n");
-        assert!(!kept.reach(Stop::Event));
+        assert!(!kept.find_event(ReadUntil::Event));
     }
 
     #[tokio::test(flavor = "current_thread")]
-    async fn a_bomb_costs_what_an_endpoint_may_cost() {
+    async fn a_decompression_bomb_is_cut_at_the_limit() {
         use std::io::Write as _;
         let mut bomb = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
         for _ in 0..64 {

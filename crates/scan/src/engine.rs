@@ -1,4 +1,4 @@
-//! The pipeline: sweep, probe, judge, tell.
+//! The pipeline: sweep, probe, assess, report events.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
@@ -17,62 +17,62 @@ use vigie_scope::{Budget, Pace, Permit, RateDecision, Refusal};
 use crate::probe::{Gate, ProbeOptions, Probed, Visit, probe};
 use crate::sweep::{Again, Next, SweepOptions, Sweeper, Swept, sweep};
 
-/// The most that are left for a resume one by one when the scope's time is over; then the sweep ends where it is.
+/// How many indices a resume file may list one by one after the scope's window closed; at this number the sweep ends.
 const MAX_CUT: usize = 10_000;
 
-/// One address and port, and how it is to be visited.
+/// One address and port, and the ways to visit it.
 #[derive(Clone, Debug)]
 pub struct Target {
     /// Where to connect.
     pub address: SocketAddr,
-    /// By its address (`None`) and by which names.
+    /// The visits: by address, and by each host name.
     pub looks: Vec<Look>,
 }
 
-/// One way of visiting.
+/// One way to visit an address and port.
 #[derive(Clone, Debug, Default)]
 pub struct Look {
-    /// The name, if it is reached by one.
+    /// The host name; `None`: by address.
     pub name: Option<String>,
-    /// Whether the user said `https://` or `http://`.
+    /// Whether the user gave `https://` (`true`) or `http://` (`false`).
     pub tls: Option<bool>,
-    /// The path under which the server is looked for, if the user named one.
+    /// The path under which the server is expected, if the user gave one.
     pub prefix: Option<vigie_model::PathPrefix>,
 }
 
-/// What there is to do. The plan is a pure function, so any index can be asked for again.
+/// The addresses of a scan, by index. The plan is a pure function of the index, so any index can be asked for again.
 pub trait Work: Send {
-    /// The next index, or that there is none.
+    /// The next index; `None` at the end.
     fn next(&mut self) -> Option<u64>;
     /// The address and port of an index.
     fn address(&self, index: u64) -> SocketAddr;
-    /// How it is to be visited.
+    /// The ways to visit an index.
     fn looks(&self, index: u64) -> Vec<Look>;
-    /// Whether it may be looked at now, in any of the ways in which it is to be visited; asked before each connection of the sweep.
+    /// Whether any of its visits is allowed now; called before each connection of the sweep.
     ///
     /// # Errors
     ///
-    /// Why not.
+    /// The reason of the refusal.
     fn permits(&self, address: IpAddr, port: u16, now: Timestamp) -> Result<Permit, Refusal>;
-    /// What the probes ask.
+    /// The rules that the probes ask before each connection and request.
     fn rules(&self) -> Arc<dyn Rules>;
-    /// How many there are in all.
+    /// Number of indices.
     fn total(&self) -> u64;
-    /// The first index that [`Work::next`] has not given yet, for a resume file.
+    /// The first index that [`Work::next`] has not returned yet, for a resume file.
     fn begun(&self) -> u64;
-    /// Whether budgets of connections hold for this address (loopback and own addresses are exempt).
+    /// Whether the connection budget applies to this address (loopback and own addresses are exempt).
     fn is_paced(&self, address: IpAddr) -> bool;
 }
 
-/// Whether a visit may go on: asked by the probes before each connection and each request.
+/// The rules that probes ask before each connection and each request.
 pub trait Rules: Send + Sync {
     /// Whether the endpoint may be visited now, by that name or by its address.
     ///
     /// # Errors
     ///
-    /// Why not.
+    /// The reason of the refusal.
     fn permits(&self, address: IpAddr, port: u16, name: Option<&str>, now: Timestamp) -> Result<Permit, Refusal>;
-    /// Whether budgets of connections hold for this address.
+    /// Whether the connection budget applies to this address.
     fn is_paced(&self, address: IpAddr) -> bool;
 }
 
@@ -89,41 +89,41 @@ impl Rules for vigie_scope::Scope {
     }
 }
 
-/// How the engine behaves.
+/// Options of the engine.
 #[derive(Clone, Debug)]
 pub struct EngineOptions {
-    /// The sweep.
+    /// Options of the sweep.
     pub sweep: SweepOptions,
-    /// The probes.
+    /// Options of the probes.
     pub probe: ProbeOptions,
-    /// Probing threads.
+    /// Number of probe threads.
     pub threads: usize,
-    /// Endpoints talked to at once, over all threads.
+    /// Number of endpoints that are probed at the same time, over all threads.
     pub probes: usize,
-    /// The longest that one host's endpoints may keep probes waiting in all.
+    /// Limit on the time that all endpoints of one host together may keep probes waiting.
     pub host: Duration,
-    /// Who looks, for the record.
+    /// The source that each record names.
     pub source: Source,
-    /// Under which scope.
+    /// The scope that each record names.
     pub scope: ScopeRef,
-    /// Whether transcripts go with the observations.
+    /// Whether events carry the transcripts.
     pub transcripts: bool,
     /// The effects that a proof is asked to cause; at each host, those of them count that the scope allows there.
     pub prove: EffectSet,
-    /// Whether texts of prompts are kept.
+    /// Whether records keep the texts of prompts.
     pub keep_prompts: bool,
-    /// What the caller knows besides (the listening socket behind an endpoint, who can reach it), put in before judging.
+    /// Adds what the caller knows (the listening socket of an endpoint, who can reach it) before the record is assessed.
     pub dress: Dress,
-    /// The clock by which the scope is asked.
+    /// The clock for the scope's window and expiry.
     pub clock: Clock,
 }
 
-/// Tells the time that a scope's window and expiry are held against.
+/// The clock for a scope's window and expiry.
 #[derive(Clone)]
 pub struct Clock(pub Arc<dyn Fn() -> Timestamp + Send + Sync>);
 
 impl Default for Clock {
-    /// The system's.
+    /// The system's clock.
     fn default() -> Self {
         Self(Arc::new(chrono::Utc::now))
     }
@@ -135,7 +135,7 @@ impl std::fmt::Debug for Clock {
     }
 }
 
-/// Completes a record before it is judged.
+/// Completes a record before it is assessed.
 #[derive(Clone)]
 pub struct Dress(pub Arc<dyn Fn(&mut Observation) + Send + Sync>);
 
@@ -151,63 +151,63 @@ impl std::fmt::Debug for Dress {
     }
 }
 
-/// What happens, in one order.
+/// An event of a scan.
 #[derive(Debug)]
 pub enum Event {
-    /// An endpoint was seen.
+    /// An endpoint was observed.
     Seen {
-        /// The index it belongs to, for [`Handle::acknowledge`].
+        /// The index of its address and port, for [`Handle::acknowledge`].
         index: u64,
         /// The record.
         observation: Box<Observation>,
-        /// What was said, where it was asked for.
+        /// The requests and replies, if [`EngineOptions::transcripts`] is set.
         transcript: Option<Box<Transcript>>,
     },
-    /// Something was not looked at, and why.
+    /// An address and port was not scanned.
     Refused {
-        /// Where.
+        /// The address and port.
         address: SocketAddr,
-        /// Why.
+        /// The reason.
         why: String,
     },
-    /// This machine could not try.
+    /// This machine could not connect, or a part of the scanner failed.
     Failed {
-        /// Where.
+        /// The address and port; unspecified if the failure is not about one.
         address: SocketAddr,
-        /// Why.
+        /// The reason.
         why: String,
     },
-    /// Everything is done, or the stop was heard.
+    /// The scan is complete or was stopped.
     End {
-        /// Whether anything is left to do.
+        /// Whether a part of the scan was not done.
         interrupted: bool,
-        /// Why the scope cut it off, if it did: its window closed, or the file expired.
+        /// Why the scope cut the scan off, if it did: its window closed, or its file expired.
         cut: Option<String>,
     },
 }
 
-/// Counts so far.
+/// Counters of a running scan.
 #[derive(Debug, Default)]
 pub struct Progress {
-    /// Addresses and ports tried.
+    /// Addresses and ports that are done.
     pub tried: AtomicU64,
-    /// Open ones.
+    /// Open ports.
     pub open: AtomicU64,
-    /// That said nothing.
+    /// Addresses and ports that did not answer.
     pub silent: AtomicU64,
-    /// Endpoints seen.
+    /// Observed endpoints.
     pub seen: AtomicU64,
     /// HTTP requests sent.
     pub requests: AtomicU64,
-    /// How many there are in all.
+    /// Addresses and ports of the whole scan.
     pub total: AtomicU64,
 }
 
-/// Holds a scan, before it runs and while it runs.
+/// Controls a scan, before it runs and while it runs.
 #[derive(Clone, Debug, Default)]
 pub struct Handle {
     stop: Arc<AtomicBool>,
-    /// Counts so far.
+    /// The counters.
     pub progress: Arc<Progress>,
     state: Arc<Mutex<State>>,
 }
@@ -216,11 +216,11 @@ pub struct Handle {
 struct State {
     next: u64,
     sweeping: BTreeSet<u64>,
-    /// Open, and not acknowledged by the caller.
+    /// Open ports that the caller has not acknowledged.
     probing: BTreeSet<u64>,
-    /// What the scope's time cut off, whatever was seen of it before: left for a resume.
+    /// Indices that the scope's window or expiry cut off, even if a part of their visits was done; a resume repeats them.
     cut: BTreeSet<u64>,
-    /// Why.
+    /// The refusal that cut the first of them off.
     cut_by: Option<String>,
 }
 
@@ -233,7 +233,7 @@ impl State {
 }
 
 impl Handle {
-    /// Asks the scan to stop: nothing new is begun, and what is under way is left for a resume. Says whether this was the first time.
+    /// Asks the scan to stop: it starts nothing new, and a resume repeats what is in progress. Returns whether this was the first call.
     pub fn stop(&self) -> bool {
         !self.stop.swap(true, Ordering::Relaxed)
     }
@@ -244,24 +244,24 @@ impl Handle {
         self.stop.load(Ordering::Relaxed)
     }
 
-    /// The caller has what it needs of this index (it is written): a resume leaves it out.
+    /// Marks an index as done, after the caller has written its records: a resume leaves it out.
     pub fn acknowledge(&self, index: u64) {
         lock(&self.state).probing.remove(&index);
     }
 
-    /// How many the scope's time cut off one by one; what the sweep had not come to is not among them.
+    /// Number of indices that the scope's window or expiry cut off, without those that the sweep had not started.
     #[must_use]
     pub fn cut_off(&self) -> usize {
         lock(&self.state).cut.len()
     }
 
-    /// How many open ones the caller has not acknowledged: after the end, those whose probe told nothing.
+    /// Number of open ports that the caller has not acknowledged; after the end, those whose probe reported nothing.
     #[must_use]
     pub fn unacknowledged(&self) -> usize {
         lock(&self.state).probing.len()
     }
 
-    /// Where the scan stands: the first index not begun, and those begun and not acknowledged.
+    /// What a resume has to do: the first index that was not started, and those that were started and not acknowledged.
     #[must_use]
     pub fn standing(&self) -> (u64, Vec<u64>) {
         let state = lock(&self.state);
@@ -272,11 +272,11 @@ impl Handle {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A thread that panicked left counts that are still right.
+    // The value stays valid even if a thread panicked while it held the lock.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Starts scans.
+/// Runs scans.
 #[derive(Clone, Debug)]
 pub struct Engine {
     knowledge: Knowledge,
@@ -287,9 +287,9 @@ pub struct Engine {
 struct Job {
     index: u64,
     target: Target,
-    /// The connection that found the port open, until it is used.
+    /// The sweep's connection, until the first visit uses it.
     stream: Option<std::net::TcpStream>,
-    /// Counts down when the job is over, whatever became of it.
+    /// Decrements the number of pending jobs when the job is dropped.
     _slot: Slot,
 }
 
@@ -302,7 +302,7 @@ impl Drop for Slot {
 }
 
 impl Engine {
-    /// An engine with what it knows and how it behaves.
+    /// An engine with its catalogue, identifier and options.
     #[must_use]
     pub fn new(knowledge: Knowledge, identifier: Arc<Identifier>, options: EngineOptions) -> Self {
         Self {
@@ -312,7 +312,7 @@ impl Engine {
         }
     }
 
-    /// Starts a scan on threads of its own; events come through the channel, the last is [`Event::End`].
+    /// Starts a scan on its own threads; it sends events through the channel, and [`Event::End`] last.
     #[must_use]
     pub fn start(&self, work: Box<dyn Work>, budget: Budget) -> (Handle, mpsc::Receiver<Event>) {
         let handle = Handle::default();
@@ -320,7 +320,7 @@ impl Engine {
         (handle, events)
     }
 
-    /// The same with a handle that somebody may hold already. A scan that was asked to stop before sends nothing.
+    /// The same with a handle that the caller holds already. A scan that was stopped before it starts sends nothing.
     #[must_use]
     pub fn start_with(&self, handle: &Handle, work: Box<dyn Work>, budget: Budget) -> mpsc::Receiver<Event> {
         handle.progress.total.store(work.total(), Ordering::Relaxed);
@@ -369,21 +369,21 @@ impl Engine {
         drop(driver);
         let mut panicked = false;
         for thread in threads {
-            // A panic of a probing thread was printed by its own hook; its jobs stay unacknowledged, and the scan is not complete.
+            // The panic hook printed the panic; the thread's jobs stay unacknowledged, and the scan is not complete.
             panicked |= thread.join().is_err();
         }
         if panicked {
             let address = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 0);
             let _ = events.send(Event::Failed {
                 address,
-                why: "a thread of the scan ended before its time".to_owned(),
+                why: "a probe thread panicked; the scan is not complete".to_owned(),
             });
         }
         if let Err(error) = swept {
             let address = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 0);
             let _ = events.send(Event::Failed {
                 address,
-                why: format!("the sweep cannot wait for answers: {error}"),
+                why: format!("the sweep cannot use the system's event queue: {error}"),
             });
         }
         let cut = lock(&handle.state).cut_by.clone();
@@ -403,7 +403,7 @@ impl Engine {
                 let address = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 0);
                 let _ = events.send(Event::Failed {
                     address,
-                    why: format!("no runtime for probes: {error}"),
+                    why: format!("cannot create the runtime of a probe thread: {error}"),
                 });
                 return;
             }
@@ -425,7 +425,7 @@ impl Engine {
                     drop(permit);
                 });
             }
-            // All permits back means all probes are over.
+            // When all permits are back, all probes are done.
             let all = u32::try_from(share).unwrap_or(u32::MAX);
             let _ = room.acquire_many(all).await;
         });
@@ -434,20 +434,20 @@ impl Engine {
     async fn job(&self, mut job: Job, shared: &Shared, events: &mpsc::SyncSender<Event>) {
         let host = job.target.address.ip();
         let mut first = job.stream.take();
-        let mut told = false;
+        let mut reported = false;
         for look in &job.target.looks {
             if lock(&shared.waited).get(&host).is_some_and(|waited| *waited > self.options.host) {
-                tell(
+                send(
                     events,
                     Event::Refused {
                         address: job.target.address,
-                        why: "its host has used up the time that one host gets".to_owned(),
+                        why: "the time limit of its host is used up".to_owned(),
                     },
                 );
                 lock(&shared.handle.state).probing.remove(&job.index);
                 return;
             }
-            let gate = Leave {
+            let gate = VisitGate {
                 shared,
                 clock: &self.options.clock,
                 address: job.target.address,
@@ -457,7 +457,7 @@ impl Engine {
                 Ok(permit) => permit,
                 Err(refusal) if refusal.is_of_time() => return Self::cut(&job, &refusal, shared, events),
                 Err(refusal) => {
-                    tell(
+                    send(
                         events,
                         Event::Refused {
                             address: job.target.address,
@@ -484,19 +484,19 @@ impl Engine {
             )
             .await;
             if let Some(refusal) = &probed.cut {
-                // Half a conversation would tell of what it did not ask as if nobody answered for it.
+                // An incomplete transcript would look as if the requests that were not sent had no answer.
                 return Self::cut(&job, refusal, shared, events);
             }
             if shared.handle.stop.load(Ordering::Relaxed) && !probed.conclusion.spoke_http {
                 return;
             }
-            told = true;
+            reported = true;
             if let Some(prefix) = look.prefix.as_ref().filter(|_| probed.transcript.endpoint.prefix.is_none()) {
-                let why = format!("{prefix} is not looked at: to what answers at the root, requests under it may do more than read");
+                let why = format!("{prefix} was not scanned: the server at the root may take requests under it as more than reads");
                 let address = job.target.address;
-                tell(events, Event::Refused { address, why });
+                send(events, Event::Refused { address, why });
             }
-            // What a server took beyond a second for each reply is waiting that it caused.
+            // More than a second per reply counts as waiting that the server caused.
             let replies = u32::try_from(probed.transcript.exchanges.iter().filter(|e| e.reply.is_some()).count()).unwrap_or(u32::MAX);
             let slow = probed.took.saturating_sub(Duration::from_secs(1) * replies);
             if !slow.is_zero() {
@@ -504,7 +504,7 @@ impl Engine {
             }
             shared.handle.progress.seen.fetch_add(1, Ordering::Relaxed);
             let (observation, transcript) = self.observe(probed);
-            tell(
+            send(
                 events,
                 Event::Seen {
                     index: job.index,
@@ -513,16 +513,16 @@ impl Engine {
                 },
             );
         }
-        if !told {
-            // No way of visiting it is in scope, which was told.
+        if !reported {
+            // None of its visits is in scope; each refusal was reported.
             lock(&shared.handle.state).probing.remove(&job.index);
         }
     }
 
-    /// The scope's time is over: what was begun is left for a resume, and told as not looked at.
+    /// Leaves a job for a resume, because the scope's window closed or its file expired, and reports it as refused.
     fn cut(job: &Job, refusal: &Refusal, shared: &Shared, events: &mpsc::SyncSender<Event>) {
         lock(&shared.handle.state).cut(job.index, refusal);
-        tell(
+        send(
             events,
             Event::Refused {
                 address: job.target.address,
@@ -531,7 +531,7 @@ impl Engine {
         );
     }
 
-    /// Makes the record and judges it.
+    /// Makes the record of a probe and assesses it.
     fn observe(&self, probed: Probed) -> (Observation, Option<Box<Transcript>>) {
         let Probed {
             seen,
@@ -566,7 +566,7 @@ impl Engine {
     }
 }
 
-/// A record of a scan, before it is judged.
+/// The record of a probe, before it is assessed.
 fn record(
     seen: Timestamp,
     source: Source,
@@ -594,19 +594,19 @@ fn record(
     }
 }
 
-fn tell(events: &mpsc::SyncSender<Event>, event: Event) {
-    // Nobody listens any more: the scan is being torn down.
+fn send(events: &mpsc::SyncSender<Event>, event: Event) {
+    // An error means that the receiver is gone: the scan is ending.
     let _ = events.send(event);
 }
 
 struct Shared {
     budget: Mutex<Budget>,
     begun: Instant,
-    /// Time that probes waited for a host.
+    /// Time that probes waited for each host.
     waited: Mutex<std::collections::HashMap<IpAddr, Duration>>,
     handle: Handle,
     rules: Arc<dyn Rules>,
-    /// Of all connections, the sweep's and the probes'.
+    /// The rate of all connections, the sweep's and the probes'.
     pace: Mutex<Pace>,
 }
 
@@ -616,7 +616,7 @@ impl Shared {
         u64::try_from(self.begun.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 
-    /// How long to wait before the next connection; `None`: now, and it is counted.
+    /// How long to wait before the next connection. `None`: connect now; it is counted.
     fn wait_to_connect(&self) -> Option<Duration> {
         match lock(&self.pace).take(self.micros()) {
             RateDecision::Allowed => None,
@@ -625,22 +625,22 @@ impl Shared {
     }
 }
 
-/// What one visit asks before each connection and each request.
-struct Leave<'s> {
+/// Scope and budgets of one visit.
+struct VisitGate<'s> {
     shared: &'s Shared,
     clock: &'s Clock,
     address: SocketAddr,
     name: Option<&'s str>,
 }
 
-impl Leave<'_> {
+impl VisitGate<'_> {
     fn ask(&self) -> Result<Permit, Refusal> {
         let now = (self.clock.0)();
         self.shared.rules.permits(self.address.ip(), self.address.port(), self.name, now)
     }
 }
 
-impl Gate for Leave<'_> {
+impl Gate for VisitGate<'_> {
     fn permits(&self) -> Result<(), Refusal> {
         self.ask().map(|_| ())
     }
@@ -664,7 +664,7 @@ impl Gate for Leave<'_> {
     }
 }
 
-/// What the sweep asks.
+/// Gives the sweep its addresses and sends open ports to the probe threads.
 struct Driver<'d> {
     work: Box<dyn Work>,
     handle: &'d Handle,
@@ -676,13 +676,13 @@ struct Driver<'d> {
     senders: Vec<tokio::sync::mpsc::UnboundedSender<Job>>,
     turn: usize,
     ended: bool,
-    /// An index that was taken from the plan and has to wait.
+    /// An index that was taken from the plan and has to wait for the budget.
     last: Option<(u64, SocketAddr)>,
 }
 
 impl Driver<'_> {
-    /// Notes what may not be looked at. What the scope's time keeps from being looked at is left for a resume; `false`: there is
-    /// too much of that to leave it one by one.
+    /// Records a refusal. If the scope's window or expiry is the reason, the index is left for a resume; `false`: [`MAX_CUT`] is
+    /// reached.
     fn refused(&mut self, index: u64, address: SocketAddr, refusal: &Refusal) -> bool {
         if refusal.is_of_time() {
             let mut state = lock(&self.handle.state);
@@ -693,7 +693,7 @@ impl Driver<'_> {
         } else {
             self.handle.progress.tried.fetch_add(1, Ordering::Relaxed);
         }
-        tell(
+        send(
             self.events,
             Event::Refused {
                 address,
@@ -706,7 +706,7 @@ impl Driver<'_> {
 
 impl Sweeper for Driver<'_> {
     fn next(&mut self) -> Next {
-        // Open ports that wait for a probe hold a socket each: the sweep waits for the probes.
+        // Each open port that waits for a probe holds a socket, so the sweep waits for the probes.
         if self.pending.load(Ordering::Relaxed) >= self.most_pending {
             return Next::Wait(Duration::from_millis(2));
         }
@@ -742,12 +742,12 @@ impl Sweeper for Driver<'_> {
     fn again(&mut self, index: u64, address: SocketAddr) -> Again {
         match self.work.permits(address.ip(), address.port(), (self.clock.0)()) {
             Ok(_) => {}
-            // Those under way are few, so there is room for them.
+            // Retries are few, so they may exceed the limit.
             Err(refusal) => {
                 if !self.refused(index, address, &refusal) {
                     lock(&self.handle.state).cut(index, &refusal);
                     let why = refusal.to_string();
-                    tell(self.events, Event::Refused { address, why });
+                    send(self.events, Event::Refused { address, why });
                 }
                 return Again::Never;
             }
@@ -766,7 +766,7 @@ impl Sweeper for Driver<'_> {
             Swept::Silent => {
                 progress.silent.fetch_add(1, Ordering::Relaxed);
             }
-            Swept::Failed(error) => tell(
+            Swept::Failed(error) => send(
                 self.events,
                 Event::Failed {
                     address,
@@ -788,7 +788,7 @@ impl Sweeper for Driver<'_> {
                 };
                 self.turn += 1;
                 let chosen = self.turn % self.senders.len();
-                // A thread without a runtime has said so; its jobs stay unacknowledged.
+                // A thread without a runtime has reported its failure; its jobs stay unacknowledged.
                 let _ = self.senders[chosen].send(job);
             }
         }

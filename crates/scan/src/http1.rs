@@ -1,4 +1,4 @@
-//! HTTP/1 on one connection: a request out, a reply in, one after the other.
+//! HTTP/1 on one connection: one request at a time, without pipelining.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -12,40 +12,40 @@ use vigie_http::body::{Body, Piece};
 use vigie_http::head::{Malformed, ResponseHead, ResponseReader};
 use vigie_model::{FailureKind, RequestLine};
 
-use crate::body::Broken;
-use crate::wire::{Listening, MAX_BANNER, Manners};
+use crate::body::BodyError;
+use crate::wire::{ClientHeaders, FirstBytesTap, MAX_BANNER};
 
-/// Read at once, in bytes: most replies fit.
+/// Bytes read at a time: most replies fit.
 const READ: usize = 4 * 1024;
 
-/// What HTTP/1 is spoken over.
+/// The transport under HTTP/1.
 pub(crate) enum Socket {
     /// TCP.
     Plain(TcpStream),
     /// TLS.
-    Tls(Box<TlsStream<Listening<TcpStream>>>),
+    Tls(Box<TlsStream<FirstBytesTap<TcpStream>>>),
 }
 
-/// A connection on which a request may be sent.
+/// A connection that is ready for a request.
 pub(crate) struct Connection {
     socket: Socket,
-    /// What was read and belongs to no reply yet.
+    /// Bytes that were received and not parsed yet.
     buffer: BytesMut,
     used: bool,
 }
 
-/// A reply whose body is still to be read.
-pub(crate) struct Receiving {
+/// A reply whose head was parsed and whose body is not read yet.
+pub(crate) struct PendingReply {
     connection: Connection,
     body: Body,
     keeps_alive: bool,
 }
 
-/// Why there is no reply.
+/// The reason why no reply was received.
 pub(crate) struct NoReply {
     pub(crate) kind: FailureKind,
     pub(crate) detail: String,
-    /// The connection had served before and was closed without a word: the request may be sent once more.
+    /// The connection served an earlier request and was closed without a reply to this one: the request may be sent again.
     pub(crate) stale: bool,
 }
 
@@ -69,23 +69,23 @@ impl Connection {
         }
     }
 
-    /// Sends a request and reads the head of its reply.
-    pub(crate) async fn ask(&mut self, request: &RequestLine, manners: &Manners) -> Result<(ResponseHead, Body), NoReply> {
-        let wanted = written(request, manners).map_err(|detail| NoReply {
+    /// Sends a request and reads the head of the reply.
+    pub(crate) async fn ask(&mut self, request: &RequestLine, client_headers: &ClientHeaders) -> Result<(ResponseHead, Body), NoReply> {
+        let bytes = serialize_request(request, client_headers).map_err(|detail| NoReply {
             kind: FailureKind::Connect,
             detail,
             stale: false,
         })?;
         let reused = std::mem::replace(&mut self.used, true);
-        if reused && !self.is_quiet().await {
+        if reused && !self.is_idle().await {
             return Err(NoReply {
                 kind: FailureKind::Reset,
-                detail: "closed between two requests".to_owned(),
+                detail: "the server closed the connection between two requests".to_owned(),
                 stale: true,
             });
         }
-        // A server that closes may have said why before: what it said counts more than what could not be sent.
-        let sent = match self.socket.write_all(&wanted).await {
+        // A server may send an error reply and close before it has read the whole request: the reply counts, not the write error.
+        let sent = match self.socket.write_all(&bytes).await {
             Ok(()) => self.socket.flush().await,
             Err(error) => Err(error),
         };
@@ -93,9 +93,11 @@ impl Connection {
         loop {
             match (self.fill().await, &sent) {
                 (Ok(true), _) => {}
-                (_, Err(error)) => return Err(self.ended(error.to_string(), reused)),
-                (Err(error), _) => return Err(self.ended(error.to_string(), reused)),
-                (Ok(false), _) => return Err(self.ended("closed before the end of a reply".to_owned(), reused)),
+                (_, Err(error)) => return Err(self.closed(error.to_string(), reused)),
+                (Err(error), _) => return Err(self.closed(error.to_string(), reused)),
+                (Ok(false), _) => {
+                    return Err(self.closed("the server closed the connection before the end of the reply".to_owned(), reused));
+                }
             }
             if let Some(head) = reader.read(&mut self.buffer).map_err(NoReply::malformed)? {
                 let body = Body::after(&head, &request.method).map_err(NoReply::malformed)?;
@@ -104,7 +106,7 @@ impl Connection {
         }
     }
 
-    fn ended(&self, detail: String, reused: bool) -> NoReply {
+    fn closed(&self, detail: String, reused: bool) -> NoReply {
         NoReply {
             kind: FailureKind::Reset,
             detail,
@@ -112,8 +114,8 @@ impl Connection {
         }
     }
 
-    /// Whether nothing has come since the last reply: neither an end nor words that would be taken for the next one.
-    async fn is_quiet(&mut self) -> bool {
+    /// Whether nothing arrived since the last reply: neither the end of the stream nor bytes that would be read as the next reply.
+    async fn is_idle(&mut self) -> bool {
         let mut byte = [0];
         poll_fn(|cx| {
             let mut buffer = ReadBuf::new(&mut byte);
@@ -122,20 +124,20 @@ impl Connection {
         .await
     }
 
-    /// Reads what there is; `false` at the end.
+    /// Reads the bytes that are available; `false` at the end of the stream.
     async fn fill(&mut self) -> std::io::Result<bool> {
         self.buffer.reserve(READ);
         Ok(self.socket.read_buf(&mut self.buffer).await? > 0)
     }
 
-    /// The first bytes of what was read and became no reply.
+    /// The first of the bytes that could not be parsed as a reply.
     pub(crate) fn banner(&self) -> &[u8] {
         &self.buffer[..self.buffer.len().min(MAX_BANNER)]
     }
 
-    /// Goes on to the body.
-    pub(crate) fn receiving(self, head: &ResponseHead, body: Body) -> Receiving {
-        Receiving {
+    /// The reply to this head, ready to read its body.
+    pub(crate) fn into_pending_reply(self, head: &ResponseHead, body: Body) -> PendingReply {
+        PendingReply {
             connection: self,
             body,
             keeps_alive: head.keeps_alive(),
@@ -143,33 +145,33 @@ impl Connection {
     }
 }
 
-impl Receiving {
-    /// The next piece of the body; `None` at its end.
-    pub(crate) async fn piece(&mut self) -> Option<Result<Bytes, Broken>> {
+impl PendingReply {
+    /// The next chunk of the body; `None` at its end.
+    pub(crate) async fn next_chunk(&mut self) -> Option<Result<Bytes, BodyError>> {
         loop {
             match self.body.next(&mut self.connection.buffer) {
-                Err(_) => return Some(Err(Broken)),
+                Err(_) => return Some(Err(BodyError)),
                 Ok(Piece::End) => return None,
                 Ok(Piece::Data(length)) => return Some(Ok(self.connection.buffer.split_to(length).freeze())),
                 Ok(Piece::More) => match self.connection.fill().await {
                     Ok(true) => {}
                     Ok(false) if self.body.may_close() => return None,
-                    Ok(false) | Err(_) => return Some(Err(Broken)),
+                    Ok(false) | Err(_) => return Some(Err(BodyError)),
                 },
             }
         }
     }
 
-    /// The connection, once the body was read to its end and if it serves another request.
-    pub(crate) fn over(self) -> Option<Connection> {
-        // Bytes that nobody asked for would be taken for the next reply.
+    /// The connection, if the body was read to its end and the server keeps the connection alive.
+    pub(crate) fn into_connection(self) -> Option<Connection> {
+        // Bytes after the body would be read as the next reply.
         let clean = self.connection.buffer.is_empty() && self.body != Body::UntilClose;
         (self.keeps_alive && clean).then_some(self.connection)
     }
 }
 
-/// The bytes of a request.
-fn written(request: &RequestLine, manners: &Manners) -> Result<Vec<u8>, String> {
+/// The bytes of a request, or which part of it is invalid.
+fn serialize_request(request: &RequestLine, client_headers: &ClientHeaders) -> Result<Vec<u8>, String> {
     fn put(out: &mut Vec<u8>, parts: &[&str]) {
         for part in parts {
             out.extend_from_slice(part.as_bytes());
@@ -178,25 +180,31 @@ fn written(request: &RequestLine, manners: &Manners) -> Result<Vec<u8>, String> 
     let token = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
     let value = |text: &str| text.bytes().all(|b| b == b'\t' || (b >= b' ' && b != 0x7f));
     if !token(&request.method) || !token(&request.path) {
-        return Err("the method or the path holds what HTTP cannot carry".to_owned());
+        return Err("the method or the path contains a character that HTTP does not allow".to_owned());
     }
     if let Some((name, _)) = request
         .headers
         .iter()
         .find(|(name, text)| !token(name) || name.contains(':') || !value(text))
     {
-        return Err(format!("the header {name:?} holds what HTTP cannot carry"));
+        return Err(format!("the header {name:?} contains a character that HTTP does not allow"));
     }
-    if !value(&manners.authority) || !value(&manners.user_agent) {
-        return Err("the host's name or the user agent holds what HTTP cannot carry".to_owned());
+    if !value(&client_headers.authority) || !value(&client_headers.user_agent) {
+        return Err("the host name or the user agent contains a character that HTTP does not allow".to_owned());
     }
     let has = |name: &str| request.headers.iter().any(|(n, _)| n == name);
     let mut out = Vec::with_capacity(512 + request.body.len());
     put(
         &mut out,
-        &[&request.method, " ", &request.path, " HTTP/1.1\r\nhost: ", &manners.authority],
+        &[
+            &request.method,
+            " ",
+            &request.path,
+            " HTTP/1.1\r\nhost: ",
+            &client_headers.authority,
+        ],
     );
-    put(&mut out, &["\r\nuser-agent: ", &manners.user_agent]);
+    put(&mut out, &["\r\nuser-agent: ", &client_headers.user_agent]);
     if !has("accept") {
         put(&mut out, &["\r\naccept: */*"]);
     }

@@ -1,4 +1,4 @@
-//! HTTP/2 on one connection, by hyper.
+//! HTTP/2 on one connection, with hyper.
 
 use bytes::Bytes;
 use http::HeaderValue;
@@ -10,25 +10,25 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use vigie_http::head::{MAX_HEAD, ResponseHead};
 use vigie_model::RequestLine;
 
-use crate::body::Broken;
-use crate::wire::Manners;
+use crate::body::BodyError;
+use crate::wire::ClientHeaders;
 
-/// A connection on which a request may be sent.
+/// A connection that is ready for a request.
 pub(crate) struct Connection {
     sender: SendRequest<Full<Bytes>>,
     driver: tokio::task::JoinHandle<()>,
     pub(crate) used: bool,
 }
 
-/// A reply whose body is still to be read.
-pub(crate) struct Receiving {
+/// A reply whose head was received and whose body is not read yet.
+pub(crate) struct PendingReply {
     connection: Connection,
     body: Incoming,
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        // The driver holds the socket: without this a server that never closes would keep it.
+        // The driver owns the socket: without this, a server that never closes would keep the socket open.
         self.driver.abort();
     }
 }
@@ -41,7 +41,7 @@ impl Connection {
             .handshake(TokioIo::new(stream))
             .await?;
         let driver = tokio::task::spawn_local(async move {
-            // The error also reaches the request that waits for a reply.
+            // The request that waits for a reply gets the same error.
             let _ = connection.await;
         });
         Ok(Self {
@@ -51,7 +51,7 @@ impl Connection {
         })
     }
 
-    /// Sends a request and waits for the head of its reply.
+    /// Sends a request and waits for the head of the reply.
     pub(crate) async fn ask(&mut self, request: http::Request<Full<Bytes>>) -> hyper::Result<(ResponseHead, Incoming)> {
         self.sender.ready().await?;
         let (parts, body) = self.sender.send_request(request).await?.into_parts();
@@ -67,18 +67,18 @@ impl Connection {
         Ok((head, body))
     }
 
-    /// Goes on to the body.
-    pub(crate) fn receiving(self, body: Incoming) -> Receiving {
-        Receiving { connection: self, body }
+    /// The reply with this body, ready to read it.
+    pub(crate) fn into_pending_reply(self, body: Incoming) -> PendingReply {
+        PendingReply { connection: self, body }
     }
 }
 
-impl Receiving {
-    /// The next piece of the body; `None` at its end.
-    pub(crate) async fn piece(&mut self) -> Option<Result<Bytes, Broken>> {
+impl PendingReply {
+    /// The next chunk of the body; `None` at its end.
+    pub(crate) async fn next_chunk(&mut self) -> Option<Result<Bytes, BodyError>> {
         loop {
             match self.body.frame().await? {
-                Err(_) => return Some(Err(Broken)),
+                Err(_) => return Some(Err(BodyError)),
                 Ok(frame) => {
                     if let Ok(data) = frame.into_data() {
                         return Some(Ok(data));
@@ -88,14 +88,18 @@ impl Receiving {
         }
     }
 
-    /// The connection, if it serves another request.
-    pub(crate) fn over(self) -> Option<Connection> {
+    /// The connection, if it is still open.
+    pub(crate) fn into_connection(self) -> Option<Connection> {
         (!self.connection.sender.is_closed()).then_some(self.connection)
     }
 }
 
-/// A request as hyper wants it.
-pub(crate) fn built(request: &RequestLine, manners: &Manners, secure: bool) -> Result<http::Request<Full<Bytes>>, String> {
+/// Converts a request to hyper's type, or returns which part of it is invalid.
+pub(crate) fn build_request(
+    request: &RequestLine,
+    client_headers: &ClientHeaders,
+    secure: bool,
+) -> Result<http::Request<Full<Bytes>>, String> {
     fn value(text: &str) -> Result<HeaderValue, String> {
         HeaderValue::from_str(text).map_err(|error| error.to_string())
     }
@@ -106,9 +110,9 @@ pub(crate) fn built(request: &RequestLine, manners: &Manners, secure: bool) -> R
         .map_err(|error: http::method::InvalidMethod| error.to_string())?;
     let scheme = if secure { "https" } else { "http" };
     *built.uri_mut() =
-        http::Uri::try_from(format!("{scheme}://{}{}", manners.authority, request.path)).map_err(|error| error.to_string())?;
+        http::Uri::try_from(format!("{scheme}://{}{}", client_headers.authority, request.path)).map_err(|error| error.to_string())?;
     let headers = built.headers_mut();
-    headers.insert(http::header::USER_AGENT, value(&manners.user_agent)?);
+    headers.insert(http::header::USER_AGENT, value(&client_headers.user_agent)?);
     if !request.headers.iter().any(|(name, _)| name == "accept") {
         headers.insert(http::header::ACCEPT, HeaderValue::from_static("*/*"));
     }
@@ -122,7 +126,7 @@ pub(crate) fn built(request: &RequestLine, manners: &Manners, secure: bool) -> R
     Ok(built)
 }
 
-/// Runs HTTP/2's own tasks on the thread of the connection.
+/// Runs hyper's background tasks on the thread of the connection.
 #[derive(Clone, Copy)]
 struct OnThisThread;
 

@@ -1,8 +1,8 @@
-//! Sweep, probe, and the pipeline with its budgets.
+//! The scanner: sweep, probes, and the pipeline with its budgets.
 //!
-//! One thread sweeps for open ports ([`mod@sweep`]); the socket of an open port goes to one of the probing threads, each with a
-//! `current_thread` runtime; what they see is judged there and comes out as one stream of [`Event`]s, which the caller reads. A
-//! slow caller slows the sweep down and nothing else.
+//! One thread sweeps for open ports ([`mod@sweep`]) and passes the socket of each open port to one of the probe threads. A probe thread
+//! has a `current_thread` runtime; it talks to the endpoint and assesses the observation. The results are one stream of [`Event`]s. A
+//! caller that reads them slowly slows the sweep down and loses nothing.
 
 mod body;
 mod engine;
@@ -20,7 +20,7 @@ pub use limits::{descriptors, probes, sweep_sockets};
 pub use probe::{Gate, ProbeOptions, Probed, Visit, left_out, probe, send_one};
 pub use tls::certificate;
 
-/// The `User-Agent`: who it is, which version, and whom to ask.
+/// The `User-Agent` of a scan: vigie, its version, and whom to contact.
 #[must_use]
 pub fn user_agent(contact: Option<&str>) -> String {
     let contact = contact.unwrap_or("inventory of AI servers by their own operator");

@@ -1,4 +1,4 @@
-//! The conversation with one endpoint over the network: connections, TLS and HTTP versions, deadlines.
+//! Probes one endpoint over the network: connections, TLS and HTTP versions, deadlines.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -17,23 +17,23 @@ use vigie_model::{
 use vigie_scope::Refusal;
 
 use crate::body::{Allowance, LargeReplies};
-use crate::wire::{Manners, Outcome, Speech, Stream, Wire};
+use crate::wire::{ClientHeaders, Outcome, Protocol, Stream, Wire};
 
 /// Ports on which TLS is tried first.
 const TLS_PORTS: [u16; 6] = [443, 4443, 8443, 9443, 10443, 6443];
 
-/// How a probe behaves.
+/// Options of a probe.
 #[derive(Clone, Debug)]
 pub struct ProbeOptions {
-    /// What the session may ask.
+    /// Limits of the session.
     pub limits: Limits,
-    /// The longest wait for one reply.
+    /// Time limit for one reply.
     pub reply: Duration,
-    /// The longest an endpoint may take in all.
+    /// Time limit for one endpoint, waits for the budgets excluded.
     pub endpoint: Duration,
     /// The `User-Agent`.
     pub user_agent: String,
-    /// Shared by all probes of a scan.
+    /// Limit on large replies; shared by all probes of a scan.
     pub large: LargeReplies,
 }
 
@@ -49,59 +49,59 @@ impl Default for ProbeOptions {
     }
 }
 
-/// Asks before each connection and each request whether scope and budgets allow it.
+/// Scope and budgets, as a probe asks for them before each connection and each request.
 pub trait Gate {
-    /// Whether the endpoint may be talked to at this moment: asked before each connection and each request, after whatever was
-    /// waited for, since a window may have closed or a file expired meanwhile.
+    /// Whether the endpoint may be contacted at this moment. Called before each connection and each request, after every wait, since
+    /// the scope's window may have closed or its file expired meanwhile.
     ///
     /// # Errors
     ///
-    /// Why not: nothing more is sent.
+    /// The reason of the refusal; nothing more is sent.
     fn permits(&self) -> Result<(), Refusal> {
         Ok(())
     }
 
-    /// How long to wait before the next request to this host; `None`: now, and it is counted.
+    /// How long to wait before the next request to this host. `None`: send it now; it is counted.
     fn wait(&self, host: std::net::IpAddr) -> Option<Duration>;
 
-    /// How long to wait before the next connection to this host; `None`: now, and it is counted.
+    /// How long to wait before the next connection to this host. `None`: connect now; it is counted.
     fn wait_to_connect(&self, _host: std::net::IpAddr) -> Option<Duration> {
         None
     }
 }
 
-/// What a probe saw.
+/// The result of a probe.
 #[derive(Debug)]
 pub struct Probed {
     /// When it began.
     pub seen: Timestamp,
-    /// What was said.
+    /// The requests and replies.
     pub transcript: Transcript,
-    /// What it means.
+    /// The conclusion from the replies.
     pub conclusion: Conclusion,
     /// How long it took.
     pub took: Duration,
-    /// What ended it before its time: the scope did not allow the next connection or request. What was not asked says nothing.
+    /// Why the probe was cut off, if the scope did not allow its next connection or request; the conclusion is incomplete then.
     pub cut: Option<Refusal>,
 }
 
-/// One endpoint, and how to reach it.
+/// One endpoint and how to reach it.
 #[derive(Debug)]
 pub struct Visit<'n> {
     /// Where to connect.
     pub address: SocketAddr,
-    /// The name it is reached by, if by one.
+    /// The host name, if the endpoint is reached by name.
     pub name: Option<&'n str>,
-    /// Whether the user said `https://` or `http://`.
+    /// Whether the user gave `https://` (`true`) or `http://` (`false`).
     pub tls: Option<bool>,
-    /// The path under which the server is looked for; `None`: at the root, and where that redirects to.
+    /// The path under which the server is expected. `None`: at the root, or where the root redirects to.
     pub prefix: Option<PathPrefix>,
-    /// The connection that found the port open, if there is one.
+    /// The sweep's connection, which the probe uses first.
     pub first: Option<TcpStream>,
 }
 
 impl Visit<'_> {
-    /// By its address, on a connection of its own.
+    /// A visit by address, on a new connection.
     #[must_use]
     pub fn at(address: SocketAddr) -> Self {
         Self {
@@ -114,7 +114,7 @@ impl Visit<'_> {
     }
 }
 
-/// Talks to one endpoint.
+/// Probes one endpoint.
 ///
 /// Must run inside a `LocalSet`.
 pub async fn probe(identifier: &Arc<Identifier>, visit: Visit<'_>, options: &ProbeOptions, gate: &dyn Gate) -> Probed {
@@ -128,14 +128,14 @@ pub async fn probe(identifier: &Arc<Identifier>, visit: Visit<'_>, options: &Pro
     let seen = chrono::Utc::now();
     let begun = Instant::now();
     let deadline = begun + options.endpoint;
-    let mut talk = Talk::new(address, name, tls_hint, options, deadline, gate);
-    talk.first = first;
-    let authority = talk.manners.authority.clone();
+    let mut client = Client::new(address, name, tls_hint, options, deadline, gate);
+    client.first = first;
+    let authority = client.client_headers.authority.clone();
     let mut session = Session::new(Arc::clone(identifier), address.port(), authority, options.limits).under(prefix);
     while let Some(ask) = session.next_ask() {
-        let exchange = talk.ask(&ask, &mut session).await;
+        let exchange = client.ask(&ask, &mut session).await;
         session.answer(&ask, exchange);
-        if talk.cut.is_some() || Instant::now() >= deadline {
+        if client.cut.is_some() || Instant::now() >= deadline {
             session.stop();
         }
     }
@@ -143,14 +143,14 @@ pub async fn probe(identifier: &Arc<Identifier>, visit: Visit<'_>, options: &Pro
     let mut endpoint = Endpoint::at(address);
     endpoint.name = name.map(str::to_owned);
     endpoint.prefix = session.prefix().cloned();
-    endpoint.tls = if talk.certificate.is_some() || (talk.settled && talk.speech == Speech::Tls) {
+    endpoint.tls = if client.certificate.is_some() || (client.settled && client.protocol == Protocol::Tls) {
         Known::Known(true)
     } else if conclusion.spoke_http {
-        Known::Known(talk.speech == Speech::Tls)
+        Known::Known(client.protocol == Protocol::Tls)
     } else {
         Known::unknown(Why::Unparsable)
     };
-    endpoint.certificate = talk.certificate;
+    endpoint.certificate = client.certificate;
     Probed {
         seen,
         transcript: Transcript {
@@ -159,11 +159,11 @@ pub async fn probe(identifier: &Arc<Identifier>, visit: Visit<'_>, options: &Pro
         },
         conclusion,
         took: begun.elapsed(),
-        cut: talk.cut,
+        cut: client.cut,
     }
 }
 
-/// The harmless requests of the openings and of a product that a conversation left out, for a recording.
+/// The harmless requests, of the openings and of a product, that are not among these exchanges; a recording sends them too.
 #[must_use]
 pub fn left_out(catalog: &Catalog, product: Option<&str>, exchanges: &[Exchange]) -> Vec<Ask> {
     let known = product.and_then(|id| catalog.number(id));
@@ -177,30 +177,30 @@ pub fn left_out(catalog: &Catalog, product: Option<&str>, exchanges: &[Exchange]
         .map(|request| (request, known));
     let mut asks: Vec<Ask> = Vec::new();
     for (request, known) in openings.chain(own) {
-        let said = exchanges.iter().any(|e| {
+        let sent = exchanges.iter().any(|e| {
             e.request.method == request.method
                 && e.request.path == request.path
                 && e.request.body == request.body.as_deref().unwrap_or_default()
         });
-        let filled =
+        let has_no_placeholder =
             request.session.is_none() && !request.path.contains('{') && !request.headers.iter().any(|(_, value)| value.contains('{'));
-        if !said && filled && !asks.iter().any(|ask| ask.sig == request.sig) {
+        if !sent && has_no_placeholder && !asks.iter().any(|ask| ask.sig == request.sig) {
             asks.push(Ask::alone(request, known));
         }
     }
     asks
 }
 
-/// Sends one request on a connection of its own; its effect is checked as in a conversation. Must run inside a `LocalSet`.
+/// Sends one request on a new connection, after the same check of its effect as in a probe. Must run inside a `LocalSet`.
 pub async fn send_one(identifier: &Arc<Identifier>, address: SocketAddr, ask: &Ask, options: &ProbeOptions, gate: &dyn Gate) -> Exchange {
     let deadline = Instant::now() + options.reply;
-    let mut talk = Talk::new(address, None, None, options, deadline, gate);
-    let authority = talk.manners.authority.clone();
+    let mut client = Client::new(address, None, None, options, deadline, gate);
+    let authority = client.client_headers.authority.clone();
     let mut session = Session::new(Arc::clone(identifier), address.port(), authority, options.limits);
-    talk.ask(ask, &mut session).await
+    client.ask(ask, &mut session).await
 }
 
-/// `Host`: name and port, the port left out where it is the scheme's own.
+/// The value of `Host`: name and port, without the port if it is the default of the scheme.
 fn authority(host: &str, port: u16, secure: bool) -> String {
     match (port, secure) {
         (80, false) | (443, true) => host.to_owned(),
@@ -208,13 +208,13 @@ fn authority(host: &str, port: u16, secure: bool) -> String {
     }
 }
 
-struct Talk<'g> {
+struct Client<'g> {
     address: SocketAddr,
     server_name: String,
     host: String,
-    manners: Manners,
-    speech: Speech,
-    /// Whether a reply came in this speech: it is not changed any more.
+    client_headers: ClientHeaders,
+    protocol: Protocol,
+    /// Whether a reply was received in this protocol; the protocol is then fixed.
     settled: bool,
     wire: Option<Wire>,
     first: Option<TcpStream>,
@@ -224,13 +224,13 @@ struct Talk<'g> {
     deadline: Instant,
     allowance: Allowance,
     gate: &'g dyn Gate,
-    /// The path before every request.
+    /// The path in front of every request's path.
     prefix: Option<PathPrefix>,
-    /// Why the scope allows nothing more.
+    /// The scope's refusal, after which nothing more is sent.
     cut: Option<Refusal>,
 }
 
-impl<'g> Talk<'g> {
+impl<'g> Client<'g> {
     fn new(
         address: SocketAddr,
         name: Option<&str>,
@@ -250,11 +250,11 @@ impl<'g> Talk<'g> {
         Self {
             address,
             server_name: name.map_or_else(|| address.ip().to_string(), str::to_owned),
-            manners: Manners {
+            client_headers: ClientHeaders {
                 authority: authority(&host, address.port(), secure),
                 user_agent: Rc::from(options.user_agent.as_str()),
             },
-            speech: if secure { Speech::Tls } else { Speech::Plain },
+            protocol: if secure { Protocol::Tls } else { Protocol::Http1 },
             settled: false,
             wire: None,
             first: None,
@@ -278,9 +278,9 @@ impl<'g> Talk<'g> {
             self.prefix = session.prefix().cloned();
         }
         let (reply, failure) = match ask.session {
-            // What seldom happens is kept out of the future that every request moves about.
+            // Boxed, because this rare case would enlarge the future of every request.
             Some(opener) => Box::pin(self.on_stream(ask, opener, session, &mut request)).await,
-            None => self.plainly(ask, &request, session).await,
+            None => self.send_with_fallback(ask, &request, session).await,
         };
         let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
         Exchange {
@@ -292,8 +292,8 @@ impl<'g> Talk<'g> {
         }
     }
 
-    /// The check that no rule can get around: the effect of what is about to be sent, judged from what is about to be sent.
-    fn permitted(ask: &Ask, request: &RequestLine, session: &Session) -> Result<(), Failure> {
+    /// Checks the effect of a request on the bytes that are about to be sent, so that no rule can bypass the check.
+    fn check_effect(ask: &Ask, request: &RequestLine, session: &Session) -> Result<(), Failure> {
         session
             .permit(ask.known, &request.method, &request.path, &request.body, ask.allowed)
             .map(|_| ())
@@ -304,23 +304,23 @@ impl<'g> Talk<'g> {
             })
     }
 
-    async fn plainly(&mut self, ask: &Ask, request: &RequestLine, session: &mut Session) -> (Option<Reply>, Option<Failure>) {
-        if let Err(failure) = Self::permitted(ask, request, session) {
+    async fn send_with_fallback(&mut self, ask: &Ask, request: &RequestLine, session: &mut Session) -> (Option<Reply>, Option<Failure>) {
+        if let Err(failure) = Self::check_effect(ask, request, session) {
             return (None, Some(failure));
         }
-        // At most: as it is, once more on a fresh connection, and once in each other speech.
+        // A request is sent at most once per protocol, and once more on a new connection if an old one was closed.
         let mut retried = false;
-        let mut tried = vec![self.speech];
+        let mut tried = vec![self.protocol];
         let mut first_failure: Option<Failure> = None;
         loop {
-            match self.once(request, ask.reply).await {
+            match self.send_once(request, ask.reply).await {
                 Ok((reply, stream)) => {
-                    if !self.settled && self.speech == Speech::Plain && wants_tls(&reply) {
-                        // A TLS server's courtesy to those who speak HTTP to it.
-                        if self.change(Speech::Tls, &mut tried, session) {
+                    if !self.settled && self.protocol == Protocol::Http1 && wants_tls(&reply) {
+                        // Some TLS servers answer plain HTTP with a hint to use TLS.
+                        if self.switch_protocol(Protocol::Tls, &mut tried, session) {
                             first_failure.get_or_insert(Failure {
                                 kind: FailureKind::Tls,
-                                detail: "asks for TLS".into(),
+                                detail: "the server asks for TLS".into(),
                                 banner: Vec::new(),
                             });
                             continue;
@@ -340,11 +340,11 @@ impl<'g> Talk<'g> {
                     let next = if self.settled || self.cut.is_some() {
                         None
                     } else {
-                        other_speech(self.speech, &failure)
+                        fallback_protocol(self.protocol, &failure)
                     };
                     let failure = first_failure.take().unwrap_or(failure);
                     if let Some(next) = next
-                        && self.change(next, &mut tried, session)
+                        && self.switch_protocol(next, &mut tried, session)
                     {
                         first_failure = Some(failure);
                         continue;
@@ -355,24 +355,24 @@ impl<'g> Talk<'g> {
         }
     }
 
-    /// Goes over to another speech on a new connection; what was sent in the old one counts as a request.
-    fn change(&mut self, speech: Speech, tried: &mut Vec<Speech>, session: &mut Session) -> bool {
-        if tried.contains(&speech) {
+    /// Switches to another protocol on a new connection; the failed attempt counts as a request. `false`: it was tried before.
+    fn switch_protocol(&mut self, protocol: Protocol, tried: &mut Vec<Protocol>, session: &mut Session) -> bool {
+        if tried.contains(&protocol) {
             return false;
         }
-        tried.push(speech);
-        self.speech = speech;
+        tried.push(protocol);
+        self.protocol = protocol;
         self.wire = None;
         self.first = None;
-        self.manners.authority = authority(&self.host, self.address.port(), speech == Speech::Tls);
+        self.client_headers.authority = authority(&self.host, self.address.port(), protocol == Protocol::Tls);
         session.spent();
         true
     }
 
-    async fn once(&mut self, request: &RequestLine, end: ReplyEnd) -> Result<(Reply, Option<Box<Stream>>), (Failure, bool)> {
-        self.leave(|gate, host| gate.wait(host)).await?;
+    async fn send_once(&mut self, request: &RequestLine, end: ReplyEnd) -> Result<(Reply, Option<Box<Stream>>), (Failure, bool)> {
+        self.wait_until_allowed(|gate, host| gate.wait(host)).await?;
         if self.wire.is_none() && self.first.is_none() {
-            self.leave(|gate, host| gate.wait_to_connect(host)).await?;
+            self.wait_until_allowed(|gate, host| gate.wait_to_connect(host)).await?;
         }
         let deadline = (Instant::now() + self.reply).min(self.deadline);
         let wire = match self.wire.take() {
@@ -382,20 +382,20 @@ impl<'g> Talk<'g> {
                 if certificate.is_some() {
                     self.certificate = certificate;
                 }
-                // A handshake takes its time.
-                self.permitted_now()?;
+                // The handshake took time: ask the scope again.
+                self.check_scope()?;
                 wire
             }
         };
-        let below = self.prefix.as_ref().map(|prefix| RequestLine {
+        let prefixed = self.prefix.as_ref().map(|prefix| RequestLine {
             path: prefix.join(&request.path),
             ..request.clone()
         });
         match wire
             .exchange(
-                below.as_ref().unwrap_or(request),
-                &self.manners,
-                self.speech == Speech::Tls,
+                prefixed.as_ref().unwrap_or(request),
+                &self.client_headers,
+                self.protocol == Protocol::Tls,
                 end,
                 &self.allowance,
                 deadline,
@@ -411,10 +411,10 @@ impl<'g> Talk<'g> {
         }
     }
 
-    /// Waits until the budgets allow a step, and asks the scope at the moment at which it is taken.
-    async fn leave(&mut self, wait: impl Fn(&dyn Gate, std::net::IpAddr) -> Option<Duration>) -> Result<(), (Failure, bool)> {
+    /// Waits until the budgets allow a connection or request, and asks the scope before and after each wait.
+    async fn wait_until_allowed(&mut self, wait: impl Fn(&dyn Gate, std::net::IpAddr) -> Option<Duration>) -> Result<(), (Failure, bool)> {
         loop {
-            self.permitted_now()?;
+            self.check_scope()?;
             let Some(wait) = wait(self.gate, self.address.ip()) else {
                 return Ok(());
             };
@@ -422,20 +422,20 @@ impl<'g> Talk<'g> {
                 return Err((
                     Failure {
                         kind: FailureKind::Timeout,
-                        detail: "the host's budget of requests is used up".into(),
+                        detail: "not sent: the host's request budget is used up".into(),
                         banner: Vec::new(),
                     },
                     false,
                 ));
             }
-            // Waiting for the budget is not the server's fault: its deadline moves with it.
+            // The server did not cause this wait, so its deadline is extended.
             self.deadline += wait;
             tokio::time::sleep(wait).await;
         }
     }
 
-    /// The scope's word of this moment; once it said no, nothing more is sent.
-    fn permitted_now(&mut self) -> Result<(), (Failure, bool)> {
+    /// Asks the scope whether the endpoint may be contacted now; after a refusal nothing more is sent.
+    fn check_scope(&mut self) -> Result<(), (Failure, bool)> {
         if self.cut.is_none() {
             self.cut = self.gate.permits().err();
         }
@@ -463,16 +463,17 @@ impl<'g> Talk<'g> {
                 Err(_) => {
                     return Err(Failure {
                         kind: FailureKind::Timeout,
-                        detail: "no connection in time".into(),
+                        detail: "the connection timed out".into(),
                         banner: Vec::new(),
                     });
                 }
             },
         };
-        Wire::open(stream, self.speech, &self.server_name, deadline).await
+        Wire::open(stream, self.protocol, &self.server_name, deadline).await
     }
 
-    /// A request on an event stream: POSTed to the URL that the stream's first event named, answered on the stream.
+    /// Sends a request of an MCP session over SSE: POSTs it to the URL that the stream's first event named, and reads the answer from the
+    /// stream.
     async fn on_stream(
         &mut self,
         ask: &Ask,
@@ -491,16 +492,16 @@ impl<'g> Talk<'g> {
             )
         };
         let Some(path) = session.stream_path(opener) else {
-            return fail(FailureKind::Connect, "not sent: the stream named no URL at this endpoint");
+            return fail(FailureKind::Connect, "not sent: the event stream named no URL of this endpoint");
         };
         request.path = path;
-        if let Err(failure) = Self::permitted(ask, request, session) {
+        if let Err(failure) = Self::check_effect(ask, request, session) {
             return (None, Some(failure));
         }
         let Some(mut stream) = self.streams.remove(&opener) else {
-            return fail(FailureKind::Reset, "the stream is closed");
+            return fail(FailureKind::Reset, "not sent: the event stream is closed");
         };
-        let (posted, _) = match self.once(request, ReplyEnd::Body).await {
+        let (posted, _) = match self.send_once(request, ReplyEnd::Body).await {
             Ok(posted) => posted,
             Err((failure, _)) => return (None, Some(failure)),
         };
@@ -525,12 +526,12 @@ impl<'g> Talk<'g> {
                     None,
                 )
             }
-            None => fail(FailureKind::Timeout, "no answer on the stream"),
+            None => fail(FailureKind::Timeout, "no answer on the event stream in time"),
         }
     }
 }
 
-/// A reply in plain HTTP that says that TLS is spoken here (Go, nginx, Apache and others say so with a 400).
+/// Whether a reply in plain HTTP says that the port expects TLS (Go, nginx, Apache and others answer so, with status 400).
 fn wants_tls(reply: &Reply) -> bool {
     matches!(reply.status, 400 | 497)
         && [
@@ -543,17 +544,19 @@ fn wants_tls(reply: &Reply) -> bool {
         .any(|text| String::from_utf8_lossy(&reply.body[..reply.body.len().min(2048)]).contains(text))
 }
 
-/// What to try when no HTTP came.
-fn other_speech(speech: Speech, failure: &Failure) -> Option<Speech> {
+/// The protocol to try next after a failure.
+fn fallback_protocol(protocol: Protocol, failure: &Failure) -> Option<Protocol> {
     let banner = failure.banner.as_slice();
-    match speech {
+    match protocol {
         // A TLS alert or handshake record.
-        Speech::Plain if matches!(banner, [0x15 | 0x16, 0x03, ..]) => Some(Speech::Tls),
+        Protocol::Http1 if matches!(banner, [0x15 | 0x16, 0x03, ..]) => Some(Protocol::Tls),
         // An HTTP/2 frame: SETTINGS or GOAWAY on stream 0.
-        Speech::Plain if matches!(banner, [0, _, _, 4 | 7, _, 0, 0, 0, 0, ..]) => Some(Speech::PlainTwo),
-        // Closed without a word: many TLS servers do.
-        Speech::Plain if banner.is_empty() && failure.kind == FailureKind::Reset => Some(Speech::Tls),
-        Speech::Tls if banner.starts_with(b"HTTP/") || matches!(failure.kind, FailureKind::Tls | FailureKind::Reset) => Some(Speech::Plain),
+        Protocol::Http1 if matches!(banner, [0, _, _, 4 | 7, _, 0, 0, 0, 0, ..]) => Some(Protocol::Http2),
+        // Many TLS servers close the connection without a reply.
+        Protocol::Http1 if banner.is_empty() && failure.kind == FailureKind::Reset => Some(Protocol::Tls),
+        Protocol::Tls if banner.starts_with(b"HTTP/") || matches!(failure.kind, FailureKind::Tls | FailureKind::Reset) => {
+            Some(Protocol::Http1)
+        }
         _ => None,
     }
 }

@@ -1,7 +1,7 @@
 //! Finds open ports with ordinary connections: one thread, many sockets, no privileges.
 //!
-//! Most answers are already there when `connect` returns (a refusal on the same machine) or come as an event. The socket of an
-//! open port is handed on: it becomes the probe's first connection.
+//! An answer is either available when `connect` returns (a refusal on the same machine) or arrives as an event. The socket of an
+//! open port is passed on and becomes the probe's first connection.
 
 use std::collections::{BinaryHeap, VecDeque};
 use std::io;
@@ -13,16 +13,16 @@ use mio::event::Source as _;
 use mio::{Events, Interest, Poll, Token};
 use socket2::{Domain, Protocol, Socket, Type};
 
-/// How the sweep behaves.
+/// Options of the sweep.
 #[derive(Clone, Copy, Debug)]
 pub struct SweepOptions {
-    /// The most connections under way at once.
+    /// Maximum number of connection attempts at the same time.
     pub in_flight: usize,
-    /// The longest wait for an answer; the adaptive time-out never passes it.
+    /// Upper limit of the adaptive time-out.
     pub longest_wait: Duration,
-    /// The shortest adaptive time-out.
+    /// Lower limit of the adaptive time-out.
     pub shortest_wait: Duration,
-    /// How often a silent address is tried again.
+    /// Number of further attempts at a silent address.
     pub retries: u8,
 }
 
@@ -37,50 +37,50 @@ impl Default for SweepOptions {
     }
 }
 
-/// What became of one address and port.
+/// The result for one address and port.
 #[derive(Debug)]
 pub enum Swept {
-    /// It accepted; the socket is non-blocking.
+    /// The connection was accepted; the socket is non-blocking.
     Open(TcpStream),
-    /// It refused.
+    /// The connection was refused.
     Closed,
-    /// It said nothing, retries included.
+    /// No answer, retries included.
     Silent,
-    /// This machine could not try.
+    /// This machine could not start the connection.
     Failed(io::Error),
 }
 
-/// What the sweep asks its caller.
+/// The caller of a sweep: gives the addresses and receives the results.
 pub trait Sweeper {
-    /// The next address, or that there is none; `Wait` where budgets say so.
+    /// The next address; [`Next::Wait`] while a budget is used up.
     fn next(&mut self) -> Next;
-    /// Whether one that was begun before may be tried again now; asked before each further connection.
+    /// Whether a silent address may be tried again now; called before each retry.
     fn again(&mut self, index: u64, address: SocketAddr) -> Again;
-    /// What became of one.
+    /// Receives the result for one address.
     fn done(&mut self, index: u64, address: SocketAddr, swept: Swept);
-    /// Called now and then: the next index and those under way, for a resume file.
+    /// Receives the indices in progress, for a resume file; called about once a second and at the end.
     fn snapshot(&mut self, in_flight: &mut dyn Iterator<Item = u64>);
 }
 
-/// The caller's answer.
+/// The answer of [`Sweeper::next`].
 #[derive(Clone, Copy, Debug)]
 pub enum Next {
-    /// Try this one.
+    /// Try this address.
     Address(u64, SocketAddr),
-    /// Ask again after that long.
+    /// Ask again after this time.
     Wait(Duration),
-    /// There are no more.
+    /// There are no more addresses.
     End,
 }
 
-/// The caller's answer before a further try.
+/// The answer of [`Sweeper::again`].
 #[derive(Clone, Copy, Debug)]
 pub enum Again {
-    /// Try it.
+    /// Try the address again.
     Now,
-    /// Ask again after that long.
+    /// Ask again after this time.
     Wait(Duration),
-    /// It is not tried any more, and the caller has noted it: nothing is reported of it.
+    /// Give the address up without a result; the caller has recorded why.
     Never,
 }
 
@@ -93,11 +93,11 @@ struct Flight {
     generation: u64,
 }
 
-/// Deadlines, the earliest first.
+/// A deadline with its slot and generation; the earliest is the greatest, for a heap.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Due(std::cmp::Reverse<Instant>, usize, u64);
 
-/// Smoothed round-trip time as TCP keeps it (RFC 6298): the time-out is the mean and four deviations.
+/// Smoothed round-trip time as in TCP (RFC 6298): the time-out is the mean plus four deviations, plus 50 ms.
 struct RoundTrip {
     smoothed: Option<f64>,
     deviation: f64,
@@ -128,11 +128,11 @@ impl RoundTrip {
     }
 }
 
-/// Sweeps until the caller has no more addresses, or `stop` is set: then what is under way is left to the snapshot.
+/// Sweeps until the caller has no more addresses or `stop` is set; the last snapshot has the indices that are still in progress.
 ///
 /// # Errors
 ///
-/// The system gives no event queue.
+/// The system's event queue cannot be created or polled.
 pub fn sweep(sweeper: &mut dyn Sweeper, options: &SweepOptions, stop: &AtomicBool) -> io::Result<()> {
     let mut poll = Poll::new()?;
     let mut events = Events::with_capacity(1024);
@@ -154,7 +154,7 @@ pub fn sweep(sweeper: &mut dyn Sweeper, options: &SweepOptions, stop: &AtomicBoo
             break;
         }
         let mut now = Instant::now();
-        // Start as many as there is room for; the clock is read once a round, answers that are already there cost nothing more.
+        // Start as many as there are free slots. The clock is read once a round.
         let mut started = 0;
         while let Some(slot) = free.last().copied() {
             let (index, address, tries) = if again.front().is_some_and(|(at, ..)| *at <= now) {
@@ -203,7 +203,7 @@ pub fn sweep(sweeper: &mut dyn Sweeper, options: &SweepOptions, stop: &AtomicBoo
                     });
                 }
                 Err(error) if is_shortage(&error) => {
-                    // Out of sockets or ports: wait until some come back.
+                    // Out of sockets or ports: wait until some are free again.
                     let later = now + Duration::from_millis(50);
                     again.push_front((later, index, address, tries));
                     hold_until = Some(later);
@@ -229,8 +229,8 @@ pub fn sweep(sweeper: &mut dyn Sweeper, options: &SweepOptions, stop: &AtomicBoo
             break;
         }
 
-        // Sleep until an answer, a deadline, a retry or the caller's time has come.
-        // Without room nothing can be begun, however long it has been due.
+        // Sleep until an answer, a deadline, a retry or the end of the caller's wait.
+        // Without a free slot nothing can be started, however long it has been due.
         let room = !free.is_empty();
         let retry = again.front().map(|(at, ..)| *at).filter(|_| room);
         let deadline = [due.peek().map(|d| d.0.0), retry, hold_until.filter(|_| room)]
@@ -305,7 +305,7 @@ enum Begun {
 }
 
 fn begin(address: SocketAddr) -> io::Result<Begun> {
-    // `Socket::new` gives close-on-exec; non-blocking is set in the same call where the system can.
+    // `Socket::new` sets close-on-exec; non-blocking is set in the same call where the system allows it.
     let kind = if cfg!(any(target_os = "linux", target_os = "android", target_os = "freebsd")) {
         nonblocking_stream()
     } else {
@@ -319,7 +319,7 @@ fn begin(address: SocketAddr) -> io::Result<Begun> {
         Ok(()) => Ok(Begun::Open(socket.into())),
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(Begun::Closed),
         Err(error) if is_in_progress(&error) => {
-            // On this machine the refusal is there as soon as `connect` returns: asking for it is cheaper than an event.
+            // On the same machine a refusal is available as soon as `connect` returns: asking for it is cheaper than an event.
             match socket.take_error()? {
                 Some(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(Begun::Closed),
                 Some(error) => Err(error),
@@ -361,17 +361,17 @@ fn settle(stream: &mio::net::TcpStream) -> Settled {
     }
 }
 
-/// EINPROGRESS has no kind of its own everywhere; Windows says it would block.
+/// EINPROGRESS has no `ErrorKind`; Windows returns `WouldBlock`.
 fn is_in_progress(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::WouldBlock || matches!(error.raw_os_error(), Some(115 | 36))
 }
 
-/// Too many open files (here or in the system), no buffers, no local port left.
+/// Too many open files (in the process or the system), no buffers, or no local port left.
 fn is_shortage(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(23 | 24 | 99 | 105 | 11)) || error.kind() == io::ErrorKind::AddrNotAvailable
 }
 
 fn is_silence(error: &io::Error) -> bool {
-    // A network that is unreachable as soon as `connect` returns is one that this machine has no way to: nobody was asked.
+    // `NetworkUnreachable` is not in the list: this machine has no route, so nothing was sent.
     matches!(error.kind(), io::ErrorKind::HostUnreachable | io::ErrorKind::TimedOut)
 }

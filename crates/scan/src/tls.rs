@@ -1,4 +1,4 @@
-//! TLS is recognised and recorded, never enforced: a self-signed certificate is an observation, not an error.
+//! TLS: certificates are recorded and never verified. A self-signed certificate is an observation, not an error.
 
 use std::sync::{Arc, OnceLock};
 
@@ -9,7 +9,7 @@ use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use vigie_model::{Certificate, sha256};
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
-/// The client's settings: any certificate, HTTP/2 and HTTP/1.1.
+/// The client's configuration: any certificate, HTTP/2 and HTTP/1.1.
 pub(crate) fn config() -> Arc<ClientConfig> {
     static CONFIG: OnceLock<Arc<ClientConfig>> = OnceLock::new();
     Arc::clone(CONFIG.get_or_init(|| {
@@ -22,13 +22,13 @@ pub(crate) fn config() -> Arc<ClientConfig> {
             .with_custom_certificate_verifier(Arc::new(Recorder(provider)))
             .with_no_client_auth();
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        // A scan has no use for resumption, and a memory of sessions would link its looks.
+        // A scan gains nothing from resumption, and a session cache would let servers link its connections.
         config.resumption = rustls::client::Resumption::disabled();
         Arc::new(config)
     }))
 }
 
-/// Accepts every certificate: the scanner sends no secret, and what it records is what the server showed.
+/// Accepts every certificate: the scanner sends no secret, and it records the certificate that the server presented.
 #[derive(Debug)]
 struct Recorder(Arc<CryptoProvider>);
 
@@ -67,10 +67,10 @@ impl ServerCertVerifier for Recorder {
     }
 }
 
-/// What a certificate in DER says of itself; a part that cannot be read is left empty.
+/// Parses a certificate in DER; a field that cannot be parsed is left empty.
 #[must_use]
 pub fn certificate(der: &[u8]) -> Certificate {
-    let mut told = Certificate {
+    let mut certificate = Certificate {
         sha256: sha256(der),
         subject: String::new(),
         issuer: String::new(),
@@ -80,17 +80,17 @@ pub fn certificate(der: &[u8]) -> Certificate {
         self_signed: false,
     };
     let Ok((_, parsed)) = X509Certificate::from_der(der) else {
-        return told;
+        return certificate;
     };
     let short = |text: String| text.chars().filter(|c| !c.is_control()).take(256).collect::<String>();
-    told.subject = short(parsed.subject().to_string());
-    told.issuer = short(parsed.issuer().to_string());
-    told.self_signed = parsed.subject() == parsed.issuer();
+    certificate.subject = short(parsed.subject().to_string());
+    certificate.issuer = short(parsed.issuer().to_string());
+    certificate.self_signed = parsed.subject() == parsed.issuer();
     let instant = |time: x509_parser::time::ASN1Time| chrono::DateTime::from_timestamp(time.timestamp(), 0);
-    told.not_before = instant(parsed.validity().not_before);
-    told.not_after = instant(parsed.validity().not_after);
+    certificate.not_before = instant(parsed.validity().not_before);
+    certificate.not_after = instant(parsed.validity().not_after);
     if let Ok(Some(names)) = parsed.subject_alternative_name() {
-        told.names = names
+        certificate.names = names
             .value
             .general_names
             .iter()
@@ -106,5 +106,5 @@ pub fn certificate(der: &[u8]) -> Certificate {
             .take(64)
             .collect();
     }
-    told
+    certificate
 }

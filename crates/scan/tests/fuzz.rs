@@ -1,4 +1,4 @@
-//! Replays the corpora of the fuzz targets (`fuzz/`) that belong to the network's edge.
+//! Replays the corpora of the fuzz targets (`fuzz/`) for input from the network.
 
 #[path = "../../../fuzz/drivers/certificate.rs"]
 mod certificate;
@@ -13,9 +13,9 @@ use replay::replay;
 fn the_corpus_of_certificate() {
     replay("certificate", certificate::drive);
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/certificate/self-signed");
-    let told = vigie_scan::certificate(&std::fs::read(folder).expect("the certificate reads"));
-    assert_eq!(told.names, ["a.example", "192.0.2.1"]);
-    assert!(told.self_signed);
+    let certificate = vigie_scan::certificate(&std::fs::read(folder).expect("the certificate is readable"));
+    assert_eq!(certificate.names, ["a.example", "192.0.2.1"]);
+    assert!(certificate.self_signed);
 }
 
 #[test]

@@ -319,7 +319,7 @@ fn a_path_that_a_gateway_passes_on_is_asked_only_where_no_gateway_is() {
     ]);
     assert_eq!(code(&output), 0, "{}", stderr(&output));
     let report: serde_json::Value = serde_json::from_str(&stdout(&output)).expect("JSON");
-    assert!(report.to_string().contains("/vllm is not looked at"), "{report:#}");
+    assert!(report.to_string().contains("/vllm was not scanned"), "{report:#}");
     for file in std::fs::read_dir(&kept).expect("a folder").flatten() {
         let said = std::fs::read_to_string(file.path()).expect("text");
         assert!(!said.contains("\"path\": \"/vllm"), "{said}");

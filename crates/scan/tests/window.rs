@@ -1,4 +1,4 @@
-//! Nothing is sent once the scope's time is over: neither on a connection that is open nor on a new one, whatever the reason for it.
+//! Nothing is sent after the scope's window has closed or its file has expired, neither on an open connection nor on a new one.
 
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
@@ -20,7 +20,7 @@ fn at(text: &str) -> Timestamp {
     text.parse().expect("an instant")
 }
 
-/// A file that holds loopback, until ten o'clock each day of November.
+/// A scope file with loopback, until ten o'clock each day of November.
 fn scope() -> Scope {
     let text = "schema = \"vigie.scope/1\"\nowner = \"Test\"\ncontact = \"mailto:test@example.net\"\nexpires = 2026-11-30\n\
                 [window]\nhours = \"08:00-10:00\"\n[[range]]\ncidr = \"127.0.0.0/8\"\n";
@@ -28,11 +28,11 @@ fn scope() -> Scope {
     Scope::with_file(file, &OwnAddresses::default(), Vec::new()).expect("a scope")
 }
 
-/// A clock that a test moves.
+/// A clock that a test sets.
 #[derive(Clone)]
-struct Hand(Arc<Mutex<Timestamp>>);
+struct TestClock(Arc<Mutex<Timestamp>>);
 
-impl Hand {
+impl TestClock {
     fn new() -> Self {
         Self(Arc::new(Mutex::new(at(OPEN))))
     }
@@ -42,22 +42,22 @@ impl Hand {
     }
 
     fn clock(&self) -> Clock {
-        let hand = self.0.clone();
-        Clock(Arc::new(move || *hand.lock().expect("one thread")))
+        let now = self.0.clone();
+        Clock(Arc::new(move || *now.lock().expect("one thread")))
     }
 }
 
-/// A server that counts, and does something before its reply to a request.
+/// A server that counts connections and requests.
 struct Server {
     address: SocketAddr,
     connections: Arc<AtomicUsize>,
     requests: Arc<AtomicUsize>,
 }
 
-/// What a server says to its nth request, counted from one; `None`: it closes without a word.
-type Says = Box<dyn Fn(usize) -> Option<String> + Send>;
+/// The reply to the nth request, counted from one; `None`: the server closes the connection without a reply.
+type Replies = Box<dyn Fn(usize) -> Option<String> + Send>;
 
-fn serve(says: Says) -> Server {
+fn serve(replies: Replies) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
     let server = Server {
         address: listener.local_addr().expect("its address"),
@@ -68,17 +68,17 @@ fn serve(says: Says) -> Server {
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             connections.fetch_add(1, Ordering::SeqCst);
-            // A connection that is only opened says nothing for long.
+            // A connection without a request must not block the server.
             let _ = stream.set_read_timeout(Some(Duration::from_secs(3)));
-            talk(stream, &requests, &says);
+            answer(stream, &requests, &replies);
         }
     });
     server
 }
 
-fn talk(mut stream: TcpStream, requests: &AtomicUsize, says: &Says) {
+fn answer(mut stream: TcpStream, requests: &AtomicUsize, replies: &Replies) {
     let mut buffer = Vec::new();
-    let mut piece = [0; 4096];
+    let mut chunk = [0; 4096];
     loop {
         while let Some(end) = buffer.windows(4).position(|four| four == b"\r\n\r\n") {
             let head = String::from_utf8_lossy(&buffer[..end]).to_ascii_lowercase();
@@ -91,14 +91,14 @@ fn talk(mut stream: TcpStream, requests: &AtomicUsize, says: &Says) {
             }
             buffer.drain(..whole);
             let number = requests.fetch_add(1, Ordering::SeqCst) + 1;
-            let Some(reply) = says(number) else { return };
+            let Some(reply) = replies(number) else { return };
             let closes = reply.contains("connection: close");
             if stream.write_all(reply.as_bytes()).is_err() || closes {
                 return;
             }
         }
-        match stream.read(&mut piece) {
-            Ok(count) if count > 0 => buffer.extend_from_slice(&piece[..count]),
+        match stream.read(&mut chunk) {
+            Ok(count) if count > 0 => buffer.extend_from_slice(&chunk[..count]),
             _ => return,
         }
     }
@@ -108,7 +108,7 @@ fn reply(status: &str, headers: &str, body: &str) -> String {
     format!("HTTP/1.1 {status}\r\n{headers}content-length: {}\r\n\r\n{body}", body.len())
 }
 
-/// Places in order.
+/// A list of addresses as work of a scan.
 struct Places {
     places: Vec<(SocketAddr, Vec<Look>)>,
     next: usize,
@@ -150,21 +150,22 @@ impl Work for Places {
     }
 }
 
+/// What a scan reported and left undone.
 #[derive(Debug, Default)]
-struct Went {
+struct Outcome {
     seen: Vec<Observation>,
     refused: Vec<(SocketAddr, String)>,
     failed: Vec<String>,
     interrupted: bool,
     cut: Option<String>,
-    /// What a resume would go on with.
+    /// The indices that a resume would repeat.
     left: Vec<u64>,
     next: u64,
     silent: u64,
     tried: u64,
 }
 
-fn options(hand: &Hand, sweep: SweepOptions) -> EngineOptions {
+fn options(test_clock: &TestClock, sweep: SweepOptions) -> EngineOptions {
     EngineOptions {
         sweep,
         probe: ProbeOptions {
@@ -189,11 +190,11 @@ fn options(hand: &Hand, sweep: SweepOptions) -> EngineOptions {
         prove: vigie_model::EffectSet::EMPTY,
         keep_prompts: false,
         dress: Dress::default(),
-        clock: hand.clock(),
+        clock: test_clock.clock(),
     }
 }
 
-fn scan_with(hand: &Hand, places: Vec<(SocketAddr, Vec<Look>)>, sweep: SweepOptions) -> Went {
+fn scan_with(test_clock: &TestClock, places: Vec<(SocketAddr, Vec<Look>)>, sweep: SweepOptions) -> Outcome {
     let scope = scope();
     let budget = Budget::new(scope.limits(), scope.own().clone());
     let work = Places {
@@ -201,41 +202,45 @@ fn scan_with(hand: &Hand, places: Vec<(SocketAddr, Vec<Look>)>, sweep: SweepOpti
         next: 0,
         rules: Arc::new(scope),
     };
-    let (handle, events) =
-        Engine::new(Knowledge::embedded(), vigie_identify::Identifier::embedded(), options(hand, sweep)).start(Box::new(work), budget);
-    let mut went = Went::default();
+    let (handle, events) = Engine::new(
+        Knowledge::embedded(),
+        vigie_identify::Identifier::embedded(),
+        options(test_clock, sweep),
+    )
+    .start(Box::new(work), budget);
+    let mut outcome = Outcome::default();
     for event in events {
         match event {
             Event::Seen { index, observation, .. } => {
                 handle.acknowledge(index);
-                went.seen.push(*observation);
+                outcome.seen.push(*observation);
             }
-            Event::Refused { address, why } => went.refused.push((address, why)),
-            Event::Failed { why, .. } => went.failed.push(why),
+            Event::Refused { address, why } => outcome.refused.push((address, why)),
+            Event::Failed { why, .. } => outcome.failed.push(why),
             Event::End { interrupted, cut } => {
-                (went.interrupted, went.cut) = (interrupted, cut);
+                (outcome.interrupted, outcome.cut) = (interrupted, cut);
                 break;
             }
         }
     }
-    (went.next, went.left) = handle.standing();
-    went.silent = handle.progress.silent.load(Ordering::SeqCst);
-    went.tried = handle.progress.tried.load(Ordering::SeqCst);
-    went
+    (outcome.next, outcome.left) = handle.standing();
+    outcome.silent = handle.progress.silent.load(Ordering::SeqCst);
+    outcome.tried = handle.progress.tried.load(Ordering::SeqCst);
+    outcome
 }
 
-fn scan(hand: &Hand, places: Vec<(SocketAddr, Vec<Look>)>) -> Went {
-    scan_with(hand, places, SweepOptions::default())
+fn scan(test_clock: &TestClock, places: Vec<(SocketAddr, Vec<Look>)>) -> Outcome {
+    scan_with(test_clock, places, SweepOptions::default())
 }
 
 fn plainly(address: SocketAddr) -> (SocketAddr, Vec<Look>) {
     (address, vec![Look::default()])
 }
 
-/// A scan of a server that moves the clock while it answers its nth request.
-fn closes_at(request: usize, to: &'static str, headers: &'static str, status: &'static str) -> (Server, Went) {
-    let hand = Hand::new();
-    let moved = hand.clone();
+/// A scan of a server that sets the clock while it answers its nth request.
+fn scan_with_clock_change_at(request: usize, to: &'static str, headers: &'static str, status: &'static str) -> (Server, Outcome) {
+    let test_clock = TestClock::new();
+    let moved = test_clock.clone();
     let server = serve(Box::new(move |number| {
         if number == request {
             moved.set(to);
@@ -243,76 +248,76 @@ fn closes_at(request: usize, to: &'static str, headers: &'static str, status: &'
         }
         Some(reply(status, headers, "nothing here"))
     }));
-    let went = scan(&hand, vec![plainly(server.address)]);
-    (server, went)
+    let outcome = scan(&test_clock, vec![plainly(server.address)]);
+    (server, outcome)
 }
 
-fn assert_cut(server: &Server, went: &Went, requests: usize, word: &str) {
-    // Time for whatever would still come.
+fn assert_cut(server: &Server, outcome: &Outcome, requests: usize, word: &str) {
+    // Time for further requests, if there were any.
     std::thread::sleep(Duration::from_millis(200));
-    assert_eq!(server.requests.load(Ordering::SeqCst), requests, "{went:?}");
-    assert!(went.seen.is_empty(), "half a conversation is no record: {went:?}");
-    assert_eq!(went.refused.len(), 1, "{went:?}");
-    assert_eq!(went.refused[0].0, server.address);
+    assert_eq!(server.requests.load(Ordering::SeqCst), requests, "{outcome:?}");
+    assert!(outcome.seen.is_empty(), "an incomplete probe makes no record: {outcome:?}");
+    assert_eq!(outcome.refused.len(), 1, "{outcome:?}");
+    assert_eq!(outcome.refused[0].0, server.address);
     assert!(
-        went.interrupted && went.cut.as_deref().is_some_and(|why| why.contains(word)),
-        "{went:?}"
+        outcome.interrupted && outcome.cut.as_deref().is_some_and(|why| why.contains(word)),
+        "{outcome:?}"
     );
-    assert_eq!(went.left, [0], "a resume goes on with it");
-    assert!(went.failed.is_empty(), "{went:?}");
+    assert_eq!(outcome.left, [0], "a resume repeats it");
+    assert!(outcome.failed.is_empty(), "{outcome:?}");
 }
 
 #[test]
-fn an_open_connection_carries_no_request_after_the_window() {
+fn no_request_on_an_open_connection_after_the_window() {
     for request in 1..=3 {
-        let (server, went) = closes_at(request, CLOSED, "", "404 Not Found");
-        assert_cut(&server, &went, request, "window");
+        let (server, outcome) = scan_with_clock_change_at(request, CLOSED, "", "404 Not Found");
+        assert_cut(&server, &outcome, request, "window");
         assert_eq!(server.connections.load(Ordering::SeqCst), 1);
     }
 }
 
 #[test]
-fn no_connection_is_made_again_after_the_window() {
+fn no_new_connection_after_the_window() {
     for request in 1..=3 {
-        let (server, went) = closes_at(request, CLOSED, "connection: close\r\n", "404 Not Found");
-        assert_cut(&server, &went, request, "window");
+        let (server, outcome) = scan_with_clock_change_at(request, CLOSED, "connection: close\r\n", "404 Not Found");
+        assert_cut(&server, &outcome, request, "window");
         assert_eq!(server.connections.load(Ordering::SeqCst), request);
     }
 }
 
 #[test]
-fn a_file_that_expires_meanwhile_ends_it_too() {
-    let (server, went) = closes_at(2, EXPIRED, "", "404 Not Found");
-    assert_cut(&server, &went, 2, "expired");
+fn no_request_after_the_scope_file_expires() {
+    let (server, outcome) = scan_with_clock_change_at(2, EXPIRED, "", "404 Not Found");
+    assert_cut(&server, &outcome, 2, "expired");
 }
 
 #[test]
 fn no_redirect_is_followed_after_the_window() {
-    let (server, went) = closes_at(1, CLOSED, "location: /docs\r\n", "302 Found");
-    assert_cut(&server, &went, 1, "window");
+    let (server, outcome) = scan_with_clock_change_at(1, CLOSED, "location: /docs\r\n", "302 Found");
+    assert_cut(&server, &outcome, 1, "window");
 }
 
 #[test]
-fn no_other_speech_is_tried_after_the_window() {
-    let hand = Hand::new();
-    let moved = hand.clone();
-    // A server that closes without a word is tried with TLS.
+fn no_other_protocol_is_tried_after_the_window() {
+    let test_clock = TestClock::new();
+    let moved = test_clock.clone();
+    // A server that closes without a reply is tried with TLS.
     let server = serve(Box::new(move |_| {
         moved.set(CLOSED);
         None
     }));
-    let went = scan(&hand, vec![plainly(server.address)]);
-    assert_cut(&server, &went, 1, "window");
+    let outcome = scan(&test_clock, vec![plainly(server.address)]);
+    assert_cut(&server, &outcome, 1, "window");
     assert_eq!(server.connections.load(Ordering::SeqCst), 1);
 }
 
 #[test]
 fn the_connection_that_found_the_port_open_is_not_used_after_the_window() {
-    let hand = Hand::new();
-    let clock = hand.clock();
-    // The first asking is the sweep's.
+    let test_clock = TestClock::new();
+    let clock = test_clock.clock();
+    // The first call is the sweep's.
     let asked = AtomicUsize::new(0);
-    let moving = hand.clone();
+    let moving = test_clock.clone();
     let clock = Clock(Arc::new(move || {
         if asked.fetch_add(1, Ordering::SeqCst) == 1 {
             moving.set(CLOSED);
@@ -329,7 +334,7 @@ fn the_connection_that_found_the_port_open_is_not_used_after_the_window() {
     };
     let options = EngineOptions {
         clock,
-        ..options(&hand, SweepOptions::default())
+        ..options(&test_clock, SweepOptions::default())
     };
     let (handle, events) =
         Engine::new(Knowledge::embedded(), vigie_identify::Identifier::embedded(), options).start(Box::new(work), budget);
@@ -340,11 +345,11 @@ fn the_connection_that_found_the_port_open_is_not_used_after_the_window() {
 }
 
 #[test]
-fn of_two_ways_to_visit_the_second_is_left_with_its_index() {
-    let hand = Hand::new();
-    let moved = hand.clone();
+fn a_second_visit_after_the_window_leaves_the_index_for_a_resume() {
+    let test_clock = TestClock::new();
+    let moved = test_clock.clone();
     let server = serve(Box::new(move |_| {
-        // What speaks no HTTP is left after the first request, so the first look has ended.
+        // A server without HTTP gets one request only, so the first visit is complete.
         moved.set(CLOSED);
         Some("220 ready\r\n".to_owned())
     }));
@@ -355,15 +360,15 @@ fn of_two_ways_to_visit_the_second_is_left_with_its_index() {
             ..Look::default()
         },
     ];
-    let went = scan(&hand, vec![(server.address, looks)]);
-    assert_eq!(server.requests.load(Ordering::SeqCst), 1, "{went:?}");
-    assert_eq!((went.seen.len(), went.refused.len()), (1, 1), "{went:?}");
-    assert_eq!(went.left, [0], "it was acknowledged for its first look only: {went:?}");
+    let outcome = scan(&test_clock, vec![(server.address, looks)]);
+    assert_eq!(server.requests.load(Ordering::SeqCst), 1, "{outcome:?}");
+    assert_eq!((outcome.seen.len(), outcome.refused.len()), (1, 1), "{outcome:?}");
+    assert_eq!(outcome.left, [0], "only its first visit was acknowledged: {outcome:?}");
 }
 
 #[test]
-fn the_sweep_tries_nothing_again_after_the_window() {
-    // A listener whose queue is full lets further connections wait: it is silent.
+fn the_sweep_retries_nothing_after_the_window() {
+    // A listener whose backlog is full does not answer further connections.
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
     let any: SocketAddr = "127.0.0.1:0".parse().expect("an address");
     socket.bind(&any.into()).expect("bound");
@@ -377,11 +382,11 @@ fn the_sweep_tries_nothing_again_after_the_window() {
         .map_while(|_| TcpStream::connect_timeout(&address, Duration::from_millis(200)).ok())
         .collect();
     if waiting.len() == 4 {
-        // This system lets more wait than it was asked to.
+        // This system's backlog is longer than requested.
         return;
     }
-    let hand = Hand::new();
-    let moving = hand.clone();
+    let test_clock = TestClock::new();
+    let moving = test_clock.clone();
     let mover = std::thread::spawn(move || {
         std::thread::sleep(Duration::from_millis(250));
         moving.set(CLOSED);
@@ -393,41 +398,41 @@ fn the_sweep_tries_nothing_again_after_the_window() {
         ..SweepOptions::default()
     };
     let begun = Instant::now();
-    let went = scan_with(&hand, vec![plainly(address)], sweep);
+    let outcome = scan_with(&test_clock, vec![plainly(address)], sweep);
     mover.join().expect("it ends");
     assert!(
         begun.elapsed() < Duration::from_millis(1_500),
-        "it was not tried to the end: {went:?}"
+        "not all retries were made: {outcome:?}"
     );
-    assert_eq!((went.silent, went.tried), (0, 0), "cut off is not silent: {went:?}");
-    assert_eq!((went.refused.len(), went.left.as_slice()), (1, &[0][..]), "{went:?}");
-    assert!(went.interrupted && went.cut.is_some());
+    assert_eq!((outcome.silent, outcome.tried), (0, 0), "cut off is not silent: {outcome:?}");
+    assert_eq!((outcome.refused.len(), outcome.left.as_slice()), (1, &[0][..]), "{outcome:?}");
+    assert!(outcome.interrupted && outcome.cut.is_some());
 }
 
 #[test]
-fn what_was_not_begun_is_left_and_the_list_of_it_is_bounded() {
-    let hand = Hand::new();
-    hand.set(CLOSED);
+fn the_list_of_indices_for_a_resume_is_bounded() {
+    let test_clock = TestClock::new();
+    test_clock.set(CLOSED);
     let count = 12_000_u32;
     let places = (0..count)
         .map(|n| plainly(SocketAddr::new(IpAddr::from((0x7f5c_0000 + n).to_be_bytes()), 9)))
         .collect();
-    let went = scan(&hand, places);
-    assert!(went.interrupted && went.cut.is_some());
-    assert!((10_000..11_000).contains(&went.left.len()), "{}", went.left.len());
-    assert_eq!(went.tried, 0);
-    // Each index is either named or not begun.
-    let all: std::collections::BTreeSet<u64> = went.left.iter().copied().chain(went.next..u64::from(count)).collect();
+    let outcome = scan(&test_clock, places);
+    assert!(outcome.interrupted && outcome.cut.is_some());
+    assert!((10_000..11_000).contains(&outcome.left.len()), "{}", outcome.left.len());
+    assert_eq!(outcome.tried, 0);
+    // Each index is either in the list or was not started.
+    let all: std::collections::BTreeSet<u64> = outcome.left.iter().copied().chain(outcome.next..u64::from(count)).collect();
     assert_eq!(all.len(), count as usize);
 }
 
-/// Allows until something was waited for.
-struct Waits {
+/// A gate whose scope closes during the wait for the third request.
+struct ClosingGate {
     asked: AtomicUsize,
     closed: AtomicUsize,
 }
 
-impl Gate for Waits {
+impl Gate for ClosingGate {
     fn permits(&self) -> Result<(), Refusal> {
         match self.closed.load(Ordering::SeqCst) {
             0 => Ok(()),
@@ -446,13 +451,13 @@ impl Gate for Waits {
 }
 
 #[test]
-fn a_wait_for_the_budget_does_not_outlast_the_window() {
+fn no_request_after_a_wait_in_which_the_window_closed() {
     let server = serve(Box::new(|_| Some(reply("404 Not Found", "", ""))));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .expect("a runtime");
-    let gate = Waits {
+    let gate = ClosingGate {
         asked: AtomicUsize::new(0),
         closed: AtomicUsize::new(0),
     };
