@@ -1,8 +1,8 @@
-//! Bytes of disk per observation, every file of the lake counted, and observations appended per second.
+//! Measures the bytes on disk per observation, with every file of the lake, and the observations appended per second.
 //!
-//! `cargo run --release -p vigie-lake --example measure -- [HOSTS] [ROUNDS]`: so many hosts are seen so many times, an
-//! hour apart, in one batch each time; one host in twenty says something new each time. The hosts are made up here and
-//! no claim about the internet.
+//! `cargo run --release -p vigie-lake --example measure -- [HOSTS] [ROUNDS]`: HOSTS hosts are observed
+//! ROUNDS times, an hour apart, in one batch per round; in each round one host in twenty has changed. The hosts are invented and
+//! claim nothing about the internet.
 
 use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

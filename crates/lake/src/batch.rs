@@ -1,4 +1,4 @@
-//! Rows on their way into columns.
+//! Builds a record batch from rows.
 
 use std::sync::Arc;
 
@@ -132,7 +132,7 @@ impl Batch {
         self.rows
     }
 
-    /// Bytes of text so far: where texts are long they are most of what is held.
+    /// Bytes of text so far: long texts are most of a batch's memory.
     pub(crate) fn text_bytes(&self) -> usize {
         self.text_bytes
     }
@@ -152,8 +152,8 @@ impl Batch {
     fn misplace(&mut self) {
         if self.misplaced.is_none() {
             let column = self.spec.definition.written().get(self.at);
-            let name = column.map_or("past the last column", |column| &column.name);
-            self.misplaced = Some(format!("a value of another type was put into {name:?}"));
+            let name = column.map_or("(after the last)", |column| &column.name);
+            self.misplaced = Some(format!("a value does not have the type of the column {name:?}"));
         }
     }
 }

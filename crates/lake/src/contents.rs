@@ -1,4 +1,4 @@
-//! Observations put together from the rows of several tables.
+//! Builds observations from the rows of several tables.
 
 use std::collections::HashMap;
 
@@ -44,7 +44,7 @@ fn in_order<T>(mut rows: Vec<(i32, T)>) -> Vec<T> {
     rows.into_iter().map(|(_, value)| value).collect()
 }
 
-/// Reads an item of a list; `None`: it lacks something without which it means nothing.
+/// Reads an item of a list; `None`: a required column is NULL or unreadable.
 fn item<T>(rows: &Rows, row: usize, blank: T, read: impl Fn(&Rows, usize, &mut Item<T>) -> Result<(), Missing>) -> Option<Item<T>> {
     let mut item = Item::blank(blank);
     read(rows, row, &mut item).ok()?;
@@ -52,7 +52,7 @@ fn item<T>(rows: &Rows, row: usize, blank: T, read: impl Fn(&Rows, usize, &mut I
 }
 
 impl Contents {
-    /// Reads rows of the table of states. They come first: rows of other tables that belong to no known state are skipped.
+    /// Reads rows of the table of states. Must be called first: rows of other tables that belong to no known state are skipped.
     pub(crate) fn read_states(&mut self, rows: &Rows) {
         for row in 0..rows.len() {
             let mut state = ObservationRow::blank();
@@ -132,7 +132,7 @@ impl Contents {
         }
     }
 
-    /// The parts of an observation that a state holds; the models in memory and the network are not among them.
+    /// The parts of an observation that are in its state; the models in memory and the network are not.
     pub(crate) fn of_state(&self, id: i64, key: &EndpointKey) -> Option<(Endpoint, Identity, Exposure, Deception)> {
         let state = self.states.get(&id)?;
         let endpoint = Endpoint {
@@ -147,7 +147,7 @@ impl Contents {
         Some((endpoint, state.identity.clone(), state.exposure.clone(), state.deception.clone()))
     }
 
-    /// An observation from a row of its table and the contents it points to; `Err` names what the lake does not hold.
+    /// An observation from a row of its table and the contents that it points to; `Err` names what the lake lacks.
     pub(crate) fn observation(&self, rows: &Rows, row: usize) -> Result<Observation, &'static str> {
         let unreadable = |Missing(column): Missing| unreadable(column);
         let mut read = ObservationRow::blank();
@@ -191,13 +191,13 @@ impl Contents {
     }
 }
 
-/// What the lake lacks, for an error, if a required column has no readable value.
+/// What the lake lacks, for [`Error::Broken`](crate::Error::Broken), if a required column has no readable value.
 fn unreadable(column: &'static str) -> &'static str {
     match column {
         "state" => "a state's id",
-        "seen" => "the instant of an observation",
-        "recorded" => "the instant of a record",
-        "source_kind" => "a kind of source that is known here",
-        _ => "an endpoint that can be read",
+        "seen" => "the time of an observation",
+        "recorded" => "the time of a record",
+        "source_kind" => "a kind of source that this version knows",
+        _ => "an endpoint that this version can read",
     }
 }

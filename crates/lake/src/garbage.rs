@@ -20,9 +20,9 @@ use deltalake_core::{DeltaTable, DeltaTableError};
 use futures_util::StreamExt as _;
 
 use crate::read::{DataFile, Scanner, files_of, wrap_read};
-use crate::rows::picked;
-use crate::upkeep::{asked, ids, provider, write};
-use crate::write::{ATTEMPTS, committed, conformed, discard, durable, pause, squeezed};
+use crate::rows::rows_with_id;
+use crate::upkeep::{ids, provider, query_error, write};
+use crate::write::{ATTEMPTS, committed, compacted_properties, conformed, discard, durable, pause};
 use crate::{Error, Lake, Table};
 
 /// Younger files may belong to a writer that has not finished. A batch takes seconds from its first file to its last commit.
@@ -35,7 +35,7 @@ pub(crate) struct ContentKind {
     tables: &'static [Table],
 }
 
-/// States and what belongs to them; the state itself last, so that an existing state is complete.
+/// States with their models, tools and evidence; the state itself last, so that an existing state is complete.
 pub(crate) const STATES: ContentKind = ContentKind {
     column: "state",
     tables: &[Table::Models, Table::Tools, Table::Evidence, Table::States],
@@ -61,7 +61,7 @@ pub(crate) struct Collected {
 struct Rewritten {
     removes: Vec<Remove>,
     adds: Vec<Add>,
-    /// The rows that were left out of the new files.
+    /// The rows that are not in the new files.
     taken: Vec<RecordBatch>,
 }
 
@@ -80,10 +80,10 @@ impl Lake {
         old.extend(candidates);
         let mut all = young;
         all.extend(&old);
-        let pointed = self.pointed(kind.column, &all).await?;
-        all.retain(|id| !pointed.contains(id));
+        let referenced = self.referenced(kind.column, &all).await?;
+        all.retain(|id| !referenced.contains(id));
         let (orphans, left): (HashSet<i64>, HashSet<i64>) = all.into_iter().partition(|id| old.contains(id));
-        let removed = self.take_out_contents(kind, &orphans).await?;
+        let removed = self.remove_contents(kind, &orphans).await?;
         Ok(Collected {
             removed,
             left: left.len() as u64,
@@ -112,43 +112,43 @@ impl Lake {
     }
 
     /// The contents that an observation points to. Uses a join: a predicate with each id would be too deep for the engine's stack.
-    async fn pointed(&self, column: &str, ids_asked: &HashSet<i64>) -> Result<HashSet<i64>, Error> {
+    async fn referenced(&self, column: &str, candidates: &HashSet<i64>) -> Result<HashSet<i64>, Error> {
         let table = Table::Observations;
-        if ids_asked.is_empty() {
+        if candidates.is_empty() {
             return Ok(HashSet::new());
         }
         let Some(delta) = self.location.load(table).await? else {
             return Ok(HashSet::new());
         };
         let context = SessionContext::new();
-        let asked_for: ArrayRef = Arc::new(Int64Array::from_iter_values(ids_asked.iter().copied()));
-        let wanted = RecordBatch::try_from_iter([("wanted", asked_for)]).map_err(|error| asked(error.into()))?;
+        let column_of_ids: ArrayRef = Arc::new(Int64Array::from_iter_values(candidates.iter().copied()));
+        let wanted = RecordBatch::try_from_iter([("wanted", column_of_ids)]).map_err(|error| query_error(error.into()))?;
         let observations = context
             .read_table(provider(table, &delta, &context.state()).await?)
             .and_then(|rows| rows.select_columns(&[column]))
-            .map_err(asked)?;
+            .map_err(query_error)?;
         let held = context
             .read_batch(wanted)
             .and_then(|wanted| wanted.join(observations, JoinType::LeftSemi, &["wanted"], &[column], None))
-            .map_err(asked)?;
+            .map_err(query_error)?;
         Ok(ids(&held, "wanted").await?.into_iter().collect())
     }
 
-    /// Removes contents, and writes back those that an append has come to point to; returns how many are removed.
-    async fn take_out_contents(&self, kind: ContentKind, orphans: &HashSet<i64>) -> Result<u64, Error> {
+    /// Removes contents, and writes those back that a concurrent append points to by now; returns how many were removed.
+    async fn remove_contents(&self, kind: ContentKind, orphans: &HashSet<i64>) -> Result<u64, Error> {
         if orphans.is_empty() {
             return Ok(0);
         }
         let mut copies: Vec<(Table, Vec<RecordBatch>)> = Vec::new();
         // The state itself goes first, so that no reader takes an incomplete one for complete.
         for table in kind.tables.iter().rev() {
-            copies.push((*table, self.take_out_rows(*table, orphans).await?));
+            copies.push((*table, self.remove_rows(*table, orphans).await?));
         }
-        let back = self.pointed(kind.column, orphans).await?;
+        let back = self.referenced(kind.column, orphans).await?;
         if !back.is_empty() {
             let mut writer = self.writer.lock().await;
             for (table, rows) in copies.iter().rev() {
-                writer.put_back(*table, rows, &back).await?;
+                writer.restore_rows(*table, rows, &back).await?;
             }
         }
         Ok((orphans.len() - back.len()) as u64)
@@ -156,7 +156,7 @@ impl Lake {
 
     /// Removes the rows of contents from a table in one commit, and returns them. Files are rewritten one by one, so that a content that
     /// is complete in one file stays so, in its order.
-    async fn take_out_rows(&self, table: Table, gone: &HashSet<i64>) -> Result<Vec<RecordBatch>, Error> {
+    async fn remove_rows(&self, table: Table, gone: &HashSet<i64>) -> Result<Vec<RecordBatch>, Error> {
         for attempt in 1..=ATTEMPTS {
             let Some(mut delta) = self.location.load(table).await? else {
                 return Ok(Vec::new());
@@ -204,7 +204,7 @@ impl Lake {
         Ok(())
     }
 
-    /// Writes the rows of a file that stay.
+    /// Writes a new file with the rows that stay, and adds the others to `taken`.
     async fn without(
         &self,
         table: Table,
@@ -215,22 +215,22 @@ impl Lake {
     ) -> Result<Vec<Add>, Error> {
         let column = table.spec().indexed;
         let wrap = |source: DeltaTableError| write(table, source);
-        let unfit = |source| wrap(DeltaTableError::Arrow { source });
+        let arrow_error = |source| wrap(DeltaTableError::Arrow { source });
         let mut writer = RecordBatchWriter::for_table(delta)
             .map_err(wrap)?
-            .with_writer_properties(squeezed(table));
+            .with_writer_properties(compacted_properties(table));
         let schema = writer.arrow_schema();
         let mut rows = Scanner::new(table, delta).stream(file).await?;
         while let Some(batch) = rows.next().await {
             let batch = batch.map_err(|source| wrap(DeltaTableError::Parquet { source }))?;
             let goes = |id: Option<i64>| id.is_some_and(|id| gone.contains(&id));
-            let out = picked(&batch, column, goes).map_err(unfit)?;
-            let kept = picked(&batch, column, |id| !goes(id)).map_err(unfit)?;
+            let out = rows_with_id(&batch, column, goes).map_err(arrow_error)?;
+            let kept = rows_with_id(&batch, column, |id| !goes(id)).map_err(arrow_error)?;
             if out.num_rows() > 0 {
                 taken.push(out);
             }
             if kept.num_rows() > 0 {
-                writer.write(conformed(&kept, &schema).map_err(unfit)?).await.map_err(wrap)?;
+                writer.write(conformed(&kept, &schema).map_err(arrow_error)?).await.map_err(wrap)?;
             }
         }
         let adds = writer.flush().await.map_err(wrap)?;

@@ -77,7 +77,7 @@ impl Gathered {
         self.taken.is_empty()
     }
 
-    /// Whether it holds so much that it should be committed before more is gathered.
+    /// Whether it is so large that it should be committed before more is gathered.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.width > WIDTH || self.file_bytes() > DISK
@@ -125,8 +125,8 @@ impl Gathered {
     }
 
     fn write(&mut self, table: Table, rows: &RecordBatch) -> Result<Block, Error> {
-        let packed = packed(rows).map_err(|source| unfit(table, source))?;
-        // Read back, they take what they take in the file; as they were built, they have room for more.
+        let packed = packed(rows).map_err(|source| arrow_error(table, source))?;
+        // When they are read back, they take as much memory as in the file; the builders' buffers are larger.
         let bytes = packed.len();
         let at = self
             .file
@@ -149,7 +149,7 @@ impl Gathered {
             let none = || ArrowError::IpcError("a block without rows".to_owned());
             rows.next().ok_or_else(none)?
         });
-        rows.map_err(|source| unfit(table, source))
+        rows.map_err(|source| arrow_error(table, source))
     }
 
     fn refused(&self, source: std::io::Error) -> Error {
@@ -186,7 +186,7 @@ impl Lake {
     }
 
     /// Gathers observations for [`Lake::commit_gathered`]: until then no reader sees them, and they are lost if the process ends. Those
-    /// that the lake already holds are left out, as by [`Lake::append`]. `part` numbers a part of the input, such as a file, for the counts.
+    /// that are already in the lake are left out, as by [`Lake::append`]. `part` numbers a part of the input, such as a file, for the counts.
     ///
     /// # Errors
     ///
@@ -255,7 +255,7 @@ impl Lake {
                         .column_by_name(table.spec().indexed)
                         .and_then(|ids| ids.as_primitive_opt::<Int64Type>());
                     let ids: HashSet<i64> = ids.map(|ids| ids.values().iter().copied().collect()).unwrap_or_default();
-                    writer.put_back(table, &[rows], &ids).await?;
+                    writer.restore_rows(table, &[rows], &ids).await?;
                 }
             }
         }
@@ -285,7 +285,7 @@ impl Run {
         }
     }
 
-    /// Moves rows up to a day into a group until the group is full.
+    /// Moves the rows up to and including a day into a group, until the group is full.
     fn pour(&mut self, until: i32, gathered: &mut Gathered, group: &mut Vec<(usize, RecordBatch)>, full: &mut Fill) -> Result<(), Error> {
         while !full.is_full() {
             let open = match &mut self.open {
@@ -371,7 +371,7 @@ impl Group {
                 }
             }
         }
-        sorted(&parts).map(Some).map_err(|source| unfit(Table::Observations, source))
+        sorted(&parts).map(Some).map_err(|source| arrow_error(Table::Observations, source))
     }
 }
 
@@ -387,7 +387,7 @@ impl ObservationRows for Group {
 
     fn drop_marked(&mut self, marked: &[bool]) -> Result<(), Error> {
         let keep: BooleanArray = marked.iter().map(|marked| Some(!marked)).collect();
-        let rows = filter_record_batch(self.rows.batch(), &keep).map_err(|source| unfit(Table::Observations, source))?;
+        let rows = filter_record_batch(self.rows.batch(), &keep).map_err(|source| arrow_error(Table::Observations, source))?;
         self.rows = Rows::new(rows);
         let mut marked = marked.iter();
         self.parts.retain(|_| marked.next() != Some(&true));
@@ -438,7 +438,7 @@ fn sorted(parts: &[(usize, RecordBatch)]) -> Result<Group, ArrowError> {
 
 /// The day of each row.
 fn days(rows: &RecordBatch) -> Result<&[i32], Error> {
-    days_in(rows).ok_or_else(|| unfit(Table::Observations, ArrowError::SchemaError("no date".to_owned())))
+    days_in(rows).ok_or_else(|| arrow_error(Table::Observations, ArrowError::SchemaError("no date".to_owned())))
 }
 
 fn days_in(rows: &RecordBatch) -> Option<&[i32]> {
@@ -454,7 +454,7 @@ fn packed(rows: &RecordBatch) -> Result<Vec<u8>, ArrowError> {
     packed.into_inner()
 }
 
-fn unfit(table: Table, source: ArrowError) -> Error {
+fn arrow_error(table: Table, source: ArrowError) -> Error {
     Error::Write {
         table,
         source: Box::new(DeltaTableError::Arrow { source }),

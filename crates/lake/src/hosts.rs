@@ -15,7 +15,7 @@ use crate::read::{DataFile, Scanner, contents, files_of, wrap_read};
 use crate::rows::{Rows, Texts};
 use crate::{Error, Lake, Table};
 
-/// Which hosts to list. Everything that is set must hold.
+/// Which hosts to list: those that match every field that is set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
     /// The product in the latest observation.
@@ -114,7 +114,7 @@ impl std::fmt::Debug for Glimpses {
 }
 
 /// The columns of [`Glimpse`].
-pub(crate) const GLIMPSED: &[&str] = &[
+pub(crate) const GLIMPSE_COLUMNS: &[&str] = &[
     "address",
     "port",
     "transport",
@@ -192,7 +192,7 @@ impl Lake {
             }
             let mut begin = 0;
             Scanner::new(table, delta)
-                .columns(GLIMPSED)
+                .columns(GLIMPSE_COLUMNS)
                 .read(file, |rows| {
                     latest_rows.take(rows, number, begin);
                     begin += u32::try_from(rows.len()).unwrap_or(u32::MAX);

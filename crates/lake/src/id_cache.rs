@@ -6,13 +6,13 @@ use vigie_model::{Certificate, Deception, Exposure, Identity, Known, Mark, Obser
 
 use crate::prepared::ContentIds;
 
-/// The most entries.
+/// Maximum number of entries.
 const MOST: usize = 1 << 16;
 
 /// Below this many entries, unused ones are not removed.
 const FEW: usize = 1 << 10;
 
-/// Ids of contents that some observation in memory still holds. An entry keeps only weak references to the content.
+/// Ids of contents that some observation in memory still refers to. An entry keeps only weak references to the content.
 #[derive(Debug, Default)]
 pub(crate) struct IdCache {
     entries: HashMap<usize, Entry>,
@@ -82,7 +82,7 @@ mod tests {
     const LINE: &str = r#"{"schema":"vigie.observation/1","seen":"2026-11-22T08:00:00Z","recorded":"2026-11-22T08:00:01Z","source":{"kind":"scan","name":"vigie","version":"0.1.0"},"scope":{"unknown":"not-asked"},"endpoint":{"address":"192.0.2.7","port":11434,"transport":"tcp","name":null,"tls":{"known":false}},"identity":{"product":{"known":"ollama"},"version":{"known":"0.9.0"},"confidence":0.9,"evidence":[]},"exposure":{"posture":{"known":"open"},"posture_from":null,"reach":{"unknown":"not-asked"},"activity":{"unknown":"not-asked"},"models":{"known":[]},"running":{"unknown":"not-asked"},"capabilities":{"unknown":"not-asked"},"tools":{"unknown":"not-asked"}},"network":{"country":{"known":"DE"},"asn":{"known":1},"class":{"unknown":"not-asked"}},"deception":{"score":{"known":0.0},"tells":[]},"advisories":[],"findings":[]}"#;
 
     #[test]
-    fn what_nobody_holds_is_not_noted_for_long() {
+    fn unused_entries_are_removed() {
         let one: Observation = serde_json::from_str(LINE).expect("an observation");
         let mut cache = IdCache::default();
         for _ in 0..10 * FEW {

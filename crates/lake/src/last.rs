@@ -1,4 +1,4 @@
-//! The lake at two instants: for each endpoint, the last observation before the first instant and the last one between the two.
+//! The lake at two instants: for each lineage, the last observation up to the first instant and the last one between the two.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -11,10 +11,11 @@ use crate::read::{Scanner, contents, files_of, wrap_read};
 use crate::rows::Rows;
 use crate::{Error, Lake, Table};
 
-/// An endpoint as seen by one tool from one vantage. Different lineages report the same server differently, so they are never compared.
+/// The observations of one endpoint by one tool from one vantage. Different tools and vantages report the same server differently, so
+/// observations of different lineages are never compared.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Lineage {
-    /// Which endpoint.
+    /// The endpoint.
     pub key: EndpointKey,
     /// The kind of source.
     pub kind: SourceKind,
@@ -27,11 +28,11 @@ pub struct Lineage {
 /// One observation without its full contents, which [`Lake::said`] returns.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Look {
-    /// When the endpoint was seen.
+    /// When the endpoint was observed.
     pub seen: Timestamp,
     /// When the record was created.
     pub recorded: Timestamp,
-    /// The id of its state. Two observations with the same state have the same contents.
+    /// The id of its state. Observations with the same state have the same contents.
     pub state: i64,
     /// The scan.
     pub scan: Option<Arc<str>>,
@@ -47,7 +48,7 @@ pub struct Look {
     pub deception: Known<f64>,
 }
 
-/// The last observations of a lineage.
+/// The last observations of a lineage at two instants.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LastLooks {
     /// The lineage.
@@ -137,7 +138,7 @@ impl Lake {
         Ok(all)
     }
 
-    /// The contents of states. All are held in memory: ask for some thousands at a time.
+    /// Reads the contents of states. All are held in memory: ask for some thousands at a time.
     ///
     /// # Errors
     ///
@@ -150,18 +151,18 @@ impl Lake {
 }
 
 impl Said {
-    /// An observation with the contents of its state. What a state does not hold (scope, listener, models in memory, network) is unknown.
-    /// Verdicts and findings are not computed.
+    /// An observation with the contents of its state. The scope, the listener, the models in memory and the network are not part of a
+    /// state, so they are unknown. Verdicts and findings are not computed.
     ///
     /// # Errors
     ///
     /// [`Error::Broken`] if the lake does not hold the state.
     pub fn observation(&self, lineage: &Lineage, look: &Look) -> Result<Observation, Error> {
-        let said = self.0.of_state(look.state, &lineage.key).ok_or_else(|| Error::Broken {
+        let state = self.0.of_state(look.state, &lineage.key).ok_or_else(|| Error::Broken {
             address: lineage.key.address.to_string(),
             missing: "the state of an observation",
         })?;
-        let (endpoint, identity, exposure, deception) = said;
+        let (endpoint, identity, exposure, deception) = state;
         Ok(Observation {
             schema: SCHEMA.to_owned(),
             seen: look.seen,
@@ -210,7 +211,7 @@ impl Last {
         let (Some(key), Some(seen)) = (endpoint_key(rows, row), rows.time("seen", row)) else {
             return;
         };
-        // A kind that a later version added: its lineages cannot be told apart here.
+        // A kind that a later version added: this version cannot distinguish its lineages.
         let Some(kind) = rows.text("source_kind", row).and_then(from_word::<SourceKind>) else {
             return;
         };

@@ -1,4 +1,4 @@
-//! What a vacuum removes besides the files of old versions: files that no commit names, and old entries of the log.
+//! The part of a vacuum that delta-rs does not do: removing files that no commit names, and old entries of the log.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -70,7 +70,7 @@ impl Lake {
                     path: path.clone(),
                     source,
                 };
-                let modified = match path.metadata().and_then(|told| told.modified()) {
+                let modified = match path.metadata().and_then(|metadata| metadata.modified()) {
                     Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
                     modified => modified.map_err(wrap)?,
                 };
@@ -115,7 +115,7 @@ impl Lake {
         let mut entries: Vec<ObjectMeta> = store.list(Some(&LOG.into())).try_collect().await.map_err(refused)?;
         // The newest entry stays: it shows that the version exists.
         entries.retain(|entry| of(entry).is_some_and(|of| of < newest));
-        // Oldest first: a late writer sees from the missing entry before its own that it is late.
+        // Oldest first: a writer on an old version notices that the entry before its own is missing.
         entries.sort_by_key(of);
         for entry in entries {
             match store.delete(&entry.location).await {

@@ -2,15 +2,15 @@
 //!
 //! A lake is a folder with one Delta table per [`Table`]; every column is flat, so that the same SQL runs on every
 //! engine. A value that may be unknown is NULL with its reason in `<column>_why` (and `<column>_detail`); a count of
-//! zero and an empty list are *known none*. Verdicts and findings are not stored: they are computed with the catalogue
-//! of the day.
+//! zero and an empty list are *known none*. Verdicts and findings are not stored: they are computed with the current
+//! catalogue when they are read.
 //!
-//! What an endpoint said is a *state*, stored once under the hash of its content; an observation is a slim row that points to it. An
-//! append commits the contents first and the observations last, so a reader that follows observations always finds complete ones,
-//! whenever the writer was killed. Rows that no observation points to are ignored.
+//! The contents of an endpoint's replies are a *state*, stored once under the hash of the content; an observation is a small row that
+//! points to its state. An append commits the contents first and the observations last, so a reader that starts from observations finds
+//! complete ones even if the writer was killed. Rows that no observation points to are ignored.
 //!
-//! Writers take turns: every commit carries the same application transaction, so if two race, one of them fails, reads what the other
-//! wrote and retries with what is still missing. Nothing is stored twice and nothing is lost.
+//! Writers take turns: every commit carries the same application transaction, so if two race, one of them fails, reloads the table and
+//! retries with the rows that are still missing. Nothing is stored twice and nothing is lost.
 
 mod batch;
 mod columns;
@@ -68,7 +68,7 @@ pub enum Error {
     /// The store cannot be used.
     #[error("the object store {}: {}", .0.display(), .1)]
     Store(PathBuf, String),
-    /// The delta library would take the folder's name for another one.
+    /// The Delta library would resolve the folder's name to another folder.
     #[error("{} cannot hold a lake: {}; name another folder", .0.display(), .1)]
     Unnameable(PathBuf, &'static str),
     /// A table could not be opened or created.
@@ -82,7 +82,7 @@ pub enum Error {
         source: Box<DeltaTableError>,
     },
     /// A table could not be written.
-    #[error("write to the table {} of the lake: {source}; nothing of this batch counts", .table.name())]
+    #[error("write to the table {} of the lake: {source}; no observation of this batch was stored", .table.name())]
     Write {
         /// The table.
         table: Table,
@@ -98,7 +98,7 @@ pub enum Error {
         source: Box<DeltaTableError>,
     },
     /// Other writers committed first in every attempt.
-    #[error("write to the table {} of the lake: other writers were first {attempts} times; try again", .table.name())]
+    #[error("write to the table {} of the lake: other writers committed first in all {attempts} attempts; try again", .table.name())]
     Busy {
         /// The table.
         table: Table,
@@ -114,10 +114,10 @@ pub enum Error {
         source: std::io::Error,
     },
     /// An observation could not be turned into rows.
-    #[error("describe an observation: {0}")]
+    #[error("serialise an observation: {0}")]
     Describe(#[from] serde_json::Error),
-    /// The lake lacks what an observation points to.
-    #[error("read an observation of {address}: the lake does not hold {missing}; restore the folder from a copy")]
+    /// Something that an observation points to is missing from the lake.
+    #[error("read an observation of {address}: the lake lacks {missing}; restore the folder from a copy")]
     Broken {
         /// The endpoint's address.
         address: String,

@@ -11,8 +11,8 @@ use url::Url;
 
 use crate::{Error, Table};
 
-/// How often a table is reloaded when a file of it has vanished in the meantime.
-pub(crate) const LOOKS: u32 = 8;
+/// How often a table is reloaded if one of its files has been removed in the meantime.
+pub(crate) const RELOADS: u32 = 8;
 
 /// URL schemes of object stores with the S3 protocol.
 pub(crate) const STORES: [&str; 2] = ["s3://", "s3a://"];
@@ -92,7 +92,7 @@ fn prefix(place: &Path) -> Result<object_store::path::Path, Error> {
     object_store::path::Path::parse(behind.trim_end_matches('/')).map_err(|error| Error::Store(place.to_owned(), error.to_string()))
 }
 
-/// Refuses a folder that delta-rs, which uses URLs, would take for another one: half of each table would be written there.
+/// Rejects a folder whose path delta-rs, which uses URLs, would resolve to another folder: half of each table would be written there.
 fn nameable(place: &Path) -> Result<(), Error> {
     let refused = |why: &'static str| Err(Error::Unnameable(place.to_owned(), why));
     if place.to_str().is_some_and(|text| text.contains("://")) {
@@ -111,14 +111,14 @@ fn nameable(place: &Path) -> Result<(), Error> {
             return refused("a part of its path is not UTF-8");
         };
         if part.chars().any(|c| c.is_ascii_control()) {
-            return refused("its path holds a control character");
+            return refused("its path contains a control character");
         }
         if part.contains('\\') {
-            return refused("its path holds a backslash");
+            return refused("its path contains a backslash");
         }
         let is_escape = |three: &[u8]| matches!(three, [b'%', high, low] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit());
         if part.as_bytes().windows(3).any(is_escape) {
-            return refused("its path holds a percent sign with two hexadecimal digits");
+            return refused("its path contains a percent sign with two hexadecimal digits");
         }
     }
     Ok(())
@@ -129,8 +129,8 @@ fn url_of(folder: &Path) -> Result<Url, DeltaTableError> {
     let refused = |why: &dyn std::fmt::Display| DeltaTableError::InvalidTableLocation(format!("{}: {why}", folder.display()));
     std::fs::create_dir_all(folder).map_err(|error| refused(&error))?;
     let folder = std::fs::canonicalize(folder).map_err(|error| refused(&error))?;
-    let mut url = Url::from_directory_path(&folder).map_err(|()| refused(&"no URL can name it"))?;
-    // A URL's path may hold these characters, a store's name may not.
+    let mut url = Url::from_directory_path(&folder).map_err(|()| refused(&"it has no file URL"))?;
+    // A URL's path may contain these characters, a store's path may not.
     let path = url
         .path()
         .replace('[', "%5B")
@@ -144,8 +144,8 @@ fn url_of(folder: &Path) -> Result<Url, DeltaTableError> {
 /// Whether an error was caused by a missing file. Some layers keep only the text of the error.
 pub(crate) fn has_vanished(error: &(dyn std::error::Error + 'static)) -> bool {
     std::iter::successors(Some(error), |error| error.source()).any(|error| {
-        let is_told = |text: &str| ["not found", "NotFound", "No such file"].iter().any(|sign| text.contains(sign));
-        matches!(error.downcast_ref(), Some(object_store::Error::NotFound { .. })) || is_told(&error.to_string())
+        let names_missing_file = |text: &str| ["not found", "NotFound", "No such file"].iter().any(|sign| text.contains(sign));
+        matches!(error.downcast_ref(), Some(object_store::Error::NotFound { .. })) || names_missing_file(&error.to_string())
     })
 }
 
@@ -219,7 +219,7 @@ impl Location {
                 // Another process has created the folder of the log and not yet its first entry, or was killed in between.
                 Err(DeltaTableError::NotATable(_)) => return Ok(None),
                 // Another process removed old entries of the log between listing and reading them.
-                Err(source) if has_vanished(&source) && attempt < LOOKS => attempt += 1,
+                Err(source) if has_vanished(&source) && attempt < RELOADS => attempt += 1,
                 Err(source) => return Err(self.cannot_open(table, source)),
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -247,7 +247,7 @@ impl Location {
         };
         let is_new = !self.shown.is_dir();
         std::fs::create_dir_all(&self.shown).map_err(wrap)?;
-        // After a loss of power the folder must still be found from the root. A parent that may not be read cannot be synced.
+        // After a power failure the folder must still be reachable from the root. A parent that may not be read cannot be synced.
         if is_new && cfg!(unix) {
             let whole = std::path::absolute(&self.shown).map_err(wrap)?;
             for above in whole.ancestors().skip(1) {
@@ -268,7 +268,7 @@ impl Location {
         }
     }
 
-    /// Whether a table may exist: it has a log. Only a request can tell for an object store.
+    /// Whether a table may exist: its folder has a log. For an object store always true, because only a request can tell.
     fn may_hold(&self, table: Table) -> bool {
         self.folder(table).is_none_or(|folder| folder.join("_delta_log").is_dir())
     }

@@ -1,4 +1,4 @@
-//! Observations on their way into the tables.
+//! Observations ready to be written to the tables.
 
 use std::io::BufWriter;
 use std::net::IpAddr;
@@ -25,7 +25,7 @@ pub(crate) struct Prepared<'a> {
     pub(crate) ids: ContentIds,
 }
 
-/// The ids of an observation's contents: its state, and its list of models in memory if that has any.
+/// The ids of an observation's contents: its state, and its list of models in memory unless that is empty or unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ContentIds {
     pub(crate) state: i64,
@@ -44,8 +44,8 @@ impl ContentIds {
     }
 }
 
-/// Exactly what the tables of a state hold: two observations share a state if these are equal. The state's id is its hash, so a change
-/// of its form changes the ids in every lake.
+/// The values in the tables of a state: two observations share a state if these are equal. The state's id is their hash, so a change of
+/// the fields changes the ids in every lake.
 #[derive(PartialEq, Serialize)]
 struct StateContent<'a>(
     &'a Known<bool>,
@@ -61,7 +61,7 @@ struct StateContent<'a>(
     &'a [Leak],
     &'a Option<bool>,
     &'a Deception,
-    // Omitted if every list is complete, so that such a state keeps the id it had before this field existed.
+    // Omitted if every list is complete, so that such a state has the same id as before this field existed.
     #[serde(skip_serializing_if = "is_whole")] (Option<u64>, Option<u64>),
 );
 
@@ -187,10 +187,10 @@ fn put_items<'i, T>(state: i64, kind: &'static str, items: &'i [T], batch: &mut 
     }
 }
 
-/// The first 63 bits of the SHA-256 of a content's JSON: short, because each observation carries one, and never
+/// The first 63 bits of the SHA-256 of a content's JSON: short, because each observation has one, and never
 /// negative, because people read it.
 fn content_id<T: Serialize>(content: &T) -> Result<i64, serde_json::Error> {
-    // A server decides how long a content is: it is hashed as it is written.
+    // A server decides how long a content is: it is hashed while it is serialised, without a copy.
     let mut hasher = BufWriter::with_capacity(8 << 10, vigie_model::Sha256::default());
     serde_json::to_writer(&mut hasher, content)?;
     let hasher = hasher.into_inner().map_err(|error| serde_json::Error::io(error.into_error()))?;

@@ -155,10 +155,10 @@ pub(crate) async fn contents(tables: &BTreeMap<Table, DeltaTable>, states: HashS
         if wanted.is_empty() {
             continue;
         }
-        // A content may be stored twice (see `REMEMBERED`); it is complete in each of its files.
-        let mut met: HashSet<i64> = HashSet::new();
+        // A content may be stored twice (see `REMEMBERED`); in each file it is complete.
+        let mut found: HashSet<i64> = HashSet::new();
         for file in files_of(delta).map_err(|source| wrap_read(table, source))? {
-            let left: HashSet<i64> = wanted.difference(&met).copied().collect();
+            let left: HashSet<i64> = wanted.difference(&found).copied().collect();
             if left.is_empty() {
                 break;
             }
@@ -166,7 +166,7 @@ pub(crate) async fn contents(tables: &BTreeMap<Table, DeltaTable>, states: HashS
                 .ids(Arc::new(left))
                 .read(&file, |rows| {
                     let column = table.spec().indexed;
-                    met.extend((0..rows.len()).filter_map(|row| rows.long(column, row)));
+                    found.extend((0..rows.len()).filter_map(|row| rows.long(column, row)));
                     read(&mut contents, rows);
                     Ok(())
                 })
@@ -189,7 +189,7 @@ pub(crate) struct DataFile {
 }
 
 impl DataFile {
-    /// Whether it may hold an observation between two instants, in microseconds, both included.
+    /// Whether it may contain an observation between two instants, in microseconds, both included.
     pub(crate) fn may_hold_seen(&self, from: i64, until: i64) -> bool {
         self.seen.is_none_or(|(first, last)| first <= until && from <= last)
     }
@@ -379,7 +379,7 @@ impl AsyncFileReader for StoredFile {
             parts
                 .into_iter()
                 .next()
-                .ok_or_else(|| ParquetError::General("nothing was read".to_owned()))
+                .ok_or_else(|| ParquetError::General("the store returned no bytes".to_owned()))
         })
     }
 

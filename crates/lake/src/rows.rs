@@ -1,4 +1,4 @@
-//! Columns that were read, as rows.
+//! Reads values by row and column name from record batches.
 
 use std::collections::HashMap;
 
@@ -152,7 +152,7 @@ impl<T: ArrowPrimitiveType> Numbers<'_, T> {
 }
 
 /// The rows whose id is wanted.
-pub(crate) fn picked(rows: &RecordBatch, column: &str, wanted: impl Fn(Option<i64>) -> bool) -> Result<RecordBatch, ArrowError> {
+pub(crate) fn rows_with_id(rows: &RecordBatch, column: &str, wanted: impl Fn(Option<i64>) -> bool) -> Result<RecordBatch, ArrowError> {
     let ids = rows
         .column_by_name(column)
         .and_then(|ids| ids.as_primitive_opt::<Int64Type>())

@@ -1,4 +1,4 @@
-//! Scans as the lake holds them.
+//! The records of scans.
 
 use std::net::SocketAddr;
 
@@ -11,7 +11,7 @@ use crate::rows::Rows;
 /// A scan, with what is needed to repeat it and the scope under which it ran.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scan {
-    /// Its id; observations carry it as `source.scan`.
+    /// Its id; in observations it is `source.scan`.
     pub id: String,
     /// The version of vigie.
     pub vigie: String,
@@ -46,7 +46,7 @@ pub struct Scan {
     /// The planned addresses and ports of all shards, in the notation of `vigie-scope`. Unknown for a scan that resumed another one, and for
     /// scans recorded before this column existed.
     pub covers: Known<String>,
-    /// The planned endpoints that were not scanned: this machine had no route, or the hours of the scope were over.
+    /// The planned endpoints that were not scanned: this machine had no route, or the scope's window had closed.
     pub missed: Known<Vec<SocketAddr>>,
     /// The watch whose round it was.
     pub watch: Option<String>,
@@ -58,7 +58,7 @@ impl Scan {
         batch.end_row();
     }
 
-    /// Reads a scan and when it was written down; `None`: the row names no scan that this version can read.
+    /// Reads a scan and when its row was written; `None`: this version cannot read the row.
     pub(crate) fn read(rows: &Rows, row: usize) -> Option<(Self, Timestamp)> {
         let mut read = ScanRow {
             scan: Self::blank(),

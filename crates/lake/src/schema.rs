@@ -13,13 +13,13 @@ use crate::columns::{
 /// A table of the lake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Table {
-    /// One row per observation, slim, by date.
+    /// One small row per observation, partitioned by date.
     Observations,
-    /// What an endpoint said, once per content.
+    /// The contents of endpoints' replies, each stored once.
     States,
     /// The models of a state.
     Models,
-    /// The models in memory, once per content of the list.
+    /// The lists of models in memory, each stored once.
     Running,
     /// The tools of a state.
     Tools,
@@ -75,7 +75,7 @@ impl Table {
     }
 }
 
-/// The types that every engine reads alike.
+/// The column types, which every engine reads alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Text,
@@ -170,31 +170,31 @@ struct Specs {
 
 static SPECS: LazyLock<Specs> = LazyLock::new(|| Specs {
     observations: Spec::new(
-        "One row per endpoint seen once by one source. NULL means unknown where a column has a _why beside it.",
+        "One row per observation of an endpoint by a source. In a column with a _why column beside it, NULL means unknown.",
         Some("date"),
         "address,port,seen",
         Definition::of(ObservationColumns::define),
     ),
     states: Spec::new(
-        "What an endpoint said, once per content; observations.state leads here.",
+        "The contents of endpoints' replies, each stored once; observations.state is the id.",
         None,
         "state",
         Definition::of(StateColumns::define),
     ),
     models: Spec::new(
-        "The models of a state, in its order.",
+        "The models of a state, in the order of the reply.",
         None,
         "state",
         Definition::of(ModelColumns::define),
     ),
     running: Spec::new(
-        "The models in memory; observations.running_state leads here.",
+        "The models in memory; observations.running_state is the id.",
         None,
         "running_state",
         Definition::of(RunningColumns::define),
     ),
     tools: Spec::new(
-        "The tools of a state, in its order.",
+        "The tools of a state, in the order of the reply.",
         None,
         "state",
         Definition::of(ToolColumns::define),
@@ -202,7 +202,7 @@ static SPECS: LazyLock<Specs> = LazyLock::new(|| Specs {
     evidence: Spec {
         is_shared: true,
         ..Spec::new(
-            "Why a state is what it is. kind: identity (product, rule, weight, request, seen), leak (rule is what is readable, request), deception (rule, score, seen).",
+            "The evidence for a state. kind: identity (product, rule, weight, request, seen), leak (rule names what is readable, request), deception (rule, score, seen).",
             None,
             "state",
             Definition::shared(
@@ -212,7 +212,7 @@ static SPECS: LazyLock<Specs> = LazyLock::new(|| Specs {
         )
     },
     scans: Spec::new(
-        "A row when a scan starts and one when it ends; the later written of an id counts.",
+        "A row when a scan starts and one when it ends; of the rows with one id, the one written later is valid.",
         None,
         "id",
         Definition::of(ScanColumns::define),
@@ -238,9 +238,9 @@ mod tests {
         }
     }
 
-    /// Readers of other versions find columns by name and type, and some engines by position: none may move.
+    /// Readers of other versions find columns by name and type, and some engines by position, so no column may move.
     #[test]
-    fn the_schemas_are_those_of_the_recorded_list() {
+    fn the_schemas_match_the_recorded_list() {
         let mut list = String::new();
         for table in Table::ALL {
             for field in table.schema().fields() {

@@ -23,8 +23,8 @@ pub(crate) fn register() {
     });
 }
 
-/// A store as the environment describes it (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_REGION`, `AWS_ENDPOINT_URL` …). The
-/// store itself refuses a log entry whose number exists, so two writers lose nothing.
+/// A store with the settings of the environment (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_REGION`, `AWS_ENDPOINT_URL` …). The
+/// store rejects a log entry whose number exists, so two writers lose nothing.
 struct S3;
 
 pub(crate) fn open(url: &Url) -> object_store::Result<AmazonS3> {

@@ -1,4 +1,4 @@
-//! Whatever an observation says comes back from the disk as it was.
+//! Every value of an observation is read back from the disk unchanged.
 
 use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
@@ -30,7 +30,7 @@ fn known<T: Clone + std::fmt::Debug + 'static>(value: impl Strategy<Value = T> +
     .boxed()
 }
 
-/// To the microsecond, as the tables keep it; before 1970 too.
+/// To the microsecond, as in the tables; before 1970 too.
 fn time() -> impl Strategy<Value = Timestamp> {
     (-1_000_000_000_000_000_i64..4_000_000_000_000_000).prop_map(|micros| DateTime::from_timestamp_micros(micros).expect("a time in range"))
 }
@@ -309,10 +309,10 @@ fn nothing_is_lost() {
                     prop_assert_eq!(committed.observations, done.observations);
                     prop_assert_eq!(committed.duplicates, done.duplicates);
                 }
-                for (address, mut said) in expected {
+                for (address, mut observations) in expected {
                     let read = lake.history(address).await.expect("read");
-                    said.sort_by(|a, b| b.seen.cmp(&a.seen).then_with(|| a.endpoint.key().cmp(&b.endpoint.key())));
-                    prop_assert_eq!(read, said);
+                    observations.sort_by(|a, b| b.seen.cmp(&a.seen).then_with(|| a.endpoint.key().cmp(&b.endpoint.key())));
+                    prop_assert_eq!(read, observations);
                 }
                 let hosts = lake.hosts(&Filter::default()).await.expect("read");
                 let total: u64 = hosts.iter().map(|host| host.observations).sum();
@@ -323,17 +323,17 @@ fn nothing_is_lost() {
         .expect("every observation comes back");
 }
 
-/// A writer that dies after any of its commits leaves nothing that is read, and nothing that is written twice.
+/// If a writer dies after any of its commits, readers see none of its rows, and the next writer stores nothing twice.
 #[tokio::test]
-async fn what_a_dead_writer_left_is_completed() {
+async fn an_append_completes_what_a_killed_writer_left() {
     let tree = observation().new_tree(&mut TestRunner::deterministic()).expect("an observation");
-    let mut said = tree.current();
-    said.exposure.models = Known::Known(vec![Model::named("tiny", Why::NotAsked)]);
-    said.exposure.tools = Known::Known(vec![Tool {
+    let mut one = tree.current();
+    one.exposure.models = Known::Known(vec![Model::named("tiny", Why::NotAsked)]);
+    one.exposure.tools = Known::Known(vec![Tool {
         name: "shell".to_owned(),
         risks: vec![ToolRisk::CodeExecution],
     }]);
-    said.deception = Deception::from_tells(vec![Tell {
+    one.deception = Deception::from_tells(vec![Tell {
         id: "all-paths".to_owned(),
         weight: 0.5,
         seen: "200".to_owned(),
@@ -341,7 +341,7 @@ async fn what_a_dead_writer_left_is_completed() {
     for commits in 0..=OF_A_STATE.len() {
         let dir = tempfile::tempdir().expect("a folder");
         let dead = Lake::open_or_create(dir.path()).await.expect("a lake");
-        let prepared = Prepared::new(&said, ContentIds::of(&said).expect("described"));
+        let prepared = Prepared::new(&one, ContentIds::of(&one).expect("described"));
         for (table, put) in OF_A_STATE.into_iter().take(commits) {
             let mut writer = dead.writer.lock().await;
             let stored = writer.put_contents(table, &[(prepared.ids.state, &prepared)], put).await;
@@ -353,20 +353,20 @@ async fn what_a_dead_writer_left_is_completed() {
         assert!(lake.hosts(&Filter::default()).await.expect("read").is_empty());
         let files = lake.files().await.expect("listed").len();
         assert_eq!(files, commits);
-        let done = lake.append(std::slice::from_ref(&said)).await.expect("appended");
+        let done = lake.append(std::slice::from_ref(&one)).await.expect("appended");
         assert_eq!(done.observations, 1);
         assert_eq!(done.states, usize::from(commits < OF_A_STATE.len()));
-        let read = lake.history(said.endpoint.address).await.expect("read");
-        assert_eq!(read, [said.clone()], "after {commits} commits");
-        let with_running = usize::from(said.exposure.running.known().is_some_and(|r| !r.is_empty()));
+        let read = lake.history(one.endpoint.address).await.expect("read");
+        assert_eq!(read, [one.clone()], "after {commits} commits");
+        let with_running = usize::from(one.exposure.running.known().is_some_and(|r| !r.is_empty()));
         let files = lake.files().await.expect("listed").len();
         assert_eq!(files, OF_A_STATE.len() + 1 + with_running, "nothing twice");
     }
 }
 
-/// A table of the first version has no columns for city, organisation and tier: they read as not carried, and the first write adds them.
+/// A table of the first version has no columns for city, organisation and tier: they are read as not carried, and the first write adds them.
 #[tokio::test]
-async fn networks_of_the_first_tables_stay_readable() {
+async fn networks_of_the_first_version_stay_readable() {
     use deltalake_core::operations::create::CreateBuilder;
     use deltalake_core::writer::{DeltaWriter as _, RecordBatchWriter};
 
@@ -433,7 +433,7 @@ fn some(runner: &mut TestRunner) -> Vec<Observation> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_could_not_be_made_durable_is_no_success() {
+async fn a_failed_sync_is_an_error() {
     use crate::write::fault::{Fault, set};
     let mut runner = TestRunner::deterministic();
     let batch = some(&mut runner);
@@ -447,11 +447,11 @@ async fn what_could_not_be_made_durable_is_no_success() {
                 matches!(&error, crate::Error::Disk { path, .. } if path.starts_with(dir.path())),
                 "{error}"
             );
-            // A second try is no better as long as the disk is not, though the first may have left everything in its place.
+            // A second attempt fails too while the disk is faulty, although the first may have written everything.
             lake.append(&batch).await.expect_err(below);
             set(&dir.path().join(below), None);
 
-            let done = lake.append(&batch).await.expect("the disk is well");
+            let done = lake.append(&batch).await.expect("the disk works again");
             assert_eq!(done.observations + done.duplicates, batch.len(), "{below}");
             let mut held = 0;
             for address in batch.iter().map(|one| one.endpoint.address).collect::<HashSet<IpAddr>>() {
@@ -463,7 +463,7 @@ async fn what_could_not_be_made_durable_is_no_success() {
 }
 
 #[tokio::test]
-async fn a_task_that_was_ended_made_nothing_durable() {
+async fn a_cancelled_sync_is_an_error() {
     let dir = tempfile::tempdir().expect("a folder");
     let gone = dir.path().join("gone");
     assert!(crate::write::sync(vec![dir.path().to_owned()]).await.is_ok());
@@ -471,7 +471,7 @@ async fn a_task_that_was_ended_made_nothing_durable() {
 }
 
 #[tokio::test]
-async fn what_was_taken_out_while_observations_were_gathered_is_put_back() {
+async fn contents_removed_during_gathering_are_restored() {
     use deltalake_core::protocol::DeltaOperation;
     let mut runner = TestRunner::deterministic();
     let batch = some(&mut runner);
@@ -479,7 +479,7 @@ async fn what_was_taken_out_while_observations_were_gathered_is_put_back() {
     let lake = Lake::open_or_create(dir.path()).await.expect("a lake");
     let mut gathered = lake.gathering().expect("room");
     lake.gather(&batch[..4], 0, &mut gathered).await.expect("gathered");
-    // As a purge does with what nothing points to.
+    // As a purge does with contents without an observation.
     for table in [Table::States, Table::Models, Table::Tools, Table::Evidence, Table::Running] {
         let Some(mut delta) = lake.location.load(table).await.expect("read") else {
             continue;
@@ -498,12 +498,12 @@ async fn what_was_taken_out_while_observations_were_gathered_is_put_back() {
                 .expect("committed")
         );
     }
-    // By what follows it is noticed before all is in.
+    // The next call notices the removal before the commit.
     lake.gather(&batch[4..], 0, &mut gathered).await.expect("gathered");
     let done = lake.commit_gathered(gathered).await.expect("committed");
     assert_eq!(done[&0].observations, batch.len());
     for one in &batch {
-        let read = lake.history(one.endpoint.address).await.expect("everything it points to is there");
+        let read = lake.history(one.endpoint.address).await.expect("its contents are complete");
         assert!(
             read.iter().any(|read| read.seen == one.seen && read.exposure == one.exposure),
             "{one:?}"

@@ -18,7 +18,7 @@ use deltalake_core::{DeltaTable, DeltaTableError};
 use vigie_model::{Timestamp, Why};
 
 use crate::garbage::{RUNNING, SAFE, STATES};
-use crate::write::{APPLICATION, ATTEMPTS, is_conflict, pause, squeezed};
+use crate::write::{APPLICATION, ATTEMPTS, compacted_properties, is_conflict, pause};
 use crate::{Error, Lake, Table};
 
 /// Compaction merges files smaller than this, in bytes.
@@ -92,7 +92,7 @@ impl Lake {
                     .optimize()
                     .with_target_size(TARGET)
                     .with_min_commit_interval(INTERVAL)
-                    .with_writer_properties(squeezed(table))
+                    .with_writer_properties(compacted_properties(table))
                     .await;
                 match optimized {
                     Ok((_, metrics)) => {
@@ -146,17 +146,17 @@ impl Lake {
     ///
     /// If a table cannot be read or written. What was deleted by then stays deleted; the call can be repeated.
     pub async fn forget(&self, address: IpAddr) -> Result<Forgotten, Error> {
-        let done = self.take_out(col("address").eq(lit(address.to_string()))).await?;
+        let done = self.delete_where(col("address").eq(lit(address.to_string()))).await?;
         self.redact_scans(&address.to_string()).await?;
         Ok(done)
     }
 
-    /// Redacts `covers` and `missed` of scans that name an address there. A longer address that begins with it matches too; the only loss
-    /// is that these scans no longer show what has gone. The hashes of their targets and the ids of their watches, which are hashes, are
-    /// removed too: they could be found by trying all addresses.
+    /// Redacts `covers` and `missed` of scans that name an address there. A longer address that begins with it matches too; the only cost
+    /// is that a comparison of these scans cannot show which endpoints are gone. The hashes of their targets and the ids of their watches,
+    /// which are hashes, are removed too: the address could be found by hashing all addresses.
     async fn redact_scans(&self, address: &str) -> Result<(), Error> {
         let names = |column: &str| {
-            // An address holds no wildcard of LIKE.
+            // An address contains no wildcard of LIKE.
             col(column).like(lit(format!("%{address}%")))
         };
         let is_there = |columns: &HashSet<String>, column: &str| columns.contains(column);
@@ -196,7 +196,7 @@ impl Lake {
         Ok(())
     }
 
-    /// Updates columns in some rows and returns how many. `what` gets the columns that the table has.
+    /// Updates columns in some rows and returns the number of rows. `what` gets the names of the table's columns.
     async fn update<F>(&self, table: Table, what: F) -> Result<u64, Error>
     where
         F: Fn(&HashSet<String>) -> Option<(Expr, Vec<(String, Expr)>)> + Send + Sync,
@@ -211,7 +211,7 @@ impl Lake {
             let mut update = delta
                 .update()
                 .with_predicate(which)
-                .with_writer_properties(squeezed(table))
+                .with_writer_properties(compacted_properties(table))
                 .with_commit_properties(as_an_append());
             for (column, value) in values {
                 update = update.with_update(column, value);
@@ -232,7 +232,7 @@ impl Lake {
     /// As for [`Self::forget`].
     pub async fn forget_before(&self, instant: Timestamp) -> Result<Forgotten, Error> {
         let micros = datafusion::scalar::ScalarValue::TimestampMicrosecond(Some(instant.timestamp_micros()), Some("UTC".into()));
-        self.take_out(col("seen").lt(lit(micros))).await
+        self.delete_where(col("seen").lt(lit(micros))).await
     }
 
     /// Deletes the texts of prompts and templates that `--keep-prompts` kept; their hashes and classes stay. Returns how many models had
@@ -251,7 +251,7 @@ impl Lake {
     }
 
     /// Removes everything from disk that the current version does not need: contents without an observation, files, and entries of the
-    /// logs, which hold extremes of columns. Older versions can no longer be read; a concurrent reader may fail and has to retry.
+    /// logs, which contain minima and maxima of columns. Older versions can no longer be read; a concurrent reader may fail and has to retry.
     ///
     /// # Errors
     ///
@@ -266,7 +266,7 @@ impl Lake {
         Ok(removed)
     }
 
-    async fn take_out(&self, which: Expr) -> Result<Forgotten, Error> {
+    async fn delete_where(&self, which: Expr) -> Result<Forgotten, Error> {
         let mut done = Forgotten::default();
         let (mut states, mut running) = (HashSet::new(), HashSet::new());
         if let Some(delta) = self.location.load(Table::Observations).await? {
@@ -274,10 +274,10 @@ impl Lake {
             let concerned = context
                 .read_table(provider(Table::Observations, &delta, &context.state()).await?)
                 .and_then(|rows| rows.filter(which.clone()))
-                .map_err(asked)?;
+                .map_err(query_error)?;
             states.extend(ids(&concerned, "state").await?);
             running.extend(ids(&concerned, "running_state").await?);
-            done.observations = concerned.count().await.map_err(asked)? as u64;
+            done.observations = concerned.count().await.map_err(query_error)? as u64;
             if done.observations > 0 {
                 self.delete(Table::Observations, which).await?;
             }
@@ -298,7 +298,7 @@ impl Lake {
             let deleted = delta
                 .delete()
                 .with_predicate(which.clone())
-                .with_writer_properties(squeezed(table))
+                .with_writer_properties(compacted_properties(table))
                 .with_commit_properties(as_an_append())
                 .await;
             match deleted {
@@ -311,7 +311,7 @@ impl Lake {
     }
 }
 
-/// The columns with hashes of a scan's targets and of its watch: short enough to be found by trying.
+/// The columns with hashes of a scan's targets and of its watch, from which the addresses could be found by trying.
 const HASHES: [&str; 2] = [TARGETS, "watch"];
 const TARGETS: &str = "targets";
 
@@ -319,7 +319,7 @@ fn nothing() -> Expr {
     lit(datafusion::scalar::ScalarValue::Utf8(None))
 }
 
-/// Makes a racing append conflict, so that it reads the table again.
+/// Makes a concurrent append conflict, so that it reloads the table.
 fn as_an_append() -> CommitProperties {
     CommitProperties::default().with_application_transaction(Transaction::new(APPLICATION, 0))
 }
@@ -340,9 +340,9 @@ pub(crate) async fn ids(rows: &datafusion::prelude::DataFrame, column: &str) -> 
         .clone()
         .select_columns(&[column])
         .and_then(|rows| rows.distinct())
-        .map_err(asked)?;
+        .map_err(query_error)?;
     let mut ids = Vec::new();
-    for batch in distinct.collect().await.map_err(asked)? {
+    for batch in distinct.collect().await.map_err(query_error)? {
         ids.extend(batch.column(0).as_primitive::<Int64Type>().iter().flatten());
     }
     Ok(ids)
@@ -355,7 +355,7 @@ pub(crate) fn write(table: Table, source: DeltaTableError) -> Error {
     }
 }
 
-pub(crate) fn asked(error: datafusion::error::DataFusionError) -> Error {
+pub(crate) fn query_error(error: datafusion::error::DataFusionError) -> Error {
     Error::Read {
         table: Table::Observations,
         source: Box::new(error.into()),

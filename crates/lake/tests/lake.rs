@@ -1,4 +1,4 @@
-//! A lake on disk: what it holds, what two writers and a killed one leave behind.
+//! A lake on disk: reading and appending, two writers, killed writers.
 
 mod common;
 
@@ -35,7 +35,7 @@ async fn an_empty_lake_is_empty() {
     assert!(lake.files().await.expect("read").is_empty());
     assert!(lake.scans().await.expect("read").is_empty());
     assert!(lake.history(IpAddr::V4(Ipv4Addr::LOCALHOST)).await.expect("read").is_empty());
-    // What nobody has written to is no lake yet.
+    // Without any append it is no lake yet.
     assert!(matches!(Lake::open(dir.path()).await, Err(Error::NotALake(_))));
     lake.append(&[observation([10, 0, 0, 1], 0, "0.1.0")]).await.expect("appended");
     Lake::open(dir.path()).await.expect("it opens again");
@@ -49,7 +49,7 @@ async fn the_same_observation_counts_once_and_the_same_state_is_stored_once() {
     let done = lake.append(&[first.clone(), first.clone(), other.clone()]).await.expect("appended");
     assert_eq!((done.observations, done.duplicates, done.states), (2, 1, 1));
 
-    // Imported again by a newer version with a newer catalogue: the same still.
+    // Imported again by a newer version with a newer catalogue: still a duplicate.
     let mut again = first.clone();
     again.source.version = "0.2.0".to_owned();
     again.source.catalog = "sha256:01".to_owned();
@@ -57,14 +57,14 @@ async fn the_same_observation_counts_once_and_the_same_state_is_stored_once() {
     let done = lake.append(&[again, other]).await.expect("appended");
     assert_eq!((done.observations, done.duplicates, done.states), (0, 2, 0));
 
-    // From elsewhere, or later, it is another one, of the same state.
+    // From another vantage, or at a later time, it is another observation of the same state.
     let mut outside = first.clone();
     outside.source.vantage = "outside".to_owned();
     let later = observation([10, 0, 0, 1], 60, "0.1.0");
     let done = lake.append(&[outside, later]).await.expect("appended");
     assert_eq!((done.observations, done.duplicates, done.states), (2, 0, 0));
 
-    // A lake that was opened anew knows it too.
+    // A lake that is opened again recognises it too.
     let reopened = Lake::open(lake.dir()).await.expect("opened");
     let done = reopened.append(&[first]).await.expect("appended");
     assert_eq!((done.observations, done.duplicates, done.states), (0, 1, 0));
@@ -79,10 +79,10 @@ async fn the_same_observation_counts_once_and_the_same_state_is_stored_once() {
 }
 
 #[tokio::test]
-async fn chosen_endpoints_are_read_from_wherever_they_lie_in_the_order_that_is_asked() {
+async fn selected_endpoints_are_read_in_the_requested_order() {
     let (_dir, lake) = lake().await;
     let day = 86_400;
-    // Several files of several days, and in each several endpoints of which some are seen again later.
+    // Several files of several days, with several endpoints each, of which some are seen again later.
     for round in 0..4_u8 {
         let batch: Vec<Observation> = (1..=20)
             .filter(|host| host % (round + 1) == 0)
@@ -101,7 +101,7 @@ async fn chosen_endpoints_are_read_from_wherever_they_lie_in_the_order_that_is_a
     let mut glimpses = lake.glimpses(&Filter::default()).await.expect("read");
     let mut wanted = std::mem::take(&mut glimpses.all);
     wanted.retain(|glimpse| glimpse.key.address != IpAddr::V4(Ipv4Addr::new(10, 0, 0, 12)));
-    // An order that is none of the lake's.
+    // An order that differs from the lake's.
     wanted.sort_by_key(|glimpse| match glimpse.key.address {
         IpAddr::V4(address) => address.octets()[3].wrapping_mul(37),
         IpAddr::V6(_) => 0,
@@ -122,11 +122,11 @@ async fn chosen_endpoints_are_read_from_wherever_they_lie_in_the_order_that_is_a
 }
 
 #[tokio::test]
-async fn hosts_are_told_as_they_were_last_seen() {
+async fn hosts_have_the_values_of_their_last_observation() {
     let (_dir, lake) = lake().await;
     let day = 86_400;
     lake.append(&[observation([10, 0, 0, 1], day, "0.2.0")]).await.expect("appended");
-    // An import brings the past later.
+    // An import adds older observations later.
     let mut old = observation([10, 0, 0, 1], 0, "0.1.0");
     old.exposure.posture = Known::unknown_because(Why::Refused, "reset");
     lake.append(&[old, observation([10, 0, 0, 2], 5, "0.1.0")]).await.expect("appended");
@@ -182,7 +182,7 @@ async fn hosts_are_told_as_they_were_last_seen() {
         ..Filter::default()
     };
     assert_eq!(count(here).await, 1);
-    // Before the posture was seen it was unknown, which is not open.
+    // In the older observation the posture was unknown, which is not open.
     let then = Filter {
         posture: Some(Posture::Open),
         until: Some(at(1)),
@@ -207,14 +207,14 @@ async fn known_none_is_not_unknown() {
     unknown.exposure.models = Known::unknown(Why::Hidden);
     unknown.exposure.running = Known::unknown(Why::TooOld);
     lake.append(&[none.clone(), unknown.clone()]).await.expect("appended");
-    for said in [none, unknown] {
-        let read = lake.history(said.endpoint.address).await.expect("read");
-        assert_eq!(read, [said]);
+    for expected in [none, unknown] {
+        let read = lake.history(expected.endpoint.address).await.expect("read");
+        assert_eq!(read, [expected]);
     }
 }
 
 #[tokio::test]
-async fn a_count_past_what_tables_hold_is_unparsable_and_keeps_its_digits() {
+async fn a_count_that_is_too_large_is_unparsable_and_keeps_its_digits() {
     let (_dir, lake) = lake().await;
     let mut absurd = observation([10, 0, 0, 1], 0, "0.1.0");
     let mut model = Model::named("absurd", Why::NotAsked);
@@ -231,7 +231,7 @@ async fn a_count_past_what_tables_hold_is_unparsable_and_keeps_its_digits() {
 }
 
 #[tokio::test]
-async fn days_that_come_in_no_order_make_a_file_each() {
+async fn gathered_days_in_any_order_make_one_file_each() {
     let (dir, lake) = lake().await;
     let day = 86_400;
     // Every batch has every day.
@@ -256,19 +256,19 @@ async fn days_that_come_in_no_order_make_a_file_each() {
     for (part, batch) in batches.iter().enumerate() {
         lake.gather(batch, part, &mut gathered).await.expect("gathered");
     }
-    // Again what is there, and what another writer commits meanwhile.
+    // Duplicates, and rows that another writer commits meanwhile.
     lake.gather(&batches[1][..10], 4, &mut gathered).await.expect("gathered");
     let other = Lake::open(dir.path()).await.expect("opened");
     other.append(&batches[2][..5]).await.expect("appended");
     assert_eq!(
         lake.hosts(&Filter::default()).await.expect("read").len(),
         3,
-        "nothing of what is gathered is seen"
+        "gathered rows are not visible yet"
     );
     let left = std::fs::read_dir(dir.path()).expect("listed").map(|entry| entry.expect("an entry"));
     assert!(
         left.map(|entry| entry.path()).all(|path| path.is_dir()),
-        "a kill would leave nothing beside the tables"
+        "after a kill only the tables are left"
     );
 
     let done = lake.commit_gathered(gathered).await.expect("committed");
@@ -277,17 +277,17 @@ async fn days_that_come_in_no_order_make_a_file_each() {
     assert_eq!(of(&lake, Table::Observations).await, 60 + 5);
     assert_eq!(of(&lake, Table::States).await, 1);
     for address in 0..3 {
-        let mut said: Vec<&Observation> = batches
+        let mut expected: Vec<&Observation> = batches
             .iter()
             .flatten()
             .filter(|one| one.endpoint.address == Ipv4Addr::new(10, 0, 2, address))
             .collect();
-        said.sort_by_key(|one| std::cmp::Reverse(one.seen));
+        expected.sort_by_key(|one| std::cmp::Reverse(one.seen));
         let read = lake.history(IpAddr::V4(Ipv4Addr::new(10, 0, 2, address))).await.expect("read");
-        assert_eq!(read.iter().collect::<Vec<_>>(), said);
+        assert_eq!(read.iter().collect::<Vec<_>>(), expected);
     }
 
-    // Imported again it adds nothing, however.
+    // Importing everything again adds nothing.
     let mut again = lake.gathering().expect("room");
     for batch in &batches {
         lake.gather(batch, 0, &mut again).await.expect("gathered");
@@ -339,7 +339,7 @@ async fn scans_are_kept_from_their_start() {
 }
 
 #[tokio::test]
-async fn the_last_looks_at_two_instants_are_told_by_source_and_vantage() {
+async fn last_observations_at_two_instants_are_separate_by_source_and_vantage() {
     let (_dir, lake) = lake().await;
     let mut elsewhere = observation([10, 0, 0, 1], 15, "0.3.0");
     elsewhere.source.vantage = "elsewhere".to_owned();
@@ -356,12 +356,12 @@ async fn the_last_looks_at_two_instants_are_told_by_source_and_vantage() {
         elsewhere,
         import,
     ];
-    // In two commits, the later first: the order on disk is not that of time.
+    // Two commits, the later observations first: the order on disk differs from the order in time.
     lake.append(&all[3..]).await.expect("appended");
     lake.append(&all[..3]).await.expect("appended");
 
     let last = lake.last_looks(at(10), at(20)).await.expect("read");
-    let told: Vec<_> = last
+    let found: Vec<_> = last
         .iter()
         .map(|last| {
             let version = |look: &Option<vigie_lake::Look>| look.as_ref().and_then(|look| look.version.known().cloned());
@@ -372,7 +372,7 @@ async fn the_last_looks_at_two_instants_are_told_by_source_and_vantage() {
         .collect();
     let some = |version: &str| Some(version.to_owned());
     assert_eq!(
-        told,
+        found,
         [
             ("10.0.0.1 vigie elsewhere".to_owned(), None, some("0.3.0")),
             ("10.0.0.1 vigie loopback".to_owned(), some("0.2.0"), some("0.4.0")),
@@ -381,11 +381,14 @@ async fn the_last_looks_at_two_instants_are_told_by_source_and_vantage() {
         ]
     );
 
-    // In full, they say what was appended, but for what does not belong to a state.
+    // In full they equal the appended observations, except for the values that are not part of a state.
     let looks = &last[1];
-    let (before, after) = (looks.before.as_ref().expect("a look"), looks.after.as_ref().expect("a look"));
-    let said = lake.said([before.state, after.state]).await.expect("read");
-    let full = said.observation(&looks.lineage, after).expect("it is there");
+    let (before, after) = (
+        looks.before.as_ref().expect("an observation"),
+        looks.after.as_ref().expect("an observation"),
+    );
+    let contents = lake.said([before.state, after.state]).await.expect("read");
+    let full = contents.observation(&looks.lineage, after).expect("the contents");
     assert_eq!(
         (full.seen, &full.identity, &full.endpoint),
         (at(20), &all[3].identity, &all[3].endpoint)
@@ -404,12 +407,12 @@ async fn tables_of_other_versions_are_written_and_read() {
     use deltalake_core::operations::create::CreateBuilder;
 
     let dir = tempfile::tempdir().expect("a folder");
-    let mut said = observation([10, 0, 0, 1], 0, "0.1.0");
-    said.exposure.tools = Known::Known(vec![Tool {
+    let mut one = observation([10, 0, 0, 1], 0, "0.1.0");
+    one.exposure.tools = Known::Known(vec![Tool {
         name: "shell".to_owned(),
         risks: vec![ToolRisk::CodeExecution],
     }]);
-    // Of an older version, without `risks`; of a newer one, with a column more.
+    // Like a table of an older version it lacks `risks`; like one of a newer version it has an additional column.
     CreateBuilder::new()
         .with_location(dir.path().join("tools").to_string_lossy())
         .with_columns([
@@ -421,12 +424,12 @@ async fn tables_of_other_versions_are_written_and_read() {
         .await
         .expect("created");
     let lake = Lake::open_or_create(dir.path()).await.expect("a lake");
-    lake.append(&[said.clone()]).await.expect("appended");
-    assert_eq!(lake.history(said.endpoint.address).await.expect("read"), [said]);
+    lake.append(&[one.clone()]).await.expect("appended");
+    assert_eq!(lake.history(one.endpoint.address).await.expect("read"), [one]);
 }
 
-/// The batch of a writer process: addresses tell writer and batch; every batch has a state of its own, so that a kill
-/// can fall between the tables.
+/// The batch of a writer process: the addresses contain writer and batch; every batch has a state of its own, so that a kill
+/// can happen between two tables.
 fn batch(writer: u8, number: u16) -> Vec<Observation> {
     let [high, low] = number.to_be_bytes();
     (0..IN_BATCH)
@@ -447,7 +450,7 @@ fn writer(dir: &Path, id: u8, first: u16, last: u16) -> Child {
         .expect("a writer process")
 }
 
-/// The batches that a writer said were on disk.
+/// The batches that a writer acknowledged.
 fn acknowledged(text: &str) -> Vec<u16> {
     text.lines()
         .filter_map(|line| line.split_once("ack ")?.1.strip_suffix('.')?.parse().ok())
@@ -466,12 +469,12 @@ fn writes_until_it_is_killed() {
         let lake = Lake::open_or_create(words[0]).await.expect("a lake");
         for number in numbers {
             let mut observations = batch(id, number);
-            // One that both writers saw, of a state that both saw.
+            // An observation and a state that both writers append.
             observations.push(observation([9, 9, 9, 9], i64::from(number), "shared"));
             lake.append(&observations).await.expect("appended");
             use std::io::Write as _;
             let mut out = std::io::stdout().lock();
-            writeln!(out, "ack {number}.").and_then(|()| out.flush()).expect("told");
+            writeln!(out, "ack {number}.").and_then(|()| out.flush()).expect("printed");
         }
     });
 }
@@ -483,8 +486,8 @@ async fn two_writers_lose_nothing() {
     let writers: Vec<(u8, Child)> = [1, 2].map(|id| (id, writer(dir.path(), id, 0, BATCHES))).into();
     for (id, child) in writers {
         let out = child.wait_with_output().expect("it ends");
-        let told = acknowledged(&String::from_utf8_lossy(&out.stdout));
-        assert_eq!(told, (0..BATCHES).collect::<Vec<_>>(), "writer {id}");
+        let acked = acknowledged(&String::from_utf8_lossy(&out.stdout));
+        assert_eq!(acked, (0..BATCHES).collect::<Vec<_>>(), "writer {id}");
     }
     let lake = Lake::open(dir.path()).await.expect("a lake");
     let hosts = lake.hosts(&Filter::default()).await.expect("read");
@@ -492,7 +495,7 @@ async fn two_writers_lose_nothing() {
     let expected = 2 * usize::from(BATCHES) * usize::from(IN_BATCH) + 1;
     assert_eq!(seen.len(), expected);
     for (address, observations) in seen {
-        // What both saw at the same instant counts once.
+        // An observation that both appended is stored once.
         let shared = address == IpAddr::V4(Ipv4Addr::new(9, 9, 9, 9));
         assert_eq!(observations, if shared { u64::from(BATCHES) } else { 1 }, "{address}");
     }
@@ -506,11 +509,11 @@ async fn two_writers_lose_nothing() {
 async fn a_killed_writer_loses_nothing() {
     let dir = tempfile::tempdir().expect("a folder");
     let started = Instant::now();
-    let mut told: HashSet<u16> = HashSet::new();
+    let mut acked: HashSet<u16> = HashSet::new();
     let (mut kills, mut next) = (0_u32, 0_u16);
-    // How long a batch takes here, so that kills fall into one whatever the machine.
+    // How long a batch takes on this machine, so that kills happen during a batch.
     let mut takes = Duration::from_millis(50);
-    // As many kills as were asked for; else as a slow machine allows, forty on a fast one.
+    // As many kills as the environment asks for; otherwise 8 to 40 within 20 seconds.
     let asked: Option<u32> = std::env::var("VIGIE_KILLS")
         .ok()
         .map(|text| text.parse().expect("a number of kills"));
@@ -523,7 +526,7 @@ async fn a_killed_writer_loses_nothing() {
         let mut child = writer(dir.path(), 1, next, u16::MAX);
         let mut out = BufReader::new(child.stdout.take().expect("piped"));
         let mut text = String::new();
-        // One in four may die before its first batch, within the creation of the lake even.
+        // One in four may be killed before its first batch, even while it creates the lake.
         let wait_for = [2, 0, 1, 1][usize::try_from(kills % 4).expect("small")];
         let mut last = Instant::now();
         while acknowledged(&text).len() < wait_for && out.read_line(&mut text).expect("readable") > 0 {
@@ -537,11 +540,11 @@ async fn a_killed_writer_loses_nothing() {
         out.read_to_string(&mut text).expect("readable");
         child.wait().expect("it ended");
         kills += 1;
-        told.extend(acknowledged(&text));
-        // The batch at which it died is left as it is, and the next writer goes on after it.
-        next = told.iter().max().map_or(next, |last| last + 1) + 1;
+        acked.extend(acknowledged(&text));
+        // The batch in progress at the kill is not repeated; the next writer continues after it.
+        next = acked.iter().max().map_or(next, |last| last + 1) + 1;
     }
-    assert!(!told.is_empty(), "no writer lived long enough to write");
+    assert!(!acked.is_empty(), "no writer lived long enough to write");
 
     let lake = Lake::open(dir.path()).await.expect("a lake");
     let found: HashSet<IpAddr> = lake
@@ -555,22 +558,22 @@ async fn a_killed_writer_loses_nothing() {
     for number in 0..next + 2 {
         let there = batch(1, number).iter().filter(|one| found.contains(&one.endpoint.address)).count();
         assert!(there == 0 || there == usize::from(IN_BATCH), "half of batch {number}");
-        if told.contains(&number) {
+        if acked.contains(&number) {
             assert_eq!(there, usize::from(IN_BATCH), "batch {number} was acknowledged");
         } else if there > 0 {
             half += 1;
         }
     }
-    // A file of models without one of observations: the kill fell between the tables.
+    // A file of models without one of observations: the kill happened between the two tables.
     let files = lake.files().await.expect("listed");
     let count = |table| files.iter().filter(|file| file.table == table).count();
     let between = count(Table::Models).saturating_sub(count(Table::Observations));
     eprintln!(
         "{kills} kills, {between} of them between two tables; {} batches acknowledged, {half} written and not acknowledged",
-        told.len()
+        acked.len()
     );
 
-    // What the dead left behind is completed, not doubled.
+    // Appending the same batches again completes them and stores nothing twice.
     for number in (next.saturating_sub(5))..next + 1 {
         lake.append(&batch(1, number)).await.expect("appended");
         let one = &batch(1, number)[0];

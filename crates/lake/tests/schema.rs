@@ -1,4 +1,4 @@
-//! Schemas only grow: lakes of earlier versions stay readable, and earlier versions find in a new one all that they know.
+//! Schemas only grow: lakes of earlier versions stay readable, and earlier versions find all their columns in a new lake.
 
 mod common;
 
@@ -25,7 +25,7 @@ fn copied(from: &Path, to: &Path) {
     }
 }
 
-/// The lakes of `tests/lakes`, each with what its writer said it had seen.
+/// The lakes of `tests/lakes`, each with the observations that its writer printed.
 fn earlier() -> Vec<(PathBuf, Vec<Observation>)> {
     let all = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lakes");
     let mut lakes = Vec::new();
@@ -33,14 +33,14 @@ fn earlier() -> Vec<(PathBuf, Vec<Observation>)> {
         let dir = entry.expect("an entry").path();
         if dir.is_dir() {
             let text = std::fs::read_to_string(dir.join("observations.jsonl")).expect("its lines");
-            let said = text.lines().map(|line| {
+            let observations = text.lines().map(|line| {
                 let mut one: Observation = serde_json::from_str(line).expect("a record");
-                // Computed anew, not kept.
+                // Computed when read, not stored.
                 one.advisories = [].into();
                 one.findings = Vec::new().into();
                 one
             });
-            lakes.push((dir.join("lake"), said.collect()));
+            lakes.push((dir.join("lake"), observations.collect()));
         }
     }
     assert!(!lakes.is_empty());
@@ -65,41 +65,41 @@ fn columns(table: &DeltaTable) -> Vec<(String, DataType)> {
         .collect()
 }
 
-async fn holds(lake: &Lake, said: &[Observation]) {
-    for one in said {
+async fn holds(lake: &Lake, observations: &[Observation]) {
+    for one in observations {
         let read = lake.history(one.endpoint.address).await.expect("read");
         assert!(read.contains(one), "{}: {read:?}", one.endpoint.address);
     }
 }
 
 #[tokio::test]
-async fn a_lake_of_an_earlier_version_is_read_and_goes_on() {
-    for (lake, said) in earlier() {
+async fn a_lake_of_an_earlier_version_is_readable_and_writable() {
+    for (lake, observations) in earlier() {
         let dir = tempfile::tempdir().expect("a folder");
         copied(&lake, dir.path());
         let lake = Lake::open(dir.path()).await.expect("a lake");
-        holds(&lake, &said).await;
+        holds(&lake, &observations).await;
         assert!(lake.scans().await.expect("read").iter().all(|scan| !scan.covers.is_known()));
 
-        // What it holds already it knows again; what is new goes in beside.
-        assert_eq!(lake.append(&said).await.expect("appended").observations, 0);
+        // Known observations are duplicates; a new one is added.
+        assert_eq!(lake.append(&observations).await.expect("appended").observations, 0);
         let mut new = observation([192, 0, 2, 7], 5, "0.9.0");
         new.network.city = Known::Known("Neuss".to_owned());
         assert_eq!(lake.append(std::slice::from_ref(&new)).await.expect("appended").observations, 1);
-        holds(&lake, &said).await;
+        holds(&lake, &observations).await;
         holds(&lake, &[new]).await;
         let hosts = lake.hosts(&Filter::default()).await.expect("read");
-        assert_eq!(hosts.len(), said.len() + 1);
+        assert_eq!(hosts.len(), observations.len() + 1);
     }
 }
 
-/// A reader asks for columns by name and type. What an earlier version wrote, it also asks for.
+/// A reader asks for columns by name and type: an earlier version asks for the columns that it wrote.
 #[tokio::test]
 async fn an_earlier_version_finds_every_column_it_knows() {
-    for (lake, said) in earlier() {
+    for (lake, observations) in earlier() {
         let (dir, new) = common::lake().await;
-        // The same said again makes the same tables; its states keep their ids, which both versions look for.
-        new.append(&said).await.expect("appended");
+        // The same observations make the same tables; states have the same ids in both versions.
+        new.append(&observations).await.expect("appended");
         let mut compared = 0;
         for table in Table::ALL {
             let (Some(old), Some(new)) = (opened(&lake, table).await, opened(dir.path(), table).await) else {
@@ -115,9 +115,9 @@ async fn an_earlier_version_finds_every_column_it_knows() {
     }
 }
 
-/// A table of a later version has columns of which this one knows nothing: it reads past them and leaves them empty.
+/// A table of a later version has columns that this version does not know: it ignores them when reading and leaves them NULL when writing.
 #[tokio::test]
-async fn a_lake_of_a_later_version_is_read_and_goes_on() {
+async fn a_lake_of_a_later_version_is_readable_and_writable() {
     let (first, second) = (observation([192, 0, 2, 7], 5, "0.9.0"), observation([192, 0, 2, 8], 6, "0.9.1"));
     let (dir, lake) = common::lake().await;
     lake.append(std::slice::from_ref(&first)).await.expect("appended");
@@ -135,6 +135,6 @@ async fn a_lake_of_a_later_version_is_read_and_goes_on() {
     let observations = opened(dir.path(), Table::Observations).await.expect("the table");
     assert!(
         columns(&observations).iter().any(|(name, _)| name == "colour"),
-        "what a later version added stays"
+        "the later version's column stays"
     );
 }

@@ -1,4 +1,4 @@
-//! Compaction that no reader notices, and what is forgotten is gone.
+//! Compaction does not affect readers, and forgotten data is gone from the disk.
 
 mod common;
 mod leftovers;
@@ -73,8 +73,8 @@ async fn compaction_changes_nothing_but_the_files() {
         lake.append(&batch).await.expect("appended");
     }
     let before = lake.files().await.expect("listed");
-    let told = |hosts: Vec<vigie_lake::HostRow>| format!("{hosts:?}");
-    let hosts = told(lake.hosts(&Filter::default()).await.expect("read"));
+    let printed = |hosts: Vec<vigie_lake::HostRow>| format!("{hosts:?}");
+    let hosts = printed(lake.hosts(&Filter::default()).await.expect("read"));
     let history = whole(&lake, "10.0.0.1").await;
 
     let done = lake.compact().await.expect("compacted");
@@ -82,17 +82,17 @@ async fn compaction_changes_nothing_but_the_files() {
     let after = lake.files().await.expect("listed");
     let of = |files: &[vigie_lake::LakeFile]| files.iter().filter(|file| file.table == Table::Observations).count();
     assert!(of(&after) < of(&before), "{} files of {}", of(&after), of(&before));
-    assert_eq!(told(lake.hosts(&Filter::default()).await.expect("read")), hosts);
+    assert_eq!(printed(lake.hosts(&Filter::default()).await.expect("read")), hosts);
     assert_eq!(whole(&lake, "10.0.0.1").await, history);
 
-    // Nothing that is known is stored twice afterwards, by this writer or by one that comes anew.
+    // Afterwards neither this writer nor a new one stores known contents twice.
     let again = observation([10, 0, 0, 1], 0, "0.1.0");
     for lake in [&lake, &Lake::open(lake.dir()).await.expect("opened")] {
         let done = lake.append(std::slice::from_ref(&again)).await.expect("appended");
         assert_eq!((done.observations, done.states), (0, 0));
     }
 
-    // The old files are there until a vacuum, and not afterwards.
+    // The old files stay until a vacuum.
     assert_eq!(lake.vacuum(TimeDelta::days(7)).await.expect("vacuumed").files, 0);
     assert!(lake.vacuum(TimeDelta::zero()).await.expect("vacuumed").files >= 12);
     assert_eq!(whole(&lake, "10.0.0.1").await, history);
@@ -101,11 +101,11 @@ async fn compaction_changes_nothing_but_the_files() {
         .iter()
         .filter(|(path, _)| path.ends_with(".parquet") && !path.contains("_delta_log"))
         .count();
-    assert_eq!(parquet, files.len(), "nothing but what counts");
+    assert_eq!(parquet, files.len(), "only files of the current version");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn writers_and_readers_go_on_while_files_are_put_together() {
+async fn writers_and_readers_work_during_a_compaction() {
     let (_dir, lake) = lake().await;
     let lake = Arc::new(lake);
     lake.append(&[observation([10, 0, 1, 0], 0, "0.1.0")]).await.expect("appended");
@@ -129,7 +129,7 @@ async fn writers_and_readers_go_on_while_files_are_put_together() {
             .expect("appended");
         assert_eq!(done.observations, 1);
         let seen = lake.hosts(&Filter::default()).await.expect("read");
-        assert_eq!(seen.len(), usize::from(round) + 1, "what was acknowledged is there");
+        assert_eq!(seen.len(), usize::from(round) + 1, "acknowledged observations are readable");
     }
     over.store(true, Ordering::Relaxed);
     assert!(upkeep.await.expect("no panic") > 0);
@@ -142,11 +142,11 @@ async fn writers_and_readers_go_on_while_files_are_put_together() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_forgotten_is_gone_from_the_files_too() {
+async fn forgotten_data_is_gone_from_the_files() {
     let (_dir, lake) = lake().await;
     let secret = "forget-me.example";
     let mut gone: Vec<Observation> = (0..3).map(|day| observation([192, 0, 2, 77], day * 86_400, "0.1.0")).collect();
-    // One state is shared with others, two are its own.
+    // One of its states is shared with other endpoints, two are not.
     for one in &mut gone[1..] {
         one.exposure.models = Known::Known(vec![Model::named(format!("{secret}-{}", one.seen.timestamp()), Why::NotAsked)]);
         one.exposure.running = Known::Known(vec![RunningModel {
@@ -175,7 +175,7 @@ async fn what_is_forgotten_is_gone_from_the_files_too() {
     assert_eq!((done.observations, done.states, done.running), (3, 2, 1));
     assert!(whole(&lake, "192.0.2.77").await.is_empty());
     let done = lake.forget("192.0.2.77".parse().expect("an address")).await.expect("forgotten");
-    assert_eq!(done.observations, 0, "twice is as good as once");
+    assert_eq!(done.observations, 0, "a second call finds nothing");
 
     for scan in lake.scans().await.expect("read") {
         let forgotten = scan.id == "names-it";
@@ -185,8 +185,8 @@ async fn what_is_forgotten_is_gone_from_the_files_too() {
 
     lake.purge().await.expect("purged");
     for (path, bytes) in every_file(lake.dir()) {
-        assert!(!holds(&bytes, "192.0.2.77"), "the address stands in {path}");
-        assert!(!holds(&bytes, secret), "what it said stands in {path}");
+        assert!(!holds(&bytes, "192.0.2.77"), "the address is in {path}");
+        assert!(!holds(&bytes, secret), "its contents are in {path}");
     }
     let files: HashSet<_> = lake.files().await.expect("listed").into_iter().map(|file| file.path).collect();
     for (path, _) in every_file(lake.dir())
@@ -198,15 +198,15 @@ async fn what_is_forgotten_is_gone_from_the_files_too() {
     for lake in [&lake, &Lake::open(lake.dir()).await.expect("opened")] {
         assert_eq!((whole(lake, "192.0.2.1").await, whole(lake, "192.0.2.200").await), before);
     }
-    // The lake goes on.
+    // The lake is still writable.
     let back = lake.append(&gone).await.expect("appended");
     assert_eq!((back.observations, back.states), (3, 2));
     assert_eq!(whole(&lake, "192.0.2.77").await.len(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_others_point_to_is_never_forgotten_with_it() {
-    // A writer meets the very contents that are taken out at that moment.
+async fn contents_that_other_observations_share_are_not_forgotten() {
+    // A writer appends observations with the same contents that are being removed at that moment.
     let (_dir, lake) = lake().await;
     let lake = Arc::new(lake);
     for round in 0..12_u8 {
@@ -221,20 +221,20 @@ async fn what_others_point_to_is_never_forgotten_with_it() {
                 other.forget("198.51.100.1".parse().expect("an address")).await.expect("forgotten");
             })
         };
-        // Somewhere within what forgetting takes.
+        // At some point during the deletion.
         tokio::time::sleep(std::time::Duration::from_millis(u64::from(round) * 7)).await;
         lake.append(&[observation([198, 51, 100, 2], i64::from(round), &version)])
             .await
             .expect("appended");
         forgetting.await.expect("no panic");
         let history = whole(&lake, "198.51.100.2").await;
-        assert_eq!(history.len(), usize::from(round) + 1, "whole, and none of it missing");
+        assert_eq!(history.len(), usize::from(round) + 1, "complete, with all contents");
     }
     assert!(whole(&lake, "198.51.100.1").await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn retention_takes_out_what_is_older() {
+async fn retention_deletes_older_observations() {
     let (_dir, lake) = lake().await;
     let day = 86_400;
     let batch: Vec<Observation> = (0..10)
@@ -249,9 +249,9 @@ async fn retention_takes_out_what_is_older() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_redacted_leaves_its_hash_and_nothing_else() {
+async fn a_redacted_text_leaves_only_its_hash() {
     let (_dir, lake) = lake().await;
-    // Long and without repeats, so that no encoding splits it.
+    // Long and without repetition, so that no encoding splits it.
     let secret = "you-are-the-quartermaster-of-vexley-7421";
     let print = |text: Option<&str>| TextPrint {
         sha256: "sha256:11".to_owned(),
@@ -269,10 +269,10 @@ async fn what_is_redacted_leaves_its_hash_and_nothing_else() {
     let other = whole(&lake, "192.0.2.2").await;
 
     assert_eq!(lake.redact().await.expect("redacted"), 1);
-    assert_eq!(lake.redact().await.expect("redacted"), 0, "twice is as good as once");
+    assert_eq!(lake.redact().await.expect("redacted"), 0, "a second call finds nothing");
     lake.purge().await.expect("purged");
     for (path, bytes) in every_file(lake.dir()) {
-        assert!(!holds(&bytes, secret), "the text stands in {path}");
+        assert!(!holds(&bytes, secret), "the text is in {path}");
     }
     let read = &whole(&lake, "192.0.2.1").await[0];
     let models = read.exposure.models.known().expect("its models");

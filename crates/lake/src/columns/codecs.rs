@@ -83,7 +83,7 @@ pub(crate) struct Position;
 pub(crate) struct Small;
 /// A number of up to 32 bits in 64 bits.
 pub(crate) struct Number;
-/// A count, in signed 64 bits. One past 2^63 - 1, which no honest server has, is kept as unparsable with its digits.
+/// A count, in signed 64 bits. A larger one, which no honest server has, is stored as unparsable with its digits.
 pub(crate) struct Count;
 /// A lower bound of a list's length, in 32 bits; a larger one is cut to that.
 pub(crate) struct Bound;
@@ -95,7 +95,7 @@ pub(crate) struct Flag;
 pub(crate) struct Time;
 /// A day, by which a table is partitioned. It is not read back.
 pub(crate) struct Day;
-/// What kind of row it is, in a table of several. It is not read back.
+/// The kind of row, in a table with several kinds. It is not read back.
 pub(crate) struct Tag;
 
 macro_rules! kinds {
@@ -147,7 +147,7 @@ fn json_word<T: Serialize>(value: &T) -> String {
     }
 }
 
-/// The value that a word stands for; `None`: a later version added it.
+/// The value of a word; `None`: a later version added it.
 pub(crate) fn from_word<'a, T: Deserialize<'a>>(word: &'a str) -> Option<T> {
     let deserializer: StrDeserializer<'a, WordError> = word.into_deserializer();
     T::deserialize(deserializer).ok()
@@ -324,7 +324,7 @@ impl Scalar<&'static str> for Tag {
     }
 }
 
-/// A value without which a row is not read.
+/// A required value: a row without it cannot be read.
 pub(crate) struct Required<C>(PhantomData<C>);
 
 impl<C: Single> Shape for Required<C> {
@@ -346,7 +346,7 @@ impl<T, C: Scalar<T>> Codec<T> for Required<C> {
     }
 }
 
-/// A value that may be absent, of which NULL says everything.
+/// A value that may be absent; NULL needs no reason.
 pub(crate) struct Nullable<C>(PhantomData<C>);
 
 impl<C: Single> Shape for Nullable<C> {
@@ -368,10 +368,10 @@ impl<T, C: Scalar<T>> Codec<Option<T>> for Nullable<C> {
     }
 }
 
-/// A value, or in the column beside it why it is unknown. The text for people is left to another table.
+/// A value, or in the next column the code of the reason why it is unknown. The reason's text is in another table only.
 pub(crate) struct Slim<C>(PhantomData<C>);
 
-/// A value, or in the two columns beside it why it is unknown, as a code and as a text for people.
+/// A value, or in the next two columns the reason why it is unknown, as a code and as a text for people.
 pub(crate) struct OrWhy<C>(PhantomData<C>);
 
 impl<C: Single> Shape for Slim<C> {
@@ -392,7 +392,7 @@ impl<C: Single> Shape for OrWhy<C> {
     }
 }
 
-/// Appends a value and the code of its reason; gives the text for people.
+/// Appends a value and the code of its reason; returns the reason's text.
 fn put_slim<'v, T, C: Scalar<T>>(value: &'v Known<T>, batch: &mut Batch) -> Option<Cow<'v, str>> {
     match value {
         Known::Known(known) => {
@@ -463,7 +463,8 @@ impl<T, C: Codec<T>> Codec<T> for Copied<C> {
     }
 }
 
-/// The path under which a server answers. One that this version does not read would stand for another endpoint.
+/// The path under which a server answers. One that this version cannot read is an error: without it, the key would be that of another
+/// endpoint.
 pub(crate) struct Prefix;
 
 impl Shape for Prefix {
@@ -532,7 +533,7 @@ impl Codec<Known<TextPrint>> for Print {
     }
 }
 
-/// A shard's number and how many there are, in two columns.
+/// A shard's number and the number of shards, in two columns.
 pub(crate) struct Shard;
 
 impl Shape for Shard {
@@ -558,18 +559,18 @@ impl Codec<Option<(u32, u32)>> for Shard {
     }
 }
 
-/// Columns that a type of the model fills, described by a list of their own.
+/// A list of columns that together store one type of the model.
 pub(crate) trait Group: Described {
     /// That type.
     type Of;
 
     fn put_group(value: &Self::Of, batch: &mut Batch);
     fn read_group(rows: &Rows, row: usize, into: &mut Self::Of) -> Result<(), Missing>;
-    /// The value before anything is read into it.
+    /// The default value that rows are read into.
     fn blank() -> Self::Of;
 }
 
-/// A group that is always there.
+/// A group that is always present.
 pub(crate) struct Whole<G>(PhantomData<G>);
 
 /// A group that is NULL as a whole or has at least its required values.

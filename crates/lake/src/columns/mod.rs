@@ -1,7 +1,7 @@
 //! The columns of the tables, each described once: name, type, how its value is taken from a record, and how it is put back.
 //!
 //! A [`columns!`] list names each column beside its [`Codec`] and the field it belongs to. Schema, writer and reader are generated from
-//! that line, so they cannot disagree. A test holds each column's name to the name of its field.
+//! that line, so they cannot disagree. A test compares each column's name with the name of its field.
 
 mod codecs;
 mod tables;
@@ -47,12 +47,12 @@ pub(crate) trait Described {
     fn fields() -> Vec<(&'static str, Vec<&'static str>)>;
 }
 
-/// How a value is stored in a column, or in several that stand side by side.
+/// How a value is stored in a column, or in several neighbouring ones.
 pub(crate) trait Codec<T>: Shape {
     /// Appends the value to the next columns of a row.
     fn put(value: &T, batch: &mut Batch);
 
-    /// Reads the value. A NULL, or a column that an older file does not have, leaves the default that `into` holds.
+    /// Reads the value. A NULL, or a column that an older file does not have, leaves the default value in `into`.
     fn read(rows: &Rows, name: Name, row: usize, into: &mut T) -> Result<(), Missing>;
 }
 

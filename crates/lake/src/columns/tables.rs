@@ -33,7 +33,7 @@ columns! {
         "scan": Nullable<Text> => observation.source.scan,
         "scope": OrWhy<Text> => observation.scope,
         "state": Required<Id> => ids.state,
-        // Copies of what the state says, so that most questions need no join.
+        // Copies of values of the state, so that most queries need no join.
         "product": Copied<Slim<Text>> => observation.identity.product,
         "version": Copied<Slim<Text>> => observation.identity.version,
         "confidence": Copied<Real> => observation.identity.confidence,
@@ -44,12 +44,12 @@ columns! {
         "tools": Copied<Slim<Length>> => observation.exposure.tools,
         "deception": Copied<Slim<Real>> => observation.deception.score,
         "tls": Copied<Slim<Flag>> => observation.endpoint.tls,
-        // Not in the state: it changes while the server says nothing else anew, and the state would be stored again.
+        // Not in the state: it changes while all other replies stay the same, and the whole state would be stored again.
         "running": Copied<OrWhy<Length>> => observation.exposure.running,
         "running_state": Nullable<Id> => ids.running,
         "": Whole<NetworkColumns> => observation.network,
         "": Optional<ListenerColumns> => observation.listener,
-        // Where a record keeps only the beginning of a list: its least length.
+        // A lower bound of the length, if the record has only the beginning of a list.
         "models_at_least" since 2: Copied<Nullable<Bound>> => observation.exposure.models_at_least,
         "running_at_least" since 2: Nullable<Bound> => observation.exposure.running_at_least,
     }
@@ -67,7 +67,7 @@ columns! {
 }
 
 columns! {
-    /// Where an address is.
+    /// The network of an address.
     NetworkColumns of Network, into Network {
         "country": OrWhy<Text> => country,
         "asn": OrWhy<Number> => asn,
@@ -264,14 +264,14 @@ impl RunningList {
     }
 }
 
-/// A row of the tables of observations and of states, read into default values: each of the two tables holds a part of an observation.
+/// A row of the table of observations or of states, read into default values: each of the two tables has a part of an observation.
 pub(crate) struct ObservationRow {
     pub(crate) day: NaiveDate,
     pub(crate) ids: ContentIds,
     pub(crate) observation: PartOfObservation,
 }
 
-/// What one of the tables holds of an observation.
+/// The part of an observation that is in one of the tables.
 pub(crate) struct PartOfObservation {
     pub(crate) schema: String,
     pub(crate) seen: Timestamp,
@@ -322,10 +322,10 @@ impl ObservationRow {
     }
 }
 
-/// An item of a list: of which state or list, and where it stands there.
+/// An item of a list, with the id of its state or list and its position.
 pub(crate) struct Item<T> {
     pub(crate) state: i64,
-    /// What kind of row, in a table of several.
+    /// The kind of row, in a table with several kinds.
     pub(crate) kind: &'static str,
     pub(crate) position: i32,
     pub(crate) item: T,
@@ -342,7 +342,7 @@ impl<T> Item<T> {
     }
 }
 
-/// A scan and when it was written down.
+/// A scan and when its row was written.
 pub(crate) struct ScanRow<S> {
     pub(crate) scan: S,
     pub(crate) written: Timestamp,
@@ -491,8 +491,8 @@ mod tests {
         ("source_name", "source"),
     ];
 
-    /// If two fields of one type were swapped in a list, every record would still come back from a lake that was written with it: only the
-    /// names show the fault.
+    /// If two fields of one type were swapped in a list, a round trip through the lake would not notice it: writer and reader would swap them
+    /// alike. The names show the mistake.
     #[test]
     fn a_column_is_named_after_its_field() {
         let tables: [Fields; 16] = [
@@ -526,9 +526,9 @@ mod tests {
         }
     }
 
-    /// What reads only some columns describes them again: with the names and types of the table.
+    /// Readers of only some columns describe them again, with the names and types of the table.
     #[test]
-    fn columns_that_are_read_apart_are_those_of_the_table() {
+    fn partial_column_lists_match_the_table() {
         let table = Definition::of(ObservationColumns::define);
         let defined = |name: &str| table.written().iter().find(|column| column.name == name).map(|column| column.kind);
         for apart in [RunningRef::define, HostColumns::define, LookColumns::define] {
@@ -538,16 +538,16 @@ mod tests {
         }
         for name in crate::key::Key::COLUMNS
             .iter()
-            .chain(crate::hosts::GLIMPSED)
+            .chain(crate::hosts::GLIMPSE_COLUMNS)
             .chain(crate::last::COLUMNS)
         {
             assert!(defined(name).is_some(), "{name}");
         }
     }
 
-    /// The number of columns of a group is that of its definition: so many are NULL where it is absent.
+    /// `WIDTH` is the number of columns that a group defines: that many are NULL if the group is absent.
     #[test]
-    fn a_description_counts_its_columns() {
+    fn width_is_the_number_of_defined_columns() {
         for table in Table::ALL.into_iter().filter(|table| *table != Table::Evidence) {
             let (width, define): (usize, fn(&mut Definition)) = match table {
                 Table::Observations => (ObservationColumns::WIDTH, ObservationColumns::define),

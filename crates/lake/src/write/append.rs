@@ -17,7 +17,7 @@ use crate::{Error, Lake, Table};
 pub struct Committed {
     /// Observations that were added.
     pub observations: usize,
-    /// Observations that the lake, or the batch itself, already held.
+    /// Observations that were already in the lake, or twice in the batch.
     pub duplicates: usize,
     /// States that were new.
     pub states: usize,
@@ -26,10 +26,10 @@ pub struct Committed {
 impl Lake {
     /// Appends observations: when this returns they are on disk, and a reader sees either all of them or none.
     ///
-    /// An observation whose source (kind, name, vantage), instant and endpoint are already there adds nothing. The check
-    /// against the lake reads only the files whose `seen` overlaps the batch's: nothing for a scan, which moves
-    /// forward in time, and the days concerned for an import, so import in order of time or in large batches. Instants
-    /// are kept to the microsecond. Each call makes a file per day: group observations by the minute or the thousand.
+    /// An observation is a duplicate if its source (kind, name, vantage), instant and endpoint are already in the lake. The
+    /// check reads only the files whose `seen` overlaps the batch's: none for a scan, which moves forward in time, and those
+    /// of the same days for an import, so import in order of time or in large batches. Instants are stored to the
+    /// microsecond. Each call makes a file per day: append observations once a minute or by the thousand.
     ///
     /// # Errors
     ///
@@ -50,7 +50,7 @@ impl Lake {
         done.states = writer.put_contents_of(&prepared).await?;
         done.observations = writer.put_observations(&mut prepared).await?;
         done.duplicates = batch.len() - done.observations;
-        // The garbage collection may have removed contents after they were checked. A state that is gone shows it.
+        // The garbage collection may have removed contents after the check; if so, files with states are missing.
         if writer.has_lost_files(Table::States).await? {
             for (table, put) in OF_A_STATE {
                 writer.put_contents(table, &states_of(&prepared), put).await?;
@@ -84,7 +84,7 @@ impl Lake {
         Ok(prepared)
     }
 
-    /// Records a scan, so that it can be repeated. Call it when the scan starts and again when it ends.
+    /// Records a scan with what is needed to repeat it. Call it when the scan starts and again when it ends.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Commits: how writers take turns, and what became of a commit that failed.
+//! Commits: how writers take turns, and whether a commit that reported an error is in the log.
 
 use std::time::Duration;
 
@@ -66,42 +66,42 @@ pub(crate) async fn committed(
             let fate = fate(location, table, None, adds).await;
             (DeltaTableError::InvalidVersion(commit.version()), fate)
         }
-        Err(error) if is_a_race(&error) => (error, Fate::Nothing),
+        Err(error) if is_a_race(&error) => (error, Fate::NotCommitted),
         Err(error) => (error, fate(location, table, Some(next), adds).await),
     };
     match fate {
         // The commit succeeded; a later step failed, such as a checkpoint.
-        Fate::Counts(newer) => {
+        Fate::Committed(newer) => {
             *delta = *newer;
             sync_log(location.folder(table).as_deref(), delta.version().unwrap_or(next)).await?;
             return Ok(true);
         }
-        Fate::Nothing => discard(delta, adds).await,
+        Fate::NotCommitted => discard(delta, adds).await,
         // The files stay until a vacuum.
         Fate::Unknown => {}
     }
     if is_conflict(&error) { Ok(false) } else { Err(wrap(error)) }
 }
 
-/// What became of a commit that failed.
+/// Whether a commit that reported an error is in the log.
 enum Fate {
     /// It is in the log; with the current version of the table.
-    Counts(Box<DeltaTable>),
+    Committed(Box<DeltaTable>),
     /// It is not in the log and will not be.
-    Nothing,
+    NotCommitted,
     /// Unknown, or it may still arrive.
     Unknown,
 }
 
-/// Looks for files in the current version, and then in the entries of the log from `from` on.
+/// Searches for files in the current version, and then in the entries of the log from `from` on.
 async fn fate(location: &Location, table: Table, from: Option<u64>, adds: &[Add]) -> Fate {
     let Ok(Some(now)) = location.load(table).await else {
         return Fate::Unknown;
     };
     if holds(table, &now, adds).unwrap_or(false) {
-        return Fate::Counts(Box::new(now));
+        return Fate::Committed(Box::new(now));
     }
-    let Some(from) = from else { return Fate::Nothing };
+    let Some(from) = from else { return Fate::NotCommitted };
     // A request to an object store may arrive after its sender gave up.
     if location.folder(table).is_none() {
         return Fate::Unknown;
@@ -115,14 +115,14 @@ async fn fate(location: &Location, table: Table, from: Option<u64>, adds: &[Add]
         let entry = String::from_utf8_lossy(&entry);
         let names = |add: &Add| add.path.rsplit('/').next().is_some_and(|name| entry.contains(name));
         if adds.iter().any(names) {
-            return Fate::Counts(Box::new(now));
+            return Fate::Committed(Box::new(now));
         }
     }
-    Fate::Nothing
+    Fate::NotCommitted
 }
 
-/// Whether the log entry before a commit is missing. Then a checkpoint of a later version may have existed before the commit, whose number
-/// was free again, and no reader would ever see it.
+/// Whether the log entry before a commit is missing. In that case another process may have written a checkpoint of a later version and
+/// removed the old entries, so that the commit's number was free again: no reader would ever see the commit.
 async fn is_cut_off(delta: &DeltaTable, version: u64) -> bool {
     let Some(before) = version.checked_sub(1) else { return false };
     let entry = deltalake_core::Path::from(format!("_delta_log/{before:020}.json"));

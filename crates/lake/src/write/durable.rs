@@ -115,7 +115,7 @@ pub(crate) mod fault {
     pub(super) fn strike(path: &Path) -> std::io::Result<()> {
         let faults = FAULTS.lock().unwrap_or_else(PoisonError::into_inner).clone();
         match faults.iter().find(|(at, _)| path.starts_with(at)) {
-            Some((_, Fault::Refused)) => Err(std::io::Error::other("no such luck")),
+            Some((_, Fault::Refused)) => Err(std::io::Error::other("injected by the test")),
             Some((_, Fault::Panics)) => panic!("a fault of the test"),
             None => Ok(()),
         }

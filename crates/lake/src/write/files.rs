@@ -85,7 +85,7 @@ fn properties(table: Table) -> WriterProperties {
 
 /// Properties of compacted files, which stay: strong compression.
 #[cfg(feature = "upkeep")]
-pub(crate) fn squeezed(table: Table) -> WriterProperties {
+pub(crate) fn compacted_properties(table: Table) -> WriterProperties {
     with_level(table, 12).build()
 }
 

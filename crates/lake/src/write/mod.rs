@@ -17,6 +17,6 @@ pub(crate) use durable::{discard, durable, sync_checkpoint};
 #[cfg(test)]
 pub(crate) use durable::{fault, sync};
 #[cfg(feature = "upkeep")]
-pub(crate) use files::{conformed, squeezed};
+pub(crate) use files::{compacted_properties, conformed};
 pub(crate) use rows::{OF_A_STATE, OF_OBSERVATIONS, OF_RUNNING, ObservationRows, RowBatches, in_columns, running_of, states_of};
 pub(crate) use writer::Writer;

@@ -1,4 +1,4 @@
-//! The writer: the tables as this process last loaded them, and the ids of contents they hold.
+//! The writer: the tables as this process last loaded them, and the ids of the contents in them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -14,16 +14,16 @@ use super::durable::{discard, sync_log};
 use super::files::written;
 use super::rows::{BYTES, OF_A_STATE, OF_RUNNING, ObservationRows, Put, ROWS, RowBatches, in_columns, running_of, states_of, write_error};
 use crate::key::Key;
-use crate::location::{LOOKS, Location, has_vanished};
+use crate::location::{Location, RELOADS, has_vanished};
 use crate::prepared::Prepared;
 use crate::read::{Scanner, files_of, wrap_read};
 use crate::{Error, Table};
 
-/// How many ids of each table are remembered. If a table has more contents, one that returns after that many others may be stored twice:
+/// How many ids of each table are remembered. If a table has more contents than that, one that is appended again may be stored twice:
 /// readers use the first.
 const REMEMBERED: usize = 1 << 20;
 
-/// The ids that a table holds, so that each content is stored once.
+/// The ids of the contents in a table, so that each content is stored once.
 #[derive(Debug, Default)]
 struct Ids {
     files: HashSet<String>,
@@ -59,7 +59,7 @@ impl Writer {
             let Some(delta) = self.location.load(table).await? else {
                 return Ok(None);
             };
-            let delta = grown(delta, table)
+            let delta = with_missing_columns(delta, table)
                 .await
                 .map_err(|source| self.location.cannot_open(table, source))?;
             self.tables.insert(table, delta);
@@ -67,8 +67,8 @@ impl Writer {
         Ok(self.tables.get_mut(&table))
     }
 
-    /// The newest version of a table; `None`: it does not exist yet. What is found missing in this version is committed on top of exactly
-    /// this version, or creates the table.
+    /// The newest version of a table; `None`: it does not exist yet. Contents that are missing in this version are committed on top of
+    /// exactly this version, or create the table.
     async fn refreshed(&mut self, table: Table) -> Result<Option<&mut DeltaTable>, Error> {
         if let Some(delta) = self.tables.get_mut(&table)
             && delta.update_state().await.is_err()
@@ -93,14 +93,14 @@ impl Writer {
             .collect())
     }
 
-    /// The ids that a table holds now; `None`: the table does not exist.
+    /// The ids of the contents in a table now; `None`: the table does not exist.
     async fn known(&mut self, table: Table) -> Result<Option<&HashSet<i64>>, Error> {
-        for look in 1.. {
+        for attempt in 1.. {
             match self.learn(table).await {
                 Ok(true) => break,
                 Ok(false) => return Ok(None),
                 // The file was compacted and removed in the meantime.
-                Err(error) if look < LOOKS && has_vanished(&error) => {}
+                Err(error) if attempt < RELOADS && has_vanished(&error) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -180,15 +180,15 @@ impl Writer {
             .is_some_and(|known| known.files.iter().any(|path| !current.contains(path.as_str()))))
     }
 
-    /// Appends rows of contents that were removed and are needed again, unless the table has them again.
-    pub(crate) async fn put_back(&mut self, table: Table, rows: &[RecordBatch], ids: &HashSet<i64>) -> Result<(), Error> {
+    /// Appends rows of contents that were removed and are needed again, unless another writer has restored them.
+    pub(crate) async fn restore_rows(&mut self, table: Table, rows: &[RecordBatch], ids: &HashSet<i64>) -> Result<(), Error> {
         let column = table.spec().indexed;
         for attempt in 1..=ATTEMPTS {
             let there = self.known(table).await?;
             let lacks = |id: Option<i64>| id.is_some_and(|id| ids.contains(&id) && there.is_none_or(|there| !there.contains(&id)));
             let back: Vec<RecordBatch> = rows
                 .iter()
-                .map(|rows| crate::rows::picked(rows, column, lacks))
+                .map(|rows| crate::rows::rows_with_id(rows, column, lacks))
                 .collect::<Result<_, _>>()
                 .map_err(|source| wrap_read(table, DeltaTableError::Arrow { source }))?;
             let back = back.into_iter().filter(|rows| rows.num_rows() > 0).map(Ok);
@@ -209,7 +209,7 @@ impl Writer {
                 if files.is_empty() {
                     return Ok(0);
                 }
-                // If they are removed before an observation points to them, the missing files show it.
+                // If they are removed before an observation points to them, `has_lost_files` notices the missing files.
                 let known = self.ids.entry(table).or_default();
                 known.files.extend(files);
                 known.ids.extend(missing.iter().map(|(id, _)| *id));
@@ -235,21 +235,21 @@ impl Writer {
         Err(Error::Busy { table, attempts: ATTEMPTS })
     }
 
-    /// Drops the observations that the lake holds.
+    /// Drops the observations that are already in the lake.
     pub(crate) async fn drop_duplicates(&mut self, rows: &mut impl ObservationRows) -> Result<(), Error> {
-        for look in 1.. {
+        for attempt in 1.. {
             match self.present(rows).await {
                 Ok(present) if present.contains(&true) => return rows.drop_marked(&present),
                 Ok(_) => break,
                 // The file was compacted and removed in the meantime.
-                Err(error) if look < LOOKS && has_vanished(&error) => {}
+                Err(error) if attempt < RELOADS && has_vanished(&error) => {}
                 Err(error) => return Err(error),
             }
         }
         Ok(())
     }
 
-    /// Marks the observations that the lake holds.
+    /// Marks the observations that are already in the lake.
     async fn present(&mut self, waiting: &impl ObservationRows) -> Result<Vec<bool>, Error> {
         let table = Table::Observations;
         let mut present = vec![false; waiting.len()];
@@ -257,7 +257,7 @@ impl Writer {
             return Ok(present);
         };
         let keys: HashMap<Key<'_>, usize> = waiting.keys().zip(0..).collect();
-        // Most rows differ in their instant already.
+        // Compare the instant first: in most rows it differs.
         let instants: HashSet<i64> = keys.keys().map(Key::seen).collect();
         let (Some(from), Some(until)) = (instants.iter().copied().min(), instants.iter().copied().max()) else {
             return Ok(present);
@@ -333,7 +333,7 @@ impl Writer {
             .await;
         let delta = match created {
             Ok(delta) => delta,
-            // Either another writer created it, or it was created and could not be read back: then the files belong to it and stay.
+            // Either another writer created the table, or this one did and could not read it back: then the files belong to it and stay.
             Err(error) => match self.location.load(table).await? {
                 Some(delta) if holds(table, &delta, &adds)? => delta,
                 Some(_) => {
@@ -360,7 +360,7 @@ impl Writer {
         synced
     }
 
-    /// Makes earlier commits durable for which that failed: an append would find their observations and report them as stored.
+    /// Retries to make earlier commits durable: an append would find their observations and report them as stored.
     pub(crate) async fn sync_again(&mut self) -> Result<(), Error> {
         for table in self.unsynced.clone() {
             let version = self.refreshed(table).await?.and_then(|delta| delta.version());
@@ -385,7 +385,7 @@ fn paths(adds: Vec<Add>) -> Vec<String> {
 }
 
 /// Adds the columns that a table of an earlier version lacks; a table of a later version keeps its additional ones.
-async fn grown(delta: DeltaTable, table: Table) -> Result<DeltaTable, DeltaTableError> {
+async fn with_missing_columns(delta: DeltaTable, table: Table) -> Result<DeltaTable, DeltaTableError> {
     let missing: Vec<_> = {
         let schema = delta.snapshot()?.schema();
         table

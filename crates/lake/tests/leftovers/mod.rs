@@ -1,4 +1,4 @@
-//! What was killed, what failed and what raced leaves nothing behind for good, and nothing is lost by removing it.
+//! Leftovers of killed, failed and racing writers are removed, and no acknowledged data is lost by that.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -18,7 +18,7 @@ use crate::common::{at, lake, observation};
 
 const CONTENTS: [Table; 5] = [Table::States, Table::Models, Table::Evidence, Table::Tools, Table::Running];
 
-/// One that says something of its own, in each table.
+/// An observation with contents of its own in each table.
 fn own(address: [u8; 4], seconds: i64, version: &str) -> Observation {
     let mut one = observation(address, seconds, version);
     one.exposure.tools = Known::Known(vec![Tool {
@@ -35,7 +35,7 @@ fn own(address: [u8; 4], seconds: i64, version: &str) -> Observation {
     one
 }
 
-/// How many rows each table of contents has.
+/// The number of rows in each table of contents.
 async fn rows(lake: &Lake) -> BTreeMap<Table, usize> {
     let context = SessionContext::new();
     let mut rows = BTreeMap::new();
@@ -48,7 +48,7 @@ async fn rows(lake: &Lake) -> BTreeMap<Table, usize> {
     rows
 }
 
-/// What a deletion has done when it is killed after its first commit.
+/// The same as a deletion that is killed after its first commit.
 async fn delete_observations_only(lake: &Lake, address: &str) {
     let folder = url::Url::from_directory_path(lake.dir().join("observations")).expect("a URL");
     let mut table = DeltaTableBuilder::from_url(folder)
@@ -90,7 +90,7 @@ fn set_age(path: &Path, age: Duration) {
     file.set_modified(SystemTime::now() - age).expect("its time is set");
 }
 
-/// Data files below a folder that do not count, with those that were never finished.
+/// Data files that the current version does not name, including unfinished ones.
 async fn uncounted(lake: &Lake) -> Vec<PathBuf> {
     let counted: Vec<PathBuf> = lake.files().await.expect("listed").into_iter().map(|file| file.path).collect();
     every_file(lake.dir())
@@ -102,7 +102,7 @@ async fn uncounted(lake: &Lake) -> Vec<PathBuf> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn thousands_of_states_go_at_once() {
+async fn thousands_of_states_are_deleted_at_once() {
     const ALL: u32 = 24_000;
     let (_dir, lake) = lake().await;
     let batch: Vec<Observation> = (0..ALL)
@@ -114,7 +114,7 @@ async fn thousands_of_states_go_at_once() {
         })
         .collect();
     lake.append(&batch).await.expect("appended");
-    // The last keeps its state.
+    // The last observation stays, with its state.
     lake.append(&[observation([10, 0, 0, 1], 86_400, "kept")]).await.expect("appended");
     let done = lake.forget_before(at(86_400)).await.expect("forgotten");
     assert_eq!((done.observations, done.states), (u64::from(ALL), u64::from(ALL)));
@@ -123,7 +123,7 @@ async fn thousands_of_states_go_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_killed_forgetting_is_completed_by_the_next() {
+async fn the_next_deletion_completes_a_killed_one() {
     let (_dir, lake) = lake().await;
     lake.append(&[own([192, 0, 2, 1], 0, "gone"), own([192, 0, 2, 2], 0, "kept")])
         .await
@@ -132,7 +132,7 @@ async fn a_killed_forgetting_is_completed_by_the_next() {
     delete_observations_only(&lake, "192.0.2.1").await;
     let address = "192.0.2.1".parse().expect("an address");
 
-    // They could be those of a writer that is not done.
+    // The contents could belong to a writer that has not finished.
     let done = lake.forget(address).await.expect("forgotten");
     assert_eq!((done.observations, done.states, done.running, done.left), (0, 0, 0, 2));
     assert_eq!(rows(&lake).await, all);
@@ -148,7 +148,7 @@ async fn a_killed_forgetting_is_completed_by_the_next() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_nothing_points_to_goes_at_once_where_that_is_asked_for() {
+async fn a_purge_removes_contents_without_an_observation_at_once() {
     let (_dir, lake) = lake().await;
     lake.append(&[own([192, 0, 2, 1], 0, "gone"), own([192, 0, 2, 2], 0, "kept")])
         .await
@@ -157,23 +157,23 @@ async fn what_nothing_points_to_goes_at_once_where_that_is_asked_for() {
     assert_eq!(lake.purge().await.expect("purged").states, 1);
     assert_eq!(rows(&lake).await[&Table::States], 1);
     for (path, bytes) in every_file(lake.dir()) {
-        assert!(!holds(&bytes, "192.0.2.1\""), "the address stands in {path}");
+        assert!(!holds(&bytes, "192.0.2.1\""), "the address is in {path}");
     }
     let kept = whole(&lake, "192.0.2.2").await;
     assert_eq!(kept[0].exposure, own([192, 0, 2, 2], 0, "kept").exposure);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_killed_import_left_without_an_observation_goes() {
+async fn contents_of_a_killed_import_are_removed() {
     let (_dir, lake) = lake().await;
     let one = own([192, 0, 2, 1], 0, "left");
     lake.append(std::slice::from_ref(&one)).await.expect("appended");
-    // It died before its observations, with which that table is made.
+    // It was killed before it committed observations, so that table does not exist.
     std::fs::remove_dir_all(lake.dir().join("observations")).expect("removed");
     let lake = Lake::open(lake.dir()).await.expect("opened");
     let elsewhere = "198.51.100.1".parse().expect("an address");
     let done = lake.forget(elsewhere).await.expect("forgotten");
-    assert_eq!((done.states, done.left), (0, 2), "it may not be dead");
+    assert_eq!((done.states, done.left), (0, 2), "the writer may still be alive");
     age_contents(lake.dir());
     let lake = Lake::open(lake.dir()).await.expect("opened");
     assert_eq!(lake.forget(elsewhere).await.expect("forgotten").states, 1);
@@ -183,7 +183,7 @@ async fn what_a_killed_import_left_without_an_observation_goes() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn files_that_no_commit_names_go_after_an_hour() {
+async fn files_that_no_commit_names_are_removed_after_an_hour() {
     let (_dir, lake) = lake().await;
     lake.append(&[observation([192, 0, 2, 1], 0, "0.1.0")]).await.expect("appended");
     let of = |table: &str, name: &str| lake.dir().join(table).join(name);
@@ -196,7 +196,7 @@ async fn files_that_no_commit_names_go_after_an_hour() {
                 .map(Path::to_owned)
         })
         .expect("a day");
-    // A table of which there is no more than a file, too.
+    // Also in a folder without a log.
     std::fs::create_dir_all(of("tools", "")).expect("made");
     let old = [
         day.join("part-00000-dead.zstd.parquet"),
@@ -213,7 +213,7 @@ async fn files_that_no_commit_names_go_after_an_hour() {
         std::fs::write(path, "rows").expect("written");
     }
     old.iter().for_each(|path| set_age(path, Duration::from_secs(2 * 3600)));
-    // What counts and what did count are left to the log, however old.
+    // Files that some version names, now or earlier, are not affected, however old.
     for (path, _) in every_file(lake.dir()) {
         if path.contains("part-") && !path.contains("alive") {
             set_age(Path::new(&path), Duration::from_secs(3 * 3600));
@@ -232,14 +232,14 @@ async fn files_that_no_commit_names_go_after_an_hour() {
     let removed = lake.vacuum(TimeDelta::minutes(90)).await.expect("vacuumed");
     assert_eq!((removed.files, removed.unnamed, removed.left), (0, 5, 2));
     let removed = lake.purge().await.expect("purged");
-    assert_eq!((removed.unnamed, removed.left), (0, 2), "a writer may be at them");
+    assert_eq!((removed.unnamed, removed.left), (0, 2), "a writer may be about to commit them");
     assert!(removed.files > 0);
     assert!(old.iter().all(|path| !path.exists()));
     assert!(young.iter().all(|path| path.exists()));
     assert_eq!(whole(&lake, "192.0.2.1").await[1..], before);
 }
 
-/// Only where a folder can be closed to this user: not to root.
+/// Only if this user can be denied access to a folder: root cannot.
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_commit_that_fails_leaves_no_files() {
@@ -263,7 +263,7 @@ async fn a_commit_that_fails_leaves_no_files() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_purge_stops_no_writer_and_loses_nothing() {
+async fn a_purge_neither_blocks_a_writer_nor_loses_data() {
     const ROUNDS: u8 = 3;
     const IN_BATCH: u16 = 10_000;
     let (_dir, lake) = lake().await;
@@ -286,7 +286,7 @@ async fn a_purge_stops_no_writer_and_loses_nothing() {
             rounds
         })
     };
-    // A batch of many takes as long as what the other does, so that its log is gone from under it.
+    // A large batch takes as long as the purge, so the purge removes log entries during the append.
     let batch = |round: u8| -> Vec<Observation> {
         (0..IN_BATCH)
             .map(|n| {
@@ -311,7 +311,7 @@ async fn a_purge_stops_no_writer_and_loses_nothing() {
         assert_eq!(only.exposure, expected.exposure, "{address}");
         assert_eq!(only.identity, expected.identity, "{address}");
     }
-    // Nothing was put back that was there.
+    // No contents were stored twice.
     let all = rows(&lake).await;
     let states = usize::from(ROUNDS) * usize::from(IN_BATCH) + 256 - forgotten;
     assert_eq!(
@@ -321,7 +321,7 @@ async fn a_purge_stops_no_writer_and_loses_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_folder_is_taken_by_its_name_or_not_at_all() {
+async fn unusual_folder_names_work_or_are_rejected() {
     let dir = tempfile::tempdir().expect("a folder");
     let place = dir.path().join("a[b]^c|d #1 50% {e}?*~");
     let lake = Lake::open_or_create(&place).await.expect("a lake");
@@ -337,12 +337,12 @@ async fn a_folder_is_taken_by_its_name_or_not_at_all() {
     lake.purge().await.expect("purged");
     assert_eq!(lake.hosts(&Filter::default()).await.expect("read").len(), 1);
     assert_eq!(uncounted(&lake).await, Vec::<PathBuf>::new());
-    std::fs::remove_dir_all(&place).expect("all of it is there");
+    std::fs::remove_dir_all(&place).expect("the whole lake is in this folder");
 
     let mut refused = vec!["a%20b", "a%2Fb", "a\tb", "gs://bucket/lake"];
     if cfg!(unix) {
         refused.push("a\\b");
-        // By another name it is the same folder.
+        // A link to such a folder is rejected too.
         #[cfg(unix)]
         {
             let aside = tempfile::tempdir().expect("a folder");
@@ -365,7 +365,7 @@ async fn a_folder_is_taken_by_its_name_or_not_at_all() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_hash_of_a_forgotten_address_stays() {
+async fn hashes_of_a_forgotten_address_are_removed() {
     let (_dir, lake) = lake().await;
     lake.append(&[observation([192, 0, 2, 77], 0, "0.1.0")]).await.expect("appended");
     for (id, covers) in [
@@ -393,17 +393,17 @@ async fn no_hash_of_a_forgotten_address_stays() {
     assert_eq!(kept["does-not-say"], (String::new(), true));
     assert_eq!(kept["names-another"], ("sha256:of-names-another".to_owned(), true));
 
-    // What was asked stands in the log, and goes with it.
-    let stands = |lake: &Lake| every_file(lake.dir()).iter().any(|(_, bytes)| holds(bytes, "192.0.2.77"));
-    assert!(stands(&lake));
+    // The log contains the predicate; the vacuum removes it.
+    let is_on_disk = |lake: &Lake| every_file(lake.dir()).iter().any(|(_, bytes)| holds(bytes, "192.0.2.77"));
+    assert!(is_on_disk(&lake));
     lake.vacuum(TimeDelta::zero()).await.expect("vacuumed");
-    assert!(!stands(&lake));
+    assert!(!is_on_disk(&lake));
     assert_eq!(lake.scans().await.expect("read").len(), 3);
 }
 
-/// Files that were put together hold the same in other types; what is taken out of them leaves the rest as it was.
+/// Compacted files have other Arrow types; removing rows from them leaves the other rows unchanged.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_put_together_is_taken_apart() {
+async fn rows_are_removed_from_compacted_files() {
     let (_dir, lake) = lake().await;
     for host in 1..=4 {
         lake.append(&[own([192, 0, 2, host], i64::from(host), &format!("0.{host}.0"))])
@@ -419,7 +419,7 @@ async fn what_was_put_together_is_taken_apart() {
     let left = rows(&lake).await;
     assert!(CONTENTS.iter().all(|table| left[table] < all[table]), "{all:?} {left:?}");
     assert_eq!(whole(&lake, "192.0.2.3").await, before);
-    // And what is said again is there again.
+    // Deleted contents that are appended again are stored again.
     lake.append(&[own([192, 0, 2, 2], 60, "0.2.0")]).await.expect("appended");
     assert_eq!(rows(&lake).await, all);
 }
