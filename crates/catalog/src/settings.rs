@@ -1,6 +1,6 @@
 //! The settings of a product that decide how exposed it is: where each is set, when its value is unsafe, and what to write instead.
 //!
-//! The host audit judges a machine's values with them, and remedies name them instead of repeating them: `{host}` in a remedy becomes
+//! The host audit uses them to judge the values on a machine, and remedies refer to them: `{host}` in a remedy becomes
 //! `OLLAMA_HOST=127.0.0.1:11434`.
 
 use std::fmt;
@@ -13,13 +13,13 @@ use vigie_model::{Fix, Impact, SettingPlace};
 
 use crate::pattern::{FromScalar, OneOrMany, Pattern};
 
-/// A setting, as a product's file has it.
+/// A setting in a product's file.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SettingRule {
     /// Its name within the file.
     pub id: Spanned<String>,
-    /// What it decides, in one sentence.
+    /// Its effect, in one sentence.
     pub what: String,
     /// Environment variables that set it; the first is the one to recommend.
     #[serde(default)]
@@ -36,10 +36,10 @@ pub struct SettingRule {
     /// Keys of configuration files that set it.
     #[serde(default)]
     pub file: Vec<FileKey>,
-    /// Keys under which people write it and nothing reads it.
+    /// Keys under which people write it although nothing reads them.
     #[serde(default)]
     pub unread: Vec<FileKey>,
-    /// The value in effect where nothing sets it; absent: it depends, or the setting is off.
+    /// The default value; absent: the default depends on something else, or the setting is off.
     #[serde(default)]
     pub default: Option<String>,
     /// The value that the published container image sets.
@@ -48,16 +48,16 @@ pub struct SettingRule {
     /// Its value is a key, a password or a token.
     #[serde(default)]
     pub secret: bool,
-    /// It is read at the first start only; later the stored value holds.
+    /// It is read at the first start only; after that the stored value is used.
     #[serde(default)]
     pub first_start: bool,
     /// Other settings of this file without which it has no effect.
     #[serde(default)]
     pub needs: OneOrMany<String>,
-    /// Other settings of this file; where one of them is safe, this one does no harm.
+    /// Other settings of this file; if one of them is safe, this one is harmless.
     #[serde(default)]
     pub unless: OneOrMany<String>,
-    /// When a value is unsafe: one of these tests holds.
+    /// A value is unsafe if one of these tests matches.
     #[serde(default, rename = "unsafe")]
     pub unsafe_when: OneOrMany<Unsafe>,
     /// A safe value to write; absent: remove the setting, or choose a secret.
@@ -72,7 +72,7 @@ pub struct SettingRule {
     /// The findings that it can cause.
     #[serde(default)]
     pub findings: Vec<Spanned<String>>,
-    /// What changing it does.
+    /// The impact of changing it.
     #[serde(default = "restart")]
     pub impact: Impact,
 }
@@ -104,9 +104,9 @@ pub enum Unsafe {
     On,
     /// It switches something off: `0`, `false`, `no`, `off`, in any case.
     Off,
-    /// It is an address to listen on that others can reach: anything but loopback, no address at all included.
+    /// It is an address to listen on that other machines can reach: anything but loopback, including an empty address.
     NotLoopback,
-    /// It fits a pattern.
+    /// It matches a pattern.
     Fits(Pattern),
 }
 
@@ -153,14 +153,14 @@ impl fmt::Display for Unsafe {
     }
 }
 
-/// What a value of a setting means.
+/// Whether a value of a setting is safe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Judgement {
-    /// No test holds.
+    /// No test matches.
     Safe,
-    /// A test holds.
+    /// A test matches.
     Unsafe,
-    /// It cannot be told: a host name to listen on, or a default that depends.
+    /// Unknown: the value is a host name to listen on, or the default depends on something else.
     Unknown,
 }
 
@@ -173,32 +173,32 @@ pub struct Switch {
     pub on: bool,
 }
 
-/// A setting, checked.
+/// A checked setting.
 #[derive(Clone, Debug)]
 pub struct Setting {
     /// Its name within the product's file.
     pub id: String,
-    /// What it decides.
+    /// Its effect, in one sentence.
     pub what: String,
-    /// Where a value is given; of each kind the first is the one to recommend.
+    /// The places where its value can be set; of each kind the first is the one to recommend.
     pub places: Vec<SettingPlace>,
     /// Options without a value.
     pub switches: Vec<Switch>,
-    /// Where people write it and nothing reads it.
+    /// Places where people write it although nothing reads them.
     pub unread: Vec<SettingPlace>,
-    /// The value in effect where nothing sets it.
+    /// The default value.
     pub default: Option<String>,
     /// The value that the published container image sets.
     pub in_image: Option<String>,
     /// Its value is a key, a password or a token: it must not be shown.
     pub secret: bool,
-    /// It is read at the first start only; later the stored value holds.
+    /// It is read at the first start only; after that the stored value is used.
     pub first_start: bool,
     /// Other settings of the product without which it has no effect.
     pub needs: Vec<String>,
-    /// Other settings of the product; where one of them is safe, this one does no harm.
+    /// Other settings of the product; if one of them is safe, this one is harmless.
     pub unless: Vec<String>,
-    /// When a value is unsafe.
+    /// The tests for unsafe values.
     pub unsafe_when: Vec<Unsafe>,
     /// A safe value to write.
     pub safe: Option<String>,
@@ -208,7 +208,7 @@ pub struct Setting {
     pub until: Option<String>,
     /// The findings that it can cause.
     pub findings: Vec<String>,
-    /// What changing it does.
+    /// The impact of changing it.
     pub impact: Impact,
 }
 
@@ -223,21 +223,25 @@ impl Setting {
         let id = &rule.id.value;
         let is_name = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
         if !is_name(id) {
-            wrong.push(format!("{id:?} is no name of a setting: lower-case letters, digits and hyphens"));
+            wrong.push(format!(
+                "{id:?} is not a valid name of a setting: use lower-case letters, digits and hyphens"
+            ));
         }
         for name in &rule.env.0 {
             if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
-                wrong.push(format!("{id}: {name:?} is no name of an environment variable"));
+                wrong.push(format!("{id}: {name:?} is not a valid name of an environment variable"));
             }
         }
         for flag in rule.flag.0.iter().chain(&rule.flag_on.0).chain(&rule.flag_off.0) {
             if !flag.starts_with('-') || flag.contains(char::is_whitespace) || flag.contains('=') {
-                wrong.push(format!("{id}: {flag:?} is no option: write its dashes, and no value"));
+                wrong.push(format!(
+                    "{id}: {flag:?} is not an option: write it with its dashes and without a value"
+                ));
             }
         }
         for file in rule.file.iter().chain(&rule.unread) {
             if file.path.is_empty() || file.key.is_empty() {
-                wrong.push(format!("{id}: a file has a path and a key"));
+                wrong.push(format!("{id}: a file needs a path and a key"));
             }
         }
         let env = rule.env.0.iter().cloned().map(SettingPlace::Env);
@@ -256,10 +260,12 @@ impl Setting {
             .chain(rule.flag_off.0.iter().map(switch(false)))
             .collect();
         if places.is_empty() && switches.is_empty() {
-            wrong.push(format!("{id} is set nowhere: give env, flag, flag_on, flag_off or file"));
+            wrong.push(format!(
+                "{id} has no place where it is set: give env, flag, flag_on, flag_off or file"
+            ));
         }
         if rule.secret && rule.safe.is_some() {
-            wrong.push(format!("{id} is a secret: no value of it is safe to publish, leave out safe"));
+            wrong.push(format!("{id} is a secret, so no published value is safe: leave out safe"));
         }
         if rule.needs.0.contains(id) || rule.unless.0.contains(id) {
             wrong.push(format!("{id} names itself under needs or unless"));
@@ -269,7 +275,7 @@ impl Setting {
         }
         for version in rule.since.iter().chain(&rule.until) {
             if !version.trim_start_matches(['b', 'v']).starts_with(|c: char| c.is_ascii_digit()) {
-                wrong.push(format!("{id}: {version:?} is no version"));
+                wrong.push(format!("{id}: {version:?} is not a version"));
             }
         }
         if rule.what.trim().is_empty() {
@@ -303,17 +309,19 @@ impl Setting {
             findings: rule.findings.iter().map(|finding| finding.value.clone()).collect(),
             impact: rule.impact,
         };
-        // The files of a build were checked when it was tested; to judge a value compiles its expressions.
+        // Judging a value compiles its expressions, so embedded files, which the tests have checked, are not judged at each start.
         if let Some(safe) = &setting.safe
             && !crate::pattern::is_later()
             && setting.judge(Some(safe)) != Judgement::Safe
         {
-            wrong.push(format!("{id}: its safe value {safe:?} is not safe by its own tests"));
+            wrong.push(format!(
+                "{id}: the safe value {safe:?} is not safe according to the setting's own tests"
+            ));
         }
         if wrong.is_empty() { Ok(setting) } else { Err(wrong) }
     }
 
-    /// Judges a value; `None`: nothing sets it.
+    /// Judges a value; `None`: the setting is not set.
     #[must_use]
     pub fn judge(&self, value: Option<&str>) -> Judgement {
         let in_effect = value.or(self.default.as_deref());
@@ -325,7 +333,7 @@ impl Setting {
                 (Unsafe::Empty, _) => holds(value.is_some_and(|value| value.trim().is_empty())),
                 _ => match in_effect {
                     Some(value) => passes(test, value),
-                    // What nothing sets and no default is known for is off; only an address is always in effect.
+                    // A setting that is not set and has no known default is off; only an address is always in effect.
                     None if matches!(test, Unsafe::NotLoopback) => Judgement::Unknown,
                     None => Judgement::Safe,
                 },
@@ -339,13 +347,13 @@ impl Setting {
         judgement
     }
 
-    /// Judges a value in the published container image, which may set one itself; `None`: nothing else sets it.
+    /// Judges a value in the published container image, which may set one itself; `None`: it is not set besides.
     #[must_use]
     pub fn judge_in_image(&self, value: Option<&str>) -> Judgement {
         self.judge(value.or(self.in_image.as_deref()))
     }
 
-    /// The changes that make it safe, one for each kind of place: variable, option, key of a file.
+    /// The changes that make it safe, one for each kind of place: environment variable, option, key of a file.
     pub fn fixes(&self) -> impl Iterator<Item = Fix> {
         let first = |kind: fn(&SettingPlace) -> bool| self.places.iter().find(|place| kind(place));
         let write = |place: &SettingPlace| Fix {
@@ -361,7 +369,7 @@ impl Setting {
         env.into_iter().chain(flag).chain(file)
     }
 
-    /// Adds the switch that gives the safe value, or removes the one that gives another.
+    /// Adds the switch that sets the safe value, or removes the one that sets another value.
     fn fix_by_switch(&self) -> Option<Fix> {
         let wanted = match self.safe.as_deref() {
             Some(safe) if is_on(safe) => Some(true),
@@ -432,7 +440,7 @@ fn passes(test: &Unsafe, value: &str) -> Judgement {
     }
 }
 
-/// Whether all addresses of a list (by commas) are loopback: the worst one decides.
+/// Whether all addresses of a comma-separated list are loopback: the worst one decides.
 fn listens(value: &str) -> Judgement {
     let mut worst = Judgement::Safe;
     for part in value.split(',') {
@@ -445,8 +453,8 @@ fn listens(value: &str) -> Judgement {
     worst
 }
 
-/// Whether an address to listen on is loopback. An empty host (`:8080`) and a bare port are every address; a name but `localhost` may be any;
-/// a path is a Unix socket, which no other machine reaches.
+/// Whether an address to listen on is loopback. An empty host (`:8080`) or a bare port means every address; a name other than `localhost` may be
+/// any address; a path is a Unix socket, which other machines cannot reach.
 fn listens_on(value: &str) -> Judgement {
     if value.starts_with('/') || value.starts_with("unix:") {
         return Judgement::Safe;
@@ -469,11 +477,11 @@ fn listens_on(value: &str) -> Judgement {
     }
 }
 
-/// Puts settings into the text of a remedy: `{id}`, `{id.name}`, `{id.env}`, `{id.flag}`, `{id.file}`.
+/// Replaces references to settings in the text of a remedy: `{id}`, `{id.name}`, `{id.env}`, `{id.flag}`, `{id.file}`.
 ///
 /// # Errors
 ///
-/// A name in braces that is no setting, or a form that the setting does not have.
+/// An unknown setting in braces, or a form that the setting does not have.
 pub(crate) fn expand(text: &str, settings: &[Setting]) -> Result<String, String> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -486,7 +494,7 @@ pub(crate) fn expand(text: &str, settings: &[Setting]) -> Result<String, String>
             "env" => Form::Env,
             "flag" => Form::Flag,
             "file" => Form::File,
-            _ => return Err(format!("{{{name}}}: a form is name, env, flag or file")),
+            _ => return Err(format!("{{{name}}}: unknown form; known forms: name, env, flag, file")),
         };
         let setting = settings.iter().find(|setting| setting.id == id).ok_or_else(|| {
             let known: Vec<&str> = settings.iter().map(|setting| setting.id.as_str()).collect();
@@ -495,7 +503,9 @@ pub(crate) fn expand(text: &str, settings: &[Setting]) -> Result<String, String>
                 if known.is_empty() { "none".to_owned() } else { known.join(", ") }
             )
         })?;
-        let fix = setting.fix(form).ok_or_else(|| format!("{{{name}}}: {id} has no such form"))?;
+        let fix = setting
+            .fix(form)
+            .ok_or_else(|| format!("{{{name}}}: the setting {id} cannot be set in this form"))?;
         out.push_str(before);
         out.push_str(&if form == Form::Name { fix.set.to_string() } else { fix.to_string() });
         rest = behind;
@@ -587,7 +597,7 @@ mod tests {
     }
 
     #[test]
-    fn an_image_may_set_what_nothing_else_sets() {
+    fn a_container_image_may_set_a_value() {
         let host = setting("{id: x, what: X., env: X, default: 127.0.0.1, in_image: 0.0.0.0, unsafe: not-loopback}").expect("sound");
         assert_eq!(host.judge(None), Judgement::Safe);
         assert_eq!(host.judge_in_image(None), Judgement::Unsafe);
@@ -595,10 +605,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn each_mistake_is_reported() {
         for (yaml, word) in [
             ("{id: X y, what: X., env: X, unsafe: enabled}", "lower-case"),
-            ("{id: x, what: X., unsafe: enabled}", "nowhere"),
+            ("{id: x, what: X., unsafe: enabled}", "no place"),
             ("{id: x, what: X., env: X}", "no test"),
             ("{id: x, what: X., env: X, unsafe: sometimes}", "no test of a setting"),
             ("{id: x, what: X., flag: host, unsafe: enabled}", "dashes"),
@@ -612,7 +622,7 @@ mod tests {
                 "{id: x, what: X., env: X, unsafe: enabled, findings: [nothing]}",
                 "unknown finding id",
             ),
-            ("{id: x, what: X., env: X, unsafe: enabled, until: lately}", "no version"),
+            ("{id: x, what: X., env: X, unsafe: enabled, until: lately}", "not a version"),
             ("{id: x, what: X., env: X, unsafe: enabled, surprise: 1}", "unknown field"),
         ] {
             let wrong = setting(yaml).expect_err(yaml).join("; ");

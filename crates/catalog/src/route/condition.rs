@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_some_server_may_read_counts_against_a_request_and_not_for_it() {
+    fn an_ambiguous_value_can_only_worsen_the_effect() {
         let cloud = r"POST /api/show if /model ~ (?i):\s*([^/]*-)?cloud\s*$";
         for (body, exact, possible) in [
             (json!({"model": "x:cloud"}), true, true),

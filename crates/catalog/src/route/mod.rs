@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_follow_the_path() {
+    fn conditions_after_the_path() {
         let route = Route::parse("GET /v1/models/{model} if {model} ~ x since 0.18.0 until 2.0.0 known").expect("parses");
         assert_eq!(
             (route.since.as_deref(), route.until.as_deref(), route.known),

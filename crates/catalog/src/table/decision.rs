@@ -1,4 +1,4 @@
-//! A request, and what a table says of it.
+//! A request and a route table's decision on it.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,7 +12,7 @@ use crate::table::json::{Item, Json, JsonKind};
 use crate::table::shape::Shape;
 use crate::table::takes::{Asks, Knob, KnobKind, ListPlace, Place, Role};
 
-/// A request, as far as a table looks at it.
+/// The parts of a request that a route table reads.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'r> {
     /// The method, as it is sent.
@@ -28,60 +28,60 @@ pub struct Request<'r> {
 /// The body of a request.
 #[derive(Clone, Copy, Debug)]
 pub enum Body<'r> {
-    /// There is none.
+    /// No body.
     None,
     /// It is JSON.
     Json(&'r Json<'r>),
     /// It is a multipart form.
     Form(&'r Form<'r>),
-    /// There is one that is neither, or that nobody reads, as the bytes of an upload.
+    /// Another body, or one that is not parsed, such as the bytes of an upload.
     Other,
-    /// Whether there is one, and what it holds, is not known: a line of a log.
+    /// It is not known whether there is a body and what it contains, as in a line of a log.
     Unseen,
 }
 
-/// Where in a request something stands.
+/// A position in a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum At {
-    /// These bytes of the body; of a text what is between the quotes.
+    /// These bytes of the body; of a string the part between the quotes.
     Body(Range<usize>),
-    /// The segment of the path of that number, from 0.
+    /// The segment of the path with this number, from 0.
     Segment(usize),
     /// The query.
     Query,
-    /// The part of the form of that number, from 0.
+    /// The part of the form with this number, from 0.
     Form(usize),
 }
 
 /// A model that a request names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Named<'r> {
-    /// What it is to the request.
+    /// Its role in the request.
     pub role: Role,
-    /// Its name as it is written, escapes read.
+    /// Its name as written, with escapes decoded.
     pub name: Cow<'r, str>,
-    /// Where it stands.
+    /// Its position.
     pub at: At,
     /// The number of its place among those of [`Decision::model_places`].
     pub place: u8,
-    /// Whether it is the one that the server takes; another is one that some reader could take.
+    /// Whether the server uses this one; otherwise another parser could use it.
     pub counts: bool,
 }
 
 /// A setting of a request.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Set<'r> {
-    /// Which one.
+    /// The setting.
     pub knob: Knob,
     /// Its value.
     pub amount: Amount,
-    /// Its value as it is written.
+    /// Its value as written.
     pub raw: &'r str,
-    /// Where it stands.
+    /// Its position.
     pub at: At,
     /// The number of its place among those of [`Decision::knob_places`].
     pub place: u8,
-    /// Whether it is the one that the server takes.
+    /// Whether the server uses this one.
     pub counts: bool,
 }
 
@@ -92,10 +92,10 @@ pub enum Amount {
     Count(u32),
     /// A time in seconds.
     Seconds(f64),
-    /// Yes or no.
+    /// True or false.
     Flag(bool),
-    /// Anything else: zero, a negative number, a fraction, a huge one, a number in quotes. Servers take these for "no limit", or
-    /// differ about them.
+    /// Anything else: zero, a negative number, a fraction, a huge number, a number in quotes. Servers read these as "no limit", or
+    /// differ in how they read them.
     Unlimited,
 }
 
@@ -122,14 +122,14 @@ fn count(digits: &str) -> Option<u32> {
     digits.parse::<u32>().ok().filter(|count| plain && i32::try_from(*count).is_ok())
 }
 
-/// Longer than 2³¹ seconds is for ever, and so is a negative time.
+/// More than 2³¹ seconds means without a limit, and so does a negative time.
 fn seconds(seconds: Option<f64>) -> Amount {
     seconds
         .filter(|seconds| (0.0..2_147_483_648.0).contains(seconds))
         .map_or(Amount::Unlimited, Amount::Seconds)
 }
 
-/// A time as Go writes it: `1h30m`, `-1s`, `0`; a bare number is seconds.
+/// Parses a duration in Go's notation: `1h30m`, `-1s`, `0`; a bare number is seconds.
 fn duration(text: &str) -> Option<f64> {
     if let Ok(number) = text.parse::<f64>() {
         return Some(number);
@@ -159,23 +159,23 @@ fn duration(text: &str) -> Option<f64> {
     (text.len() > 1).then_some(sign * total)
 }
 
-/// What a table says of a request that it knows.
+/// A route table's decision on a request that has a route.
 #[derive(Clone, Debug)]
 pub struct Decision<'t, 'r> {
-    /// The worst effect that the request has, by any reading.
+    /// The worst effect that the request can have, however it is parsed.
     pub effect: Effect,
     /// The line of the product's file that gives it this effect.
     pub route: &'t str,
-    /// The path to be passed on in place of the one that came: the server reads it as it reads that one, and it has no escapes where none
-    /// are needed.
+    /// The path to pass on to the server instead of the original: the server reads both alike, and this one has only the escapes that it
+    /// needs.
     pub path: Cow<'r, str>,
-    /// The models that it names: first those that count.
+    /// The models that it names, those that the server uses first.
     pub models: Vec<Named<'r>>,
-    /// What it asks for beyond text.
+    /// The features beyond text that it asks for.
     pub asks: Asks,
-    /// What it sets.
+    /// The settings in it.
     pub sets: Vec<Set<'r>>,
-    /// What makes it readable in more than one way; the effect is the worst of all ways.
+    /// The reasons why it can be parsed in more than one way; the effect is the worst of all ways.
     pub doubts: Doubts,
     /// Only some versions have the route or this effect of it, and the version is not known.
     pub in_some_versions: bool,
@@ -183,31 +183,31 @@ pub struct Decision<'t, 'r> {
 }
 
 impl<'t, 'r> Decision<'t, 'r> {
-    /// The model that the server takes in this role, as it is written.
+    /// The model that the server uses in this role, as written.
     #[must_use]
     pub fn model(&self, role: Role) -> Option<&Named<'r>> {
         self.models.iter().find(|named| named.role == role && named.counts)
     }
 
-    /// The value that the server takes for a setting; `None`: the request does not set it, and the server has its own.
+    /// The value that the server uses for a setting; `None`: the request does not set it, and the server uses its default.
     #[must_use]
     pub fn set(&self, knob: Knob) -> Option<&Set<'r>> {
         self.sets.iter().find(|set| set.knob == knob && set.counts)
     }
 
-    /// Where a request on this route names a model in this role, the first that names one counting.
+    /// The places where a request on this route can name a model in this role; the server uses the first that names one.
     #[must_use]
     pub fn model_places(&self, role: Role) -> &'t [Place] {
         self.shape.model_places(role)
     }
 
-    /// Where a request on this route sets something, the first that is there counting; empty: it cannot.
+    /// The places where a request on this route can set something; the server uses the first that is present. Empty: it cannot.
     #[must_use]
     pub fn knob_places(&self, knob: Knob) -> &'t [Place] {
         self.shape.knob_places(knob)
     }
 
-    /// Adds what another route of the same path finds, whose effect is not worse.
+    /// Merges the decision of another route of the same path, whose effect is not worse.
     pub(crate) fn merge(&mut self, other: Self) {
         self.models.extend(other.models);
         self.sets.extend(other.sets);
@@ -215,38 +215,38 @@ impl<'t, 'r> Decision<'t, 'r> {
         self.doubts |= other.doubts;
     }
 
-    /// What a request on this route can ask for.
+    /// The features that a request on this route can ask for.
     #[must_use]
     pub fn may_ask(&self) -> Asks {
         self.shape.may_ask
     }
 
-    /// Where a reply on this route lists models.
+    /// The place where a reply on this route lists models.
     #[must_use]
     pub fn lists(&self) -> &'t [ListPlace] {
         &self.shape.lists
     }
 }
 
-/// Why a table says nothing of a request.
+/// Why a route table has no decision on a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// The target reads differently for different servers.
+    /// Different servers would parse the target differently.
     Target(&'static str),
     /// No route has this path.
     NoRoute,
     /// No route has this path with this method.
     Method,
-    /// The body is not what the route takes.
+    /// The route does not take this body.
     Body(&'static str),
-    /// The route is known, and what it does with this body is not.
+    /// The route is known, but not its effect with this body.
     NoEffect,
 }
 
-/// What a table says of a request that it does not know.
+/// A request on which a route table has no decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unknown {
-    /// Why.
+    /// The reason.
     pub reason: Reason,
     /// The worst effect that its route could have with another body; `None`: no route is known.
     pub worst: Option<Effect>,
@@ -258,7 +258,7 @@ impl fmt::Display for Unknown {
             Reason::Target(what) | Reason::Body(what) => f.write_str(what),
             Reason::NoRoute => f.write_str("no route has this path"),
             Reason::Method => f.write_str("no route has this path with this method"),
-            Reason::NoEffect => f.write_str("what the route does with this body is not known"),
+            Reason::NoEffect => f.write_str("the effect of the route with this body is not known"),
         }
     }
 }

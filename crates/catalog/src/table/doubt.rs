@@ -3,52 +3,53 @@
 use std::fmt;
 use std::ops::{BitOr, BitOrAssign};
 
-/// What two readers of one request may read differently. What ordinary clients send has none, but for keys that a server ignores.
+/// Reasons why two parsers may read one request differently; a set. Requests of ordinary clients have none, except keys that the server
+/// ignores.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Doubts(u16);
 
 impl Doubts {
-    /// A key that the table looks at stands more than once in one object, or one form field or key of the query more than once.
+    /// A key that the table reads occurs more than once in one object, or a form field or a key of the query more than once.
     pub const REPEATED_KEY: Self = Self(1);
-    /// A key differs from the one that the route takes by case only; the server takes it all the same.
+    /// A key differs only in case from one that the route takes; the server accepts it.
     pub const KEY_CASE: Self = Self(1 << 1);
     /// A key that the route is not known to take.
     pub const UNKNOWN_KEY: Self = Self(1 << 2);
     /// Something follows the JSON value.
     pub const TRAILING: Self = Self(1 << 3);
-    /// A byte order mark stands before it.
+    /// A byte order mark precedes the JSON value.
     pub const BOM: Self = Self(1 << 4);
-    /// The body's type is not the one that the route takes, and the server does not look.
+    /// The content type is not the one that the route takes, and the server ignores it.
     pub const CONTENT_TYPE: Self = Self(1 << 5);
     /// A body where the route takes none.
     pub const UNEXPECTED_BODY: Self = Self(1 << 6);
-    /// The path is written with escapes, or otherwise than the route's.
+    /// The path has escapes, or is spelled differently from the route's.
     pub const ENCODED_PATH: Self = Self(1 << 7);
-    /// A slash of the path is written as an escape.
+    /// A slash of the path is escaped.
     pub const ENCODED_SLASH: Self = Self(1 << 8);
-    /// The body was not seen: the effect is the worst that one could cause, and the model is not known.
+    /// The body is not available: the effect is the worst that a body could cause, and the model is unknown.
     pub const UNSEEN_BODY: Self = Self(1 << 9);
-    /// The product's releases read a name differently: Ollama takes a last `:local` off from 0.18.0 on, and for a tag before.
+    /// The product's releases read a name differently: Ollama removes a final `:local` since 0.18.0, and read it as a tag before.
     pub const NAME: Self = Self(1 << 10);
     /// Several places name a model, and they differ.
     pub const SEVERAL_MODELS: Self = Self(1 << 11);
-    /// A name that holds half a surrogate pair, which servers read differently.
+    /// A name contains half a surrogate pair, which servers read differently.
     pub const BROKEN_TEXT: Self = Self(1 << 12);
 
     const WORDS: [(Self, &'static str); 13] = [
-        (Self::REPEATED_KEY, "a key stands more than once"),
+        (Self::REPEATED_KEY, "a key occurs more than once"),
         (Self::KEY_CASE, "a key is written in another case"),
         (Self::UNKNOWN_KEY, "a key that the route is not known to take"),
         (Self::TRAILING, "something follows the JSON value"),
-        (Self::BOM, "a byte order mark stands before the JSON value"),
+        (Self::BOM, "a byte order mark precedes the JSON value"),
         (Self::CONTENT_TYPE, "the content type is not the one that the route takes"),
         (Self::UNEXPECTED_BODY, "a body where the route takes none"),
-        (Self::ENCODED_PATH, "the path is not written as the route's"),
+        (Self::ENCODED_PATH, "the path is spelled differently from the route's"),
         (Self::ENCODED_SLASH, "a slash of the path is escaped"),
-        (Self::UNSEEN_BODY, "the body was not seen"),
+        (Self::UNSEEN_BODY, "the body is not available"),
         (Self::NAME, "releases read the name of the model differently"),
         (Self::SEVERAL_MODELS, "several places name a model, and they differ"),
-        (Self::BROKEN_TEXT, "a name holds half a surrogate pair"),
+        (Self::BROKEN_TEXT, "a name contains half a surrogate pair"),
     ];
 
     /// Whether there is none.
@@ -57,19 +58,19 @@ impl Doubts {
         self.0 == 0
     }
 
-    /// Whether all of these are among them.
+    /// Whether it contains all of these.
     #[must_use]
     pub fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }
 
-    /// These without those.
+    /// The set without these.
     #[must_use]
     pub fn without(self, other: Self) -> Self {
         Self(self.0 & !other.0)
     }
 
-    /// Each in words.
+    /// A text for each.
     pub fn words(self) -> impl Iterator<Item = &'static str> {
         Self::WORDS
             .into_iter()

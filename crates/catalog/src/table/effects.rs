@@ -1,8 +1,8 @@
-//! The scanner's question: the effect that the whole catalogue gives a request, until the product is known. It is asked before each
-//! request; a [`RouteTable`](super::RouteTable) answers for one product.
+//! The effect of a request according to the whole catalogue, for the scanner, which checks each request before the product is known. A
+//! [`RouteTable`](super::RouteTable) decides for one product.
 //!
-//! A catalogue has thousands of routes, and a scan meets few of them. Those that a build carries stand in shelves by the first
-//! segments of their paths (build.rs), and a shelf is read when the first request falls into it.
+//! A catalogue has thousands of routes, and a scan needs few of them. The embedded routes are grouped by the first segments of their
+//! paths (build.rs), and a group is parsed when the first request needs it.
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -13,11 +13,11 @@ use crate::route::condition::{Asked, Reading as Way, RouteCondition};
 use crate::route::{Part, Route, Verb, bare};
 use crate::table::Reading;
 
-/// The routes of a build, made by build.rs: the leading fixed segments of their paths, three at most, and a line each
-/// (`PRODUCT EFFECT ROUTE`, the product by its number, one space between words); in the order of the segments.
+/// The embedded routes, made by build.rs: the leading fixed segments of their paths, three at most, with one line per route
+/// (`PRODUCT EFFECT ROUTE`, the product by its number, one space between words); sorted by the segments.
 pub(crate) type Shelves = &'static [(&'static str, &'static str)];
 
-/// The end of a route's path: its effect, its product, and what else a request must have.
+/// Leaf of the route trie: effect, product, further conditions on the request.
 #[derive(Clone, Debug)]
 struct Leaf {
     method: Verb,
@@ -27,13 +27,13 @@ struct Leaf {
     known: bool,
 }
 
-/// Which effect a request has.
+/// The routes of all products, for looking up the effect of a request.
 #[derive(Clone, Debug, Default)]
 pub struct EffectTable {
     /// The routes that were added one by one.
     added: Node,
     shelves: Shelves,
-    /// The lines of each shelf, once they were read.
+    /// The parsed lines of each group that has been used.
     read: Vec<OnceLock<Vec<Line>>>,
 }
 
@@ -42,7 +42,7 @@ pub struct EffectTable {
 struct Node {
     fixed: BTreeMap<String, Node>,
     one: Option<Box<Node>>,
-    /// Routes that take whatever follows, one segment or more.
+    /// Routes with a placeholder for the rest of the path, one segment or more.
     rest: Vec<Leaf>,
     /// Routes that end here.
     end: Vec<Leaf>,
@@ -85,7 +85,7 @@ impl Node {
 }
 
 impl EffectTable {
-    /// The routes that a build carries.
+    /// A table with the embedded routes.
     pub(crate) fn of_build(shelves: Shelves) -> Self {
         Self {
             added: Node::default(),
@@ -99,30 +99,30 @@ impl EffectTable {
         self.added.add(product, route, effect);
     }
 
-    /// The worst effect that any product gives the request; `None`: no route fits, so it has no effect class.
+    /// The worst effect that the request has in any product; `None`: no route matches, so it has no effect class.
     #[must_use]
     pub fn worst(&self, request: &Asked<'_>) -> Option<Effect> {
         self.fitting(None, request).into_iter().map(|(_, effect)| effect).max()
     }
 
-    /// The worst effect that this one product gives it.
+    /// The worst effect that the request has in this product.
     #[must_use]
     pub fn of_product(&self, product: u32, request: &Asked<'_>) -> Option<Effect> {
         self.fitting(Some(product), request).into_iter().map(|(_, effect)| effect).max()
     }
 
-    /// Who gives the request which effect, for error texts.
+    /// The products with a matching route and the effect in each, for error texts.
     pub fn blame(&self, request: &Asked<'_>) -> impl Iterator<Item = (u32, Effect)> {
         self.fitting(None, request).into_iter()
     }
 
-    /// The routes that fit, of the product that is known or of all: whose they are, and their effects.
+    /// The product and effect of each matching route, of one product or of all.
     fn fitting(&self, known: Option<u32>, request: &Asked<'_>) -> Vec<(u32, Effect)> {
         let (verb, path) = (Verb::of(request.method), bare(request.path));
         let wanted = |whose: u32, once_known: bool| known.map_or(!once_known, |product| whose == product);
         let mut leaves = Vec::new();
         let mut segments = path.split('/');
-        // What stands before the first slash.
+        // The part before the first slash.
         segments.next();
         self.added.find(segments, &mut leaves);
         let mut found: Vec<(u32, Effect)> = leaves
@@ -131,11 +131,11 @@ impl EffectTable {
             .filter(|leaf| leaf.condition.as_ref().is_none_or(|c| c.holds(request, reading(leaf.effect))))
             .map(|leaf| (leaf.product, leaf.effect))
             .collect();
-        // A route's fixed segments are the path's own, so it stands in the shelf of none, one, two or three of them.
+        // A matching route has the same fixed segments as the path, so it is in the group of the first none, one, two or three of them.
         let below = path.split_once('/').map_or("", |(_, below)| below);
         let ends = below.match_indices('/').map(|(at, _)| at).chain([below.len()]).take(3);
-        for shelf in ends.map(|end| &below[..end]).chain(["*"]) {
-            let Ok(at) = self.shelves.binary_search_by_key(&shelf, |(name, _)| name) else {
+        for group in ends.map(|end| &below[..end]).chain(["*"]) {
+            let Ok(at) = self.shelves.binary_search_by_key(&group, |(name, _)| name) else {
                 continue;
             };
             for line in self.read[at].get_or_init(|| self.shelves[at].1.lines().map(read_line).collect()) {
@@ -153,15 +153,15 @@ impl EffectTable {
     }
 }
 
-/// A harmless effect must be the request's by every reading, a harmful one by any.
+/// A harmless effect must match however the request is parsed, a harmful one in at least one way.
 fn reading(effect: Effect) -> Way {
     if effect.is_harmless() { Way::Exact } else { Way::Possible }
 }
 
-/// What cannot be read cannot be called harmless. (The tests read all lines of the catalogue: there is none.)
+/// A line that cannot be parsed must not count as harmless. (The tests parse all lines of the catalogue.)
 const UNREADABLE: Effect = Effect::Account;
 
-/// A line of a shelf: the product, and the effect of a route; `None`: it does not read.
+/// Parses a line of a group: the product, and the effect of a route; `None`: the line is invalid.
 type Line = Option<(u32, Effect, Route)>;
 
 fn read_line(line: &str) -> Line {
@@ -170,16 +170,16 @@ fn read_line(line: &str) -> Line {
     Some((product.parse().ok()?, effect_of(effect)?, Route::parse(route).ok()?))
 }
 
-/// A product's routes by effect; those that a build carries are read when they are first asked for.
+/// A product's routes by effect; embedded ones are parsed when they are first needed.
 #[derive(Clone, Debug, Default)]
 pub struct Routes {
-    /// A line each, `EFFECT ROUTE`.
+    /// One line per route, `EFFECT ROUTE`.
     lines: &'static str,
     read: OnceLock<Vec<(Effect, Vec<Route>)>>,
 }
 
 impl Routes {
-    /// Routes that were read.
+    /// Routes that are already parsed.
     pub(crate) fn new(routes: Vec<(Effect, Vec<Route>)>) -> Self {
         Self {
             lines: "",
@@ -187,7 +187,7 @@ impl Routes {
         }
     }
 
-    /// The routes that a build carries.
+    /// Embedded routes.
     pub(crate) fn of_build(lines: &'static str) -> Self {
         Self {
             lines,
@@ -211,7 +211,7 @@ impl Routes {
     }
 }
 
-/// How a product reads requests, and what its routes take; what a build carries is read when it is first asked for.
+/// `reads` and `takes` of a product; the embedded ones are parsed when they are first needed.
 #[derive(Clone, Debug, Default)]
 pub struct ReadingOf {
     /// JSON with `reads` and `takes`.
@@ -220,7 +220,7 @@ pub struct ReadingOf {
 }
 
 impl ReadingOf {
-    /// What was read.
+    /// Values that are already parsed.
     pub(crate) fn new(reading: Reading) -> Self {
         Self {
             text: "",
@@ -228,7 +228,7 @@ impl ReadingOf {
         }
     }
 
-    /// What a build carries.
+    /// Embedded values.
     pub(crate) fn of_build(text: &'static str) -> Self {
         Self {
             text,
@@ -236,7 +236,7 @@ impl ReadingOf {
         }
     }
 
-    /// It. (The tests read all that a build carries.)
+    /// The parsed values. (The tests parse all embedded ones.)
     pub fn get(&self) -> &Reading {
         self.read.get_or_init(|| serde_json::from_str(self.text).unwrap_or_default())
     }
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_for_a_known_product_counts_for_that_one() {
+    fn a_line_marked_known_applies_only_to_a_known_product() {
         let lines = "0 account GET /v1/models known\n1 enumerate GET /v1/models\n";
         let built = EffectTable::of_build(Box::leak(Box::new([("v1/models", lines)])));
         let mut added = EffectTable::default();
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn the_worst_effect_counts_and_none_is_none() {
+    fn the_worst_effect_wins() {
         let mut table = EffectTable::default();
         table.add(0, &Route::parse("GET /health").expect("a route"), Effect::Identify);
         table.add(1, &Route::parse("GET /health").expect("a route"), Effect::Infer);
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shelf_answers_like_the_routes_that_stand_in_it() {
+    fn embedded_routes_give_the_same_effects_as_added_ones() {
         const SHELVES: Shelves = &[
             ("*", "0 infer ANY /{any...}\n1 write GET /{one}/b/c\n"),
             ("a", "0 identify GET /a\n1 load POST /a/{x}\n"),
@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shelf_that_cannot_be_read_allows_nothing() {
+    fn an_invalid_embedded_line_allows_nothing() {
         for line in [
             "0 harmless GET /a",
             "0 identify FETCH /a",

@@ -1,4 +1,4 @@
-//! Tests on values, compiled so that no request waits for another: each thread has its own working memory for each expression.
+//! Compiled tests on values. Each thread has its own working memory for each expression, so that requests do not wait for each other.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -10,7 +10,7 @@ use regex_automata::meta::{Cache, Regex};
 
 use crate::route::condition::Test;
 
-/// The most expressions whose working memory a thread keeps; tables that were replaced leave theirs behind until then.
+/// Maximum number of expressions whose working memory a thread keeps; those of replaced tables stay until this number is reached.
 const MAX_CACHES: usize = 64;
 
 static NUMBERS: AtomicUsize = AtomicUsize::new(0);
@@ -27,7 +27,7 @@ pub(crate) struct Expression {
 }
 
 impl Expression {
-    /// `None`: it does not compile, which the check of the file has said already.
+    /// `None`: it does not compile, which the check of the file has already reported.
     fn compile(text: &str) -> Option<Self> {
         Some(Self {
             number: NUMBERS.fetch_add(1, Ordering::Relaxed),
@@ -51,21 +51,21 @@ impl Expression {
     }
 }
 
-/// What a value must be.
+/// A test on a value.
 #[derive(Clone, Debug)]
 pub(crate) enum Compiled {
     Is(Box<str>),
     Fits(Arc<Expression>),
     Exists,
     Empty,
-    /// More than null, false, or an empty text, list or object.
+    /// Not null, false, or an empty string, list or object.
     Something,
-    /// An expression that does not compile: it may be anything.
+    /// An expression that does not compile: every value passes.
     Unreadable,
 }
 
 impl Compiled {
-    /// Whether what is absent passes.
+    /// Whether an absent value passes.
     pub(crate) fn passes_nothing(&self) -> bool {
         match self {
             Self::Is(expected) => expected.is_empty(),
@@ -74,7 +74,7 @@ impl Compiled {
         }
     }
 
-    /// Whether a value that is there passes, as text; null is not there.
+    /// Whether a present value passes, as text; null counts as absent.
     pub(crate) fn passes(&self, value: &str) -> bool {
         match self {
             Self::Is(expected) => value == &**expected,

@@ -1,13 +1,13 @@
-//! A multipart form, read strictly: what two readers could split differently is an error.
+//! A strict parser of multipart forms: a form that two parsers could split differently is an error.
 
 use std::ops::Range;
 
-/// The most parts of a form.
+/// Maximum number of parts of a form.
 pub const MAX_PARTS: usize = 64;
-/// The longest head of a part, in bytes.
+/// Maximum length of a part's head, in bytes.
 const MAX_HEAD: usize = 1024;
 
-/// Why bytes are no form.
+/// Why bytes are not a valid form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct FormError(&'static str);
@@ -36,8 +36,8 @@ impl<'b> Form<'b> {
     ///
     /// # Errors
     ///
-    /// The content type is another one or names no plain boundary; the body does not begin and end with it, or a part's head holds
-    /// anything but one plain `Content-Disposition` with a name (and a file's name) in plain quotes, and a `Content-Type`.
+    /// The content type is another one or has no plain boundary; the body does not begin and end with the boundary; or a part's head has
+    /// anything but one plain `Content-Disposition` with a name (and a file name) in plain quotes, and a `Content-Type`.
     pub fn parse(content_type: &str, body: &'b [u8]) -> Result<Self, FormError> {
         let boundary = boundary(content_type)?;
         let line = format!("--{boundary}");
@@ -51,10 +51,10 @@ impl<'b> Form<'b> {
             match body.get(at..).unwrap_or_default() {
                 b"--" | b"--\r\n" => return Ok(Self { parts }),
                 rest if rest.starts_with(b"\r\n") => at += 2,
-                _ => return fail("something stands behind a boundary of the form"),
+                _ => return fail("a boundary of the form is followed by other bytes"),
             }
             if parts.len() >= MAX_PARTS {
-                return fail("the form has more parts than are read");
+                return fail("the form has too many parts");
             }
             let head = &body[at..body.len().min(at + MAX_HEAD)];
             let Some(end) = find(head, b"\r\n\r\n") else {
@@ -62,7 +62,7 @@ impl<'b> Form<'b> {
             };
             let (name, file) = part_head(&head[..end])?;
             let start = at + end + 4;
-            // A value may be empty: the line break that ends the head is then the one before the boundary for some readers.
+            // A value may be empty: some parsers then take the line break after the head for the one before the boundary.
             let Some(length) = find(&body[start..], between.as_bytes()) else {
                 return fail("a part does not end with the boundary");
             };
@@ -76,7 +76,7 @@ impl<'b> Form<'b> {
         }
     }
 
-    /// A form of these parts.
+    /// A form with these parts.
     #[must_use]
     pub fn of(parts: Vec<Part<'b>>) -> Self {
         Self { parts }
@@ -94,20 +94,18 @@ fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
 }
 
 fn boundary(content_type: &str) -> Result<&str, FormError> {
-    let (kind, parameters) = content_type
-        .split_once(';')
-        .ok_or(FormError("the content type names no boundary"))?;
+    let (kind, parameters) = content_type.split_once(';').ok_or(FormError("the content type has no boundary"))?;
     if !kind.trim().eq_ignore_ascii_case("multipart/form-data") {
         return Err(FormError("the content type is not multipart/form-data"));
     }
     let (name, value) = parameters
         .trim()
         .split_once('=')
-        .ok_or(FormError("the content type names no boundary"))?;
+        .ok_or(FormError("the content type has no boundary"))?;
     let value = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value);
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"'()+_,-./:=?".contains(&byte);
     if !name.trim().eq_ignore_ascii_case("boundary") || value.is_empty() || value.len() > 70 || !value.bytes().all(plain) {
-        return Err(FormError("the content type names no plain boundary alone"));
+        return Err(FormError("the content type has parameters other than one plain boundary"));
     }
     Ok(value)
 }
@@ -169,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_two_readers_could_split_differently() {
+    fn forms_that_two_parsers_could_split_differently_are_rejected() {
         let part = |head: &str| format!("--b\r\n{head}\r\n\r\nx\r\n--b--");
         assert!(Form::parse(TYPE, part("Content-Disposition: form-data; name=\"a\"").as_bytes()).is_ok());
         for head in [

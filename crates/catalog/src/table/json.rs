@@ -1,17 +1,17 @@
-//! A JSON document as it is written: every key in its order, equal keys included, each value with its bytes.
+//! A JSON parser that keeps the document as written: every key in its order, equal keys included, each value with its bytes.
 //!
-//! Servers disagree about a document with equal keys, keys in another case, or something behind its end. A reader that keeps one
-//! value a key cannot show that; this one keeps all of them, in one flat list, and copies no text.
+//! Servers disagree about a document with equal keys, keys in another case, or bytes after its end. A parser that keeps one value per
+//! key hides that; this one keeps all of them, in one flat list, and copies no text.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// The deepest nesting that is read; tool schemas, the deepest that clients send, stay under 40.
+/// Maximum nesting depth; tool schemas, the deepest documents that clients send, stay under 40.
 pub const MAX_DEPTH: usize = 128;
-/// The most values and keys of a document: 16 MiB of memory.
+/// Maximum number of values and keys of a document: 16 MiB of memory.
 pub const MAX_NODES: usize = 1 << 20;
 
-/// Why bytes are no JSON document, and where.
+/// Why bytes are not a JSON document, and where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{what} at byte {at}")]
 pub struct JsonError {
@@ -30,13 +30,13 @@ pub enum JsonKind {
     False,
     /// `true`
     True,
-    /// A number, as it is written.
+    /// A number, as written.
     Number,
-    /// A text.
+    /// A string.
     Text,
     /// A list.
     List,
-    /// Keys with values.
+    /// An object.
     Object,
 }
 
@@ -46,12 +46,12 @@ enum Kind {
     Key,
 }
 
-/// A value or a key. A text's range leaves its quotes out.
+/// A value or a key. The range of a string excludes its quotes.
 #[derive(Clone, Copy, Debug)]
 struct Node {
     start: u32,
     end: u32,
-    /// The first node behind it and all that it holds.
+    /// The index of the first node after it and its contents.
     next: u32,
     kind: Kind,
     escaped: bool,
@@ -77,16 +77,17 @@ pub struct Json<'b> {
 }
 
 impl<'b> Json<'b> {
-    /// Parses the first value of the bytes, by RFC 8259. A byte order mark before it and anything behind it do not fail, since some
-    /// servers skip them: [`Json::has_bom`] and [`Json::has_trailing`] say that they are there.
+    /// Parses the first value of the bytes, as in RFC 8259. A byte order mark before it and bytes after it are no errors, since some
+    /// servers skip them: [`Json::has_bom`] and [`Json::has_trailing`] report them.
     ///
     /// # Errors
     ///
-    /// The bytes are no UTF-8, begin with no JSON value, nest deeper than [`MAX_DEPTH`] or hold more than [`MAX_NODES`] values and keys.
+    /// The bytes are not UTF-8, do not begin with a JSON value, nest deeper than [`MAX_DEPTH`] or have more than [`MAX_NODES`] values and
+    /// keys.
     pub fn parse(bytes: &'b [u8]) -> Result<Self, JsonError> {
         let text = std::str::from_utf8(bytes).map_err(|error| JsonError {
             at: error.valid_up_to(),
-            what: "bytes that are no UTF-8",
+            what: "invalid UTF-8",
         })?;
         if u32::try_from(text.len()).is_err() {
             return Err(JsonError {
@@ -110,13 +111,13 @@ impl<'b> Json<'b> {
         })
     }
 
-    /// The value that the document is.
+    /// The root value.
     #[must_use]
     pub fn root(&self) -> Item<'_, 'b> {
         Item { json: self, at: 0 }
     }
 
-    /// Whether a byte order mark stands before the value.
+    /// Whether a byte order mark precedes the value.
     #[must_use]
     pub fn has_bom(&self) -> bool {
         self.bom
@@ -128,14 +129,14 @@ impl<'b> Json<'b> {
         self.trailing
     }
 
-    /// The document as it was given.
+    /// The source text.
     #[must_use]
     pub fn source(&self) -> &'b str {
         self.text
     }
 
-    /// Whether some object of the document has two keys that one reader may take for the same: equal ones, or equal but for
-    /// their case.
+    /// Whether any object of the document has two keys that some parser takes for the same: equal keys, or keys that differ only in
+    /// case.
     #[must_use]
     pub fn has_repeated_keys(&self) -> bool {
         let mut folded: Vec<String> = Vec::new();
@@ -160,8 +161,8 @@ impl<'b> Json<'b> {
     }
 }
 
-/// A letter without its case, as Go compares the keys of JSON: by Unicode's simple folding, so that the long s and the Kelvin sign
-/// are letters too.
+/// Folds the case of a character as Go does when it compares the keys of JSON: Unicode's simple folding, by which the long s equals `s`
+/// and the Kelvin sign equals `k`.
 pub(crate) fn fold(letter: char) -> char {
     match letter {
         'ſ' => 's',
@@ -189,7 +190,7 @@ impl<'j, 'b> Item<'j, 'b> {
         self.json.nodes[self.at as usize]
     }
 
-    /// Its kind; a key is a text.
+    /// Its kind; a key is a string.
     #[must_use]
     pub fn kind(&self) -> JsonKind {
         match self.node().kind {
@@ -198,20 +199,20 @@ impl<'j, 'b> Item<'j, 'b> {
         }
     }
 
-    /// Its bytes in the source, without the quotes of a text.
+    /// Its byte range in the source, without the quotes of a string.
     #[must_use]
     pub fn range(&self) -> Range<usize> {
         let node = self.node();
         node.start as usize..node.end as usize
     }
 
-    /// It as it is written, without the quotes of a text.
+    /// Its source text, without the quotes of a string.
     #[must_use]
     pub fn raw(&self) -> &'b str {
         self.json.text.get(self.range()).unwrap_or_default()
     }
 
-    /// A text, or a key, with its escapes read; half a surrogate pair becomes U+FFFD. `None` for another kind.
+    /// A string or key with its escapes decoded; half a surrogate pair becomes U+FFFD. `None` for another kind.
     #[must_use]
     pub fn text(&self) -> Option<Cow<'b, str>> {
         if self.kind() != JsonKind::Text {
@@ -224,13 +225,13 @@ impl<'j, 'b> Item<'j, 'b> {
         })
     }
 
-    /// Whether a text or key is written with escapes.
+    /// Whether a string or key has escapes.
     #[must_use]
     pub fn is_escaped(&self) -> bool {
         self.node().escaped
     }
 
-    /// The letters of a text or key.
+    /// The decoded characters of a string or key.
     pub(crate) fn letters(&self) -> Letters<'b> {
         Letters { rest: self.raw() }
     }
@@ -269,7 +270,7 @@ impl<'j, 'b> Item<'j, 'b> {
         })
     }
 
-    /// Whether it is null, an empty text, list or object: what servers take for nothing.
+    /// Whether it is null or an empty string, list or object, which servers treat as absent.
     #[must_use]
     pub fn is_nothing(&self) -> bool {
         let node = self.node();
@@ -282,7 +283,7 @@ impl<'j, 'b> Item<'j, 'b> {
     }
 }
 
-/// The letters of a text that was checked when it was parsed.
+/// The decoded characters of a string that was checked when it was parsed.
 #[derive(Clone, Debug)]
 pub(crate) struct Letters<'b> {
     rest: &'b str,
@@ -359,7 +360,7 @@ impl Parser<'_> {
     #[expect(clippy::cast_possible_truncation, reason = "the length was checked")]
     fn push(&mut self, kind: Kind, start: usize, end: usize, escaped: bool) -> Result<usize, JsonError> {
         if self.nodes.len() >= MAX_NODES {
-            return self.fail("more values than are read");
+            return self.fail("too many values");
         }
         let number = self.nodes.len();
         self.nodes.push(Node {
@@ -381,7 +382,7 @@ impl Parser<'_> {
                 Some(b'"') => self.string(Kind::Value(JsonKind::Text))?,
                 Some(bracket @ (b'{' | b'[')) => {
                     if depth == MAX_DEPTH {
-                        return self.fail("nesting deeper than is read");
+                        return self.fail("too deep nesting");
                     }
                     let kind = if bracket == b'{' { JsonKind::Object } else { JsonKind::List };
                     open[depth] = self.push(Kind::Value(kind), self.at, self.at, false)?;
@@ -401,10 +402,10 @@ impl Parser<'_> {
                 Some(b't') => self.word("true", JsonKind::True)?,
                 Some(b'f') => self.word("false", JsonKind::False)?,
                 Some(b'n') => self.word("null", JsonKind::Null)?,
-                Some(_) => return self.fail("something that is no JSON value"),
-                None => return self.fail("the end where a value should be"),
+                Some(_) => return self.fail("no valid JSON value"),
+                None => return self.fail("the end of the text instead of a value"),
             }
-            // Behind a value, or at the end of an empty list or object: what closes, until another value follows.
+            // After a value, or at the end of an empty list or object: closing brackets, until another value follows.
             loop {
                 let Some(&number) = depth.checked_sub(1).and_then(|top| open.get(top)) else {
                     return Ok(());
@@ -422,8 +423,8 @@ impl Parser<'_> {
                     }
                     Some(b'}') if is_object => {}
                     Some(b']') if !is_object => {}
-                    Some(_) => return self.fail("something that is neither a comma nor the end of the list or object"),
-                    None => return self.fail("the end within a list or an object"),
+                    Some(_) => return self.fail("neither a comma nor the end of the list or object"),
+                    None => return self.fail("the end of the text within a list or an object"),
                 }
                 self.at += 1;
                 depth -= 1;
@@ -439,7 +440,7 @@ impl Parser<'_> {
 
     fn key(&mut self) -> Result<(), JsonError> {
         if self.peek() != Some(b'"') {
-            return self.fail("something that is no key");
+            return self.fail("no valid key");
         }
         self.string(Kind::Key)?;
         self.space();
@@ -455,11 +456,11 @@ impl Parser<'_> {
         let mut escaped = false;
         self.at = start;
         loop {
-            // What is neither a quote, nor an escape, nor a control byte.
+            // Skip everything up to a quote, an escape or a control byte.
             let rest = self.bytes.get(self.at..).unwrap_or_default();
             let Some(plain) = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20)) else {
                 self.at = self.bytes.len();
-                return self.fail("the end within a text");
+                return self.fail("the end of the text within a string");
             };
             self.at += plain;
             match rest[plain] {
@@ -479,10 +480,10 @@ impl Parser<'_> {
                             }
                             self.at += 6;
                         }
-                        _ => return self.fail("an escape that JSON does not have"),
+                        _ => return self.fail("an invalid escape"),
                     }
                 }
-                _ => return self.fail("a control byte within a text"),
+                _ => return self.fail("a control byte within a string"),
             }
         }
     }
@@ -502,12 +503,12 @@ impl Parser<'_> {
         let zero = self.peek() == Some(b'0');
         let whole = digits(self);
         if whole == 0 || (zero && whole > 1) {
-            return self.fail("a number that JSON does not have");
+            return self.fail("an invalid number");
         }
         if self.peek() == Some(b'.') {
             self.at += 1;
             if digits(self) == 0 {
-                return self.fail("a number that JSON does not have");
+                return self.fail("an invalid number");
             }
         }
         if matches!(self.peek(), Some(b'e' | b'E')) {
@@ -516,7 +517,7 @@ impl Parser<'_> {
                 self.at += 1;
             }
             if digits(self) == 0 {
-                return self.fail("a number that JSON does not have");
+                return self.fail("an invalid number");
             }
         }
         self.push(Kind::Value(JsonKind::Number), start, self.at, false)?;
@@ -525,7 +526,7 @@ impl Parser<'_> {
 
     fn word(&mut self, word: &'static str, kind: JsonKind) -> Result<(), JsonError> {
         if !self.bytes[self.at..].starts_with(word.as_bytes()) {
-            return self.fail("something that is no JSON value");
+            return self.fail("no valid JSON value");
         }
         self.push(Kind::Value(kind), self.at, self.at + word.len(), false)?;
         self.at += word.len();
@@ -540,7 +541,7 @@ mod tests {
 
     use super::*;
 
-    /// A document of the strict reader as serde_json's: the last of equal keys counts in both.
+    /// Converts a document to serde_json's value, with the last of equal keys, as serde_json does.
     fn value(item: Item<'_, '_>) -> Value {
         match item.kind() {
             JsonKind::Null => Value::Null,
@@ -573,18 +574,18 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_another_reader_writes_reads_the_same(document in any_json()) {
+        fn what_serde_json_writes_is_parsed_alike(document in any_json()) {
             let text = document.to_string();
             let json = Json::parse(text.as_bytes()).expect("parses");
             prop_assert_eq!(value(json.root()), document);
             prop_assert!(!json.has_trailing() && !json.has_bom());
         }
 
-        /// What is JSON is the same for both readers, for texts that are almost JSON.
+        /// For texts that are almost JSON, both parsers agree on whether a text is JSON.
         #[test]
-        fn what_reads_is_what_another_reader_reads(text in r#"[\[\]{}:,"a1 .e\-u\\0tn]{0,14}"#) {
+        fn serde_json_accepts_the_same_texts(text in r#"[\[\]{}:,"a1 .e\-u\\0tn]{0,14}"#) {
             let ours = Json::parse(text.as_bytes()).ok().filter(|json| !json.has_trailing()).map(|json| value(json.root()));
-            // Half a surrogate pair is the one text that serde_json rejects and this reader takes; a number beyond f64 the other.
+            // serde_json rejects two things that this parser accepts: half a surrogate pair, and a number beyond f64.
             let theirs = serde_json::from_str::<Value>(&text).ok();
             if !text.contains("\\u") && !text.contains('e') {
                 prop_assert_eq!(ours, theirs);
@@ -646,7 +647,7 @@ mod tests {
     }
 
     #[test]
-    fn what_surrounds_a_document() {
+    fn bytes_before_and_after_a_document() {
         let json = Json::parse("\u{feff}{} x".as_bytes()).expect("parses");
         assert!(json.has_bom() && json.has_trailing());
         let json = Json::parse(b" {} \n").expect("parses");

@@ -1,9 +1,9 @@
-//! The one table of a product's routes that the scanner, the audit of a host and the gateway ask: what a request is, or that it is
-//! unknown. Who may send it is the asker's business.
+//! The table of a product's routes, which the scanner, the host audit and the gateway share: it classifies a request or reports it as
+//! unknown. Who may send a request is for its callers to decide.
 //!
-//! [`RouteTable::compile`] makes it of a product's file for one version; [`RouteTable::decide`] says which route a request takes, the
-//! worst effect that it has by any reading, the models that it names and where, what it asks for, and what it sets. The book's page
-//! "The route table" describes what the file says about that (`reads` and `takes`).
+//! [`RouteTable::compile`] builds it from a product's file for one version. [`RouteTable::decide`] returns the route of a request, the
+//! worst effect that it can have however it is parsed, the models that it names and where, the features that it asks for, and the settings
+//! in it. The book's page "The route table" describes the part of the file for that (`reads` and `takes`).
 //!
 //! ```
 //! use vigie_catalog::table::{Body, Json, Knob, Request, Role, RouteTable};
@@ -28,12 +28,12 @@
 //! assert_eq!(decision.set(Knob::MaxTokens).map(|set| set.raw), Some("64"));
 //! assert!(decision.doubts.is_empty());
 //!
-//! // Go reads the keys of JSON in any case, so that this one only loads the model.
+//! // Go ignores the case of JSON keys: the empty "Prompt" replaces "hi", so this request only loads the model.
 //! let json = Json::parse(br#"{"model": "tiny", "prompt": "hi", "Prompt": ""}"#)?;
 //! let request = Request { target: "/api/generate", body: Body::Json(&json), ..request };
 //! assert_eq!(table.decide(&request)?.effect, Effect::Load);
 //!
-//! // What no route is known for is unknown.
+//! // A request without a known route is unknown.
 //! assert!(table.decide(&Request { target: "/api/new", ..request }).is_err());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -73,10 +73,10 @@ use crate::table::shape::{Shape, Written};
 use crate::table::target::Target;
 use crate::table::version::{Holds, Release, holds};
 
-/// The most routes whose paths fit one request; more is a catalogue that nobody writes.
+/// Maximum number of routes whose paths match one request; no reasonable catalogue has more.
 const MAX_FITTING: usize = 8;
 
-/// The methods that a table tells apart.
+/// The methods that a table distinguishes.
 const VERBS: [Verb; 8] = [
     Verb::Get,
     Verb::Head,
@@ -88,7 +88,7 @@ const VERBS: [Verb; 8] = [
     Verb::Other,
 ];
 
-/// What every request on a product's interface is, for one version of it.
+/// The routes of a product, compiled for one version: classifies every request to its interface.
 #[derive(Clone, Debug)]
 pub struct RouteTable {
     reads: Reads,
@@ -100,24 +100,24 @@ pub struct RouteTable {
 /// A segment of the tree of paths.
 #[derive(Clone, Debug, Default)]
 struct Node {
-    /// By the segment, in order.
+    /// The children by their fixed segments, sorted.
     fixed: Vec<(Box<str>, u32)>,
     one: Option<u32>,
-    /// The leaf that takes whatever follows.
+    /// The leaf of a path that ends with a placeholder for all following segments.
     rest: Option<u32>,
     /// The leaf of the path that ends here.
     end: Option<u32>,
 }
 
-/// The end of a route's path.
+/// Leaf of the route trie: the routes of one path.
 #[derive(Clone, Debug)]
 struct Leaf {
-    /// By the number of the method in [`VERBS`].
+    /// The routes by the number of the method in [`VERBS`].
     shapes: [Option<Box<Shape>>; VERBS.len()],
     is_rest: bool,
 }
 
-/// What a path has in a product's file.
+/// The lines of one path in a product's file.
 #[derive(Default)]
 struct OfPath<'f> {
     lines: Vec<Written<'f>>,
@@ -125,9 +125,9 @@ struct OfPath<'f> {
 }
 
 impl RouteTable {
-    /// The table of a product for one version. With a version that is not known, cannot be compared or is one that the product's file
-    /// calls no version, it is the strictest: every route that any version has counts, a request has the worst effect that any version
-    /// gives it, and names whatever any version would read.
+    /// The table of a product for one version. If the version is unknown, cannot be compared, or is marked in the product's file as not a
+    /// version, the table is the strictest: it has the routes of all versions, a request has the worst effect that it has in any version,
+    /// and it names every model that any version would read.
     #[must_use]
     pub fn compile(product: &Product, version: Option<&str>) -> Self {
         let known = version.filter(|version| !product.hidden.iter().any(|hidden| hidden == version));
@@ -221,13 +221,13 @@ impl RouteTable {
         self.leaves.push(Leaf { shapes, is_rest });
     }
 
-    /// The version that it is for; `None`: not known, and the table is the strictest.
+    /// The version that it was compiled for; `None`: unknown, and the table is the strictest.
     #[must_use]
     pub fn version(&self) -> Option<&str> {
         self.version.as_deref()
     }
 
-    /// How the product reads the names of models.
+    /// How the product compares the names of models.
     #[must_use]
     pub fn names(&self) -> NameReading {
         self.reads.names
@@ -239,24 +239,24 @@ impl RouteTable {
         self.reads
     }
 
-    /// What body the route of a request takes, before the body is read; `None`: the product's file does not say.
+    /// The kind of body that the route of a request takes, before the body is read; `None`: the product's file does not say.
     ///
     /// # Errors
     ///
-    /// No route fits.
+    /// No route matches.
     pub fn expects(&self, method: &str, target: &str) -> Result<Option<BodyKind>, Unknown> {
         let target = self.read_target(target)?;
         let shapes = self.fitting(method, &target)?;
         Ok(shapes.iter().find_map(Shape::body))
     }
 
-    /// What a request is.
+    /// Classifies a request.
     ///
-    /// It takes no lock and allocates only for what it returns; its cost does not depend on how many products there are.
+    /// It takes no lock and allocates only for the result; its cost does not depend on the number of products.
     ///
     /// # Errors
     ///
-    /// No route fits, or the body is not what the route takes.
+    /// No route matches, or the route does not take this body.
     pub fn decide<'t, 'r>(&'t self, request: &Request<'r>) -> Result<Decision<'t, 'r>, Unknown> {
         let target = self.read_target(request.target)?;
         let shapes = self.fitting(request.method, &target)?;
@@ -286,7 +286,7 @@ impl RouteTable {
             };
             best = Some(match best {
                 None => decision,
-                // Several routes have this path: which of them the server takes is its own order of routes.
+                // Several routes match this path: the server's own order of routes decides which of them it uses.
                 Some(mut other) => {
                     if decision.effect > other.effect {
                         std::mem::swap(&mut other, &mut decision);
@@ -312,10 +312,10 @@ impl RouteTable {
         })
     }
 
-    /// What the routes have that fit a method and a path.
+    /// The matching routes of a method and a path.
     fn fitting(&self, method: &str, target: &Target<'_>) -> Result<Fitting<'_>, Unknown> {
         let mut segments = target.path.split('/');
-        // What stands before the first slash.
+        // The part before the first slash.
         segments.next();
         let mut leaves = Leaves::default();
         self.gather(0, segments, &mut leaves);
@@ -325,7 +325,7 @@ impl RouteTable {
         let mut is_path = false;
         for leaf in &leaves.all[..leaves.count] {
             let Some(leaf) = self.leaves.get(*leaf as usize) else { continue };
-            // Nobody knows what lies below a path whose slashes some servers read and some do not.
+            // Some servers decode an escaped slash and some do not, so the route is unknown.
             if leaf.is_rest && target.doubts.contains(Doubts::ENCODED_SLASH) {
                 continue;
             }
@@ -365,7 +365,7 @@ impl RouteTable {
     }
 }
 
-/// The leaves whose paths fit.
+/// The leaves whose paths match.
 #[derive(Default)]
 struct Leaves {
     all: [u32; MAX_FITTING],
@@ -386,7 +386,7 @@ impl Leaves {
     }
 }
 
-/// What the routes have that fit.
+/// The matching routes.
 #[derive(Default)]
 struct Fitting<'t> {
     all: [Option<&'t Shape>; MAX_FITTING],
@@ -399,7 +399,7 @@ impl<'t> Fitting<'t> {
     }
 }
 
-/// A path with its placeholders without their names: two routes that differ in those alone have one place in the tree.
+/// A path with unnamed placeholders: two routes that differ only in the names of their placeholders share a leaf.
 fn pattern(path: &str) -> String {
     let segments = path.split('/').map(|segment| match Segment::of(segment) {
         Segment::Text(text) => text,
@@ -414,7 +414,7 @@ pub(crate) fn is_version(order: VersionOrder, text: &str) -> bool {
     Release::parse(order, text).is_some()
 }
 
-/// What of a product's routes is too large to be decided at a fixed cost.
+/// The parts of a product's routes that are too large for a decision at a fixed cost.
 pub(crate) fn too_large(routes: &[&Route], takes: &[TakesRule]) -> Vec<String> {
     let mut paths: BTreeMap<String, OfPath<'_>> = BTreeMap::new();
     for route in routes {

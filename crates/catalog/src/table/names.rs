@@ -1,19 +1,19 @@
-//! The forms in which a request may name one model.
+//! The spellings of one model's name.
 
 use std::borrow::Cow;
 
 use serde::Deserialize;
 
-/// How a product reads the names of models.
+/// How a product compares the names of models.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NameReading {
-    /// As they are written.
+    /// Exactly.
     #[default]
     Plain,
-    /// As they are written, but for a last `:latest`, which is taken off.
+    /// Exactly, after a final `:latest` is removed.
     Latest,
-    /// As Ollama does: `x`, `x:latest` and `registry.ollama.ai/library/x:latest` are one model, in either case of letters.
+    /// Like Ollama: `x`, `x:latest` and `registry.ollama.ai/library/x:latest` are one model, without regard to case.
     Ollama,
 }
 
@@ -21,8 +21,8 @@ const HOST: &str = "registry.ollama.ai";
 const NAMESPACE: &str = "library";
 
 impl NameReading {
-    /// The one name of a model that has several: what a grant is compared with. The name itself where it is that already; text that
-    /// the product takes for no name of a model is left as it is.
+    /// The canonical name of a model that has several names; permissions are compared with it. A text that the product does not accept
+    /// as a model's name is returned unchanged.
     ///
     /// ```
     /// use vigie_catalog::table::NameReading;
@@ -43,18 +43,18 @@ impl NameReading {
 }
 
 impl NameReading {
-    /// Whether releases of the product differ about a name.
+    /// Whether releases of the product read a name differently.
     pub(crate) fn is_doubtful(self, name: &str) -> bool {
         let name = name.trim_end().as_bytes();
         self == Self::Ollama && name.len() >= LOCAL.len() && name[name.len() - LOCAL.len()..].eq_ignore_ascii_case(LOCAL)
     }
 }
 
-/// The tag by which Ollama is told not to ask its cloud.
+/// The tag with which a client tells Ollama not to use its cloud.
 const LOCAL: &[u8] = b":local";
 
-/// As `ParseName` of types/model/name.go at v0.32.0 splits a name, after `ParseRef` of internal/modelref took white space and a last
-/// `:local` off; letters without their case, since `getExistingName` compares so.
+/// Splits a name as `ParseName` of types/model/name.go at v0.32.0 does, after `ParseRef` of internal/modelref has removed white space and a
+/// final `:local`; in lower case, because `getExistingName` ignores case.
 fn ollama(name: &str) -> Cow<'_, str> {
     let mut trimmed = name.trim();
     if NameReading::Ollama.is_doubtful(trimmed) {
@@ -97,7 +97,7 @@ fn ollama(name: &str) -> Cow<'_, str> {
     Cow::Owned(one)
 }
 
-/// Whether a part of a name is one that `isValidPart` takes.
+/// Whether `isValidPart` accepts a part of a name.
 fn is_part(part: &str, more: &[u8], longest: usize) -> bool {
     let letter = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     let mut bytes = part.bytes();
@@ -132,7 +132,7 @@ mod tests {
             ("localhost:5000/library/x", "localhost:5000/library/x:latest"),
             ("127.0.0.1:11434/a/b:c", "127.0.0.1:11434/a/b:c"),
             ("x:7b-cloud", "x:7b-cloud"),
-            // What is no name stays as it is.
+            // An invalid name is returned unchanged.
             ("ſecret", "ſecret"),
             ("x:", "x:"),
             ("//x", "//x"),

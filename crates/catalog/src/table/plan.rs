@@ -1,4 +1,4 @@
-//! What a route looks for in a JSON body, as one tree of keys, and the one walk through a body that finds all of it.
+//! The keys that a route reads in a JSON body, as one tree, and the single walk through a body that finds their values.
 
 use std::borrow::Cow;
 
@@ -9,40 +9,40 @@ use crate::table::expression::Compiled;
 use crate::table::json::{Item, JsonKind, fold};
 use crate::table::takes::{Ask, Asks, Knob, Role};
 
-/// The most conditions on the body that the lines of one route have.
+/// Maximum number of conditions on the body in the lines of one route.
 pub(crate) const MAX_CONDITIONS: usize = 24;
-/// The most keys of one object that a route looks for.
+/// Maximum number of keys that a route reads in one object.
 pub(crate) const MAX_KEYS: usize = 128;
 
-/// The most names of models, and the most settings, that a request holds: of a body with a million keys no list is made.
+/// Maximum number of model names, and of settings, in a request, so that a body with a million keys makes no long list.
 pub(crate) const MAX_NAMED: usize = 64;
 
-/// What is done with a value that is found.
+/// The use of a value that is found.
 #[derive(Clone, Debug)]
 pub(crate) enum Mark {
-    /// It is looked at by the condition of that number.
+    /// The condition with this number reads it.
     Condition(usize, Compiled),
-    /// It names a model, by the place of that number.
+    /// It names a model, by the place with this number.
     Model(Role, u8),
-    /// It asks for something if it passes.
+    /// It asks for a feature if it passes the test.
     Ask(Ask, Compiled),
-    /// It sets something, by the place of that number.
+    /// It sets something, by the place with this number.
     Knob(Knob, u8),
 }
 
-/// What is looked for below a value.
+/// The keys to find below a value.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Plan {
     marks: Vec<Mark>,
     keys: Vec<(Box<str>, Plan)>,
     every: Option<Box<Plan>>,
-    /// A bit for each length of them, up to 63 bytes: most keys of a body are none of these by their length alone.
+    /// A bit for each length of these keys, up to 63 bytes: the length alone excludes most keys of a body.
     lengths: u64,
-    /// Its keys are all that the route takes.
+    /// Whether these are all keys that the route takes.
     closed: bool,
 }
 
-/// What the values of a condition's place were.
+/// The values at a condition's place.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Seen {
     pub(crate) values: bool,
@@ -51,7 +51,7 @@ pub(crate) struct Seen {
     pub(crate) not_all: bool,
 }
 
-/// What a body holds of what is looked for.
+/// The values that a body has for the keys of a plan.
 #[derive(Debug, Default)]
 pub(crate) struct Found<'r> {
     pub(crate) conditions: [Seen; MAX_CONDITIONS],
@@ -59,7 +59,7 @@ pub(crate) struct Found<'r> {
     pub(crate) sets: Vec<Set<'r>>,
     pub(crate) asks: Asks,
     pub(crate) doubts: Doubts,
-    /// What no route takes.
+    /// Why no route takes the body.
     pub(crate) fault: Option<&'static str>,
 }
 
@@ -68,7 +68,7 @@ impl<'r> Found<'r> {
         if self.models.len() < MAX_NAMED {
             self.models.push(named);
         } else {
-            self.fault = Some("the request names more models than are read");
+            self.fault = Some("the request names too many models");
         }
     }
 
@@ -76,24 +76,24 @@ impl<'r> Found<'r> {
         if self.sets.len() < MAX_NAMED {
             self.sets.push(set);
         } else {
-            self.fault = Some("the request sets more than is read");
+            self.fault = Some("the request has too many settings");
         }
     }
 }
 
 impl Plan {
-    /// Adds what is done with the value at a place.
+    /// Adds a use of the value at a place.
     pub(crate) fn add(&mut self, place: &[Segment], mark: Mark) {
         match place.split_first() {
             None => self.marks.push(mark),
             Some((Segment::Key(key), rest)) => self.key(key).add(rest, mark),
             Some((Segment::Every, rest)) => self.every.get_or_insert_default().add(rest, mark),
-            // Such a place is an error when the file is read.
+            // The check of the file reports such a place as an error.
             Some((Segment::Like(..), _)) => {}
         }
     }
 
-    /// Says that the route takes a key, and that it takes no others than those that were named.
+    /// Adds a key that the route takes, and marks the list of keys as complete.
     pub(crate) fn close(&mut self, key: &str) {
         self.key(key);
         self.closed = true;
@@ -108,12 +108,12 @@ impl Plan {
         &mut self.keys[at].1
     }
 
-    /// Whether the route looks for nothing in a body.
+    /// Whether the route reads nothing in a body.
     pub(crate) fn is_idle(&self) -> bool {
         self.marks.is_empty() && self.keys.is_empty() && self.every.is_none()
     }
 
-    /// The number of the key that a key of a body is, and whether it is written the same.
+    /// The number of the plan's key that equals a key of a body, and whether both are spelled the same.
     fn find(&self, key: Item<'_, '_>, any_case: bool) -> Option<(usize, bool)> {
         if key.is_escaped() {
             let exactly = self.keys.iter().position(|(known, _)| key.letters().eq(known.chars()));
@@ -196,12 +196,12 @@ impl Plan {
     }
 }
 
-/// The bit of a length; long ones share the last.
+/// The bit of a length; long lengths share the last bit.
 fn bit_of(length: usize) -> u64 {
     1 << length.min(63)
 }
 
-/// A value as a test reads it; `None`: it is null.
+/// A value as the text that a test reads; `None`: it is null.
 fn text<'r>(item: Item<'_, 'r>) -> Option<Cow<'r, str>> {
     match item.kind() {
         JsonKind::Null => None,
@@ -244,7 +244,7 @@ impl Mark {
                         counts: false,
                     });
                 }
-                _ => found.fault = Some("a model is named by something that is no text"),
+                _ => found.fault = Some("the name of a model is not a string"),
             },
             Self::Ask(ask, test) => {
                 if text(item).is_some_and(|value| test.passes(&value)) {

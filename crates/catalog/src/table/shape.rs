@@ -1,4 +1,4 @@
-//! What a table knows of one path and one method.
+//! The compiled routes of one path and one method.
 
 use vigie_model::Effect;
 
@@ -17,11 +17,11 @@ pub(crate) struct Line {
     pub(crate) effect: Effect,
     pub(crate) text: Box<str>,
     condition: When,
-    /// Only some versions have it, and which one this is is not known.
+    /// Only some versions have it, and the version is unknown.
     pub(crate) maybe: bool,
 }
 
-/// What else a request must have.
+/// A further condition on a request.
 #[derive(Clone, Debug)]
 enum When {
     Always,
@@ -29,7 +29,7 @@ enum When {
     Body(usize, bool),
     Segment(usize, bool, Compiled),
     Query(Box<str>, Compiled),
-    /// Something that cannot be looked at: it may hold.
+    /// A condition that cannot be checked: it may be true.
     Perhaps,
 }
 
@@ -41,7 +41,7 @@ enum Outside {
     Form(Box<str>),
 }
 
-/// What a request with one path and one method does and names.
+/// The effects of the requests with one path and one method, and what they name.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Shape {
     lines: Vec<Line>,
@@ -59,7 +59,7 @@ pub(crate) struct Shape {
     fields: Vec<Box<str>>,
 }
 
-/// A route line, still as the file has it.
+/// A route line before it is compiled.
 pub(crate) struct Written<'f> {
     pub(crate) route: &'f crate::route::Route,
     pub(crate) effect: Effect,
@@ -67,7 +67,7 @@ pub(crate) struct Written<'f> {
 }
 
 impl Shape {
-    /// Makes it of the lines for one path and method, and of what the file says they take. `path` is as `takes` has it.
+    /// Compiles the lines for one path and method with the file's `takes` for them. `path` is spelled as in `takes`.
     pub(crate) fn compile(lines: &[&Written<'_>], takes: &[(&TakesRule, &str)], verb: crate::route::Verb, compiler: &mut Compiler) -> Self {
         let mut shape = Self::default();
         for line in lines {
@@ -96,7 +96,7 @@ impl Shape {
                 maybe: line.holds == Holds::Maybe,
             });
         }
-        // The worst first: the first that holds decides.
+        // The worst effect first: the first line whose condition is true decides.
         shape.lines.sort_by_key(|line| std::cmp::Reverse(line.effect));
         for (rule, path) in takes {
             shape.body = shape.body.or(Some(rule.body_kind(verb)));
@@ -181,7 +181,7 @@ impl Shape {
         self.lines.first().map(|line| line.effect)
     }
 
-    /// The worst line that holds.
+    /// The worst line whose condition is true.
     pub(crate) fn line(&self, request: &Request<'_>, target: &Target<'_>, found: &Found<'_>) -> Option<&Line> {
         self.lines.iter().find(|line| {
             let reading = if line.effect.is_harmless() {
@@ -219,28 +219,28 @@ impl Shape {
         })
     }
 
-    /// Looks through a request for all that this route names.
+    /// Finds everything in a request that this route reads.
     ///
     /// # Errors
     ///
-    /// The body is not what the route takes.
+    /// The route does not take this body.
     pub(crate) fn look<'r>(&self, reads: Reads, request: &Request<'r>, target: &Target<'r>, found: &mut Found<'r>) -> Result<(), Reason> {
         match (self.body, request.body) {
             (_, Body::Unseen) => found.doubts |= Doubts::UNSEEN_BODY,
             (Some(BodyKind::Json), Body::Json(json)) => {
                 if json.root().kind() != crate::table::json::JsonKind::Object {
-                    return Err(Reason::Body("the body is no JSON object"));
+                    return Err(Reason::Body("the body is not a JSON object"));
                 }
                 found.doubts |= content_type(reads, request.content_type)?;
                 self.walk(reads, json, found);
             }
             (Some(BodyKind::Json), Body::None) => return Err(Reason::Body("the route takes a JSON object, and there is no body")),
-            (Some(BodyKind::Json), Body::Form(_) | Body::Other) => return Err(Reason::Body("the body does not read as JSON")),
+            (Some(BodyKind::Json), Body::Form(_) | Body::Other) => return Err(Reason::Body("the body is not valid JSON")),
             (Some(BodyKind::Form), Body::Form(form)) => self.fields(form, found),
             (Some(BodyKind::Form), _) => return Err(Reason::Body("the route takes a multipart form")),
             (Some(BodyKind::None), Body::None) | (Some(BodyKind::Bytes), _) | (None, Body::None) => {}
             (Some(BodyKind::None), _) => found.doubts |= Doubts::UNEXPECTED_BODY,
-            // What the route takes is not known: a condition may look at it all the same.
+            // It is unknown which body the route takes; a condition may still read it.
             (None, Body::Json(json)) => self.walk(reads, json, found),
             (None, Body::Form(_) | Body::Other) => {}
         }
@@ -300,7 +300,7 @@ impl Shape {
         }
     }
 
-    /// Looks at the fields of a form: one that the route does not take, or takes once and finds twice.
+    /// Checks the fields of a form for one that the route does not take, or that occurs twice.
     fn fields(&self, form: &crate::table::form::Form<'_>, found: &mut Found<'_>) {
         let places = self.models_outside.iter().map(|(_, _, outside)| outside);
         let places = places.chain(self.knobs_outside.iter().map(|(_, _, outside)| outside));
@@ -328,7 +328,7 @@ impl Shape {
 }
 
 impl Outside {
-    /// Each value at it.
+    /// Each value at this place.
     fn each<'r>(
         &self,
         request: &Request<'r>,
@@ -372,7 +372,7 @@ fn entry<K: PartialEq, V>(all: &mut Vec<(K, Vec<V>)>, key: K) -> &mut Vec<V> {
     &mut all[at].1
 }
 
-/// A place outside the body, or the pointer that it is.
+/// A place outside the body, or the pointer into it.
 fn outside<'p>(place: &'p Place, path: &str) -> Result<Outside, &'p crate::pointer::Pointer> {
     Ok(match place {
         Place::Body(pointer) => return Err(pointer),
@@ -385,8 +385,8 @@ fn outside<'p>(place: &'p Place, path: &str) -> Result<Outside, &'p crate::point
     })
 }
 
-/// Says which of several names, and of several values of a setting, the server takes: those of the first place that has any; and of
-/// these the last, as every reader of JSON takes of equal keys. Of equal keys of a query or a form the first.
+/// Marks which of several names, or of several values of a setting, the server uses: those of the first place that has any. Of equal
+/// keys of JSON it uses the last, as every parser does; of equal keys of a query or a form the first.
 fn choose(found: &mut Found<'_>) {
     // Both lists are short, and most have one entry.
     for number in 0..found.models.len() {
@@ -414,7 +414,7 @@ fn choose(found: &mut Found<'_>) {
     found.models.sort_by_key(|named| !named.counts);
 }
 
-/// Whether the value at one position goes before the other of the same place.
+/// Whether the value at one position takes precedence over another one of the same place.
 fn later(at: &At, other: usize, number: usize) -> bool {
     match at {
         At::Body(_) => other > number,
@@ -422,7 +422,7 @@ fn later(at: &At, other: usize, number: usize) -> bool {
     }
 }
 
-/// Whether a content type is one of JSON in UTF-8.
+/// Whether a content type is JSON in UTF-8.
 fn content_type(reads: Reads, value: Option<&str>) -> Result<Doubts, Reason> {
     let Some(value) = value else { return Ok(Doubts::default()) };
     // What nearly every client sends.
@@ -435,7 +435,7 @@ fn content_type(reads: Reads, value: Option<&str>) -> Result<Doubts, Reason> {
         let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
         let value = value.trim_matches('"');
         if name.trim().eq_ignore_ascii_case("charset") && !value.eq_ignore_ascii_case("utf-8") && !value.eq_ignore_ascii_case("utf8") {
-            return Err(Reason::Body("the content type names another character set than UTF-8"));
+            return Err(Reason::Body("the content type has a character set other than UTF-8"));
         }
     }
     let is_json = kind.eq_ignore_ascii_case("application/json")
@@ -443,6 +443,6 @@ fn content_type(reads: Reads, value: Option<&str>) -> Result<Doubts, Reason> {
     match (is_json, reads.content_type) {
         (true, _) => Ok(Doubts::default()),
         (false, TypeReading::Any) => Ok(Doubts::CONTENT_TYPE),
-        (false, TypeReading::Json) => Err(Reason::Body("the content type is not the one of JSON, which the server looks at")),
+        (false, TypeReading::Json) => Err(Reason::Body("the content type is not JSON, and the server checks it")),
     }
 }

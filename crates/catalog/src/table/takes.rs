@@ -1,4 +1,4 @@
-//! The notation of `reads` and `takes` in a product's file: how the server reads a request, and what a request names where.
+//! The notation of `reads` and `takes` in a product's file: how the server parses a request, and where a request names what.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,41 +13,41 @@ use crate::route::{Part, Route, Verb};
 use crate::table::names::NameReading;
 use crate::table::target::PathReading;
 
-/// How the server behind reads JSON.
+/// How the server parses JSON.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum JsonReading {
-    /// Go's encoding/json: keys in any case, the last of equal keys counts, null leaves what was there, the text behind the first value
-    /// is ignored.
+    /// Go's encoding/json: keys in any case; the last of equal keys wins; null leaves the value of an earlier equal key; the text after the
+    /// first value is ignored.
     Go,
-    /// Python's json: keys as they are written, the last of equal keys counts.
+    /// Python's json: exact keys; the last of equal keys wins.
     Python,
-    /// nlohmann's json: as Python's; a byte order mark is skipped.
+    /// nlohmann's json: like Python's; a byte order mark is skipped.
     Nlohmann,
-    /// serde: keys as they are written; equal keys are an error.
+    /// serde: exact keys; equal keys are an error.
     Serde,
-    /// JavaScript's JSON: as Python's.
+    /// JavaScript's JSON: like Python's.
     Node,
-    /// Not known: a key counts in any case.
+    /// Unknown: a key is recognised in any case.
     #[default]
     Unknown,
 }
 
 impl JsonReading {
-    /// Whether `Model` is `model`.
+    /// Whether `Model` matches `model`.
     pub(crate) fn ignores_case(self) -> bool {
         matches!(self, Self::Go | Self::Unknown)
     }
 }
 
-/// Whether the server looks at a body's content type before it reads JSON.
+/// Whether the server checks a body's content type before it parses JSON.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TypeReading {
-    /// It reads JSON whatever the content type says.
+    /// It parses JSON with any content type.
     #[default]
     Any,
-    /// It reads JSON only where the content type says so.
+    /// It parses JSON only if the content type is JSON.
     Json,
 }
 
@@ -67,7 +67,7 @@ pub struct Reads {
     pub content_type: TypeReading,
 }
 
-/// What body a route takes.
+/// The kind of body that a route takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BodyKind {
@@ -75,37 +75,37 @@ pub enum BodyKind {
     Json,
     /// A multipart form.
     Form,
-    /// Bytes that are stored and not read.
+    /// Bytes that are stored without parsing.
     Bytes,
-    /// None.
+    /// No body.
     None,
 }
 
-/// What a request may ask for beyond text from a model.
+/// A feature that a request may ask for beyond text from a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Ask {
-    /// Offers tools to the model, or carries calls of them.
+    /// Offers tools to the model, or contains calls of them.
     Tools,
-    /// Carries images, or asks for some.
+    /// Contains images, or asks for some.
     Images,
-    /// Carries sound, or asks for some.
+    /// Contains sound, or asks for some.
     Audio,
-    /// Carries video.
+    /// Contains video.
     Video,
-    /// Gives a URL or a path that the server reads itself.
+    /// Gives a URL or a path that the server fetches itself.
     Fetch,
-    /// Searches the web, on the account that the server holds.
+    /// Searches the web, with the server's account.
     Search,
-    /// Goes round the model's template, brings one, or reads it.
+    /// Bypasses the model's template, supplies another one, or reads it.
     Template,
     /// Names an adapter, or other weights than the model's.
     Adapter,
-    /// Brings a grammar, a schema or an expression that the answer must fit.
+    /// Supplies a grammar, a schema or an expression that the answer must match.
     Grammar,
-    /// Brings code or settings that the server runs with.
+    /// Supplies code or settings that the server runs with.
     Settings,
-    /// Reaches another conversation's state: a stored answer, a slot, a session.
+    /// Uses the state of another conversation: a stored answer, a slot, a session.
     State,
 }
 
@@ -144,18 +144,18 @@ impl Ask {
     }
 }
 
-/// What requests ask for; a set.
+/// A set of features that a request asks for.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Asks(u16);
 
 impl Asks {
-    /// Whether it is among them.
+    /// Whether the set contains it.
     #[must_use]
     pub fn contains(self, ask: Ask) -> bool {
         self.0 & (1 << ask as u16) != 0
     }
 
-    /// Whether there is none.
+    /// Whether the set is empty.
     #[must_use]
     pub fn is_empty(self) -> bool {
         self.0 == 0
@@ -193,41 +193,41 @@ impl fmt::Debug for Asks {
     }
 }
 
-/// A setting of a request that changes what it costs or how it is answered, under one word for all products.
+/// A setting of a request that changes its cost or its answer, with one word for all products.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Knob {
-    /// The most tokens that are generated.
+    /// Maximum number of tokens to generate.
     MaxTokens,
-    /// The fewest.
+    /// Minimum number of tokens to generate.
     MinTokens,
-    /// The length of the context that the model is loaded with.
+    /// Context length with which the model is loaded.
     Context,
-    /// How many answers.
+    /// Number of answers.
     Choices,
-    /// How many are generated, of which the best are answered.
+    /// Number of answers to generate, of which the best are returned.
     Candidates,
-    /// How many prompts stand in one request: the elements of a list.
+    /// Number of prompts in one request: the elements of a list.
     Prompts,
-    /// How long the model stays in memory afterwards.
+    /// Time for which the model stays in memory afterwards.
     KeepAlive,
-    /// Probabilities of how many other tokens for each of the answer.
+    /// Number of alternative tokens whose probabilities are returned for each token of the answer.
     Logprobs,
-    /// The same for each of the prompt.
+    /// The same for each token of the prompt.
     PromptLogprobs,
-    /// The time that it may take at most.
+    /// Time limit of the request.
     Timeout,
-    /// Place in the queue.
+    /// Priority in the queue.
     Priority,
-    /// Threads, layers on the GPU, size of a batch: how the model is loaded.
+    /// Options for loading the model: threads, layers on the GPU, batch size.
     Hardware,
-    /// Steps of an image.
+    /// Number of steps for an image.
     Steps,
-    /// Whether the answer comes in pieces.
+    /// Whether the answer is streamed.
     Stream,
     /// Whether a stream ends with its counters.
     Usage,
-    /// Whether the model's own end is ignored.
+    /// Whether the model's end-of-text token is ignored.
     IgnoreEnd,
 }
 
@@ -294,18 +294,18 @@ impl Knob {
     }
 }
 
-/// What a model that is named is to the request.
+/// The role of a model in a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
-    /// It is used, read or changed.
+    /// The model that is used, read or changed.
     Model,
-    /// Another one is made of it.
+    /// The model from which another is made.
     Source,
-    /// It is made or replaced.
+    /// The model that is made or replaced.
     Target,
 }
 
-/// Where a request names something.
+/// A place where a request names something.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
     /// A pointer into the JSON body: `/options/num_ctx`.
@@ -331,16 +331,16 @@ impl Place {
         }
         if text.is_empty() || !text.starts_with('/') {
             return Err(format!(
-                "{text:?} is no place: write a pointer into the body (/model), a segment of the path ({{model}}), a key of the query \
+                "{text:?} is not a place: write a pointer into the body (/model), a segment of the path ({{model}}), a key of the query \
                  (?model) or a field of a form (form:model)"
             ));
         }
         let pointer = Pointer::parse(text)?;
         if !pointer.is_plain() {
-            return Err(format!("{text:?}: here * stands for a whole segment"));
+            return Err(format!("{text:?}: in a place * must be a whole segment"));
         }
         if !text.is_ascii() {
-            return Err(format!("{text:?}: a key that is looked for is ASCII"));
+            return Err(format!("{text:?}: keys must be ASCII"));
         }
         Ok(Self::Body(pointer))
     }
@@ -369,8 +369,8 @@ impl<'de> Deserialize<'de> for Place {
     }
 }
 
-/// A place, and what must stand there for a request to ask for something: `/tools`, `/messages/*/content/*/type = image`. Without a
-/// test: more than null, false, or an empty text, list or object.
+/// A place with a test on its value, by which a request asks for something: `/tools`, `/messages/*/content/*/type = image`. Without a
+/// test, any value passes except null, false, and an empty string, list or object.
 #[derive(Clone, Debug)]
 pub struct AskRule {
     pub(crate) place: Place,
@@ -388,7 +388,7 @@ impl FromScalar for AskRule {
             Some(_) => Some(Test::parse(&mut words)?),
         };
         match words.next() {
-            Some(word) => Err(format!("{text:?}: {word:?} belongs nowhere")),
+            Some(word) => Err(format!("{text:?}: unexpected {word:?}")),
             None => Ok(Self {
                 place,
                 test,
@@ -410,13 +410,13 @@ impl fmt::Display for AskRule {
     }
 }
 
-/// Where a reply lists models.
+/// The place where a reply lists models.
 #[derive(Clone, Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ListPlace {
     /// The list in the reply.
     pub each: Pointer,
-    /// Where an element names its model: every one of these.
+    /// The places where an element of the list names its model.
     #[serde(default)]
     pub name: OneOrMany<Pointer>,
 }
@@ -431,7 +431,7 @@ impl FromScalar for Pointer {
 #[derive(Clone, Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TakesRule {
-    /// The routes that it is about, `METHOD PATH`, as under `routes`.
+    /// The routes to which it applies, `METHOD PATH`, as under `routes`.
     pub on: Vec<Spanned<String>>,
     /// The first version that takes this.
     #[serde(default)]
@@ -439,25 +439,25 @@ pub struct TakesRule {
     /// The last one.
     #[serde(default)]
     pub until: Option<Spanned<String>>,
-    /// The body; by default JSON, a form where a place is a field of one, and none for GET and HEAD.
+    /// The body; by default a form if a place is a field of one, no body for GET and HEAD, and JSON otherwise.
     #[serde(default)]
     pub body: Option<BodyKind>,
-    /// All keys of the body, or all fields of the form, beside those of the places.
+    /// All keys of the body, or all fields of the form, in addition to those of the places.
     #[serde(default)]
     pub keys: Vec<String>,
-    /// The model that is used: of several places the first that names one counts.
+    /// The model that is used; of several places the first that names one.
     #[serde(default)]
     pub model: OneOrMany<Place>,
-    /// The model that another is made of.
+    /// The model from which another is made.
     #[serde(default)]
     pub source: OneOrMany<Place>,
     /// The model that is made.
     #[serde(default)]
     pub target: OneOrMany<Place>,
-    /// What it may ask for.
+    /// The features that it may ask for.
     #[serde(default)]
     pub asks: ByWord<Ask, AskRule>,
-    /// What changes its cost: of several places the first counts.
+    /// The settings; of several places the first that has a value.
     #[serde(default)]
     pub knobs: ByWord<Knob, Place>,
     /// Where the reply lists models.
@@ -505,7 +505,7 @@ pub struct Reading {
     /// How the server reads requests; `None`: the file does not say.
     #[serde(default)]
     pub reads: Option<Reads>,
-    /// What its routes take.
+    /// The entries for its routes.
     #[serde(default)]
     pub takes: Vec<TakesRule>,
 }
@@ -519,7 +519,7 @@ impl TakesRule {
         names.chain(asks).chain(knobs)
     }
 
-    /// What body its routes take.
+    /// The kind of body that its routes take.
     pub(crate) fn body_kind(&self, verb: Verb) -> BodyKind {
         self.body.unwrap_or_else(|| {
             if self.places().any(|place| matches!(place, Place::Form(_))) {
@@ -532,17 +532,14 @@ impl TakesRule {
         })
     }
 
-    /// What is wrong with it beside routes of that product, each with the entry of `on` that shows it.
+    /// The errors of it with the routes of the product, each with the entry of `on` that has the error.
     pub(crate) fn faults(&self, routes: &[&Route]) -> Vec<(&Spanned<String>, String)> {
         let mut faults = Vec::new();
         for on in &self.on {
             let mut words = on.value.split_whitespace();
             let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
             if words.next().is_some() || !routes.iter().any(|route| route.method == method && route.path() == path) {
-                faults.push((
-                    on,
-                    format!("{:?} is no route of this file; write it as it stands under routes", on.value),
-                ));
+                faults.push((on, format!("{:?} is not a route of this file; spell it as under routes", on.value)));
                 continue;
             }
             for place in self.places() {
@@ -551,7 +548,7 @@ impl TakesRule {
                         faults.push((on, format!("{:?} has no segment {name}", on.value)));
                     }
                     Place::Body(_) | Place::Form(_) if matches!(self.body_kind(Verb::of(method)), BodyKind::None | BodyKind::Bytes) => {
-                        faults.push((on, format!("{:?} takes no body that {place} could stand in", on.value)));
+                        faults.push((on, format!("{:?} takes no body, so {place} cannot be in it", on.value)));
                     }
                     Place::Form(_) if self.body_kind(Verb::of(method)) == BodyKind::Json => {
                         faults.push((on, format!("{:?} takes JSON, and {place} is a field of a form", on.value)));

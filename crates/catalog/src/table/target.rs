@@ -1,4 +1,4 @@
-//! The target of a request (its path and query), read once as the product's web framework reads it.
+//! The target of a request (its path and query), parsed once as the product's web framework parses it.
 
 use std::borrow::Cow;
 
@@ -7,45 +7,45 @@ use serde::Deserialize;
 
 use crate::table::doubt::Doubts;
 
-/// How a product's web framework reads a path before it looks for a route.
+/// How a product's web framework parses a path before it matches routes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PathReading {
-    /// Gin behind Go's net/http: decoded before it is matched; a slash at the end, `//` and dot segments are redirected.
+    /// Gin on Go's net/http: decoded before matching; a final slash, `//` and dot segments are redirected.
     Gin,
-    /// Echo: matched as it is written where it is written with escapes.
+    /// Echo: a path with escapes is matched without decoding.
     Echo,
-    /// cpp-httplib: decoded before it is matched.
+    /// cpp-httplib: decoded before matching.
     Httplib,
-    /// Starlette behind uvicorn: decoded before it is matched; a slash at the end is redirected.
+    /// Starlette on uvicorn: decoded before matching; a final slash is redirected.
     Starlette,
-    /// Express: matched as it is written, in either case of letters; a slash at the end is ignored.
+    /// Express: matched without decoding and without regard to case; a final slash is ignored.
     Express,
-    /// axum: matched as it is written.
+    /// axum: matched without decoding.
     Axum,
-    /// Not known: nothing written with escapes has a route, in its fixed segments.
+    /// Unknown: a path with escapes in a fixed segment has no route.
     #[default]
     Unknown,
 }
 
 impl PathReading {
-    /// Whether `%70` in a fixed segment is a `p`.
+    /// Whether `%70` in a fixed segment matches `p`.
     pub(crate) fn decodes_first(self) -> bool {
         matches!(self, Self::Gin | Self::Httplib | Self::Starlette)
     }
 
-    /// Whether `/API/V1` is `/api/v1`.
+    /// Whether `/API/V1` matches `/api/v1`.
     pub(crate) fn ignores_case(self) -> bool {
         self == Self::Express
     }
 
-    /// Whether `/api/` is `/api`.
+    /// Whether `/api/` matches `/api`.
     fn ignores_end(self) -> bool {
         self == Self::Express
     }
 }
 
-/// What is escaped in a path that is passed on: all but letters, digits and what no server reads as more than itself.
+/// The bytes that are escaped in a path to pass on: all except letters, digits, and characters without a special meaning to any server.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'/')
     .remove(b'-')
@@ -58,10 +58,10 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b',')
     .remove(b'=');
 
-/// A target that was read.
+/// A parsed target.
 #[derive(Clone, Debug)]
 pub(crate) struct Target<'r> {
-    /// The path as it is matched: decoded where the framework does that first.
+    /// The path for matching: decoded if the framework decodes first.
     pub(crate) path: Cow<'r, str>,
     query: Option<&'r str>,
     reading: PathReading,
@@ -69,12 +69,12 @@ pub(crate) struct Target<'r> {
 }
 
 impl<'r> Target<'r> {
-    /// Reads it.
+    /// Parses a target.
     ///
     /// # Errors
     ///
-    /// What no two servers read alike: a path that does not begin with a slash, holds control bytes, white space, a backslash, a `#`, an
-    /// escape that is none, an empty segment or one that leads up.
+    /// A target that servers parse differently: a path that does not begin with a slash, or that contains control bytes, white space, a
+    /// backslash, a `#`, an invalid escape, an empty segment, or a `.` or `..` segment.
     pub(crate) fn read(reading: PathReading, target: &'r str) -> Result<Self, &'static str> {
         if !target.starts_with('/') {
             return Err("the target does not begin with a slash");
@@ -82,9 +82,9 @@ impl<'r> Target<'r> {
         let mut escaped = false;
         for byte in target.bytes() {
             match byte {
-                0..=b' ' | 0x7f => return Err("the target holds a control byte or white space"),
-                b'\\' | b'#' => return Err("the target holds a backslash or #"),
-                0x80.. => return Err("the target holds letters beyond ASCII that are not escaped"),
+                0..=b' ' | 0x7f => return Err("the target contains a control byte or white space"),
+                b'\\' | b'#' => return Err("the target contains a backslash or #"),
+                0x80.. => return Err("the target contains characters beyond ASCII that are not escaped"),
                 b'%' => escaped = true,
                 _ => {}
             }
@@ -97,7 +97,7 @@ impl<'r> Target<'r> {
         let mut path = Cow::Borrowed(raw);
         if escaped && raw.contains('%') {
             let decoded = decode(raw)?;
-            // A slash or a backslash behind an escape moves the segments for one reader and not for another.
+            // An escaped slash or backslash separates segments for some servers and not for others.
             if decoded.matches('/').count() != raw.matches('/').count() {
                 doubts |= Doubts::ENCODED_SLASH;
             }
@@ -126,16 +126,16 @@ impl<'r> Target<'r> {
         })
     }
 
-    /// The path to be passed on: it reads as this one did, and has no escapes where none are needed.
+    /// The path to pass on: it is parsed like the original, and has only the escapes that it needs.
     pub(crate) fn canonical(&self) -> Cow<'r, str> {
         match &self.path {
-            // What was decoded is escaped anew: a decoded question mark is no query.
+            // Decoded characters are escaped again: a decoded question mark must not start a query.
             Cow::Owned(path) if self.reading.decodes_first() => Cow::Owned(utf8_percent_encode(path, ESCAPED).to_string()),
             path => path.clone(),
         }
     }
 
-    /// The segment of that number, decoded; with `rest`, it and all behind it.
+    /// The segment with this number, decoded; with `rest`, including all following segments.
     pub(crate) fn segment(&self, number: usize, rest: bool) -> Option<Cow<'r, str>> {
         fn cut(path: &str, number: usize, rest: bool) -> Option<&str> {
             let mut from = path.split_once('/')?.1;
@@ -154,7 +154,7 @@ impl<'r> Target<'r> {
         Some(Cow::Owned(percent_decode_str(&segment).decode_utf8_lossy().into_owned()))
     }
 
-    /// The values under a key of the query, decoded, in their order. `loosely`: the key in either case.
+    /// The values of a key of the query, decoded, in their order. `loosely`: without regard to the key's case.
     pub(crate) fn query<'k>(&self, key: &'k str, loosely: bool) -> impl Iterator<Item = Cow<'r, str>> + use<'r, 'k> {
         let pairs = self.query.unwrap_or_default().split(['&', ';']).filter(|pair| !pair.is_empty());
         pairs.filter_map(move |pair| {
@@ -165,33 +165,33 @@ impl<'r> Target<'r> {
     }
 }
 
-/// The path with its escapes read once.
+/// The path with its escapes decoded once.
 fn decode(raw: &str) -> Result<String, &'static str> {
     let bytes = raw.as_bytes();
     for (at, _) in raw.match_indices('%') {
         let digits = bytes.get(at + 1..at + 3).unwrap_or_default();
         if digits.len() < 2 || !digits.iter().all(u8::is_ascii_hexdigit) {
-            return Err("the path holds an escape that is none");
+            return Err("the path contains an invalid escape");
         }
     }
     let decoded = percent_decode_str(raw)
         .decode_utf8()
-        .map_err(|_| "the path's escapes are no UTF-8")?;
+        .map_err(|_| "the path's escapes are not UTF-8")?;
     if decoded.chars().any(|letter| letter.is_control() || letter == '\\') {
-        return Err("the path holds an escaped control byte or backslash");
+        return Err("the path contains an escaped control byte or backslash");
     }
     Ok(decoded.into_owned())
 }
 
-/// No segment leads up or is empty, but for the last.
+/// Rejects `.` and `..` segments, and empty segments except the last.
 fn check_segments(path: &str) -> Result<(), &'static str> {
     let mut segments = path.split('/').skip(1).peekable();
     while let Some(segment) = segments.next() {
         if segment == "." || segment == ".." {
-            return Err("the path holds a segment . or ..");
+            return Err("the path contains a segment . or ..");
         }
         if segment.is_empty() && segments.peek().is_some() {
-            return Err("the path holds an empty segment");
+            return Err("the path contains an empty segment");
         }
     }
     Ok(())
@@ -222,7 +222,7 @@ mod tests {
     ];
 
     #[test]
-    fn what_no_two_servers_read_alike_is_no_target() {
+    fn targets_that_servers_read_differently_are_rejected() {
         for wrong in [
             "",
             "api",
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn escapes_are_read_as_the_framework_reads_them() {
+    fn escapes_are_decoded_as_the_framework_does() {
         let path = |reading, target| {
             let target = Target::read(reading, target).expect("a target");
             (target.path.into_owned(), target.doubts)
@@ -293,13 +293,13 @@ mod tests {
     }
 
     proptest! {
-        /// What is passed on reads as what came, and is passed on as it is: no second reading changes a path.
+        /// The path to pass on is parsed like the original, and parsing it again does not change it.
         #[test]
         fn reading_is_idempotent(target in r"(/([a-z.]|%2[0-9a-fA-F]|%3[0-9a-fA-F]|%[4-7][0-9a-e]|%c3%a9|A){0,5}){1,4}/?") {
             for reading in ALL {
                 if let Ok(once) = Target::read(reading, &target) {
                     let passed = once.canonical();
-                    let read = Target::read(reading, &passed).expect("what is passed on is a target");
+                    let read = Target::read(reading, &passed).expect("the path to pass on is a valid target");
                     prop_assert_eq!(&read.path, &once.path, "{:?} {}", reading, passed);
                     prop_assert_eq!(&read.canonical(), &passed);
                     prop_assert!(read.query.is_none());

@@ -1,4 +1,4 @@
-//! Whether a version lies between two others: enough to know which routes a release has, not to judge advisories.
+//! Whether a version is between two others: precise enough to know which routes a release has, not to judge advisories.
 
 use std::cmp::Ordering;
 
@@ -8,7 +8,7 @@ use vigie_model::VersionOrder;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Release {
     numbers: Vec<u64>,
-    /// Something follows the numbers (a pre-release, a later build): it may be either side of its numbers.
+    /// Something follows the numbers (a pre-release, a later build), so it may be before or after the plain numbers.
     vague: bool,
 }
 
@@ -17,12 +17,12 @@ pub(crate) struct Release {
 pub(crate) enum Holds {
     Yes,
     No,
-    /// The version is not known, or too near the bound to tell.
+    /// Unknown, because the version is not known or is too close to the bound.
     Maybe,
 }
 
 impl Release {
-    /// Reads a version; `None`: it has no numbers to compare, as `b0-unknown` of llama.cpp or a text.
+    /// Parses a version; `None`: it has no numbers to compare, such as `b0-unknown` of llama.cpp or a word.
     pub(crate) fn parse(order: VersionOrder, text: &str) -> Option<Self> {
         let text = text.trim();
         let text = match order {
@@ -32,13 +32,13 @@ impl Release {
         };
         let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
         let (numbers, rest) = text.split_at(end);
-        // The dot of `.post1` and `.dev0` belongs to what follows.
+        // The dot of `.post1` and `.dev0` belongs to the suffix.
         let numbers = numbers.strip_suffix('.').filter(|_| !rest.is_empty()).unwrap_or(numbers);
         let numbers: Vec<u64> = numbers.split('.').map(|number| number.parse().ok()).collect::<Option<_>>()?;
         if order == VersionOrder::LlamaBuild && (numbers.len() != 1 || numbers[0] == 0) {
             return None;
         }
-        // What follows a plus says how it was built.
+        // A suffix after a plus describes the build.
         Some(Self {
             numbers,
             vague: !rest.is_empty() && !rest.starts_with('+'),
@@ -55,7 +55,7 @@ impl Release {
     }
 }
 
-/// Whether a version lies between the first and the last that have something.
+/// Whether a version is between the first and the last version that have something.
 pub(crate) fn holds(version: Option<&Release>, since: Option<&Release>, until: Option<&Release>) -> Holds {
     if since.is_none() && until.is_none() {
         return Holds::Yes;
@@ -100,7 +100,7 @@ mod tests {
         assert_eq!(
             pep("0.6.6.post1", "0.6.6", ""),
             Holds::Maybe,
-            "no harm: the route counts either way"
+            "harmless: the route is included in both cases"
         );
         assert_eq!(pep("0.7.0rc2", "0.6.6", "0.6.9"), Holds::No);
         assert_eq!(pep("0.7.0.dev3", "0.7.0", ""), Holds::Maybe);

@@ -80,7 +80,7 @@ fn each_mistake_is_reported_at_its_line() {
         (
             "settings:\n  - {id: host, what: X., env: X, unsafe: not-loopback, safe: 0.0.0.0}\n",
             7,
-            "is not safe by its own tests",
+            "is not safe according to the setting's own tests",
         ),
         ("remedies:\n  open-inference: set {host}\n", 0, "unknown setting"),
         ("discover:\n  zoomeye: [app]\n", 7, "zoomeye"),
@@ -163,7 +163,7 @@ fn a_rule_pack_cannot_lower_an_effect() {
 }
 
 #[test]
-fn the_transport_checks_again() {
+fn the_transport_checks_effects_again() {
     let catalog = Catalog::embedded();
     let ollama = catalog.number("ollama");
     for (method, path, body) in [
@@ -286,7 +286,7 @@ fn keys_and_passwords_are_marked_as_secret() {
 }
 
 #[test]
-fn settings_are_judged_as_their_products_behave() {
+fn settings_are_judged_by_the_products_behaviour() {
     use Judgement::{Safe, Unknown, Unsafe};
     let catalog = Catalog::embedded();
     // The product, the setting, its value, whether in the product's image, and what it means.

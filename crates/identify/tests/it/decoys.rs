@@ -489,5 +489,5 @@ fn a_tell_says_in_words_what_was_seen() {
         .iter()
         .find(|tell| tell.id == "size-no-size")
         .expect("it is told");
-    assert_eq!(tell.seen, "GET /api/tags: a size is a text");
+    assert_eq!(tell.seen, "GET /api/tags: a size is a string");
 }

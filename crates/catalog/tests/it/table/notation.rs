@@ -36,12 +36,12 @@ fn what_is_right() {
 }
 
 #[test]
-fn what_is_wrong_has_its_line() {
+fn errors_name_the_line() {
     let reads = "reads: {json: go, path: gin}\ntakes:\n";
     for (text, line, part) in [
-        (format!("{reads}  - on: [POST /none]\n"), 3, "is no route of this file"),
-        (format!("{reads}  - on: [GET /ask]\n"), 3, "is no route of this file"),
-        (format!("{reads}  - on: [POST /ask]\n    model: model\n"), 4, "is no place"),
+        (format!("{reads}  - on: [POST /none]\n"), 3, "is not a route of this file"),
+        (format!("{reads}  - on: [GET /ask]\n"), 3, "is not a route of this file"),
+        (format!("{reads}  - on: [POST /ask]\n    model: model\n"), 4, "is not a place"),
         (
             format!("{reads}  - on: [POST /ask]\n    model: '/a*b*c'\n"),
             4,

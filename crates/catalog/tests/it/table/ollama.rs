@@ -37,7 +37,7 @@ fn a_chat() {
     });
 }
 
-/// What a real 0.17.4 answered stands beside each.
+/// Each request with the answer of a real 0.17.4.
 #[test]
 fn what_loads_a_model() {
     let table = table("ollama", "0.17.4");
@@ -74,7 +74,7 @@ fn what_loads_a_model() {
 }
 
 #[test]
-fn what_is_not_what_the_route_takes_is_unknown() {
+fn a_body_that_the_route_does_not_take_is_unknown() {
     let table = table("ollama", "0.17.4");
     for body in [
         "",
@@ -144,7 +144,7 @@ fn a_body_of_a_million_keys_is_unknown() {
 }
 
 #[test]
-fn versions_decide_what_is_there() {
+fn routes_depend_on_the_version() {
     let cloud = r#"{"model":"gpt-oss:120b-cloud"}"#;
     let of = |version: &str| {
         let table = table("ollama", version);
@@ -181,7 +181,7 @@ fn versions_decide_what_is_there() {
 }
 
 #[test]
-fn which_of_two_names_counts() {
+fn which_of_two_model_names_the_server_uses() {
     let table = table("ollama", "0.17.4");
     let names = |method: &str, path: &str, body: &str| {
         decide(&table, method, path, body, |said| {
@@ -347,7 +347,7 @@ fn paths() {
     }
     decide(&table, "GET", "/v1/models/a%3Fb%3d:7%62", "", |said| {
         let said = said.expect("known");
-        assert_eq!(&*said.path, "/v1/models/a%3Fb=:7b", "a decoded question mark is no query");
+        assert_eq!(&*said.path, "/v1/models/a%3Fb=:7b", "a decoded question mark starts no query");
         assert_eq!(said.model(Role::Model).map(|named| &*named.name), Some("a?b=:7b"));
     });
     decide(&table, "GET", "/api/%74ags", "", |said| {
@@ -358,7 +358,7 @@ fn paths() {
 }
 
 #[test]
-fn an_anthropic_search_is_the_owners() {
+fn an_anthropic_search_spends_the_owners_account() {
     let table = table("ollama", "0.24.0");
     let body = |kind: &str| {
         format!(

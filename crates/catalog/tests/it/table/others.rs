@@ -5,9 +5,9 @@ use vigie_model::Effect;
 
 use super::{decide, effect, table};
 
-/// What a real b11549 answered stands beside each.
+/// Each request with the answer of a real b11549.
 #[test]
-fn llama_cpp_reads_keys_as_they_are_written() {
+fn llama_cpp_reads_keys_exactly() {
     let table = table("llama-cpp", "b11549");
     let said = |body: &str| {
         decide(&table, "POST", "/v1/chat/completions", body, |said| {
@@ -44,7 +44,7 @@ fn llama_cpp_reads_keys_as_they_are_written() {
 }
 
 #[test]
-fn vllm_looks_at_the_content_type() {
+fn vllm_checks_the_content_type() {
     let table = table("vllm", "0.32.0");
     let json = Json::parse(
         br#"{"model":"m","messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:x"}}]}],"n":"5","best_of":3,
@@ -121,7 +121,7 @@ fn lm_studio_ignores_the_case_of_paths() {
 }
 
 #[test]
-fn localai_takes_a_model_from_the_path_and_the_query_too() {
+fn localai_also_reads_a_model_from_the_path_and_the_query() {
     let table = table("localai", "4.9.0");
     let model = |target: &str, body: &str| {
         decide(&table, "POST", target, body, |said| {
@@ -179,7 +179,7 @@ fn sglang_and_tgi() {
 }
 
 #[test]
-fn whoever_speaks_openais_interface_may_read_keys_in_any_case() {
+fn openai_compatible_servers_may_read_keys_in_any_case() {
     let table = table("openai-compatible", "");
     decide(
         &table,
