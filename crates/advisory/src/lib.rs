@@ -371,7 +371,7 @@ impl Advisory {
         if vigie.order == VersionOrder::Author {
             return fail(
                 "database_specific.vigie.order",
-                "versions without an order cannot be held against ranges",
+                "versions without an order cannot be compared with ranges",
             );
         }
         if vigie.tested_up_to.is_some() && vigie.fixed_in.is_some() {
@@ -612,7 +612,7 @@ impl QueriedVersion<'_> {
     /// The version in an advisory's order, or why it cannot be compared.
     fn under(&mut self, order: VersionOrder) -> Result<&Version, String> {
         let Some(text) = self.text else {
-            return Err("no version was told".to_owned());
+            return Err("no version was reported".to_owned());
         };
         let builds = VersionOrder::LlamaBuild;
         if (order == builds) != (self.order == builds) {

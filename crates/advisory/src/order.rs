@@ -933,7 +933,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_version_is_told_from_what_hides_it() {
+    fn hidden_versions_differ_from_invalid_ones() {
         use VersionOrder::{Dotted, LlamaBuild, Pep440, Semver};
         let hidden = [
             (Semver, "0.0.0"),

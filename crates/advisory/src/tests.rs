@@ -556,7 +556,7 @@ fn no_version_is_unknown_never_affected() {
             for verdict in verdicts {
                 assert_eq!(
                     (verdict.verdict, verdict.why.as_str()),
-                    (Unknown, "no version was told"),
+                    (Unknown, "no version was reported"),
                     "{}",
                     verdict.id
                 );
@@ -567,7 +567,7 @@ fn no_version_is_unknown_never_affected() {
 }
 
 #[test]
-fn an_authors_version_is_never_held_against_anything() {
+fn an_authors_version_is_never_compared() {
     let advisories = real();
     for package in ["ollama", "ollama-mcp-server"] {
         assert!(held(&advisories, package, VersionOrder::Author, "1.0.0").is_empty());

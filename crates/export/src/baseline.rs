@@ -428,7 +428,7 @@ advisories = "CVE-2026-7482"
     }
 
     #[test]
-    fn what_is_quoted_reads_back() {
+    fn quoted_values_are_read_back() {
         let reason = "say \"no\" \\ \u{1b}[31m\nnext \u{202e}";
         let text = format!(
             "schema = \"vigie.baseline/1\"\n[[accept]]\nfinding = \"x\"\nsubject = \"*\"\nexpires = 2027-01-01\nreason = {}\n",

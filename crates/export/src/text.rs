@@ -294,7 +294,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_acts_is_shown_as_an_escape() {
+    fn active_characters_are_escaped() {
         for (hostile, shown) in [
             ("a\nb", "a\\nb"),
             ("a\r\tb", "a\\r\\tb"),
@@ -346,7 +346,7 @@ mod tests {
         }
 
         #[test]
-        fn pretty_json_is_the_same_value_and_looks_as_usual(text in any::<String>(), number in any::<u32>()) {
+        fn pretty_json_is_the_same_value_in_the_usual_layout(text in any::<String>(), number in any::<u32>()) {
             let value = serde_json::json!({"a": [text, {}, []], "b": {"c": number, "d": null}});
             let mut out = Vec::new();
             json_pretty(&mut out, &value).expect("a vector takes every byte");
@@ -358,7 +358,7 @@ mod tests {
         }
 
         #[test]
-        fn what_another_formats_is_safe_however_it_comes(text in any::<String>(), cut in 1usize..7) {
+        fn text_formatted_by_another_library_is_escaped(text in any::<String>(), cut in 1usize..7) {
             let mut json = Vec::new();
             let mut shown = Vec::new();
             let line = serde_json::to_string(&text).expect("it serialises");

@@ -71,7 +71,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_word_is_broken_lost_or_put_where_another_would_fit(text in "[a-z0-9:.\\[\\] -]{0,120}", first in 1usize..60, rest in 1usize..60) {
+        fn no_word_is_broken_lost_or_misplaced(text in "[a-z0-9:.\\[\\] -]{0,120}", first in 1usize..60, rest in 1usize..60) {
             let lines = wrap(&text, first, rest);
             let words: Vec<&str> = text.split_whitespace().collect();
             let wrapped: Vec<&str> = lines.iter().flat_map(|line| line.split_whitespace()).collect();

@@ -361,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_empty_line_ended() {
+    fn an_unfinished_event_is_returned_at_the_end() {
         let unfinished = |text: &str| Events::of(text.as_bytes()).unfinished().map(|event| event.data);
         assert_eq!(unfinished("data: a\n\ndata: b\ndata: {\"c").as_deref(), Some("b\n{\"c"));
         assert_eq!(unfinished("data: a\n\n"), None);

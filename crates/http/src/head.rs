@@ -463,7 +463,7 @@ mod tests {
     }
 
     #[test]
-    fn what_two_programs_read_in_two_ways_is_refused() {
+    fn ambiguous_requests_are_rejected() {
         use Refused::*;
         let with = |lines: &str| format!("POST / HTTP/1.1\r\nHost: a\r\n{lines}\r\n");
         let long = with(&format!("X: {}\r\n", "a".repeat(MAX_HEAD)));

@@ -351,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn what_two_programs_read_in_two_ways_is_refused() {
+    fn ambiguous_paths_are_rejected() {
         use Refused::*;
         let long = format!("/{}", "a".repeat(MAX_TARGET));
         for (target, why) in [
@@ -416,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_recorded_is_read_as_a_forgiving_server_reads_it() {
+    fn recorded_replies_are_parsed_leniently() {
         use EncodedSlash::{Belongs, Separates};
         for (target, slash, path) in [
             ("", Separates, "/"),
@@ -441,7 +441,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_sent() {
+    fn sendable_targets() {
         for target in ["/", "/a?b=%20#c", "/{a}"] {
             assert!(is_sendable(target), "{target}");
         }
@@ -459,7 +459,7 @@ mod tests {
     }
 
     #[test]
-    fn what_leads_up_is_not_below() {
+    fn a_path_that_leads_up_is_not_below() {
         for path in [
             "/",
             "/api/tags",

@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn text_that_is_no_truncated_document_is_none() {
+    fn text_that_is_not_a_truncated_document_is_rejected() {
         for text in [
             "",
             " ",

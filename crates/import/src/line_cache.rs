@@ -131,7 +131,7 @@ mod tests {
 
     /// A short text may give a large value: the bound counts both.
     #[test]
-    fn what_was_read_counts_beside_the_text() {
+    fn parsed_values_count_towards_the_bound() {
         let memory = LineCache::default();
         let model = vigie_model::Model::named("x", vigie_model::Why::NotAsked);
         let said = |number: usize| {
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn it_says_what_was_said_and_holds_no_more_than_it_may() {
+    fn the_cache_returns_what_was_stored_and_is_bounded() {
         let memory = LineCache::default();
         let long = |number| format!("{}{}", text(number), " ".repeat(100_000));
         assert!(memory.get(long(0).as_bytes()).is_none());

@@ -174,7 +174,7 @@ fn of_json(text: &str) -> Option<Refusal> {
         return none("it is zgrab2's summary of a run (its metadata), not its results");
     }
     if has("\"errmsg\":") && has("\"error\":true") {
-        return none("it is a reply of FOFA's that tells an error, and has no results");
+        return none("it is an error reply of FOFA's API, without results");
     }
     if has("\"data\":{\"http\":{\"response\":") || has("\"data\":{\"banner\":") {
         return none("it is of the first zgrab; scan again with `zgrab2 http`");
@@ -182,7 +182,7 @@ fn of_json(text: &str) -> Option<Refusal> {
     if start.trim_start_matches('[').starts_with("{\"error\":\"") && !has("\"matches\":") && !has("\"ip_str\":") {
         return of(
             Format::Shodan,
-            "it is a reply that tells an error, as Shodan's API does, and has no results; look at its words, and ask again",
+            "it is an error reply, such as Shodan's API sends, without results; read its message and query again",
         );
     }
     if has("\"cpes\":") && has("\"vulns\":") && has("\"ports\":") {

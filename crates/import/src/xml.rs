@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_torn_is_not_whole() {
+    fn a_torn_record_is_not_complete() {
         let whole = |text: &str| Tag::read(text.as_bytes()).is_some_and(|tag| tag.is_whole());
         for text in [
             "<a>",

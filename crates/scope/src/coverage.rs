@@ -262,7 +262,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_intersection_holds_what_both_hold(
+        fn the_intersection_contains_the_common_addresses(
             one in prop::collection::vec((0u8..40, 0u8..8, prop::collection::vec(1u16..6, 1..4)), 0..6),
             other in prop::collection::vec((0u8..40, 0u8..8, prop::collection::vec(1u16..6, 1..4)), 0..6),
         ) {

@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_say_what_to_write() {
+    fn mistakes_name_what_to_write() {
         for hours in [
             "8-18",
             "08:00",

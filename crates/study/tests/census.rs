@@ -38,7 +38,7 @@ async fn open<'k>(lake: &Lake, knowledge: &'k Knowledge) -> Study<'k> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_cannot_be_read_is_listed_and_the_rest_is_studied() {
+async fn unreadable_data_is_listed_and_the_rest_is_studied() {
     let (_dir, lake, census) = planted(3, 0.001).await;
     let observations: Vec<_> = lake
         .files()

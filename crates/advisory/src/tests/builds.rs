@@ -165,7 +165,7 @@ fn a_version_with_fewer_numbers_is_any_release_that_begins_so() {
 }
 
 #[test]
-fn a_suffix_of_no_known_meaning_decides_nothing() {
+fn a_suffix_with_an_unknown_meaning_decides_nothing() {
     let advisories = real();
     for suffix in [
         "somebody",
@@ -317,7 +317,7 @@ fn a_version_above_all_that_is_known_is_doubted() {
 }
 
 #[test]
-fn between_two_fixes_it_cannot_be_told() {
+fn a_version_between_two_fixes_is_unknown() {
     let advisories = real();
     let at = |version| one(&advisories, "litellm", Pep440, version, "CVE-2024-6587");
     assert_eq!((at("1.44.7").verdict, at("1.44.7").confidence), (Affected, Confidence::High));
@@ -333,7 +333,7 @@ fn between_two_fixes_it_cannot_be_told() {
 }
 
 #[test]
-fn covered_and_none_found_is_another_answer_than_not_covered() {
+fn none_found_differs_from_not_covered() {
     let advisories = real();
     let coverage = |product: &str, packages: &[&str], order| {
         let packages: Vec<String> = packages.iter().map(ToString::to_string).collect();
@@ -348,7 +348,7 @@ fn covered_and_none_found_is_another_answer_than_not_covered() {
     assert_eq!(coverage("n8n", &["n8n"], Semver), AdvisoryCoverage::NotCovered);
     assert_eq!(coverage("tei", &[], Semver), AdvisoryCoverage::NoneFound);
     assert!(advisories.searched("tei").is_some() && advisories.searched("n8n").is_none());
-    // What an author calls a version is held against nothing.
+    // What an author calls a version is never compared.
     assert_eq!(coverage("mcp", &["ollama"], VersionOrder::Author), AdvisoryCoverage::NotCovered);
 }
 

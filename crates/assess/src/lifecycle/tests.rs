@@ -63,7 +63,7 @@ fn gone(scan: &str) -> Option<(Lifecycle, Option<String>)> {
 const NOT_LOOKED_AT: Option<(Lifecycle, Option<String>)> = Some((Lifecycle::NotLookedAt, None));
 
 #[test]
-fn an_endpoint_is_gone_only_if_a_scan_looked_for_it() {
+fn an_endpoint_is_gone_only_if_a_later_scan_covered_it() {
     let here = key("10.0.0.1:80", None);
     assert_eq!(judged(vec![scan("a", 5), scan("b", 12)], &query(&here, Some(5), None)), gone("b"));
     assert_eq!(judged(vec![scan("a", 5)], &query(&here, Some(5), None)), NOT_LOOKED_AT);
@@ -80,7 +80,7 @@ fn an_endpoint_is_gone_only_if_a_scan_looked_for_it() {
 }
 
 #[test]
-fn a_scan_that_looked_elsewhere_proves_nothing() {
+fn a_scan_of_other_targets_proves_nothing() {
     let case_of = |place: &str, name: Option<&str>| {
         let key = key(place, name);
         judged(vec![scan("b", 12)], &query(&key, Some(5), None))
@@ -104,7 +104,7 @@ fn a_scan_that_looked_elsewhere_proves_nothing() {
 }
 
 #[test]
-fn a_scan_that_could_not_look_proves_nothing() {
+fn a_scan_that_could_not_connect_proves_nothing() {
     let here = key("10.0.0.1:80", None);
     let missed = EndedScan {
         missed: vec![SocketAddr::new(IpAddr::from([10, 0, 0, 1]), 80)],
@@ -116,7 +116,7 @@ fn a_scan_that_could_not_look_proves_nothing() {
 }
 
 #[test]
-fn a_scan_that_ran_when_it_was_seen_or_ended_too_late_proves_nothing() {
+fn a_scan_before_the_last_observation_or_after_the_instant_proves_nothing() {
     let here = key("10.0.0.1:80", None);
     // Of two simultaneous scans, the one that saw it counts.
     assert_eq!(
@@ -127,7 +127,7 @@ fn a_scan_that_ran_when_it_was_seen_or_ended_too_late_proves_nothing() {
 }
 
 #[test]
-fn a_new_endpoint_appeared_only_if_a_scan_looked_for_it() {
+fn a_new_endpoint_appeared_only_if_an_earlier_scan_covered_it() {
     let here = key("10.0.0.1:80", None);
     assert_eq!(
         judged(vec![scan("a", 5), scan("b", 12)], &query(&here, None, Some(12))),

@@ -141,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_words_run_together() {
+    fn rule_names_are_in_pascal_case() {
         assert_eq!(pascal("first-admin"), "FirstAdmin");
         assert_eq!(pascal("mcp-tools--open!"), "McpToolsOpen");
     }

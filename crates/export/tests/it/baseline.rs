@@ -56,7 +56,7 @@ advisories = ["CVE-2026-48746"]
 "#;
 
 #[test]
-fn accepts_what_it_names_until_it_expires() {
+fn an_entry_accepts_its_findings_until_it_expires() {
     let mut baseline = Baseline::parse(FILE).expect("a baseline");
     let mut open = samples::ollama_open();
     baseline.apply(&mut open, day("2026-11-22"));

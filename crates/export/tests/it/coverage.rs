@@ -96,6 +96,6 @@ fn an_interface_is_no_product_that_is_not_covered() {
     assert_eq!(
         cell(&csv, "advisories_why"),
         "not-carried",
-        "nothing held against it is not none that applies"
+        "no compared advisory does not mean that none applies"
     );
 }

@@ -315,7 +315,7 @@ fn intelmq_has_an_event_for_each_kind() {
 }
 
 #[test]
-fn intelmq_leaves_out_what_is_no_incident() {
+fn intelmq_leaves_out_information() {
     let mut seen = samples::ollama_loopback();
     seen.findings.truncate(1);
     for id in ["loopback-only", "advisories-not-covered"] {

@@ -337,7 +337,7 @@ fn evidence_without_a_product_is_no_resemblance() {
 }
 
 #[test]
-fn what_is_not_recognised_shows_its_posture_and_is_counted_by_it() {
+fn unrecognised_endpoints_are_shown_and_counted_by_posture() {
     let mut key = samples::unrecognised();
     key.exposure.posture = Known::Known(vigie_model::Posture::Key);
     let mut open = key.clone();

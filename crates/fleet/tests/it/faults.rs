@@ -150,7 +150,7 @@ fn a_reset_comes_after_its_byte() {
 }
 
 #[test]
-fn what_is_no_http_is_none() {
+fn faults_that_are_not_http() {
     let (_running, address) = broken(Fault::Http09);
     assert!(all_of(asked(address)).starts_with(b"<html>"));
 
@@ -238,7 +238,7 @@ fn bait_shows_its_tells() {
 
 /// Any recording of Ollama with capabilities can be combined with an older version.
 #[test]
-fn an_impossible_version_lists_what_it_cannot_have() {
+fn an_impossible_version_lists_later_capabilities() {
     let head = "schema: vigie.fixture/1\nproduct: ollama\nversion: 0.17.4\nstate: open\norigin: constructed\non: 2026-11-22\nport: 11434\nfrom: this test\nexpect: {product: ollama}\n";
     let lines = [
         r#"{"request": {"method": "GET", "path": "/api/version"}, "reply": {"status": 200, "headers": [], "body": "{\"version\":\"0.17.4\"}"}}"#,

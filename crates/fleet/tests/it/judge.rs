@@ -58,7 +58,7 @@ fn the_list_reads_and_each_line_names_where_it_was_read() {
 }
 
 #[test]
-fn what_harms_is_forbidden_at_every_server() {
+fn a_harmful_route_is_forbidden_on_every_server() {
     for (method, path) in [
         ("POST", "/api/pull"),
         ("POST", "/api/generate"),
@@ -86,7 +86,7 @@ fn what_harms_is_forbidden_at_every_server() {
 }
 
 #[test]
-fn what_harms_at_one_product_only_is_forbidden_there() {
+fn a_route_that_is_harmful_in_one_product_is_forbidden_there() {
     for product in ["litellm", "sglang"] {
         assert!(forbidden(product, "GET", "/health", ""), "{product}");
     }
@@ -142,7 +142,7 @@ fn a_value_in_the_body_or_the_path_decides() {
 }
 
 #[test]
-fn a_method_that_changes_things_needs_a_line_that_says_it_reads() {
+fn a_changing_method_needs_a_reading_line() {
     for method in ["POST", "PUT", "PATCH", "DELETE", "PURGE"] {
         let ruling = Judge::by_hand().ruling(&seen("", method, "/never/heard/of", ""));
         assert_eq!(ruling, Some(Ruling::Unlisted), "{method}");
@@ -172,7 +172,7 @@ fn an_invalid_list_names_its_line() {
 }
 
 #[test]
-fn the_front_page_of_a_tool_server_may_be_asked_for_its_tools_and_for_nothing_more() {
+fn only_tools_may_be_listed_on_the_front_page_of_a_tool_server() {
     let call = |method: &str| format!("{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"{method}\",\"params\":{{}}}}");
     for method in ["initialize", "notifications/initialized", "tools/list"] {
         assert!(!forbidden("mcp", "POST", "/", &call(method)), "{method}");

@@ -82,7 +82,7 @@ fn everywhere(part: &dyn Fn(&Recording) -> bool) -> Vec<Personality> {
 }
 
 #[test]
-fn the_probe_learns_over_the_wire_what_the_recording_teaches_and_harms_nobody() {
+fn a_probe_over_the_network_equals_a_replay_and_sends_nothing_forbidden() {
     // A port below 1024 needs privileges.
     let personalities = everywhere(&|recording| recording.fixture().head.port >= 1_024);
     if !Fleet::has_many_addresses() {
@@ -304,7 +304,7 @@ fn long_list(models: usize, ends: Ends) -> SocketAddrV4 {
 }
 
 #[test]
-fn a_list_longer_than_what_is_read_is_a_lower_bound() {
+fn a_list_longer_than_the_limit_is_a_lower_bound() {
     let cases = [
         (3_700, Ends::Whole, true),
         (20, Ends::Whole, false),

@@ -5,7 +5,7 @@ use vigie_fleet::{Fault, Judge, Personality, Recorder, Ruling};
 use crate::client::{anywhere, ask, connect, plain, raise, send};
 
 #[test]
-fn each_request_is_kept_with_what_it_said() {
+fn each_request_is_recorded_completely() {
     let recorder = Recorder::new(100);
     let running = raise(
         vec![
@@ -43,7 +43,7 @@ fn each_request_is_kept_with_what_it_said() {
 }
 
 #[test]
-fn it_is_bounded_and_says_what_it_lost() {
+fn the_record_is_bounded_and_counts_what_it_dropped() {
     let recorder = Recorder::new(2);
     let running = raise(vec![Personality::server(anywhere(), plain())], &recorder);
     let address = running.personalities()[0].address;

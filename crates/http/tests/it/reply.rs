@@ -67,7 +67,7 @@ fn however_it_is_cut_a_reply_is_the_same() {
 }
 
 #[test]
-fn half_a_reply_is_none_yet() {
+fn an_incomplete_reply_is_not_returned() {
     for text in [
         "",
         "HTT",
@@ -82,7 +82,7 @@ fn half_a_reply_is_none_yet() {
 }
 
 #[test]
-fn what_is_no_reply_is_told() {
+fn malformed_replies_are_reported() {
     let long = format!("HTTP/1.1 200 OK\r\nX: {}", "a".repeat(MAX_HEAD));
     let ended = format!("{long}\r\n\r\n");
     let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "X: y\r\n".repeat(101));

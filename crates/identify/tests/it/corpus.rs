@@ -74,7 +74,7 @@ fn the_catalogue_has_the_products() {
 }
 
 #[test]
-fn the_build_carries_what_the_yaml_says() {
+fn the_embedded_catalogue_equals_the_yaml_files() {
     // Reading the YAML also compiles every expression, which the build's own form leaves for later.
     let yaml = std::sync::Arc::new(Catalog::load(&embedded_files(), None).unwrap_or_else(|errors| panic!("{errors:?}")));
     let built = Catalog::embedded();
@@ -110,7 +110,7 @@ fn the_build_carries_what_the_yaml_says() {
 }
 
 #[test]
-fn every_fixture_is_taken_for_what_it_is() {
+fn every_fixture_is_identified_as_its_product() {
     let report = test(&Catalog::embedded(), &crate::fixtures()).unwrap_or_else(|errors| panic!("{}", errors.join("\n")));
     let mut wrong = Vec::new();
     for (name, differences) in report.differences.iter().chain(&report.missing) {
@@ -122,7 +122,7 @@ fn every_fixture_is_taken_for_what_it_is() {
 
 /// A conversation that was had before is not worked out again: it must ask and say the same as one that remembers nothing.
 #[test]
-fn a_conversation_that_is_remembered_says_the_same() {
+fn a_cached_session_gives_the_same_result() {
     let identifier = Identifier::embedded();
     let mut compared = 0;
     for (name, (head, lines)) in crate::fixtures() {
@@ -148,7 +148,7 @@ fn a_conversation_that_is_remembered_says_the_same() {
 }
 
 #[test]
-fn what_was_measured_is_fresh() {
+fn the_measured_confidence_is_up_to_date() {
     let report = test(&Catalog::embedded(), &crate::fixtures()).unwrap_or_else(|errors| panic!("{}", errors.join("\n")));
     assert_eq!(Measured::embedded(), report.measured, "run: vigie catalog test --write");
 }
@@ -216,7 +216,7 @@ fn every_recorded_request_was_harmless() {
 
 /// The conversations of every fixture, as another tool would hand them over: nothing more is asked, and the same is said.
 #[test]
-fn a_transcript_says_what_the_conversation_said() {
+fn a_transcript_gives_the_same_conclusion_as_the_session() {
     let identifier = Identifier::embedded();
     let mut compared = 0;
     for fixture in crate::read_fixtures() {
@@ -246,7 +246,7 @@ fn a_transcript_says_what_the_conversation_said() {
 }
 
 #[test]
-fn what_a_transcript_lacks_was_not_asked_and_another_word_helps_only_where_nothing_speaks_against_it() {
+fn a_missing_exchange_is_not_asked_and_a_sources_word_is_used_only_without_contradiction() {
     use vigie_model::{Exchange, Known, Reply, RequestLine, Timestamp, Why};
     let get = |path: &str, status: u16, kind: &str, body: &str| Exchange {
         request: RequestLine {

@@ -101,7 +101,7 @@ fn a_server_that_names_itself_as_its_product_does_not_is_invented() {
 }
 
 #[test]
-fn another_stack_than_the_products_is_told_unless_it_passes_on_what_the_product_says() {
+fn a_foreign_stack_is_a_tell_unless_it_forwards_the_products_replies() {
     for real in [
         "ollama/0.17.4-one-model",
         "qdrant/1.15.1-open",
@@ -208,7 +208,7 @@ fn models_agree_with_themselves_and_with_each_other() {
 }
 
 #[test]
-fn what_a_server_makes_for_each_answer_is_not_constant() {
+fn generated_values_are_not_constants() {
     let id = "modelperm-80157806c9c6c128";
     for invented in [
         "modelperm-1",
@@ -247,7 +247,7 @@ fn what_a_server_makes_for_each_answer_is_not_constant() {
 }
 
 #[test]
-fn a_recognised_server_is_asked_for_a_page_that_nobody_has() {
+fn a_recognised_server_gets_a_request_for_an_absent_page() {
     for fixture in crate::read_fixtures()
         .iter()
         .filter(|fixture| fixture.head.expect.product.is_some())
@@ -263,7 +263,7 @@ fn a_recognised_server_is_asked_for_a_page_that_nobody_has() {
 }
 
 #[test]
-fn an_answer_on_any_path_is_told() {
+fn an_answer_on_every_path_is_a_tell() {
     let anything = |fixture: &str, kind: &'static str, body: &'static str| {
         with(fixture, move |request, reply| {
             if is_absent(request) {
@@ -303,7 +303,7 @@ fn an_answer_on_any_path_is_told() {
 }
 
 #[test]
-fn a_comfyui_tells_with_which_arguments_it_was_started() {
+fn a_comfyui_without_its_arguments_is_a_decoy() {
     let without = |key: &'static str| {
         with("comfyui/0.3.64-open", move |request, reply| {
             if request.path == "/system_stats" {
@@ -319,7 +319,7 @@ fn a_comfyui_tells_with_which_arguments_it_was_started() {
 
 /// A list with further pages is told as a lower bound.
 #[test]
-fn a_list_with_further_pages_goes_on() {
+fn a_list_with_further_pages_is_incomplete() {
     let whole = with("mcp/1.9.4-sdk-http-open", |_, _| ());
     let paged = with("mcp/1.9.4-sdk-http-open", |_, reply| {
         replace(reply, "\"result\":{\"tools\":", "\"result\":{\"nextCursor\":\"2\",\"tools\":")
@@ -377,7 +377,7 @@ fn relisted(reply: &mut Reply, change: impl Fn(&mut Vec<serde_json::Value>)) {
 }
 
 #[test]
-fn a_model_that_is_listed_twice_is_told() {
+fn a_model_that_is_listed_twice_is_a_tell() {
     let listed = |change: &dyn Fn(&mut Vec<serde_json::Value>)| {
         with("ollama/0.17.4-one-model", |request, reply| {
             if request.path == "/api/tags" {
@@ -401,7 +401,7 @@ fn a_model_that_is_listed_twice_is_told() {
 }
 
 #[test]
-fn a_model_that_is_listed_and_not_there_is_told() {
+fn a_listed_model_that_does_not_exist_is_a_tell() {
     let asked = |status: u16, kind: &'static str, words: &'static str, names: &[&str]| {
         with("ollama/0.17.4-one-model", |request, reply| {
             if request.path == "/api/tags" {
@@ -455,7 +455,7 @@ fn a_model_that_is_listed_and_not_there_is_told() {
 }
 
 #[test]
-fn a_banner_on_any_path_keeps_its_product_and_is_told() {
+fn a_banner_on_every_path_keeps_its_product_and_is_a_tell() {
     for server in [None, Some("uvicorn")] {
         let seen = with("ollama/0.17.4-one-model", |request, reply| {
             if is_absent(request) {
@@ -472,7 +472,7 @@ fn a_banner_on_any_path_keeps_its_product_and_is_told() {
 }
 
 #[test]
-fn a_tell_says_in_words_what_was_seen() {
+fn a_tell_has_a_sentence() {
     for product in vigie_catalog::Catalog::embedded().products() {
         for tell in &product.tells {
             assert!(tell.why.contains(' '), "{} {}", product.id, tell.id);

@@ -69,7 +69,7 @@ fn a_front_page_before_a_door_names_its_server_with_little_confidence() {
 }
 
 #[test]
-fn a_front_page_alone_names_nobody() {
+fn a_front_page_alone_identifies_no_product() {
     for (status, body) in [(404, "404 page not found"), (503, ""), (200, "{\"ok\":true}"), (429, "")] {
         let (conclusion, _) = talk(11434, |request| match request.path.as_str() {
             "/" => reply(200, "text/plain; charset=utf-8", "Ollama is running"),
@@ -214,7 +214,7 @@ fn tools_behind_a_door_are_refused() {
 }
 
 #[test]
-fn a_door_on_the_routes_for_programs_is_the_posture_of_a_server_that_nobody_knows() {
+fn a_refusal_on_a_program_route_is_the_posture_of_an_unrecognised_server() {
     let pages = [
         reply(200, "text/html", "<!doctype html><title>Models</title>"),
         reply(404, "application/json", "{\"detail\":\"Not Found\"}"),
@@ -388,7 +388,7 @@ fn a_list_of_models_in_any_of_its_shapes_is_one() {
 }
 
 #[test]
-fn a_list_of_other_things_is_none() {
+fn a_list_of_other_things_is_not_a_model_list() {
     for body in [
         r#"{"data":[{"id":"mx-5","name":"MX-5","maker":"Mazda"}]}"#,
         r#"{"data":[{"id":"1","type":"models","attributes":{"name":"Phi"}}]}"#,
@@ -552,7 +552,7 @@ fn ollama(path: &str, other: impl Fn(&str) -> Option<Option<Reply>>) -> Option<R
 }
 
 #[test]
-fn a_list_that_is_open_beside_a_door_is_a_door_with_what_stays_open() {
+fn an_open_list_beside_a_refusal_is_a_key_with_a_leak() {
     let refused = || Some(reply(401, "application/json", "{\"error\":\"unauthorized\"}"));
     for closed in [&["/api/ps", "/api/show"][..], &["/api/show"], &["/v1/models"], &["/api/ps"]] {
         let (conclusion, _) = talk(11434, |request| {
@@ -612,7 +612,7 @@ fn a_proxy_that_asks_for_a_key_is_no_imitation_whatever_it_is_written_in() {
 }
 
 #[test]
-fn an_open_list_before_a_gate_is_a_key_with_what_stays_open() {
+fn an_open_list_of_an_unrecognised_server_is_a_leak_beside_its_posture() {
     let refusals = [
         (reply(401, "application/json", "{\"detail\":\"Unauthorized\"}"), Posture::Key),
         (
@@ -660,7 +660,7 @@ fn an_open_list_before_a_gate_is_a_key_with_what_stays_open() {
 }
 
 #[test]
-fn what_a_framework_says_to_every_path_resembles_no_product() {
+fn a_frameworks_404_resembles_no_product() {
     for (status, body) in [
         (404, "{\"detail\":\"Not Found\"}"),
         (404, "404 page not found"),

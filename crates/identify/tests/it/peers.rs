@@ -121,7 +121,7 @@ fn a_list_that_was_cut_is_kept_and_is_a_lower_bound() {
 
 /// What did not come of a reply is not absent: nothing that rests on absence may hold.
 #[test]
-fn what_was_cut_off_is_not_absent() {
+fn truncated_values_are_not_absent() {
     let list = "{\"data\":[{\"id\":\"m\",\"created\":1700000000,\"owned_by\":\"acme\"}],\"object\":\"list\"}";
     let cut = &list[..list.len() - 10];
     let rules = |body: &str| {
@@ -189,7 +189,7 @@ fn no_endpoint_gets_more_than_its_budget() {
 }
 
 #[test]
-fn an_endpoint_of_nothing_gets_at_most_twelve_requests_on_any_port() {
+fn an_unrecognised_endpoint_gets_at_most_twelve_requests_on_any_port() {
     let catalog = Catalog::embedded();
     for port in catalog.ports() {
         let (_, asked) = talk(port, |_| reply(404, "text/plain", "not here"));
@@ -209,7 +209,7 @@ fn a_silent_host_costs_two_requests() {
 }
 
 #[test]
-fn a_page_that_answers_on_every_path_proves_nothing() {
+fn a_page_on_every_path_proves_nothing() {
     let pages = [
         (
             "text/html",
@@ -229,7 +229,7 @@ fn a_page_that_answers_on_every_path_proves_nothing() {
 }
 
 #[test]
-fn a_model_list_of_nobody_is_openai_compatible_and_no_more() {
+fn an_unknown_model_list_is_only_openai_compatible() {
     let list = "{\"object\":\"list\",\"data\":[{\"id\":\"m\",\"object\":\"model\",\"created\":1700000000,\"owned_by\":\"acme\"}]}";
     let (conclusion, _) = talk(8000, |request| {
         if request.path == "/v1/models" {

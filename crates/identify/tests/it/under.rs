@@ -174,7 +174,7 @@ fn a_server_at_the_root_is_not_left_for_its_page() {
 }
 
 #[test]
-fn nothing_there_is_told_of_the_root() {
+fn an_absent_server_below_a_redirect_is_reported_at_the_root() {
     let root = |sent: &str| match sent {
         "/" => (302, Some("/app/".to_owned()), String::new()),
         _ => absent(),
@@ -185,7 +185,7 @@ fn nothing_there_is_told_of_the_root() {
 }
 
 #[test]
-fn what_is_sent_must_not_become_something_else() {
+fn a_path_with_a_prefix_must_not_be_a_harmful_route() {
     let catalog = Catalog::embedded();
     let permit = |at: &str, root, method: &str, path: &str| {
         let under = prefix(at);
@@ -247,7 +247,7 @@ fn a_path_of_a_server_itself_names_where_it_begins() {
 }
 
 #[test]
-fn nothing_is_sent_below_a_path_that_some_server_reads_as_a_harmful_route() {
+fn nothing_is_sent_below_a_path_that_some_server_reads_as_harmful() {
     let catalog = Catalog::embedded();
     let refused = |prefix: &str, method: &str, path: &str| {
         let prefix = PathPrefix::parse(prefix).expect("a path").expect("not the root");
@@ -323,7 +323,7 @@ fn as_application(fixture: &Fixture, to: &str, keeps: bool) -> Option<Fixture> {
 }
 
 #[test]
-fn a_page_that_is_shown_on_any_path_is_no_path_to_look_under() {
+fn a_page_on_every_path_is_not_a_prefix() {
     let (mut tried, mut wrong) = (0, Vec::new());
     for fixture in crate::read_fixtures() {
         for (to, keeps) in [

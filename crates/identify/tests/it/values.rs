@@ -92,7 +92,7 @@ fn a_cloud_model_is_listed_and_not_asked_about() {
 }
 
 #[test]
-fn the_transport_refuses_what_names_a_cloud_model() {
+fn the_transport_rejects_requests_for_a_cloud_model() {
     let catalog = Catalog::embedded();
     for known in [catalog.number("ollama"), None] {
         let permits = |method: &str, path: &str, body: &str| catalog.permit(known, method, path, Some(body), EffectSet::HARMLESS).is_ok();

@@ -559,7 +559,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_broken_costs_itself_only() {
+    fn a_broken_record_affects_only_itself() {
         let bad = frames("{\"a\":1}\n{\"b\":\n{\"c\":\"x\n7\n{\"d\":1}\n", MATCHES);
         let told: Vec<(u64, bool)> = bad.iter().map(|(line, r)| (*line, r.is_ok())).collect();
         assert_eq!(told, [(1, true), (2, false), (3, false), (4, false), (5, true)]);

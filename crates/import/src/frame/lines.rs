@@ -275,7 +275,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_quote_that_nothing_closes_costs_its_own_row_only() {
+    fn an_unclosed_quote_affects_only_its_row() {
         let text = "ip,port\n1,\"a\n2,b\n3,\"c\nd\"\n";
         let mut input = Input::new(text.as_bytes()).expect("a slice reads");
         let (mut frames, mut head) = (CsvFrames::default(), Arc::default());

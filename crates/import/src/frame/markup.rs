@@ -506,7 +506,7 @@ fn piece<R: Read>(input: &mut Input<R>, tag: &mut Vec<u8>) -> Piece {
             None => {}
             Some(Until::Tag) if long => return Piece::Torn("this tag is too long"),
             Some(Until::Tag) if in_value && tells(tag) => {
-                return Piece::Torn("a value of this tag is torn, and what it was cannot be told");
+                return Piece::Torn("a value of this tag is torn and cannot be reconstructed");
             }
             Some(Until::Tag) => return checked(tag, mended),
             Some(Until::Cdata) => {
@@ -559,7 +559,7 @@ mod tests {
     }
 
     #[test]
-    fn hosts_are_found_and_nothing_else() {
+    fn only_host_elements_are_found() {
         let (all, head) = hosts(concat!(
             "<?xml version=\"1.0\"?><!DOCTYPE nmaprun [<!ENTITY x SYSTEM \"file:///etc/passwd\"><host><a/></host>]>\n",
             "<!-- <host><b/></host> --><nmaprun scanner=\"nmap\" args='-p \"1\"'><hosthint><status/></hosthint>",

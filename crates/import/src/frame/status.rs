@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_what_is_left() {
+    fn status_elements_are_removed_from_a_text() {
         assert_eq!(without(b"<a x='1'/>").as_ref(), b"<a x='1'/>");
         let torn = format!("<nmap{ONE}run scan{ONE}\nner=\"{ONE}nmap\">");
         assert_eq!(without(torn.as_bytes()).as_ref(), b"<nmaprun scanner=\"nmap\">");

@@ -20,7 +20,7 @@ fn said(text: &[u8], format: Option<Format>) -> String {
 
 /// Lists that many tools write: the error names those that could read it, and the file's name or the caller decides.
 #[test]
-fn what_several_tools_write_asks_for_the_format() {
+fn ambiguous_files_ask_for_the_format() {
     for (text, candidates) in [
         (&data("zmap/addresses.txt")[..], &["zmap"][..]),
         (&data("naabu/ports.txt")[..], &["naabu"]),
@@ -66,7 +66,7 @@ fn what_several_tools_write_asks_for_the_format() {
 }
 
 #[test]
-fn each_is_known_by_what_only_its_tool_writes() {
+fn each_format_is_recognised_by_content_of_its_tool() {
     for (text, format) in [
         // FOFA's names, in English and in Chinese, and its reply.
         (
@@ -139,7 +139,7 @@ fn each_is_known_by_what_only_its_tool_writes() {
 
 /// What is not read says what to export in its place.
 #[test]
-fn a_refusal_says_what_to_export_instead() {
+fn a_rejection_names_what_to_export_instead() {
     let masscan = [&b"masscan/1.1\ns:1700000000\n"[..], &[0; 74], &[1, 13, 0x65, 0, 0, 0, 192, 0, 2, 1]].concat();
     let ustar = [&[b'a'; 257][..], b"ustar\0"].concat();
     for (text, word) in [

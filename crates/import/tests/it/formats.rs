@@ -540,7 +540,7 @@ fn vigies_own_lines_come_back_as_they_are() {
 }
 
 #[test]
-fn what_nothing_recognised_may_be_passed_over_and_is_counted() {
+fn unrecognised_endpoints_can_be_left_out_and_are_counted() {
     let mut only = options();
     only.recognised_only = true;
     let bytes = data("shodan/download.jsonl");

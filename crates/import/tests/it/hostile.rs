@@ -26,7 +26,7 @@ fn archives_are_unpacked_while_they_stream() {
 }
 
 #[test]
-fn a_cut_off_archive_gives_what_was_whole_and_one_error() {
+fn a_truncated_archive_gives_its_complete_records_and_one_error() {
     // Lines that no packer makes into nothing.
     let mut lines = String::new();
     let mut number = 7_u32;
@@ -97,7 +97,7 @@ fn bad_lines_are_counted_and_quoted() {
 }
 
 #[test]
-fn depth_costs_nothing() {
+fn deep_nesting_is_harmless() {
     let deep = 100_000;
     let nest = |open: &str, close: &str| format!("{}{}", open.repeat(deep), close.repeat(deep));
     for format in Format::ALL {
@@ -155,7 +155,7 @@ fn entities_and_document_types_are_never_resolved() {
 }
 
 #[test]
-fn numbers_out_of_range_are_none() {
+fn numbers_out_of_range_are_rejected() {
     let line = |port: &str, asn: &str, time: &str| {
         format!("{{\"ip_str\":\"192.0.2.1\",\"port\":{port},\"asn\":{asn},\"timestamp\":{time},\"data\":\"x\",\"_shodan\":{{}}}}\n")
     };
@@ -175,7 +175,7 @@ fn numbers_out_of_range_are_none() {
 }
 
 #[test]
-fn two_threads_say_what_one_says() {
+fn two_threads_give_the_same_result_as_one() {
     let bytes = data("vigie/records.jsonl").repeat(200);
     let one = import_with(&bytes, None, options());
     let (mut records, parser) = Importer::new(&bytes[..], None, options()).expect("it reads").split();
@@ -281,7 +281,7 @@ proptest! {
 }
 
 #[test]
-fn a_reader_that_fails_is_told_once() {
+fn a_failing_reader_is_reported_once() {
     struct Fails;
     impl std::io::Read for Fails {
         fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {

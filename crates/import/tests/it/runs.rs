@@ -96,7 +96,7 @@ fn a_time_outside_the_run_is_not_believed() {
 
 /// masscan says when it began by the clock of its machine, in a zone that it does not say.
 #[test]
-fn a_list_with_its_run_at_the_head_is_held_against_it() {
+fn hosts_are_checked_against_a_run_at_the_head() {
     let list = |at: i64| {
         format!(
             "# Masscan 1.3.2 scan initiated Sun Nov  1 10:00:00 2026\n# Ports scanned: TCP(1;80-80) UDP(0;) SCTP(0;) PROTOCOLS(0;)\n\
@@ -122,7 +122,7 @@ fn a_list_with_its_run_at_the_head_is_held_against_it() {
 }
 
 #[test]
-fn a_run_whose_end_is_far_is_held_against_it_when_it_comes() {
+fn hosts_are_checked_against_a_late_end_of_the_run() {
     let many = host(&format!("endtime=\"{END}\""), "").repeat(2_000);
     let whole = run("nmap", &many, &finished());
     assert!(whole.len() > 256 * 1024);
@@ -164,7 +164,7 @@ fn ports_that_stand_as_a_number_are_counted() {
 }
 
 #[test]
-fn a_run_that_broke_off_before_another_is_said() {
+fn a_run_that_broke_off_before_another_is_reported() {
     let one = host(&format!("endtime=\"{END}\""), "");
     let whole = run("nmap", &one, &finished());
     let said = |text: &str| {

@@ -103,7 +103,7 @@ fn fofa_replies_products_and_names() {
 }
 
 #[test]
-fn fofa_says_what_is_wrong() {
+fn fofa_errors_name_the_problem() {
     let row = |ip: &str, port: &str, transport: &str, time: &str| {
         format!("ip,port,base_protocol,lastupdatetime\n{ip},{port},{transport},{time}\n")
     };
@@ -139,7 +139,7 @@ fn nuclei(more: &str) -> String {
 
 /// Templates of nuclei-templates, with what they say of the product.
 #[test]
-fn nuclei_templates_name_what_they_found() {
+fn nuclei_templates_name_the_product() {
     for (template, metadata, more, found, is) in [
         ("ollama-detect", "ollama", "", "ollama", None),
         (
@@ -461,7 +461,7 @@ fn naabus_host_discovery_is_counted_as_such() {
 
 /// What stands in a column of a transport, a port, an address or a time, and cannot be one, is never replaced.
 #[test]
-fn what_cannot_be_is_bad_in_every_format() {
+fn impossible_values_are_bad_in_every_format() {
     let mut given = options();
     given.seen = Some(at("2026-11-01T00:00:00Z"));
     given.default_port = Some(80);
@@ -556,7 +556,7 @@ fn a_host_of_censys_without_services_is_no_bad_record() {
 
 /// Product and version by a tool's word alone are no surer than that word, in each format that has such words.
 #[test]
-fn what_only_a_tool_says_is_no_surer_than_its_word() {
+fn a_tools_claim_has_limited_confidence() {
     let naabu = one(
         r#"{"ip":"192.0.2.153","cdn":true,"cdn-name":"cloudflare","timestamp":"2026-08-01T10:00:00Z","port":11434,"protocol":"tcp","tls":false,"name":"http","product":"Ollama","version":"0.12.3","extra_info":"LLM inference API","method":"probed","confidence":10,"cpes":["cpe:/a:ollama:ollama"]}"#,
     );
@@ -621,7 +621,7 @@ fn fields_behind_the_ports_of_a_first_line_are_no_other_form() {
 }
 
 #[test]
-fn a_word_for_not_knowing_is_no_version() {
+fn a_word_for_unknown_is_not_a_version() {
     for word in ["unknown", "N/A", "-", "none"] {
         let line = format!(
             "{{\"host\":\"192.0.2.1\",\"ip\":\"192.0.2.1\",\"port\":11434,\"protocol\":\"tcp\",\"tls\":false,\"timestamp\":\"2026-11-10T10:00:00Z\",\"service\":\"http\",\"product\":\"ollama\",\"version\":\"{word}\"}}\n"

@@ -79,7 +79,7 @@ const SCAN: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 const PROGRESS: &str = "<taskprogress task=\"Connect Scan\" time=\"1557906097\" percent=\"94.02\" remaining=\"4202\" etc=\"1557910298\"/>";
 
 #[test]
-fn a_word_of_progress_at_every_place_costs_nothing() {
+fn a_progress_element_at_any_place_loses_nothing() {
     let whole = gave(SCAN.as_bytes());
     assert_eq!(
         (whole.open.len(), whole.bad.len(), whole.passed, whole.unfinished),
@@ -199,7 +199,7 @@ fn halves_of_two_numbers_are_no_number() {
 }
 
 #[test]
-fn a_tear_that_costs_bytes_is_told() {
+fn a_torn_tag_with_missing_bytes_is_reported() {
     let whole = gave(SCAN.as_bytes());
     let body = SCAN.find("<host ").expect("a host");
     for spliced in [&format!("{PROGRESS}\n"), ""] {
@@ -291,7 +291,7 @@ fn the_tears_of_the_report() {
 }
 
 #[test]
-fn what_may_be_another_hosts_is_not_taken() {
+fn a_port_that_may_be_another_hosts_is_ignored() {
     let lost = |between: &str| {
         format!(
             "<nmaprun scanner=\"nmap\" start=\"1557905000\"><host><status state=\"up\"/><address addr=\"192.0.2.1\" addrtype=\"ipv4\"/>\
@@ -314,7 +314,7 @@ fn what_may_be_another_hosts_is_not_taken() {
 }
 
 #[test]
-fn what_hangs_loose_between_hosts_is_told_once() {
+fn stray_text_between_hosts_is_reported_once() {
     let host = "<host><status state=\"up\"/><address addr=\"192.0.2.3\"/><ports><port protocol=\"tcp\" portid=\"8000\"><state state=\"open\"/></port></ports></host>";
     for (loose, bad) in [
         (host.replace("<host>", ""), 1),
@@ -337,7 +337,7 @@ fn what_hangs_loose_between_hosts_is_told_once() {
 }
 
 #[test]
-fn tears_in_masscans_xml_are_told_too() {
+fn torn_tags_in_masscans_xml_are_reported() {
     let text = String::from_utf8(data("masscan/scan.xml")).expect("text");
     let read = |text: &str| {
         let items: Vec<_> = Importer::new(text.as_bytes(), None, options()).expect("masscan").collect();

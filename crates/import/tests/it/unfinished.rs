@@ -64,7 +64,7 @@ const SAMPLES: [(&str, Format, bool); 25] = [
 ];
 
 #[test]
-fn a_sample_cut_anywhere_says_so() {
+fn a_sample_cut_anywhere_is_reported_as_unfinished() {
     for (name, format, has_end) in SAMPLES {
         let bytes = data(name);
         let whole = gave(&bytes, format);

@@ -68,7 +68,7 @@ fn port_scanners_know_that_a_port_answered() {
 }
 
 #[test]
-fn a_page_tells_what_it_tells() {
+fn a_page_alone_leaves_most_values_unknown() {
     let page = [
         "deception.score not-asked",
         "exposure.activity not-asked",

@@ -28,7 +28,7 @@ fn addresses(items: &[Item]) -> Vec<String> {
 
 /// zgrab2's `modules/http/scanner.go`: a chain of redirects, each with its request.
 #[test]
-fn what_a_redirect_led_to_elsewhere_is_not_this_endpoints_reply() {
+fn the_target_of_a_redirect_elsewhere_is_not_this_endpoints_reply() {
     let page = r#"{"status_code":200,"protocol":"HTTP/1.1","headers":{"content_type":["text/html"]},"body":"<script>window.gradio_config = {\"version\":\"4.44.0\",\"mode\":\"blocks\",\"components\":[],\"dependencies\":[]};</script>","request":{"url":{"scheme":"SCHEME","host":"HOST","path":"/app"},"method":"GET"}}"#;
     let line = |scheme: &str, host: &str| {
         let page = page.replace("SCHEME", scheme).replace("HOST", host);
@@ -139,7 +139,7 @@ fn naabu_over_its_releases() {
 
 /// Names of httpx's fields up to 1.2.4.
 #[test]
-fn httpx_of_before() {
+fn older_httpx_fields() {
     let items = read(
         r#"{"timestamp":"2022-07-01T07:21:33Z","port":"7860","url":"http://192.0.2.83:7860","input":"192.0.2.83:7860","scheme":"http","content-type":"text/html","method":"GET","host":"192.0.2.83","path":"/","words":1,"lines":1,"status-code":200,"content-length":165,"failed":false,"response-header":"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n","response-body":"<script>window.gradio_config = {\"version\":\"4.44.0\",\"mode\":\"blocks\",\"components\":[]};</script>","technologies":["Gradio"]}"#,
     );

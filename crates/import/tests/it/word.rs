@@ -7,7 +7,7 @@ use crate::{data, import_with, options, product};
 
 /// A made-up reply of n8n's page, which names the product and no version, with the source's own word on both.
 #[test]
-fn a_version_that_no_reply_shows_is_told_as_the_sources_word() {
+fn a_version_without_a_reply_is_marked_as_the_sources_word() {
     let text = String::from_utf8(data("shodan/download.jsonl")).expect("text");
     let line = text.lines().next().expect("a line");
     let page =

@@ -125,7 +125,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn what_is_damaged_is_not_what_is_cut_off() {
+fn a_damaged_archive_is_not_a_truncated_one() {
     let text = format!("{ONE}\n").repeat(5);
     let whole = gzip(text.as_bytes());
     let read = |bytes: &[u8]| {
@@ -204,7 +204,7 @@ fn an_empty_list_holds_no_record() {
 }
 
 #[test]
-fn what_is_not_read_says_what_to_export() {
+fn rejected_formats_name_what_to_export() {
     let wide: Vec<u8> = "host,ip,port\r\na,192.0.2.1,80\r\n"
         .encode_utf16()
         .flat_map(u16::to_le_bytes)
@@ -232,8 +232,8 @@ fn what_is_not_read_says_what_to_export() {
             b"IP,Port,Banner,Timestamp,Hostnames,Country,City,Operating System,Organization\n192.0.2.1,80,x,2026-11-01T00:00:00,,DE,,,X\n",
             "Shodan's website",
         ),
-        (br#"{"error": "Invalid API key"}"#, "tells an error"),
-        (br#"{"error": "Requires membership or higher to access"}"#, "tells an error"),
+        (br#"{"error": "Invalid API key"}"#, "an error reply"),
+        (br#"{"error": "Requires membership or higher to access"}"#, "an error reply"),
         (show.as_bytes(), "vigie's own"),
         (hosts.as_bytes(), "vigie's own"),
         (
@@ -246,7 +246,7 @@ fn what_is_not_read_says_what_to_export() {
         assert!(said.contains(words), "{}: {said}", String::from_utf8_lossy(text));
     }
     assert!(refused(show.as_bytes(), Some(Format::Vigie)).contains("vigie's own"));
-    assert!(refused(br#"{"error": "Invalid API key"}"#, Some(Format::Shodan)).contains("tells an error"));
+    assert!(refused(br#"{"error": "Invalid API key"}"#, Some(Format::Shodan)).contains("an error reply"));
 }
 
 #[test]
@@ -336,7 +336,7 @@ fn words_that_say_neither_are_bad() {
 }
 
 #[test]
-fn numbers_out_of_range_are_said_as_such() {
+fn numbers_out_of_range_are_reported() {
     let said = |port: &str, time: &str| {
         let text = format!(r#"{{"ip":"192.0.2.1","timestamp":"{time}","port":{port},"protocol":"tcp","tls":false}}"#);
         let (good, mut bad, _) = import(text.as_bytes(), Some(Format::Naabu));
@@ -355,7 +355,7 @@ fn numbers_out_of_range_are_said_as_such() {
 }
 
 #[test]
-fn what_the_whole_record_lacks_is_said_once() {
+fn a_fault_of_the_whole_record_is_reported_once() {
     let grep = "Host: 192.0.2.1 ()\tPorts: 80/open/tcp//http///, 81/open/tcp//http///, 82/open/tcp//http///\n";
     let (good, bad, _) = import(grep.as_bytes(), None);
     assert_eq!((good.len(), bad.len()), (0, 1), "{bad:?}");

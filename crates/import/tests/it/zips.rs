@@ -90,7 +90,7 @@ fn open(bytes: &[u8]) -> Result<Archive, ArchiveError> {
 }
 
 #[test]
-fn each_file_is_read_by_what_it_is() {
+fn each_file_is_read_in_its_own_format() {
     let report = data("shadowserver/2026-11-01-scan_http-example.csv");
     let lines = data("vigie/records.jsonl");
     let xml = data("nmap/services.xml");
@@ -141,7 +141,7 @@ fn names_lead_nowhere() {
 }
 
 #[test]
-fn what_is_nested_encrypted_or_packed_otherwise_is_refused() {
+fn nested_encrypted_and_unsupported_archive_entries_are_rejected() {
     let lines = data("vigie/records.jsonl");
     let inner = zip(&[deflated("a", &lines)]);
     let mut gz = flate2::write::GzEncoder::new(Vec::new(), Compression::fast());

@@ -195,7 +195,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_fit_what_they_hold() {
+    fn sizes_match_parameters_and_quantisation() {
         let model = |parameters: &str, quantisation: &str, size: u64| {
             let mut model = Model::named("m", Why::NotCarried);
             model.parameters = Known::Known(parameters.to_owned());
