@@ -2,7 +2,7 @@
 -- title.fr: Actifs et dormants
 -- unit: hosts
 -- definition: Active: an endpoint has a model to serve. Dormant: it has none, but may still be made to host one. Unknown: no source reported it.
--- definition.fr: Actif : un point d'accès a un modèle à servir. Dormant : il n'en a aucun, mais peut encore en recevoir. Inconnu : aucune source ne l'indique.
+-- definition.fr: Actif : un point de terminaison a un modèle à servir. Dormant : il n'en a aucun, mais peut encore en recevoir. Inconnu : aucune source ne l'indique.
 -- why: Talos found models ready for use on 214 of 1,139 servers.
 -- why.fr: Talos a trouvé des modèles prêts à l'emploi sur 214 serveurs parmi 1 139.
 -- share: share = hosts / known

@@ -3,8 +3,8 @@
 -- unit: endpoints
 -- definition: Endpoints that an import listed as a product, compared with the last scan after the listing. confirmed: the scan found that product. refuted: it found another product, or none that is known. unknown: no scan got an answer after the listing.
 -- definition.fr: Points d'accès qu'un import attribuait à un produit, comparés au dernier scan postérieur à cet import. confirmed : le scan a trouvé ce produit. refuted : il en a trouvé un autre, ou aucun produit connu. unknown : aucun scan postérieur n'a obtenu de réponse.
--- why: In another study, half of what a search engine listed was not the listed product.
--- why.fr: Dans une autre étude, la moitié de ce que référençait un moteur de recherche n'était pas le produit annoncé.
+-- why: In another study, half of a search engine's listings were not the listed product.
+-- why.fr: Dans une autre étude, la moitié des serveurs référencés par un moteur de recherche n'étaient pas le produit annoncé.
 -- share: share = confirmed / checked
 -- chart: bars source share
 

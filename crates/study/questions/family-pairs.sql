@@ -4,7 +4,7 @@
 -- definition: Pairs of families on one host, as a share of the hosts with two families or more.
 -- definition.fr: Paires de familles sur un même hôte, en part des hôtes qui en ont au moins deux.
 -- why: What is deployed together fails together.
--- why.fr: Ce qui est déployé ensemble tombe ensemble.
+-- why.fr: Ce qui est déployé ensemble est touché ensemble.
 -- share: share = hosts / known
 -- chart: bars family share
 

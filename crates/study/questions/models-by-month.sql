@@ -2,7 +2,7 @@
 -- title.fr: Modèles par liste, par mois
 -- unit: lists
 -- definition: The mean number of models in the lists of a calendar month. The list of an endpoint counts once for each day on which it was reported. The first and the last month are cut at the window.
--- definition.fr: Le nombre moyen de modèles dans les listes d'un mois civil. La liste d'un point d'accès compte une fois pour chaque jour où elle a été observée. Le premier et le dernier mois sont limités à la fenêtre.
+-- definition.fr: Le nombre moyen de modèles dans les listes d'un mois civil. La liste d'un point de terminaison compte une fois pour chaque jour où elle a été observée. Le premier et le dernier mois sont limités à la fenêtre.
 -- why: The published number rose from 3 in March to 4 from September on.
 -- why.fr: Le chiffre publié passe de 3 en mars à 4 à partir de septembre.
 -- chart: line month mean_models

@@ -2,7 +2,7 @@
 -- title.fr: Appel d'outils sans authentification
 -- unit: hosts
 -- definition: Hosts with an endpoint that answers anyone and has a model that can call tools. Both must be known, unless one is known to be false.
--- definition.fr: Hôtes ayant un point d'accès qui répond à tous et possède un modèle capable d'appeler des outils. Les deux doivent être connus, sauf si l'un est connu comme faux.
+-- definition.fr: Hôtes ayant un point de terminaison qui répond à tous et possède un modèle capable d'appeler des outils. Les deux doivent être connus, sauf si l'un est connu comme faux.
 -- why: Excessive agency: the published study rates it as the highest severity.
 -- why.fr: Autonomie excessive : l'étude publiée lui donne la gravité la plus élevée.
 -- share: share = hosts / known

@@ -2,9 +2,9 @@
 -- title.fr: Accès pour un inconnu
 -- unit: hosts
 -- definition: The last known access posture of each endpoint; a host with several endpoints may count in several rows. Unknown: no endpoint reported it.
--- definition.fr: La dernière posture d'accès connue de chaque point d'accès ; un hôte à plusieurs points d'accès peut compter dans plusieurs lignes. Inconnu : aucun point d'accès ne l'indique.
--- why: Open servers are the first to close.
--- why.fr: Les serveurs ouverts sont les premiers à fermer.
+-- definition.fr: La dernière posture d'accès connue de chaque point de terminaison ; un hôte à plusieurs points de terminaison peut compter dans plusieurs lignes. Inconnu : aucun point de terminaison ne l'indique.
+-- why: Open servers should be secured first.
+-- why.fr: Les serveurs ouverts sont à sécuriser en premier.
 -- share: share = hosts / known
 -- chart: bars posture share
 

@@ -2,9 +2,9 @@
 -- title.fr: Produits
 -- unit: hosts
 -- definition: The last known product of each endpoint. A host may have several. Observations are those of the product's endpoints.
--- definition.fr: Le dernier produit connu de chaque point d'accès. Un hôte peut en avoir plusieurs. Les observations sont celles des points d'accès du produit.
+-- definition.fr: Le dernier produit connu de chaque point de terminaison. Un hôte peut en avoir plusieurs. Les observations sont celles des points de terminaison du produit.
 -- why: It shows what to look for, and which makers to notify.
--- why.fr: On y lit que chercher, et quels éditeurs prévenir.
+-- why.fr: On y lit ce qu'il faut chercher, et quels éditeurs prévenir.
 -- share: share = hosts / known
 -- chart: bars product share
 

@@ -2,7 +2,7 @@
 -- title.fr: Quota payant accessible à tous
 -- unit: hosts
 -- definition: Hosts with a model that another service runs on the owner's account (:cloud). any: all such hosts; open: those where the endpoint with the model answers anyone.
--- definition.fr: Hôtes ayant un modèle exécuté par un autre service sur le compte du propriétaire (:cloud). any : tous ces hôtes ; open : ceux où le point d'accès qui a ce modèle répond à tous.
+-- definition.fr: Hôtes ayant un modèle exécuté par un autre service sur le compte du propriétaire (:cloud). any : tous ces hôtes ; open : ceux où le point de terminaison qui a ce modèle répond à tous.
 -- why: A stranger can spend the owner's money.
 -- why.fr: Un inconnu peut dépenser l'argent du propriétaire.
 -- share: share = hosts / known

@@ -3,8 +3,8 @@
 -- unit: hosts
 -- definition: System prompts, by the hash of their text with white space folded, on {standard_hosts} hosts or more; empty ones are left out. The share is of the hosts that show a system prompt. The text is not stored.
 -- definition.fr: Prompts système, d'après l'empreinte de leur texte après réduction des espaces, présents sur {standard_hosts} hôtes ou plus ; les prompts vides sont exclus. La part porte sur les hôtes qui montrent un prompt système. Le texte n'est pas conservé.
--- why: The same text on many hosts points to a kit.
--- why.fr: Le même texte sur de nombreux hôtes trahit un kit.
+-- why: The same text on many hosts points to a common installation kit.
+-- why.fr: Le même texte sur de nombreux hôtes laisse supposer un kit d'installation commun.
 -- share: share = hosts / known
 -- chart: bars class share
 

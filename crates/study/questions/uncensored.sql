@@ -1,7 +1,7 @@
 -- title: Safeguards removed
 -- title.fr: Garde-fous retirés
 -- unit: hosts
--- definition: Two separate signals. name: a model whose name or lineage says that safeguards were removed, of the hosts that list models. prompt: a system prompt that removes safeguards, of the hosts that show a system prompt. Both are lower bounds: what is not shown is not counted.
+-- definition: Two separate signals. name: a model whose name or lineage indicates that safeguards were removed, of the hosts that list models. prompt: a system prompt that removes safeguards, of the hosts that show a system prompt. Both are lower bounds: what is not shown is not counted.
 -- definition.fr: Deux signaux séparés. name : un modèle dont le nom ou la lignée indique que les garde-fous ont été retirés, parmi les hôtes qui listent des modèles. prompt : un prompt système qui retire les garde-fous, parmi les hôtes qui montrent un prompt système. Ce sont deux bornes inférieures : ce qui n'est pas montré n'est pas compté.
 -- why: The published study found at least 201 hosts with such prompts.
 -- why.fr: L'étude publiée a trouvé au moins 201 hôtes avec de tels prompts.

@@ -2,7 +2,7 @@
 -- title.fr: Mises à jour sur place
 -- unit: endpoints
 -- definition: The change from the first to the last version that an endpoint reported for the same product, in the product's own version order. there and back: the same version first and last, with others in between. The denominator is the endpoints that reported a version on two different days.
--- definition.fr: Le changement de la première à la dernière version indiquée par un point d'accès pour un même produit, dans l'ordre des versions de ce produit. there and back : même version au début et à la fin, avec d'autres entre-temps. Le dénominateur est le nombre de points d'accès qui ont indiqué une version deux jours différents.
+-- definition.fr: Le changement de la première à la dernière version indiquée par un point de terminaison pour un même produit, dans l'ordre des versions de ce produit. there and back : même version au début et à la fin, avec d'autres entre-temps. Le dénominateur est le nombre de points de terminaison qui ont indiqué une version deux jours différents.
 -- why: Another study found that 0.43 to 2.90 % of exposed hosts upgrade in place over a year.
 -- why.fr: Une autre étude a trouvé que 0,43 à 2,90 % des hôtes exposés se mettent à jour sur place en un an.
 -- statistic: upgrades

@@ -2,9 +2,9 @@
 -- title.fr: Versions
 -- unit: endpoints
 -- definition: The last known version of each endpoint. The share is of the endpoints of that product whose version is known.
--- definition.fr: La dernière version connue de chaque point d'accès. La part porte sur les points d'accès de ce produit dont la version est connue.
--- why: Flaws stay open in old versions, and some of these do not report their capabilities.
--- why.fr: Les failles restent ouvertes dans les anciennes versions, et certaines n'indiquent pas leurs capacités.
+-- definition.fr: La dernière version connue de chaque point de terminaison. La part porte sur les points de terminaison de ce produit dont la version est connue.
+-- why: Flaws stay open in old versions, and some old versions do not report their capabilities.
+-- why.fr: Les failles restent ouvertes dans les anciennes versions, et certaines de ces versions n'indiquent pas leurs capacités.
 -- share: share = endpoints / known
 -- chart: bars version share
 

@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_column_of_nothing_but_null_is_unknown() {
+    fn a_column_with_only_null_is_unknown() {
         let fields = vec![Field::new("n", DataType::Null, true), Field::new("i", DataType::Int32, true)];
         let columns: Vec<Arc<dyn Array>> = vec![Arc::new(NullArray::new(2)), Arc::new(Int32Array::from(vec![Some(7), None]))];
         let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).expect("a batch");
