@@ -244,68 +244,81 @@ pub struct RequestRule {
     pub follow: bool,
 }
 
-/// Declares a rule with its own fields and those of a condition; `condition()` returns the latter.
-macro_rules! rule {
+/// Hands the keys of a condition, and those of the guards that a rule may have besides, to the macro `$then`.
+///
+/// They are fields of each rule, written out by macro: serde's `flatten` would buffer the map, and an error in it would lose its line.
+macro_rules! with_keys {
+    ($then:ident! $($rule:tt)*) => {
+        $then! {
+            {
+                /// The exchange that it refers to.
+                on: Spanned<String>,
+                /// The status is one of these.
+                #[serde(default)]
+                status: OneOrMany<u16>,
+                /// The type of the body.
+                #[serde(default, rename = "type")]
+                kind: Option<BodyType>,
+                /// Headers that fit.
+                #[serde(default)]
+                header: BTreeMap<String, Pattern>,
+                /// The HTML title fits.
+                #[serde(default)]
+                title: Option<Pattern>,
+                /// The body fits.
+                #[serde(default)]
+                body: OneOrMany<Pattern>,
+                /// JSON values pass.
+                #[serde(default)]
+                json: Tests,
+                /// The `location` header fits.
+                #[serde(default)]
+                location: Option<Pattern>,
+                /// Whether no HTTP reply came.
+                #[serde(default)]
+                failed: Option<bool>,
+            }
+            {
+                /// All of these hold as well.
+                #[serde(default)]
+                also: Vec<ConditionRule>,
+                /// At least one of these holds.
+                #[serde(default)]
+                either: Vec<ConditionRule>,
+                /// None of these holds.
+                #[serde(default)]
+                unless: Vec<ConditionRule>,
+            }
+            $($rule)*
+        }
+    };
+}
+
+/// Declares a struct with these fields.
+macro_rules! fields {
     ($(#[$meta:meta])* $name:ident { $($(#[$field_meta:meta])* $field:ident: $kind:ty,)* }) => {
         $(#[$meta])*
         #[derive(Clone, Debug, Deserialize)]
         #[serde(deny_unknown_fields)]
         pub struct $name {
             $($(#[$field_meta])* pub $field: $kind,)*
-            /// The exchange that it refers to.
-            pub on: Spanned<String>,
-            /// The status is one of these.
-            #[serde(default)]
-            pub status: OneOrMany<u16>,
-            /// The type of the body.
-            #[serde(default, rename = "type")]
-            pub kind: Option<BodyType>,
-            /// Headers that fit.
-            #[serde(default)]
-            pub header: BTreeMap<String, Pattern>,
-            /// The HTML title fits.
-            #[serde(default)]
-            pub title: Option<Pattern>,
-            /// The body fits.
-            #[serde(default)]
-            pub body: OneOrMany<Pattern>,
-            /// JSON values pass.
-            #[serde(default)]
-            pub json: Tests,
-            /// The `location` header fits.
-            #[serde(default)]
-            pub location: Option<Pattern>,
-            /// Whether no HTTP reply came.
-            #[serde(default)]
-            pub failed: Option<bool>,
-            /// All of these hold as well.
-            #[serde(default)]
-            pub also: Vec<ConditionRule>,
-            /// At least one of these holds.
-            #[serde(default)]
-            pub either: Vec<ConditionRule>,
-            /// None of these holds.
-            #[serde(default)]
-            pub unless: Vec<ConditionRule>,
         }
+    };
+}
+
+/// Declares a condition without guards.
+macro_rules! condition {
+    ({ $($key:tt)* } { $($guard:tt)* } $(#[$meta:meta])* $name:ident) => {
+        fields! { $(#[$meta])* $name { $($key)* } }
+    };
+}
+
+/// Declares a rule with its own fields and the guards; `guards()` returns the latter.
+macro_rules! guarded {
+    ({ $($key:tt)* } { $($guard:tt)* } $(#[$meta:meta])* $name:ident { $($field:tt)* }) => {
+        fields! { $(#[$meta])* $name { $($field)* $($guard)* } }
 
         impl $name {
-            /// Its own condition.
-            #[must_use]
-            pub fn condition(&self) -> ConditionRule {
-                ConditionRule {
-                    on: self.on.clone(),
-                    status: self.status.clone(),
-                    kind: self.kind,
-                    header: self.header.clone(),
-                    title: self.title.clone(),
-                    body: self.body.clone(),
-                    json: self.json.clone(),
-                    location: self.location.clone(),
-                    failed: self.failed,
-                }
-            }
-
             /// Its further conditions: all, at least one, none.
             #[must_use]
             pub fn guards(&self) -> (&[ConditionRule], &[ConditionRule], &[ConditionRule]) {
@@ -315,7 +328,28 @@ macro_rules! rule {
     };
 }
 
-rule! {
+/// Declares a rule with its own fields, those of a condition and the guards; `condition()` returns the condition.
+macro_rules! rule {
+    (
+        { $($(#[$key_meta:meta])* $key:ident: $key_kind:ty,)* } { $($guard:tt)* }
+        $(#[$meta:meta])* $name:ident { $($field:tt)* }
+    ) => {
+        guarded! {
+            {} { $($guard)* }
+            $(#[$meta])* $name { $($field)* $($(#[$key_meta])* $key: $key_kind,)* }
+        }
+
+        impl $name {
+            /// Its own condition.
+            #[must_use]
+            pub fn condition(&self) -> ConditionRule {
+                ConditionRule { $($key: Clone::clone(&self.$key),)* }
+            }
+        }
+    };
+}
+
+with_keys! { rule!
     /// One piece of evidence.
     EvidenceRule {
         /// Its id within the file.
@@ -331,7 +365,7 @@ rule! {
     }
 }
 
-rule! {
+with_keys! { rule!
     /// The posture if the condition holds.
     PostureRule {
         /// The posture.
@@ -342,7 +376,7 @@ rule! {
     }
 }
 
-rule! {
+with_keys! { rule!
     /// Something readable.
     LeakRule {
         /// What.
@@ -350,7 +384,7 @@ rule! {
     }
 }
 
-rule! {
+with_keys! { rule!
     /// A sign of pretence.
     TellRule {
         /// Its id.
@@ -363,7 +397,7 @@ rule! {
     }
 }
 
-rule! {
+with_keys! { rule!
     /// A value that is made for the answer in which it stands.
     FreshValueRule {
         /// Where it is.
@@ -371,7 +405,7 @@ rule! {
     }
 }
 
-rule! {
+with_keys! { rule!
     /// How a list of models or tools is read.
     ListRule {
         /// The list, or the object whose members are the elements.
@@ -400,42 +434,33 @@ rule! {
     }
 }
 
-/// Where a value is that a server reports of itself; `json`, `header`, `body` and `title` say what to take.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ValueRule {
-    /// The exchange that it refers to.
-    pub on: Spanned<String>,
-    /// The status is one of these.
-    #[serde(default)]
-    pub status: OneOrMany<u16>,
-    /// Take this value.
-    #[serde(default)]
-    pub json: Option<Pointer>,
-    /// Take this header.
-    #[serde(default)]
-    pub header: Option<String>,
-    /// Take the group from the body.
-    #[serde(default)]
-    pub body: Option<Take>,
-    /// Take the group from the title.
-    #[serde(default)]
-    pub title: Option<Take>,
-    /// Take the group from what was taken.
-    #[serde(default)]
-    pub take: Option<Take>,
-    /// Further steps.
-    #[serde(default)]
-    pub then: Vec<Step>,
-    /// All of these hold as well.
-    #[serde(default)]
-    pub also: Vec<ConditionRule>,
-    /// At least one of these holds.
-    #[serde(default)]
-    pub either: Vec<ConditionRule>,
-    /// None of these holds.
-    #[serde(default)]
-    pub unless: Vec<ConditionRule>,
+with_keys! { guarded!
+    /// Where a value is that a server reports of itself; `json`, `header`, `body` and `title` say what to take.
+    ValueRule {
+        /// The exchange that it refers to.
+        on: Spanned<String>,
+        /// The status is one of these.
+        #[serde(default)]
+        status: OneOrMany<u16>,
+        /// Take this value.
+        #[serde(default)]
+        json: Option<Pointer>,
+        /// Take this header.
+        #[serde(default)]
+        header: Option<String>,
+        /// Take the group from the body.
+        #[serde(default)]
+        body: Option<Take>,
+        /// Take the group from the title.
+        #[serde(default)]
+        title: Option<Take>,
+        /// Take the group from what was taken.
+        #[serde(default)]
+        take: Option<Take>,
+        /// Further steps.
+        #[serde(default)]
+        then: Vec<Step>,
+    }
 }
 
 /// The owner's proof.
@@ -448,36 +473,9 @@ pub struct ProveRule {
     pub answer: Pointer,
 }
 
-/// A condition on one exchange, as written; all its keys must hold.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ConditionRule {
-    /// The exchange that it refers to.
-    pub on: Spanned<String>,
-    /// The status is one of these.
-    #[serde(default)]
-    pub status: OneOrMany<u16>,
-    /// The type of the body.
-    #[serde(default, rename = "type")]
-    pub kind: Option<BodyType>,
-    /// Headers that fit.
-    #[serde(default)]
-    pub header: BTreeMap<String, Pattern>,
-    /// The HTML title fits.
-    #[serde(default)]
-    pub title: Option<Pattern>,
-    /// The body fits.
-    #[serde(default)]
-    pub body: OneOrMany<Pattern>,
-    /// JSON values pass.
-    #[serde(default)]
-    pub json: Tests,
-    /// The `location` header fits.
-    #[serde(default)]
-    pub location: Option<Pattern>,
-    /// Whether no HTTP reply came.
-    #[serde(default)]
-    pub failed: Option<bool>,
+with_keys! { condition!
+    /// A condition on one exchange, as written; all its keys must hold.
+    ConditionRule
 }
 
 /// A generic probe: a request that every endpoint may get before it is recognised.

@@ -122,6 +122,57 @@ fn each_mistake_is_reported_at_its_line() {
     }
 }
 
+/// Every rule with a condition accepts the same keys beside its own, and an error in one of them is at its own line.
+#[test]
+fn the_keys_of_conditions_and_guards_are_those_of_every_rule() {
+    const CONDITION: [&str; 9] = ["on", "status", "type", "header", "title", "body", "json", "location", "failed"];
+    const VALUE: [&str; 8] = ["on", "status", "json", "header", "body", "title", "take", "then"];
+    const GUARDS: [&str; 3] = ["also", "either", "unless"];
+    // A rule of each kind, and the keys that it has before those of the condition.
+    let rules: [(&str, &[&str], &[&str]); 8] = [
+        (
+            "identify:\n  - id: a\n    evidence: weak",
+            &["id", "evidence", "why", "alone"],
+            &CONDITION,
+        ),
+        ("posture:\n  - posture: open\n    beside: []", &["posture", "beside"], &CONDITION),
+        ("leaks:\n  - what: prompts\n    status: 200", &["what"], &CONDITION),
+        ("tells:\n  - id: a\n    weight: 0.5", &["id", "weight", "why"], &CONDITION),
+        ("made_when_asked:\n  - at: /a\n    status: 200", &["at"], &CONDITION),
+        (
+            "models:\n  - each: /a\n    fields: {name: /n}",
+            &["each", "none", "where", "fields", "map", "always", "more", "remote_if"],
+            &CONDITION,
+        ),
+        ("version:\n  - json: /a\n    status: 200", &[], &VALUE),
+        ("unknown_path:\n  - status: 404\n    type: json", &[], &CONDITION),
+    ];
+    for (rule, own, keys) in rules {
+        let guards: &[&str] = if rule.starts_with("unknown_path") { &[] } else { &GUARDS };
+        let keys = [own, keys, guards].concat().join(", ");
+        // Without the other products, which need not be read for it.
+        let one = |text: String| {
+            let mut files = with("test-product", &text);
+            files.retain(|name, _| !name.starts_with("products/") || name.ends_with("/test-product.yaml"));
+            let errors = Catalog::load(&files, None).err().unwrap_or_default();
+            let found = errors.iter().find(|error| error.file == "products/test-product.yaml");
+            found.map_or_else(|| panic!("{text}: {errors:?}"), |error| (error.line, error.message.clone()))
+        };
+        let (line, message) = one(format!("{HEAD}{rule}\n    on: GET /\n    staus: 200\n"));
+        let expected = format!("unknown field `staus`, expected one of {keys}");
+        assert_eq!((line, message.as_str()), (10, expected.as_str()), "{rule}");
+        let (line, message) = one(format!("{HEAD}{rule}\n"));
+        assert_eq!((line, message.as_str()), (8, "missing field `on`"), "{rule}");
+        if !guards.is_empty() {
+            let guarded = format!(
+                "{HEAD}{rule}\n    on: GET /\n    unless:\n      - {{on: GET /, status: 200}}\n      - {{on: GET /, status: many}}\n"
+            );
+            let (line, message) = one(guarded);
+            assert_eq!((line, message.as_str()), (12, "invalid status \"many\""), "{rule}");
+        }
+    }
+}
+
 #[test]
 fn unique_evidence_needs_a_literal() {
     let told = errors(&format!(
