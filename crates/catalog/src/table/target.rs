@@ -1,4 +1,10 @@
 //! The target of a request (its path and query), parsed once as the product's web framework parses it.
+//!
+//! `vigie_http::path` is no help here. Its strict form refuses what a client may send and a product serves: an encoded slash or percent
+//! sign, a semicolon. A decision then says [`Doubts`] and goes on. Its lenient form is what the most forgiving server makes of a path, and
+//! a framework reads one path in its own way: `/API/%70ull` is a route for one and none for the next. Both also write the path anew, and a
+//! decision about a path without escapes allocates nothing. A test holds the two to each other: where the strict form takes a path, a
+//! framework that decodes first reads the same one.
 
 use std::borrow::Cow;
 
@@ -292,7 +298,30 @@ mod tests {
         assert_eq!(all(true), ["x", "y", "a b", "A"]);
     }
 
+    #[test]
+    fn what_the_strict_form_refuses_may_be_a_target() {
+        for target in ["/api%2Fpull", "/api/%2570ull", "/a;b=1", "/a%3Bb", "/a%3Fb", "/{a}"] {
+            assert!(vigie_http::path::strict(target).is_err(), "{target}");
+            for reading in ALL {
+                assert!(Target::read(reading, target).is_ok(), "{target} {reading:?}");
+            }
+        }
+    }
+
     proptest! {
+        /// A path in strict form is decoded alike by both.
+        #[test]
+        fn a_strict_path_is_read_as_it_is(target in r"(/([a-z.]|%2[0-9a-fA-F]|%3[0-9a-fA-F]|%[4-7][0-9a-e]|%c3%a9|A){0,5}){1,4}/?") {
+            if let Ok(strict) = vigie_http::path::strict(&target) {
+                let decoded: String = strict.segments().flat_map(|segment| ["/".to_owned(), segment.into_owned()]).collect();
+                for reading in ALL.into_iter().filter(|reading| reading.decodes_first()) {
+                    let read = Target::read(reading, &target).expect("what is strict is a target");
+                    prop_assert_eq!(&*read.path, &decoded, "{:?}", reading);
+                    prop_assert!(!read.doubts.contains(Doubts::ENCODED_SLASH));
+                }
+            }
+        }
+
         /// The path to pass on is parsed like the original, and parsing it again does not change it.
         #[test]
         fn reading_is_idempotent(target in r"(/([a-z.]|%2[0-9a-fA-F]|%3[0-9a-fA-F]|%[4-7][0-9a-e]|%c3%a9|A){0,5}){1,4}/?") {
