@@ -1,15 +1,13 @@
 //! The Censys Platform's API v3: `/v3/global/search/query` and `/v3/global/search/aggregate`, with a personal access token.
 
-//! The Censys Platform's API v3: `/v3/global/search/query` and `/v3/global/search/aggregate`, with a personal access token.
-
 use http::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::censys_shared::{Bucket, names, result, total};
-use crate::api::{CountInfo, NextPage, PAGE, PageInfo, PagePosition, ServiceApi};
+use super::censys_shared::{Bucket, count_info, names, page_info, result};
+use crate::api::{CountInfo, PAGE, PageInfo, PagePosition, ServiceApi};
 use crate::client::ApiRequest;
-use crate::decode::{FirstValues, RecordCount, records, usual, values};
+use crate::decode::{FirstValues, RecordCount, usual};
 use crate::fault::{ServiceFault, StopReason, excerpt};
 use crate::kind::SplitField;
 use crate::secret::Secret;
@@ -107,25 +105,12 @@ impl ServiceApi for CensysApi {
 
     fn read_page(&self, body: &[u8]) -> Result<PageInfo, ServiceFault> {
         let found: SearchResult = result(body)?;
-        Ok(PageInfo {
-            total: total(&found.total_hits)?,
-            records: records(found.hits)?,
-            next: found
-                .next_page_token
-                .filter(|token| !token.is_empty())
-                .map_or(NextPage::Nothing, NextPage::Token),
-        })
+        page_info(&found.total_hits, found.hits, found.next_page_token)
     }
 
     fn read_count(&self, body: &[u8], by: Option<SplitField>) -> Result<CountInfo, ServiceFault> {
         let aggregate: Aggregate = result(body)?;
-        let buckets = aggregate.buckets.unwrap_or_default().0;
-        Ok(CountInfo {
-            total: total(&aggregate.total_count)?,
-            values: by.map_or_else(Vec::new, |field| {
-                values(field, buckets.iter().map(|bucket| (&bucket.key, &bucket.count)))
-            }),
-        })
+        count_info(&aggregate.total_count, aggregate.buckets, by)
     }
 
     fn read_balance(&self, _body: &[u8]) -> Option<u64> {
@@ -166,6 +151,7 @@ impl ServiceApi for CensysApi {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::NextPage;
 
     fn platform() -> CensysApi {
         CensysApi {

@@ -1,17 +1,15 @@
 //! Censys Search v2: `/v2/hosts/search` and `/v2/hosts/aggregate`, with an API id and its secret.
 
-//! Censys Search v2: `/v2/hosts/search` and `/v2/hosts/aggregate`, with an API id and its secret.
-
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use http::Method;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::censys_shared::{Bucket, names, result, total};
-use crate::api::{CountInfo, NextPage, PageInfo, PagePosition, ServiceApi};
+use super::censys_shared::{Bucket, count_info, names, page_info, result};
+use crate::api::{CountInfo, PageInfo, PagePosition, ServiceApi};
 use crate::client::ApiRequest;
-use crate::decode::{FirstValues, RecordCount, records, usual, values};
+use crate::decode::{FirstValues, RecordCount, usual};
 use crate::fault::{ServiceFault, StopReason, excerpt};
 use crate::kind::SplitField;
 use crate::secret::Secret;
@@ -98,26 +96,12 @@ impl ServiceApi for CensysLegacyApi {
 
     fn read_page(&self, body: &[u8]) -> Result<PageInfo, ServiceFault> {
         let found: SearchResult = result(body)?;
-        Ok(PageInfo {
-            total: total(&found.total)?,
-            records: records(found.hits)?,
-            next: found
-                .links
-                .next
-                .filter(|cursor| !cursor.is_empty())
-                .map_or(NextPage::Nothing, NextPage::Token),
-        })
+        page_info(&found.total, found.hits, found.links.next)
     }
 
     fn read_count(&self, body: &[u8], by: Option<SplitField>) -> Result<CountInfo, ServiceFault> {
         let aggregate: Aggregate = result(body)?;
-        let buckets = aggregate.buckets.unwrap_or_default().0;
-        Ok(CountInfo {
-            total: total(&aggregate.total)?,
-            values: by.map_or_else(Vec::new, |field| {
-                values(field, buckets.iter().map(|bucket| (&bucket.key, &bucket.count)))
-            }),
-        })
+        count_info(&aggregate.total, aggregate.buckets, by)
     }
 
     fn read_balance(&self, _body: &[u8]) -> Option<u64> {
@@ -158,6 +142,7 @@ impl ServiceApi for CensysLegacyApi {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::NextPage;
 
     #[test]
     fn pages_cursors_and_refusals() {
@@ -178,6 +163,11 @@ mod tests {
         let page = br#"{"code":200,"status":"OK","result":{"query":"","total":2,"hits":[{"ip":"192.0.2.1"},{"ip":"192.0.2.2"}],"links":{"prev":"","next":"abc"}}}"#;
         let info = legacy.read_page(page).expect("a page");
         assert_eq!((info.total, info.records, info.next), (2, 2, NextPage::Token("abc".to_owned())));
+        let last = br#"{"result":{"total":2,"hits":[],"links":{"prev":"abc","next":""}}}"#;
+        assert_eq!(legacy.read_page(last).expect("a page").next, NextPage::Nothing);
+        let count = br#"{"result":{"total":9,"buckets":[{"key":"11434","count":7},{"key":"all","count":2}]}}"#;
+        let count = legacy.read_count(count, Some(SplitField::Port)).expect("a count");
+        assert_eq!((count.total, count.values), (9, vec![("11434".to_owned(), 7)]));
         let wrong = br#"{"code":401,"status":"Unauthorized","error":"You must authenticate with a valid API ID and secret."}"#;
         assert!(matches!(legacy.refusal(401, wrong), ServiceFault::Stop(StopReason::Key(_))));
         let quota = br#"{"code":403,"status":"Forbidden","error":"quota exceeded"}"#;

@@ -1,7 +1,5 @@
 //! Shodan's REST API: `/shodan/host/search`, `/shodan/host/count`, `/api-info`. The key is part of the URL.
 
-//! Shodan's REST API: `/shodan/host/search`, `/shodan/host/count`, `/api-info`. The key is part of the URL.
-
 use http::Method;
 use serde::Deserialize;
 use serde_json::Value;
