@@ -1,6 +1,7 @@
 //! Replies as a record holds them, made into exchanges that the rule language reads.
 
-pub(crate) use vigie_http::stored::{is_version, push_header as header, without_headers as bare};
+use vigie_http::stored::is_version;
+pub(crate) use vigie_http::stored::{push_header as header, without_headers as bare};
 use vigie_model::{Exchange, Reply, RequestLine, Timestamp};
 
 /// The most of a body that is kept; a longer one is cut and marked as such.
@@ -31,6 +32,17 @@ pub(crate) fn asked(method: &str, path: &str, reply: Reply, at: Timestamp) -> Ex
 /// The path of a request, or `/` where it is none.
 fn sane_path(path: &str) -> &str {
     if vigie_http::path::is_sendable(path) { path } else { "/" }
+}
+
+/// The beginning of a reply that a source took apart: status, version and headers. A version that no status line has is left out. In
+/// the names of headers `_` stands for `-`, as in JSON.
+pub(crate) fn head(status: u16, version: Option<&str>, headers: impl IntoIterator<Item = (String, String)>) -> Reply {
+    let mut reply = bare(status);
+    reply.version = version.filter(|text| is_version(text)).unwrap_or_default().to_owned();
+    for (name, value) in headers {
+        header(&mut reply, &name.replace('_', "-"), &value);
+    }
+    reply
 }
 
 /// Gives the body to a reply, capped.
@@ -102,6 +114,29 @@ pub(crate) fn unescape(text: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_beginning_of_a_reply_has_the_names_of_http() {
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let headers = [
+            pair("Content_Type", "text/html"),
+            pair("set_cookie", "a=1"),
+            pair("set_cookie", "b=2"),
+        ];
+        let reply = head(200, Some("HTTP/1.1"), headers);
+        assert_eq!((reply.status, reply.version.as_str(), reply.truncated), (200, "HTTP/1.1", false));
+        assert_eq!(
+            reply.headers,
+            [
+                pair("content-type", "text/html"),
+                pair("set-cookie", "a=1"),
+                pair("set-cookie", "b=2")
+            ]
+        );
+        for version in [None, Some(""), Some("h2"), Some("HTTP/one")] {
+            assert_eq!(head(200, version, []).version, "", "{version:?}");
+        }
+    }
 
     #[test]
     fn escapes_become_bytes() {

@@ -377,9 +377,7 @@ fn exchange(page: &Page<'_>, path: Option<String>, seen: Option<Timestamp>) -> O
         .whole()
         .and_then(|status| u16::try_from(status).ok())
         .filter(|s| (100..600).contains(s))?;
-    let mut reply = http::bare(status);
-    reply.version = page.protocol.word().filter(|text| http::is_version(text)).unwrap_or_default();
-    for (name, values) in page.headers.members() {
+    let headers = page.headers.members().into_iter().flat_map(|(name, values)| {
         // `{"Server": {"headers": ["…"]}}`; in Search v2 `{"Server": ["…"], "_encoding": {…}}`.
         let listed = if values.is_list() {
             values.each()
@@ -391,10 +389,9 @@ fn exchange(page: &Page<'_>, path: Option<String>, seen: Option<Timestamp>) -> O
                 .map(|(_, raw)| raw.each())
                 .unwrap_or_default()
         };
-        for value in listed.iter().filter_map(|raw| raw.text()) {
-            http::header(&mut reply, &name.replace('_', "-"), &value);
-        }
-    }
+        listed.into_iter().filter_map(move |raw| Some((name.clone(), raw.text()?)))
+    });
+    let mut reply = http::head(status, page.protocol.word().as_deref(), headers);
     let size = page.body_size.whole();
     match page.body.text() {
         Some(body) if !body.is_empty() || size == Some(0) => {

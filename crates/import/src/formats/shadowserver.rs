@@ -1,7 +1,7 @@
 //! Shadowserver's reports: CSV with columns in any order. Every scan report with `ip` and `port` is read; the columns of the
 //! HTTP ones carry status and headers, none carries a body.
 
-use vigie_model::{Known, Reply};
+use vigie_model::Known;
 
 use crate::endpoint::{address, host_name, is_tcp, port};
 use crate::frame::split_row;
@@ -73,15 +73,10 @@ pub(crate) fn parse(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
         place: "tag",
     }));
     if let Some(status) = status {
-        let mut reply: Reply = http::bare(status);
-        if let Some(version) = cell("http").filter(|text| http::is_version(text)) {
-            version.clone_into(&mut reply.version);
-        }
-        for (column, header) in HEADERS {
-            if let Some(value) = cell(column) {
-                http::header(&mut reply, header, value);
-            }
-        }
+        let headers = HEADERS
+            .iter()
+            .filter_map(|(column, header)| Some(((*header).to_owned(), cell(column)?.to_owned())));
+        let mut reply = http::head(status, cell("http"), headers);
         http::without_body(&mut reply, cell("html_title").or_else(|| cell("title")));
         observed.exchanges.push(http::get("/", reply, seen.unwrap_or_default()));
     }

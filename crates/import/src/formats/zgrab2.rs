@@ -243,31 +243,23 @@ impl Origin {
 /// A reply with the request that it answers.
 fn exchange(response: &Response<'_>, seen: Option<Timestamp>) -> Option<Exchange> {
     let status = response.status_code.whole().and_then(|status| u16::try_from(status).ok())?;
-    let mut reply = http::bare(status);
     // A text since 1.0, an object with a name before.
     let version = response.protocol.word().or_else(|| {
         let members = response.protocol.members();
         members.iter().find(|(name, _)| name == "name")?.1.word()
     });
-    reply.version = version.filter(|version| http::is_version(version)).unwrap_or_default();
-    for (key, values) in response.headers.members() {
-        if key == "unknown" {
-            for other in values.each() {
-                let members = other.members();
-                let find = |name: &str| members.iter().find(|(key, _)| key == name).map(|(_, raw)| *raw);
-                if let Some(name) = find("key").and_then(Raw::word) {
-                    let all = find("value").unwrap_or_default().each();
-                    all.iter()
-                        .filter_map(|raw| raw.text())
-                        .for_each(|value| http::header(&mut reply, &name.replace('_', "-"), &value));
-                }
-            }
-            continue;
+    let headers = response.headers.members().into_iter().flat_map(|(name, values)| {
+        if name == "unknown" {
+            values.each().into_iter().filter_map(unknown_header).collect()
+        } else {
+            vec![(name, values)]
         }
-        for value in values.each().iter().filter_map(|raw| raw.text()) {
-            http::header(&mut reply, &key.replace('_', "-"), &value);
-        }
-    }
+    });
+    let headers = headers.flat_map(|(name, values)| {
+        let values = values.each().into_iter();
+        values.filter_map(move |raw| Some((name.clone(), raw.text()?)))
+    });
+    let mut reply = http::head(status, version.as_deref(), headers);
     let body = response.body.text().unwrap_or_default();
     // The body is cut at `--max-size`; -1 stands for a length that the server did not say.
     reply.truncated = response.content_length.whole().is_some_and(|length| length > body.len() as u64);
@@ -284,6 +276,11 @@ fn exchange(response: &Response<'_>, seen: Option<Timestamp>) -> Option<Exchange
         reply,
         seen.unwrap_or_default(),
     ))
+}
+
+/// The name and the values of a header that zgrab2 does not know: `{"key": "x_name", "value": ["…"]}`.
+fn unknown_header(raw: Raw<'_>) -> Option<(String, Raw<'_>)> {
+    Some((member(raw, "key")?.word()?, member(raw, "value").unwrap_or_default()))
 }
 
 fn member<'a>(raw: Raw<'a>, key: &str) -> Option<Raw<'a>> {
