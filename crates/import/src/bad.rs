@@ -8,6 +8,19 @@ const MAX_QUOTE: usize = 120;
 /// The most characters of a reason.
 const MAX_REASON: usize = 300;
 
+/// What a rejected record lacks, if the caller can supply it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum BadKind {
+    /// It has no time, and the caller gave none for the whole file: see [`Options::seen`](crate::Options::seen).
+    MissingTime,
+    /// It is only an address, and the caller gave no port: see [`Options::default_port`](crate::Options::default_port). A record whose
+    /// format always has a port, and which lacks it, is [`BadKind::Other`].
+    MissingPort,
+    /// Something else; the reason says what.
+    Other,
+}
+
 /// A record that was rejected, in whole or in part. Its texts are bounded and safe on a terminal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bad {
@@ -15,6 +28,8 @@ pub struct Bad {
     pub line: u64,
     /// Its number among the records, from 1.
     pub record: u64,
+    /// What it lacks.
+    pub kind: BadKind,
     /// Why, a fragment that reads well after "not taken: ".
     pub reason: String,
     /// Its beginning; control characters, invalid bytes and changes of the reading direction are escaped.
@@ -22,13 +37,52 @@ pub struct Bad {
 }
 
 impl Bad {
-    pub(crate) fn new(line: u64, record: u64, reason: &str, bytes: &[u8]) -> Self {
+    pub(crate) fn new(line: u64, record: u64, fault: &Fault, bytes: &[u8]) -> Self {
         Self {
             line,
             record,
-            reason: escape(reason, MAX_REASON),
+            kind: fault.kind,
+            reason: escape(&fault.reason, MAX_REASON),
             quote: quote(bytes),
         }
+    }
+}
+
+/// Why a record is bad, before it is known where it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Fault {
+    kind: BadKind,
+    reason: String,
+}
+
+impl Fault {
+    pub(crate) fn missing_time() -> Self {
+        Self {
+            kind: BadKind::MissingTime,
+            reason: "it says no time, and none was given for the whole file".to_owned(),
+        }
+    }
+
+    pub(crate) fn missing_port() -> Self {
+        Self {
+            kind: BadKind::MissingPort,
+            reason: "an address without a port: say which port was scanned".to_owned(),
+        }
+    }
+}
+
+impl From<String> for Fault {
+    fn from(reason: String) -> Self {
+        Self {
+            kind: BadKind::Other,
+            reason,
+        }
+    }
+}
+
+impl From<&str> for Fault {
+    fn from(reason: &str) -> Self {
+        reason.to_owned().into()
     }
 }
 

@@ -32,7 +32,7 @@ mod time;
 mod xml;
 
 pub use archive::{Archive, ArchiveError, Entry, Unpacked};
-pub use bad::Bad;
+pub use bad::{Bad, BadKind};
 pub use choose::ImportError;
 pub use format::Format;
 pub use frame::Unfinished;

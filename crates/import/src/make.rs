@@ -9,6 +9,7 @@ use vigie_model::{
     Transport, Why,
 };
 
+use crate::bad::Fault;
 use crate::format::Format;
 use crate::options::Options;
 use crate::products::ProductNames;
@@ -62,12 +63,9 @@ impl Maker {
     }
 
     /// The observation, or the reason why the record is bad.
-    pub(crate) fn make(&self, mut observed: RawObservation) -> Result<Observation, String> {
+    pub(crate) fn make(&self, mut observed: RawObservation) -> Result<Observation, Fault> {
         let options = &self.options;
-        let seen = observed
-            .seen
-            .or(options.seen)
-            .ok_or("it says no time, and none was given for the whole file")?;
+        let seen = observed.seen.or(options.seen).ok_or_else(Fault::missing_time)?;
         time::not_yet(seen, options.recorded)?;
         let endpoint = Endpoint {
             address: observed.address,

@@ -2,7 +2,7 @@
 
 use vigie_model::Observation;
 
-use crate::bad::Bad;
+use crate::bad::{Bad, Fault};
 use crate::frame::Head;
 use crate::line_cache::LineCache;
 use crate::make::Maker;
@@ -69,7 +69,7 @@ pub(crate) struct Out<'p> {
     pub(crate) bytes: &'p [u8],
     pub(crate) given: usize,
     /// The fault that an earlier endpoint of this record had.
-    pub(crate) said: Option<String>,
+    pub(crate) said: Option<Fault>,
     /// Whether a fault of the record was reported.
     pub(crate) is_bad: bool,
 }
@@ -92,10 +92,10 @@ impl Out<'_> {
                 self.observation(observation);
             }
             // A fault of the whole record is reported once, not for each of its ports.
-            Err(reason) if self.said.as_ref() == Some(&reason) => {}
-            Err(reason) => {
-                self.bad(&reason);
-                self.said = Some(reason);
+            Err(fault) if self.said.as_ref() == Some(&fault) => {}
+            Err(fault) => {
+                self.fault(&fault);
+                self.said = Some(fault);
             }
         }
     }
@@ -129,13 +129,18 @@ impl Out<'_> {
     }
 
     /// Reports a fault of this record.
+    pub(crate) fn fault(&mut self, fault: &Fault) {
+        self.push(Err(Bad::new(self.line, self.record, fault, self.bytes)));
+    }
+
+    /// Reports a fault of this record that the caller cannot mend.
     pub(crate) fn bad(&mut self, reason: &str) {
-        self.push(Err(Bad::new(self.line, self.record, reason, self.bytes)));
+        self.fault(&reason.into());
     }
 
     /// Reports a fault of a part of this record.
     pub(crate) fn bad_at(&mut self, line: u64, reason: &str, part: &[u8]) {
-        self.push(Err(Bad::new(line, self.record, reason, part)));
+        self.push(Err(Bad::new(line, self.record, &reason.into(), part)));
     }
 
     pub(crate) fn not_open(&mut self) {

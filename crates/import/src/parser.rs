@@ -104,8 +104,8 @@ impl Parser {
         }
         let bytes = out.bytes;
         let parsed = formats::parse(self.maker.format, bytes, out);
-        if let Err(reason) = parsed {
-            out.bad(&reason);
+        if let Err(fault) = parsed {
+            out.fault(&fault);
         }
     }
 }

@@ -13,6 +13,7 @@ mod vigie;
 mod zgrab2;
 mod zmap;
 
+use crate::bad::Fault;
 use crate::format::Format;
 use crate::frame::{CsvFrames, Frames, GrepFrames, JsonFrames, LineFrames, MarkupFrames, is_empty_list, may_be_json};
 use crate::out::Out;
@@ -22,22 +23,23 @@ use crate::out::Out;
 /// # Errors
 ///
 /// Why the record, or the rest of it, is bad.
-pub(crate) fn parse(format: Format, bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
+pub(crate) fn parse(format: Format, bytes: &[u8], out: &mut Out<'_>) -> Result<(), Fault> {
     match format {
-        Format::Shodan => shodan::parse(bytes, out),
-        Format::Censys => censys::parse(bytes, out),
-        Format::Zmap => zmap::parse(bytes, out),
-        Format::Zgrab2 => zgrab2::parse(bytes, out),
-        Format::Masscan => masscan::parse(bytes, out),
-        Format::Nmap if bytes.trim_ascii_start().starts_with(b"<") => nmap::parse(bytes, out),
-        Format::Nmap => nmap::text::parse(bytes, out),
-        Format::Nuclei => nuclei::parse(bytes, out),
-        Format::Fofa => fofa::parse(bytes, out),
-        Format::Naabu => naabu::parse(bytes, out),
-        Format::Httpx => httpx::parse(bytes, out),
-        Format::Shadowserver => shadowserver::parse(bytes, out),
-        Format::Vigie => vigie::parse(bytes, out),
+        Format::Shodan => shodan::parse(bytes, out)?,
+        Format::Censys => censys::parse(bytes, out)?,
+        Format::Zmap => zmap::parse(bytes, out)?,
+        Format::Zgrab2 => zgrab2::parse(bytes, out)?,
+        Format::Masscan => masscan::parse(bytes, out)?,
+        Format::Nmap if bytes.trim_ascii_start().starts_with(b"<") => nmap::parse(bytes, out)?,
+        Format::Nmap => nmap::text::parse(bytes, out)?,
+        Format::Nuclei => nuclei::parse(bytes, out)?,
+        Format::Fofa => fofa::parse(bytes, out)?,
+        Format::Naabu => naabu::parse(bytes, out)?,
+        Format::Httpx => httpx::parse(bytes, out)?,
+        Format::Shadowserver => shadowserver::parse(bytes, out)?,
+        Format::Vigie => vigie::parse(bytes, out)?,
     }
+    Ok(())
 }
 
 /// The splitter into records for a text of a format, chosen by its first bytes.

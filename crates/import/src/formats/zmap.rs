@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use vigie_model::Timestamp;
 
+use crate::bad::Fault;
 use crate::endpoint::{address, port};
 use crate::frame::split_row;
 use crate::json::{self, Raw};
@@ -42,7 +43,7 @@ pub(crate) fn has_header(head: &[u8]) -> bool {
     split_row(first).iter().any(|cell| cell.trim() == "saddr")
 }
 
-pub(crate) fn parse(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
+pub(crate) fn parse(bytes: &[u8], out: &mut Out<'_>) -> Result<(), Fault> {
     let answer = if out.head.columns.is_empty() && bytes.trim_ascii_start().starts_with(b"{") {
         let line: Line<'_> = json::read(bytes)?;
         let owned = |raw: Raw<'_>| raw.scalar().map(|text| text.into_owned());
@@ -82,7 +83,7 @@ pub(crate) fn parse(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
             out.not_open();
             return Ok(());
         }
-        Some(other) => return Err(format!("success is {other:?}, which is neither 1 nor 0")),
+        Some(other) => return Err(format!("success is {other:?}, which is neither 1 nor 0").into()),
     }
     match answer.classification.as_deref().map(str::trim) {
         None | Some("" | "synack") => {}
@@ -99,11 +100,7 @@ pub(crate) fn parse(bytes: &[u8], out: &mut Out<'_>) -> Result<(), String> {
     let address = address(answer.address.as_deref())?;
     let port = match answer.port {
         Some(text) => port(&text)?,
-        None => out
-            .maker
-            .options
-            .default_port
-            .ok_or("an address without a port: say which port was scanned")?,
+        None => out.maker.options.default_port.ok_or_else(Fault::missing_port)?,
     };
     out.add(RawObservation::at(address, port, answer.seen, Carries::Port));
     Ok(())

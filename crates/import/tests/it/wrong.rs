@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use vigie_import::{Bad, Format, ImportError, Importer, PassedOver};
+use vigie_import::{Bad, BadKind, Format, ImportError, Importer, PassedOver};
 use vigie_model::Observation;
 
 use crate::{data, options};
@@ -27,6 +27,32 @@ fn refused(text: &[u8], format: Option<Format>) -> String {
 }
 
 const ONE: &str = r#"{"ip":"192.0.2.1","timestamp":"2026-11-01T07:21:33Z","port":80,"protocol":"tcp","tls":false}"#;
+
+/// What a caller can supply is told by kind, so that nobody has to read the reason for it.
+#[test]
+fn a_bad_record_says_whether_the_caller_can_mend_it() {
+    let kinds = |text: &str, format, seen: bool, port: Option<u16>| {
+        let mut options = options();
+        options.seen = seen.then_some(options.recorded);
+        options.default_port = port;
+        let importer = Importer::new(text.as_bytes(), Some(format), options).expect("it is a text");
+        let kinds: Vec<Option<BadKind>> = importer.map(|item| item.err().map(|bad| bad.kind)).collect();
+        kinds
+    };
+    let (time, port, other) = (Some(BadKind::MissingTime), Some(BadKind::MissingPort), Some(BadKind::Other));
+    // Addresses with ports have no time; addresses alone lack both, and the port is missed first.
+    assert_eq!(kinds("192.0.2.1:80\n", Format::Naabu, false, None), [time]);
+    assert_eq!(kinds("192.0.2.1:80\n", Format::Naabu, true, None), [None]);
+    assert_eq!(kinds("192.0.2.1\n", Format::Zmap, false, None), [port]);
+    assert_eq!(kinds("192.0.2.1\n", Format::Zmap, false, Some(80)), [time]);
+    assert_eq!(kinds("192.0.2.1\nx\n", Format::Zmap, true, Some(80)), [None, other]);
+    // Where the format has a port, none can be given.
+    let without = r#"{"ip_str":"192.0.2.1","timestamp":"2026-11-01T07:21:33","transport":"tcp","data":""}"#;
+    assert_eq!(kinds(without, Format::Shodan, true, Some(80)), [other]);
+    // A reason that quotes a record's own words is not taken for one of these.
+    let quoted = r#"{"ip":"it says no time, without a port","port":80}"#;
+    assert_eq!(kinds(quoted, Format::Naabu, true, Some(80)), [other]);
+}
 
 #[test]
 fn a_stray_line_is_one_bad_record() {

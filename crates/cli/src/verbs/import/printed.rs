@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use vigie_export::grid::Column;
 use vigie_export::text::lines;
-use vigie_import::Bad;
+use vigie_import::{Bad, BadKind};
 use vigie_run::Failure;
 use vigie_run::import::{EarlyEnd, ImportCounts, ImportEvent, Imported, ImportedFile};
 
@@ -45,12 +45,10 @@ fn unfinished(file: &str, end: &EarlyEnd) -> String {
 /// What is wrong with a file of which no record could be imported, and what to do.
 fn only_bad(file: &ImportedFile, first: &Bad) -> String {
     let reason = &first.reason;
-    let next = if reason.contains("says no time") {
-        "give it with --seen TIME, or --seen file for the file's own"
-    } else if reason.contains("without a port") {
-        "give it with --port PORT"
-    } else {
-        "if another tool wrote it, name that one with --from"
+    let next = match first.kind {
+        BadKind::MissingTime => "give it with --seen TIME, or --seen file for the file's own",
+        BadKind::MissingPort => "give it with --port PORT",
+        _ => "if another tool wrote it, name that one with --from",
     };
     let (line, format) = (first.line, file.format.unwrap_or("?"));
     match file.bad {
