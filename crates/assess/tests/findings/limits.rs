@@ -419,6 +419,38 @@ fn the_newest_release_is_not_behind_the_fixtures() {
     }
 }
 
+/// The newest release that a file names is no older than any that the file knows of: in a bound of a route or a setting, in `since`, or
+/// in the comment that says which releases its routes were read from.
+#[test]
+fn the_newest_release_is_not_behind_its_own_file() {
+    let files = embedded_files();
+    let (mut bounded, mut read) = (0, 0);
+    for product in knowledge().catalog.products() {
+        let Some(newest) = &product.newest else { continue };
+        let parse = |text: &str| Version::parse(product.versions, text).unwrap_or_else(|error| panic!("{}: {error}", product.id));
+        let routes = Effect::ALL.into_iter().flat_map(|effect| product.routes_with(effect));
+        let of_routes = routes.flat_map(|route| [&route.since, &route.until]);
+        let of_settings = product.settings.iter().flat_map(|setting| [&setting.since, &setting.until]);
+        let bounds = of_routes.chain(of_settings).flatten().chain(product.since.values());
+        for bound in bounds {
+            assert!(parse(bound) <= parse(newest), "{}: {bound} is newer than {newest}", product.id);
+            bounded += 1;
+        }
+        // `of all 252 releases from v0.0.1 to v0.32.15.`
+        let text = &files[&format!("products/{}.yaml", product.id)];
+        for range in text.split(" releases from ").skip(1) {
+            let last = range
+                .split_whitespace()
+                .nth(2)
+                .unwrap_or_default()
+                .trim_end_matches(['.', ',', ':']);
+            assert!(parse(last) <= parse(newest), "{}: {last} is newer than {newest}", product.id);
+            read += 1;
+        }
+    }
+    assert!(bounded > 100 && read >= 2, "{bounded} {read}");
+}
+
 /// Two interfaces on one port: the open answer of the other one is evidence for that one.
 #[test]
 fn another_interface_counts_if_its_answer_was_open() {
