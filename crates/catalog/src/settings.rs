@@ -357,6 +357,7 @@ impl Setting {
     pub fn fixes(&self) -> impl Iterator<Item = Fix> {
         let first = |kind: fn(&SettingPlace) -> bool| self.places.iter().find(|place| kind(place));
         let write = |place: &SettingPlace| Fix {
+            setting: Some(self.id.clone()),
             set: place.clone(),
             to: self.safe.clone(),
             impact: self.impact,
@@ -379,6 +380,7 @@ impl Setting {
         let right = self.switches.iter().find(|switch| Some(switch.on) == wanted);
         let switch = right.or_else(|| self.switches.first())?;
         Some(Fix {
+            setting: Some(self.id.clone()),
             set: SettingPlace::Flag(switch.flag.clone()),
             to: right.map(|_| String::new()),
             impact: self.impact,

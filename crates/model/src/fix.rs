@@ -57,6 +57,9 @@ impl Impact {
 /// One change of a setting.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Fix {
+    /// The id of the setting in the product's file; `None` in a record of an earlier version. The fixes of one setting are alternatives.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub setting: Option<String>,
     /// Where it is set.
     pub set: SettingPlace,
     /// The value to write; `None`: the setting is removed, or its value is the owner's to choose (a key, a password).
@@ -84,4 +87,29 @@ impl fmt::Display for Fix {
 /// Whether a file holds keys and values with a colon between them, as YAML and JSON do.
 fn is_mapping(file: &str) -> bool {
     [".yaml", ".yml", ".json"].iter().any(|end| file.ends_with(end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fix_names_its_setting_and_one_of_an_earlier_record_is_read() {
+        let fix = Fix {
+            setting: Some("host".to_owned()),
+            set: SettingPlace::Env("OLLAMA_HOST".to_owned()),
+            to: Some("127.0.0.1:11434".to_owned()),
+            impact: Impact::BreaksClients,
+        };
+        let json = serde_json::to_string(&fix).expect("it serialises");
+        assert_eq!(
+            json,
+            r#"{"setting":"host","set":{"env":"OLLAMA_HOST"},"to":"127.0.0.1:11434","impact":"breaks-clients"}"#
+        );
+        assert_eq!(serde_json::from_str::<Fix>(&json).expect("it reads"), fix);
+        let earlier = json.replace(r#""setting":"host","#, "");
+        let read: Fix = serde_json::from_str(&earlier).expect("it reads");
+        assert_eq!(read.setting, None);
+        assert_eq!(serde_json::to_string(&read).expect("it serialises"), earlier);
+    }
 }

@@ -637,15 +637,17 @@ fn open_inference(subject: &str) -> Finding {
     ]
     .into();
     open.remedy = "Bind it to loopback, or put a gateway that asks for a key before it".to_owned();
-    let fix = |set, to: Option<&str>| Fix {
+    let fix = |setting: &str, set, to: Option<&str>| Fix {
+        setting: Some(setting.to_owned()),
         set,
         to: to.map(str::to_owned),
         impact: Impact::BreaksClients,
     };
     open.fixes = [
-        fix(SettingPlace::Env("OLLAMA_HOST".to_owned()), Some("127.0.0.1:11434")),
-        fix(SettingPlace::Flag("--api-key".to_owned()), None),
+        fix("host", SettingPlace::Env("OLLAMA_HOST".to_owned()), Some("127.0.0.1:11434")),
+        fix("api-key", SettingPlace::Flag("--api-key".to_owned()), None),
         fix(
+            "listen",
             SettingPlace::File {
                 file: "config.yaml".to_owned(),
                 key: "server.listen".to_owned(),
