@@ -1,8 +1,10 @@
-//! `vigie hosts`: the endpoints that earlier scans saw.
+//! `vigie hosts`: the endpoints that earlier scans and imports found.
 
 mod args;
 mod choice;
 mod printed;
+mod spelling;
+mod versions;
 
 use std::process::ExitCode;
 
@@ -19,14 +21,14 @@ use crate::sort::{By, Endpoint, Key, worst};
 
 pub(crate) use self::args::HostsArgs;
 
-/// Endpoints that are listed on a terminal, if no limit is named.
-const ON_A_TERMINAL: usize = 50;
+/// Endpoints in a table on a terminal, if no limit was given.
+const TERMINAL_LIMIT: usize = 50;
 /// Endpoints that are read and printed at a time.
-const AT_ONCE: usize = 20_000;
-/// Endpoints that are judged at a time: all they said is in memory then.
-const JUDGED: usize = 4_000;
+const PRINTED_AT_ONCE: usize = 20_000;
+/// Endpoints that are assessed at a time, with their whole observations in memory.
+const ASSESSED_AT_ONCE: usize = 4_000;
 
-/// How many are listed at most.
+/// The most endpoints in a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Limit {
     All,
@@ -39,23 +41,20 @@ impl std::str::FromStr for Limit {
     fn from_str(text: &str) -> Result<Self, String> {
         match text {
             "all" | "0" => Ok(Self::All),
-            _ => text
-                .parse()
-                .map(Self::Most)
-                .map_err(|_| format!("{text:?} is no limit: write a number, or all")),
+            _ => text.parse().map(Self::Most).map_err(|_| "write a number, or all".to_owned()),
         }
     }
 }
 
-/// An endpoint that is listed, and what was computed of it.
+/// An endpoint of the list, and what was computed for it.
 #[derive(Clone, Debug)]
 struct Listed {
     glimpse: Glimpse,
-    /// `None`: not asked for; the worst of its findings, or that it has none.
+    /// The worst severity of its findings, if it has any; `None`: not computed.
     severity: Option<Option<Severity>>,
 }
 
-/// The same with all that is printed.
+/// An endpoint with everything that is printed.
 struct Host<'h> {
     row: &'h HostRow,
     severity: Option<Option<Severity>>,
@@ -73,22 +72,22 @@ pub(crate) fn run(args: &HostsArgs) -> Done {
     let mut chosen = std::mem::take(&mut glimpses.all);
     chosen.retain(|glimpse| choice.holds(glimpse, &knowledge));
     let by = args.sort.sort.unwrap_or(By::Seen);
-    let judged = args.severity.is_some() || by == By::Severity;
-    let mut listed = if judged {
-        judge(&runtime, &glimpses, chosen, args.severity, &knowledge)?
+    let is_assessed = args.severity.is_some() || by == By::Severity;
+    let mut listed = if is_assessed {
+        assess(&runtime, &glimpses, chosen, args.severity, &knowledge)?
     } else {
         chosen.into_iter().map(|glimpse| Listed { glimpse, severity: None }).collect()
     };
     sort(&mut listed, by, args.sort.reverse, &knowledge);
     let found = listed.len();
-    match args.limit.unwrap_or_else(|| without_a_limit(args.format)) {
+    match args.limit.unwrap_or_else(|| default_limit(args.format)) {
         Limit::All => {}
         Limit::Most(most) => listed.truncate(most),
     }
     let left = found - listed.len();
 
-    let mut printer = Printer::new(args, judged)?;
-    for some in listed.chunks(AT_ONCE) {
+    let mut printer = Printer::new(args, is_assessed)?;
+    for some in listed.chunks(PRINTED_AT_ONCE) {
         let wanted: Vec<Glimpse> = some.iter().map(|listed| listed.glimpse.clone()).collect();
         let rows = runtime.block_on(glimpses.hosts(&wanted)).map_err(read)?;
         for (row, listed) in rows.iter().zip(some) {
@@ -98,7 +97,7 @@ pub(crate) fn run(args: &HostsArgs) -> Done {
                 verdict: choice::verdict(&knowledge, listed.glimpse.product.as_deref(), listed.glimpse.version.as_deref()),
             };
             if !printer.host(&host)? {
-                // Nobody reads any more.
+                // The output has no reader any more.
                 return Ok(ExitCode::SUCCESS);
             }
         }
@@ -109,32 +108,32 @@ pub(crate) fn run(args: &HostsArgs) -> Done {
     }
     if left > 0 {
         let are = if left == 1 { "endpoint is" } else { "endpoints are" };
-        anstream::eprintln!("vigie: note: {left} more {are} not listed; --limit all lists all, --limit N so many");
+        anstream::eprintln!("vigie: note: {left} more {are} not shown; --limit all lists all");
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// A terminal gets a page; whatever reads a pipe, or asked for a format of programs, gets all.
-fn without_a_limit(format: ListFormat) -> Limit {
+/// A table on a terminal is limited; pipes, files and the formats for programs get all endpoints.
+fn default_limit(format: ListFormat) -> Limit {
     use std::io::IsTerminal as _;
     match format == ListFormat::Table && std::io::stdout().is_terminal() {
-        true => Limit::Most(ON_A_TERMINAL),
+        true => Limit::Most(TERMINAL_LIMIT),
         false => Limit::All,
     }
 }
 
-/// Computes what is found on each endpoint with the knowledge of today, and keeps those at or above a severity.
-fn judge(
+/// Computes the findings of each endpoint with the current catalogue and advisories, and keeps endpoints at or above a severity.
+fn assess(
     runtime: &tokio::runtime::Runtime,
     glimpses: &Glimpses,
     mut chosen: Vec<Glimpse>,
     least: Option<Severity>,
     knowledge: &Knowledge,
 ) -> Result<Vec<Listed>, Failure> {
-    // Neighbours in time lie in the same files.
+    // Observations of about the same time are in the same files.
     chosen.sort_by_key(|glimpse| glimpse.last_seen);
     let mut listed = Vec::new();
-    for some in chosen.chunks(JUDGED) {
+    for some in chosen.chunks(ASSESSED_AT_ONCE) {
         let observations = runtime
             .block_on(glimpses.observations(some))
             .map_err(|error| Failure::output(format!("cannot read the lake: {error}")))?;
@@ -153,7 +152,7 @@ fn judge(
 }
 
 fn sort(listed: &mut [Listed], by: By, reverse: bool, knowledge: &Knowledge) {
-    // Sorted by a number first, so that each endpoint is compared by a key that is made once.
+    // Each endpoint's key is computed once.
     let key = |listed: &Listed| -> Key {
         let glimpse = &listed.glimpse;
         let endpoint = Endpoint {

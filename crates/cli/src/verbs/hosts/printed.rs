@@ -1,4 +1,4 @@
-//! The list in its formats. All but the table are written as endpoints come.
+//! The list in its formats. All but the table are written while endpoints are read.
 
 use std::io::{BufWriter, Write as _};
 
@@ -11,18 +11,18 @@ use vigie_run::Failure;
 
 use super::Host;
 use super::args::{HostsArgs, ListFormat};
-use crate::failure::{heard, written};
+use crate::failure::{has_reader, written};
 
-/// The schema of the document of JSON.
+/// The schema of the JSON document.
 const SCHEMA: &str = "vigie.hosts/1";
-/// The schema of the rows, in the first column; columns are only added, at the end.
+/// The schema of the CSV rows, in the first column; new columns are added at the end.
 const CSV_SCHEMA: &str = "vigie.hosts.csv/1";
 
 type Out = BufWriter<anstream::AutoStream<std::io::Stdout>>;
 
 pub(super) struct Printer {
     into: Into,
-    judged: bool,
+    severities: bool,
     countries: bool,
     verdicts: bool,
     count: usize,
@@ -35,7 +35,7 @@ enum Into {
     Csv(Box<CsvRows<Out>>),
 }
 
-/// An endpoint as JSON tells it.
+/// An endpoint in JSON.
 #[derive(Serialize)]
 struct Line<'a> {
     address: std::net::IpAddr,
@@ -57,9 +57,9 @@ struct Line<'a> {
     deception: &'a Known<f64>,
     #[serde(skip_serializing_if = "is_unknown")]
     country: &'a Known<String>,
-    /// Of the product's version, with the advisories of today.
+    /// Of the product's version, with the current advisories.
     verdict: Verdict,
-    /// Where it was asked for: the worst finding, or null for none.
+    /// The worst severity of the findings, or null for none; absent if it was not computed.
     #[serde(skip_serializing_if = "Option::is_none")]
     severity: Option<Option<Severity>>,
 }
@@ -69,7 +69,7 @@ fn is_unknown<T>(known: &&Known<T>) -> bool {
 }
 
 impl Printer {
-    pub(super) fn new(args: &HostsArgs, judged: bool) -> Result<Self, Failure> {
+    pub(super) fn new(args: &HostsArgs, severities: bool) -> Result<Self, Failure> {
         let out = || BufWriter::with_capacity(1 << 16, anstream::AutoStream::auto(std::io::stdout()));
         let into = match args.format {
             ListFormat::Table => Into::Table(Vec::new()),
@@ -87,19 +87,19 @@ impl Printer {
         };
         Ok(Self {
             into,
-            judged,
+            severities,
             countries: !args.countries.is_empty(),
             verdicts: !args.verdicts.is_empty(),
             count: 0,
         })
     }
 
-    /// Prints one; says whether somebody still reads.
+    /// Prints an endpoint; returns whether the output still has a reader.
     pub(super) fn host(&mut self, host: &Host<'_>) -> Result<bool, Failure> {
         self.count += 1;
         match &mut self.into {
             Into::Table(rows) => {
-                let row = row(host, (self.countries, self.verdicts, self.judged));
+                let row = row(host, (self.countries, self.verdicts, self.severities));
                 rows.push(row);
                 Ok(true)
             }
@@ -108,10 +108,10 @@ impl Printer {
                 text::json_pretty(&mut bytes, &line(host)).map_err(Failure::output)?;
                 let pretty = String::from_utf8(bytes).map_err(Failure::output)?;
                 let comma = if self.count > 1 { "," } else { "" };
-                heard(write!(out, "{comma}\n    {}", pretty.replace('\n', "\n    ")))
+                has_reader(write!(out, "{comma}\n    {}", pretty.replace('\n', "\n    ")))
             }
-            Into::Jsonl(out) => heard(text::json(&mut *out, &line(host)).and_then(|()| writeln!(out))),
-            Into::Csv(rows) => heard(rows.row(CSV_COLUMNS.iter().map(|(_, cell)| cell(host)))),
+            Into::Jsonl(out) => has_reader(text::json(&mut *out, &line(host)).and_then(|()| writeln!(out))),
+            Into::Csv(rows) => has_reader(rows.row(CSV_COLUMNS.iter().map(|(_, cell)| cell(host)))),
         }
     }
 
@@ -129,14 +129,14 @@ impl Printer {
                 ];
                 heads.extend(self.countries.then_some(Column::Token("country")));
                 heads.extend(self.verdicts.then_some(Column::Token("verdict")));
-                heads.extend(self.judged.then_some(Column::Token("severity")));
+                heads.extend(self.severities.then_some(Column::Token("severity")));
                 let mut out = BufWriter::new(anstream::stdout().lock());
                 let listed = match rows.len() == found {
                     true => format!("{found} endpoints"),
                     false => format!("{} of {found} endpoints", rows.len()),
                 };
                 written(grid::write(&mut out, &heads, || rows.iter().cloned(), crate::verbs::width()))?;
-                written(writeln!(out, "\n{listed}. Tell of one: vigie show ADDRESS").and_then(|()| out.flush()))
+                written(writeln!(out, "\n{listed}. Details of one: vigie show ADDRESS").and_then(|()| out.flush()))
             }
             Into::Json(mut out) => {
                 let end = if self.count > 0 { "\n  ]\n}\n" } else { "]\n}\n" };
@@ -173,38 +173,38 @@ fn line<'h>(host: &'h Host<'_>) -> Line<'h> {
     }
 }
 
-fn row(host: &Host<'_>, (countries, verdicts, judged): (bool, bool, bool)) -> Vec<String> {
+fn row(host: &Host<'_>, (countries, verdicts, severities): (bool, bool, bool)) -> Vec<String> {
     let row = host.row;
     let mut cells = vec![
         row.key.to_string(),
-        told(&row.product),
-        told(&row.version),
-        told(&row.posture),
-        told(&row.models),
+        shown(&row.product),
+        shown(&row.version),
+        shown(&row.posture),
+        shown(&row.models),
         row.last_seen.format("%Y-%m-%d %H:%M").to_string(),
         row.observations.to_string(),
     ];
     if countries {
-        cells.push(told(&row.network.country));
+        cells.push(shown(&row.network.country));
     }
     if verdicts {
         cells.push(host.verdict.to_string());
     }
-    if judged {
+    if severities {
         cells.push(severity(host));
     }
     cells
 }
 
 /// The value, or a question mark with the reason.
-fn told<T: ToString>(value: &Known<T>) -> String {
+fn shown<T: ToString>(value: &Known<T>) -> String {
     match value {
         Known::Known(value) => value.to_string(),
         Known::Unknown(unknown) => format!("? ({})", unknown.why),
     }
 }
 
-/// The worst finding, `none`, or nothing where it was not asked for.
+/// The worst severity, `none`, or an empty text if it was not computed.
 fn severity(host: &Host<'_>) -> String {
     match host.severity {
         None => String::new(),
@@ -213,11 +213,11 @@ fn severity(host: &Host<'_>) -> String {
     }
 }
 
-/// A column: its name and what stands in it.
-type Cell = (&'static str, fn(&Host<'_>) -> String);
+/// A column: its name and the function that gives its cell.
+type CsvColumn = (&'static str, fn(&Host<'_>) -> String);
 
-/// A value that is unknown leaves its cell empty and its reason in `<column>_why`.
-const CSV_COLUMNS: &[Cell] = &[
+/// An unknown value is an empty cell, with its reason in `<column>_why`.
+const CSV_COLUMNS: &[CsvColumn] = &[
     ("schema", |_| CSV_SCHEMA.to_owned()),
     ("address", |h| h.row.key.address.to_string()),
     ("port", |h| h.row.key.port.to_string()),
