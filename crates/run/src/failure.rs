@@ -6,7 +6,7 @@ use std::path::Path;
 /// The kinds of failure. A program gives each an exit code of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailureKind {
-    /// Wrong usage, or an input file that is not as it should be.
+    /// Wrong usage, or an invalid input file.
     Usage,
     /// The work itself failed: the network, a service, or this machine.
     Scan,
@@ -31,7 +31,7 @@ impl Failure {
         }
     }
 
-    /// Wrong usage, or a bad input file.
+    /// Wrong usage, or an invalid input file.
     pub fn usage(message: impl fmt::Display) -> Self {
         Self::new(FailureKind::Usage, message)
     }
@@ -75,7 +75,7 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The message may quote a stranger: a record, a reply, a query.
+        // The message may quote untrusted text: a record, a reply, a query.
         f.write_str(&vigie_export::text::lines(&self.message))
     }
 }

@@ -1,7 +1,7 @@
 //! Files that are written whole or not at all.
 //!
-//! What is written goes beside the file first, and takes its place when all of it is on disk: whoever is stopped in between, by a fault, by
-//! Ctrl-C or by a kill, leaves the old file as it was.
+//! The data goes to a temporary file beside the target first, which is renamed when all of it is on disk: a process that is stopped in
+//! between, by an error, by Ctrl-C or by a kill, leaves the old file as it was.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
@@ -13,15 +13,15 @@ use crate::failure::Failure;
 /// A file under construction. Dropped before it is finished, it leaves nothing.
 #[derive(Debug)]
 pub struct WholeFile {
-    /// As it was given, for messages.
+    /// The path as the user gave it, for messages.
     shown: PathBuf,
     file: File,
-    /// Where it lies until it is finished, and where it goes then; `None`: it is a device or a pipe, which is written to as it is.
+    /// The temporary path and the final one; `None`: it is a device or a pipe, which is written to directly.
     place: Option<(PathBuf, PathBuf)>,
     failed: Failed,
 }
 
-/// The first fault of writing. A buffer that is dropped tells nobody.
+/// The first error of writing. A buffer that is dropped reports none.
 type Failed = Arc<Mutex<Option<io::Error>>>;
 
 /// Another handle on a file under construction, for a writer that keeps what it writes to.
@@ -32,38 +32,38 @@ pub struct Part {
 }
 
 impl WholeFile {
-    /// Begins a file; its folder is made if it is not there.
+    /// Begins a file, and creates its folder if there is none.
     ///
     /// # Errors
     ///
-    /// Neither the folder nor the file can be made, or the path is a folder.
+    /// The folder or the file cannot be created, or the path is a folder.
     pub fn begin(path: &Path) -> Result<Self, Failure> {
-        let said = |error: io::Error| cannot_write(path, &error);
+        let failed = |error: io::Error| cannot_write(path, &error);
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            std::fs::create_dir_all(folder).map_err(said)?;
+            std::fs::create_dir_all(folder).map_err(failed)?;
         }
-        // A link stays one: what it leads to is replaced.
+        // A symbolic link stays one: its target is replaced.
         let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         let old = match std::fs::metadata(&target) {
             Ok(old) => Some(old),
             Err(error) if error.kind() == ErrorKind::NotFound => None,
-            Err(error) => return Err(said(error)),
+            Err(error) => return Err(failed(error)),
         };
         if old.as_ref().is_some_and(std::fs::Metadata::is_dir) {
-            return Err(said(ErrorKind::IsADirectory.into()));
+            return Err(failed(ErrorKind::IsADirectory.into()));
         }
         if old.as_ref().is_some_and(|old| !old.is_file()) {
-            let file = File::options().write(true).open(&target).map_err(said)?;
+            let file = File::options().write(true).open(&target).map_err(failed)?;
             return Ok(Self::over(path, file, None));
         }
         let mut beside = target.as_os_str().to_owned();
         beside.push(format!(".{}.partial", std::process::id()));
         let beside = PathBuf::from(beside);
-        let file = File::create(&beside).map_err(said)?;
+        let file = File::create(&beside).map_err(failed)?;
         let begun = Self::over(path, file, Some((beside, target)));
-        // Who may read the old one, and nobody else, may read the new one.
+        // The new file has the permissions of the old one.
         if let Some(old) = old {
-            begun.file.set_permissions(old.permissions()).map_err(said)?;
+            begun.file.set_permissions(old.permissions()).map_err(failed)?;
         }
         Ok(begun)
     }
@@ -96,7 +96,7 @@ impl WholeFile {
         failed.as_ref().map(|error| cannot_write(&self.shown, error))
     }
 
-    /// Puts the file in its place; when this returns it is on disk.
+    /// Moves the file to its path; when this returns, it is on disk.
     ///
     /// # Errors
     ///
@@ -114,7 +114,7 @@ impl WholeFile {
         self.file.sync_all()?;
         std::fs::rename(beside, target)?;
         let target = target.clone();
-        // It is in its place: there is nothing beside it any more.
+        // There is no temporary file any more.
         self.place = None;
         sync_folder_of(&target)
     }
@@ -160,7 +160,7 @@ fn noted<T>(failed: &Failed, result: io::Result<T>) -> io::Result<T> {
     result
 }
 
-/// Makes a file's name survive a loss of power. Only Unix lets a folder be opened; one that may not be read cannot be asked.
+/// Makes a file's name survive a loss of power. Only Unix can open a folder; a folder that may not be read is skipped.
 fn sync_folder_of(path: &Path) -> io::Result<()> {
     let folder = path
         .parent()
@@ -211,9 +211,9 @@ pub fn cannot_write(path: &Path, error: &io::Error) -> Failure {
         ErrorKind::IsADirectory => "it is a folder; name a file in it",
         ErrorKind::NotADirectory | ErrorKind::AlreadyExists => "a part of the path is a file; name another one",
         ErrorKind::InvalidFilename => "name another file",
-        _ => "name another file, or look at the disk",
+        _ => "name another file, or check the disk",
     };
-    // What to do says what it is.
+    // The advice names the error already.
     let is = match error.kind() {
         ErrorKind::IsADirectory => String::new(),
         _ => format!("{error}; "),
@@ -221,11 +221,11 @@ pub fn cannot_write(path: &Path, error: &io::Error) -> Failure {
     Failure::output(format!("cannot write {}: {is}{next}", path.display()))
 }
 
-/// Tries whether a file can be made beside or in place of this one, or in a folder, before anything depends on it.
+/// Tests whether a file can be created beside or in place of this one, or in a folder, before anything depends on it.
 ///
 /// # Errors
 ///
-/// What the system answers when a file is made there.
+/// The error of creating a file there.
 #[cfg(feature = "watch")]
 pub(crate) fn try_writing(path: &Path, is_folder: bool) -> io::Result<()> {
     let trial = if is_folder {
@@ -239,7 +239,7 @@ pub(crate) fn try_writing(path: &Path, is_folder: bool) -> io::Result<()> {
         beside.push(format!(".{}.trial", std::process::id()));
         beside.into()
     };
-    // A byte, for a disk that is full still makes empty files.
+    // One byte, because a full disk can still create empty files.
     let tried = std::fs::write(&trial, b"\n");
     let removed = std::fs::remove_file(&trial);
     tried.and(removed)
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_finished_leaves_the_old_file_and_nothing_else() {
+    fn an_unfinished_file_leaves_the_old_one_and_nothing_else() {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("new/report.json");
         write_whole(&path, b"old").expect("written, and its folder made");
@@ -286,37 +286,37 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_is_refused_and_said() {
+    fn a_folder_is_refused_with_advice() {
         let dir = tempfile::tempdir().expect("a folder");
-        let said = write_whole(dir.path(), b"x").expect_err("a folder").to_string();
+        let message = write_whole(dir.path(), b"x").expect_err("a folder").to_string();
         assert!(
-            said.ends_with(&format!("{}: it is a folder; name a file in it", dir.path().display())),
-            "{said}"
+            message.ends_with(&format!("{}: it is a folder; name a file in it", dir.path().display())),
+            "{message}"
         );
         write_whole(&dir.path().join("file"), b"x").expect("written");
-        let said = write_whole(&dir.path().join("file/below"), b"x")
+        let message = write_whole(&dir.path().join("file/below"), b"x")
             .expect_err("below a file")
             .to_string();
-        assert!(said.contains("file/below") && said.contains("; "), "{said}");
+        assert!(message.contains("file/below") && message.contains("; "), "{message}");
         assert_eq!(listed(dir.path()), ["file"]);
     }
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn a_fault_that_a_dropped_buffer_swallowed_is_told() {
+    fn an_error_that_a_dropped_buffer_swallowed_is_reported() {
         // The device that is always full.
         let file = WholeFile::begin(Path::new("/dev/full")).expect("a device is opened as it is");
         let mut buffer = io::BufWriter::new(file.part().expect("a handle"));
         buffer.write_all(b"lost").expect("it is in the buffer");
         drop(buffer);
-        let said = file.finish().expect_err("the disk is full").to_string();
-        assert!(said.contains("/dev/full") && said.contains("make room"), "{said}");
+        let message = file.finish().expect_err("the disk is full").to_string();
+        assert!(message.contains("/dev/full") && message.contains("make room"), "{message}");
         assert!(Path::new("/dev/full").exists());
     }
 
     #[cfg(unix)]
     #[test]
-    fn a_link_stays_one_and_what_nobody_else_may_read_stays_so() {
+    fn links_and_permissions_are_kept() {
         use std::os::unix::fs::PermissionsExt as _;
         let dir = tempfile::tempdir().expect("a folder");
         let (file, link) = (dir.path().join("file"), dir.path().join("link"));

@@ -1,4 +1,4 @@
-//! The catalogue to work with: the embedded one, or a folder's.
+//! The catalogue that a command uses: the embedded one, or a folder's.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::failure::{Failure, read};
 ///
 /// # Errors
 ///
-/// A file cannot be read, or does not hold what it should.
+/// A file cannot be read or is invalid.
 pub fn knowledge(dir: Option<&Path>) -> Result<Knowledge, Failure> {
     let Some(dir) = dir else { return Ok(Knowledge::embedded()) };
     let catalog = compile(&files(dir)?)?;
@@ -22,7 +22,7 @@ pub fn knowledge(dir: Option<&Path>) -> Result<Knowledge, Failure> {
         .filter(|files| !files.is_empty())
         .unwrap_or_else(embedded_advisories);
     let advisories = Advisories::load(advisories).map_err(|errors| Failure::of_all("advisories", &errors))?;
-    // The words of a finding that the folder does not have are the embedded ones.
+    // The embedded texts stand in for findings that the folder does not describe.
     let mut findings = embedded_findings();
     findings.extend(texts(&dir.join("findings"), "", "yaml")?.unwrap_or_default());
     let findings = Texts::load(&findings).map_err(|errors| Failure::of_all("findings", &errors))?;
@@ -33,12 +33,12 @@ pub fn knowledge(dir: Option<&Path>) -> Result<Knowledge, Failure> {
 ///
 /// # Errors
 ///
-/// `measured.json` does not read.
+/// `measured.json` is invalid.
 pub fn identifier(dir: Option<&Path>, catalog: &Arc<Catalog>) -> Result<Arc<Identifier>, Failure> {
     let Some(dir) = dir else { return Ok(Identifier::embedded()) };
     let measured = match std::fs::read_to_string(dir.join("measured.json")) {
         Ok(text) => serde_json::from_str(&text).map_err(|error| Failure::usage(format!("{}/measured.json: {error}", dir.display())))?,
-        // What was measured of the embedded catalogue says nothing of another one.
+        // The measurements of the embedded catalogue do not apply to another one.
         Err(_) => Measured::default(),
     };
     Ok(Arc::new(Identifier::new(Arc::clone(catalog), Arc::new(measured))))
@@ -60,8 +60,12 @@ pub fn compile(files: &Files) -> Result<Catalog, Failure> {
 ///
 /// The folder has no `products`, or a file cannot be read.
 pub fn files(dir: &Path) -> Result<Files, Failure> {
-    let products = texts(&dir.join("products"), "products/", "yaml")?
-        .ok_or_else(|| Failure::usage(format!("{} has no folder products; a catalogue has products/*.yaml", dir.display())))?;
+    let products = texts(&dir.join("products"), "products/", "yaml")?.ok_or_else(|| {
+        Failure::usage(format!(
+            "{} has no folder products; a catalogue needs products/*.yaml",
+            dir.display()
+        ))
+    })?;
     let mut files = products;
     let embedded = embedded_files();
     for name in ["openings.yaml", "markers.yaml"] {

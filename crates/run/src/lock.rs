@@ -1,4 +1,4 @@
-//! A file that one process holds at a time, and that says which.
+//! A lock file that one process holds at a time, and that names the process.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
@@ -6,7 +6,7 @@ use std::path::Path;
 
 /// Who holds a file.
 pub(crate) enum Held {
-    /// This process, as long as the file lives. The system lets go of it when the process ends, however it ends.
+    /// This process, as long as the file lives. The system releases it when the process ends, however it ends.
     Here(File),
     /// Another: ` (process … since …)`, or nothing where that cannot be read.
     Elsewhere(String),
@@ -19,7 +19,7 @@ pub(crate) fn hold(path: &Path) -> io::Result<Held> {
         Ok(()) => Ok(Held::Here(file)),
         Err(TryLockError::WouldBlock) => {
             let mut holder = String::new();
-            // Where a locked file cannot be read, it is not said who holds it.
+            // On some systems a locked file cannot be read; then the holder is not named.
             let _ = file.take(200).read_to_string(&mut holder);
             let holder = vigie_export::text::clean(holder.trim(), 100);
             Ok(Held::Elsewhere(if holder.is_empty() {

@@ -6,10 +6,10 @@ use vigie_network::{Classes, Databases, Enricher};
 
 use crate::failure::Failure;
 
-/// Which files say it.
+/// The files that the user named.
 #[derive(Clone, Debug, Default)]
 pub struct NetworkFiles {
-    /// MMDB files with country, city or AS; the first that knows an address counts.
+    /// MMDB files with country, city or AS; the first that has an address is used.
     pub geo: Vec<PathBuf>,
     /// The mapping from networks to their classes; `None`: the embedded one.
     pub classes: Option<PathBuf>,
@@ -20,7 +20,7 @@ impl NetworkFiles {
     ///
     /// # Errors
     ///
-    /// A file cannot be read, or does not hold what it should.
+    /// A file cannot be read or is invalid.
     pub fn open(&self) -> Result<Enricher, Failure> {
         let databases = Databases::open(&self.geo).map_err(|error| Failure::usage(with_causes(&error)))?;
         let classes = match &self.classes {

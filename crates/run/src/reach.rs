@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn every_room_says_the_same_of_an_address() {
+    fn all_rooms_classify_an_address_alike() {
         let scope = Scope::without_file(&OwnAddresses::default());
         let now = vigie_model::Timestamp::UNIX_EPOCH;
         let edges = edges();
@@ -78,7 +78,7 @@ mod tests {
             );
             let needs_file = matches!(permitted, Err(Refusal::NeedsScopeFile { .. }));
             assert_eq!(needs_file, class == AddressClass::Public, "{address}: {permitted:?}");
-            // What an address carries is asked at the moment of sending.
+            // An address inside an address is checked at the moment of sending.
             if !matches!(permitted, Err(Refusal::Carries { .. })) {
                 assert_eq!(clipped.is_ok(), permitted.is_ok(), "{address}: {clipped:?}");
             }
@@ -95,7 +95,7 @@ mod tests {
                 uid: None,
                 owner: Known::unknown(Why::NotAsked),
             };
-            // Every address and no address are what a socket is bound to, and no place to reach.
+            // The unspecified address is what a socket is bound to, and cannot be reached.
             if !address.to_canonical().is_unspecified() {
                 let listeners = group_sockets(&[bound], &[address]);
                 assert_eq!(listeners[0].reach(), expected, "{address}");
@@ -104,7 +104,7 @@ mod tests {
                 Known::Known(reach) => assert_eq!(reach, expected, "{address}"),
                 Known::Unknown(_) => assert_eq!(class, AddressClass::Loopback, "{address}"),
             }
-            // What is not public is in no database; a range that strangers share is in none either.
+            // Addresses that are not public, and ranges that strangers share, are in no database.
             if class != AddressClass::Public {
                 assert!(special_purpose(address).is_some(), "{address}");
             }

@@ -1,4 +1,4 @@
-//! The user's request to stop, shared by whoever hears it and whatever runs.
+//! The user's request to stop, shared by the code that receives it and the work that it stops.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -22,19 +22,19 @@ struct State {
     scan: Option<Handle>,
 }
 
-/// What a request to stop met.
+/// What was running when a stop was requested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asked {
     /// Work is under way, and stops cleanly.
     Stopping,
-    /// Nothing is under way, or nothing that says so.
+    /// No scan is under way.
     Idle,
     /// It was requested before.
     Again,
 }
 
 impl Stop {
-    /// A request that nobody has made yet.
+    /// A request that was not made yet.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -58,7 +58,7 @@ impl Stop {
         self.0.asked.load(Ordering::Relaxed)
     }
 
-    /// Waits that long, or until it is requested; gives whether it was.
+    /// Waits that long, or until it is requested; returns whether it was.
     #[must_use]
     pub fn wait(&self, longest: Duration) -> bool {
         let mut state = self.0.lock();
@@ -87,7 +87,7 @@ impl Stop {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing in between can leave it half changed.
+        // No panic can leave the state half changed.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,4 +1,4 @@
-//! Targets, scope, ports and addresses from the user's words and files.
+//! Targets, scope, ports and addresses from the user's arguments and files.
 
 use std::io::Read as _;
 use std::net::{IpAddr, ToSocketAddrs as _};
@@ -9,11 +9,11 @@ use vigie_scope::{OptOutList, OwnAddresses, Ports, Scope, ScopeFile, Targets};
 
 use crate::failure::{Failure, read};
 
-/// Reads targets from words and files; gives notes on the files too.
+/// Reads targets from words and files, with notes on the files.
 ///
 /// # Errors
 ///
-/// A word is no target, or a file cannot be read.
+/// A word is not a target, or a file cannot be read.
 pub fn targets(words: &[String], files: &[PathBuf]) -> Result<(Targets, Vec<String>), Failure> {
     let mut notes = Vec::new();
     let mut all = Targets::parse_words(words.iter().map(String::as_str)).map_err(Failure::usage)?;
@@ -32,7 +32,7 @@ pub fn targets(words: &[String], files: &[PathBuf]) -> Result<(Targets, Vec<Stri
             let what = if text.trim().is_empty() {
                 "is empty"
             } else {
-                "holds comments alone"
+                "contains only comments"
             };
             let file = if path == Path::new("-") {
                 "standard input".to_owned()
@@ -48,11 +48,11 @@ pub fn targets(words: &[String], files: &[PathBuf]) -> Result<(Targets, Vec<Stri
     Ok((all, notes))
 }
 
-/// A URL may name a path of a server itself (`/v1`, `/api/tags`): then the server is looked for where that path begins.
+/// Replaces a path that is a route of a server itself (`/v1`, `/api/tags`) by the path under which that server is.
 ///
 /// # Errors
 ///
-/// A path that is a harmful route of some product: to look under it is to ask for it.
+/// A path is a harmful route of some product: to scan under it would be to call it.
 pub fn own_paths(targets: &mut Targets, catalog: &vigie_catalog::Catalog) -> Result<(), Failure> {
     let harmful = std::cell::Cell::new(None);
     targets.change_prefixes(|path| {
@@ -64,22 +64,22 @@ pub fn own_paths(targets: &mut Targets, catalog: &vigie_catalog::Catalog) -> Res
         let at = before
             .as_ref()
             .map_or_else(|| "at the root".to_owned(), |before| format!("under {before}"));
-        Some((before, format!("{path} is a path of a server itself, which is looked for {at}")))
+        Some((before, format!("{path} is a route of a server itself, which is scanned {at}")))
     });
     match harmful.take() {
         None => Ok(()),
         Some(path) => Err(Failure::usage(format!(
-            "{path} is a route that changes or spends something at a server of the catalogue, so nothing is looked for under it; name the \
-             path under which the server itself is"
+            "{path} is a route that changes or spends something at a server of the catalogue, so it is not scanned; name the path \
+             under which the server itself is"
         ))),
     }
 }
 
-/// The scope: a file's, or the default; without those who opted out.
+/// The scope of a file, or the default one, without the addresses of opt-out lists.
 ///
 /// # Errors
 ///
-/// A file cannot be read, or does not hold what it should.
+/// A file cannot be read or is invalid.
 pub fn scope(file: Option<&Path>, opt_outs: &[PathBuf], own: &OwnAddresses) -> Result<Scope, Failure> {
     let list = |path: &Path, name: &str| -> Result<OptOutList, Failure> { OptOutList::parse(name, &read(path)?).map_err(Failure::usage) };
     let mut scope = match file {
@@ -116,7 +116,7 @@ pub fn own_addresses() -> (Vec<IpAddr>, Option<String>) {
 ///
 /// # Errors
 ///
-/// The system does not list them: that is no scan that found nothing.
+/// The system does not list them; to report no servers then would be wrong.
 pub fn listeners() -> Result<Vec<LocalServer>, Failure> {
     LocalHost::inspect().map(|host| host.servers()).map_err(Failure::scan)
 }

@@ -30,7 +30,7 @@ pub struct Diff {
 pub struct Counts {
     /// Scanned before without an answer, and seen since.
     pub appeared: u64,
-    /// Seen for the first time, where nobody had scanned.
+    /// Seen for the first time, and not scanned before.
     pub first_seen: u64,
     /// Seen before, scanned since without an answer.
     pub gone: u64,
@@ -57,7 +57,7 @@ pub struct Entry {
     pub port: u16,
     /// Its transport.
     pub transport: Transport,
-    /// The name under which it was visited.
+    /// The host name under which it was visited.
     pub name: Option<String>,
     /// The path under which it answers; absent: at the root.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -90,7 +90,7 @@ pub struct Origin {
     pub kind: SourceKind,
     /// The source's name.
     pub name: Arc<str>,
-    /// Where it looks from.
+    /// The vantage from which it observes.
     pub vantage: Arc<str>,
 }
 
@@ -124,8 +124,8 @@ pub struct CompletedScan {
 }
 
 impl Diff {
-    /// The endpoints that came, went or changed, or were seen for the first time. What was not scanned, and what only one of two
-    /// observations reports, did not.
+    /// The endpoints that came, went or changed, or were seen for the first time. Endpoints that were not scanned, and values that only
+    /// one of two observations reports, do not count.
     #[must_use]
     pub fn changed(&self) -> HashSet<EndpointKey> {
         let changed = |entry: &&Entry| {
@@ -141,7 +141,8 @@ impl Diff {
         self.endpoints.iter().filter(changed).map(key).collect()
     }
 
-    /// Whether anything changed at or above that severity. What was not scanned, and what only one of two observations reports, did not.
+    /// Whether anything changed at or above that severity. Endpoints that were not scanned, and values that only one of two observations
+    /// reports, do not count.
     #[must_use]
     pub fn has_change_from(&self, limit: Severity) -> bool {
         self.endpoints.iter().any(|entry| {
@@ -167,7 +168,7 @@ impl Counts {
 }
 
 impl Entry {
-    pub(super) fn new(last: &LastLooks, presence: Lifecycle, look: Option<&CompleteScan>, changes: Vec<Change>) -> Self {
+    pub(super) fn new(last: &LastLooks, presence: Lifecycle, not_found_by: Option<&CompleteScan>, changes: Vec<Change>) -> Self {
         let seen = |look: &Look| Seen {
             seen: look.seen,
             scan: look.scan.clone(),
@@ -200,10 +201,10 @@ impl Entry {
             severity: worst.unwrap_or_else(|| weight(presence, latest)),
             before: last.before.as_ref().map(seen),
             after: last.after.as_ref().map(seen),
-            not_found_by: look.map(|look| CompletedScan {
-                scan: look.scan.clone(),
-                started: look.started,
-                finished: look.finished,
+            not_found_by: not_found_by.map(|scan| CompletedScan {
+                scan: scan.scan.clone(),
+                started: scan.started,
+                finished: scan.finished,
             }),
             catalog_changed: catalogs.is_some_and(|(before, after)| before.catalog != after.catalog),
             changes,
@@ -228,7 +229,7 @@ impl Entry {
 /// How much it matters that an endpoint came or went.
 fn weight(presence: Lifecycle, look: Option<&Look>) -> Severity {
     let open = look.is_some_and(|look| matches!(look.posture.known(), Some(Posture::Open | Posture::FirstAdmin)));
-    // A honeypot is counted, and alarms nobody.
+    // A honeypot is counted, and raises no alarm.
     let recognised = look.is_some_and(|look| look.product.is_known() && !is_suspect(look));
     match presence {
         Lifecycle::Appeared | Lifecycle::FirstSeen | Lifecycle::CameAndWent => match (recognised, open) {

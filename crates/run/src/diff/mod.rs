@@ -25,7 +25,7 @@ const AT_ONCE: usize = 4_000;
 /// Limits a diff to what vigie's own scans from one vantage cover.
 #[derive(Debug)]
 pub struct Within<'w> {
-    /// Where they look from.
+    /// The vantage of the scans.
     pub vantage: &'w str,
     /// What they scanned.
     pub coverage: &'w Coverage,
@@ -104,9 +104,9 @@ pub fn between(
                 diff.counts.count(Lifecycle::NotLookedAt);
                 diff.endpoints.push(Entry::new(&last, Lifecycle::NotLookedAt, None, Vec::new()));
             }
-            Some((presence, look)) => {
+            Some((presence, scan)) => {
                 diff.counts.count(presence);
-                diff.endpoints.push(Entry::new(&last, presence, look, Vec::new()));
+                diff.endpoints.push(Entry::new(&last, presence, scan, Vec::new()));
             }
         }
     }
@@ -116,13 +116,13 @@ pub fn between(
             .flat_map(|last| [&last.before, &last.after])
             .flatten()
             .map(|look| look.state);
-        let said = runtime.block_on(lake.said(states)).map_err(read)?;
+        let stored = runtime.block_on(lake.said(states)).map_err(read)?;
         for last in some {
             let (Some(before), Some(after)) = (&last.before, &last.after) else {
                 continue;
             };
-            let then = said.observation(&last.lineage, before).map_err(read)?;
-            let now = said.observation(&last.lineage, after).map_err(read)?;
+            let then = stored.observation(&last.lineage, before).map_err(read)?;
+            let now = stored.observation(&last.lineage, after).map_err(read)?;
             let changes = vigie_assess::changes(&then, &now, catalog);
             if changes.is_empty() {
                 diff.counts.unchanged += 1;
@@ -149,7 +149,7 @@ fn origin(lineage: &Lineage) -> (SourceKind, Arc<str>, Arc<str>) {
     (lineage.kind, Arc::clone(&lineage.source), Arc::clone(&lineage.vantage))
 }
 
-/// A scan as far as it can prove that something was not there: it ended, and it is known what it looked at.
+/// A scan that can prove the absence of an endpoint: it ended, and its coverage is known.
 fn ended(scan: Scan) -> Option<EndedScan> {
     let went_through = scan.planned.zip(scan.swept).is_none_or(|(planned, swept)| swept >= planned);
     Some(EndedScan {

@@ -38,7 +38,7 @@ pub(crate) fn resume_folder() -> PathBuf {
     data_folder().map_or_else(|| PathBuf::from("."), |data| data.join("resume"))
 }
 
-/// A runtime for the lake's own work. On one of a single thread delta-rs starts a thread with a runtime of its own for each table.
+/// A runtime for the lake. On a single-threaded one, delta-rs would start a thread with its own runtime for each table.
 fn runtime(threads: usize) -> Result<Runtime, Failure> {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads)
@@ -46,14 +46,14 @@ fn runtime(threads: usize) -> Result<Runtime, Failure> {
         // Files are read and written on these; more would only wait for the same disk.
         .max_blocking_threads(4)
         .build()
-        .map_err(|error| Failure::scan(format!("no runtime: {error}")))
+        .map_err(|error| Failure::scan(format!("cannot start the asynchronous runtime: {error}")))
 }
 
 /// Opens a lake that exists.
 ///
 /// # Errors
 ///
-/// There is none, or it cannot be read.
+/// There is no lake, or it cannot be read.
 pub fn open(dir: &Path) -> Result<(Runtime, Lake), Failure> {
     open_with(dir, 1)
 }
@@ -71,7 +71,7 @@ fn open_with(dir: &Path, threads: usize) -> Result<(Runtime, Lake), Failure> {
     let runtime = runtime(threads)?;
     if !vigie_lake::is_in_a_store(dir) && !dir.exists() {
         return Err(Failure::usage(format!(
-            "there is no lake at {} yet; a scan makes one: vigie scan",
+            "there is no lake at {} yet; vigie scan creates one",
             dir.display()
         )));
     }
@@ -79,7 +79,7 @@ fn open_with(dir: &Path, threads: usize) -> Result<(Runtime, Lake), Failure> {
         use vigie_lake::Error::{NoStore, NotALake, Unnameable};
         let message = format!("cannot open the lake at {}: {error}", dir.display());
         match error {
-            // Another name is wanted, or another build: nothing is wrong with a lake.
+            // The name is wrong, or this build has no object stores: no lake is damaged.
             NotALake(_) | NoStore(_) | Unnameable(..) => Failure::usage(message),
             _ => Failure::output(message),
         }
@@ -100,7 +100,7 @@ pub fn open_or_create(dir: &Path) -> Result<(Runtime, Lake), Failure> {
     Ok((runtime, lake))
 }
 
-/// Tries whether something can be written into a lake's folders, before anything depends on it. An object store answers only a write.
+/// Tests whether the folders of a lake can be written to, before anything depends on it. An object store cannot be tested without a write.
 ///
 /// # Errors
 ///

@@ -63,7 +63,7 @@ impl Writer {
     pub fn scan(&mut self, scan: &Scan) -> Result<(), Failure> {
         self.runtime
             .block_on(self.lake.record_scan(scan, chrono::Utc::now()))
-            .map_err(|error| Failure::output(format!("cannot keep the scan in the lake: {error}")))
+            .map_err(|error| Failure::output(format!("cannot record the scan in the lake: {error}")))
     }
 
     /// Commits a batch at once.
@@ -86,12 +86,13 @@ impl Writer {
     /// It cannot be written.
     #[cfg(feature = "watch")]
     pub(crate) fn gather(&mut self, batch: &[Observation], part: usize) -> Result<Parts, Failure> {
-        let said = |error: vigie_lake::Error| Failure::output(format!("cannot gather {} observations for the lake: {error}", batch.len()));
+        let failed =
+            |error: vigie_lake::Error| Failure::output(format!("cannot gather {} observations for the lake: {error}", batch.len()));
         let gathered = match &mut self.gathered {
             Some(gathered) => gathered,
-            none => none.insert(self.lake.gathering().map_err(said)?),
+            none => none.insert(self.lake.gathering().map_err(failed)?),
         };
-        self.runtime.block_on(self.lake.gather(batch, part, gathered)).map_err(said)?;
+        self.runtime.block_on(self.lake.gather(batch, part, gathered)).map_err(failed)?;
         if gathered.is_full() {
             self.commit_gathered()
         } else {

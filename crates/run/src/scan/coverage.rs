@@ -1,14 +1,14 @@
-//! The coverage of a scan, as the lake keeps it: an endpoint that was in it and did not answer is gone.
+//! The coverage of a scan, as the lake keeps it: an endpoint within it that did not answer is gone.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use vigie_model::{Known, Why};
 use vigie_scope::{AddressRange, Coverage, Ports};
 
-/// A coverage of more characters than this is not kept: some fifty thousand addresses that lie apart.
+/// A coverage of more characters than this is not kept: some fifty thousand separate addresses.
 const MAX_TEXT: usize = 1 << 20;
 
-/// The coverage of this machine: these ports on its own addresses. What does not listen there any more is gone.
+/// The coverage of this machine: these ports on its own addresses. A server that does not listen there any more is gone.
 pub(crate) fn this_machine(own: &[IpAddr], only: Option<&Ports>, others: &[u16]) -> Coverage {
     let ports = match only {
         Some(ports) => ports.clone(),
@@ -26,11 +26,11 @@ pub(crate) fn this_machine(own: &[IpAddr], only: Option<&Ports>, others: &[u16])
 /// The coverage as text. Unknown for a resumed scan, and where the text is too long.
 pub(crate) fn kept(coverage: &Coverage, resumed: bool) -> Known<String> {
     if resumed {
-        return Known::unknown_because(Why::NotCarried, "it went on with what another scan had left");
+        return Known::unknown_because(Why::NotCarried, "it resumed another scan");
     }
     let text = coverage.to_string();
     if text.len() > MAX_TEXT {
-        return Known::unknown_because(Why::NotCarried, "too many addresses that lie apart");
+        return Known::unknown_because(Why::NotCarried, "too many separate addresses");
     }
     Known::Known(text)
 }

@@ -17,7 +17,7 @@ const OTHER_PROTOCOLS: [u16; 22] = [
     22, 25, 53, 110, 111, 139, 143, 445, 465, 587, 631, 993, 995, 1433, 1521, 2049, 3306, 5432, 5672, 6379, 11_211, 27_017,
 ];
 
-/// What there is to do.
+/// The work of a scan.
 pub(crate) enum Job {
     Local(Local),
     Planned(Box<Planned>),
@@ -31,7 +31,7 @@ impl Job {
         }
         if inputs.targets.is_empty() {
             return Err(Failure::usage(format!(
-                "no target in what was given{}; without any target, vigie scan scans this machine",
+                "no targets to scan{}; without any target, vigie scan scans this machine",
                 in_brackets(&inputs.notes)
             )));
         }
@@ -55,7 +55,7 @@ impl Job {
         Ok((job, coverage))
     }
 
-    /// Where the scan looks from, unless the scope file names it.
+    /// The vantage of the scan, unless the scope file names it.
     pub(crate) fn vantage(&self) -> &'static str {
         match self {
             Self::Local(_) => "host",
@@ -127,7 +127,7 @@ fn planned(inputs: &mut Inputs) -> Result<Box<Planned>, Failure> {
     }))
 }
 
-/// Fails if nothing of a plan can be scanned at all: no name resolved, or the scope's hours are over.
+/// Fails if nothing of a plan can be scanned: no name resolved, or it is outside the hours of the scope.
 fn check_reachable(planned: &Planned, targets: &Targets, notes: &[String]) -> Result<(), Failure> {
     let pairs = planned.plan.pairs();
     if pairs.is_empty() {
@@ -145,7 +145,7 @@ fn check_reachable(planned: &Planned, targets: &Targets, notes: &[String]) -> Re
         for address in [segment.range.first(), segment.range.last()] {
             match planned.permits(address, *port, now) {
                 Err(refusal @ (Refusal::OutsideWindow { .. } | Refusal::Expired { .. })) => closed = Some(refusal),
-                // The hours do not concern it, or it is decided when its turn comes.
+                // The hours do not apply to it, or it is decided when its turn comes.
                 _ => return Ok(()),
             }
         }
@@ -158,7 +158,7 @@ fn check_reachable(planned: &Planned, targets: &Targets, notes: &[String]) -> Re
     }
 }
 
-/// The first few notes, where a failure rests on them.
+/// The first few notes, for the message of a failure that they explain.
 fn in_brackets(notes: &[String]) -> String {
     match notes {
         [] => String::new(),

@@ -20,7 +20,7 @@ impl Missed {
 
     /// All of them. Unknown if there are too many, if some have no address, or if `lost` probes ended without a result.
     pub(crate) fn kept(mut self, lost: usize) -> Known<Vec<SocketAddr>> {
-        // The engine names no address for what concerns every one.
+        // An error that concerns every address has the unspecified one.
         let everywhere = self.0.iter().any(|address| address.ip().is_unspecified());
         if everywhere || lost > 0 || self.0.len() > MAX_MISSED {
             return Known::unknown_because(Why::NotCarried, "some endpoints, and it is not known which");
@@ -40,7 +40,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_missed_is_named_or_unknown() {
+    fn missed_endpoints_are_listed_or_unknown() {
         let mut missed = Missed::default();
         missed.add(place("10.0.0.2:80"));
         missed.add(place("10.0.0.1:80"));

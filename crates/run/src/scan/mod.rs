@@ -22,7 +22,7 @@ pub use options::ScanOptions;
 pub use preview::{Preview, PreviewedVisit, preview};
 pub use ready::{NothingToScan, Prepared, Ready, prepare};
 
-/// A seed that nobody chose: the keys that the standard library draws for its hash maps.
+/// A random seed, from the keys that the standard library draws for its hash maps.
 #[must_use]
 pub fn fresh_seed() -> u64 {
     use std::hash::{BuildHasher as _, Hasher as _};

@@ -1,11 +1,11 @@
-//! What a scan is asked for.
+//! The options of a scan.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use vigie_scope::Shard;
 
-/// What a scan is asked for, with texts and files as the user named them.
+/// The options of a scan, with texts and files as the user named them.
 #[derive(Clone, Debug)]
 pub struct ScanOptions {
     /// Addresses, networks, ranges, host names, `host:port`, URLs. Without targets and files, this machine is scanned.
@@ -26,7 +26,7 @@ pub struct ScanOptions {
     pub shard: Shard,
     /// A resume file. Its targets, files, ports, scope, opt-out lists, seed and shard replace the ones here.
     pub resume: Option<PathBuf>,
-    /// The lake that keeps the observations; `None`: nothing keeps them.
+    /// The lake that keeps the observations; `None`: they are not kept.
     pub lake: Option<PathBuf>,
     /// A baseline of accepted findings.
     pub baseline: Option<PathBuf>,

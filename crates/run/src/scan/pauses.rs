@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-/// A wait that takes this much longer than it should: the process was stopped, or the machine slept. Answers that came meanwhile may
-/// be lost, since deadlines passed.
+/// The shortest interval between two turns that counts as a pause: the process was stopped, or the machine slept. Answers that arrived
+/// meanwhile may be lost, because deadlines passed.
 const PAUSE: Duration = Duration::from_secs(3);
 
-/// Notices when the process was stopped or the machine slept: turns that are frequent come late then.
+/// Notices when the process was stopped or the machine slept: the next turn of a fast loop comes late then.
 #[derive(Debug)]
 pub(crate) struct Pauses {
     begun: (Instant, SystemTime),
@@ -24,14 +24,14 @@ impl Pauses {
         }
     }
 
-    /// A turn comes.
+    /// A turn of the loop begins.
     pub(crate) fn turn(&mut self) {
         let now = Instant::now();
         self.longest = self.longest.max(now - self.last);
         self.last = now;
     }
 
-    /// Does work that may take long without being a pause: the scan goes on meanwhile.
+    /// Does work that may take long and is not a pause, because the scan goes on meanwhile.
     pub(crate) fn apart<T>(&mut self, work: impl FnOnce() -> T) -> T {
         self.turn();
         let done = work();
@@ -41,7 +41,7 @@ impl Pauses {
 
     /// The longest pause, if there was one.
     pub(crate) fn longest(&self) -> Option<String> {
-        // While a machine sleeps, the clock on the wall goes on and the other one may not.
+        // While a machine sleeps, the system clock goes on and the monotonic one may not.
         let wall = self.begun.1.elapsed().unwrap_or_default();
         let slept = wall.saturating_sub(self.begun.0.elapsed());
         let longest = self.longest.max(slept);
@@ -54,14 +54,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pause_is_noticed_and_work_is_none() {
+    fn a_pause_is_noticed_and_work_is_not_one() {
         let mut pauses = Pauses::new();
         pauses.turn();
         assert_eq!(pauses.longest(), None);
         let long = PAUSE + Duration::from_secs(4);
         let Some(earlier) = pauses.last.checked_sub(long) else { return };
         pauses.last = earlier;
-        // Work begins at once and is done at once; what was late was the turn before it.
+        // The work takes no time; it was the turn that came late.
         pauses.apart(|| ());
         assert_eq!(pauses.longest().as_deref(), Some("the scan was paused for 7 seconds"));
         let mut busy = Pauses::new();

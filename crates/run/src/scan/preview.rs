@@ -23,7 +23,7 @@ pub struct PreviewedVisit {
     pub socket: SocketAddr,
     /// The host name under which it is visited.
     pub name: Option<String>,
-    /// The path under which the server is looked for.
+    /// The path under which a server is expected.
     pub prefix: Option<PathPrefix>,
 }
 
@@ -31,7 +31,7 @@ pub struct PreviewedVisit {
 ///
 /// # Errors
 ///
-/// As [`super::prepare`], but for what only resolving or the clock shows.
+/// As [`super::prepare`], except for errors that need names to be resolved or the clock.
 pub fn preview(options: ScanOptions) -> Result<Preview, Failure> {
     let mut inputs = Inputs::read(options)?;
     let job = Job::unresolved(&mut inputs)?;
@@ -74,7 +74,7 @@ impl Preview {
         self.inputs.targets.names()
     }
 
-    /// The paths under which servers would be looked for; `None` is the root.
+    /// The paths under which servers are expected; `None` is the root.
     #[must_use]
     pub fn prefixes(&self) -> Vec<Option<&PathPrefix>> {
         match self.job {
@@ -83,7 +83,7 @@ impl Preview {
         }
     }
 
-    /// Whether the root is asked before the path, because the path may be a gateway's way to another server.
+    /// Whether the root is scanned before the path, because the path may be a gateway's route to another server.
     #[must_use]
     pub fn asks_root_first(&self, prefix: &PathPrefix) -> bool {
         self.inputs.knowledge.catalog.asks_root_first(prefix)
@@ -101,7 +101,7 @@ impl Preview {
         self.inputs.knowledge.catalog.planned_requests()
     }
 
-    /// The note to hand to the network's operations team beforehand.
+    /// The notice for the operations team of the network.
     #[must_use]
     pub fn notice(&self) -> String {
         let Inputs {

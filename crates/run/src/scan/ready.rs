@@ -27,17 +27,17 @@ use crate::files::write_whole;
 use crate::lake::Writer;
 use crate::stop::Stop;
 
-/// The most notes, where one is made for an endpoint.
+/// The most notes about single endpoints.
 const MAX_NOTES: usize = 200;
 
-/// Events are gathered for this long. To be woken by each would cost more than the events.
+/// The wait for more events. To wake up for each one would cost more than to handle it.
 const GATHERED: Duration = Duration::from_millis(20);
 
 /// The options, read and checked.
 pub enum Prepared {
     /// There is something to scan.
     Ready(Box<Ready>),
-    /// There is nothing that could be scanned.
+    /// Nothing can be scanned.
     Nothing(Box<NothingToScan>),
 }
 
@@ -46,7 +46,7 @@ pub enum Prepared {
 pub struct NothingToScan {
     /// Why.
     pub failure: Failure,
-    /// What it would have worked with.
+    /// The catalogue and advisories that the scan would have used.
     pub knowledge: Knowledge,
     /// The summary for reports.
     pub summary: Summary,
@@ -66,7 +66,7 @@ pub struct Ready {
 ///
 /// # Errors
 ///
-/// An option, or a file that one names, is not as it should be.
+/// An option, or a file that one names, is invalid.
 pub fn prepare(options: ScanOptions) -> Result<Prepared, Failure> {
     let mut inputs = Inputs::read(options)?;
     let options = &inputs.options;
@@ -77,7 +77,7 @@ pub fn prepare(options: ScanOptions) -> Result<Prepared, Failure> {
         }
     };
     let enrich = Enrich {
-        // A scan knows no autonomous system by itself, so without a database there is nothing to fill in.
+        // A scan does not learn autonomous systems by itself, so without a database there is nothing to add.
         #[cfg(feature = "watch")]
         network: match options.network.geo.is_empty() {
             true => None,
@@ -121,7 +121,7 @@ impl Ready {
         &self.inputs.notes
     }
 
-    /// The catalogue, the advisories and the texts of findings that it works with.
+    /// The catalogue, the advisories and the texts of findings that it uses.
     #[must_use]
     pub fn knowledge(&self) -> &Knowledge {
         &self.inputs.knowledge
@@ -335,10 +335,10 @@ impl Running {
         {
             notes.push(if self.inputs.knowledge.catalog.asks_root_first(prefix) {
                 format!(
-                    "nothing was recognised at {endpoint}; its root was asked first, because {prefix} may be a gateway's way to another server"
+                    "nothing was recognised at {endpoint}; its root was scanned first, because {prefix} may be a gateway's route to another server"
                 )
             } else {
-                format!("nothing was recognised at {endpoint}, which is scanned under {prefix} and nowhere else; without the path its root is scanned")
+                format!("nothing was recognised at {endpoint}, which was scanned under {prefix} only; name it without the path to scan its root")
             });
         }
         let worst = observation
@@ -379,7 +379,7 @@ impl Running {
             scan.finished = (!interrupted).then(chrono::Utc::now);
             lake.scan(scan)?;
         }
-        // Nothing answered, because nothing was asked.
+        // Nothing answered because nothing could be tried.
         let nothing = !interrupted && open == 0 && swept > 0 && self.reasons.total() >= swept;
         let failure = nothing.then(|| self.reasons.failure());
         notes.extend(self.reasons.refusals());
@@ -387,13 +387,13 @@ impl Running {
             let (next, left) = self.handle.standing();
             let one_by_one = self.handle.cut_off();
             let more = if next < total || left.len() > one_by_one {
-                ", and what was not begun"
+                ", and those that were not started,"
             } else {
                 ""
             };
             notes.push(format!(
-                "the scan was cut off: {why}; {one_by_one} addresses and ports{more} are left: nothing was sent there since, and they are \
-                 neither gone nor closed"
+                "the scan was cut off: {why}; {one_by_one} addresses and ports{more} are left: nothing was sent there since, and they count \
+                 as neither gone nor closed"
             ));
         }
         notes.extend(self.reasons.failures());

@@ -42,8 +42,8 @@ impl Resume {
     }
 
     pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
-        let resume: Self =
-            serde_json::from_str(&read(path)?).map_err(|error| Failure::usage(format!("{} is no resume file: {error}", path.display())))?;
+        let resume: Self = serde_json::from_str(&read(path)?)
+            .map_err(|error| Failure::usage(format!("{} is not a resume file: {error}", path.display())))?;
         if resume.schema != SCHEMA {
             return Err(Failure::usage(format!(
                 "{}: schema is {:?}; this vigie reads {SCHEMA:?}",
@@ -54,7 +54,7 @@ impl Resume {
         Ok(resume)
     }
 
-    /// Puts what the interrupted scan was asked for into the options.
+    /// Puts the options of the interrupted scan into these.
     pub(crate) fn put_into(&self, options: &mut ScanOptions) -> Result<(), Failure> {
         options.targets.clone_from(&self.targets);
         options.files.clone_from(&self.files);

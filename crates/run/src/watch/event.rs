@@ -18,7 +18,7 @@ pub enum WatchEvent<'e> {
         /// When the round is due.
         until: Timestamp,
     },
-    /// With [`super::Watch::once`]: no round is due before then, and none is made.
+    /// With [`super::Watch::once`]: no round is due before then, so it makes no round.
     NotDue {
         /// When the next one is due.
         until: Timestamp,
@@ -32,7 +32,7 @@ pub enum WatchEvent<'e> {
     Scan(scan::Event<'e>),
     /// A round was completed.
     Round(&'e Round<'e>),
-    /// The scope's time cut a round off. Its observations are kept and compared with nothing.
+    /// The hours or the expiry of the scope cut a round off. Its observations are kept, and not compared.
     CutOff {
         /// The notes of the scan, which say why.
         notes: &'e [String],
@@ -69,7 +69,7 @@ pub struct Round<'r> {
     /// When that one ended.
     #[serde(skip)]
     pub previous_finished: Option<Timestamp>,
-    /// What changed since; `None`: there was none before, or the clock went back in between.
+    /// What changed since; `None`: there was no earlier round, or the clock went back in between.
     pub diff: Option<Diff>,
     /// The notes of the scan.
     pub notes: Vec<String>,
@@ -93,5 +93,5 @@ impl<'r> Round<'r> {
     }
 }
 
-/// Takes the events. An error ends the round; a break ends the watch, because nobody reads any more.
+/// Takes the events. An error ends the round; a break ends the watch, because its output has no reader any more.
 pub type WatchListener<'l> = dyn FnMut(WatchEvent<'_>) -> Result<ControlFlow<()>, Failure> + 'l;

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::failure::Failure;
 use crate::lock::{Held, hold, sign};
 
-/// The lock, held as long as this lives. The system lets go of it when the process ends, however it ends, so none is ever left behind.
+/// The lock, held as long as this lives. The system releases it when the process ends, however it ends, so no stale lock remains.
 #[derive(Debug)]
 pub(super) struct Lock {
     _file: File,
@@ -16,7 +16,7 @@ impl Lock {
     /// Takes the lock of a watch in a lake.
     pub(super) fn take(lake: &Path, watch: &str) -> Result<Self, Failure> {
         let (folder, path) = if vigie_lake::is_in_a_store(lake) {
-            // A store has no locks: at least on this machine there is one.
+            // An object store has no locks; this one at least holds on this machine.
             let store = vigie_model::sha256(lake.to_string_lossy().as_bytes());
             let name = format!("watch-{watch}-{}.lock", store.get(7..19).unwrap_or_default());
             let folder = crate::lake::data_folder().unwrap_or_else(std::env::temp_dir);
@@ -32,7 +32,7 @@ impl Lock {
                 Ok(Self { _file: file })
             }
             Held::Elsewhere(who) => Err(Failure::usage(format!(
-                "another vigie watches the same in this lake{who}; stop it first, or name another lake with --lake"
+                "another vigie watches the same targets in this lake{who}; stop it first, or name another lake with --lake"
             ))),
         }
     }
@@ -47,8 +47,8 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         let lake = dir.path().join("lake");
         let first = Lock::take(&lake, "a").expect("it is free");
-        let said = Lock::take(&lake, "a").expect_err("it is taken").to_string();
-        assert!(said.contains(&format!("process {}", std::process::id())), "{said}");
+        let message = Lock::take(&lake, "a").expect_err("it is taken").to_string();
+        assert!(message.contains(&format!("process {}", std::process::id())), "{message}");
         let _other = Lock::take(&lake, "b").expect("another watch");
         drop(first);
         Lock::take(&lake, "a").expect("it is free again");

@@ -26,10 +26,10 @@ use crate::stop::Stop;
 pub use event::{Round, WatchEvent, WatchListener};
 pub use identity::watch_id;
 
-/// The clock is read again this often while a watch waits: a machine that slept does not notice by itself.
+/// The clock is read again this often while a watch waits, because timers do not run while a machine sleeps.
 const CLOCK: Duration = Duration::from_secs(5);
 
-/// What a watch is asked for.
+/// The options of a watch.
 #[derive(Clone, Debug, Default)]
 pub struct WatchOptions {
     /// The scan of each round; its lake and its watch are set by the watch.
@@ -59,16 +59,16 @@ pub struct Watch {
     _lock: Lock,
     runtime: Runtime,
     lake: Lake,
-    /// When this process last began a round, whatever became of it.
+    /// When this process last began a round, completed or not.
     attempted: Option<Timestamp>,
 }
 
-/// What one round of [`Watch::once`] came to.
+/// The result of [`Watch::once`].
 #[derive(Debug)]
 pub enum Once {
     /// No round was due.
     NotDue,
-    /// The user or the scope's time interrupted it.
+    /// The user, or the hours or expiry of the scope, interrupted it.
     Interrupted,
     /// It was completed; whether something changed at or above the limit.
     Completed {
@@ -82,10 +82,10 @@ impl Watch {
     ///
     /// # Errors
     ///
-    /// An option is not as it should be, the same is watched in this lake already, or the lake cannot be opened.
+    /// An option is invalid, the same targets are watched in this lake already, or the lake cannot be opened.
     pub fn open(options: WatchOptions) -> Result<Self, Failure> {
         let id = watch_id(&options.scan)?;
-        // What cannot be scanned at all is an error before anything waits.
+        // Invalid options are an error before the first wait.
         identity::round(&options.scan, &options.lake, &id)?;
         let lock = Lock::take(&options.lake, &id)?;
         let (runtime, lake) = crate::lake::open_or_create(&options.lake)?;
@@ -103,7 +103,7 @@ impl Watch {
     ///
     /// # Errors
     ///
-    /// The scope's hours are over, the scan fails, or the lake cannot be read or written.
+    /// It is outside the hours of the scope, the scan fails, or the lake cannot be read or written.
     pub fn once(&mut self, limit: Option<Severity>, stop: &Stop, listener: &mut WatchListener<'_>) -> Result<Once, Failure> {
         let before = self.rounds_before()?;
         let now = chrono::Utc::now();
@@ -117,7 +117,7 @@ impl Watch {
         }
         if let Some(next) = self.closed_until()? {
             return Err(Failure::usage(format!(
-                "the scope's hours are over until {}",
+                "the hours of the scope are over until {}",
                 next.format("%Y-%m-%d %H:%M:%SZ")
             )));
         }
@@ -136,7 +136,7 @@ impl Watch {
     ///
     /// # Errors
     ///
-    /// What was asked for is no longer right. A round that fails for another reason is an event, and the next one follows.
+    /// The options are no longer valid. A round that fails for another reason is an event, and the next one follows.
     pub fn run(&mut self, stop: &Stop, listener: &mut WatchListener<'_>) -> Result<WatchEnd, Failure> {
         loop {
             let before = self.rounds_before()?;
@@ -146,7 +146,7 @@ impl Watch {
                 Waited::Stopped => return Ok(WatchEnd::Stopped),
                 Waited::Unheard => return Ok(WatchEnd::Unheard),
             }
-            let heard = match self.round(stop, listener) {
+            let flow = match self.round(stop, listener) {
                 Ok(ended) if ended.interrupted && (ended.cut.is_none() || ended.stopped) => return Ok(WatchEnd::Stopped),
                 // The next round waits for the scope's hours.
                 Ok(ended) if ended.interrupted => listener(WatchEvent::CutOff {
@@ -162,12 +162,12 @@ impl Watch {
                         why: &why,
                     })?,
                 },
-                // What was asked for is no longer right: to go on would be to watch nothing in silence.
+                // The options are no longer valid: to go on would be to watch nothing and not report it.
                 Err(failure) if failure.kind() == FailureKind::Usage => return Err(failure),
                 // The network or the disk may be back at the next round.
                 Err(failure) => listener(WatchEvent::Failed(&failure))?,
             };
-            if heard.is_break() {
+            if flow.is_break() {
                 return Ok(WatchEnd::Unheard);
             }
         }
@@ -200,7 +200,7 @@ impl Watch {
         let mut reported = None;
         loop {
             let now = chrono::Utc::now();
-            // A clock that went back while it waited.
+            // The clock may have gone back meanwhile.
             due = due.min(schedule.due(Some(now), now));
             let until = match due <= now {
                 true => self.closed_until()?.unwrap_or(due),
@@ -208,11 +208,11 @@ impl Watch {
             };
             if until <= now {
                 let rounds = schedule.missed(last, now);
-                let heard = match rounds {
+                let flow = match rounds {
                     0 => ControlFlow::Continue(()),
                     _ => listener(WatchEvent::Missed { rounds })?,
                 };
-                return Ok(if heard.is_break() { Waited::Unheard } else { Waited::Due });
+                return Ok(if flow.is_break() { Waited::Unheard } else { Waited::Due });
             }
             if reported != Some(until) {
                 if listener(WatchEvent::Waiting { until })?.is_break() {
@@ -227,7 +227,7 @@ impl Watch {
         }
     }
 
-    /// When the scope's hours begin again; `None`: now is one of them.
+    /// When the hours of the scope begin again; `None`: a scan is allowed now.
     fn closed_until(&self) -> Result<Option<Timestamp>, Failure> {
         let scan = &self.options.scan;
         if scan.scope.is_none() {
@@ -255,8 +255,8 @@ impl Watch {
         }
     }
 
-    /// What changed since the round before, and the round's notes. Other scans into the same lake count too, where they look from the
-    /// same vantage.
+    /// What changed since the previous round, and the round's notes. Other scans into the same lake count too, if they have the same
+    /// vantage.
     fn compare(&self, ended: &Ended, before: &Rounds) -> Result<(Option<Diff>, Vec<String>), Failure> {
         let scan = &ended.scan;
         let finished = scan.finished.unwrap_or(scan.started);
@@ -279,7 +279,7 @@ impl Watch {
                 )?)
             }
             Some(_) => {
-                notes.push("the clock went back since the round before: the two are not compared".to_owned());
+                notes.push("the clock went back since the previous round, so the two are not compared".to_owned());
                 None
             }
             None => None,

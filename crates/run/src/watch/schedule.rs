@@ -4,12 +4,12 @@ use chrono::TimeDelta;
 use vigie_lake::Scan;
 use vigie_model::Timestamp;
 
-/// How often, by the clock on the wall.
+/// The interval of rounds, by the system clock.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Schedule {
     /// From the start of a round to the start of the next.
     pub(super) every: TimeDelta,
-    /// This much longer, drawn anew for each round.
+    /// An additional delay, drawn anew for each round.
     pub(super) jitter: TimeDelta,
 }
 

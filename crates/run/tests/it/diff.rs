@@ -1,4 +1,4 @@
-//! Two instants of a lake, compared by call.
+//! Calls that compare two instants of a lake.
 
 use vigie_catalog::Catalog;
 use vigie_model::Severity;

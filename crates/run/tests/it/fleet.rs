@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use vigie_fleet::{Fleet, Personality, Recorder, Recordings, Running, ServeOptions};
 
-/// The port of every server; no product's own, so that nothing rests on it.
+/// The port of every server; not a default port of any product, so that identification cannot rely on it.
 pub(crate) const PORT: u16 = 21_434;
 
-/// A running fleet and what was asked of it.
+/// A running fleet and the requests that it received.
 pub(crate) struct Servers {
     _running: Running,
     pub(crate) recorder: Recorder,

@@ -1,4 +1,4 @@
-//! A scan by call.
+//! Calls that scan.
 
 use std::path::Path;
 
@@ -27,12 +27,12 @@ fn ready(options: ScanOptions) -> Ready {
 
 /// What a scan reported: the kinds of events in order, those that repeat once, and the endpoints.
 #[derive(Default)]
-struct Heard {
+struct Reported {
     kinds: Vec<&'static str>,
     endpoints: Vec<EndpointKey>,
 }
 
-impl Heard {
+impl Reported {
     fn take(&mut self, event: &Event<'_>) {
         let kind = match event {
             Event::Begun { .. } => "begun",
@@ -49,15 +49,15 @@ impl Heard {
     }
 }
 
-fn run(options: ScanOptions) -> (Ended, Heard) {
-    let mut heard = Heard::default();
+fn run(options: ScanOptions) -> (Ended, Reported) {
+    let mut reported = Reported::default();
     let ended = ready(options)
         .run(&Stop::new(), &mut |event| {
-            heard.take(&event);
+            reported.take(&event);
             Ok(())
         })
         .unwrap_or_else(|failure| panic!("{failure}"));
-    (ended, heard)
+    (ended, reported)
 }
 
 /// How many endpoints a lake has.
@@ -76,9 +76,9 @@ fn each_server_is_one_event_and_one_row_of_the_lake() {
     }
     let _servers = start(1, &[(1, "ollama/0.12.6-one-model"), (3, "ollama/0.12.6-one-model")]);
     let dir = tempfile::tempdir().expect("a folder");
-    let (ended, heard) = run(options(1, Some(dir.path())));
-    assert_eq!(heard.kinds, ["begun", "observed", "ended"]);
-    assert_eq!(heard.endpoints.len(), 2);
+    let (ended, reported) = run(options(1, Some(dir.path())));
+    assert_eq!(reported.kinds, ["begun", "observed", "ended"]);
+    assert_eq!(reported.endpoints.len(), 2);
     assert_eq!(ended.summary.counts.endpoints, 2);
     assert_eq!(ended.summary.tried.known(), Some(&16));
     assert!(!ended.interrupted && ended.summary.complete && ended.failure.is_none() && ended.resume.is_none());

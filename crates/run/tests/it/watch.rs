@@ -1,4 +1,4 @@
-//! A watch by call.
+//! Calls that watch.
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -37,7 +37,7 @@ fn each_round_is_compared_with_the_one_before() {
                     round.previous.is_some(),
                     round.diff.as_ref().map(|diff| diff.counts),
                 ));
-                // Nobody is there any more at the next round.
+                // The servers are gone at the next round.
                 servers = None;
             }
             Ok(match rounds.len() {
@@ -60,11 +60,11 @@ fn one_round_counts_changes_from_a_severity_on_and_none_is_made_before_it_is_due
     }
     let dir = tempfile::tempdir().expect("a folder");
     let stop = Stop::new();
-    let mut none = |_: WatchEvent<'_>| Ok(ControlFlow::Continue(()));
+    let mut ignore = |_: WatchEvent<'_>| Ok(ControlFlow::Continue(()));
     let mut once = |every, limit| {
         let mut watch = watch(12, dir.path(), every);
         watch
-            .once(Some(limit), &stop, &mut none)
+            .once(Some(limit), &stop, &mut ignore)
             .unwrap_or_else(|failure| panic!("{failure}"))
     };
     assert!(
