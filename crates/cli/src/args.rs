@@ -41,8 +41,9 @@ use crate::verbs::watch::WatchArgs;
 #[derive(Debug, Parser)]
 #[command(name = "vigie", version, propagate_version = true, max_term_width = 100)]
 #[command(
-    after_help = "Exit codes: 0 nothing at or above --fail-on; 1 something; 2 wrong usage or input file; 3 the scan failed or could look \
-                        at nothing; 4 results could not be written; 5 an imported file ends early; 130 interrupted."
+    after_help = "Exit codes: 0 success; 1 a finding or change at or above the limit (--fail-on, --fail-on-change); 2 wrong usage or \
+                  invalid input file; 3 the scan failed or could not scan anything; 4 results could not be written; 5 an imported file \
+                  ends early; 130 interrupted."
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]
@@ -51,15 +52,16 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
-    /// Say which AI servers answer, what they expose, and to whom.
+    /// Report which AI servers answer, what they expose, and to whom.
     ///
-    /// Without targets: this machine. It reads and says who it is; it never infers, loads, writes, logs in, or tries a credential.
+    /// Without targets, this machine is scanned. A scan only reads, and identifies itself; it never writes, logs in or tries a credential,
+    /// and runs no inference and loads no model without --prove.
     Scan(Box<ScanArgs>),
-    /// Hold the published advisories against a product, without a scan.
+    /// List the advisories that affect a product or version.
     Advisory(AdvisoryArgs),
-    /// List the endpoints that earlier scans saw.
+    /// List the endpoints that earlier scans and imports found.
     Hosts(HostsArgs),
-    /// Tell what is known of one address, with its history.
+    /// Show what is known of one address, with its history.
     Show(ShowArgs),
     /// Import the records of other tools into the lake.
     ///
@@ -74,45 +76,45 @@ pub(crate) enum Verb {
     /// Requests go to the service only. --confirm then scans the endpoints that were found, within your scope.
     #[cfg(feature = "watch")]
     Discover(DiscoverArgs),
-    /// Say what changed between two instants, as far as the lake knows.
+    /// Show what changed between two points in time, from the observations in the lake.
     ///
-    /// Appeared, gone and changed: authentication, models, capabilities, tools, versions. Only what was looked for and did not answer
-    /// is gone; what one look does not tell did not change. It sends nothing.
+    /// Endpoints that appeared, went or changed: authentication, models, capabilities, tools, versions. An endpoint is gone only if a scan
+    /// tried it and got no answer; a value that only one of two observations reports did not change. Nothing is sent.
     #[cfg(feature = "watch")]
     Diff(DiffArgs),
-    /// Scan on a schedule, and say after each round what changed.
+    /// Scan on a schedule, and report after each round what changed.
     ///
-    /// Without targets: the ranges of the scope file, else this machine. After a pause it makes one round, not those that were missed. Two
-    /// watches of the same in one lake do not run at a time.
+    /// Without targets, the ranges of the scope file are scanned, else this machine. After a pause, one round replaces all that were
+    /// missed. An interrupted round is repeated when the watch starts again. Two watches of the same targets do not run in one lake at the same time.
     #[cfg(feature = "watch")]
     Watch(Box<WatchArgs>),
-    /// Ask the lake a question in SQL.
+    /// Query the lake in SQL.
     ///
-    /// The tables: observations, states, models, running, tools, evidence, scans; SHOW TABLES and DESCRIBE TABLE tell more.
-    /// NULL means unknown where a column has a _why beside it.
+    /// The tables are observations, states, models, running, tools, evidence and scans; SHOW TABLES and DESCRIBE TABLE list their columns.
+    /// NULL means unknown in a column that has a _why column beside it.
     #[cfg(feature = "study")]
     Sql(SqlArgs),
-    /// Answer the study's questions: how many, where, what they can do, what one flaw would touch.
+    /// Answer the study's questions: how many servers, where, with which capabilities, and how many one vulnerability affects.
     ///
-    /// Without ids: every question. With --out it writes the document: one HTML file, Markdown, JSON, and a CSV file per table.
+    /// Without ids, every question is answered. --out writes the document: one HTML file, Markdown, JSON, and a CSV file per table.
     #[cfg(feature = "study")]
     Study(Box<StudyArgs>),
-    /// The upkeep of the lake: its files, compaction, and forgetting.
+    /// Maintain the lake: list its files, compact it, delete data.
     #[cfg(feature = "study")]
     Lake(LakeArgs),
-    /// What vigie knows of each product: list, explain, check, test, record.
+    /// List, explain, check, test and record what vigie knows of each product.
     Catalog(CatalogArgs),
-    /// Scope files: who authorised what. Write one, check one.
+    /// Write or check a scope file, which states who authorised what.
     Scope(ScopeArgs),
-    /// Raise simulated servers on loopback, scan them, and write the findings to a folder.
+    /// Start simulated servers on loopback, scan them, and write the findings to a folder.
     #[cfg(feature = "demo")]
     Demo(DemoArgs),
-    /// Raise simulated servers on loopback until interrupted.
+    /// Run simulated servers on loopback until interrupted.
     #[cfg(feature = "demo")]
     Fleet(FleetArgs),
-    /// Write a simulated population of hosts over months into a lake, to try a study on.
+    /// Write months of observations of a simulated population into a lake, to test a study.
     ///
-    /// Its shares follow the published ones, its addresses are nobody's, and what a study must find is known.
+    /// Its shares follow the published figures, its addresses belong to nobody, and the correct answers of a study are known.
     #[cfg(feature = "demo")]
     Population(PopulationArgs),
     /// Print a completion script for a shell.
@@ -147,7 +149,7 @@ pub(crate) enum FailOn {
 }
 
 impl FailOn {
-    /// The severity from which on it fails; `None`: it never does.
+    /// The lowest severity that counts as a failure; `None`: none does.
     pub(crate) fn severity(self) -> Option<Severity> {
         match self {
             Self::Never => None,
@@ -166,19 +168,19 @@ pub(crate) enum TableOrJson {
     Json,
 }
 
-/// The words of a severity.
+/// Parses a severity.
 pub(crate) fn severity() -> impl TypedValueParser<Value = Severity> {
     PossibleValuesParser::new(Severity::ALL.map(Severity::word)).try_map(|word| {
         let found = Severity::ALL.into_iter().find(|severity| severity.word() == word);
-        found.ok_or("it is no severity")
+        found.ok_or("unknown severity")
     })
 }
 
-/// Where addresses stand.
+/// Files with the place of addresses in the network.
 #[cfg(feature = "watch")]
 #[derive(Clone, Debug, Args)]
 pub(crate) struct NetworkArgs {
-    /// An MMDB file that says where addresses stand: country, city or AS; may be given several times, the first that knows tells.
+    /// An MMDB file with the country, city or AS of addresses; may be given several times, the first that has an address is used.
     #[arg(long, value_name = "FILE.mmdb")]
     pub(crate) geo: Vec<PathBuf>,
     /// The mapping from networks to their classes [default: the embedded one].
@@ -188,7 +190,7 @@ pub(crate) struct NetworkArgs {
 
 #[cfg(feature = "watch")]
 impl NetworkArgs {
-    /// The files that say it.
+    /// The files as options.
     pub(crate) fn files(&self) -> NetworkFiles {
         NetworkFiles {
             geo: self.geo.clone(),

@@ -8,7 +8,7 @@ use vigie_run::{Failure, FailureKind};
 pub(crate) mod exit {
     /// Findings at or above `--fail-on`.
     pub(crate) const FINDINGS: u8 = 1;
-    /// Wrong usage, or an input file that is not as it should be. Also clap's.
+    /// Wrong usage, or an invalid input file. Also clap's.
     pub(crate) const USAGE: u8 = 2;
     /// The scan failed: the network, or this machine.
     pub(crate) const SCAN: u8 = 3;
@@ -34,13 +34,13 @@ pub(crate) fn code(failure: &Failure) -> ExitCode {
 /// The result of a verb.
 pub(crate) type Done = Result<ExitCode, Failure>;
 
-/// Writing to a closed pipe ends a program quietly; any other error of the output is a failure.
+/// Writing to a closed pipe ends the program quietly; any other write error is a failure.
 pub(crate) fn written(result: std::io::Result<()>) -> Result<(), Failure> {
-    heard(result).map(|_| ())
+    has_reader(result).map(|_| ())
 }
 
-/// The same; gives whether anybody still reads. What goes on by itself ends when nobody does.
-pub(crate) fn heard(result: std::io::Result<()>) -> Result<bool, Failure> {
+/// The same; returns whether the output still has a reader, so that a long-running command can end without one.
+pub(crate) fn has_reader(result: std::io::Result<()>) -> Result<bool, Failure> {
     match result {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
         Err(error) => Err(Failure::output(format!("cannot write the output: {error}"))),
@@ -48,7 +48,7 @@ pub(crate) fn heard(result: std::io::Result<()>) -> Result<bool, Failure> {
     }
 }
 
-/// Writes a value as a document of JSON that is safe on a terminal.
+/// Writes a value as a JSON document that is safe on a terminal.
 pub(crate) fn print_json<T: serde::Serialize + ?Sized>(out: &mut impl std::io::Write, value: &T) -> Result<(), Failure> {
     let mut text = Vec::new();
     vigie_export::text::json_pretty(&mut text, value).map_err(Failure::output)?;

@@ -1,18 +1,18 @@
-//! Ctrl-C: the first stops cleanly, the second at once.
+//! Ctrl-C: the first interrupt stops the work cleanly, the second ends the program at once.
 
 use vigie_run::{Asked, Stop};
 
 use crate::failure::exit;
 
-/// Listens for interrupts and passes the first on to what runs.
+/// Listens for interrupts, and passes the first on to the running scan or watch.
 pub(crate) struct Interrupts(Stop);
 
 /// What an interrupt means while no scan runs.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Idle {
-    /// Nothing was begun: the program ends.
+    /// Nothing was started: the program ends.
     End,
-    /// A watch waits, and stops waiting.
+    /// A watch is waiting: it wakes up and ends.
     #[cfg_attr(not(feature = "watch"), expect(dead_code, reason = "only a watch waits"))]
     Wake,
 }
@@ -29,19 +29,19 @@ impl Interrupts {
         Self::listen(Idle::Wake)
     }
 
-    /// The request to stop that interrupts make.
+    /// The stop request that an interrupt sets.
     pub(crate) fn stop(&self) -> &Stop {
         &self.0
     }
 
     fn listen(idle: Idle) -> Self {
         let stop = Stop::new();
-        let heard = stop.clone();
+        let listening = stop.clone();
         std::thread::spawn(move || {
             let Ok(runtime) = crate::verbs::runtime() else { return };
             runtime.block_on(async {
                 while signal(idle).await {
-                    interrupt(&heard, idle);
+                    interrupt(&listening, idle);
                 }
             });
         });
@@ -51,21 +51,21 @@ impl Interrupts {
 
 fn interrupt(stop: &Stop, idle: Idle) {
     match (stop.ask(), idle) {
-        (Asked::Stopping, _) => eprintln!("vigie: stopping; what was found is kept (once more stops at once)"),
+        (Asked::Stopping, _) => eprintln!("vigie: stopping; the results so far are kept (interrupt again to stop at once)"),
         (Asked::Idle, Idle::Wake) => {}
         (Asked::Idle, Idle::End) => {
-            eprintln!("vigie: interrupted before anything was begun");
+            eprintln!("vigie: interrupted before the scan started");
             std::process::exit(i32::from(exit::INTERRUPTED));
         }
         (Asked::Again, _) => std::process::exit(i32::from(exit::INTERRUPTED)),
     }
 }
 
-/// Waits for the next signal that asks to stop; `false`: there will be none.
+/// Waits for the next interrupt; `false`: no more can arrive.
 #[cfg(unix)]
 async fn signal(idle: Idle) -> bool {
     use tokio::signal::unix::{SignalKind, signal};
-    // A scan that is killed loses nothing that was committed; a watch is a service and ends as one.
+    // SIGTERM ends a scan as it ends any program, and what was committed stays; a watch is a service and ends cleanly.
     let mut term = match idle {
         Idle::Wake => signal(SignalKind::terminate()).ok(),
         Idle::End => None,

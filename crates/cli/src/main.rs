@@ -16,7 +16,7 @@ use clap::Parser as _;
 
 use crate::args::{Cli, Verb};
 
-// The system's allocator costs a fifth of a probe's time.
+// The system's allocator takes a fifth of the time of a probe.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

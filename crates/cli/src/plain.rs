@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-/// A writer for what has no colours.
+/// A writer that removes colours.
 pub(crate) struct Plain<W> {
     out: W,
     strip: anstream::adapter::StripBytes,

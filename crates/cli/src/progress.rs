@@ -1,4 +1,4 @@
-//! Progress: a line that moves on a terminal, plain lines elsewhere, nothing with --quiet.
+//! Progress: a bar on a terminal, plain lines elsewhere, nothing with --quiet.
 
 use std::io::IsTerminal as _;
 use std::sync::atomic::Ordering;
@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use vigie_scan::Progress;
 
-/// Plain lines come this often.
-const EVERY: Duration = Duration::from_secs(10);
-/// The counts of the line that moves are renewed this often.
-const REDRAWN: Duration = Duration::from_millis(100);
+/// Interval between plain lines.
+const LINES: Duration = Duration::from_secs(10);
+/// Interval at which the counts of the bar are updated.
+const REDRAW: Duration = Duration::from_millis(100);
 
 pub(crate) enum Shown {
     Bar { bar: ProgressBar, last: Instant },
@@ -43,8 +43,8 @@ impl Shown {
 
     pub(crate) fn update(&mut self, progress: &Progress, findings: u64) {
         let due = match self {
-            Self::Bar { last, .. } => last.elapsed() >= REDRAWN,
-            Self::Lines { last, .. } => last.elapsed() >= EVERY,
+            Self::Bar { last, .. } => last.elapsed() >= REDRAW,
+            Self::Lines { last, .. } => last.elapsed() >= LINES,
             Self::Nothing => false,
         };
         if !due {
@@ -67,7 +67,7 @@ impl Shown {
         }
     }
 
-    /// Writes something without breaking the line that moves.
+    /// Writes something without disturbing the bar.
     pub(crate) fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
         match self {
             Self::Bar { bar, .. } => bar.suspend(write),

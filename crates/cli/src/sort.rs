@@ -10,19 +10,19 @@ use vigie_catalog::Catalog;
 use vigie_export::{Report, Summary};
 use vigie_model::{EndpointKey, Observation, Severity, Timestamp};
 
-/// How endpoints are listed.
+/// The order of endpoints in a list.
 #[derive(Clone, Copy, Debug, Default, Args)]
 pub(crate) struct SortArgs {
-    /// List by this: the worst severity first, the latest seen first, addresses by number (IPv4 before IPv6), products by id, versions
-    /// in each product's own order, the oldest first. What is unknown stands last.
+    /// Sort by this key: the worst severity first, the latest seen first, addresses by number (IPv4 before IPv6), products by id, versions
+    /// in each product's own order, the oldest first. Unknown values come last.
     #[arg(long, value_name = "KEY")]
     pub(crate) sort: Option<By>,
-    /// The other way round; what is unknown still stands last.
+    /// Reverse the order; unknown values still come last.
     #[arg(long, requires = "sort")]
     pub(crate) reverse: bool,
 }
 
-/// What endpoints are listed by.
+/// The sort keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum By {
     Severity,
@@ -32,7 +32,7 @@ pub(crate) enum By {
     Version,
 }
 
-/// What is compared of one endpoint.
+/// The value by which an endpoint is sorted, and the endpoint's key for equal values.
 #[derive(Clone, Debug)]
 pub(crate) struct Key {
     value: Value,
@@ -48,15 +48,15 @@ enum Value {
     Version(Option<Arc<str>>, Rank),
 }
 
-/// A version among those of its product: in their order, else by its text, else unknown.
+/// A version's place among those of its product: in the product's order, else by its text, else unknown.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Rank {
     Ordered(Box<Version>),
-    Said(Arc<str>),
+    Text(Arc<str>),
     Unknown,
 }
 
-/// An endpoint as far as it can be compared.
+/// The values of an endpoint that it can be sorted by.
 pub(crate) struct Endpoint<'e> {
     pub(crate) place: &'e EndpointKey,
     pub(crate) seen: Timestamp,
@@ -78,10 +78,10 @@ impl By {
                 let order = endpoint.product.and_then(|id| catalog.product(id)).map(|product| product.versions);
                 let rank = match (endpoint.version, order) {
                     (None, _) => Rank::Unknown,
-                    (Some(said), None) => Rank::Said(said.into()),
-                    (Some(said), Some(order)) => match Version::parse(order, said) {
+                    (Some(text), None) => Rank::Text(text.into()),
+                    (Some(text), Some(order)) => match Version::parse(order, text) {
                         Ok(version) => Rank::Ordered(Box::new(version)),
-                        Err(_) => Rank::Said(said.into()),
+                        Err(_) => Rank::Text(text.into()),
                     },
                 };
                 Value::Version(product(), rank)
@@ -95,30 +95,30 @@ impl By {
 }
 
 impl Key {
-    /// By the value, and among equals by the place.
+    /// Compares by the value; `reverse` does not concern unknown values and the order of equal ones.
     pub(crate) fn compare(&self, other: &Self, reverse: bool) -> Ordering {
-        let turned = |order: Ordering| if reverse { order.reverse() } else { order };
+        let directed = |order: Ordering| if reverse { order.reverse() } else { order };
         let by_value = match (&self.value, &other.value) {
-            (Value::Severity(a), Value::Severity(b)) => last(a, b, |a, b| turned(b.cmp(a))),
-            (Value::Seen(a), Value::Seen(b)) => turned(Reverse(a).cmp(&Reverse(b))),
-            (Value::Address, Value::Address) => turned(self.place.cmp(&other.place)),
-            (Value::Product(a), Value::Product(b)) => last(a, b, |a, b| turned(a.cmp(b))),
+            (Value::Severity(a), Value::Severity(b)) => last(a, b, |a, b| directed(b.cmp(a))),
+            (Value::Seen(a), Value::Seen(b)) => directed(Reverse(a).cmp(&Reverse(b))),
+            (Value::Address, Value::Address) => directed(self.place.cmp(&other.place)),
+            (Value::Product(a), Value::Product(b)) => last(a, b, |a, b| directed(a.cmp(b))),
             (Value::Version(product, a), Value::Version(other, b)) => {
                 last(product, other, Arc::cmp).then_with(|| match (a, b) {
-                    (Rank::Ordered(a), Rank::Ordered(b)) => turned(a.cmp(b)),
-                    (Rank::Said(a), Rank::Said(b)) => turned(a.cmp(b)),
-                    // What has no order stands after what has one, whichever way that goes.
+                    (Rank::Ordered(a), Rank::Ordered(b)) => directed(a.cmp(b)),
+                    (Rank::Text(a), Rank::Text(b)) => directed(a.cmp(b)),
+                    // A version without an order comes after those with one, in both directions.
                     (a, b) => a.cmp(b),
                 })
             }
-            // One list is sorted by one thing.
+            // All keys of a list are of one kind.
             _ => Ordering::Equal,
         };
         by_value.then_with(|| self.place.cmp(&other.place))
     }
 }
 
-/// What is unknown comes last.
+/// Compares two values; unknown ones come last.
 fn last<T>(a: &Option<T>, b: &Option<T>, compare: impl FnOnce(&T, &T) -> Ordering) -> Ordering {
     match (a, b) {
         (Some(a), Some(b)) => compare(a, b),
@@ -126,13 +126,13 @@ fn last<T>(a: &Option<T>, b: &Option<T>, compare: impl FnOnce(&T, &T) -> Orderin
     }
 }
 
-/// The worst severity of the findings that nobody accepted.
+/// The worst severity of the findings that no baseline accepts.
 pub(crate) fn worst(observation: &Observation) -> Option<Severity> {
     let open = observation.findings.iter().filter(|finding| finding.accepted.is_none());
     open.map(|finding| finding.severity).max()
 }
 
-/// A report that gets its endpoints sorted, at the end: until then they are kept.
+/// A report that passes its observations on in order. It keeps them in memory until the end of the scan.
 pub(crate) struct Sorted {
     inner: Box<dyn Report + Send>,
     by: By,
@@ -187,7 +187,7 @@ impl Report for Sorted {
 mod tests {
     use super::*;
 
-    /// Where, product, version, severity.
+    /// Address and port, product, version, severity.
     type Case<'c> = (&'c str, Option<&'c str>, Option<&'c str>, Option<Severity>);
 
     fn sorted(by: By, reverse: bool, all: &[Case<'_>]) -> Vec<String> {
@@ -210,12 +210,12 @@ mod tests {
                     version: *version,
                     severity: *severity,
                 };
-                let told = format!("{socket} {} {}", product.unwrap_or("-"), version.unwrap_or("-"));
-                (by.key(&endpoint, &catalog), told)
+                let text = format!("{socket} {} {}", product.unwrap_or("-"), version.unwrap_or("-"));
+                (by.key(&endpoint, &catalog), text)
             })
             .collect();
         keys.sort_by(|(a, _), (b, _)| a.compare(b, reverse));
-        keys.into_iter().map(|(_, told)| told).collect()
+        keys.into_iter().map(|(_, text)| text).collect()
     }
 
     #[test]
@@ -223,13 +223,13 @@ mod tests {
         let all = ["[::1]:80", "10.0.0.10:80", "10.0.0.9:11434", "10.0.0.9:8000", "9.255.255.255:1"].map(|at| (at, None, None, None));
         let wanted = ["9.255.255.255:1", "10.0.0.9:8000", "10.0.0.9:11434", "10.0.0.10:80", "[::1]:80"].map(|at| format!("{at} - -"));
         assert_eq!(sorted(By::Address, false, &all), wanted);
-        let mut turned = wanted.clone();
-        turned.reverse();
-        assert_eq!(sorted(By::Address, true, &all), turned);
+        let mut reversed = wanted.clone();
+        reversed.reverse();
+        assert_eq!(sorted(By::Address, true, &all), reversed);
     }
 
     #[test]
-    fn versions_sort_in_their_products_order_and_what_has_none_comes_last() {
+    fn versions_sort_in_their_products_order_and_unordered_ones_come_last() {
         let all = [
             ("10.0.0.1:1", Some("ollama"), Some("0.10.0"), None),
             ("10.0.0.2:1", Some("ollama"), Some("0.9.1"), None),
@@ -241,15 +241,19 @@ mod tests {
             ("10.0.0.8:1", Some("ollama"), Some("0.10.0-rc1"), None),
         ];
         let places = |reverse| -> Vec<char> {
-            let told = sorted(By::Version, reverse, &all);
-            told.iter().filter_map(|told| told.chars().nth(7)).collect()
+            let lines = sorted(By::Version, reverse, &all);
+            lines.iter().filter_map(|line| line.chars().nth(7)).collect()
         };
         assert_eq!(places(false), ['7', '6', '2', '8', '1', '3', '4', '5']);
-        assert_eq!(places(true), ['6', '7', '1', '8', '2', '3', '4', '5'], "by product all the same");
+        assert_eq!(
+            places(true),
+            ['6', '7', '1', '8', '2', '3', '4', '5'],
+            "the products keep their order"
+        );
     }
 
     #[test]
-    fn the_worst_comes_first_and_no_finding_last() {
+    fn the_worst_severity_comes_first_and_endpoints_without_findings_last() {
         let all = [
             ("10.0.0.1:1", None, None, Some(Severity::Low)),
             ("10.0.0.2:1", None, None, None),

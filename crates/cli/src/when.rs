@@ -1,4 +1,4 @@
-//! Instants and ages as people write them.
+//! Instants and ages as users write them.
 
 use chrono::TimeDelta;
 use vigie_model::Timestamp;
@@ -6,7 +6,7 @@ use vigie_model::Timestamp;
 /// An instant: a day, a time, or how long ago.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum When {
-    /// Then.
+    /// At this instant.
     At(Timestamp),
     /// That long ago.
     Ago(TimeDelta),
@@ -17,7 +17,7 @@ impl When {
     pub(crate) fn at(self, now: Timestamp) -> Timestamp {
         let at = match self {
             Self::At(instant) => instant,
-            // No lake is older than that.
+            // No lake is older than the epoch.
             Self::Ago(age) => now.checked_sub_signed(age).unwrap_or_default().max(Timestamp::UNIX_EPOCH),
         };
         Timestamp::from_timestamp_micros(at.timestamp_micros()).unwrap_or(at)
@@ -37,7 +37,7 @@ impl std::str::FromStr for When {
         }
         age(text)
             .map(Self::Ago)
-            .map_err(|_| format!("{text:?} is no time: write 2026-11-22, 2026-11-22T08:00:00Z, or an age such as 7d or 12h"))
+            .map_err(|_| "not a time: write 2026-11-22, 2026-11-22T08:00:00Z, or an age such as 7d or 12h".to_owned())
     }
 }
 
@@ -46,17 +46,16 @@ pub(crate) fn age(text: &str) -> Result<TimeDelta, String> {
     humantime::parse_duration(text)
         .ok()
         .and_then(|age| TimeDelta::from_std(age).ok())
-        .ok_or_else(|| format!("{text:?} is no length of time: write numbers with w, d, h, m or s, such as 7d or 1h30m"))
+        .ok_or_else(|| "not a duration: write numbers with w, d, h, m or s, such as 7d or 1h30m".to_owned())
 }
 
-/// The same for what cannot be nothing.
+/// Reads the interval of a schedule: from one second to a year.
 pub(crate) fn interval(text: &str) -> Result<TimeDelta, String> {
     age(text).and_then(|age| {
-        let some = age >= TimeDelta::seconds(1) && age <= TimeDelta::days(366);
-        if some {
+        if age >= TimeDelta::seconds(1) && age <= TimeDelta::days(366) {
             Ok(age)
         } else {
-            Err(format!("{text:?} is no interval: write one of a second to a year"))
+            Err("not an interval from a second to a year".to_owned())
         }
     })
 }

@@ -1,4 +1,4 @@
-//! `vigie advisory PRODUCT[@VERSION]`: what a scan would say of a version, without a scan.
+//! `vigie advisory PRODUCT[@VERSION]`: the advisories on a product or version, without a scan.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -13,22 +13,22 @@ use vigie_run::Failure;
 use crate::args::TableOrJson;
 use crate::failure::{Done, written};
 
-/// What advisories are listed by.
+/// The sort keys of advisories.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum AdvisorySort {
-    /// Exploited, affected, unknown, not affected; within these the worst severity.
+    /// Exploited, affected, unknown, not affected; within each the worst severity first.
     Verdict,
-    /// The worst first.
+    /// The worst severity first.
     Severity,
-    /// By id, its numbers as numbers.
+    /// By id, with numbers in numeric order.
     Id,
 }
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct AdvisoryArgs {
-    /// A product of the catalogue, and a version: ollama, ollama@0.1.33, llama-cpp@b8491.
+    /// A product of the catalogue, with or without a version: ollama, ollama@0.1.33, llama-cpp@b8491.
     pub(crate) product: String,
-    /// List by this: exploited and affected ones first, the worst severity first, or the id.
+    /// Sort by this key: exploited and affected ones first, the worst severity first, or the id.
     #[arg(long, value_name = "KEY", default_value = "verdict")]
     pub(crate) sort: AdvisorySort,
     /// Table or JSON.
@@ -40,13 +40,13 @@ pub(crate) struct AdvisoryArgs {
 }
 
 #[derive(Serialize)]
-struct Answer<'a> {
+struct Document<'a> {
     schema: &'static str,
     product: &'a str,
     version: &'a Known<String>,
     catalog: &'a str,
     advisories_date: String,
-    /// Nothing of an interface, which is no product.
+    /// Absent for an interface, which is not a product.
     #[serde(skip_serializing_if = "Option::is_none")]
     coverage: Option<AdvisoryCoverage>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -64,10 +64,10 @@ pub(crate) fn run(args: &AdvisoryArgs) -> Done {
     let product = knowledge
         .catalog
         .product(id)
-        .ok_or_else(|| Failure::usage(format!("{id:?} is no product of the catalogue; vigie catalog list names them all")))?;
+        .ok_or_else(|| Failure::usage(format!("unknown product {id:?}; vigie catalog list shows all")))?;
     let mut verdicts = knowledge.verdicts(&product.id, &version).to_vec();
     match args.sort {
-        // As they come.
+        // They are in this order already.
         AdvisorySort::Verdict => {}
         AdvisorySort::Severity => verdicts.sort_by_key(|verdict| std::cmp::Reverse(verdict.severity)),
         AdvisorySort::Id => verdicts.sort_by_cached_key(|verdict| numbered(&verdict.id)),
@@ -78,7 +78,7 @@ pub(crate) fn run(args: &AdvisoryArgs) -> Done {
     let mut out = anstream::stdout().lock();
     match args.format {
         TableOrJson::Json => {
-            let answer = Answer {
+            let document = Document {
                 schema: "vigie.advisory/1",
                 product: &product.id,
                 version: &version,
@@ -88,30 +88,29 @@ pub(crate) fn run(args: &AdvisoryArgs) -> Done {
                 searched,
                 verdicts: &verdicts,
             };
-            let text = serde_json::to_string_pretty(&answer).map_err(Failure::output)?;
+            let text = serde_json::to_string_pretty(&document).map_err(Failure::output)?;
             written(writeln!(out, "{text}"))?;
         }
         TableOrJson::Table => {
-            let told = version.known().map_or_else(String::new, |version| format!(" {version}"));
+            let version_text = version.known().map_or_else(String::new, |version| format!(" {version}"));
             if verdicts.is_empty() {
                 let why = match (product.versions, coverage) {
                     _ if product.family => {
-                        "an interface that many products speak; advisories are of products, so none is held against it".to_owned()
+                        "an interface that many products speak; advisories are about products, so none applies to it".to_owned()
                     }
                     (VersionOrder::Author, _) => {
-                        "advisories: not covered; its version is its author's own and is held against nothing".to_owned()
+                        "advisories: not covered; its version is chosen by the author of the server and cannot be compared with any advisory".to_owned()
                     }
                     (_, AdvisoryCoverage::NotCovered) => format!(
-                        "advisories: not covered for {id}; vigie has none of this product, so whether any applies is unknown (advisories of {date})"
+                        "advisories: not covered for {id}; vigie has no advisories for this product, so whether any applies is unknown (advisories of {date})"
                     ),
                     (_, AdvisoryCoverage::NoneFound) => format!(
-                        "no advisory lists it: a search on {} found none",
+                        "no known advisories: a search on {} found none",
                         searched.as_deref().unwrap_or(&date)
                     ),
-                    // All that list it were rejected.
-                    (_, AdvisoryCoverage::Listed) => format!("no advisory of {date} that stands lists it"),
+                    (_, AdvisoryCoverage::Listed) => format!("no advisories: all that listed it were rejected (advisories of {date})"),
                 };
-                written(writeln!(out, "{}{told}: {why}.", product.name))?;
+                written(writeln!(out, "{}{version_text}: {why}.", product.name))?;
                 return Ok(ExitCode::SUCCESS);
             }
             let rows: Vec<Vec<String>> = verdicts
@@ -144,7 +143,7 @@ pub(crate) fn run(args: &AdvisoryArgs) -> Done {
             let count = |wanted: Verdict| verdicts.iter().filter(|v| v.verdict == wanted).count();
             written(writeln!(
                 out,
-                "{grid}\n{}{told}: {} affected, {} unknown, {} not affected; advisories of {date}.",
+                "{grid}\n{}{version_text}: {} affected, {} unknown, {} not affected; advisories of {date}.",
                 product.name,
                 count(Verdict::Affected),
                 count(Verdict::Unknown),
@@ -155,7 +154,7 @@ pub(crate) fn run(args: &AdvisoryArgs) -> Done {
     Ok(ExitCode::SUCCESS)
 }
 
-/// An id in parts, its numbers as numbers: CVE-2024-9999 comes before CVE-2024-10000.
+/// The parts of an id, with numbers parsed: CVE-2024-9999 comes before CVE-2024-10000.
 fn numbered(id: &str) -> Vec<(u64, String)> {
     let part = |part: &str| match part.parse() {
         Ok(number) => (number, String::new()),

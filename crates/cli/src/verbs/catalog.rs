@@ -25,7 +25,7 @@ pub(crate) struct CatalogArgs {
 
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum CatalogVerb {
-    /// List the products, how sure vigie is of each, and on which fixtures that rests.
+    /// List the products with their measured confidence and the fixtures behind it.
     List {
         /// Use this catalogue in place of the embedded one.
         #[arg(long, value_name = "DIR")]
@@ -34,7 +34,7 @@ pub(crate) enum CatalogVerb {
         #[arg(short = 'F', long, default_value = "table")]
         format: TableOrJson,
     },
-    /// Say in plain words what vigie knows of a product.
+    /// Describe what vigie knows of a product.
     Explain {
         /// The product's id.
         product: String,
@@ -42,27 +42,27 @@ pub(crate) enum CatalogVerb {
         #[arg(long, value_name = "DIR")]
         catalog: Option<PathBuf>,
     },
-    /// Read a catalogue folder, or one product file beside the embedded others, and point at the line of each error.
+    /// Check a catalogue folder, or one product file together with the embedded others, and report the line of each error.
     Check {
         /// A folder with products/, openings.yaml and markers.yaml; a products folder; or a file.
         path: PathBuf,
     },
-    /// Replay every fixture, as it is and behind a proxy, against the whole catalogue.
+    /// Replay every fixture, as recorded and behind a proxy, against the whole catalogue.
     Test {
         /// The catalogue folder.
         #[arg(default_value = "catalog")]
         dir: PathBuf,
-        /// Print which fixture is taken for which product.
+        /// Print the expected and the identified product of each fixture.
         #[arg(long)]
         matrix: bool,
-        /// Only fixtures whose name holds this.
+        /// Report only fixtures whose name contains this.
         #[arg(long, value_name = "TEXT")]
         only: Option<String>,
-        /// Write what was measured to measured.json in the catalogue folder.
+        /// Write the results to measured.json in the catalogue folder.
         #[arg(long)]
         write: bool,
     },
-    /// Record a fixture from a real server: the scan's own requests and nothing else.
+    /// Record a fixture from a real server, with only the requests of a scan.
     Record(super::record::RecordArgs),
 }
 
@@ -76,7 +76,7 @@ struct Entry<'a> {
     recorded: u32,
     constructed: u32,
     advisories: usize,
-    /// Nothing of an interface, which is no product.
+    /// Absent for an interface, which is not a product.
     #[serde(skip_serializing_if = "Option::is_none")]
     advisory_coverage: Option<AdvisoryCoverage>,
 }
@@ -94,11 +94,10 @@ pub(crate) fn run(args: CatalogArgs) -> Done {
         CatalogVerb::List { catalog, format } => list(catalog.as_deref(), format),
         CatalogVerb::Explain { product, catalog } => {
             let knowledge = knowledge(catalog.as_deref())?;
-            let found = knowledge.catalog.product(&product).ok_or_else(|| {
-                Failure::usage(format!(
-                    "{product:?} is no product of the catalogue; vigie catalog list names them all"
-                ))
-            })?;
+            let found = knowledge
+                .catalog
+                .product(&product)
+                .ok_or_else(|| Failure::usage(format!("unknown product {product:?}; vigie catalog list shows all")))?;
             written(std::io::stdout().lock().write_all(knowledge.catalog.explain(found).as_bytes()))?;
             Ok(ExitCode::SUCCESS)
         }
@@ -169,7 +168,7 @@ fn list(dir: Option<&Path>, format: TableOrJson) -> Done {
                         format!("{:.2}", entry.confidence),
                         fixtures,
                         match entry.advisory_coverage {
-                            None => "no product".to_owned(),
+                            None => "not a product".to_owned(),
                             Some(AdvisoryCoverage::NotCovered) => "not covered".to_owned(),
                             Some(AdvisoryCoverage::NoneFound) => "none found".to_owned(),
                             Some(AdvisoryCoverage::Listed) => entry.advisories.to_string(),
@@ -190,7 +189,7 @@ fn list(dir: Option<&Path>, format: TableOrJson) -> Done {
             let constructed = entries.iter().filter(|entry| entry.recorded == 0).count();
             written(writeln!(
                 out,
-                "{grid}\n{} products, {constructed} of them known from source or documentation alone (confidence at most 0.80).\nCatalogue of {}, advisories of {}. {}",
+                "{grid}\n{} products, {constructed} of them known only from source code or documentation (confidence at most 0.80).\nCatalogue of {}, advisories of {}. {}",
                 entries.len(),
                 catalog.date(),
                 knowledge.advisories.date(),
@@ -208,7 +207,7 @@ fn check(path: &Path) -> Done {
             _ => files(path)?,
         }
     } else {
-        // One file, beside the embedded others.
+        // One file, together with the embedded others.
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let mut all = embedded_files();
         let key = if all.contains_key(name) {
@@ -241,11 +240,11 @@ fn test(dir: &Path, matrix: bool, only: Option<&str>, write: bool) -> Done {
             .iter()
             .filter(|(name, ..)| wanted(name))
             .map(|(name, expected, got)| {
-                let told = |product: &Option<String>| product.clone().unwrap_or_else(|| "-".to_owned());
+                let shown = |product: &Option<String>| product.clone().unwrap_or_else(|| "-".to_owned());
                 vec![
                     name.clone(),
-                    told(expected),
-                    told(got),
+                    shown(expected),
+                    shown(got),
                     if expected == got { String::new() } else { "WRONG".to_owned() },
                 ]
             })
@@ -253,7 +252,7 @@ fn test(dir: &Path, matrix: bool, only: Option<&str>, write: bool) -> Done {
         written(writeln!(
             out,
             "{}",
-            vigie_export::grid::grid(&["fixture", "is", "taken for", ""].map(Column::Token), &rows, super::width())
+            vigie_export::grid::grid(&["fixture", "expected", "identified", ""].map(Column::Token), &rows, super::width())
         ))?;
     }
     for (name, differences) in report.differences.iter().filter(|(name, _)| wanted(name)) {
@@ -263,7 +262,10 @@ fn test(dir: &Path, matrix: bool, only: Option<&str>, write: bool) -> Done {
     }
     for (name, missing) in report.missing.iter().filter(|(name, _)| wanted(name)) {
         for request in missing {
-            written(writeln!(out, "{name}: nothing was recorded for {request}; record it again"))?;
+            written(writeln!(
+                out,
+                "{name}: no reply to {request} was recorded; record the fixture again"
+            ))?;
         }
     }
     for fault in report.faults.iter().filter(|fault| wanted(fault)) {

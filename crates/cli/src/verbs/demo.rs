@@ -24,25 +24,25 @@ pub(crate) struct DemoArgs {
     /// The seed that the servers are drawn from.
     #[arg(long, default_value_t = 2026)]
     pub(crate) seed: u64,
-    /// How many servers.
+    /// The number of servers.
     #[arg(long, default_value_t = 60)]
     pub(crate) count: usize,
 }
 
-/// The first address of the demo; nobody's servers live there.
+/// The first address of the demo, in a part of loopback that other programs leave free.
 const FIRST: Ipv4Addr = Ipv4Addr::new(127, 77, 0, 1);
 
-/// Requests remembered, for the count of forbidden ones.
-const REMEMBERED: usize = 1 << 16;
+/// Requests kept for the count of forbidden ones.
+const MAX_REQUESTS: usize = 1 << 16;
 
 pub(crate) fn run(args: &DemoArgs) -> Done {
-    let recorder = Recorder::new(REMEMBERED);
+    let recorder = Recorder::new(MAX_REQUESTS);
     let population = Population::demo().map_err(Failure::scan)?;
-    let running = raise(args.seed, &population, args.count, &recorder)?;
+    let running = start(args.seed, &population, args.count, &recorder)?;
     let planted = running.personalities().len();
     let products: BTreeSet<&str> = running.personalities().iter().filter_map(|p| p.product()).collect();
     eprintln!(
-        "vigie: {planted} simulated servers of {} products are up on loopback; scanning them",
+        "vigie: {planted} simulated servers of {} products are running on loopback; scanning them",
         products.len()
     );
 
@@ -58,7 +58,7 @@ pub(crate) fn run(args: &DemoArgs) -> Done {
         timeout: Duration::from_secs(3),
         ..ScanOptions::default()
     };
-    std::fs::create_dir_all(&args.out).map_err(|error| Failure::output(format!("cannot make {}: {error}", args.out.display())))?;
+    std::fs::create_dir_all(&args.out).map_err(|error| Failure::output(format!("cannot create {}: {error}", args.out.display())))?;
     let files = vec![
         (Format::Table, out("findings.txt")),
         (Format::Jsonl, out("observations.jsonl")),
@@ -78,7 +78,7 @@ pub(crate) fn run(args: &DemoArgs) -> Done {
     let mut stdout = std::io::stdout().lock();
     written(writeln!(
         stdout,
-        "\nThe demo's servers counted {} requests; {} of them would have loaded, written, inferred or used an account.\n\
+        "\nThe simulated servers received {} requests; {} of them would have loaded a model, written, run inference or used an account.\n\
          The same results in six formats, and a lake: {}",
         recorder.total(),
         forbidden.len(),
@@ -92,9 +92,9 @@ pub(crate) fn run(args: &DemoArgs) -> Done {
     }
 }
 
-/// Raises a population: one address each, or one port each where loopback has one address only or where a server of this machine
-/// holds a port on every address.
-pub(crate) fn raise(seed: u64, population: &Population, count: usize, recorder: &Recorder) -> Result<Running, Failure> {
+/// Starts a population: one address each, or one port each if loopback has only one address or if a server of this machine listens on
+/// one of the ports on every address.
+pub(crate) fn start(seed: u64, population: &Population, count: usize, recorder: &Recorder) -> Result<Running, Failure> {
     let serve = |layout| -> Result<Running, Failure> {
         let personalities = Fleet::plan(seed, population, layout, count).map_err(Failure::usage)?;
         Fleet::serve(

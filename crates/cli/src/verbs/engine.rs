@@ -1,4 +1,4 @@
-//! Where a study's questions are answered: on this machine, or by a cluster.
+//! Where the questions of a study are answered: on this machine, or on a cluster.
 
 use tokio::runtime::Runtime;
 use vigie_assess::Knowledge;
@@ -8,7 +8,7 @@ use vigie_study::{Error, QueryLimits, Study, StudyOptions, TableStore};
 
 use crate::verbs::study::StudyArgs;
 
-/// Who answers.
+/// The engine that answers the questions.
 pub(crate) enum Engine {
     /// This machine.
     Here,
@@ -18,24 +18,24 @@ pub(crate) enum Engine {
 }
 
 impl Engine {
-    /// As `--engine` says.
+    /// The engine that `--engine` selects.
     #[cfg(not(feature = "cluster"))]
     pub(crate) fn chosen(args: &StudyArgs, _: &Runtime, _: &Lake) -> Result<Self, Failure> {
         match args.engine {
             None => Ok(Self::Here),
             Some(_) => Err(Failure::usage(
-                "this vigie was built without clusters: build it with --features cluster",
+                "this vigie was built without cluster support; build it with --features cluster",
             )),
         }
     }
 
-    /// As `--engine` says.
+    /// The engine that `--engine` selects.
     #[cfg(feature = "cluster")]
     pub(crate) fn chosen(args: &StudyArgs, runtime: &Runtime, lake: &Lake) -> Result<Self, Failure> {
         let Some(at) = &args.engine else { return Ok(Self::Here) };
         let port = at.rsplit_once(':').map(|(_, port)| port.parse::<u16>());
         if !matches!(port, Some(Ok(_))) {
-            return Err(Failure::usage(format!("--engine {at}: not HOST:PORT, as in 127.0.0.1:50050")));
+            return Err(Failure::usage(format!("--engine {at}: not HOST:PORT, such as 127.0.0.1:50050")));
         }
         runtime
             .block_on(vigie_study::Cluster::connect(
@@ -48,24 +48,24 @@ impl Engine {
             .map_err(Failure::output)
     }
 
-    /// Opens the lake and makes what the questions share.
+    /// Opens the lake and builds the tables that the questions share.
     pub(crate) async fn open<'a>(
         &self,
         lake: &Lake,
         knowledge: &'a Knowledge,
         options: StudyOptions,
         limits: QueryLimits,
-        told: &mut dyn FnMut(&str),
+        progress: &mut dyn FnMut(&str),
     ) -> Result<Study<'a>, Error> {
         let store = match self {
             Self::Here => TableStore::Memory,
             #[cfg(feature = "cluster")]
             Self::Cluster(cluster) => TableStore::Cluster(cluster.clone()),
         };
-        Study::open(&store, lake, knowledge, options, limits, told).await
+        Study::open(&store, lake, knowledge, options, limits, progress).await
     }
 
-    /// Waits for an answer. What a cluster made is on a disk, so that an interrupt must come back to the caller, who removes it.
+    /// Waits for an answer. A cluster's tables are on disk, so an interrupt must return to the caller, which removes them.
     pub(crate) fn wait<T>(
         &self,
         runtime: &Runtime,
@@ -84,15 +84,15 @@ impl Engine {
                 tokio::select! {
                     _ = work => {}
                     () = cluster.interrupt() => {}
-                    // Who asks a second time does not wait.
+                    // A second interrupt ends the wait.
                     _ = tokio::signal::ctrl_c() => {}
                 }
-                Err(Failure::interrupted("interrupted; what the cluster had made is removed"))
+                Err(Failure::interrupted("interrupted; the temporary tables of the cluster are removed"))
             }),
         }
     }
 
-    /// Removes what was made for the study outside this machine's memory.
+    /// Removes the temporary tables of a cluster.
     pub(crate) fn clear(&self, _runtime: &Runtime) -> Result<(), Failure> {
         match self {
             Self::Here => Ok(()),

@@ -18,7 +18,7 @@ pub(crate) struct FleetArgs {
     /// The seed that the servers are drawn from.
     #[arg(long, default_value_t = 2026)]
     pub(crate) seed: u64,
-    /// How many servers.
+    /// The number of servers.
     #[arg(long, default_value_t = 60)]
     pub(crate) count: usize,
 }
@@ -30,25 +30,25 @@ pub(crate) fn run(args: &FleetArgs) -> Done {
     }
     .map_err(Failure::usage)?;
     let recorder = Recorder::new(1 << 16);
-    let running = super::demo::raise(args.seed, &population, args.count, &recorder)?;
+    let running = super::demo::start(args.seed, &population, args.count, &recorder)?;
     let mut out = std::io::stdout().lock();
     for personality in running.personalities() {
         let what = match (personality.product(), personality.honeypot(), personality.fault()) {
             (_, Some(honeypot), _) => format!("honeypot: {honeypot}"),
-            (product, None, Some(fault)) => format!("{}, broken: {fault}", product.unwrap_or("none of the catalogue")),
-            (product, None, None) => product.unwrap_or("none of the catalogue").to_owned(),
+            (product, None, Some(fault)) => format!("{}, broken: {fault}", product.unwrap_or("no product of the catalogue")),
+            (product, None, None) => product.unwrap_or("no product of the catalogue").to_owned(),
         };
         written(writeln!(out, "{}  {what}", personality.address))?;
     }
     drop(out);
-    eprintln!("vigie: {} servers are up; Ctrl-C stops them", running.personalities().len());
+    eprintln!("vigie: {} servers are running; Ctrl-C stops them", running.personalities().len());
     super::runtime()?.block_on(async {
-        // Without signals the servers stay until the process is ended.
+        // Without signals the servers run until the process is killed.
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }
     });
     running.stop();
-    eprintln!("vigie: {} requests were counted", recorder.total());
+    eprintln!("vigie: the servers received {} requests", recorder.total());
     Ok(ExitCode::SUCCESS)
 }

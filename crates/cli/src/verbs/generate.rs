@@ -19,7 +19,7 @@ pub(crate) struct CompletionsArgs {
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ManArgs {
-    /// The folder.
+    /// The folder for the pages.
     pub(crate) dir: PathBuf,
 }
 

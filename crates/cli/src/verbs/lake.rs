@@ -1,4 +1,4 @@
-//! `vigie lake`: the upkeep of the lake.
+//! `vigie lake`: maintenance of the lake.
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -24,30 +24,30 @@ pub(crate) struct LakeArgs {
 
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum LakeVerb {
-    /// List the files that count, for engines without a Delta reader: table, bytes, path.
+    /// List the live files, for engines without a Delta reader: table, bytes, path.
     Files,
-    /// Put small files together and squeeze them harder; readers and writers notice nothing.
+    /// Merge small files and compress them better; readers and writers can go on meanwhile.
     Compact,
-    /// Remove files that no longer count.
+    /// Remove files that are no longer live.
     Vacuum {
-        /// Only those that have not counted for this long: 7d, 12h, 0d.
+        /// Only files that have not been live for this long: 7d, 12h, 0d.
         #[arg(long, value_name = "AGE", default_value = "7d", value_parser = crate::when::age)]
         older: chrono::TimeDelta,
     },
-    /// Take out the texts of prompts and templates that --keep-prompts kept; their hashes stay.
+    /// Delete the texts of prompts and templates that --keep-prompts kept; their hashes stay.
     Redact {
-        /// Remove them from the disk too, with whatever else does not count any more.
+        /// Remove them from the disk too, with all other files that are no longer live.
         #[arg(long)]
         now: bool,
     },
-    /// Take out every observation of an address, or all before a date, with what only those pointed to.
+    /// Delete every observation of an address, or all before a date, with the states that only these refer to.
     Forget {
         /// The addresses.
         addresses: Vec<std::net::IpAddr>,
-        /// All that was seen before this day (UTC): YYYY-MM-DD.
+        /// Everything seen before this day (UTC): YYYY-MM-DD.
         #[arg(long, value_name = "DATE")]
         before: Option<chrono::NaiveDate>,
-        /// Remove it from the files and the logs at once; older versions can no longer be read.
+        /// Remove the data from the files and the logs at once; older versions can no longer be read.
         #[arg(long)]
         now: bool,
     },
@@ -75,18 +75,18 @@ pub(crate) fn run(args: &LakeArgs) -> Done {
             let mut tables = serde_json::Map::new();
             for (table, did) in &done {
                 text.push_str(&match did.removed {
-                    0 => format!("{}: nothing to put together\n", table.name()),
-                    _ => format!("{}: {} files put together into {}\n", table.name(), did.removed, did.added),
+                    0 => format!("{}: nothing to merge\n", table.name()),
+                    _ => format!("{}: {} files merged into {}\n", table.name(), did.removed, did.added),
                 });
                 tables.insert(table.name().to_owned(), json!({"removed": did.removed, "added": did.added}));
             }
-            text.push_str("The old files stay until vigie lake vacuum.\n");
+            text.push_str("vigie lake vacuum removes the old files.\n");
             (text, json!({"schema": "vigie.lake-compact/1", "tables": tables}))
         }
         LakeVerb::Vacuum { older } => {
             let removed = runtime.block_on(lake.vacuum(*older)).map_err(Failure::output)?;
             (
-                format!("{}\n", told(&removed)),
+                format!("{}\n", removed_text(&removed)),
                 json!({
                     "schema": "vigie.lake-vacuum/1",
                     "removed": removed.files,
@@ -100,11 +100,11 @@ pub(crate) fn run(args: &LakeArgs) -> Done {
             let (removed, rest) = purge(&runtime, &lake, *now, "vigie lake redact --now")?;
             let mut value = json!({"schema": "vigie.lake-redact/1", "models": models});
             add_removed(&mut value, removed);
-            (format!("the texts of {models} models taken out; {rest}\n"), value)
+            (format!("deleted the texts of {models} models; {rest}\n"), value)
         }
         LakeVerb::Forget { addresses, before, now } => {
             if addresses.is_empty() && before.is_none() {
-                return Err(Failure::usage("name what to forget: addresses, or --before DATE"));
+                return Err(Failure::usage("nothing to delete was named: give addresses, or --before DATE"));
             }
             let mut done = Vec::new();
             for address in addresses {
@@ -118,12 +118,12 @@ pub(crate) fn run(args: &LakeArgs) -> Done {
             let states: u64 = done.iter().map(|one| one.states).sum();
             let (removed, rest) = purge(&runtime, &lake, *now, "vigie lake forget --now")?;
             let states = states + removed.map_or(0, |removed| removed.states);
-            // Each looked at the whole lake; the last says how it is now.
+            // Each checked the whole lake; the last count is the current one.
             let left = done.last().filter(|_| removed.is_none()).map_or(0, |one| one.left);
-            let mut text = format!("{observations} observations and {states} states taken out; {rest}\n");
+            let mut text = format!("deleted {observations} observations and {states} states; {rest}\n");
             if left > 0 {
                 text.push_str(&format!(
-                    "{left} states that no observation points to are younger than an hour and stay: a writer may be at them; --now takes them too\n"
+                    "{left} states without an observation are younger than an hour and were kept, as a writer may be using them; --now removes them too\n"
                 ));
             }
             let mut value = json!({"schema": "vigie.lake-forget/1", "observations": observations, "states": states, "states_left": left});
@@ -139,34 +139,37 @@ pub(crate) fn run(args: &LakeArgs) -> Done {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Removes what was taken out from the disk too, if that is asked for; gives what went, and what to say.
+/// Removes deleted data from the disk too, if `now` is set; returns what was removed, and the text for it.
 fn purge(runtime: &tokio::runtime::Runtime, lake: &Lake, now: bool, how: &str) -> Result<(Option<Removed>, String), Failure> {
     if !now {
         return Ok((
             None,
-            format!("still in files that no longer count, and in the log: {how}, or vigie lake vacuum --older 0d, removes both"),
+            format!("the data is still in old files and in the log: {how}, or vigie lake vacuum --older 0d, removes both"),
         ));
     }
     let removed = runtime.block_on(lake.purge()).map_err(Failure::output)?;
-    Ok((Some(removed), format!("{}; older versions can no longer be read", told(&removed))))
+    Ok((
+        Some(removed),
+        format!("{}; older versions can no longer be read", removed_text(&removed)),
+    ))
 }
 
 /// What was removed, for people.
-fn told(removed: &Removed) -> String {
+fn removed_text(removed: &Removed) -> String {
     let mut text = format!("{} files removed", removed.files + removed.unnamed);
     if removed.unnamed > 0 {
         text.push_str(&format!(", {} of them never committed", removed.unnamed));
     }
     if removed.left > 0 {
         text.push_str(&format!(
-            "; {} that no commit names are younger than an hour and stay, a writer may be at them: run vigie lake vacuum later",
+            "; {} uncommitted files are younger than an hour and were kept, as a writer may be using them: run vigie lake vacuum later",
             removed.left
         ));
     }
     text
 }
 
-/// What was removed, for programs; NULL if that was not asked for.
+/// What was removed, for programs; null if nothing was to be removed.
 fn add_removed(value: &mut serde_json::Value, removed: Option<Removed>) {
     value["files_removed"] = json!(removed.map(|removed| removed.files));
     value["uncommitted_removed"] = json!(removed.map(|removed| removed.unnamed));

@@ -1,4 +1,4 @@
-//! One verb, one file.
+//! The verbs, one module each.
 
 pub(crate) mod advisory;
 pub(crate) mod catalog;
@@ -33,22 +33,23 @@ pub(crate) mod study;
 #[cfg(feature = "watch")]
 pub(crate) mod watch;
 
-/// The columns of standard output: what `COLUMNS` says, else the terminal's own; where it is no terminal, lines have no end.
+/// The width of standard output in columns: `COLUMNS`, else the width of the terminal; unbounded if it is not a terminal.
 pub(crate) fn width() -> usize {
     use std::io::IsTerminal as _;
     if !std::io::stdout().is_terminal() {
         return vigie_export::UNBOUNDED;
     }
-    let told = std::env::var("COLUMNS").ok();
-    let own = terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0));
-    columns(told.as_deref(), own)
+    let variable = std::env::var("COLUMNS").ok();
+    let terminal = terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0));
+    columns(variable.as_deref(), terminal)
 }
 
-/// A terminal that does not say how wide it is has 80 columns.
-fn columns(told: Option<&str>, own: Option<usize>) -> usize {
-    let told = told.and_then(|text| text.trim().parse::<usize>().ok());
-    told.filter(|columns| *columns > 0)
-        .or(own.filter(|columns| *columns > 0))
+/// The first known width, else 80.
+fn columns(variable: Option<&str>, terminal: Option<usize>) -> usize {
+    let variable = variable.and_then(|text| text.trim().parse::<usize>().ok());
+    variable
+        .filter(|columns| *columns > 0)
+        .or(terminal.filter(|columns| *columns > 0))
         .unwrap_or(80)
 }
 
@@ -68,12 +69,12 @@ pub(crate) fn on_interrupt(stop: &vigie_run::Stop) -> Result<(), vigie_run::Fail
     Ok(())
 }
 
-/// A runtime on the thread that asks for it.
+/// A runtime on the calling thread.
 pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, vigie_run::Failure> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| vigie_run::Failure::scan(format!("no runtime: {error}")))
+        .map_err(|error| vigie_run::Failure::scan(format!("cannot start the asynchronous runtime: {error}")))
 }
 
 #[cfg(test)]
@@ -81,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_width_that_is_told_counts_before_the_terminals_own() {
+    fn the_variable_takes_precedence_over_the_terminals_width() {
         assert_eq!(columns(Some("40"), Some(120)), 40);
         for none in [None, Some(""), Some("0"), Some("wide"), Some("-3")] {
             assert_eq!(columns(none, Some(120)), 120);
@@ -91,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_terminal_lines_have_no_end() {
+    fn without_a_terminal_the_width_is_unbounded() {
         use std::io::IsTerminal as _;
         if !std::io::stdout().is_terminal() {
             assert_eq!(width(), vigie_export::UNBOUNDED);

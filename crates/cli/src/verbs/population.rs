@@ -1,4 +1,4 @@
-//! `vigie population`: a simulated population in a lake, with what a study must find.
+//! `vigie population`: a simulated population in a lake, with the correct answers of a study.
 
 use std::io::{BufWriter, Write as _};
 use std::path::PathBuf;
@@ -20,26 +20,26 @@ pub(crate) struct PopulationArgs {
     /// The seed that the hosts are drawn from.
     #[arg(long, default_value_t = 2026)]
     pub(crate) seed: u64,
-    /// Of 175,108 hosts and 7.23 million observations, this share.
+    /// The share of 175,108 hosts and 7.23 million observations to write.
     #[arg(long, value_name = "SHARE", default_value_t = 0.01)]
     pub(crate) scale: f64,
-    /// Write what a study of it must find (vigie.planted/1).
+    /// Write the figures that a study must find (vigie.planted/1).
     #[arg(long, value_name = "FILE")]
     pub(crate) truth: Option<PathBuf>,
-    /// Write the observations to standard output as JSON lines, and no lake.
+    /// Write the observations to standard output as JSON lines, not to a lake.
     #[arg(long)]
     pub(crate) jsonl: bool,
-    /// Say nothing on the way.
+    /// Show no progress.
     #[arg(short, long)]
     pub(crate) quiet: bool,
 }
 
-/// Days that are committed together: fewer files than a day at a time, and memory for as many only.
+/// Days per commit: fewer files than with one day, and not much more memory.
 const DAYS: usize = 7;
 
 pub(crate) fn run(args: &PopulationArgs) -> Done {
     if !(args.scale > 0.0 && args.scale <= 10.0) {
-        return Err(Failure::usage("--scale is a share above 0, and at most 10"));
+        return Err(Failure::usage("--scale must be above 0 and at most 10"));
     }
     let census = Census::plan(args.seed, args.scale);
     if args.jsonl {

@@ -1,7 +1,7 @@
 //! `vigie catalog record`: a fixture from a real server.
 //!
-//! The requests are those of a scan and nothing else: first a whole conversation as a scan would have it, then the openings and the
-//! product's own requests that it left out, so that a rule written later finds their replies recorded.
+//! Only the requests of a scan are sent: first a complete conversation, then the openings and the product's own requests that it left
+//! out, so that a rule written later finds their replies recorded.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -20,24 +20,24 @@ use crate::failure::{Done, written};
 #[derive(Clone, Debug, Args)]
 #[command(disable_version_flag = true)]
 pub(crate) struct RecordArgs {
-    /// The server's address and port; loopback or private, unless a scope file is given to a scan first.
+    /// The server's address and port; loopback or private only.
     pub(crate) address: std::net::SocketAddr,
-    /// What answers there, a product's id; left out: a fixture of something that is none.
+    /// The id of the product that answers there; without it, the fixture is of a server that must not be recognised.
     #[arg(long)]
     pub(crate) product: Option<String>,
-    /// The version that is installed.
+    /// The installed version.
     #[arg(long, default_value = "")]
     pub(crate) version: String,
     /// The state, for the folder's name: one-model-open, key, fresh …
     #[arg(long)]
     pub(crate) state: String,
-    /// How the server was started, for whoever repeats it.
+    /// How the server was started, so that the recording can be repeated.
     #[arg(long)]
     pub(crate) started: String,
-    /// The port as rules should see it.
+    /// The port in the fixture, for rules [default: the server's].
     #[arg(long, value_name = "PORT")]
     pub(crate) port_label: Option<u16>,
-    /// Replace this text wherever it stands in a reply, e.g. a folder: FROM=TO; may be given several times.
+    /// Replace a text wherever it occurs in a reply, for example a folder or a host name; may be given several times.
     #[arg(long, value_name = "FROM=TO")]
     pub(crate) replace: Vec<String>,
     /// The folder of fixtures.
@@ -46,21 +46,21 @@ pub(crate) struct RecordArgs {
     /// Use this catalogue in place of the embedded one.
     #[arg(long, value_name = "DIR")]
     pub(crate) catalog: Option<PathBuf>,
-    /// Overwrite a fixture that is there, and keep what its head expects.
+    /// Overwrite an existing fixture, but keep its expected conclusion.
     #[arg(long)]
     pub(crate) again: bool,
-    /// A note for the head.
+    /// A note for the head of the fixture.
     #[arg(long, default_value = "")]
     pub(crate) note: String,
 }
 
-/// Bodies are cut here in a fixture, in bytes: a page's first part tells, the rest is weight.
+/// The longest body in a fixture, in bytes: rules match the first part of a page, the rest only takes space.
 const MAX_BODY: usize = 64 * 1024;
 
-/// Recording is for one's own servers; it waits for nothing.
-struct Free;
+/// No pacing: a recording is of the user's own server.
+struct Unpaced;
 
-impl Gate for Free {
+impl Gate for Unpaced {
     fn wait(&self, _host: IpAddr) -> Option<Duration> {
         None
     }
@@ -77,22 +77,22 @@ pub(crate) fn run(args: &RecordArgs) -> Done {
         && knowledge.catalog.product(product).is_none()
     {
         return Err(Failure::usage(format!(
-            "{product:?} is no product of the catalogue; write catalog/products/{product}.yaml first (--catalog DIR)"
+            "unknown product {product:?}; write catalog/products/{product}.yaml first, and name the folder with --catalog"
         )));
     }
     let runtime = super::runtime()?;
     let local = tokio::task::LocalSet::new();
     let (exchanges, conclusion) = local.block_on(&runtime, async {
-        // Room for every opening and every request of the product besides the conversation itself.
+        // Time for every opening and every request of the product after the conversation itself.
         let options = ProbeOptions {
             endpoint: Duration::from_secs(120),
             user_agent: vigie_scan::user_agent(Some("recording a fixture from its own server")),
             ..ProbeOptions::default()
         };
-        let probed = vigie_scan::probe(&identifier, vigie_scan::Visit::at(args.address), &options, &Free).await;
+        let probed = vigie_scan::probe(&identifier, vigie_scan::Visit::at(args.address), &options, &Unpaced).await;
         let mut exchanges = probed.transcript.exchanges;
         for ask in vigie_scan::left_out(&knowledge.catalog, args.product.as_deref(), &exchanges) {
-            exchanges.push(vigie_scan::send_one(&identifier, args.address, &ask, &options, &Free).await);
+            exchanges.push(vigie_scan::send_one(&identifier, args.address, &ask, &options, &Unpaced).await);
         }
         (exchanges, probed.conclusion)
     });
@@ -131,17 +131,16 @@ pub(crate) fn run(args: &RecordArgs) -> Done {
     };
     let folder = args.out.join(&product).join(format!("{version}{}", folder_name(&args.state)));
     let head_path = folder.join("fixture.yaml");
-    let told = |list: Option<Vec<String>>| Some(list);
     let exposure = &conclusion.exposure;
     let mut expect = Expect {
         product: args.product.clone(),
         version: Some(conclusion.identity.version.known().cloned()),
         instance: conclusion.identity.instance_if_carried().map(|instance| instance.known().cloned()),
         posture: Some(exposure.posture.known().copied()),
-        models: told(exposure.models.known().map(|all| all.iter().map(|m| m.name.clone()).collect())),
-        running: told(exposure.running.known().map(|all| all.iter().map(|m| m.name.clone()).collect())),
-        tools: told(exposure.tools.known().map(|all| all.iter().map(|t| t.name.clone()).collect())),
-        capabilities: told(
+        models: Some(exposure.models.known().map(|all| all.iter().map(|m| m.name.clone()).collect())),
+        running: Some(exposure.running.known().map(|all| all.iter().map(|m| m.name.clone()).collect())),
+        tools: Some(exposure.tools.known().map(|all| all.iter().map(|t| t.name.clone()).collect())),
+        capabilities: Some(
             exposure
                 .capabilities
                 .known()
@@ -154,7 +153,7 @@ pub(crate) fn run(args: &RecordArgs) -> Done {
     if head_path.exists() {
         if !args.again {
             return Err(Failure::usage(format!(
-                "{} is there already; --again records it anew and keeps what it expects",
+                "{} exists already; --again overwrites it and keeps its expected conclusion",
                 folder.display()
             )));
         }
@@ -188,10 +187,10 @@ pub(crate) fn run(args: &RecordArgs) -> Done {
     written(std::io::Write::write_fmt(
         &mut out,
         format_args!(
-            "{}: {} exchanges; taken for {}, version {}, posture {}.\nRead {} and correct what it expects: it must say what is true, not what was seen.\n",
+            "{}: {} exchanges; identified as {}, version {}, posture {}.\nRead {} and correct its expected conclusion: it must be what is true, not what vigie concluded.\n",
             folder.display(),
             exchanges.len(),
-            conclusion.identity.product.known().map_or("nothing", String::as_str),
+            conclusion.identity.product.known().map_or("no product", String::as_str),
             conclusion.identity.version.known().map_or("unknown", String::as_str),
             exposure.posture.known().map_or("unknown", |posture| posture.word()),
             head_path.display()
@@ -200,7 +199,7 @@ pub(crate) fn run(args: &RecordArgs) -> Done {
     Ok(ExitCode::SUCCESS)
 }
 
-/// An exchange as a fixture keeps it: without what differs each time and says nothing.
+/// An exchange as a fixture keeps it: without the headers that differ each time.
 fn line(exchange: &Exchange, args: &RecordArgs, replacements: &[(&str, &str)]) -> Line {
     let own_port = format!(":{}", args.address.port());
     let label = format!(":{}", args.port_label.unwrap_or(args.address.port()));

@@ -1,4 +1,4 @@
-//! `vigie scope new | check`: who authorised what.
+//! `vigie scope new | check`: scope files, which state who authorised what.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -18,12 +18,12 @@ pub(crate) struct ScopeArgs {
 
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum ScopeVerb {
-    /// Print a scope file for these ranges, for you to complete.
+    /// Print a scope file for these targets, for you to complete.
     New {
         /// Addresses, CIDR, ranges or names.
         targets: Vec<String>,
     },
-    /// Read a scope file and say what it allows.
+    /// Check a scope file and print what it allows.
     Check {
         /// The file.
         file: PathBuf,
@@ -43,7 +43,7 @@ pub(crate) fn run(args: ScopeArgs) -> Done {
             let parsed = ScopeFile::parse(&read(&file)?, chrono::Utc::now()).map_err(Failure::usage)?;
             let limits = scope.limits();
             let text = format!(
-                "{}: sound.\nowner: {}\ncontact: {}\nexpires: {}\nranges: {}\nexclusions: {}\nbudget: {} requests per host and {} per network in any 5 minutes, {} connections a second\nhash: {}\n",
+                "{}: valid.\nowner: {}\ncontact: {}\nexpires: {}\nranges: {}\nexclusions: {}\nbudget: {} requests per host and {} per network in any 5 minutes, {} connections a second\nhash: {}\n",
                 file.display(),
                 parsed.owner,
                 parsed.contact,

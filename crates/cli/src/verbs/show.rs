@@ -1,4 +1,4 @@
-//! `vigie show ADDRESS`: one address, its latest observation judged with the advisories of today, and its history.
+//! `vigie show ADDRESS`: one address, its latest observation with findings by the current advisories, and its history.
 
 use std::fmt;
 use std::io::Write as _;
@@ -15,7 +15,7 @@ use crate::failure::{Done, print_json, written};
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ShowArgs {
-    /// The address, of IPv4 or IPv6, with a port as vigie hosts prints it or without.
+    /// An IPv4 or IPv6 address, with or without a port, as vigie hosts prints it.
     #[arg(value_name = "ADDRESS")]
     pub(crate) place: crate::verbs::show::Place,
     #[command(flatten)]
@@ -25,7 +25,7 @@ pub(crate) struct ShowArgs {
     pub(crate) format: TableOrJson,
 }
 
-/// An address, and a port of it where one is named.
+/// An address, and the port if one was given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     address: IpAddr,
@@ -36,9 +36,9 @@ impl std::str::FromStr for Place {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let none = || format!("{text:?} is no address: write 192.0.2.10, 192.0.2.10:11434, 2001:db8::10, or [2001:db8::10]:11434");
+        let invalid = || "not an address: write 192.0.2.10, 192.0.2.10:11434, 2001:db8::10, or [2001:db8::10]:11434".to_owned();
         let inside = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-        if let Some(address) = inside.map(str::parse::<Ipv6Addr>).transpose().map_err(|_| none())? {
+        if let Some(address) = inside.map(str::parse::<Ipv6Addr>).transpose().map_err(|_| invalid())? {
             return Ok(Self {
                 address: address.into(),
                 port: None,
@@ -47,16 +47,16 @@ impl std::str::FromStr for Place {
         if let Ok(address) = text.parse() {
             return Ok(Self { address, port: None });
         }
-        let (host, port) = text.rsplit_once(':').ok_or_else(none)?;
+        let (host, port) = text.rsplit_once(':').ok_or_else(invalid)?;
         let address = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
             Some(host) => host.parse::<Ipv6Addr>().map(IpAddr::from),
             None => host.parse::<Ipv4Addr>().map(IpAddr::from),
         };
-        let address = address.map_err(|_| none())?;
+        let address = address.map_err(|_| invalid())?;
         let port = port.parse().ok().filter(|port| *port > 0);
         match port {
             Some(port) => Ok(Self { address, port: Some(port) }),
-            None => Err(format!("{text:?} names no port: ports go from 1 to 65535")),
+            None => Err("invalid port: ports go from 1 to 65535".to_owned()),
         }
     }
 }
@@ -71,7 +71,7 @@ impl fmt::Display for Place {
 }
 
 #[derive(Serialize)]
-struct Shown<'a> {
+struct Document<'a> {
     schema: &'static str,
     address: IpAddr,
     advisories_date: String,
@@ -85,11 +85,11 @@ pub(crate) fn run(args: &ShowArgs) -> Done {
     history.retain(|observation| place.port.is_none_or(|port| observation.endpoint.port == port));
     if history.is_empty() {
         return Err(Failure::usage(format!(
-            "{place} was never seen; vigie hosts lists what was, vigie scan {} looks",
+            "no observation of {place}; vigie hosts lists what was observed, vigie scan {} scans it",
             place.address
         )));
     }
-    // Verdicts and findings are not stored as truth: they are computed with today's knowledge.
+    // Verdicts and findings are not stored: they are computed with the current catalogue and advisories.
     let knowledge = vigie_assess::Knowledge::embedded();
     for observation in &mut history {
         knowledge.assess(observation);
@@ -97,13 +97,13 @@ pub(crate) fn run(args: &ShowArgs) -> Done {
     let mut out = anstream::stdout().lock();
     match args.format {
         TableOrJson::Json => {
-            let shown = Shown {
+            let document = Document {
                 schema: "vigie.show/1",
                 address: place.address,
                 advisories_date: knowledge.advisories.date().to_string(),
                 observations: &history,
             };
-            print_json(&mut out, &shown)?;
+            print_json(&mut out, &document)?;
         }
         TableOrJson::Table => {
             let mut keys: Vec<EndpointKey> = history.iter().map(|o| o.endpoint.key()).collect();
@@ -130,11 +130,11 @@ pub(crate) fn run(args: &ShowArgs) -> Done {
     Ok(ExitCode::SUCCESS)
 }
 
-/// One line of history: what it was, and what changed since the look before.
+/// One line of history: the observation, and what changed since the previous one.
 fn line(now: &Observation, before: Option<&Observation>) -> String {
-    let told = |value: &Known<String>| value.known().cloned().unwrap_or_else(|| "?".to_owned());
+    let shown = |value: &Known<String>| value.known().cloned().unwrap_or_else(|| "?".to_owned());
     let posture = |o: &Observation| o.exposure.posture.known().map_or_else(|| "?".to_owned(), ToString::to_string);
-    let what = |o: &Observation| format!("{} {} {}", told(&o.identity.product), told(&o.identity.version), posture(o));
+    let what = |o: &Observation| format!("{} {} {}", shown(&o.identity.product), shown(&o.identity.version), posture(o));
     let mut text = what(now);
     let names = |o: &Observation| {
         o.exposure

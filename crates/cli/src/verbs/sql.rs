@@ -1,4 +1,4 @@
-//! `vigie sql`: a question to the lake in SQL.
+//! `vigie sql`: queries over the lake in SQL.
 
 use std::io::{BufWriter, IsTerminal as _, Read as _, Write};
 use std::path::PathBuf;
@@ -15,9 +15,9 @@ use crate::failure::{Done, written};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum AnswerForm {
-    /// For people; unknown is a question mark.
+    /// A table for people; unknown is a question mark.
     Table,
-    /// A JSON object per row and line; unknown is null.
+    /// JSON lines: one object per row; unknown is null.
     Json,
     /// Comma-separated values; unknown is empty.
     Csv,
@@ -27,29 +27,29 @@ pub(crate) enum AnswerForm {
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct SqlArgs {
-    /// The question; - or none: from standard input.
+    /// The query; - or none: read from standard input.
     pub(crate) query: Option<String>,
-    /// Read the question from a file.
+    /// Read the query from a file.
     #[arg(short, long, value_name = "FILE", conflicts_with = "query")]
     pub(crate) file: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) lake: LakeDir,
-    /// The form of the answer.
+    /// The format of the result.
     #[arg(short = 'F', long, default_value = "table")]
     pub(crate) format: AnswerForm,
-    /// Write the answer to a file, whole or not at all [default: standard output].
+    /// Write the result to a file, completely or not at all [default: standard output].
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
-    /// The memory that the question may use, in MiB; what needs more goes to temporary files.
+    /// The memory that the query may use, in MiB; larger intermediate results go to temporary files.
     #[arg(long, value_name = "MIB", default_value_t = 1536, value_parser = clap::value_parser!(u64).range(64..).map(|mib| mib as usize))]
     pub(crate) memory: usize,
 }
 
-/// Rows that a table shows; the other forms write all.
+/// Rows that a table shows; the other formats write all.
 const MAX_ROWS: usize = 10_000;
 
 pub(crate) fn run(args: &SqlArgs) -> Done {
-    let sql = question(args)?;
+    let sql = query(args)?;
     let (runtime, lake) = vigie_run::lake::open_for_queries(&args.lake.folder()?)?;
     let limits = QueryLimits {
         memory: args.memory.saturating_mul(1024 * 1024),
@@ -83,13 +83,13 @@ pub(crate) fn run(args: &SqlArgs) -> Done {
             done.map(|_| ()).map_err(Failure::output)
         })?,
         None if form == Form::Parquet && std::io::stdout().is_terminal() => {
-            return Err(Failure::usage("Parquet is not for a terminal: name a file with --output"));
+            return Err(Failure::usage("Parquet cannot be written to a terminal; name a file with --output"));
         }
         None => {
             let out = BufWriter::new(std::io::stdout());
             let done = match form {
                 Form::Json => runtime.block_on(answer.write(form, Safe::json(out))),
-                // CSV has no escapes: a file or a program gets the values as they are, a terminal what they would do to it.
+                // CSV has no escapes: a file or a program gets the values as they are, a terminal gets control characters escaped.
                 Form::Csv if std::io::stdout().is_terminal() => runtime.block_on(answer.write(form, Safe::text(out))),
                 Form::Csv | Form::Parquet => runtime.block_on(answer.write(form, out)),
             };
@@ -103,26 +103,26 @@ pub(crate) fn run(args: &SqlArgs) -> Done {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The question: as given, from a file, or from standard input.
-fn question(args: &SqlArgs) -> Result<String, Failure> {
+/// The query: as given, from a file, or from standard input.
+fn query(args: &SqlArgs) -> Result<String, Failure> {
     let text = match (&args.query, &args.file) {
         (Some(query), None) if query != "-" => query.clone(),
         (None, Some(file)) if file.as_os_str() != "-" => vigie_run::read(file)?,
         (None, None) if std::io::stdin().is_terminal() => {
             return Err(Failure::usage(
-                "no question: vigie sql \"SELECT product, count(*) FROM observations GROUP BY product\"; the tables: SHOW TABLES",
+                "no query; write one, such as: vigie sql \"SELECT product, count(*) FROM observations GROUP BY product\" (SHOW TABLES lists the tables)",
             ));
         }
         _ => {
             let mut text = String::new();
             std::io::stdin()
                 .read_to_string(&mut text)
-                .map_err(|error| Failure::usage(format!("cannot read the question from standard input: {error}")))?;
+                .map_err(|error| Failure::usage(format!("cannot read the query from standard input: {error}")))?;
             text
         }
     };
     if text.trim().is_empty() {
-        return Err(Failure::usage("the question is empty"));
+        return Err(Failure::usage("the query is empty"));
     }
     Ok(text)
 }
@@ -138,7 +138,7 @@ async fn table(mut answer: RowStream) -> Result<String, Failure> {
             let cells = vigie_study::cells(&batch).map_err(Failure::output)?;
             rows.extend(cells.into_iter().take(MAX_ROWS - rows.len()).map(|row| {
                 row.into_iter()
-                    // What came from the network may act on a terminal: the grid makes it safe.
+                    // Values from the network may hold control characters; the grid escapes them.
                     .map(|cell| cell.unwrap_or_else(|| "?".to_owned()))
                     .collect::<Vec<String>>()
             }));
@@ -146,7 +146,7 @@ async fn table(mut answer: RowStream) -> Result<String, Failure> {
     }
     let s = if total == 1 { "" } else { "s" };
     let shown = if total > rows.len() {
-        format!("the first {} of {total} rows; all of them: --format csv", rows.len())
+        format!("the first {} of {total} rows; --format csv writes all", rows.len())
     } else {
         format!("{total} row{s}")
     };

@@ -1,4 +1,4 @@
-//! `vigie diff`: what changed between scans of simulated servers, and what may not be said.
+//! `vigie diff`: what changed between scans of simulated servers, and what must not be reported as a change.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,7 +17,7 @@ const EMPTY: &str = "ollama/0.17.4-no-model";
 const KEY: &str = "llama-cpp/b11549-key";
 const OPEN: &str = "llama-cpp/b11549-open";
 
-/// Scans and says when it was over.
+/// Scans, and returns a time after the scan.
 fn scan(lake: &Path, targets: &str, more: &[&str]) -> String {
     let words = [&["scan", targets, "--ports", PORT, "--quiet", "--lake", text(lake)], more].concat();
     let output = vigie(&words);
@@ -25,7 +25,7 @@ fn scan(lake: &Path, targets: &str, more: &[&str]) -> String {
     now()
 }
 
-/// An instant that lies between what was before and what comes.
+/// A time after everything so far and before everything that follows.
 fn now() -> String {
     let now = chrono::Utc::now();
     std::thread::sleep(std::time::Duration::from_millis(5));
@@ -41,8 +41,8 @@ fn diff(lake: &Path, since: &str, until: &str) -> Value {
     diff
 }
 
-/// What is said of each address: what became of it, and the ids of its changes.
-fn said(diff: &Value) -> BTreeMap<String, (String, Vec<String>)> {
+/// The presence and the ids of the changes of each address.
+fn reported(diff: &Value) -> BTreeMap<String, (String, Vec<String>)> {
     let word = |value: &Value| value.as_str().expect("a word").to_owned();
     let endpoints = diff["endpoints"].as_array().expect("a list");
     endpoints
@@ -56,8 +56,8 @@ fn said(diff: &Value) -> BTreeMap<String, (String, Vec<String>)> {
 }
 
 #[track_caller]
-fn assert_said(diff: &Value, address: &str, presence: &str, ids: &[&str]) {
-    let all = said(diff);
+fn assert_reported(diff: &Value, address: &str, presence: &str, ids: &[&str]) {
+    let all = reported(diff);
     let (is, changes) = all.get(address).unwrap_or_else(|| panic!("{address} is not in {all:?}"));
     assert_eq!(is, presence, "{address}");
     for id in ids {
@@ -66,7 +66,7 @@ fn assert_said(diff: &Value, address: &str, presence: &str, ids: &[&str]) {
 }
 
 #[test]
-fn what_appears_goes_and_changes_is_told() {
+fn endpoints_that_appear_go_and_change_are_reported() {
     let dir = tempfile::tempdir().expect("a folder");
     let lake = dir.path().join("lake");
     let targets = "127.91.20.1-127.91.20.7";
@@ -77,12 +77,12 @@ fn what_appears_goes_and_changes_is_told() {
     let after = scan(&lake, targets, &[]);
 
     let changed = diff(&lake, &before, &after);
-    assert_said(&changed, "127.91.20.1", "stayed", &["upgraded"]);
-    assert_said(&changed, "127.91.20.2", "stayed", &["new-model"]);
-    assert_said(&changed, "127.91.20.3", "stayed", &["lost-authentication"]);
-    assert_said(&changed, "127.91.20.4", "gone", &[]);
-    assert_said(&changed, "127.91.20.5", "appeared", &[]);
-    assert!(!said(&changed).contains_key("127.91.20.6"), "it did not change: {changed:#}");
+    assert_reported(&changed, "127.91.20.1", "stayed", &["upgraded"]);
+    assert_reported(&changed, "127.91.20.2", "stayed", &["new-model"]);
+    assert_reported(&changed, "127.91.20.3", "stayed", &["lost-authentication"]);
+    assert_reported(&changed, "127.91.20.4", "gone", &[]);
+    assert_reported(&changed, "127.91.20.5", "appeared", &[]);
+    assert!(!reported(&changed).contains_key("127.91.20.6"), "it did not change: {changed:#}");
     let counts = &changed["counts"];
     for (what, count) in [
         ("appeared", 1),
@@ -112,7 +112,7 @@ fn what_appears_goes_and_changes_is_told() {
         "{gone:?}"
     );
 
-    // For people, and with the exit codes of a scan.
+    // The table for people, and the exit codes.
     let table = |more: &[&str]| vigie(&[&["diff", &before, &after, "--lake", text(&lake)], more].concat());
     let output = table(&["--fail-on-change"]);
     assert_eq!(code(&output), 1);
@@ -131,7 +131,7 @@ fn what_appears_goes_and_changes_is_told() {
     assert_eq!(code(&table(&["--fail-on-change=critical"])), 0);
     assert_eq!(code(&table(&[])), 0);
 
-    // Nothing changed since, and what was gone stays gone without being told again.
+    // Nothing changed since, and an endpoint that was gone is not reported again.
     let later = scan(&lake, targets, &[]);
     let quiet = diff(&lake, &after, &later);
     assert_eq!(quiet["endpoints"].as_array().map(Vec::len), Some(0), "{quiet:#}");
@@ -140,23 +140,23 @@ fn what_appears_goes_and_changes_is_told() {
     assert_eq!(code(&output), 0);
     assert!(stdout(&output).contains("Nothing changed."), "{}", stdout(&output));
 
-    // What had gone and comes back appears; the first state of all was seen where nobody had looked.
+    // An endpoint that had gone and comes back appears; before the first scan, nothing had been scanned.
     fleet.stop();
     let _fleet = raise_at(20, &[(4, NEW)]);
     let back = scan(&lake, targets, &[]);
-    assert_said(&diff(&lake, &later, &back), "127.91.20.4", "appeared", &[]);
+    assert_reported(&diff(&lake, &later, &back), "127.91.20.4", "appeared", &[]);
     let all = diff(&lake, "1d", &before);
     assert_eq!(all["counts"]["first_seen"], 5, "{all:#}");
     assert_eq!(all["counts"]["appeared"], 0);
-    // From the first state to the last one: there before and after, gone and back in between.
+    // From the first state to the last one: an endpoint that was gone in between is unchanged.
     let across = diff(&lake, &before, "now");
-    assert!(!said(&across).contains_key("127.91.20.4"), "{across:#}");
+    assert!(!reported(&across).contains_key("127.91.20.4"), "{across:#}");
     assert_eq!(across["counts"]["gone"], 4);
     assert_eq!(across["counts"]["came_and_went"], 1);
 }
 
 #[test]
-fn a_scan_that_looked_elsewhere_makes_nothing_vanish() {
+fn a_scan_of_other_targets_makes_nothing_vanish() {
     let dir = tempfile::tempdir().expect("a folder");
     let lake = dir.path().join("lake");
     let _fleet = raise_at(21, &[(1, NEW), (2, NEW), (3, KEY)]);
@@ -172,11 +172,11 @@ fn a_scan_that_looked_elsewhere_makes_nothing_vanish() {
     assert_eq!(narrow["counts"]["gone"], 0, "{narrow:#}");
     assert_eq!(narrow["counts"]["unchanged"], 1);
     assert_eq!(narrow["counts"]["not_looked_at"], 2);
-    assert_said(&narrow, "127.91.21.2", "not-looked-at", &[]);
+    assert_reported(&narrow, "127.91.21.2", "not-looked-at", &[]);
     let output = vigie(&["diff", &before, &half, "--lake", text(&lake), "--fail-on-change"]);
-    assert_eq!(code(&output), 0, "what was not looked at did not change");
+    assert_eq!(code(&output), 0, "an endpoint that was not scanned did not change");
     let shown = stdout(&output);
-    assert!(shown.contains("Nothing changed.") && shown.contains("2 not looked at"), "{shown}");
+    assert!(shown.contains("Nothing changed.") && shown.contains("2 not scanned"), "{shown}");
     assert!(!shown.contains("127.91.21.2"), "{shown}");
     let output = vigie(&["diff", &before, &half, "--lake", text(&lake), "--verbose"]);
     assert!(stdout(&output).contains("127.91.21.2"), "{}", stdout(&output));
@@ -191,7 +191,7 @@ fn an_interrupted_scan_and_another_vantage_prove_nothing() {
     fleet.stop();
     let fleet = raise_at(22, &[(2, OPEN)]);
 
-    // The same scan once more, as a lake has it that was interrupted.
+    // The same scan once more, as the lake records an interrupted one.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -215,7 +215,7 @@ fn an_interrupted_scan_and_another_vantage_prove_nothing() {
     assert_eq!(nothing["counts"]["not_looked_at"], 2, "{nothing:#}");
     assert_eq!(nothing["counts"]["gone"], 0);
 
-    // From elsewhere it is another sight of the same servers.
+    // From another vantage the same servers are other endpoints.
     let scope = dir.path().join("scope.toml");
     std::fs::write(
         &scope,
@@ -245,7 +245,7 @@ fn an_interrupted_scan_and_another_vantage_prove_nothing() {
 }
 
 #[test]
-fn an_import_is_held_against_imports_of_its_source_only() {
+fn an_import_is_compared_only_with_imports_of_its_source() {
     let dir = tempfile::tempdir().expect("a folder");
     let lake = dir.path().join("lake");
     let line = |address: &str, day: u8, version: &str| {
@@ -265,9 +265,9 @@ fn an_import_is_held_against_imports_of_its_source_only() {
     assert_eq!(code(&output), 0, "{}", stderr(&output));
 
     let week = diff(&lake, "2026-11-05", "2026-11-10");
-    assert_said(&week, "8.0.0.0", "stayed", &["upgraded"]);
-    assert_said(&week, "8.0.0.1", "not-in-import", &[]);
-    assert_said(&week, "8.0.0.2", "first-seen", &[]);
+    assert_reported(&week, "8.0.0.0", "stayed", &["upgraded"]);
+    assert_reported(&week, "8.0.0.1", "not-in-import", &[]);
+    assert_reported(&week, "8.0.0.2", "first-seen", &[]);
     assert_eq!(week["counts"]["gone"], 0, "an import proves no absence: {week:#}");
     let later = diff(&lake, "2026-11-09", "2026-11-10");
     assert_eq!(later["counts"]["not_looked_at"], 3, "nothing was imported since: {later:#}");
@@ -279,29 +279,29 @@ fn an_import_is_held_against_imports_of_its_source_only() {
 }
 
 #[test]
-fn on_this_machine_what_does_not_listen_any_more_is_gone() {
+fn a_server_of_this_machine_that_no_longer_listens_is_gone() {
     let dir = tempfile::tempdir().expect("a folder");
     let lake = dir.path().join("lake");
     // One listening process is one server at a port, however many addresses it has there: each has a port of its own.
     let words = ["scan", "--ports", "21531-21533", "--quiet", "--lake", text(&lake)];
-    let look = || {
+    let scan = || {
         let output = vigie(&words);
         assert_eq!(code(&output), 0, "{}", stderr(&output));
         now()
     };
     let fleet = (raise_on(25, 21_531, &[(1, NEW)]), raise_on(25, 21_532, &[(2, OPEN)]));
-    let before = look();
+    let before = scan();
     drop(fleet);
     let _fleet = (raise_on(25, 21_532, &[(2, KEY)]), raise_on(25, 21_533, &[(3, NEW)]));
-    let after = look();
+    let after = scan();
     let changed = diff(&lake, &before, &after);
-    assert_said(&changed, "127.91.25.1", "gone", &[]);
-    assert_said(&changed, "127.91.25.2", "stayed", &["gained-authentication"]);
-    assert_said(&changed, "127.91.25.3", "appeared", &[]);
+    assert_reported(&changed, "127.91.25.1", "gone", &[]);
+    assert_reported(&changed, "127.91.25.2", "stayed", &["gained-authentication"]);
+    assert_reported(&changed, "127.91.25.3", "appeared", &[]);
 }
 
 #[test]
-fn what_one_look_does_not_tell_did_not_change() {
+fn a_value_that_one_observation_does_not_report_did_not_change() {
     let dir = tempfile::tempdir().expect("a folder");
     let lake = dir.path().join("lake");
     let fleet = raise_at(23, &[(1, OPEN)]);
@@ -310,18 +310,18 @@ fn what_one_look_does_not_tell_did_not_change() {
     let _fleet = raise_at(23, &[(1, KEY)]);
     let after = scan(&lake, "127.91.23.1", &[]);
     let gained = diff(&lake, &before, &after);
-    let ids = &said(&gained)["127.91.23.1"].1;
+    let ids = &reported(&gained)["127.91.23.1"].1;
     assert!(ids.iter().any(|id| id == "gained-authentication"), "{ids:?}");
-    // Behind its key it no longer tells all that it told; nothing of that was removed.
+    // Behind its key it reports less than before; that does not mean that something was removed.
     assert!(!ids.iter().any(|id| id.starts_with("removed-")), "{ids:?}");
 }
 
 #[test]
-fn wrong_words_are_said() {
+fn wrong_arguments_are_reported() {
     let dir = tempfile::tempdir().expect("a folder");
     let lake = dir.path().join("lake");
     let nowhere = vigie(&["diff", "7d", "--lake", text(&lake)]);
-    assert_eq!(code(&nowhere), 2, "no lake: {}", stderr(&nowhere));
+    assert_eq!(code(&nowhere), 2, "there is no lake: {}", stderr(&nowhere));
     let _fleet = raise_at(24, &[(1, NEW)]);
     scan(&lake, "127.91.24.1", &[]);
     for words in [

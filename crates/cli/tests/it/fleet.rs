@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use vigie_fleet::{Fleet, Listen, Personality, Recorder, Recording, Recordings, Running, ServeOptions};
 
-/// Raises these recordings, one after the other from that last octet on, each at a high port.
+/// Starts these recordings at 127.91.`third`.1 and the following addresses, each on a high port.
 pub(crate) fn raise(third: u8, recordings: &[Arc<Recording>]) -> (Running, Recorder) {
     let recorder = Recorder::new(1 << 16);
     let personalities = recordings
@@ -22,19 +22,16 @@ pub(crate) fn raise(third: u8, recordings: &[Arc<Recording>]) -> (Running, Recor
         listen: Listen::Each,
         ..ServeOptions::default()
     };
-    (
-        Fleet::serve(personalities, &recorder, options).expect("the fleet comes up"),
-        recorder,
-    )
+    (Fleet::serve(personalities, &recorder, options).expect("the fleet starts"), recorder)
 }
 
-/// Raises recordings by name, each at its last octet.
+/// Starts recordings by name, each at 127.91.`third` with its own last octet.
 #[cfg(feature = "watch")]
 pub(crate) fn raise_at(third: u8, places: &[(u8, &str)]) -> Running {
     raise_on(third, 21_434, places)
 }
 
-/// The same at another port.
+/// The same on another port.
 #[cfg(feature = "watch")]
 pub(crate) fn raise_on(third: u8, port: u16, places: &[(u8, &str)]) -> Running {
     let all = Recordings::embedded().expect("the recordings read");
@@ -45,7 +42,7 @@ pub(crate) fn raise_on(third: u8, port: u16, places: &[(u8, &str)]) -> Running {
             Personality::server(SocketAddrV4::new(Ipv4Addr::new(127, 91, third, *last), port), Arc::clone(recording))
         })
         .collect();
-    Fleet::serve(personalities, &Recorder::new(16), ServeOptions::default()).expect("the fleet comes up")
+    Fleet::serve(personalities, &Recorder::new(16), ServeOptions::default()).expect("the fleet starts")
 }
 
 /// Some recordings by name.

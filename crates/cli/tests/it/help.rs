@@ -1,23 +1,23 @@
-//! What `--help` and the man pages say, so that a changed word is seen in review.
+//! The texts of `--help` and the man pages, so that a changed word is seen in review.
 //!
-//! After a change that is meant: `INSTA_UPDATE=always cargo test -p vigie --test it help`, and once more with `--features cluster`
+//! After an intended change: `INSTA_UPDATE=always cargo test -p vigie --test it help`, and once more with `--features cluster`
 //! where a verb of that feature changed.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// The build whose words are held: verbs alike in both are held once.
+/// The build whose texts are recorded. A verb with the same text in both builds is recorded once.
 const BUILD: &str = if cfg!(feature = "cluster") { "cluster" } else { "default" };
 
-/// Builds with other features have other verbs, and are not held.
-fn held() -> bool {
+/// Builds with other features have other verbs, and are not recorded.
+fn is_recorded() -> bool {
     cfg!(feature = "cluster") || (cfg!(all(feature = "watch", feature = "demo")) && !cfg!(any(feature = "study", feature = "s3")))
 }
 
 #[test]
 fn the_help_of_every_verb() {
-    if !held() {
+    if !is_recorded() {
         return;
     }
     let mut met = BTreeSet::new();
@@ -30,16 +30,16 @@ fn the_help_of_every_verb() {
             [] => format!("help-{BUILD}"),
             path => format!("help-{}", path.join("-")),
         };
-        hold(&name, &format!("{short}\n\n=== --help\n\n{}", help(&path, "--help")));
+        check(&name, &format!("{short}\n\n=== --help\n\n{}", help(&path, "--help")));
         assert!(met.insert(name));
     }
     assert!(met.contains("help-scan") && met.contains("help-catalog-record"), "{met:?}");
-    whole("help-", &met);
+    no_others("help-", &met);
 }
 
 #[test]
 fn the_man_page_of_every_verb() {
-    if !held() {
+    if !is_recorded() {
         return;
     }
     let folder = tempfile::tempdir().expect("a folder");
@@ -54,23 +54,23 @@ fn the_man_page_of_every_verb() {
             "vigie.1" => format!("man-{BUILD}"),
             page => format!("man-{}", page.trim_start_matches("vigie-").trim_end_matches(".1")),
         };
-        hold(&name, &unversioned(&text));
+        check(&name, &unversioned(&text));
         assert!(met.insert(name));
     }
     assert!(met.contains("man-scan"), "{met:?}");
-    whole("man-", &met);
+    no_others("man-", &met);
 }
 
-fn hold(name: &str, text: &str) {
+fn check(name: &str, text: &str) {
     insta::with_settings!({ omit_expression => true }, { insta::assert_snapshot!(name, text) });
 }
 
-/// What the program prints for these verbs and one of the two options for help.
+/// The output of the program for these verbs and one of the two help options.
 fn help(path: &[String], option: &str) -> String {
     let done = Command::new(env!("CARGO_BIN_EXE_vigie"))
         .args(path)
         .arg(option)
-        // A terminal's width is the reader's own.
+        // The width must not depend on the terminal of the tests.
         .stdin(Stdio::null())
         .env("COLUMNS", "100")
         .env_remove("VIGIE_LAKE")
@@ -82,7 +82,7 @@ fn help(path: &[String], option: &str) -> String {
     unversioned(&crate::stdout(&done))
 }
 
-/// The verbs that a help lists, but for the one that is help itself.
+/// The verbs that a help text lists, except help itself.
 fn verbs(help: &str) -> Vec<String> {
     help.lines()
         .skip_while(|line| *line != "Commands:")
@@ -95,13 +95,13 @@ fn verbs(help: &str) -> Vec<String> {
         .collect()
 }
 
-/// A release changes its number in one place.
+/// Replaces the version, so that a release changes no snapshot.
 fn unversioned(text: &str) -> String {
     text.replace(env!("CARGO_PKG_VERSION"), "[version]")
 }
 
-/// No snapshot is left of a verb that is gone. The larger build has every verb.
-fn whole(prefix: &str, met: &BTreeSet<String>) {
+/// Fails for a snapshot of a verb that no longer exists. Only the larger build has every verb.
+fn no_others(prefix: &str, met: &BTreeSet<String>) {
     if !cfg!(feature = "cluster") {
         return;
     }
@@ -112,6 +112,6 @@ fn whole(prefix: &str, met: &BTreeSet<String>) {
         let Some(name) = name.filter(|name| name.starts_with(prefix) && !name.contains("-default")) else {
             continue;
         };
-        assert!(met.contains(name), "{file} is of no verb; remove it");
+        assert!(met.contains(name), "{file} belongs to no verb; remove it");
     }
 }

@@ -1,4 +1,4 @@
-//! What vigie says of versions and of servers that it does not know: no more than it knows.
+//! Versions and servers that vigie does not know: it claims no more than it knows.
 
 use serde_json::Value;
 
@@ -13,8 +13,8 @@ fn advisory(word: &str) -> Value {
 }
 
 fn verdict(word: &str, id: &str) -> (String, String) {
-    let told = advisory(word);
-    let all = told["verdicts"].as_array().expect("a list");
+    let list = advisory(word);
+    let all = list["verdicts"].as_array().expect("a list");
     let one = all.iter().find(|one| one["id"] == id).unwrap_or_else(|| panic!("{word}: no {id}"));
     let text = |key: &str| one[key].as_str().expect(key).to_owned();
     (text("verdict"), text("confidence"))
@@ -22,21 +22,24 @@ fn verdict(word: &str, id: &str) -> (String, String) {
 
 #[test]
 fn a_product_without_advisories_is_not_cleared() {
-    let told = advisory("n8n@1.0.0");
-    assert_eq!(told["coverage"], "not-covered");
-    assert_eq!(told["verdicts"].as_array().map(Vec::len), Some(0));
+    let list = advisory("n8n@1.0.0");
+    assert_eq!(list["coverage"], "not-covered");
+    assert_eq!(list["verdicts"].as_array().map(Vec::len), Some(0));
     let table = stdout(&vigie(&["advisory", "n8n@1.0.0"]));
     assert!(
         table.contains("advisories: not covered for n8n") && table.contains("unknown"),
         "{table}"
     );
-    assert!(!table.contains("no advisory lists it"), "{table}");
+    assert!(!table.contains("no known advisories"), "{table}");
     // Searched for, and none found.
-    let told = advisory("tei@1.7.0");
-    assert_eq!(told["coverage"], "none-found");
-    assert!(told["searched"].is_string(), "{told}");
+    let list = advisory("tei@1.7.0");
+    assert_eq!(list["coverage"], "none-found");
+    assert!(list["searched"].is_string(), "{list}");
     let table = stdout(&vigie(&["advisory", "tei@1.7.0"]));
-    assert!(table.contains("found none") && !table.contains("not covered"), "{table}");
+    assert!(
+        table.contains("no known advisories") && table.contains("found none") && !table.contains("not covered"),
+        "{table}"
+    );
     assert_eq!(advisory("ollama@0.17.4")["coverage"], "listed");
     let list: Value = serde_json::from_str(&stdout(&vigie(&["catalog", "list", "--format", "json"]))).expect("JSON");
     let of = |id: &str| {
@@ -48,7 +51,7 @@ fn a_product_without_advisories_is_not_cleared() {
         (of("n8n"), of("tei"), of("vllm")),
         ("not-covered".into(), "none-found".into(), "listed".into())
     );
-    // An interface is no product.
+    // An interface is not a product.
     for id in ["openai-compatible", "mcp"] {
         let products = list["products"].as_array().expect("a list");
         let one = products.iter().find(|one| one["id"] == id).expect("it is listed");
@@ -59,18 +62,18 @@ fn a_product_without_advisories_is_not_cleared() {
 }
 
 #[test]
-fn a_list_counts_the_advisories_that_stand() {
+fn the_list_does_not_count_rejected_advisories() {
     let list: Value = serde_json::from_str(&stdout(&vigie(&["catalog", "list", "--format", "json"]))).expect("JSON");
     for one in list["products"].as_array().expect("a list") {
         let id = one["id"].as_str().expect("an id");
-        // No version: each advisory that stands has a verdict, and no other.
-        let held = advisory(id)["verdicts"].as_array().map(Vec::len);
-        assert_eq!(one["advisories"].as_u64().map(|count| count as usize), held, "{id}");
+        // Without a version, each advisory that was not rejected has a verdict, and no other.
+        let verdicts = advisory(id)["verdicts"].as_array().map(Vec::len);
+        assert_eq!(one["advisories"].as_u64().map(|count| count as usize), verdicts, "{id}");
     }
 }
 
 #[test]
-fn versions_that_are_no_release_are_doubted() {
+fn versions_that_are_not_releases_are_doubted() {
     let is = |word: &str, id: &str, verdict_is: &str, confidence: &str| {
         assert_eq!(verdict(word, id), (verdict_is.to_owned(), confidence.to_owned()), "{word} {id}");
     };
@@ -86,7 +89,7 @@ fn versions_that_are_no_release_are_doubted() {
 }
 
 #[test]
-fn a_scan_claims_what_was_shown() {
+fn a_scan_claims_only_what_a_server_showed() {
     let (_running, _) = raise(31, &named(&["openai-compatible/acme-stub-open", "n8n/2.40.7-login"]));
     let scan = |format: &str| {
         vigie(&[
@@ -109,7 +112,7 @@ fn a_scan_claims_what_was_shown() {
         let findings = of(product)["findings"].as_array().expect("a list");
         findings.iter().find(|finding| finding["id"] == id).cloned()
     };
-    // Nobody knows what it is: it lists models, and that is all that it showed.
+    // The product is unknown: all that it showed is a list of models.
     assert_eq!(finding("openai-compatible", "management-reachable"), None);
     let inference = finding("openai-compatible", "open-inference").expect("its list is open");
     assert_eq!(inference["evidence"], "inferred");

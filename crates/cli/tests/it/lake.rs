@@ -1,4 +1,4 @@
-//! Asking the lake, and its upkeep.
+//! Queries over the lake, and its maintenance.
 
 use std::path::Path;
 
@@ -19,7 +19,7 @@ fn ask(lake: &Path, sql: &str) -> String {
 }
 
 #[test]
-fn a_lake_is_asked_compacted_and_forgets() {
+fn a_lake_is_queried_compacted_and_forgets() {
     let (_running, _) = raise(8, &named(&["ollama/0.17.4-one-model", "llama-cpp/b11549-key"]));
     let dir = tempfile::tempdir().expect("a folder");
     let lake = dir.path().join("lake");
@@ -28,8 +28,8 @@ fn a_lake_is_asked_compacted_and_forgets() {
         assert_eq!(code(&output), 0, "{}", stderr(&output));
     }
     let products = "SELECT product, count(*) AS seen, count(DISTINCT address) AS hosts FROM observations GROUP BY product ORDER BY product";
-    let told = "product,seen,hosts\nllama-cpp,3,1\nollama,3,1\n";
-    assert_eq!(ask(&lake, products), told);
+    let expected = "product,seen,hosts\nllama-cpp,3,1\nollama,3,1\n";
+    assert_eq!(ask(&lake, products), expected);
     assert_eq!(ask(&lake, "SELECT count(*) AS n FROM scans WHERE finished IS NOT NULL"), "n\n3\n");
     let table = stdout(&vigie(&["sql", products, "--lake", text(&lake)]));
     assert!(table.contains("llama-cpp") && table.contains("2 rows"), "{table}");
@@ -63,7 +63,7 @@ fn a_lake_is_asked_compacted_and_forgets() {
             .as_u64()
             .is_some_and(|removed| removed >= 3)
     );
-    assert_eq!(ask(&lake, products), told);
+    assert_eq!(ask(&lake, products), expected);
 
     let gone = files(&["forget", "127.91.8.1", "--now"]);
     assert_eq!(
@@ -74,10 +74,14 @@ fn a_lake_is_asked_compacted_and_forgets() {
     assert_eq!(ask(&lake, products), "product,seen,hosts\nllama-cpp,3,1\n");
     assert_eq!(ask(&lake, "SELECT count(*) AS n FROM states"), "n\n1\n");
     assert_eq!(files(&["forget", "--before", "2000-01-01"])["observations"], 0);
-    assert_eq!(code(&vigie(&["lake", "forget", "--lake", text(&lake)])), 2, "it says what to name");
+    assert_eq!(
+        code(&vigie(&["lake", "forget", "--lake", text(&lake)])),
+        2,
+        "nothing to delete is named"
+    );
 }
 
-/// A lake of one look.
+/// A lake with one observation.
 fn small(dir: &Path) -> std::path::PathBuf {
     let (lake, file) = (dir.join("lake"), dir.join("one.jsonl"));
     let record = serde_json::json!({
@@ -95,23 +99,23 @@ fn answers_are_safe_and_each_column_has_its_name() {
     let dir = tempfile::tempdir().expect("a folder");
     let lake = small(dir.path());
     let ask = |sql: &str, form: &str| vigie(&["sql", sql, "--lake", text(&lake), "--format", form]);
-    // Two tables with a column of one name: an object of JSON has each key once.
+    // Two tables with a column of the same name: a JSON object has each key once.
     let twice = "SELECT * FROM (SELECT 1 AS a) AS x CROSS JOIN (SELECT 2 AS a) AS y";
     assert_eq!(stdout(&ask(twice, "json")), "{\"a\":1,\"a:1\":2}\n");
     assert_eq!(stdout(&ask(twice, "csv")), "a,a:1\n1,2\n");
     assert_eq!(code(&ask(twice, "parquet")), 0);
-    // Nothing but NULL is as unknown as any other NULL.
+    // A column of NULL alone is as unknown as any other NULL.
     let table = stdout(&ask("SELECT NULL AS nothing, CAST(NULL AS INT) AS number", "table"));
     assert_eq!(table.matches('?').count(), 2, "{table}");
-    // What acts is escaped where that leaves the value as it is; a program that reads CSV gets the value.
+    // Control characters are escaped in JSON, where the value stays the same; a program that reads CSV gets the value.
     let hostile = "SELECT 'a\u{202e}b\u{9b}\u{1b}c' AS x";
-    let told = stdout(&ask(hostile, "json"));
+    let printed = stdout(&ask(hostile, "json"));
     assert!(
-        told.contains("\\u202e") && !told.contains('\u{202e}') && !told.contains('\u{9b}'),
-        "{told:?}"
+        printed.contains("\\u202e") && !printed.contains('\u{202e}') && !printed.contains('\u{9b}'),
+        "{printed:?}"
     );
     assert_eq!(
-        serde_json::from_str::<serde_json::Value>(&told).expect("JSON")["x"],
+        serde_json::from_str::<serde_json::Value>(&printed).expect("JSON")["x"],
         "a\u{202e}b\u{9b}\u{1b}c"
     );
     assert_eq!(stdout(&ask(hostile, "csv")), "x\na\u{202e}b\u{9b}\u{1b}c\n");
@@ -121,10 +125,10 @@ fn answers_are_safe_and_each_column_has_its_name() {
 
 #[cfg(unix)]
 #[test]
-fn a_reader_that_has_enough_is_no_fault() {
+fn a_reader_that_closes_the_pipe_is_not_an_error() {
     let dir = tempfile::tempdir().expect("a folder");
     let lake = small(dir.path());
-    // More than a buffer holds, however well it is packed.
+    // Larger than a buffer even when compressed.
     let mut state = 1_u64;
     let values: Vec<String> = (0..4_000)
         .map(|_| {

@@ -1,4 +1,4 @@
-//! The program as its users meet it: run for real, against simulated servers on loopback.
+//! The program as its users run it, against simulated servers on loopback.
 
 #[cfg(feature = "watch")]
 mod diff;
@@ -35,7 +35,7 @@ mod words;
 use std::path::Path;
 use std::process::{Command, Output};
 
-/// Runs the program with these words and waits for it.
+/// Runs the program with these arguments and waits for it.
 fn vigie(words: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_vigie"))
         .args(words)

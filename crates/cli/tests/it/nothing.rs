@@ -1,5 +1,5 @@
-//! What could not be looked at, and why, is told on standard error in every format, and a scan that could look at nothing fails. What
-//! programs read on standard output stays valid.
+//! Targets that could not be scanned are reported on standard error, with the reason, in every format; a scan that could scan nothing
+//! fails. The documents for programs on standard output stay valid.
 
 use std::path::Path;
 use std::process::Output;
@@ -16,25 +16,25 @@ fn scan(format: &str, words: &[&str]) -> Output {
     vigie(&[&["scan", "--no-lake", "--quiet", "--timeout", "1", "--format", format], words].concat())
 }
 
-/// A document of nothing: valid, and it says why, where its format can say anything.
+/// An empty document is valid, and states the reason if its format can.
 #[track_caller]
 fn assert_says_nothing_was_seen(format: &str, output: &Output) {
     let out = stdout(output);
     let json = || -> Value { serde_json::from_str(&out).unwrap_or_else(|error| panic!("{format}: {error}: {out}")) };
     match format {
         "table" | "jsonl" | "intelmq" => assert_eq!(out, "", "{format}"),
-        "csv" => assert_eq!(out.lines().count(), 1, "the head alone: {out}"),
+        "csv" => assert_eq!(out.lines().count(), 1, "the header alone: {out}"),
         "json" => {
-            let told = json();
-            assert_eq!(told["schema"], "vigie.report/1");
-            assert!(told["summary"]["failed"].is_string(), "{told:#}");
-            assert_eq!(told["summary"]["complete"], false);
+            let report = json();
+            assert_eq!(report["schema"], "vigie.report/1");
+            assert!(report["summary"]["failed"].is_string(), "{report:#}");
+            assert_eq!(report["summary"]["complete"], false);
         }
         _ => {
-            let told = json();
-            let run = &told["runs"][0];
+            let log = json();
+            let run = &log["runs"][0];
             assert_eq!(
-                (told["version"].as_str(), run["results"].as_array().map(Vec::len)),
+                (log["version"].as_str(), run["results"].as_array().map(Vec::len)),
                 (Some("2.1.0"), Some(0))
             );
             let invocation = &run["invocations"][0];
@@ -44,7 +44,7 @@ fn assert_says_nothing_was_seen(format: &str, output: &Output) {
     }
 }
 
-/// A scope file whose hours are never now: two hours that begin in six.
+/// A scope file whose hours do not include now: two hours that begin in six.
 fn closed(dir: &Path) -> std::path::PathBuf {
     let hour = |hours| (chrono::Utc::now() + chrono::TimeDelta::hours(hours)).format("%H:00").to_string();
     let file = dir.join("closed.toml");
@@ -59,7 +59,7 @@ fn closed(dir: &Path) -> std::path::PathBuf {
 }
 
 #[test]
-fn a_scan_that_could_look_at_nothing_fails_in_every_format_and_says_why() {
+fn a_scan_that_could_scan_nothing_fails_in_every_format_and_says_why() {
     let dir = tempfile::tempdir().expect("a folder");
     let file = |name: &str, holds: &str| {
         let path = dir.path().join(name);
@@ -74,7 +74,7 @@ fn a_scan_that_could_look_at_nothing_fails_in_every_format_and_says_why() {
         (&["no-such-host.invalid"], 3, "no-such-host.invalid does not resolve"),
         (&["http://a.invalid:8080/", "b.invalid:11434"], 3, "b.invalid does not resolve"),
         (&["-f", text(&empty)], 2, "it is empty"),
-        (&["-f", text(&comments)], 2, "it holds comments alone"),
+        (&["-f", text(&comments)], 2, "it contains only comments"),
         (&["127.91.41.1", "--opt-out", text(&out)], 2, "opted out"),
         (&["127.91.41.1", "c.invalid", "--opt-out", text(&out)], 2, "opted out"),
         (&["10.91.0.0/30", "-p", "9", "--scope", text(&closed)], 3, "opens again at"),
@@ -82,43 +82,46 @@ fn a_scan_that_could_look_at_nothing_fails_in_every_format_and_says_why() {
     for (words, status, why) in cases {
         for format in FORMATS {
             let output = scan(format, words);
-            let said = stderr(&output);
-            assert_eq!(code(&output), status, "{format} {words:?}: {said}");
-            assert!(said.contains(why), "{format} {words:?}: {said}");
+            let errors = stderr(&output);
+            assert_eq!(code(&output), status, "{format} {words:?}: {errors}");
+            assert!(errors.contains(why), "{format} {words:?}: {errors}");
             assert_says_nothing_was_seen(format, &output);
         }
     }
-    // A file gets the same.
+    // The same in a file.
     let report = dir.path().join("report.sarif");
     let output = scan("sarif", &["no-such-host.invalid", "--output", text(&report)]);
     assert_eq!((code(&output), stdout(&output).as_str()), (3, ""));
-    let told: Value = serde_json::from_str(&std::fs::read_to_string(&report).expect("it is there")).expect("JSON");
-    assert_eq!(told["runs"][0]["invocations"][0]["executionSuccessful"], false);
+    let log: Value = serde_json::from_str(&std::fs::read_to_string(&report).expect("it is there")).expect("JSON");
+    assert_eq!(log["runs"][0]["invocations"][0]["executionSuccessful"], false);
 }
 
 #[test]
-fn what_resolves_is_looked_at_and_the_rest_is_a_note_in_every_format() {
+fn names_that_do_not_resolve_are_notes_in_every_format_and_the_rest_is_scanned() {
     let (_running, _) = raise(42, &named(&["ollama/0.17.4-one-model"]));
     for format in FORMATS {
         let output = scan(format, &["127.91.42.1", "no-such-host.invalid", "--ports", PORT]);
-        let said = stderr(&output);
-        assert_eq!(code(&output), 0, "{format}: {said}");
-        assert!(said.contains("note: no-such-host.invalid does not resolve"), "{format}: {said}");
-        assert!(!said.contains("error"), "{format}: {said}");
+        let notes = stderr(&output);
+        assert_eq!(code(&output), 0, "{format}: {notes}");
+        assert!(notes.contains("note: no-such-host.invalid does not resolve"), "{format}: {notes}");
+        assert!(!notes.contains("error"), "{format}: {notes}");
         let out = stdout(&output);
         match format {
             "table" | "json" | "jsonl" | "csv" => assert!(out.contains("127.91.42.1"), "{format}: {out}"),
             _ => assert!(!out.is_empty(), "{format}"),
         }
         if matches!(format, "json" | "sarif") {
-            let told: Value = serde_json::from_str(&out).expect("JSON");
-            assert!(told.to_string().contains("does not resolve"), "a program is told too: {told:#}");
+            let document: Value = serde_json::from_str(&out).expect("JSON");
+            assert!(
+                document.to_string().contains("does not resolve"),
+                "the document has the note too: {document:#}"
+            );
         }
     }
 }
 
 #[test]
-fn a_dry_run_tells_its_notes_too() {
+fn a_dry_run_prints_its_notes_too() {
     let output = vigie(&["scan", "--dry-run", "127.91.43.1/24", "-p", "9"]);
     assert_eq!(code(&output), 0);
     assert!(stderr(&output).contains("is taken as the network"), "{}", stderr(&output));
@@ -126,7 +129,7 @@ fn a_dry_run_tells_its_notes_too() {
 }
 
 #[test]
-fn endpoints_come_in_the_order_that_was_asked_for() {
+fn endpoints_are_in_the_order_that_was_asked_for() {
     let (_running, _) = raise(
         44,
         &named(&["ollama/0.17.4-one-model", "llama-cpp/b11549-key", "ollama/0.17.4-one-model"]),
@@ -153,7 +156,7 @@ fn endpoints_come_in_the_order_that_was_asked_for() {
 
 #[cfg(feature = "watch")]
 #[test]
-fn an_empty_file_is_not_imported_in_silence() {
+fn an_empty_file_is_an_error_of_the_import() {
     let dir = tempfile::tempdir().expect("a folder");
     let (lake, errors) = (dir.path().join("lake"), dir.path().join("errors.jsonl"));
     let import = |name: &str, holds: &str, words: &[&str]| {
@@ -168,12 +171,12 @@ fn an_empty_file_is_not_imported_in_silence() {
             assert_eq!(code(&output), 2, "{from:?}: {}", stdout(&output));
             assert!(stderr(&output).contains("empty.json: it is empty"), "{from:?}: {}", stderr(&output));
             if form == "json" {
-                let told: Value = serde_json::from_str(&stdout(&output)).expect("JSON");
-                assert!(told["files"][0]["failed"].is_string(), "{told:#}");
+                let summary: Value = serde_json::from_str(&stdout(&output)).expect("JSON");
+                assert!(summary["files"][0]["failed"].is_string(), "{summary:#}");
             }
         }
     }
-    // A document in which nothing was found is none of that, and is said all the same.
+    // A document without hosts is not an error, and a note reports it.
     let nobody = "<?xml version=\"1.0\"?>\n<nmaprun scanner=\"nmap\" args=\"nmap\" start=\"1762000000\" version=\"7.95\">\n\
                   <runstats><finished time=\"1762000001\"/><hosts up=\"0\" down=\"1\" total=\"1\"/></runstats>\n</nmaprun>\n";
     let output = import("nobody.xml", nobody, &[]);

@@ -1,4 +1,4 @@
-//! Servers under a path: behind a proxy's sub-path, named by the user or found by the redirect of the root.
+//! Servers under a path: behind a proxy's sub-path that the user names, or that a redirect of the root leads to.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -9,7 +9,7 @@ use vigie_fleet::{Judge, Recorder, Running};
 use crate::fleet::{named, raise};
 use crate::{code, observations, stderr, stdout, text, vigie};
 
-/// An nginx that goes when the test does.
+/// An nginx that is stopped at the end of the test.
 struct Nginx(Child);
 
 impl Drop for Nginx {
@@ -37,20 +37,20 @@ fn nginx(dir: &Path, address: &str, locations: &str) -> Option<Nginx> {
     let child = match child {
         Ok(child) => Nginx(child),
         Err(_) => {
-            eprintln!("there is no nginx here: not tested");
+            eprintln!("there is no nginx on this machine: not tested");
             return None;
         }
     };
     let begun = Instant::now();
     while std::net::TcpStream::connect(address).is_err() {
-        assert!(begun.elapsed() < Duration::from_secs(10), "nginx does not come up");
+        assert!(begun.elapsed() < Duration::from_secs(10), "nginx does not start");
         std::thread::sleep(Duration::from_millis(20));
     }
     Some(child)
 }
 
-/// `(address, port, prefix, product, posture, models)` of each record.
-fn told(words: &[&str]) -> (Vec<serde_json::Value>, String) {
+/// The records of a scan, and its standard error.
+fn scan(words: &[&str]) -> (Vec<serde_json::Value>, String) {
     let output = vigie(&[words, &["--no-lake", "--quiet", "--format", "jsonl"]].concat());
     assert_eq!(code(&output), 0, "{}", stderr(&output));
     (observations(&output), stderr(&output))
@@ -76,14 +76,14 @@ const TWO: &str = "location /ollama/ { proxy_pass http://127.91.60.1:21434/; }\n
                    location /team/llama/ { proxy_pass http://127.91.60.2:21434/; }";
 
 #[test]
-fn a_named_path_is_where_the_server_is_looked_for() {
+fn a_server_is_scanned_under_the_path_of_its_url() {
     let (running, recorder) = raise(60, &named(&["ollama/0.17.4-one-model", "llama-cpp/b11549-key"]));
     let dir = tempfile::tempdir().expect("a folder");
     let Some(_nginx) = nginx(dir.path(), "127.91.60.9:8080", TWO) else {
         return;
     };
 
-    let (records, _) = told(&[
+    let (records, _) = scan(&[
         "scan",
         "http://127.91.60.9:8080/ollama",
         "http://127.91.60.9:8080//team/%6clama/",
@@ -123,19 +123,19 @@ fn a_named_path_is_where_the_server_is_looked_for() {
         ("/ollama/api/tags", "/ollama"),
         ("/team/llama/v1/models?x=1#y", "/team/llama"),
     ] {
-        let (records, _) = told(&["scan", &format!("http://127.91.60.9:8080{path}")]);
+        let (records, _) = scan(&["scan", &format!("http://127.91.60.9:8080{path}")]);
         assert_eq!(records.iter().map(prefix).collect::<Vec<_>>(), [Some(expected)], "{path}");
         assert!(product(&records[0]).is_some(), "{path}");
     }
-    let (records, notes) = told(&["scan", "http://127.91.60.1:21434/v1"]);
+    let (records, notes) = scan(&["scan", "http://127.91.60.1:21434/v1"]);
     assert_eq!((prefix(&records[0]), product(&records[0])), (None, Some("ollama")), "{notes}");
-    // The record of the root is as it always was.
+    // A record of the root has no prefix.
     assert!(records[0]["endpoint"].get("prefix").is_none());
 
-    // Nothing there: said so, and the root is not looked at instead, unless the path may be a gateway's way.
-    for (path, said, unsaid) in [
-        ("/nothing", "and nowhere else", "was asked first"),
-        ("/vllm", "its root was asked first", "nowhere else"),
+    // Nothing is there: a note says so, and the root is not scanned, unless the path may be a gateway's route.
+    for (path, expected, unexpected) in [
+        ("/nothing", "was scanned under /nothing only", "was scanned first"),
+        ("/vllm", "its root was scanned first", "was scanned under"),
     ] {
         let output = vigie(&[
             "scan",
@@ -149,13 +149,13 @@ fn a_named_path_is_where_the_server_is_looked_for() {
         let record = &report["observations"][0];
         assert_eq!((prefix(record), product(record)), (Some(path), None), "{report:#}");
         let notes = report["summary"]["notes"].to_string();
-        assert!(notes.contains(said) && !notes.contains(unsaid), "{notes}");
+        assert!(notes.contains(expected) && !notes.contains(unexpected), "{notes}");
     }
     unharmed(&running, &recorder);
 }
 
 #[test]
-fn transcripts_say_what_was_sent() {
+fn transcripts_have_the_path_that_was_sent() {
     let (_running, _) = raise(61, &named(&["ollama/0.17.4-one-model"]));
     let dir = tempfile::tempdir().expect("a folder");
     let location = "location /ollama/ { proxy_pass http://127.91.61.1:21434/; }";
@@ -163,7 +163,7 @@ fn transcripts_say_what_was_sent() {
         return;
     };
     let kept = dir.path().join("kept");
-    told(&["scan", "http://127.91.61.9:8080/ollama", "--transcripts", text(&kept)]);
+    scan(&["scan", "http://127.91.61.9:8080/ollama", "--transcripts", text(&kept)]);
     let files: Vec<_> = std::fs::read_dir(&kept).expect("a folder").flatten().collect();
     assert_eq!(files.len(), 1);
     let transcript: serde_json::Value =
@@ -182,7 +182,7 @@ fn transcripts_say_what_was_sent() {
 }
 
 #[test]
-fn a_dry_run_names_the_path_and_a_path_that_leads_elsewhere_is_refused() {
+fn a_dry_run_lists_the_path_and_a_path_that_leads_elsewhere_is_rejected() {
     let output = vigie(&[
         "scan",
         "http://127.91.62.1:8080/ollama",
@@ -192,28 +192,31 @@ fn a_dry_run_names_the_path_and_a_path_that_leads_elsewhere_is_refused() {
         "--dry-run",
     ]);
     assert_eq!(code(&output), 0, "{}", stderr(&output));
-    let said = stdout(&output);
+    let printed = stdout(&output);
     assert!(
-        said.contains("127.91.62.1:8080/ollama\n") && !said.contains("127.91.62.1:8080\n"),
-        "{said}"
+        printed.contains("127.91.62.1:8080/ollama\n") && !printed.contains("127.91.62.1:8080\n"),
+        "{printed}"
     );
-    assert!(said.contains("127.91.62.2:80\n"), "{said}");
+    assert!(printed.contains("127.91.62.2:80\n"), "{printed}");
     // The requests are those that would be sent: below the path of the one, at the root of the other.
     assert!(
-        said.contains("  GET /ollama/api/tags\n") && said.contains("  GET /api/tags\n"),
-        "{said}"
+        printed.contains("  GET /ollama/api/tags\n") && printed.contains("  GET /api/tags\n"),
+        "{printed}"
     );
     for (target, sent, unsent) in [
         ("http://127.91.62.1:8080/a/b/", "  GET /a/b/v1/models\n", "  GET /v1/models\n"),
         ("127.91.62.1:8080", "  GET /v1/models\n", "/a/b"),
     ] {
-        let said = stdout(&vigie(&["scan", target, "--dry-run"]));
-        assert!(said.contains(sent) && !said.contains(unsent), "{said}");
+        let printed = stdout(&vigie(&["scan", target, "--dry-run"]));
+        assert!(printed.contains(sent) && !printed.contains(unsent), "{printed}");
     }
-    // A gateway's way to another server is asked for after the root.
-    let said = stdout(&vigie(&["scan", "http://127.91.62.1:8080/vllm", "--dry-run"]));
-    assert!(said.contains("To the root first") && said.contains("  GET /v1/models\n"), "{said}");
-    assert!(said.contains("  GET /vllm/v1/models\n"), "{said}");
+    // A gateway's route to another server is scanned after the root.
+    let printed = stdout(&vigie(&["scan", "http://127.91.62.1:8080/vllm", "--dry-run"]));
+    assert!(
+        printed.contains("To the root first") && printed.contains("  GET /v1/models\n"),
+        "{printed}"
+    );
+    assert!(printed.contains("  GET /vllm/v1/models\n"), "{printed}");
     for wrong in ["/../x", "/%2e%2e/x", "/a%2Fb", "/a%5cb", "/a%252f", "/..;/x"] {
         let output = vigie(&["scan", &format!("http://127.91.62.1:8080{wrong}"), "--dry-run"]);
         assert_eq!(code(&output), 2, "{wrong}: {}", stdout(&output));
@@ -248,7 +251,7 @@ fn a_redirect_of_the_root_leads_to_the_server() {
         let Some(_nginx) = nginx(dir.path(), &address, &behind(path, root, 1)) else { return };
         let before = recorder.total();
         let kept = dir.path().join("kept");
-        let (records, _) = told(&["scan", &address, "--transcripts", text(&kept)]);
+        let (records, _) = scan(&["scan", &address, "--transcripts", text(&kept)]);
         assert_eq!(records.len(), 1, "{path} {root}");
         assert_eq!(
             (prefix(&records[0]), product(&records[0])),
@@ -258,7 +261,7 @@ fn a_redirect_of_the_root_leads_to_the_server() {
         );
         assert_eq!(records[0]["exposure"]["posture"]["known"], "open", "{path} {root}");
         assert_eq!(records[0]["exposure"]["models"]["known"].as_array().map(Vec::len), Some(1), "{path} {root}");
-        // Twelve in all, root and path together, and those about the one model.
+        // Twelve requests in all, root and path together, and one about the model.
         let file = std::fs::read_dir(&kept).expect("a folder").flatten().next().expect("a transcript");
         let transcript: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(file.path()).expect("text")).expect("JSON");
         let sent = transcript["exchanges"].as_array().map_or(0, Vec::len);
@@ -269,7 +272,7 @@ fn a_redirect_of_the_root_leads_to_the_server() {
 }
 
 #[test]
-fn a_page_of_its_own_is_no_path_to_look_under() {
+fn a_redirect_to_a_products_own_page_is_not_a_path_to_scan() {
     // Each redirects its root to a page of its own.
     let names = [
         "infinity/0.0.78-open",
@@ -279,7 +282,7 @@ fn a_page_of_its_own_is_no_path_to_look_under() {
         "weaviate/1.35.2-open",
     ];
     let (running, recorder) = raise(66, &named(&names));
-    let (records, _) = told(&["scan", "127.91.66.0/24", "--ports", "21434"]);
+    let (records, _) = scan(&["scan", "127.91.66.0/24", "--ports", "21434"]);
     let mut seen: Vec<_> = records.iter().map(|record| (prefix(record), product(record))).collect();
     seen.sort_unstable();
     let mut expected: Vec<_> = names.iter().map(|name| (None, name.split('/').next())).collect();
@@ -289,7 +292,7 @@ fn a_page_of_its_own_is_no_path_to_look_under() {
 }
 
 #[test]
-fn a_path_that_a_gateway_passes_on_is_asked_only_where_no_gateway_is() {
+fn a_path_that_a_gateway_passes_on_is_scanned_only_where_there_is_no_gateway() {
     // At a LiteLLM, /vllm/… is passed on with its owner's key.
     let (running, recorder) = raise(67, &named(&["vllm/0.32.0-open", "litellm/1.75.8-key"]));
     let dir = tempfile::tempdir().expect("a folder");
@@ -297,7 +300,7 @@ fn a_path_that_a_gateway_passes_on_is_asked_only_where_no_gateway_is() {
     let Some(_nginx) = nginx(dir.path(), "127.91.67.9:8080", location) else {
         return;
     };
-    let (records, _) = told(&["scan", "http://127.91.67.9:8080/vllm"]);
+    let (records, _) = scan(&["scan", "http://127.91.67.9:8080/vllm"]);
     assert_eq!(records.len(), 1);
     assert_eq!(
         (prefix(&records[0]), product(&records[0])),
@@ -321,20 +324,20 @@ fn a_path_that_a_gateway_passes_on_is_asked_only_where_no_gateway_is() {
     let report: serde_json::Value = serde_json::from_str(&stdout(&output)).expect("JSON");
     assert!(report.to_string().contains("/vllm was not scanned"), "{report:#}");
     for file in std::fs::read_dir(&kept).expect("a folder").flatten() {
-        let said = std::fs::read_to_string(file.path()).expect("text");
-        assert!(!said.contains("\"path\": \"/vllm"), "{said}");
+        let transcript = std::fs::read_to_string(file.path()).expect("text");
+        assert!(!transcript.contains("\"path\": \"/vllm"), "{transcript}");
     }
     unharmed(&running, &recorder);
 }
 
 #[test]
-fn where_nothing_answers_under_the_path_the_root_is_told() {
+fn the_root_is_reported_where_nothing_answers_under_the_path() {
     let dir = tempfile::tempdir().expect("a folder");
     let locations = "location = / { return 302 /app/; }\nlocation /app/ { default_type text/html; return 200 '<!doctype html><title>Intranet</title>'; }";
     let Some(_nginx) = nginx(dir.path(), "127.91.64.9:8080", locations) else {
         return;
     };
-    let (records, _) = told(&["scan", "127.91.64.9:8080"]);
+    let (records, _) = scan(&["scan", "127.91.64.9:8080"]);
     assert_eq!((prefix(&records[0]), product(&records[0])), (None, None));
 }
 

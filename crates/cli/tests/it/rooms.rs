@@ -1,9 +1,9 @@
-//! The rooms use no others than `crates/README.md` allows.
+//! Each room uses only the rooms that `crates/README.md` allows.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// The rows of the table, in order: a room, and which it may use.
+/// The rows of the table, in order: a room, and the rooms that it may use.
 type Rows = Vec<(String, BTreeSet<String>)>;
 
 /// The rooms that a manifest names: those that the program needs, and those that only its tests need.
@@ -59,13 +59,13 @@ fn uses(manifest: &str) -> Uses {
     uses
 }
 
-/// What the manifests do that the table does not allow, and where the table is none.
+/// Uses that the table does not allow, and errors of the table.
 fn faults(rows: &Rows, manifests: &BTreeMap<String, Uses>) -> Vec<String> {
     let mut faults = Vec::new();
     let mut above = BTreeSet::new();
     for (room, allowed) in rows {
         for below in allowed.difference(&above) {
-            faults.push(format!("{room}: its row names {below}, which is no room above it"));
+            faults.push(format!("{room}: its row names {below}, which is not a room above it"));
         }
         match manifests.get(room) {
             None => faults.push(format!("{room}: it has a row and no crate")),
@@ -74,7 +74,7 @@ fn faults(rows: &Rows, manifests: &BTreeMap<String, Uses>) -> Vec<String> {
                     faults.push(format!("{room}: it uses {other}, which its row does not allow"));
                 }
                 for other in uses.tests.iter().filter(|other| *other != "fleet" && !above.contains(*other)) {
-                    faults.push(format!("{room}: its tests use {other}, which is no room above it"));
+                    faults.push(format!("{room}: its tests use {other}, which is not a room above it"));
                 }
             }
         }
@@ -100,7 +100,7 @@ fn a_room_uses_only_what_its_row_allows() {
     }
     assert!(manifests.len() > 10, "{manifests:?}");
     assert_eq!(faults(&rows, &manifests), Vec::<String>::new());
-    // And the same order in the words for contributors.
+    // CONTRIBUTING.md has the same order.
     let contributing = std::fs::read_to_string(crates().join("../CONTRIBUTING.md")).expect("the page reads");
     let order = rows.iter().map(|(room, _)| room.as_str()).collect::<Vec<_>>().join(", ");
     assert!(
@@ -110,7 +110,7 @@ fn a_room_uses_only_what_its_row_allows() {
 }
 
 #[test]
-fn what_is_not_allowed_is_found() {
+fn uses_that_are_not_allowed_are_found() {
     let table =
         "| room | what | may use |\n|---|---|---|\n| `a` | A. | – |\n| `b` | B. | `a` |\n| `c` | C. | `a` |\n| `fleet` | F. | `a` |\n";
     let of = |b: &str| {
@@ -144,7 +144,7 @@ fn what_is_not_allowed_is_found() {
     assert_eq!(
         faults(&rows, &manifests.into()),
         [
-            "a: its row names b, which is no room above it",
+            "a: its row names b, which is not a room above it",
             "a: it has a row and no crate",
             "b: it has two rows",
             "c: it has no row in crates/README.md",

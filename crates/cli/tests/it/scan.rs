@@ -13,7 +13,7 @@ use crate::{code, observations, stderr, stdout, text, vigie};
 pub(crate) const PORT: &str = "21434";
 
 #[test]
-fn every_planted_server_is_found_none_is_invented_and_nobody_is_harmed() {
+fn every_planted_server_is_found_none_is_invented_and_none_is_harmed() {
     if !Fleet::has_many_addresses() {
         return;
     }
@@ -32,7 +32,7 @@ fn every_planted_server_is_found_none_is_invented_and_nobody_is_harmed() {
     ]);
     assert_eq!(code(&output), 0, "{}", stderr(&output));
     let observations = observations(&output);
-    // A decoy answers word for word as its product does: it is named so, and its tells say what to think of it.
+    // A decoy answers exactly as its product does: it is identified as that product, and its tells mark it as suspect.
     let suspected: BTreeSet<&str> = observations
         .iter()
         .filter(|o| o["deception"]["tells"].as_array().is_some_and(|tells| !tells.is_empty()))
@@ -52,11 +52,11 @@ fn every_planted_server_is_found_none_is_invented_and_nobody_is_harmed() {
         .iter()
         .map(|p| (p.address.ip().to_string(), p.product().map(str::to_owned)))
         .collect();
-    // The port is none of the products' own here, and a rule may lean on it as a last hint: what is not named is no invention.
+    // The port is not a default port of any product, and some rules use the port as a last hint: an unidentified server is not an error.
     for (address, product) in &seen {
         assert!(
             product.is_none() || planted.get(address) == Some(product) || suspected.contains(address.as_str()),
-            "{address}: said {product:?}, planted {:?}",
+            "{address}: identified as {product:?}, planted {:?}",
             planted.get(address)
         );
     }
@@ -64,7 +64,7 @@ fn every_planted_server_is_found_none_is_invented_and_nobody_is_harmed() {
     let named = seen.values().filter(|product| product.is_some()).count();
     assert!(
         named * 10 >= planted.len() * 9,
-        "only {named} of {} were named on a port that is not theirs",
+        "only {named} of {} were identified on a port that is not their default",
         planted.len()
     );
     let harm: Vec<_> = recorder.forbidden(&Judge::by_hand());
@@ -73,7 +73,7 @@ fn every_planted_server_is_found_none_is_invented_and_nobody_is_harmed() {
 }
 
 #[test]
-fn exit_codes_say_whether_something_that_bad_was_found() {
+fn exit_codes_depend_on_the_worst_finding() {
     let (_running, _) = raise(2, &named(&["ollama/0.17.4-one-model"]));
     let scan = |more: &[&str]| {
         code(&vigie(
@@ -104,14 +104,20 @@ fn a_dry_run_opens_no_socket() {
     let (_running, recorder) = raise(3, &named(&["ollama/0.17.4-one-model"]));
     let output = vigie(&["scan", "127.91.3.1", "--ports", "21434,21435", "--dry-run"]);
     assert_eq!(code(&output), 0);
-    let said = stdout(&output);
-    assert!(said.contains("127.91.3.1:21434") && said.contains("127.91.3.1:21435"), "{said}");
-    assert!(said.contains("POST /api/show") && said.contains("once per model"), "{said}");
+    let printed = stdout(&output);
+    assert!(
+        printed.contains("127.91.3.1:21434") && printed.contains("127.91.3.1:21435"),
+        "{printed}"
+    );
+    assert!(
+        printed.contains("POST /api/show") && printed.contains("once per model"),
+        "{printed}"
+    );
     assert_eq!(recorder.total(), 0);
 }
 
 #[test]
-fn the_lake_lists_and_tells() {
+fn the_lake_lists_endpoints_and_shows_their_history() {
     let (_running, _) = raise(4, &named(&["ollama/0.17.4-one-model", "llama-cpp/b11549-key"]));
     let dir = tempfile::tempdir().expect("a folder");
     let lake = dir.path().join("lake");
@@ -168,7 +174,7 @@ fn a_proof_is_asked_for_only_where_the_scope_allows_it() {
             .collect::<Vec<_>>()
     };
     assert!(spent("owner = true\nallow = [\"infer\"]\n", false).is_empty(), "never by default");
-    assert!(spent("", true).is_empty(), "never without the owner's word");
+    assert!(spent("", true).is_empty(), "never without the owner's permission");
     let once = spent("owner = true\nallow = [\"infer\"]\n", true);
     assert_eq!(once.len(), 1, "only with a model that is already loaded: {once:?}");
     assert_eq!(once[0].0, "127.91.5.2");
@@ -217,7 +223,7 @@ fn shards_share_the_work() {
 
 #[cfg(unix)]
 #[test]
-fn an_interrupt_stops_cleanly_and_the_rest_is_done_later() {
+fn an_interrupted_scan_is_resumed_without_losses() {
     use std::process::{Command, Stdio};
     let (running, _) = raise(7, &named(&["ollama/0.17.4-one-model"; 40]));
     let dir = tempfile::tempdir().expect("a folder");
@@ -273,7 +279,7 @@ fn an_interrupt_stops_cleanly_and_the_rest_is_done_later() {
     );
 }
 
-/// What lies in a folder.
+/// The names of the files in a folder.
 #[cfg(unix)]
 fn listed(folder: &Path) -> Vec<String> {
     let mut names: Vec<String> = std::fs::read_dir(folder)
@@ -285,7 +291,7 @@ fn listed(folder: &Path) -> Vec<String> {
 }
 
 #[test]
-fn a_file_that_cannot_be_written_is_said_before_anything_is_sent() {
+fn a_file_that_cannot_be_written_is_reported_before_anything_is_sent() {
     let dir = tempfile::tempdir().expect("a folder");
     let listener = std::net::TcpListener::bind("127.91.9.1:0").expect("bound");
     listener.set_nonblocking(true).expect("set");
@@ -296,7 +302,7 @@ fn a_file_that_cannot_be_written_is_said_before_anything_is_sent() {
         (dir.path().to_owned(), "name a file in it"),
         (file.join("below"), "name another one"),
     ] {
-        let said = vigie(&[
+        let done = vigie(&[
             "scan",
             "127.91.9.1",
             "--ports",
@@ -306,16 +312,16 @@ fn a_file_that_cannot_be_written_is_said_before_anything_is_sent() {
             "--output",
             text(&output),
         ]);
-        assert_eq!(code(&said), 4, "{}", stderr(&said));
+        assert_eq!(code(&done), 4, "{}", stderr(&done));
         assert!(
-            stderr(&said).contains(text(&output)) && stderr(&said).contains(next),
+            stderr(&done).contains(text(&output)) && stderr(&done).contains(next),
             "{}",
-            stderr(&said)
+            stderr(&done)
         );
     }
-    assert!(listener.accept().is_err(), "nobody came");
+    assert!(listener.accept().is_err(), "nothing was sent");
 
-    // The folder is made, and no other file is left in it.
+    // The folder is created, and no other file is left in it.
     let new = dir.path().join("new/report.json");
     let done = vigie(&[
         "scan",
@@ -337,7 +343,7 @@ fn a_file_that_cannot_be_written_is_said_before_anything_is_sent() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_disk_that_is_full_is_said_in_every_format() {
+fn a_full_disk_is_reported_in_every_format() {
     let listener = std::net::TcpListener::bind("127.91.9.3:0").expect("bound");
     let port = listener.local_addr().expect("an address").port().to_string();
     drop(listener);
@@ -354,11 +360,11 @@ fn a_disk_that_is_full_is_said_in_every_format() {
             "--output",
             "/dev/full",
         ];
-        let said = vigie(&words);
-        // What writes nothing loses nothing.
+        let done = vigie(&words);
+        // JSON lines without endpoints write nothing, so nothing is lost.
         if format != "jsonl" {
-            assert_eq!(code(&said), 4, "{format}: {}", stderr(&said));
-            assert!(stderr(&said).contains("cannot write /dev/full"), "{}", stderr(&said));
+            assert_eq!(code(&done), 4, "{format}: {}", stderr(&done));
+            assert!(stderr(&done).contains("cannot write /dev/full"), "{}", stderr(&done));
         }
     }
     assert!(Path::new("/dev/full").exists(), "a device is not replaced");
@@ -366,11 +372,11 @@ fn a_disk_that_is_full_is_said_in_every_format() {
 
 #[cfg(unix)]
 #[test]
-fn a_scan_that_is_killed_leaves_the_old_report() {
+fn a_killed_scan_leaves_the_old_report() {
     let dir = tempfile::tempdir().expect("a folder");
     let report = dir.path().join("report.json");
     std::fs::write(&report, "old").expect("written");
-    // It takes connections and never answers.
+    // It accepts connections and never answers.
     let listener = std::net::TcpListener::bind("127.91.9.2:0").expect("bound");
     let port = listener.local_addr().expect("an address").port().to_string();
     for signals in [&["-KILL"][..], &["-INT", "-INT"]] {
@@ -391,7 +397,7 @@ fn a_scan_that_is_killed_leaves_the_old_report() {
             .stderr(Stdio::null())
             .spawn()
             .expect("starts");
-        listener.accept().expect("it comes");
+        listener.accept().expect("a connection");
         for signal in signals {
             let pid = child.id().to_string();
             Command::new("kill").args([signal, pid.as_str()]).status().expect("kill runs");
@@ -399,7 +405,7 @@ fn a_scan_that_is_killed_leaves_the_old_report() {
         }
         let ended = child.wait().expect("ends");
         assert!(!ended.success());
-        // One interrupt may end the scan before the second comes: then the new report is there, and whole.
+        // The first interrupt may end the scan before the second one arrives: then the new report is complete.
         let now = std::fs::read_to_string(&report).expect("read");
         let whole = signals.len() > 1 && now.starts_with("Summary") && now.trim_end().ends_with(".json");
         assert!(now == "old" || whole, "{signals:?}: {now}");

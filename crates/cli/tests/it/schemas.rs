@@ -1,4 +1,4 @@
-//! What the verbs print holds to the published schemas, read strictly: with keys that they do not name it is refused.
+//! The output of the verbs matches the published schemas, read strictly: keys that they do not name are errors.
 
 use boon::{Compiler, Draft, SchemaIndex, Schemas, UrlLoader};
 use serde_json::{Value, json};
@@ -25,7 +25,7 @@ impl Published {
         ];
         for text in texts {
             let mut schema: Value = serde_json::from_str(text).expect("a schema is JSON");
-            // The study's is put together of parts, and each question adds columns of its own.
+            // The schema of a study is composed of parts, and each question adds its own columns.
             if schema["$id"] != "urn:vigie:schema:study-1" {
                 close(&mut schema);
             }
@@ -88,16 +88,16 @@ fn close(schema: &mut Value) {
     }
 }
 
-/// Whatever a schema asks for that is not there.
+/// A loader without files: every schema must be among the resources.
 struct Nothing;
 
 impl UrlLoader for Nothing {
     fn load(&self, url: &str) -> Result<Value, Box<dyn std::error::Error>> {
-        Err(format!("{url} is asked for and not there").into())
+        Err(format!("{url} is not among the resources").into())
     }
 }
 
-/// Every word that the program has is one of the schema's, and the other way round.
+/// The schema and the program have the same words.
 #[test]
 fn the_words_are_those_of_the_program() {
     let schema: Value = serde_json::from_str(include_str!("../../../../docs/src/schemas/diff-1.json")).expect("JSON");

@@ -42,7 +42,7 @@ fn a_scan_is_studied() {
         .map(|row| &row["posture"])
         .collect();
     assert_eq!(postures, ["key", "open"]);
-    assert_eq!(questions["countries"]["unknown"], 2, "no file of places was named");
+    assert_eq!(questions["countries"]["unknown"], 2, "no file with countries was named");
     for (id, question) in questions.as_object().expect("questions") {
         for key in ["denominator", "unknown", "rows", "definition", "sql"] {
             assert!(!question[key].is_null(), "{id} {key}");
@@ -72,7 +72,7 @@ fn a_scan_is_studied() {
     assert_eq!(none["questions"]["totals"]["denominator"], 0);
     assert_eq!(none["window"], Value::Null);
 
-    for (wrong, says) in [
+    for (wrong, message) in [
         (&["study", "colour"][..], "vigie study --list"),
         (&["study", "--product", "nothing"], "vigie catalog list"),
         (&["study", "--planted", "x"], "--compare"),
@@ -81,13 +81,13 @@ fn a_scan_is_studied() {
             &["study", "--since", "2026-02-01", "--until", "2026-01-31"],
             "is later than --until",
         ),
-        (&["study", "--source", "vigie", "--source", "shodna"], "it has vigie"),
+        (&["study", "--source", "vigie", "--source", "shodna"], "has vigie"),
         (&["study", "--coverage", "0"], "--coverage"),
         (&["study", "--sample", "0.5"], "--coverage"),
     ] {
         let output = vigie(&[wrong, &["--lake", text(&lake)]].concat());
         assert_eq!(code(&output), 2, "{wrong:?}");
-        assert!(stderr(&output).contains(says), "{wrong:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains(message), "{wrong:?}: {}", stderr(&output));
     }
 }
 
@@ -117,8 +117,11 @@ fn a_population_makes_a_document() {
     }
 
     let output = vigie(&["study", "--lake", text(&lake), "--compare", "published", "--planted", text(&truth)]);
-    let told = stderr(&output);
-    assert!(told.contains("planted figures found") && !told.contains(": planted "), "{told}");
+    let errors = stderr(&output);
+    assert!(
+        errors.contains("planted figures found") && !errors.contains(": planted "),
+        "{errors}"
+    );
 
     for (lang, words) in [("en", ["Contents", "Totals"]), ("fr", ["Sommaire", "Totaux"])] {
         let out = dir.path().join(lang);
@@ -138,7 +141,7 @@ fn a_population_makes_a_document() {
         for word in words {
             assert!(html.contains(word), "{lang} {word}");
         }
-        // It stands alone: nothing is loaded, from here or elsewhere.
+        // It is self-contained: it loads nothing.
         for loads in ["http://", "https://", " src=", "@import", "url("] {
             assert!(!html.contains(loads), "{lang} {loads}");
         }

@@ -1,4 +1,4 @@
-//! What strangers wrote does nothing to the terminal that it is shown on.
+//! Text that strangers wrote cannot control the terminal on which it is shown.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -8,7 +8,7 @@ use vigie_export::text::{Safe, is_unsafe};
 
 use crate::{code, stderr, stdout, text, vigie};
 
-/// The title of a window, an override of the direction, a C1 control, and a character that nobody sees.
+/// A window title, an override of the text direction, a C1 control character, and an invisible character.
 const HOSTILE: &str = "0.1\u{1b}]0;pwned\u{7}\u{202e}\u{9b}2J\u{200b}x";
 
 #[track_caller]
@@ -18,7 +18,7 @@ fn safe(shown: &str) {
 }
 
 #[test]
-fn an_error_shows_what_would_act() {
+fn an_error_escapes_control_characters() {
     let place = format!("/nonexistent/{HOSTILE}");
     for words in [
         &["scan", "-f", &place][..],
@@ -34,10 +34,10 @@ fn an_error_shows_what_would_act() {
 
 #[cfg(feature = "watch")]
 #[test]
-fn a_document_of_json_is_the_same_value_and_does_nothing() {
+fn a_json_document_keeps_the_value_and_is_safe() {
     let dir = tempfile::tempdir().expect("a folder");
     let lake = dir.path().join("lake");
-    // The name of a file is a stranger's too.
+    // The name of a file is untrusted too.
     let file = dir.path().join("a\u{202e}b\u{9b}.jsonl");
     let record = |version: &str| {
         serde_json::json!({
@@ -56,18 +56,18 @@ fn a_document_of_json_is_the_same_value_and_does_nothing() {
         safe(&stdout(&output));
         serde_json::from_str(&stdout(&output)).unwrap_or_else(|error| panic!("{words:?}: {error}"))
     };
-    let told = json(&["import", "--from", "shodan", text(&file), "--quiet"]);
-    assert_eq!(told["files"][0]["file"], text(&file), "{told:#}");
+    let summary = json(&["import", "--from", "shodan", text(&file), "--quiet"]);
+    assert_eq!(summary["files"][0]["file"], text(&file), "{summary:#}");
     let hosts = json(&["hosts"]);
     let shown = json(&["show", "192.0.2.7"]);
     let diff = json(&["diff", "2026-10-01"]);
-    for told in [&hosts, &shown, &diff] {
-        assert!(told.to_string().contains('\u{202e}'), "it is the same value: {told:#}");
+    for document in [&hosts, &shown, &diff] {
+        assert!(document.to_string().contains('\u{202e}'), "it is the same value: {document:#}");
     }
 }
 
 #[test]
-fn what_another_formats_is_escaped_wherever_it_is_cut() {
+fn text_is_escaped_wherever_a_write_cuts_it() {
     for cut in 1..6 {
         let (mut json, mut shown) = (Vec::new(), Vec::new());
         let line = format!("{}\n", serde_json::to_string(HOSTILE).expect("it serialises"));
@@ -91,12 +91,12 @@ fn what_another_formats_is_escaped_wherever_it_is_cut() {
 }
 
 #[test]
-fn a_lake_that_cannot_be_opened_is_no_wrong_usage() {
+fn a_damaged_lake_is_not_wrong_usage() {
     let dir = tempfile::tempdir().expect("a folder");
     let lake = dir.path().join("lake");
     let log = lake.join("observations/_delta_log");
     std::fs::create_dir_all(&log).expect("made");
-    std::fs::write(log.join("00000000000000000000.json"), "this is no log\n").expect("written");
+    std::fs::write(log.join("00000000000000000000.json"), "not a log\n").expect("written");
     for words in [
         &["hosts"][..],
         &["show", "192.0.2.7"],
@@ -109,6 +109,10 @@ fn a_lake_that_cannot_be_opened_is_no_wrong_usage() {
     let empty = dir.path().join("empty");
     std::fs::create_dir(&empty).expect("made");
     for wrong in [Path::new("/nonexistent/lake"), &empty] {
-        assert_eq!(code(&vigie(&["hosts", "--lake", text(wrong)])), 2, "a folder that is no lake is");
+        assert_eq!(
+            code(&vigie(&["hosts", "--lake", text(wrong)])),
+            2,
+            "a folder without a lake is wrong usage"
+        );
     }
 }

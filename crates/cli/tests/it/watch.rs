@@ -1,4 +1,4 @@
-//! `vigie watch` as a process: rounds, what they tell, pauses, kills, and that it is alone.
+//! `vigie watch` as a process: rounds, their reports, pauses, kills, and the lock.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
@@ -20,10 +20,10 @@ const EMPTY: &str = "ollama/0.17.4-no-model";
 const KEY: &str = "llama-cpp/b11549-key";
 const OPEN: &str = "llama-cpp/b11549-open";
 
-/// The longest that anything is waited for: other tests run at the same time.
+/// The longest wait for anything: other tests run at the same time.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// A watch that runs, and its rounds as they come.
+/// A running watch, and its rounds as they arrive.
 struct Watch {
     child: Child,
     rounds: Receiver<Value>,
@@ -57,17 +57,17 @@ impl Watch {
         assert!(Command::new("kill").args([name, &pid]).status().expect("kill runs").success());
     }
 
-    /// What it said until it ended, and its exit code.
+    /// Waits for its end; returns the exit code and standard error.
     fn end(mut self) -> (Option<i32>, String) {
-        let mut said = String::new();
+        let mut errors = String::new();
         if let Some(mut err) = self.child.stderr.take() {
-            let _ = err.read_to_string(&mut said);
+            let _ = err.read_to_string(&mut errors);
         }
-        (self.child.wait().expect("it ends").code(), said)
+        (self.child.wait().expect("it ends").code(), errors)
     }
 }
 
-/// A test that fails leaves no watch behind.
+/// A failed test leaves no watch running.
 impl Drop for Watch {
     fn drop(&mut self) {
         let _ = self.child.kill();
@@ -104,7 +104,7 @@ fn started(round: &Value) -> DateTime<Utc> {
     text.parse().expect("it reads")
 }
 
-/// The ids of what changed at an address, and what became of it.
+/// The presence of an address, and the ids of its changes.
 fn at(round: &Value, address: &str) -> Option<(String, Vec<String>)> {
     let endpoints = round["diff"]["endpoints"].as_array()?;
     let endpoint = endpoints.iter().find(|endpoint| endpoint["address"] == address)?;
@@ -112,7 +112,7 @@ fn at(round: &Value, address: &str) -> Option<(String, Vec<String>)> {
     Some((endpoint["presence"].as_str()?.to_owned(), ids.map(str::to_owned).collect()))
 }
 
-/// The scans that a lake has, the latest first.
+/// The scans of a lake, the latest first.
 fn scans(lake: &Path) -> Vec<vigie_lake::Scan> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -133,7 +133,7 @@ fn lake() -> (tempfile::TempDir, PathBuf) {
 }
 
 #[test]
-fn each_round_tells_what_changed_since_the_one_before() {
+fn each_round_reports_what_changed_since_the_previous_one() {
     let (_dir, lake) = lake();
     let words = ["127.91.40.1-127.91.40.6", "--ports", PORT, "--every", "5s", "--quiet"];
     let fleet = raise_at(40, &[(1, OLD), (2, EMPTY), (3, KEY), (4, NEW), (6, OPEN)]);
@@ -164,13 +164,17 @@ fn each_round_tells_what_changed_since_the_one_before() {
 
     let third = watch.round();
     assert_eq!(third["previous"], second["scan"]);
-    assert_eq!(third["diff"]["endpoints"].as_array().map(Vec::len), Some(0), "told once: {third:#}");
+    assert_eq!(
+        third["diff"]["endpoints"].as_array().map(Vec::len),
+        Some(0),
+        "reported once: {third:#}"
+    );
     assert!(started(&second) - started(&first) >= TimeDelta::seconds(5));
 
-    // The rounds are scans in the lake, and what they told can be asked for again.
+    // The rounds are scans in the lake, so vigie diff reports the same.
     watch.signal("-INT");
-    let (status, said) = watch.end();
-    assert_eq!(status, Some(130), "{said}");
+    let (status, errors) = watch.end();
+    assert_eq!(status, Some(130), "{errors}");
     let since = first["finished"].as_str().expect("an instant");
     let until = second["finished"].as_str().expect("an instant");
     let output = vigie(&["diff", since, until, "--lake", text(&lake), "--format", "json"]);
@@ -179,7 +183,7 @@ fn each_round_tells_what_changed_since_the_one_before() {
 }
 
 #[test]
-fn after_a_pause_one_round_makes_up_for_all() {
+fn after_a_pause_one_round_replaces_all_missed_ones() {
     let (_dir, lake) = lake();
     let _fleet = raise_at(41, &[(1, NEW)]);
     let every = TimeDelta::seconds(3);
@@ -197,14 +201,14 @@ fn after_a_pause_one_round_makes_up_for_all() {
         rounds.push(watch.round());
     }
     watch.signal("-TERM");
-    let (status, said) = watch.end();
-    assert_eq!(status, Some(130), "a service manager stops it cleanly: {said}");
-    assert!(said.contains("rounds were missed"), "{said}");
+    let (status, errors) = watch.end();
+    assert_eq!(status, Some(130), "a service manager stops it cleanly: {errors}");
+    assert!(errors.contains("rounds were missed"), "{errors}");
 
     let starts: Vec<DateTime<Utc>> = rounds.iter().map(started).collect();
     assert!(starts[1] - starts[0] >= TimeDelta::seconds(10), "{starts:?}");
     assert!(starts[1] - woken < every, "at once: {starts:?}");
-    // None of those that were missed comes after it.
+    // The missed rounds are not made later.
     for pair in starts.windows(2) {
         assert!(pair[1] - pair[0] >= every, "{starts:?}");
     }
@@ -213,7 +217,7 @@ fn after_a_pause_one_round_makes_up_for_all() {
 }
 
 #[test]
-fn a_watch_that_was_killed_goes_on_where_its_rounds_were() {
+fn a_killed_watch_continues_its_rounds_when_restarted() {
     let (_dir, lake) = lake();
     let fleet = raise_at(42, &[(1, OLD)]);
     let words = ["127.91.42.1", "--ports", PORT, "--every", "4s"];
@@ -225,7 +229,7 @@ fn a_watch_that_was_killed_goes_on_where_its_rounds_were() {
     fleet.stop();
     let _fleet = raise_at(42, &[(1, NEW)]);
 
-    // What is not due is not done, and the lock went with the process.
+    // A round that is not due is not made, and the lock ended with the process.
     let early = once(&lake, &["127.91.42.1", "--ports", PORT, "--every", "1h"]);
     assert_eq!(code(&early), 0, "{}", stderr(&early));
     assert!(
@@ -245,14 +249,14 @@ fn a_watch_that_was_killed_goes_on_where_its_rounds_were() {
     let third = watch.round();
     assert!(
         started(&third) - started(&second) >= TimeDelta::seconds(4),
-        "one round, not those that were missed"
+        "one round instead of all that were missed"
     );
     watch.signal("-INT");
     watch.end();
 }
 
 #[test]
-fn a_round_that_was_killed_is_none() {
+fn a_killed_round_is_repeated_at_once() {
     let (_dir, lake) = lake();
     let _fleet = raise_at(43, &[(1, NEW)]);
     // Many ports, so that the round lasts.
@@ -272,7 +276,7 @@ fn a_round_that_was_killed_is_none() {
         return;
     }
     assert_eq!(done, Err(RecvTimeoutError::Disconnected));
-    // Its hour does not begin with a round that was none: it is made up for at once.
+    // An interrupted round is repeated at once: the interval does not begin with it.
     let watch = Watch::start(&lake, &long);
     let round = watch.round();
     assert!(round["previous"].is_null(), "{round:#}");
@@ -281,7 +285,7 @@ fn a_round_that_was_killed_is_none() {
 }
 
 #[test]
-fn two_of_the_same_do_not_run_at_a_time() {
+fn two_watches_of_the_same_targets_do_not_run_at_the_same_time() {
     let (_dir, lake) = lake();
     let _fleet = raise_at(44, &[(1, NEW)]);
     let words = ["127.91.44.1", "--ports", PORT, "--every", "1h", "--quiet"];
@@ -289,14 +293,18 @@ fn two_of_the_same_do_not_run_at_a_time() {
     watch.round();
     let second = command(&lake, &words).output().expect("it runs");
     assert_eq!(code(&second), 2);
-    assert!(stderr(&second).contains("another vigie watches the same"), "{}", stderr(&second));
+    assert!(
+        stderr(&second).contains("another vigie watches the same targets"),
+        "{}",
+        stderr(&second)
+    );
     assert!(
         stderr(&second).contains(&format!("process {}", watch.child.id())),
         "{}",
         stderr(&second)
     );
     assert_eq!(code(&once(&lake, &words[..3])), 2, "nor for one round");
-    // Another question in the same lake is another watch.
+    // Other ports in the same lake are another watch.
     round_of(&once(&lake, &["127.91.44.1", "--ports", "21434,21435"]));
     watch.signal("-INT");
     assert_eq!(watch.end().0, Some(130));
@@ -315,8 +323,8 @@ fn an_interrupt_ends_the_round_in_flight() {
     }
     watch.signal("-INT");
     let done = watch.rounds.recv_timeout(PATIENCE);
-    let (status, said) = watch.end();
-    assert_eq!(status, Some(130), "{said}");
+    let (status, errors) = watch.end();
+    assert_eq!(status, Some(130), "{errors}");
     if done.is_err() {
         // Otherwise the machine is fast, and the round was done before the signal came.
         let kept = scans(&lake);
@@ -329,7 +337,7 @@ fn an_interrupt_ends_the_round_in_flight() {
 }
 
 #[test]
-fn a_watch_whose_reader_is_gone_ends() {
+fn a_watch_without_a_reader_ends() {
     let (_dir, lake) = lake();
     let _fleet = raise_at(48, &[(1, NEW)]);
     let mut child = command(&lake, &["127.91.48.1", "--ports", PORT, "--every", "2s", "--quiet"])
@@ -346,18 +354,18 @@ fn a_watch_whose_reader_is_gone_ends() {
             Some(status) => break status,
             None if begun.elapsed() > PATIENCE => {
                 let _ = child.kill();
-                panic!("it goes on for nobody");
+                panic!("it goes on without a reader");
             }
             None => std::thread::sleep(Duration::from_millis(50)),
         }
     };
-    let mut said = String::new();
-    child.stderr.take().expect("a pipe").read_to_string(&mut said).expect("text");
-    assert_eq!((status.code(), said.as_str()), (Some(0), ""));
+    let mut errors = String::new();
+    child.stderr.take().expect("a pipe").read_to_string(&mut errors).expect("text");
+    assert_eq!((status.code(), errors.as_str()), (Some(0), ""));
 }
 
 #[test]
-fn a_round_that_was_paused_proves_no_absence() {
+fn a_paused_round_proves_no_absence() {
     let (_dir, lake) = lake();
     let fleet = raise_at(47, &[(1, NEW)]);
     let words = ["127.91.47.0/24", "--ports", "20900-21434", "--quiet"];
@@ -381,7 +389,7 @@ fn a_round_that_was_paused_proves_no_absence() {
     assert_eq!(round["diff"]["counts"]["gone"], 0, "{round:#}");
     assert_eq!(round["diff"]["counts"]["not_looked_at"], 1);
     assert!(round["notes"].to_string().contains("paused for"), "{round:#}");
-    // The next one is not in doubt.
+    // The next round proves it.
     let next = round_of(&once(&lake, &words));
     assert_eq!(next["diff"]["counts"]["gone"], 1, "{next:#}");
 }
@@ -399,24 +407,24 @@ fn one_round_for_a_timer() {
     assert_eq!(code(&output), 1, "{}", stderr(&output));
     assert!(stdout(&output).contains("lost-authentication"), "{}", stdout(&output));
     let output = once(&lake, &[&words[..], &["--fail-on-change"]].concat());
-    assert_eq!(code(&output), 0, "told once: {}", stdout(&output));
+    assert_eq!(code(&output), 0, "reported once: {}", stdout(&output));
 
-    // For people; what another scan saw in between is told too.
+    // The table for people.
     fleet.stop();
     let _fleet = raise_at(46, &[(1, KEY)]);
     let output = vigie(&[&["watch", "--once", "--lake", text(&lake)], &words[..]].concat());
     assert_eq!(code(&output), 0, "{}", stderr(&output));
     let shown = stdout(&output);
-    for said in [
+    for expected in [
         "gained authentication: open → key",
         "gone: ollama",
         "1 endpoints answered",
         "1 gone, 1 changed",
     ] {
-        assert!(shown.contains(said), "{said}: {shown}");
+        assert!(shown.contains(expected), "{expected}: {shown}");
     }
 
-    // A scope file is watched as a whole, and what it no longer allows is not.
+    // All ranges of a scope file are watched, until it expires.
     let scope = dir.path().join("scope.toml");
     let write = |expires: &str| {
         let text = format!(
@@ -438,7 +446,7 @@ fn one_round_for_a_timer() {
 }
 
 #[test]
-fn wrong_words_are_said() {
+fn wrong_arguments_are_reported() {
     let (_dir, lake) = lake();
     for words in [
         &["127.0.0.1"][..],
@@ -456,15 +464,15 @@ fn wrong_words_are_said() {
     }
 }
 
-/// The units that come with vigie are what systemd reads, where it is there to say so.
+/// systemd accepts the units in contrib, if it is installed.
 #[test]
-fn the_units_are_sound() {
+fn the_systemd_units_are_valid() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../contrib/systemd");
     let dir = tempfile::tempdir().expect("a folder");
     let mut units = Vec::new();
     for name in ["vigie-watch.service", "vigie-watch.timer"] {
         let unit = std::fs::read_to_string(folder.join(name)).expect("it is there");
-        // systemd looks whether the program is there.
+        // systemd checks that the program exists.
         let unit = unit.replace("/usr/bin/vigie", env!("CARGO_BIN_EXE_vigie"));
         let file = dir.path().join(name);
         std::fs::write(&file, unit).expect("written");
@@ -473,12 +481,12 @@ fn the_units_are_sound() {
     let Ok(output) = Command::new("systemd-analyze").arg("verify").args(&units).output() else {
         return;
     };
-    // It may have something to say of the machine's other units.
-    let said = stderr(&output);
-    let of_ours = said.lines().filter(|line| line.contains("vigie-watch")).count();
-    assert!(output.status.success() && of_ours == 0, "{said}");
+    // It may report errors of other units of the machine.
+    let errors = stderr(&output);
+    let of_ours = errors.lines().filter(|line| line.contains("vigie-watch")).count();
+    assert!(output.status.success() && of_ours == 0, "{errors}");
 
-    // Its words are words that vigie takes.
+    // vigie accepts the arguments of the unit.
     let unit = std::fs::read_to_string(folder.join("vigie-watch.service")).expect("it is there");
     let line = unit
         .lines()

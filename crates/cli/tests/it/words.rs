@@ -1,4 +1,4 @@
-//! Words, files and errors.
+//! Arguments, files and errors.
 
 use crate::{code, stderr, stdout, vigie};
 
@@ -10,7 +10,7 @@ fn public_addresses_need_a_scope_file() {
 }
 
 #[test]
-fn what_does_not_read_is_said() {
+fn invalid_arguments_and_files_are_reported() {
     for words in [
         &["scan", "300.1.2.3.4.5/99"][..],
         &["scan", "127.0.0.1", "--ports", "0"],
@@ -29,11 +29,11 @@ fn what_does_not_read_is_said() {
 }
 
 #[test]
-fn advisories_are_told_without_a_scan() {
+fn advisories_are_listed_without_a_scan() {
     let verdict = |word: &str, id: &str| {
-        let told: serde_json::Value = serde_json::from_str(&stdout(&vigie(&["advisory", word, "--format", "json"]))).expect("JSON");
-        assert_eq!(told["schema"], "vigie.advisory/1");
-        let verdicts = told["verdicts"].as_array().expect("a list").clone();
+        let list: serde_json::Value = serde_json::from_str(&stdout(&vigie(&["advisory", word, "--format", "json"]))).expect("JSON");
+        assert_eq!(list["schema"], "vigie.advisory/1");
+        let verdicts = list["verdicts"].as_array().expect("a list").clone();
         verdicts
             .into_iter()
             .find(|v| v["id"] == id)
@@ -111,7 +111,7 @@ fn the_catalogue_lists_explains_and_checks_itself() {
     assert!(stdout(&vigie(&["catalog", "explain", "ollama"])).contains("Ollama is running"));
 }
 
-/// The base directory specification has a relative folder ignored: it would be another one in each folder that the program is started from.
+/// The base directory specification says to ignore a relative path, which would depend on the current folder.
 #[cfg(target_os = "linux")]
 #[test]
 fn the_lake_is_in_the_users_data_folder() {

@@ -16,9 +16,9 @@ pub(crate) use table::table;
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct DiffArgs {
-    /// From when: a day (its start, UTC), an instant (2026-11-22T08:00:00Z), or an age (7d, 12h, 30m).
+    /// The earlier time: a day (its start, UTC), an instant (2026-11-22T08:00:00Z), or an age (7d, 12h, 30m).
     since: crate::when::When,
-    /// Until when.
+    /// The later time.
     #[arg(default_value = "now")]
     until: crate::when::When,
     #[command(flatten)]
@@ -26,10 +26,10 @@ pub(crate) struct DiffArgs {
     /// Table or JSON.
     #[arg(short = 'F', long, default_value = "table")]
     format: TableOrJson,
-    /// Exit with 1 if anything changed, or anything at or above a severity.
+    /// Exit with 1 if anything changed; with a severity, only if a change is at or above it.
     #[arg(long, value_name = "SEVERITY", num_args = 0..=1, default_missing_value = "info", default_value = "never", require_equals = true)]
     fail_on_change: FailOn,
-    /// List also what was not looked at, and what is in an earlier import and not in a later one.
+    /// Also list endpoints that were not scanned, and those of an earlier import that are not in a later one.
     #[arg(short, long)]
     verbose: bool,
 }
@@ -39,7 +39,7 @@ pub(crate) fn run(args: &DiffArgs) -> Done {
     let (since, until) = (args.since.at(now), args.until.at(now));
     if since >= until {
         return Err(Failure::usage(format!(
-            "the first time ({}) must lie before the second ({})",
+            "the earlier time ({}) must be before the later one ({})",
             since.format("%Y-%m-%d %H:%M:%SZ"),
             until.format("%Y-%m-%d %H:%M:%SZ")
         )));

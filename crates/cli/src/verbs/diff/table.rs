@@ -1,4 +1,4 @@
-//! A diff for people.
+//! A diff as tables for people.
 
 use vigie_assess::{Change, ChangeId, Lifecycle};
 use vigie_export::grid::Column;
@@ -6,18 +6,18 @@ use vigie_export::text::clean;
 use vigie_model::Known;
 use vigie_run::diff::{Counts, Diff, Entry, Seen};
 
-/// Where; where lines have an end, the source and the vantage may stand under it.
+/// The endpoint. On a terminal, its source and vantage may be on a line below it.
 const ENDPOINT: Column<'_> = Column::Text("endpoint");
-/// Names of one kind that are listed of one endpoint, on a terminal.
+/// Names of one kind that a terminal shows for an endpoint.
 const NAMES: usize = 6;
-/// Columns of an id, a version, a digest or a name: whole, unless a stranger made it longer than any is.
+/// The longest id, version, digest or name in characters: longer than any real one, because strangers choose them.
 const TOKEN: usize = 300;
 
-/// The diff as a table, what was told otherwise apart, and the counts.
+/// The changes as a table, then the values that only one observation reports, then the counts.
 pub(crate) fn table(diff: &Diff, verbose: bool, width: usize) -> String {
     let origins = diff.has_several_origins();
     let names = if width == vigie_export::UNBOUNDED { usize::MAX } else { NAMES };
-    let (mut changed, mut told) = (Vec::new(), Vec::new());
+    let (mut changed, mut reported) = (Vec::new(), Vec::new());
     for entry in &diff.endpoints {
         let at = at(entry, origins);
         let quiet = matches!(entry.presence, Lifecycle::NotLookedAt | Lifecycle::NotInImport);
@@ -25,7 +25,7 @@ pub(crate) fn table(diff: &Diff, verbose: bool, width: usize) -> String {
             changed.push(vec![entry.severity.to_string(), at.clone(), presence(entry)]);
         }
         for (severity, is_change, what) in changes(entry, names) {
-            let rows = if is_change { &mut changed } else { &mut told };
+            let rows = if is_change { &mut changed } else { &mut reported };
             rows.push(vec![severity, at.clone(), what]);
         }
     }
@@ -36,19 +36,25 @@ pub(crate) fn table(diff: &Diff, verbose: bool, width: usize) -> String {
         let heads = [Column::Token("severity"), ENDPOINT, Column::Text("what changed")];
         out.push_str(&vigie_export::grid::grid(&heads, &changed, width));
     }
-    if !told.is_empty() {
-        for row in &mut told {
+    if !reported.is_empty() {
+        for row in &mut reported {
             row.remove(0);
         }
-        out.push_str("\nNot a change: one look tells what the other does not.\n");
-        out.push_str(&vigie_export::grid::grid(&[ENDPOINT, Column::Text("what is told")], &told, width));
+        out.push_str("\nNot a change: one observation reports what the other does not.\n");
+        out.push_str(&vigie_export::grid::grid(
+            &[ENDPOINT, Column::Text("what is reported")],
+            &reported,
+            width,
+        ));
     }
     if diff
         .endpoints
         .iter()
         .any(|entry| entry.catalog_changed && !entry.changes.is_empty())
     {
-        out.push_str("\nvigie's catalogue changed between some of these looks: what they say may differ for that reason.\n");
+        out.push_str(
+            "\nThe catalogue of vigie changed between some of these observations, which may be the reason for some differences.\n",
+        );
     }
     out.push('\n');
     out.push_str(&counts(&diff.counts));
@@ -56,28 +62,28 @@ pub(crate) fn table(diff: &Diff, verbose: bool, width: usize) -> String {
     out
 }
 
-/// One line of counts; what there is none of is left out, but not that nothing changed.
+/// One line of counts, without those that are zero.
 fn counts(counts: &Counts) -> String {
     let parts = [
         (counts.appeared, "appeared"),
-        (counts.first_seen, "seen for the first time, where nobody had looked"),
+        (counts.first_seen, "first seen (not scanned before)"),
         (counts.gone, "gone"),
         (counts.came_and_went, "came and went"),
         (counts.changed, "changed"),
-        (counts.told_otherwise, "told otherwise"),
+        (counts.told_otherwise, "reported differently"),
         (counts.unchanged, "unchanged"),
-        (counts.not_looked_at, "not looked at"),
+        (counts.not_looked_at, "not scanned"),
         (counts.not_in_import, "not in the later import"),
     ];
-    let told: Vec<String> = parts
+    let counted: Vec<String> = parts
         .iter()
         .filter(|(count, _)| *count > 0)
         .map(|(count, what)| format!("{count} {what}"))
         .collect();
-    if told.is_empty() {
-        "No endpoint was seen until then.".to_owned()
+    if counted.is_empty() {
+        "No endpoints were observed up to the later time.".to_owned()
     } else {
-        format!("Endpoints: {}.", told.join(", "))
+        format!("Endpoints: {}.", counted.join(", "))
     }
 }
 
@@ -95,41 +101,47 @@ fn at(entry: &Entry, origins: bool) -> String {
 }
 
 fn presence(entry: &Entry) -> String {
-    let is = || entry.after.as_ref().or(entry.before.as_ref()).map(told).unwrap_or_default();
+    let latest = entry.after.as_ref().or(entry.before.as_ref());
+    let is = || latest.map(observed).unwrap_or_default();
     let last = || {
-        let look = entry.after.as_ref().or(entry.before.as_ref());
-        look.map(|look| look.seen.format("%Y-%m-%d %H:%M").to_string()).unwrap_or_default()
+        latest
+            .map(|seen| seen.seen.format("%Y-%m-%d %H:%M").to_string())
+            .unwrap_or_default()
     };
     let by = || match &entry.not_found_by {
-        Some(look) => format!("not found {}", look.started.format("%Y-%m-%d %H:%M")),
+        Some(scan) => format!("not found {}", scan.started.format("%Y-%m-%d %H:%M")),
         None => String::new(),
     };
     match entry.presence {
         Lifecycle::Appeared => format!("appeared: {}", is()),
-        Lifecycle::FirstSeen => format!("seen for the first time, where nobody had looked: {}", is()),
+        Lifecycle::FirstSeen => format!("first seen; not scanned before: {}", is()),
         Lifecycle::Gone => format!("gone: {}; last seen {}, {}", is(), last(), by()),
         Lifecycle::CameAndWent => format!("came and went: {}; last seen {}, {}", is(), last(), by()),
-        Lifecycle::NotLookedAt => format!("not looked at since {}: {}", last(), is()),
-        Lifecycle::NotInImport => format!("not in the later import, last in one of {}: {}", last(), is()),
+        Lifecycle::NotLookedAt => format!("not scanned since {}: {}", last(), is()),
+        Lifecycle::NotInImport => format!("not in the later import; last in the import of {}: {}", last(), is()),
         Lifecycle::Stayed => String::new(),
     }
 }
 
-fn told(look: &Seen) -> String {
-    let product = match &look.product {
+fn observed(seen: &Seen) -> String {
+    let product = match &seen.product {
         Known::Known(product) => clean(product, TOKEN),
         Known::Unknown(_) => return "not recognised".to_owned(),
     };
-    let version = look
+    let version = seen
         .version
         .known()
         .map_or("version unknown".to_owned(), |version| clean(version, TOKEN));
-    let posture = look.posture.known().map_or("posture unknown".to_owned(), ToString::to_string);
-    let suspect = if look.suspect { ", looks like a deception" } else { "" };
+    let posture = seen.posture.known().map_or("posture unknown".to_owned(), ToString::to_string);
+    let suspect = if seen.suspect {
+        ", looks like a honeypot or an emulator"
+    } else {
+        ""
+    };
     format!("{product} {version}, {posture}{suspect}")
 }
 
-/// The changes of an endpoint, those of one kind and severity in one line: severity, whether it is a change, what.
+/// The changes of an endpoint, one line per kind and severity: the severity, whether it counts as a change, and the text.
 fn changes(entry: &Entry, names: usize) -> Vec<(String, bool, String)> {
     let mut groups: Vec<(&Change, Vec<String>)> = Vec::new();
     for change in &entry.changes {
@@ -186,7 +198,7 @@ fn title(id: ChangeId) -> &'static str {
         ChangeId::ProductChanged => "another product",
         ChangeId::Downgraded => "downgraded",
         ChangeId::LostTls => "no longer speaks TLS",
-        ChangeId::BecameSuspect => "looks like a deception now",
+        ChangeId::BecameSuspect => "now looks like a honeypot or an emulator",
         ChangeId::NewModel => "new model",
         ChangeId::ModelChanged => "model changed",
         ChangeId::PostureChanged => "another posture",
@@ -195,11 +207,11 @@ fn title(id: ChangeId) -> &'static str {
         ChangeId::GainedAuthentication => "gained authentication",
         ChangeId::NarrowerReach => "can be reached by fewer",
         ChangeId::Upgraded => "upgraded",
-        ChangeId::GainedTls => "speaks TLS now",
+        ChangeId::GainedTls => "now speaks TLS",
         ChangeId::RemovedTool => "tool removed",
-        ChangeId::RemovedCapability => "capability gone",
+        ChangeId::RemovedCapability => "capability removed",
         ChangeId::RemovedModel => "model removed",
-        ChangeId::NoLongerSuspect => "no longer looks like a deception",
+        ChangeId::NoLongerSuspect => "no longer looks like a honeypot or an emulator",
         ChangeId::NowKnown => "now known",
         ChangeId::NoLongerKnown => "no longer known",
     }

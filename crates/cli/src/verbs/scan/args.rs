@@ -18,7 +18,7 @@ use crate::sort::SortArgs;
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ScanArgs {
-    /// Addresses, CIDR, ranges (A-B), host names, host:port or URLs, whose path is where the server is looked for; none: this machine.
+    /// Addresses, CIDR, ranges (A-B), host names, host:port or URLs; a server is expected under the path of a URL [default: this machine].
     pub(crate) targets: Vec<String>,
     /// Read targets from a file, one per line; - for standard input.
     #[arg(short = 'f', long = "targets", value_name = "FILE")]
@@ -26,25 +26,25 @@ pub(crate) struct ScanArgs {
     /// Ports: numbers, ranges, lists, or "all" [default: the catalogue's].
     #[arg(short, long, value_name = "LIST")]
     ports: Option<String>,
-    /// The scope file: who authorised what. Public addresses need one.
+    /// The scope file, which states who authorised what; public addresses need one.
     #[arg(short, long, value_name = "FILE")]
     scope: Option<PathBuf>,
-    /// A list of those who opted out; may be given several times.
+    /// An opt-out list; may be given several times.
     #[arg(long, value_name = "FILE")]
     opt_out: Vec<PathBuf>,
-    /// Print each address, and each request that may follow with its condition; resolve no name and open no socket.
+    /// Print each address, and each request that may follow with its condition, without resolving names or opening sockets.
     #[arg(long, conflicts_with_all = ["notice", "prove"])]
     pub(crate) dry_run: bool,
-    /// Print the note to hand to the network's operations team beforehand, and scan nothing.
+    /// Print a notice for the operations team of the network, and scan nothing.
     #[arg(long)]
     pub(crate) notice: bool,
-    /// Ask one loaded model "What is 2+2?" (8 tokens at most) where the scope says owner = true and allow = ["infer"].
+    /// Ask one loaded model "What is 2+2?" (8 tokens at most) if the scope file has owner = true and allow = ["infer"].
     #[arg(long, requires = "scope")]
     prove: bool,
     /// The seed of the order [default: a new one each time].
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Only this part of the scan, e.g. 2/8.
+    /// Scan only this part, such as 2/8.
     #[arg(long, value_name = "I/N")]
     shard: Option<String>,
     /// Resume an interrupted scan.
@@ -53,18 +53,18 @@ pub(crate) struct ScanArgs {
     /// The format of the results.
     #[arg(short = 'F', long, default_value_t, value_parser = format())]
     format: Format,
-    /// Write the results to a file, whole or not at all [default: standard output].
+    /// Write the results to a file, completely or not at all [default: standard output].
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     #[command(flatten)]
     lake: LakeDir,
-    /// Keep nothing in the lake.
+    /// Write nothing to the lake.
     #[arg(long, conflicts_with = "lake")]
     no_lake: bool,
-    /// Accept known findings, each with a reason and an expiry.
+    /// A baseline of accepted findings, each with a reason and an expiry.
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
-    /// Write a baseline that accepts what was found, for you to give reasons in.
+    /// Write a baseline that accepts all findings of this scan, for you to add the reasons.
     #[arg(long, value_name = "FILE")]
     write_baseline: Option<PathBuf>,
     /// Exit with 1 if a finding is at or above this severity.
@@ -79,33 +79,33 @@ pub(crate) struct ScanArgs {
     #[cfg(feature = "watch")]
     #[command(flatten)]
     network: NetworkArgs,
-    /// Keep the text of system prompts and templates, not only hash and class.
+    /// Keep the texts of system prompts and templates, not only their hash and class.
     #[arg(long)]
     keep_prompts: bool,
-    /// How endpoints are listed; with --sort every format waits for the end of the scan [default: the table, the worst first].
+    /// The order; with --sort every format is written at the end of the scan [default: the table, the worst first].
     #[command(flatten)]
     sort: SortArgs,
-    /// Everything about every endpoint.
+    /// Show everything about every endpoint.
     #[arg(short, long)]
     verbose: bool,
-    /// No progress; notes and errors still go to standard error.
+    /// Show no progress; notes and errors still go to standard error.
     #[arg(short, long)]
     quiet: bool,
     /// The longest wait for one reply, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=120))]
     timeout: u64,
-    /// For IntelMQ before 3.5: keys it does not know go under extra.
+    /// For IntelMQ before 3.5: put keys that it does not know under extra.
     #[arg(long)]
     intelmq_legacy: bool,
 }
 
-/// `--format` takes the formats' own words.
+/// Parses a format by its name.
 fn format() -> impl TypedValueParser<Value = Format> {
     PossibleValuesParser::new(Format::ALL.map(Format::word)).try_map(|word| word.parse::<Format>())
 }
 
 impl ScanArgs {
-    /// What the scan is asked for.
+    /// The options of the scan.
     pub(crate) fn options(&self) -> Result<ScanOptions, Failure> {
         Ok(ScanOptions {
             targets: self.targets.clone(),
@@ -135,7 +135,7 @@ impl ScanArgs {
         })
     }
 
-    /// What is printed and written of it.
+    /// What is printed and written.
     pub(crate) fn output(&self) -> Output {
         Output {
             stdout: self.output.is_none().then_some(self.format),

@@ -30,18 +30,18 @@ pub(crate) fn run(args: &ScanArgs) -> Done {
 /// Scans, with progress and notes on standard error.
 pub(crate) fn scan(options: ScanOptions, output: &Output) -> Done {
     match vigie_run::scan::prepare(options)? {
-        Prepared::Nothing(nothing) => fail(*nothing, output),
-        Prepared::Ready(ready) => go(*ready, output),
+        Prepared::Nothing(nothing) => report_nothing(*nothing, output),
+        Prepared::Ready(ready) => run_ready(*ready, output),
     }
 }
 
-/// There is nothing to scan: programs get a valid document that says so.
-fn fail(nothing: NothingToScan, output: &Output) -> Done {
+/// Fails because there is nothing to scan. Formats for programs are written all the same, as valid documents that say so.
+fn report_nothing(nothing: NothingToScan, output: &Output) -> Done {
     let why = nothing.failure.to_string();
     for note in nothing.summary.notes.iter().filter(|note| !why.contains(note.as_str())) {
         print_note(note);
     }
-    // A table of nothing would read as if nothing had been found.
+    // An empty table would read as if the scan had found nothing.
     let mut output = output.clone();
     output.files.retain(|(format, _)| *format != Format::Table);
     output.stdout = output.stdout.filter(|format| *format != Format::Table);
@@ -51,7 +51,7 @@ fn fail(nothing: NothingToScan, output: &Output) -> Done {
     Err(nothing.failure)
 }
 
-fn go(ready: Ready, output: &Output) -> Done {
+fn run_ready(ready: Ready, output: &Output) -> Done {
     let interrupts = Interrupts::of_a_scan();
     let mut printed = 0;
     let mut print_notes = |notes: &[String]| {
@@ -121,7 +121,7 @@ fn print_note(note: &str) {
     anstream::eprintln!("vigie: note: {}", vigie_export::text::lines(note));
 }
 
-/// The command that a user may want next.
+/// The command to suggest next.
 fn next_command(ended: &Ended, keeps_lake: bool) -> String {
     if let Some(path) = &ended.resume {
         return format!("vigie scan --resume {}", path.display());
@@ -132,6 +132,6 @@ fn next_command(ended: &Ended, keeps_lake: bool) -> String {
     if keeps_lake {
         "vigie show ADDRESS   (one endpoint, with its history)".to_owned()
     } else {
-        "vigie catalog explain PRODUCT   (why it says so)".to_owned()
+        "vigie catalog explain PRODUCT   (the rules behind a result)".to_owned()
     }
 }

@@ -12,7 +12,7 @@ use crate::failure::written;
 use crate::plain::Plain;
 use crate::sort::{SortArgs, Sorted};
 
-/// What is wanted.
+/// What to print and write.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Output {
     /// The format on standard output; `None`: nothing is printed there.
@@ -28,7 +28,7 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    /// Whether the notes are in a table that the user has before their eyes, so that standard error need not repeat them.
+    /// Whether the user sees the notes in a table on the terminal, so that standard error need not repeat them.
     pub(crate) fn shows_notes(&self) -> bool {
         self.stdout == Some(Format::Table) && std::io::stdout().is_terminal() && std::io::stderr().is_terminal()
     }
@@ -41,7 +41,7 @@ pub(crate) struct Reports {
 }
 
 impl Reports {
-    /// Begins the files, so that one that cannot be written is an error before anything is sent.
+    /// Creates the files, so that one that cannot be written is an error before anything is sent.
     pub(crate) fn new(output: &Output, knowledge: &Knowledge) -> Result<Self, Failure> {
         let files: Vec<WholeFile> = output
             .files
@@ -61,8 +61,8 @@ impl Reports {
             None => report,
             Some(by) => Box::new(Sorted::new(report, by, output.sort.reverse, knowledge.catalog.clone())),
         };
-        // Reports flush where a reader waits; between, what they write in small pieces is gathered. Only the table has colours.
-        let gathered = |writer: Box<dyn Write + Send>| BufWriter::with_capacity(1 << 16, writer);
+        // Reports flush where a reader waits, and their many small writes are buffered in between. Only the table has colours.
+        let buffered = |writer: Box<dyn Write + Send>| BufWriter::with_capacity(1 << 16, writer);
         let mut reports = Vec::new();
         if let Some(format) = output.stdout {
             let stdout: Box<dyn Write + Send> = match format {
@@ -71,7 +71,7 @@ impl Reports {
             };
             reports.push(sorted(vigie_export::report(
                 format,
-                gathered(stdout),
+                buffered(stdout),
                 options(crate::verbs::width()),
             )));
         }
@@ -83,7 +83,7 @@ impl Reports {
             };
             reports.push(sorted(vigie_export::report(
                 *format,
-                gathered(part),
+                buffered(part),
                 options(vigie_export::UNBOUNDED),
             )));
         }
@@ -93,7 +93,7 @@ impl Reports {
     fn each(&mut self, write: impl FnMut(&mut Box<dyn Report + Send>) -> std::io::Result<()>) -> Result<(), Failure> {
         let mut write = write;
         let result = self.reports.iter_mut().try_for_each(|report| written(write(report)));
-        // A buffer may hide which file it was and why.
+        // The error of a buffer does not name the file.
         result.map_err(|other| self.files.iter().find_map(WholeFile::fault).unwrap_or(other))
     }
 
@@ -109,7 +109,7 @@ impl Reports {
         self.each(|report| report.pause())
     }
 
-    /// Ends the reports and puts the files in their places.
+    /// Ends the reports and moves the files to their final paths.
     pub(crate) fn end(mut self, summary: &Summary) -> Result<(), Failure> {
         self.each(|report| report.end(summary))?;
         drop(self.reports);

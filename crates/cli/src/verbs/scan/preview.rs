@@ -8,7 +8,7 @@ use vigie_run::scan::{Preview, PreviewedVisit, ScanOptions};
 use super::print_note;
 use crate::failure::{Done, written};
 
-/// Prints the note for the operations team, or every visit and request.
+/// Prints the notice for the operations team, or every visit and request.
 pub(super) fn print(options: ScanOptions, notice: bool) -> Done {
     let preview = vigie_run::scan::preview(options)?;
     preview.notes().iter().for_each(|note| print_note(note));
@@ -29,7 +29,7 @@ fn dry_run(out: &mut impl Write, preview: &Preview) -> std::io::Result<()> {
         }
     }
     for name in preview.names() {
-        writeln!(out, "{name} (would be resolved first; its addresses must lie in the scope)")?;
+        writeln!(out, "{name} (would be resolved first; its addresses must be in the scope)")?;
     }
     writeln!(out)?;
     let most = preview.most_requests();
@@ -42,10 +42,9 @@ fn dry_run(out: &mut impl Write, preview: &Preview) -> std::io::Result<()> {
             "To each open port, until it is recognised and never more than {most} requests:"
         )?;
     } else if let Some(path) = first {
-        // The path may be a gateway's way to another server.
         writeln!(
             out,
-            "To the root first, because {path} may be a gateway's way to another server, until it is recognised and never more than \
+            "To the root first, because {path} may be a gateway's route to another server, until it is recognised and never more than \
              {most} requests, those under the path included:"
         )?;
     }

@@ -9,32 +9,32 @@ use crate::args::{LakeDir, TableOrJson};
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct StudyArgs {
-    /// The questions, by id; none: all of them. --list names them.
+    /// Questions by id; none: all. --list shows them.
     pub(crate) questions: Vec<String>,
     #[command(flatten)]
     pub(crate) lake: LakeDir,
-    /// List the questions and end.
+    /// List the questions and exit.
     #[arg(long)]
     pub(crate) list: bool,
     /// Write the document into this folder: study.html, study.md, study.json, tables/*.csv.
     #[arg(short, long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
-    /// The form on standard output, where no document is written.
+    /// The format on standard output, if no document is written.
     #[arg(short = 'F', long, default_value = "table")]
     pub(crate) format: TableOrJson,
     /// The language of the document and of the tables.
     #[arg(long, default_value = "en")]
     pub(crate) lang: LangArg,
-    /// Put published figures beside this lake's.
+    /// Show published figures beside those of this lake.
     #[arg(long, value_name = "WHAT")]
     pub(crate) compare: Option<CompareArg>,
-    /// With --compare: what was planted, as vigie population --truth wrote it.
+    /// With --compare: the planted figures, as vigie population --truth wrote them.
     #[arg(long, value_name = "FILE", requires = "compare")]
     pub(crate) planted: Option<PathBuf>,
-    /// Draw so many samples of the hosts, and say how often their intervals hold what all hosts give.
+    /// Draw this many samples of the hosts, and report how often their intervals contain the value for all hosts.
     #[arg(long, value_name = "SAMPLES", conflicts_with_all = ["out", "compare"], value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) coverage: Option<u32>,
-    /// With --coverage: the share of the hosts that is in a sample.
+    /// With --coverage: the share of the hosts in a sample.
     #[arg(long, value_name = "SHARE", default_value_t = 0.01, value_parser = share, requires = "coverage")]
     pub(crate) sample: f64,
     /// Only observations from this day on (UTC).
@@ -46,41 +46,41 @@ pub(crate) struct StudyArgs {
     /// Only endpoints of this product; may be given more than once.
     #[arg(long = "product", value_name = "ID")]
     pub(crate) products: Vec<String>,
-    /// Only what this source saw (vigie, shodan …); may be given more than once.
+    /// Only observations of this source (vigie, shodan …); may be given more than once.
     #[arg(long = "source", value_name = "NAME")]
     pub(crate) sources: Vec<String>,
-    /// The persistent core by observations: more than this.
+    /// The persistent core by observations: hosts with more than this.
     #[arg(long, value_name = "N", default_value_t = 100, help_heading = "Definitions")]
     pub(crate) core_observations: u32,
-    /// The persistent core by days: seen on more than this.
+    /// The persistent core by days: hosts seen on more than this.
     #[arg(long, value_name = "N", default_value_t = 100, help_heading = "Definitions")]
     pub(crate) core_days: u32,
-    /// The persistent core by share: seen on at least this share of the window's days.
+    /// The persistent core by share: hosts seen on at least this share of the window's days.
     #[arg(long, value_name = "SHARE", default_value_t = 0.5, value_parser = share, help_heading = "Definitions")]
     pub(crate) core_share: f64,
-    /// Days without a sign after which a host counts as gone.
+    /// Days without an observation after which a host counts as gone.
     #[arg(long, value_name = "DAYS", default_value_t = 14, help_heading = "Definitions")]
     pub(crate) grace: u32,
-    /// Hosts that a prompt must be on to be a standard one.
+    /// The least number of hosts on which a prompt counts as a standard one.
     #[arg(long, value_name = "N", default_value_t = 5, help_heading = "Definitions")]
     pub(crate) standard_hosts: u32,
-    /// Say nothing on the way.
+    /// Show no progress.
     #[arg(short, long)]
     pub(crate) quiet: bool,
     /// The catalogue's folder [default: the embedded one].
     #[arg(long, value_name = "DIR")]
     pub(crate) catalog: Option<PathBuf>,
-    /// Let a Ballista cluster answer; its scheduler is here, and every executor reads the lake under the same path or URL.
+    /// Run the queries on a Ballista cluster with this scheduler; every executor must read the lake under the same path or URL.
     #[arg(long, value_name = "HOST:PORT", conflicts_with = "coverage", help_heading = "Cluster")]
     pub(crate) engine: Option<String>,
-    /// Where the cluster keeps what it makes until the study ends: a folder that all its machines share, or s3://BUCKET/PREFIX
+    /// Where the cluster keeps temporary tables until the study ends: a folder that all its machines share, or s3://BUCKET/PREFIX
     /// [default: the lake].
     #[arg(long, value_name = "DIR", requires = "engine", help_heading = "Cluster")]
     pub(crate) scratch: Option<PathBuf>,
-    /// Into how many parts each step is cut: the cores of all executors together.
+    /// The number of partitions of each step: the cores of all executors together.
     #[arg(long, value_name = "N", default_value_t = 4, requires = "engine", value_parser = clap::value_parser!(u16).range(1..=4096), help_heading = "Cluster")]
     pub(crate) partitions: u16,
-    /// The memory that the questions may use, in MiB; what needs more goes to temporary files.
+    /// The memory that the questions may use, in MiB; larger intermediate results go to temporary files.
     #[arg(long, value_name = "MIB", default_value_t = 1536, value_parser = clap::value_parser!(u64).range(64..).map(|mib| mib as usize))]
     pub(crate) memory: usize,
 }
@@ -105,6 +105,6 @@ pub(crate) enum LangArg {
 /// What to compare with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum CompareArg {
-    /// What SentinelLABS with Censys, Cisco Talos and others published.
+    /// Figures published by SentinelLABS with Censys, Cisco Talos and others.
     Published,
 }

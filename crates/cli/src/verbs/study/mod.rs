@@ -33,40 +33,40 @@ pub(crate) fn run(args: &StudyArgs) -> Done {
     }
     if let Some((since, until)) = args.since.zip(args.until).filter(|(since, until)| since > until) {
         return Err(Failure::usage(format!(
-            "--since {since} is later than --until {until}: no day lies between them"
+            "--since {since} is later than --until {until}; no days are left between them"
         )));
     }
     let planted = args.planted.as_deref().map(planted).transpose()?;
     let questions = chosen(args)?;
-    let bench = Bench::open(args)?;
-    let answered = answer(args, &bench, &mut out, planted.as_deref(), &questions, lang);
-    // Whatever came of it, nothing stays where a cluster put it.
-    let cleared = bench.engine.clear(&bench.runtime);
+    let setup = Setup::open(args)?;
+    let answered = answer(args, &setup, &mut out, planted.as_deref(), &questions, lang);
+    // The temporary tables of a cluster are removed after a failure too.
+    let cleared = setup.engine.clear(&setup.runtime);
     answered.and_then(|code| cleared.map(|()| code))
 }
 
-/// Asks, and shows or writes what was answered.
+/// Answers the questions, and prints or writes the answers.
 fn answer(
     args: &StudyArgs,
-    bench: &Bench,
+    setup: &Setup,
     out: &mut impl std::io::Write,
     planted: Option<&[Figure]>,
     questions: &[&'static Question],
     lang: Lang,
 ) -> Done {
-    let study = bench.study(args)?;
+    let study = setup.study(args)?;
     if let Some(samples) = args.coverage {
-        bench.bar.finish_and_clear();
-        return super::coverage::run(args, &study, &bench.runtime, samples, out);
+        setup.bar.finish_and_clear();
+        return super::coverage::run(args, &study, &setup.runtime, samples, out);
     }
-    let report = bench.report(&study, questions)?;
-    bench.bar.finish_and_clear();
+    let report = setup.report(&study, questions)?;
+    setup.bar.finish_and_clear();
     let compared = match args.compare {
         None => Vec::new(),
         Some(_) => compare(&report, lang, &|figure| find_planted(planted?, figure)),
     };
     if let Some(figures) = planted {
-        tell_planted(figures, &report);
+        report_planted(figures, &report);
     }
     for line in &report.unread {
         eprintln!("vigie: {line}");
@@ -125,7 +125,7 @@ fn list(out: &mut impl std::io::Write, format: TableOrJson, lang: Lang) -> Done 
     Ok(ExitCode::SUCCESS)
 }
 
-/// The questions that were named, or all. A comparison alone needs those that were published.
+/// The questions that were named, or all. A comparison alone needs only those with published figures.
 fn chosen(args: &StudyArgs) -> Result<Vec<&'static Question>, Failure> {
     if args.questions.is_empty() {
         let compared_only = args.compare.is_some() && args.out.is_none();
@@ -134,12 +134,12 @@ fn chosen(args: &StudyArgs) -> Result<Vec<&'static Question>, Failure> {
     }
     args.questions
         .iter()
-        .map(|id| Question::get(id).ok_or_else(|| Failure::usage(format!("{id:?} is no question; vigie study --list names them all"))))
+        .map(|id| Question::get(id).ok_or_else(|| Failure::usage(format!("unknown question {id:?}; vigie study --list shows all"))))
         .collect()
 }
 
-/// What a study is made from, kept for as long as it is asked.
-struct Bench {
+/// The inputs and the tools of a study.
+struct Setup {
     knowledge: vigie_assess::Knowledge,
     runtime: tokio::runtime::Runtime,
     lake: vigie_lake::Lake,
@@ -147,14 +147,12 @@ struct Bench {
     bar: ProgressBar,
 }
 
-impl Bench {
+impl Setup {
     fn open(args: &StudyArgs) -> Result<Self, Failure> {
         let knowledge = vigie_run::knowledge::knowledge(args.catalog.as_deref())?;
         for product in &args.products {
             if knowledge.catalog.product(product).is_none() {
-                return Err(Failure::usage(format!(
-                    "{product:?} is no product of the catalogue; vigie catalog list names them all"
-                )));
+                return Err(Failure::usage(format!("unknown product {product:?}; vigie catalog list shows all")));
             }
         }
         let (runtime, lake) = vigie_run::lake::open_for_queries(&args.lake.folder()?)?;
@@ -191,13 +189,13 @@ impl Bench {
             sources: args.sources.clone(),
         };
         let limits = limits(args);
-        let told = &mut |table: &str| self.bar.set_message(format!("reading the lake: {table}"));
-        let opened = self.engine.open(&self.lake, &self.knowledge, options, limits, told);
+        let progress = &mut |table: &str| self.bar.set_message(format!("reading the lake: {table}"));
+        let opened = self.engine.open(&self.lake, &self.knowledge, options, limits, progress);
         self.engine.wait(&self.runtime, opened, |error| self.failed(error))
     }
 
     fn report(&self, study: &Study<'_>, questions: &[&'static Question]) -> Result<StudyReport, Failure> {
-        let made = Provenance {
+        let provenance = Provenance {
             vigie: env!("CARGO_PKG_VERSION").to_owned(),
             at: chrono::Utc::now(),
             lake: self.lake.dir().display().to_string(),
@@ -205,11 +203,11 @@ impl Bench {
             advisories: self.knowledge.advisories.date().to_string(),
         };
         let mut nth = 0;
-        let told = &mut |id: &str| {
+        let progress = &mut |id: &str| {
             nth += 1;
             self.bar.set_message(format!("question {nth} of {}: {id}", questions.len()));
         };
-        let answered = StudyReport::make(study, questions, made, told);
+        let answered = StudyReport::make(study, questions, provenance, progress);
         self.engine.wait(&self.runtime, answered, |error| self.failed(error))
     }
 
@@ -225,19 +223,19 @@ fn limits(args: &StudyArgs) -> QueryLimits {
     }
 }
 
-/// A source that the lake does not have is a slip, and would be answered with nothing at all.
+/// Fails for a source that the lake does not have: probably a typing error, and every answer would be empty.
 fn check_sources(args: &StudyArgs, runtime: &tokio::runtime::Runtime, lake: &vigie_lake::Lake) -> Result<(), Failure> {
-    // What a cluster reads is not read here beforehand.
+    // The lake of a cluster is not read on this machine.
     if args.sources.is_empty() || args.engine.is_some() {
         return Ok(());
     }
-    // A lake that cannot be read whole is studied as far as it can be, and one that holds nothing has no names to choose from.
-    let had = runtime.block_on(sources(lake, limits(args))).unwrap_or_default();
-    match args.sources.iter().find(|source| !had.contains(source)) {
-        Some(source) if !had.is_empty() => {
-            let named: Vec<String> = had.iter().map(|name| vigie_export::text::clean(name, 60)).collect();
+    // Without names the study goes on: a damaged lake is studied as far as it can be read, and an empty one has no sources.
+    let available = runtime.block_on(sources(lake, limits(args))).unwrap_or_default();
+    match args.sources.iter().find(|source| !available.contains(source)) {
+        Some(source) if !available.is_empty() => {
+            let named: Vec<String> = available.iter().map(|name| vigie_export::text::clean(name, 60)).collect();
             Err(Failure::usage(format!(
-                "{source:?} is no source of the lake {}; it has {}",
+                "unknown source {source:?}; the lake {} has {}",
                 lake.dir().display(),
                 named.join(", ")
             )))
@@ -246,7 +244,7 @@ fn check_sources(args: &StudyArgs, runtime: &tokio::runtime::Runtime, lake: &vig
     }
 }
 
-/// Who saw what the lake holds, by name.
+/// The names of the sources of the lake.
 async fn sources(lake: &vigie_lake::Lake, limits: QueryLimits) -> Result<Vec<String>, vigie_study::Error> {
     let engine = vigie_study::QueryEngine::open(lake, limits).await?;
     let answer = engine
@@ -287,23 +285,23 @@ fn text(report: &StudyReport, lang: Lang) -> String {
     out
 }
 
-/// What was planted, as `vigie population --truth` wrote it.
+/// Reads the planted figures, as `vigie population --truth` wrote them.
 fn planted(path: &std::path::Path) -> Result<Vec<Figure>, Failure> {
     #[derive(serde::Deserialize)]
     struct File {
         schema: String,
         figures: Vec<Figure>,
     }
-    let wrong = |what: &str| Failure::usage(format!("{}: {what}; vigie population --truth writes such a file", path.display()));
-    let file: File = serde_json::from_str(&read(path)?).map_err(|error| wrong(&error.to_string()))?;
+    let invalid = |what: &str| Failure::usage(format!("{}: {what}; vigie population --truth writes such a file", path.display()));
+    let file: File = serde_json::from_str(&read(path)?).map_err(|error| invalid(&error.to_string()))?;
     if file.schema == "vigie.planted/1" {
         Ok(file.figures)
     } else {
-        Err(wrong("no planted figures (vigie.planted/1)"))
+        Err(invalid("not a file of planted figures (vigie.planted/1)"))
     }
 }
 
-/// What was planted at the place of a published figure.
+/// The planted figure that corresponds to a published one.
 fn find_planted(figures: &[Figure], wanted: &Published) -> Option<f64> {
     let same_row = |row: &serde_json::Map<String, Value>| {
         row.len() == wanted.row.len()
@@ -318,16 +316,20 @@ fn find_planted(figures: &[Figure], wanted: &Published) -> Option<f64> {
         .and_then(|figure| figure.value.as_f64())
 }
 
-/// Says how many of the planted figures were found, and each that was not.
-fn tell_planted(figures: &[Figure], report: &StudyReport) {
+/// Prints how many of the planted figures were found, and each that was not.
+fn report_planted(figures: &[Figure], report: &StudyReport) {
     let answers = report
         .entries
         .iter()
         .map(|entry| (entry.question.id.as_str(), &entry.all))
         .collect();
-    let held = check(figures, &answers);
-    for line in &held.wrong {
+    let checked = check(figures, &answers);
+    for line in &checked.wrong {
         eprintln!("vigie: {line}");
     }
-    eprintln!("vigie: {} of {} planted figures found", held.right, held.right + held.wrong.len());
+    eprintln!(
+        "vigie: {} of {} planted figures found",
+        checked.right,
+        checked.right + checked.wrong.len()
+    );
 }

@@ -10,12 +10,12 @@ use vigie_run::watch::WatchOptions;
 
 use crate::args::{FailOn, LakeDir, NetworkArgs};
 
-/// How a watch tells its rounds.
+/// The formats of rounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum RoundFormat {
-    /// A block for each round.
+    /// A block of text per round.
     Table,
-    /// A JSON object per round and line.
+    /// JSON lines: one object per round.
     Jsonl,
 }
 
@@ -29,25 +29,25 @@ pub(crate) struct WatchArgs {
     /// Ports: numbers, ranges, lists, or "all" [default: the catalogue's].
     #[arg(short, long, value_name = "LIST")]
     pub(super) ports: Option<String>,
-    /// The scope file: who authorised what. Public addresses need one. It is read again for each round.
+    /// The scope file, which states who authorised what; public addresses need one. It is read again for each round.
     #[arg(short, long, value_name = "FILE")]
     pub(super) scope: Option<PathBuf>,
-    /// A list of those who opted out; may be given several times.
+    /// An opt-out list; may be given several times.
     #[arg(long, value_name = "FILE")]
     pub(super) opt_out: Vec<PathBuf>,
-    /// From the start of one round to the start of the next: 6h, 1d, 30m.
+    /// The time from the start of one round to the start of the next: 6h, 1d, 30m.
     #[arg(long, value_name = "TIME", value_parser = crate::when::interval, required_unless_present = "once")]
     pub(super) every: Option<chrono::TimeDelta>,
-    /// Wait up to this much longer before each round, at random.
+    /// Add a random delay of up to this long before each round.
     #[arg(long, value_name = "TIME", value_parser = crate::when::age, requires = "every")]
     pub(super) jitter: Option<chrono::TimeDelta>,
-    /// One round, and no waiting: for a timer. With --every, only if one is due.
+    /// Run one round without waiting, for a timer; with --every, only if one is due.
     #[arg(long)]
     pub(super) once: bool,
-    /// With --once: exit with 1 if anything changed, or anything at or above a severity.
+    /// With --once: exit with 1 if anything changed; with a severity, only if a change is at or above it.
     #[arg(long, value_name = "SEVERITY", num_args = 0..=1, default_missing_value = "info", default_value = "never", require_equals = true, requires = "once")]
     pub(super) fail_on_change: FailOn,
-    /// How rounds are told.
+    /// The format of the rounds.
     #[arg(short = 'F', long, default_value = "table")]
     pub(super) format: RoundFormat,
     #[command(flatten)]
@@ -57,13 +57,13 @@ pub(crate) struct WatchArgs {
     pub(super) catalog: Option<PathBuf>,
     #[command(flatten)]
     pub(super) network: NetworkArgs,
-    /// Keep the text of system prompts and templates, not only hash and class.
+    /// Keep the texts of system prompts and templates, not only their hash and class.
     #[arg(long)]
     pub(super) keep_prompts: bool,
-    /// List also what could not be looked at.
+    /// Also list endpoints that were not scanned.
     #[arg(short, long)]
     pub(super) verbose: bool,
-    /// No progress.
+    /// Show no progress.
     #[arg(short, long)]
     pub(super) quiet: bool,
     /// The longest wait for one reply, in seconds.
@@ -72,7 +72,7 @@ pub(crate) struct WatchArgs {
 }
 
 impl WatchArgs {
-    /// What the watch is asked for.
+    /// The options of the watch.
     pub(super) fn options(&self) -> Result<WatchOptions, Failure> {
         Ok(WatchOptions {
             scan: ScanOptions {

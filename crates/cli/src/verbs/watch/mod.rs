@@ -42,7 +42,7 @@ pub(crate) fn run(args: &WatchArgs) -> Done {
             printed.note("stopped");
             Ok(ExitCode::from(exit::INTERRUPTED))
         }
-        // It ends as quietly as any verb whose output is closed.
+        // It ends as quietly as any command whose output is closed.
         WatchEnd::Unheard => Ok(ExitCode::SUCCESS),
     }
 }

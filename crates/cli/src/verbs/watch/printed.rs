@@ -9,7 +9,7 @@ use vigie_run::Failure;
 use vigie_run::watch::{Round, WatchEvent};
 
 use super::args::{RoundFormat, WatchArgs};
-use crate::failure::heard;
+use crate::failure::has_reader;
 use crate::verbs::diff;
 
 /// Prints rounds on standard output, and what happens between them on standard error.
@@ -30,17 +30,17 @@ impl Printed {
         }
     }
 
-    /// Prints an event; gives whether anybody still reads.
+    /// Prints an event; breaks if the output has no reader any more.
     pub(super) fn event(&self, event: &WatchEvent<'_>) -> Result<ControlFlow<()>, Failure> {
         match event {
             WatchEvent::Waiting { until } => self.note(&format!("the next round is due at {}", second(*until))),
             WatchEvent::NotDue { until } => self.note(&format!("no round is due before {}", second(*until))),
-            WatchEvent::Missed { rounds: 1 } => self.note("a round was missed; this one is made instead"),
-            WatchEvent::Missed { rounds } => self.note(&format!("{rounds} rounds were missed; this one is made instead")),
+            WatchEvent::Missed { rounds: 1 } => self.note("1 round was missed; this one replaces it"),
+            WatchEvent::Missed { rounds } => self.note(&format!("{rounds} rounds were missed; this one replaces them")),
             WatchEvent::CutOff { notes } => notes.iter().for_each(|note| self.note(note)),
             WatchEvent::Failed(failure) => anstream::eprintln!("vigie: this round failed: {failure}"),
             WatchEvent::NotCompared { scan, why } => {
-                anstream::eprintln!("vigie: round {} cannot be compared with the one before: {why}", scan.id);
+                anstream::eprintln!("vigie: round {} cannot be compared with the previous one: {why}", scan.id);
             }
             WatchEvent::Round(round) => {
                 return match self.round(round) {
@@ -65,14 +65,14 @@ impl Printed {
         }
     }
 
-    /// Prints a round and what changed since the one before; gives whether anybody still reads.
+    /// Prints a round and what changed since the previous one; returns whether the output still has a reader.
     fn round(&self, round: &Round<'_>) -> Result<bool, Failure> {
         let mut out = anstream::stdout().lock();
         let printed = match self.format {
             RoundFormat::Jsonl => text::json(&mut out, round).and_then(|()| writeln!(out)),
             RoundFormat::Table => writeln!(out, "{}", self.block(round)),
         };
-        heard(printed.and_then(|()| out.flush()))
+        has_reader(printed.and_then(|()| out.flush()))
     }
 
     fn block(&self, round: &Round<'_>) -> String {
@@ -88,7 +88,7 @@ impl Printed {
         );
         match &round.diff {
             Some(changes) => block.push_str(&diff::table(changes, self.verbose, crate::verbs::width())),
-            None if round.previous.is_none() => block.push_str("The first round: there is none to compare it with.\n"),
+            None if round.previous.is_none() => block.push_str("The first round: there is no earlier one to compare it with.\n"),
             None => {}
         }
         for note in &round.notes {
