@@ -12,6 +12,7 @@ mod pauses;
 mod preview;
 mod ready;
 mod resume;
+mod running;
 mod summary;
 mod transcripts;
 mod work;
