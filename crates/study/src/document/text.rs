@@ -162,7 +162,11 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("first_seen", "first seen", "première observation"),
     ("last_seen", "last seen", "dernière observation"),
     ("sources", "sources", "sources"),
-    ("unrecognised_endpoints", "endpoints not recognised", "points de terminaison non reconnus"),
+    (
+        "unrecognised_endpoints",
+        "endpoints not recognised",
+        "points de terminaison non reconnus",
+    ),
     ("hhi", "HHI", "HHI"),
     ("hhi_unbiased", "unbiased HHI", "HHI sans biais"),
     ("gini", "Gini", "Gini"),
