@@ -10,7 +10,7 @@ use deltalake_core::arrow::array::{
 use deltalake_core::arrow::error::ArrowError;
 use vigie_model::Timestamp;
 
-use crate::schema::{Kind, Spec, Table};
+use crate::definition::{Kind, Spec};
 
 /// Columns under construction. Values are put in the order in which the columns are described; a value of another type, or a row of
 /// another length, makes the batch an error instead of a shifted row.
@@ -37,8 +37,7 @@ macro_rules! put {
 
 impl Batch {
     /// With room for some rows.
-    pub(crate) fn new(table: Table, rows: usize) -> Self {
-        let spec = table.spec();
+    pub(crate) fn new(spec: &'static Spec, rows: usize) -> Self {
         Self {
             spec,
             builders: spec
@@ -215,6 +214,7 @@ impl Builder {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Table;
 
     #[test]
     fn days_count_from_1970() {
@@ -225,12 +225,12 @@ mod tests {
 
     #[test]
     fn a_misplaced_value_is_an_error() {
-        let mut batch = Batch::new(Table::Tools, 1);
+        let mut batch = Batch::new(Table::Tools.spec(), 1);
         batch.text(Some("not a number"));
         batch.end_row();
         assert!(batch.finish().is_err());
 
-        let mut short = Batch::new(Table::Tools, 1);
+        let mut short = Batch::new(Table::Tools.spec(), 1);
         short.long(Some(1));
         short.end_row();
         assert!(short.finish().is_err());

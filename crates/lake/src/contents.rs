@@ -7,10 +7,10 @@ use vigie_model::{
 };
 
 use crate::columns::{
-    EvidenceColumns, Item, LeakColumns, Missing, ModelColumns, ObservationColumns, ObservationRow, RunningColumns, RunningList,
-    StateColumns, TellColumns, ToolColumns, blank_evidence, blank_leak, blank_model, blank_running, blank_tell, blank_tool,
+    DECEPTION, EvidenceColumns, IDENTITY, Item, LEAK, LeakColumns, Missing, ModelColumns, ObservationColumns, ObservationRow,
+    RunningColumns, RunningList, StateColumns, TellColumns, ToolColumns, blank_evidence, blank_leak, blank_model, blank_running,
+    blank_tell, blank_tool,
 };
-use crate::prepared::{DECEPTION, IDENTITY, LEAK};
 use crate::rows::Rows;
 
 /// The contents of states and lists of running models, read from their tables.

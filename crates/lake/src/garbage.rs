@@ -19,10 +19,10 @@ use deltalake_core::writer::{DeltaWriter as _, RecordBatchWriter};
 use deltalake_core::{DeltaTable, DeltaTableError};
 use futures_util::StreamExt as _;
 
+use crate::engine::{ids, provider, query_error};
 use crate::read::{DataFile, Scanner, files_of, wrap_read};
 use crate::rows::rows_with_id;
-use crate::upkeep::{ids, provider, query_error, write};
-use crate::write::{ATTEMPTS, committed, compacted_properties, conformed, discard, durable, pause};
+use crate::write::{ATTEMPTS, committed, compacted_properties, conformed, discard, durable, pause, write_error};
 use crate::{Error, Lake, Table};
 
 /// Younger files may belong to a writer that has not finished. A batch takes seconds from its first file to its last commit.
@@ -178,7 +178,7 @@ impl Lake {
 
     async fn rewrite(&self, table: Table, delta: &DeltaTable, gone: &HashSet<i64>, rewritten: &mut Rewritten) -> Result<(), Error> {
         let column = table.spec().indexed;
-        let wrap = |source: DeltaTableError| write(table, source);
+        let wrap = |source: DeltaTableError| write_error(table, source);
         for file in files_of(delta).map_err(wrap)? {
             let mut is_concerned = false;
             Scanner::new(table, delta)
@@ -214,7 +214,7 @@ impl Lake {
         taken: &mut Vec<RecordBatch>,
     ) -> Result<Vec<Add>, Error> {
         let column = table.spec().indexed;
-        let wrap = |source: DeltaTableError| write(table, source);
+        let wrap = |source: DeltaTableError| write_error(table, source);
         let arrow_error = |source| wrap(DeltaTableError::Arrow { source });
         let mut writer = RecordBatchWriter::for_table(delta)
             .map_err(wrap)?

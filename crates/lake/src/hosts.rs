@@ -10,7 +10,8 @@ use std::sync::Arc;
 use deltalake_core::DeltaTable;
 use vigie_model::{Activity, Capability, EndpointKey, Known, Network, Observation, Posture, Timestamp, Transport, Why};
 
-use crate::columns::{Definition, Described, Flag, List, NetworkColumns, Real, Slim, Small, Text, Whole, Word, columns, from_word};
+use crate::columns::{Described, Flag, List, NetworkColumns, Real, Slim, Small, Text, Whole, Word, columns, from_word};
+use crate::definition::Definition;
 use crate::read::{DataFile, Scanner, contents, files_of, wrap_read};
 use crate::rows::{Rows, Texts};
 use crate::{Error, Lake, Table};

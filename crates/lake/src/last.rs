@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use vigie_model::{EndpointKey, Known, Network, Observation, Posture, SCHEMA, Source, SourceKind, Timestamp, Why};
 
-use crate::columns::{Definition, Described, Real, Slim, Text, Word, columns, endpoint_key, from_word};
+use crate::columns::{Described, Real, Slim, Text, Word, columns, endpoint_key, from_word};
 use crate::contents::Contents;
+use crate::definition::Definition;
 use crate::read::{Scanner, contents, files_of, wrap_read};
 use crate::rows::Rows;
 use crate::{Error, Lake, Table};

@@ -11,8 +11,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use object_store::{ObjectMeta, ObjectStoreExt as _};
 
 use crate::read::files_of;
-use crate::upkeep::write;
-use crate::write::sync_checkpoint;
+use crate::write::{sync_checkpoint, write_error};
 use crate::{Error, Lake, Table};
 
 const LOG: &str = "_delta_log";
@@ -25,7 +24,7 @@ impl Lake {
             return Ok((0, 0));
         }
         let limit = Utc::now() - older;
-        let wrap = |source: DeltaTableError| write(table, source);
+        let wrap = |source: DeltaTableError| write_error(table, source);
         let refused = |source: object_store::Error| wrap(DeltaTableError::ObjectStore { source });
         // Listed before the log is read, so that files committed in between are named there.
         let store = self.location.unloaded(table)?.object_store();
@@ -91,7 +90,7 @@ impl Lake {
         let Some(delta) = self.location.load(table).await? else {
             return Ok(());
         };
-        let wrap = |source| write(table, source);
+        let wrap = |source| write_error(table, source);
         let newest = delta.version().unwrap_or_default();
         if older > TimeDelta::zero() {
             let limit = (Utc::now() - older).timestamp_millis();

@@ -15,6 +15,9 @@
 mod batch;
 mod columns;
 mod contents;
+mod definition;
+#[cfg(feature = "upkeep")]
+mod engine;
 #[cfg(feature = "upkeep")]
 mod garbage;
 mod gather;

@@ -171,7 +171,7 @@ impl Location {
             #[cfg(not(feature = "s3"))]
             return Err(Error::NoStore(place.to_owned()));
             #[cfg(feature = "s3")]
-            crate::store::register();
+            crate::store::register(&STORES);
         }
         Ok(Self {
             shown: place.to_owned(),

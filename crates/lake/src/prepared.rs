@@ -9,10 +9,6 @@ use vigie_model::{
     Activity, Capability, Certificate, Deception, Identity, Known, Leak, Model, Observation, PathPrefix, Posture, Reach, Tool,
 };
 
-use crate::batch::Batch;
-use crate::columns::{
-    EvidenceColumns, Item, LeakColumns, ModelColumns, ObservationColumns, RunningColumns, StateColumns, TellColumns, ToolColumns,
-};
 use crate::key::Key;
 
 /// An observation with the ids of its contents, ready to be written.
@@ -130,60 +126,6 @@ impl<'a> Prepared<'a> {
         let same = StateContent::of(self.observation) == StateContent::of(observation)
             && self.observation.exposure.running == observation.exposure.running;
         same.then_some(self.ids)
-    }
-
-    pub(crate) fn put_observation(&self, batch: &mut Batch) {
-        ObservationColumns::put(self, batch);
-        batch.end_row();
-    }
-
-    pub(crate) fn put_state(&self, batch: &mut Batch) {
-        StateColumns::put(self, batch);
-        batch.end_row();
-    }
-
-    pub(crate) fn put_models(&self, batch: &mut Batch) {
-        let models = self.observation.exposure.models.known();
-        put_items(self.ids.state, "", models.map_or(&[], Vec::as_slice), batch, ModelColumns::put);
-    }
-
-    pub(crate) fn put_running(&self, batch: &mut Batch) {
-        let running = self.observation.exposure.running.known();
-        if let Some(list) = self.ids.running {
-            put_items(list, "", running.map_or(&[], Vec::as_slice), batch, RunningColumns::put);
-        }
-    }
-
-    pub(crate) fn put_tools(&self, batch: &mut Batch) {
-        let tools = self.observation.exposure.tools.known();
-        put_items(self.ids.state, "", tools.map_or(&[], Vec::as_slice), batch, ToolColumns::put);
-    }
-
-    pub(crate) fn put_evidence(&self, batch: &mut Batch) {
-        let observation = self.observation;
-        let state = self.ids.state;
-        put_items(state, IDENTITY, &observation.identity.evidence, batch, EvidenceColumns::put);
-        put_items(state, LEAK, &observation.exposure.leaks, batch, LeakColumns::put);
-        put_items(state, DECEPTION, &observation.deception.tells, batch, TellColumns::put);
-    }
-}
-
-/// The kinds of row in the table of evidence.
-pub(crate) const IDENTITY: &str = "identity";
-pub(crate) const LEAK: &str = "leak";
-pub(crate) const DECEPTION: &str = "deception";
-
-/// Appends a row for each item of a list.
-fn put_items<'i, T>(state: i64, kind: &'static str, items: &'i [T], batch: &mut Batch, put: fn(&Item<&'i T>, &mut Batch)) {
-    for (position, item) in (0..).zip(items) {
-        let item = Item {
-            state,
-            kind,
-            position,
-            item,
-        };
-        put(&item, batch);
-        batch.end_row();
     }
 }
 

@@ -11,7 +11,7 @@ use deltalake_core::arrow::datatypes::{ArrowPrimitiveType, Float64Type, Int32Typ
 use deltalake_core::arrow::error::ArrowError;
 use vigie_model::{Known, Timestamp, Unknown, Why};
 
-use crate::columns::Name;
+use crate::definition::Name;
 
 /// Columns read from a file. A column that an older file lacks reads as NULL.
 #[derive(Clone)]
@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     fn a_missing_column_reads_as_unknown() {
-        let mut batch = Batch::new(Table::Tools, 1);
+        let mut batch = Batch::new(Table::Tools.spec(), 1);
         batch.long(Some(1));
         batch.int(Some(0));
         batch.text(Some("shell"));

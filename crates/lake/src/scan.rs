@@ -4,10 +4,6 @@ use std::net::SocketAddr;
 
 use vigie_model::{Known, ScopeRef, Timestamp, Why};
 
-use crate::batch::Batch;
-use crate::columns::{ScanColumns, ScanRow};
-use crate::rows::Rows;
-
 /// A scan, with what is needed to repeat it and the scope under which it ran.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scan {
@@ -53,22 +49,7 @@ pub struct Scan {
 }
 
 impl Scan {
-    pub(crate) fn put(&self, batch: &mut Batch, written: Timestamp) {
-        ScanColumns::put(&ScanRow { scan: self, written }, batch);
-        batch.end_row();
-    }
-
-    /// Reads a scan and when its row was written; `None`: this version cannot read the row.
-    pub(crate) fn read(rows: &Rows, row: usize) -> Option<(Self, Timestamp)> {
-        let mut read = ScanRow {
-            scan: Self::blank(),
-            written: Timestamp::MIN_UTC,
-        };
-        ScanColumns::read(rows, row, &mut read).ok()?;
-        Some((read.scan, read.written))
-    }
-
-    fn blank() -> Self {
+    pub(crate) fn blank() -> Self {
         Self {
             id: String::new(),
             vigie: String::new(),

@@ -2,13 +2,13 @@
 
 use std::sync::{Arc, LazyLock};
 
-use deltalake_core::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use deltalake_core::kernel;
+use deltalake_core::arrow::datatypes::SchemaRef;
 
 use crate::columns::{
-    Definition, Described, EvidenceColumns, LeakColumns, ModelColumns, ObservationColumns, RunningColumns, ScanColumns, StateColumns,
-    TellColumns, ToolColumns,
+    Described, EvidenceColumns, LeakColumns, ModelColumns, ObservationColumns, RunningColumns, ScanColumns, StateColumns, TellColumns,
+    ToolColumns,
 };
+use crate::definition::{Definition, Spec};
 
 /// A table of the lake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -71,89 +71,6 @@ impl Table {
             Self::Tools => &all.tools,
             Self::Evidence => &all.evidence,
             Self::Scans => &all.scans,
-        }
-    }
-}
-
-/// The column types, which every engine reads alike.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Text,
-    Long,
-    Int,
-    Real,
-    Flag,
-    /// Microseconds, UTC.
-    Time,
-    Day,
-}
-
-/// The definition of a table.
-pub(crate) struct Spec {
-    /// The columns in the order in which they are written.
-    pub(crate) definition: Definition,
-    /// For each column of the schema, its number among the written columns.
-    pub(crate) order: Vec<usize>,
-    /// Whether several kinds of row share the table, each with some of its columns.
-    pub(crate) is_shared: bool,
-    /// The columns in the order of the schema.
-    pub(crate) columns: Vec<(String, Kind)>,
-    pub(crate) partition: Option<&'static str>,
-    /// The columns whose extremes are kept in the log, for skipping files. Few: they are repeated for each file.
-    pub(crate) indexed: &'static str,
-    pub(crate) comment: &'static str,
-    pub(crate) schema: SchemaRef,
-}
-
-impl Spec {
-    fn new(comment: &'static str, partition: Option<&'static str>, indexed: &'static str, definition: Definition) -> Self {
-        let order = definition.schema_order();
-        let written = definition.written();
-        let columns: Vec<(String, Kind)> = order.iter().map(|at| (written[*at].name.clone(), written[*at].kind)).collect();
-        let fields: Vec<Field> = columns.iter().map(|(name, kind)| Field::new(name, kind.arrow(), true)).collect();
-        Self {
-            definition,
-            order,
-            is_shared: false,
-            columns,
-            partition,
-            indexed,
-            comment,
-            schema: Arc::new(Schema::new(fields)),
-        }
-    }
-
-    /// The columns as the Delta log describes them. All are nullable, so that a schema can grow.
-    pub(crate) fn delta_fields(&self) -> Vec<kernel::StructField> {
-        self.columns
-            .iter()
-            .map(|(name, kind)| kernel::StructField::nullable(name.clone(), kind.delta()))
-            .collect()
-    }
-}
-
-impl Kind {
-    pub(crate) fn arrow(self) -> DataType {
-        match self {
-            Self::Text => DataType::Utf8,
-            Self::Long => DataType::Int64,
-            Self::Int => DataType::Int32,
-            Self::Real => DataType::Float64,
-            Self::Flag => DataType::Boolean,
-            Self::Time => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
-            Self::Day => DataType::Date32,
-        }
-    }
-
-    fn delta(self) -> kernel::DataType {
-        match self {
-            Self::Text => kernel::DataType::STRING,
-            Self::Long => kernel::DataType::LONG,
-            Self::Int => kernel::DataType::INTEGER,
-            Self::Real => kernel::DataType::DOUBLE,
-            Self::Flag => kernel::DataType::BOOLEAN,
-            Self::Time => kernel::DataType::TIMESTAMP,
-            Self::Day => kernel::DataType::DATE,
         }
     }
 }

@@ -10,11 +10,11 @@ use deltalake_core::{DeltaResult, DeltaTableError, Path};
 use object_store::aws::{AmazonS3, AmazonS3Builder, S3ConditionalPut};
 use url::Url;
 
-/// Registers the URLs of such stores with delta-rs.
-pub(crate) fn register() {
+/// Registers the URLs of such stores, by their schemes, with delta-rs. Only the first call has an effect.
+pub(crate) fn register(schemes: &[&str]) {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        for scheme in crate::location::STORES {
+        for scheme in schemes {
             if let Ok(scheme) = Url::parse(scheme) {
                 object_store_factories().insert(scheme.clone(), Arc::new(S3));
                 logstore_factories().insert(scheme, Arc::new(S3));

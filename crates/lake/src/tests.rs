@@ -398,7 +398,7 @@ async fn networks_of_the_first_version_stay_readable() {
         .with_partition_columns(spec.partition)
         .await
         .expect("created");
-    let mut batch = Batch::new(Table::Observations, 1);
+    let mut batch = Batch::new(Table::Observations.spec(), 1);
     Prepared::new(&old, ContentIds::of(&old).expect("described")).put_observation(&mut batch);
     let kept: Vec<usize> = (0..spec.columns.len()).filter(|at| !later(&spec.columns[*at].0)).collect();
     let batch = batch.finish().expect("built").expect("a row").project(&kept).expect("narrowed");

@@ -7,18 +7,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use datafusion::arrow::array::AsArray as _;
-use datafusion::arrow::datatypes::Int64Type;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::prelude::{Expr, SessionContext, col, lit};
 use deltalake_core::kernel::Transaction;
 use deltalake_core::kernel::transaction::CommitProperties;
 use deltalake_core::operations::vacuum::VacuumMode;
-use deltalake_core::{DeltaTable, DeltaTableError};
 use vigie_model::{Timestamp, Why};
 
+use crate::engine::{ids, provider, query_error};
 use crate::garbage::{RUNNING, SAFE, STATES};
-use crate::write::{APPLICATION, ATTEMPTS, compacted_properties, is_conflict, pause};
+use crate::write::{APPLICATION, ATTEMPTS, compacted_properties, is_conflict, pause, write_error};
 use crate::{Error, Lake, Table};
 
 /// Compaction merges files smaller than this, in bytes.
@@ -104,7 +102,7 @@ impl Lake {
                         break;
                     }
                     Err(error) if is_conflict(&error) && attempt < ATTEMPTS => pause(attempt).await,
-                    Err(source) => return Err(write(table, source)),
+                    Err(source) => return Err(write_error(table, source)),
                 }
             }
         }
@@ -128,7 +126,7 @@ impl Lake {
                     .with_retention_period(older)
                     .with_enforce_retention_duration(false)
                     .await
-                    .map_err(|source| write(table, source))?;
+                    .map_err(|source| write_error(table, source))?;
                 removed.files += metrics.files_deleted.len() as u64;
             }
             let (unnamed, left) = self.remove_unnamed(table, older.max(SAFE)).await?;
@@ -205,7 +203,7 @@ impl Lake {
             let Some(delta) = self.location.load(table).await? else {
                 return Ok(0);
             };
-            let schema = delta.snapshot().map_err(|source| write(table, source))?.schema();
+            let schema = delta.snapshot().map_err(|source| write_error(table, source))?.schema();
             let columns: HashSet<String> = schema.fields().map(|field| field.name().clone()).collect();
             let Some((which, values)) = what(&columns) else { return Ok(0) };
             let mut update = delta
@@ -219,7 +217,7 @@ impl Lake {
             match update.await {
                 Ok((_, metrics)) => return Ok(metrics.num_updated_rows as u64),
                 Err(error) if is_conflict(&error) && attempt < ATTEMPTS => pause(attempt).await,
-                Err(source) => return Err(write(table, source)),
+                Err(source) => return Err(write_error(table, source)),
             }
         }
         Err(Error::Busy { table, attempts: ATTEMPTS })
@@ -304,7 +302,7 @@ impl Lake {
             match deleted {
                 Ok(_) => return Ok(()),
                 Err(error) if is_conflict(&error) && attempt < ATTEMPTS => pause(attempt).await,
-                Err(source) => return Err(write(table, source)),
+                Err(source) => return Err(write_error(table, source)),
             }
         }
         Err(Error::Busy { table, attempts: ATTEMPTS })
@@ -322,42 +320,4 @@ fn nothing() -> Expr {
 /// Makes a concurrent append conflict, so that it reloads the table.
 fn as_an_append() -> CommitProperties {
     CommitProperties::default().with_application_transaction(Transaction::new(APPLICATION, 0))
-}
-
-pub(crate) async fn provider(table: Table, delta: &DeltaTable, session: &dyn Session) -> Result<Arc<dyn TableProvider>, Error> {
-    let wrap = |source| Error::Read {
-        table,
-        source: Box::new(source),
-    };
-    delta.update_datafusion_session(session).map_err(wrap)?;
-    let provider = delta.table_provider().await.map_err(|error| wrap(error.into()))?;
-    Ok(provider)
-}
-
-/// The distinct values of a column of ids.
-pub(crate) async fn ids(rows: &datafusion::prelude::DataFrame, column: &str) -> Result<Vec<i64>, Error> {
-    let distinct = rows
-        .clone()
-        .select_columns(&[column])
-        .and_then(|rows| rows.distinct())
-        .map_err(query_error)?;
-    let mut ids = Vec::new();
-    for batch in distinct.collect().await.map_err(query_error)? {
-        ids.extend(batch.column(0).as_primitive::<Int64Type>().iter().flatten());
-    }
-    Ok(ids)
-}
-
-pub(crate) fn write(table: Table, source: DeltaTableError) -> Error {
-    Error::Write {
-        table,
-        source: Box::new(source),
-    }
-}
-
-pub(crate) fn query_error(error: datafusion::error::DataFusionError) -> Error {
-    Error::Read {
-        table: Table::Observations,
-        source: Box::new(error.into()),
-    }
 }

@@ -13,10 +13,10 @@ use vigie_model::{
     Unknown, Why,
 };
 
-use super::{Codec, Definition, Described, Missing, Name, Shape};
+use super::{Codec, Described, Missing, Shape};
 use crate::batch::Batch;
+use crate::definition::{Definition, Kind, Name};
 use crate::rows::Rows;
-use crate::schema::Kind;
 
 /// A codec of one column.
 pub(crate) trait Scalar<T>: Single {

@@ -4,22 +4,16 @@
 //! that line, so they cannot disagree. A test compares each column's name with the name of its field.
 
 mod codecs;
+mod records;
 mod tables;
 
 use crate::batch::Batch;
+use crate::definition::{Definition, Name};
 use crate::rows::Rows;
-use crate::schema::Kind;
 
 pub(crate) use codecs::*;
+pub(crate) use records::{DECEPTION, IDENTITY, LEAK};
 pub(crate) use tables::*;
-
-/// A column's name, and the names of the two columns that say why it is NULL.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Name {
-    pub(crate) value: &'static str,
-    pub(crate) why: &'static str,
-    pub(crate) detail: &'static str,
-}
 
 /// A required value that is NULL or that this version cannot read: the column's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,75 +50,10 @@ pub(crate) trait Codec<T>: Shape {
     fn read(rows: &Rows, name: Name, row: usize, into: &mut T) -> Result<(), Missing>;
 }
 
-/// The columns of a table in the order in which they are written.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Definition {
-    columns: Vec<DefinedColumn>,
-    /// The schema change that adds the columns defined next.
-    since: u8,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct DefinedColumn {
-    pub(crate) name: String,
-    pub(crate) kind: Kind,
-    since: u8,
-}
-
-impl Definition {
-    pub(crate) fn of(define: fn(&mut Self)) -> Self {
-        let mut definition = Self::default();
-        define(&mut definition);
-        definition
-    }
-
-    /// The columns of several kinds of row that share a table, in the order of the names.
-    pub(crate) fn shared(order: &[&str], kinds_of_row: &[fn(&mut Self)]) -> Self {
-        let all: Vec<DefinedColumn> = kinds_of_row.iter().flat_map(|define| Self::of(*define).columns).collect();
-        let first = |name: &&str| all.iter().find(|column| column.name == **name).cloned();
-        Self {
-            columns: order.iter().filter_map(first).collect(),
-            since: 0,
-        }
-    }
-
-    pub(crate) fn add(&mut self, name: &str, kind: Kind) {
-        self.columns.push(DefinedColumn {
-            name: name.to_owned(),
-            kind,
-            since: self.since,
-        });
-    }
-
-    /// Names the schema change that adds the columns which `define` adds.
-    pub(crate) fn since(&mut self, since: u8, define: impl FnOnce(&mut Self)) {
-        let before = std::mem::replace(&mut self.since, since);
-        define(self);
-        self.since = before;
-    }
-
-    pub(crate) fn written(&self) -> &[DefinedColumn] {
-        &self.columns
-    }
-
-    /// For each place in the schema, the number of the column that is written there. A column that a later version added follows all
-    /// earlier ones, as it does in a table that grew.
-    pub(crate) fn schema_order(&self) -> Vec<usize> {
-        let mut order: Vec<usize> = (0..self.columns.len()).collect();
-        order.sort_by_key(|at| self.columns[*at].since);
-        order
-    }
-
-    /// The names of the columns, for reading only these.
-    pub(crate) fn names(&self) -> Vec<&str> {
-        self.columns.iter().map(|column| column.name.as_str()).collect()
-    }
-}
-
 /// Makes a [`Name`] of a literal.
 macro_rules! name {
     ($name:literal) => {
-        $crate::columns::Name {
+        $crate::definition::Name {
             value: $name,
             why: concat!($name, "_why"),
             detail: concat!($name, "_detail"),
@@ -152,7 +81,7 @@ macro_rules! columns {
         impl $crate::columns::Described for $name {
             const WIDTH: usize = 0 $(+ <$codec as $crate::columns::Shape>::WIDTH)+;
 
-            fn define(definition: &mut $crate::columns::Definition) {
+            fn define(definition: &mut $crate::definition::Definition) {
                 $(
                     definition.since(0 $(+ $since)?, |definition| {
                         <$codec as $crate::columns::Shape>::define($crate::columns::name!($column), definition);

@@ -470,9 +470,10 @@ pub(crate) fn endpoint_key(rows: &Rows, row: usize) -> Option<EndpointKey> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Definition, Described};
+    use super::super::Described;
     use super::*;
     use crate::Table;
+    use crate::definition::Definition;
     use crate::hosts::HostColumns;
     use crate::last::LookColumns;
 

@@ -92,7 +92,7 @@ impl Lake {
     pub async fn record_scan(&self, scan: &Scan, now: Timestamp) -> Result<(), Error> {
         let mut writer = self.writer.lock().await;
         for attempt in 1..=ATTEMPTS {
-            let mut batch = Batch::new(Table::Scans, 1);
+            let mut batch = Batch::new(Table::Scans.spec(), 1);
             scan.put(&mut batch, now);
             let batch = built(Table::Scans, batch).transpose();
             if writer.try_commit(Table::Scans, batch.into_iter()).await?.is_some() {

@@ -18,5 +18,7 @@ pub(crate) use durable::{discard, durable, sync_checkpoint};
 pub(crate) use durable::{fault, sync};
 #[cfg(feature = "upkeep")]
 pub(crate) use files::{compacted_properties, conformed};
+#[cfg(feature = "upkeep")]
+pub(crate) use rows::write_error;
 pub(crate) use rows::{OF_A_STATE, OF_OBSERVATIONS, OF_RUNNING, ObservationRows, RowBatches, in_columns, running_of, states_of};
 pub(crate) use writer::Writer;

@@ -85,7 +85,7 @@ where
     std::iter::from_fn(move || {
         // An observation may have no rows in this table.
         while let Some(first) = all.next() {
-            let mut batch = Batch::new(table, (all.len() + 1).min(rows));
+            let mut batch = Batch::new(table.spec(), (all.len() + 1).min(rows));
             put(first, &mut batch);
             while batch.rows() < rows
                 && batch.text_bytes() < bytes
