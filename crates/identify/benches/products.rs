@@ -3,7 +3,7 @@
 //!
 //!     cargo bench -p vigie-identify [-- ollama/0.17.4]
 //!
-//! A word restricts it to the fixtures whose names contain it.
+//! A word restricts it to the fixtures whose names contain it. With `--test` each session runs once, and the figures mean nothing.
 
 #![expect(clippy::print_stdout, reason = "the figures are what it is for")]
 
@@ -35,13 +35,15 @@ fn main() {
         .into_iter()
         .filter(|fixture| fixture.head.expect.product.is_some() && fixture.name.contains(&word))
         .map(|fixture| {
-            let exchanges = fixture.replay(&small).exchanges;
+            let exchanges = as_asked(&small, &fixture);
             (fixture, exchanges)
         })
         .collect();
     let (mut ours, mut tenfold, mut counter) = (Vec::new(), Vec::new(), 0);
     assert!(!sessions.is_empty(), "no fixture of a recognised server is named {word:?}");
-    for _ in 0..(TIMED / sessions.len()).max(31) {
+    let is_test = std::env::args().any(|word| word == "--test");
+    let rounds = if is_test { 1 } else { (TIMED / sessions.len()).max(31) };
+    for _ in 0..rounds {
         ours.push(round(&small, &sessions, &mut counter));
         tenfold.push(round(&large, &sessions, &mut counter));
     }
@@ -64,6 +66,46 @@ fn main() {
     );
 }
 
+/// The exchanges of a replay in the order in which a session asks for them, with the paths that it asks for. A transcript has them by
+/// prefix, with the paths as they were sent: below a prefix that the session found on the way.
+fn as_asked(identifier: &Arc<Identifier>, fixture: &Fixture) -> Vec<Exchange> {
+    let mut recorded = fixture.replay(identifier).exchanges;
+    let mut session = start(identifier, fixture);
+    let mut ordered = Vec::new();
+    while let Some(ask) = session.next_ask() {
+        let path = match session.prefix() {
+            Some(prefix) => prefix.join(&ask.request.path),
+            None => ask.request.path.clone(),
+        };
+        let sent = |exchange: &Exchange| {
+            let request = &exchange.request;
+            request.method == ask.request.method && request.path == path && request.body == ask.request.body
+        };
+        let at = recorded
+            .iter()
+            .position(sent)
+            .unwrap_or_else(|| panic!("{}: {path} is not in the transcript", fixture.name));
+        let exchange = Exchange {
+            request: ask.request.clone(),
+            ..recorded.remove(at)
+        };
+        ordered.push(exchange.clone());
+        session.answer(&ask, exchange);
+    }
+    assert!(
+        recorded.is_empty(),
+        "{}: {} exchanges were not asked for",
+        fixture.name,
+        recorded.len()
+    );
+    ordered
+}
+
+fn start(identifier: &Arc<Identifier>, fixture: &Fixture) -> Session {
+    let authority = format!("127.0.0.1:{}", fixture.head.port);
+    Session::new(Arc::clone(identifier), fixture.head.port, authority, Limits::default())
+}
+
 /// The time that the rules take for all sessions; preparing the replies is not counted.
 fn round(identifier: &Arc<Identifier>, sessions: &[(Fixture, Vec<Exchange>)], counter: &mut u64) -> Duration {
     let mut total = Duration::ZERO;
@@ -77,9 +119,8 @@ fn round(identifier: &Arc<Identifier>, sessions: &[(Fixture, Vec<Exchange>)], co
             }
         }
         let mut replies = replies.into_iter();
-        let authority = format!("127.0.0.1:{}", fixture.head.port);
         let begun = Instant::now();
-        let mut session = Session::new(Arc::clone(identifier), fixture.head.port, authority, Limits::default());
+        let mut session = start(identifier, fixture);
         while let Some(ask) = session.next_ask() {
             let exchange = replies.next().expect("the same requests");
             assert_eq!(ask.request.path, exchange.request.path, "{}", fixture.name);
