@@ -26,9 +26,9 @@ pub struct Lineage {
     pub vantage: Arc<str>,
 }
 
-/// One observation without its full contents, which [`Lake::said`] returns.
+/// One observation without its full contents, which [`Lake::state_contents`] returns.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Look {
+pub struct ObservedState {
     /// When the endpoint was observed.
     pub seen: Timestamp,
     /// When the record was created.
@@ -51,25 +51,25 @@ pub struct Look {
 
 /// The last observations of a lineage at two instants.
 #[derive(Clone, Debug, PartialEq)]
-pub struct LastLooks {
+pub struct LastObservations {
     /// The lineage.
     pub lineage: Lineage,
     /// The last at or before the first instant.
-    pub before: Option<Look>,
+    pub before: Option<ObservedState>,
     /// The last after the first instant, at or before the second.
-    pub after: Option<Look>,
+    pub after: Option<ObservedState>,
 }
 
 /// The contents of some states.
-pub struct Said(Contents);
+pub struct StateContents(Contents);
 
-impl std::fmt::Debug for Said {
+impl std::fmt::Debug for StateContents {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Said")
+        f.write_str("StateContents")
     }
 }
 
-/// The columns that are read besides those of [`LookColumns`].
+/// The columns that are read besides those of [`ObservedColumns`].
 pub(crate) const COLUMNS: &[&str] = &[
     "address",
     "port",
@@ -87,8 +87,8 @@ pub(crate) const COLUMNS: &[&str] = &[
 ];
 
 columns! {
-    /// The columns of [`Look`] that may be unknown.
-    LookColumns into Look {
+    /// The columns of [`ObservedState`] that may be unknown.
+    ObservedColumns into ObservedState {
         "product": Slim<Text> => product,
         "version": Slim<Text> => version,
         "posture": Slim<Word> => posture,
@@ -103,13 +103,13 @@ impl Lake {
     /// # Errors
     ///
     /// If the lake cannot be read.
-    pub async fn last_looks(&self, since: Timestamp, until: Timestamp) -> Result<Vec<LastLooks>, Error> {
+    pub async fn last_observations(&self, since: Timestamp, until: Timestamp) -> Result<Vec<LastObservations>, Error> {
         let table = Table::Observations;
         let tables = self.tables().await?;
         let Some(delta) = tables.get(&table) else {
             return Ok(Vec::new());
         };
-        let described = Definition::of(LookColumns::define);
+        let described = Definition::of(ObservedColumns::define);
         let columns = [COLUMNS, &described.names()].concat();
         let end = until.timestamp_micros();
         let mut last = Last {
@@ -130,10 +130,10 @@ impl Lake {
                 })
                 .await?;
         }
-        let mut all: Vec<LastLooks> = last
+        let mut all: Vec<LastObservations> = last
             .found
             .into_iter()
-            .map(|(lineage, (before, after))| LastLooks { lineage, before, after })
+            .map(|(lineage, (before, after))| LastObservations { lineage, before, after })
             .collect();
         all.sort_unstable_by(|a, b| a.lineage.cmp(&b.lineage));
         Ok(all)
@@ -144,37 +144,37 @@ impl Lake {
     /// # Errors
     ///
     /// If the lake cannot be read.
-    pub async fn said(&self, states: impl IntoIterator<Item = i64>) -> Result<Said, Error> {
+    pub async fn state_contents(&self, states: impl IntoIterator<Item = i64>) -> Result<StateContents, Error> {
         let tables = self.tables().await?;
         let contents = contents(&tables, states.into_iter().collect(), HashSet::new()).await?;
-        Ok(Said(contents))
+        Ok(StateContents(contents))
     }
 }
 
-impl Said {
+impl StateContents {
     /// An observation with the contents of its state. The scope, the listener, the models in memory and the network are not part of a
     /// state, so they are unknown. Verdicts and findings are not computed.
     ///
     /// # Errors
     ///
     /// [`Error::Broken`] if the lake does not hold the state.
-    pub fn observation(&self, lineage: &Lineage, look: &Look) -> Result<Observation, Error> {
-        let state = self.0.of_state(look.state, &lineage.key).ok_or_else(|| Error::Broken {
+    pub fn observation(&self, lineage: &Lineage, observed: &ObservedState) -> Result<Observation, Error> {
+        let state = self.0.of_state(observed.state, &lineage.key).ok_or_else(|| Error::Broken {
             address: lineage.key.address.to_string(),
             missing: "the state of an observation",
         })?;
         let (endpoint, identity, exposure, deception) = state;
         Ok(Observation {
             schema: SCHEMA.to_owned(),
-            seen: look.seen,
-            recorded: look.recorded,
+            seen: observed.seen,
+            recorded: observed.recorded,
             source: Source {
                 kind: lineage.kind,
                 name: lineage.source.to_string(),
                 version: String::new(),
-                catalog: look.catalog.to_string(),
+                catalog: observed.catalog.to_string(),
                 vantage: lineage.vantage.to_string(),
-                scan: look.scan.as_deref().map(str::to_owned),
+                scan: observed.scan.as_deref().map(str::to_owned),
             },
             scope: Known::unknown(Why::NotAsked),
             endpoint,
@@ -193,7 +193,7 @@ struct Last {
     since: Timestamp,
     /// Sources, vantages, scans and catalogues repeat: each text is kept once.
     texts: HashSet<Arc<str>>,
-    found: HashMap<Lineage, (Option<Look>, Option<Look>)>,
+    found: HashMap<Lineage, (Option<ObservedState>, Option<ObservedState>)>,
 }
 
 impl Last {
@@ -232,7 +232,7 @@ impl Last {
         if kept.is_some_and(|kept| (kept.seen, kept.recorded) >= (seen, recorded)) {
             return;
         }
-        let mut look = Look {
+        let mut observed = ObservedState {
             seen,
             recorded,
             state,
@@ -243,10 +243,10 @@ impl Last {
             posture: Known::unknown(Why::NotCarried),
             deception: Known::unknown(Why::NotCarried),
         };
-        if LookColumns::read(rows, row, &mut look).is_err() {
+        if ObservedColumns::read(rows, row, &mut observed).is_err() {
             return;
         }
         let (before, after) = self.found.entry(lineage).or_default();
-        *(if is_before { before } else { after }) = Some(look);
+        *(if is_before { before } else { after }) = Some(observed);
     }
 }

@@ -51,7 +51,7 @@ pub use location::{SCRATCH, below, is_in_a_store, remove, store_of};
 
 pub use gather::Gathered;
 pub use hosts::{Filter, Glimpse, Glimpses, HostRow};
-pub use last::{LastLooks, Lineage, Look, Said};
+pub use last::{LastObservations, Lineage, ObservedState, StateContents};
 pub use read::LakeFile;
 pub use scan::Scan;
 pub use schema::Table;

@@ -360,11 +360,11 @@ async fn last_observations_at_two_instants_are_separate_by_source_and_vantage() 
     lake.append(&all[3..]).await.expect("appended");
     lake.append(&all[..3]).await.expect("appended");
 
-    let last = lake.last_looks(at(10), at(20)).await.expect("read");
+    let last = lake.last_observations(at(10), at(20)).await.expect("read");
     let found: Vec<_> = last
         .iter()
         .map(|last| {
-            let version = |look: &Option<vigie_lake::Look>| look.as_ref().and_then(|look| look.version.known().cloned());
+            let version = |look: &Option<vigie_lake::ObservedState>| look.as_ref().and_then(|look| look.version.known().cloned());
             let lineage = &last.lineage;
             let who = format!("{} {} {}", lineage.key.address, lineage.source, lineage.vantage);
             (who, version(&last.before), version(&last.after))
@@ -387,7 +387,7 @@ async fn last_observations_at_two_instants_are_separate_by_source_and_vantage() 
         looks.before.as_ref().expect("an observation"),
         looks.after.as_ref().expect("an observation"),
     );
-    let contents = lake.said([before.state, after.state]).await.expect("read");
+    let contents = lake.state_contents([before.state, after.state]).await.expect("read");
     let full = contents.observation(&looks.lineage, after).expect("the contents");
     assert_eq!(
         (full.seen, &full.identity, &full.endpoint),
@@ -396,9 +396,9 @@ async fn last_observations_at_two_instants_are_separate_by_source_and_vantage() 
     assert_eq!(full.exposure.models, all[3].exposure.models);
     assert_eq!(full.exposure.running, Known::unknown(Why::NotCarried), "unknown here, not none");
     assert_eq!(full.source.scan.as_deref(), Some("scan-1"));
-    let none = lake.said([]).await.expect("read");
+    let none = lake.state_contents([]).await.expect("read");
     assert!(matches!(none.observation(&looks.lineage, after), Err(Error::Broken { .. })));
-    assert!(lake.last_looks(at(-9), at(-5)).await.expect("read").is_empty());
+    assert!(lake.last_observations(at(-9), at(-5)).await.expect("read").is_empty());
 }
 
 #[tokio::test]

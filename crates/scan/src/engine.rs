@@ -26,12 +26,12 @@ pub struct Target {
     /// Where to connect.
     pub address: SocketAddr,
     /// The visits: by address, and by each host name.
-    pub looks: Vec<Look>,
+    pub visits: Vec<PlannedVisit>,
 }
 
 /// One way to visit an address and port.
 #[derive(Clone, Debug, Default)]
-pub struct Look {
+pub struct PlannedVisit {
     /// The host name; `None`: by address.
     pub name: Option<String>,
     /// Whether the user gave `https://` (`true`) or `http://` (`false`).
@@ -47,7 +47,7 @@ pub trait Work: Send {
     /// The address and port of an index.
     fn address(&self, index: u64) -> SocketAddr;
     /// The ways to visit an index.
-    fn looks(&self, index: u64) -> Vec<Look>;
+    fn visits(&self, index: u64) -> Vec<PlannedVisit>;
     /// Whether any of its visits is allowed now; called before each connection of the sweep.
     ///
     /// # Errors
@@ -113,7 +113,7 @@ pub struct EngineOptions {
     /// Whether records keep the texts of prompts.
     pub keep_prompts: bool,
     /// Adds what the caller knows (the listening socket of an endpoint, who can reach it) before the record is assessed.
-    pub dress: Dress,
+    pub enricher: EnrichFn,
     /// The clock for the scope's window and expiry.
     pub clock: Clock,
 }
@@ -137,17 +137,17 @@ impl std::fmt::Debug for Clock {
 
 /// Completes a record before it is assessed.
 #[derive(Clone)]
-pub struct Dress(pub Arc<dyn Fn(&mut Observation) + Send + Sync>);
+pub struct EnrichFn(pub Arc<dyn Fn(&mut Observation) + Send + Sync>);
 
-impl Default for Dress {
+impl Default for EnrichFn {
     fn default() -> Self {
         Self(Arc::new(|_| {}))
     }
 }
 
-impl std::fmt::Debug for Dress {
+impl std::fmt::Debug for EnrichFn {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Dress")
+        f.write_str("EnrichFn")
     }
 }
 
@@ -435,7 +435,7 @@ impl Engine {
         let host = job.target.address.ip();
         let mut first = job.stream.take();
         let mut reported = false;
-        for look in &job.target.looks {
+        for visit in &job.target.visits {
             if lock(&shared.waited).get(&host).is_some_and(|waited| *waited > self.options.host) {
                 send(
                     events,
@@ -451,7 +451,7 @@ impl Engine {
                 shared,
                 clock: &self.options.clock,
                 address: job.target.address,
-                name: look.name.as_deref(),
+                name: visit.name.as_deref(),
             };
             let permit = match gate.ask() {
                 Ok(permit) => permit,
@@ -474,9 +474,9 @@ impl Engine {
                 &self.identifier,
                 Visit {
                     address: job.target.address,
-                    name: look.name.as_deref(),
-                    tls: look.tls,
-                    prefix: look.prefix.clone(),
+                    name: visit.name.as_deref(),
+                    tls: visit.tls,
+                    prefix: visit.prefix.clone(),
                     first: stream,
                 },
                 &options,
@@ -491,7 +491,7 @@ impl Engine {
                 return;
             }
             reported = true;
-            if let Some(prefix) = look.prefix.as_ref().filter(|_| probed.transcript.endpoint.prefix.is_none()) {
+            if let Some(prefix) = visit.prefix.as_ref().filter(|_| probed.transcript.endpoint.prefix.is_none()) {
                 let why = format!("{prefix} was not scanned: the server at the root may take requests under it as more than reads");
                 let address = job.target.address;
                 send(events, Event::Refused { address, why });
@@ -560,7 +560,7 @@ impl Engine {
             exposure,
             conclusion.deception,
         );
-        (self.options.dress.0)(&mut observation);
+        (self.options.enricher.0)(&mut observation);
         self.knowledge.assess(&mut observation);
         (observation, self.options.transcripts.then(|| Box::new(transcript)))
     }
@@ -781,7 +781,7 @@ impl Sweeper for Driver<'_> {
                     index,
                     target: Target {
                         address,
-                        looks: self.work.looks(index),
+                        visits: self.work.visits(index),
                     },
                     stream: Some(stream),
                     _slot: Slot(Arc::clone(self.pending)),

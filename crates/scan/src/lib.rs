@@ -15,7 +15,7 @@ mod tls;
 mod wire;
 
 pub use body::LargeReplies;
-pub use engine::{Clock, Dress, Engine, EngineOptions, Event, Handle, Look, Progress, Rules, Target, Work};
+pub use engine::{Clock, Engine, EngineOptions, EnrichFn, Event, Handle, PlannedVisit, Progress, Rules, Target, Work};
 pub use limits::{descriptors, probes, sweep_sockets};
 pub use probe::{Gate, ProbeOptions, Probed, Visit, left_out, probe, send_one};
 pub use tls::certificate;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use vigie_assess::Knowledge;
 use vigie_model::{Observation, Source, SourceKind, Timestamp};
 use vigie_scan::sweep::SweepOptions;
-use vigie_scan::{Clock, Dress, Engine, EngineOptions, Event, Gate, LargeReplies, Look, ProbeOptions, Rules, Visit, Work};
+use vigie_scan::{Clock, Engine, EngineOptions, EnrichFn, Event, Gate, LargeReplies, PlannedVisit, ProbeOptions, Rules, Visit, Work};
 use vigie_scope::{Budget, OwnAddresses, Permit, Refusal, Scope, ScopeFile};
 
 const OPEN: &str = "2026-11-23T09:59:00Z";
@@ -110,7 +110,7 @@ fn reply(status: &str, headers: &str, body: &str) -> String {
 
 /// A list of addresses as work of a scan.
 struct Places {
-    places: Vec<(SocketAddr, Vec<Look>)>,
+    places: Vec<(SocketAddr, Vec<PlannedVisit>)>,
     next: usize,
     rules: Arc<dyn Rules>,
 }
@@ -125,7 +125,7 @@ impl Work for Places {
         self.places[index as usize].0
     }
 
-    fn looks(&self, index: u64) -> Vec<Look> {
+    fn visits(&self, index: u64) -> Vec<PlannedVisit> {
         self.places[index as usize].1.clone()
     }
 
@@ -189,12 +189,12 @@ fn options(test_clock: &TestClock, sweep: SweepOptions) -> EngineOptions {
         transcripts: false,
         prove: vigie_model::EffectSet::EMPTY,
         keep_prompts: false,
-        dress: Dress::default(),
+        enricher: EnrichFn::default(),
         clock: test_clock.clock(),
     }
 }
 
-fn scan_with(test_clock: &TestClock, places: Vec<(SocketAddr, Vec<Look>)>, sweep: SweepOptions) -> Outcome {
+fn scan_with(test_clock: &TestClock, places: Vec<(SocketAddr, Vec<PlannedVisit>)>, sweep: SweepOptions) -> Outcome {
     let scope = scope();
     let budget = Budget::new(scope.limits(), scope.own().clone());
     let work = Places {
@@ -229,12 +229,12 @@ fn scan_with(test_clock: &TestClock, places: Vec<(SocketAddr, Vec<Look>)>, sweep
     outcome
 }
 
-fn scan(test_clock: &TestClock, places: Vec<(SocketAddr, Vec<Look>)>) -> Outcome {
+fn scan(test_clock: &TestClock, places: Vec<(SocketAddr, Vec<PlannedVisit>)>) -> Outcome {
     scan_with(test_clock, places, SweepOptions::default())
 }
 
-fn plainly(address: SocketAddr) -> (SocketAddr, Vec<Look>) {
-    (address, vec![Look::default()])
+fn plainly(address: SocketAddr) -> (SocketAddr, Vec<PlannedVisit>) {
+    (address, vec![PlannedVisit::default()])
 }
 
 /// A scan of a server that sets the clock while it answers its nth request.
@@ -353,14 +353,14 @@ fn a_second_visit_after_the_window_leaves_the_index_for_a_resume() {
         moved.set(CLOSED);
         Some("220 ready\r\n".to_owned())
     }));
-    let looks = vec![
-        Look::default(),
-        Look {
+    let visits = vec![
+        PlannedVisit::default(),
+        PlannedVisit {
             name: Some("host.example".into()),
-            ..Look::default()
+            ..PlannedVisit::default()
         },
     ];
-    let outcome = scan(&test_clock, vec![(server.address, looks)]);
+    let outcome = scan(&test_clock, vec![(server.address, visits)]);
     assert_eq!(server.requests.load(Ordering::SeqCst), 1, "{outcome:?}");
     assert_eq!((outcome.seen.len(), outcome.refused.len()), (1, 1), "{outcome:?}");
     assert_eq!(outcome.left, [0], "only its first visit was acknowledged: {outcome:?}");

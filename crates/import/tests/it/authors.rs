@@ -164,7 +164,7 @@ fn a_rejection_names_what_to_export_instead() {
         (br#"{"schema":"vigie.diff/1","changes":[]}"#, "jsonl"),
         (b"real-time,unixtime,time-elapsed,time-remaining\n", "-o wrote"),
         (b"daddr,classification\n192.0.2.1,synack\n", "saddr"),
-        (br#"{"error":true,"errmsg":"401 Unauthorized, make sure email and apikey is correct."}"#, "no results"),
+        (br#"{"error":true,"errmsg":"401 Unauthorized, make sure email and apikey is correct."}"#, "without results"),
         (b"<!DOCTYPE html><html><body>x</body></html>", "HTML"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\0\0", "CSV"),
         (b"%PDF-1.7\n", "PDF"),

@@ -475,7 +475,7 @@ mod tests {
     use crate::Table;
     use crate::definition::Definition;
     use crate::hosts::HostColumns;
-    use crate::last::LookColumns;
+    use crate::last::ObservedColumns;
 
     type Fields = Vec<(&'static str, Vec<&'static str>)>;
 
@@ -512,7 +512,7 @@ mod tests {
             ScanColumns::fields(),
             RunningRef::fields(),
             HostColumns::fields(),
-            LookColumns::fields(),
+            ObservedColumns::fields(),
         ];
         for (column, field) in tables.iter().flatten().filter(|(column, _)| !column.is_empty()) {
             let last = field.last().copied().unwrap_or_default();
@@ -532,7 +532,7 @@ mod tests {
     fn partial_column_lists_match_the_table() {
         let table = Definition::of(ObservationColumns::define);
         let defined = |name: &str| table.written().iter().find(|column| column.name == name).map(|column| column.kind);
-        for apart in [RunningRef::define, HostColumns::define, LookColumns::define] {
+        for apart in [RunningRef::define, HostColumns::define, ObservedColumns::define] {
             for column in Definition::of(apart).written() {
                 assert_eq!(defined(&column.name), Some(column.kind), "{}", column.name);
             }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use vigie_assess::{Change, CompleteScan, Lifecycle};
-use vigie_lake::{LastLooks, Lineage, Look};
+use vigie_lake::{LastObservations, Lineage, ObservedState};
 use vigie_model::{EndpointKey, Known, PathPrefix, Posture, SUSPECT_FROM, Severity, SourceKind, Timestamp, Transport};
 
 /// Everything that changed between two instants of a lake.
@@ -168,8 +168,8 @@ impl Counts {
 }
 
 impl Entry {
-    pub(super) fn new(last: &LastLooks, presence: Lifecycle, not_found_by: Option<&CompleteScan>, changes: Vec<Change>) -> Self {
-        let seen = |look: &Look| Seen {
+    pub(super) fn new(last: &LastObservations, presence: Lifecycle, not_found_by: Option<&CompleteScan>, changes: Vec<Change>) -> Self {
+        let seen = |look: &ObservedState| Seen {
             seen: look.seen,
             scan: look.scan.clone(),
             product: look.product.clone(),
@@ -227,7 +227,7 @@ impl Entry {
 }
 
 /// How much it matters that an endpoint came or went.
-fn weight(presence: Lifecycle, look: Option<&Look>) -> Severity {
+fn weight(presence: Lifecycle, look: Option<&ObservedState>) -> Severity {
     let open = look.is_some_and(|look| matches!(look.posture.known(), Some(Posture::Open | Posture::FirstAdmin)));
     // A honeypot is counted, and raises no alarm.
     let recognised = look.is_some_and(|look| look.product.is_known() && !is_suspect(look));
@@ -242,7 +242,7 @@ fn weight(presence: Lifecycle, look: Option<&Look>) -> Severity {
     }
 }
 
-fn is_suspect(look: &Look) -> bool {
+fn is_suspect(look: &ObservedState) -> bool {
     look.deception.known().is_some_and(|score| *score >= SUSPECT_FROM)
 }
 

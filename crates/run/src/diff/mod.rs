@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use vigie_assess::{Change, EndedScan, Lifecycle, LifecycleQuery, ScanHistory};
 use vigie_catalog::Catalog;
-use vigie_lake::{Lake, LastLooks, Lineage, Look, Scan};
+use vigie_lake::{Lake, LastObservations, Lineage, ObservedState, Scan};
 use vigie_model::{SourceKind, Timestamp};
 use vigie_scope::Coverage;
 
@@ -51,7 +51,7 @@ pub fn between(
 ) -> Result<Diff, Failure> {
     let read = |error: vigie_lake::Error| Failure::output(format!("cannot read the lake: {error}"));
     let history = ScanHistory::new(runtime.block_on(lake.scans()).map_err(read)?.into_iter().filter_map(ended));
-    let mut all = runtime.block_on(lake.last_looks(since, until)).map_err(read)?;
+    let mut all = runtime.block_on(lake.last_observations(since, until)).map_err(read)?;
     if let Some(within) = within {
         all.retain(|last| within.holds(&last.lineage));
     }
@@ -74,7 +74,7 @@ pub fn between(
         counts: Counts::default(),
         endpoints: Vec::new(),
     };
-    let mut stayed: Vec<LastLooks> = Vec::new();
+    let mut stayed: Vec<LastObservations> = Vec::new();
     for last in all {
         let query = LifecycleQuery {
             key: &last.lineage.key,
@@ -89,7 +89,7 @@ pub fn between(
         match history.lifecycle(&query) {
             None => {}
             Some((Lifecycle::Stayed, _)) => {
-                let state = |look: &Option<Look>| look.as_ref().map(|look| look.state);
+                let state = |look: &Option<ObservedState>| look.as_ref().map(|look| look.state);
                 if state(&last.before) == state(&last.after) {
                     diff.counts.unchanged += 1;
                 } else {
@@ -116,7 +116,7 @@ pub fn between(
             .flat_map(|last| [&last.before, &last.after])
             .flatten()
             .map(|look| look.state);
-        let stored = runtime.block_on(lake.said(states)).map_err(read)?;
+        let stored = runtime.block_on(lake.state_contents(states)).map_err(read)?;
         for last in some {
             let (Some(before), Some(after)) = (&last.before, &last.after) else {
                 continue;

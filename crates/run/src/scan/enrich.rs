@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use vigie_host::LocalServer;
 use vigie_model::{Known, Observation};
-use vigie_scan::Dress;
+use vigie_scan::EnrichFn;
 
 /// Fills it into observations before they are judged.
 #[derive(Default)]
@@ -18,8 +18,8 @@ pub(crate) struct Enrich {
 }
 
 impl Enrich {
-    pub(crate) fn for_scanner(self) -> Dress {
-        Dress(Arc::new(move |observation: &mut Observation| self.enrich(observation)))
+    pub(crate) fn for_scanner(self) -> EnrichFn {
+        EnrichFn(Arc::new(move |observation: &mut Observation| self.enrich(observation)))
     }
 
     fn enrich(&self, observation: &mut Observation) {

@@ -236,7 +236,7 @@ fn engine_options(inputs: &Inputs, id: &str, vantage: String, enrich: Enrich) ->
         transcripts: options.transcripts.is_some(),
         prove: if options.prove { vigie_scope::GRANTABLE } else { EffectSet::EMPTY },
         keep_prompts: options.keep_prompts,
-        dress: enrich.for_scanner(),
+        enricher: enrich.for_scanner(),
         clock: vigie_scan::Clock::default(),
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use vigie_host::LocalServer;
 use vigie_model::Timestamp;
-use vigie_scan::{Look, Rules, Work};
+use vigie_scan::{PlannedVisit, Rules, Work};
 use vigie_scope::{EndpointIndex, Permit, Plan, Refusal, Scheme, Scope};
 
 /// A plan over targets.
@@ -30,18 +30,18 @@ impl Work for Planned {
         SocketAddr::from(self.plan.at(index))
     }
 
-    fn looks(&self, index: u64) -> Vec<Look> {
+    fn visits(&self, index: u64) -> Vec<PlannedVisit> {
         let (address, port) = self.plan.at(index);
         let visit = self.visits.at(address, port);
         let tls = visit.scheme.map(|scheme| scheme == Scheme::Https);
-        let mut looks = Vec::new();
-        let look = |name, prefix| Look { name, tls, prefix };
+        let mut visits = Vec::new();
+        let planned = |name, prefix| PlannedVisit { name, tls, prefix };
         if visit.by_address || (visit.names.is_empty() && visit.paths.is_empty()) {
-            looks.push(look(None, None));
+            visits.push(planned(None, None));
         }
-        looks.extend(visit.names.into_iter().map(|name| look(Some(name), None)));
-        looks.extend(visit.paths.into_iter().map(|(name, prefix)| look(name, Some(prefix))));
-        looks
+        visits.extend(visit.names.into_iter().map(|name| planned(Some(name), None)));
+        visits.extend(visit.paths.into_iter().map(|(name, prefix)| planned(name, Some(prefix))));
+        visits
     }
 
     fn permits(&self, address: IpAddr, port: u16, now: Timestamp) -> Result<Permit, Refusal> {
@@ -95,8 +95,8 @@ impl Work for Local {
         self.listeners[index as usize].probe_address()
     }
 
-    fn looks(&self, _index: u64) -> Vec<Look> {
-        vec![Look::default()]
+    fn visits(&self, _index: u64) -> Vec<PlannedVisit> {
+        vec![PlannedVisit::default()]
     }
 
     fn permits(&self, address: IpAddr, port: u16, now: Timestamp) -> Result<Permit, Refusal> {
