@@ -207,6 +207,12 @@ impl<'t, 'r> Decision<'t, 'r> {
         self.shape.knob_places(knob)
     }
 
+    /// Whether the route is known to take a key at the top of its JSON body; `true` for every key where the file does not name them all.
+    #[must_use]
+    pub fn takes_key(&self, key: &str) -> bool {
+        self.shape.takes_key(key)
+    }
+
     /// Merges the decision of another route of the same path, whose effect is not worse.
     pub(crate) fn merge(&mut self, other: Self) {
         self.models.extend(other.models);

@@ -99,6 +99,11 @@ impl Plan {
         self.closed = true;
     }
 
+    /// Whether a key is one of those that were named, or others may be.
+    pub(crate) fn takes_key(&self, key: &str) -> bool {
+        !self.closed || self.keys.iter().any(|(known, _)| &**known == key)
+    }
+
     fn key(&mut self, key: &str) -> &mut Self {
         let at = self.keys.iter().position(|(known, _)| &**known == key).unwrap_or_else(|| {
             self.keys.push((key.into(), Self::default()));

@@ -300,6 +300,11 @@ impl Shape {
         }
     }
 
+    /// Whether a key at the top of the body is one that the route is known to take.
+    pub(crate) fn takes_key(&self, key: &str) -> bool {
+        self.plan.takes_key(key)
+    }
+
     /// Checks the fields of a form for one that the route does not take, or that occurs twice.
     fn fields(&self, form: &crate::table::form::Form<'_>, found: &mut Found<'_>) {
         let places = self.models_outside.iter().map(|(_, _, outside)| outside);

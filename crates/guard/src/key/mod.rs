@@ -1,0 +1,277 @@
+//! Keys: what is stored of them, and which of them a secret belongs to.
+
+mod grant;
+mod secret;
+
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+use vigie_model::Timestamp;
+
+pub use grant::{Grant, Pattern};
+pub use secret::{Hash, LENGTH, PREFIX, Secret, is_well_formed};
+
+/// The schema of the key store.
+pub const SCHEMA: &str = "vigie.guard-keys/1";
+
+/// A key as it is stored: never its secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Key {
+    /// Its id, which logs name.
+    pub id: String,
+    /// The name that its owner gave it.
+    pub name: String,
+    /// The hash of its secret, the newest first; an older one is taken until its time is over.
+    pub secrets: Vec<StoredSecret>,
+    /// When it was made.
+    pub created: Timestamp,
+    /// From when on it is no longer taken; `None`: it does not expire.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Timestamp>,
+    /// When it was revoked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked: Option<Timestamp>,
+    /// What it may do.
+    pub grant: Grant,
+}
+
+/// What is stored of a secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoredSecret {
+    /// Its hash.
+    pub hash: Hash,
+    /// Until when it is taken; `None`: as long as the key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+}
+
+impl Key {
+    /// Whether it may be used at a time.
+    #[must_use]
+    pub fn is_valid_at(&self, now: Timestamp) -> bool {
+        self.revoked.is_none() && self.expires.is_none_or(|expires| now < expires)
+    }
+}
+
+/// The key store as it is written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyFile {
+    /// `vigie.guard-keys/1`.
+    pub schema: String,
+    /// The keys, revoked ones too: the log names them.
+    pub keys: Vec<Key>,
+}
+
+impl Default for KeyFile {
+    fn default() -> Self {
+        Self {
+            schema: SCHEMA.to_owned(),
+            keys: Vec::new(),
+        }
+    }
+}
+
+/// Why a key store does not read.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyFileError {
+    /// It is not the JSON of a key store.
+    #[error("is no key store: {0}")]
+    Json(#[from] serde_json::Error),
+    /// Another schema.
+    #[error("has the schema {0:?}; this vigie reads {SCHEMA:?}")]
+    Schema(String),
+    /// Two keys that cannot be told apart.
+    #[error("has two keys with the {0}")]
+    Twice(String),
+}
+
+impl KeyFile {
+    /// Reads a key store.
+    ///
+    /// # Errors
+    ///
+    /// See [`KeyFileError`].
+    pub fn parse(text: &str) -> Result<Self, KeyFileError> {
+        let file: Self = serde_json::from_str(text)?;
+        if file.schema != SCHEMA {
+            return Err(KeyFileError::Schema(file.schema));
+        }
+        let mut met = std::collections::HashSet::new();
+        for key in &file.keys {
+            if !met.insert(format!("id {:?}", key.id)) {
+                return Err(KeyFileError::Twice(format!("id {:?}", key.id)));
+            }
+            if let Some(secret) = key.secrets.iter().find(|secret| !met.insert(secret.hash.to_string())) {
+                return Err(KeyFileError::Twice(format!("secret {}", secret.hash)));
+            }
+        }
+        Ok(file)
+    }
+
+    /// The text of the store.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        // A store has nothing that JSON could not hold.
+        serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
+    }
+
+    /// The key of that name that is not revoked.
+    #[must_use]
+    pub fn by_name(&mut self, name: &str) -> Option<&mut Key> {
+        self.keys.iter_mut().find(|key| key.name == name && key.revoked.is_none())
+    }
+}
+
+/// The keys by the hashes of their secrets, for the gateway.
+#[derive(Debug, Default)]
+pub struct Keys {
+    keys: Vec<Key>,
+    /// The key and its secret, by the secret's hash.
+    by_hash: HashMap<Hash, (usize, usize)>,
+}
+
+/// Why a secret opens nothing. All of them look alike to the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoKey {
+    /// It is no secret of the gateway, or has a slip in it.
+    Malformed,
+    /// No key has it.
+    Unknown,
+    /// Its key was revoked.
+    Revoked,
+    /// It or its key has expired.
+    Expired,
+}
+
+impl From<KeyFile> for Keys {
+    fn from(file: KeyFile) -> Self {
+        let secrets = file.keys.iter().enumerate().flat_map(|(key, stored)| {
+            let secrets = stored.secrets.iter().enumerate();
+            secrets.map(move |(secret, stored)| (stored.hash, (key, secret)))
+        });
+        Self {
+            by_hash: secrets.collect(),
+            keys: file.keys,
+        }
+    }
+}
+
+impl Keys {
+    /// The key that a secret opens. The cost does not depend on how many keys there are.
+    ///
+    /// # Errors
+    ///
+    /// Why it opens none; with the key, if it is one that was valid once.
+    pub fn find(&self, secret: &str, now: Timestamp) -> Result<&Key, (NoKey, Option<&Key>)> {
+        if !is_well_formed(secret) {
+            return Err((NoKey::Malformed, None));
+        }
+        let hash = Hash::of(secret);
+        let Some((key, stored)) = self.by_hash.get(&hash).and_then(|(key, stored)| {
+            let key = self.keys.get(*key)?;
+            Some((key, key.secrets.get(*stored)?))
+        }) else {
+            return Err((NoKey::Unknown, None));
+        };
+        // The map compares in a time that depends on where two hashes differ, which tells nobody anything of a secret.
+        if !stored.hash.is(&hash) {
+            return Err((NoKey::Unknown, None));
+        }
+        if key.revoked.is_some() {
+            return Err((NoKey::Revoked, Some(key)));
+        }
+        if !key.is_valid_at(now) || stored.until.is_some_and(|until| now >= until) {
+            return Err((NoKey::Expired, Some(key)));
+        }
+        Ok(key)
+    }
+
+    /// How many keys there are, revoked and expired ones too.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use chrono::TimeDelta;
+    use vigie_model::EffectSet;
+
+    use super::*;
+
+    fn key(id: &str, secret: &Secret) -> Key {
+        Key {
+            id: id.to_owned(),
+            name: id.to_owned(),
+            secrets: vec![StoredSecret {
+                hash: secret.hash(),
+                until: None,
+            }],
+            created: Timestamp::UNIX_EPOCH,
+            expires: None,
+            revoked: None,
+            grant: Grant {
+                effects: EffectSet::EMPTY,
+                models: Vec::new(),
+                cloud: false,
+                can: Vec::new(),
+                caps: BTreeMap::new(),
+            },
+        }
+    }
+
+    #[test]
+    fn only_a_valid_secret_opens_a_key() {
+        let now = Timestamp::UNIX_EPOCH + TimeDelta::days(1);
+        let secrets: Vec<Secret> = (0..6).map(|_| Secret::generate().expect("random")).collect();
+        let mut keys: Vec<Key> = secrets
+            .iter()
+            .zip(["a", "revoked", "expired", "rotated", "future"])
+            .map(|(secret, id)| key(id, secret))
+            .collect();
+        keys[1].revoked = Some(Timestamp::UNIX_EPOCH);
+        keys[2].expires = Some(now);
+        keys[3].secrets[0].until = Some(now);
+        keys[4].expires = Some(now + TimeDelta::seconds(1));
+        let text = KeyFile {
+            keys,
+            ..KeyFile::default()
+        }
+        .to_text();
+        assert!(!secrets.iter().any(|secret| text.contains(secret.expose())), "no secret is stored");
+        let keys = Keys::from(KeyFile::parse(&text).expect("it reads"));
+        let found = |secret: &Secret| keys.find(secret.expose(), now).map(|key| key.id.as_str()).map_err(|(why, _)| why);
+        assert_eq!(found(&secrets[0]), Ok("a"));
+        assert_eq!(found(&secrets[1]), Err(NoKey::Revoked));
+        assert_eq!(found(&secrets[2]), Err(NoKey::Expired));
+        assert_eq!(found(&secrets[3]), Err(NoKey::Expired));
+        assert_eq!(found(&secrets[4]), Ok("future"));
+        assert_eq!(found(&secrets[5]), Err(NoKey::Unknown));
+        assert_eq!(keys.find("sk-1234", now).map_err(|(why, _)| why).err(), Some(NoKey::Malformed));
+    }
+
+    #[test]
+    fn a_store_with_two_keys_of_one_id_or_secret_does_not_load() {
+        let (one, other) = (Secret::generate().expect("random"), Secret::generate().expect("random"));
+        for keys in [vec![key("a", &one), key("a", &other)], vec![key("a", &one), key("b", &one)]] {
+            let file = KeyFile {
+                keys,
+                ..KeyFile::default()
+            };
+            assert!(matches!(KeyFile::parse(&file.to_text()), Err(KeyFileError::Twice(_))));
+        }
+        assert!(matches!(KeyFile::parse("{}"), Err(KeyFileError::Json(_))));
+    }
+}

@@ -1,0 +1,84 @@
+//! Why a request is not passed on. The log has the reason; the client gets one of a few answers that name no product.
+
+use std::fmt;
+
+use crate::credential::BadCredential;
+use crate::key::NoKey;
+
+/// Why a request is not passed on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// It carries no credential.
+    NoCredential,
+    /// Its credentials do not read, or differ.
+    Credential(BadCredential),
+    /// Its credential opens no key.
+    Key(NoKey),
+    /// Two programs could read it as two requests.
+    Ambiguous(String),
+    /// It is larger than is taken.
+    TooLarge,
+    /// It took longer than is waited.
+    TooSlow,
+    /// The product behind has no such route, or its effect is not known.
+    UnknownRoute(String),
+    /// The key's grant does not have it.
+    NotGranted(String),
+    /// Its `Host`, `Origin` or `Sec-Fetch-Site` is not one of this gateway's.
+    WrongOrigin(String),
+}
+
+impl Refusal {
+    /// The status of the answer.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::NoCredential | Self::Credential(_) | Self::Key(_) => 401,
+            Self::Ambiguous(_) => 400,
+            Self::TooLarge => 413,
+            Self::TooSlow => 408,
+            Self::UnknownRoute(_) | Self::NotGranted(_) | Self::WrongOrigin(_) => 403,
+        }
+    }
+
+    /// Its word in the log.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::NoCredential => "no-credential",
+            Self::Credential(BadCredential::Several) => "several-credentials",
+            Self::Credential(BadCredential::Unreadable) => "unreadable-credential",
+            Self::Key(NoKey::Malformed | NoKey::Unknown) => "unknown-key",
+            Self::Key(NoKey::Revoked) => "revoked-key",
+            Self::Key(NoKey::Expired) => "expired-key",
+            Self::Ambiguous(_) => "ambiguous",
+            Self::TooLarge => "too-large",
+            Self::TooSlow => "too-slow",
+            Self::UnknownRoute(_) => "unknown-route",
+            Self::NotGranted(_) => "not-granted",
+            Self::WrongOrigin(_) => "wrong-origin",
+        }
+    }
+
+    /// The body of the answer. It says what a client can mend and nothing of the server behind.
+    #[must_use]
+    pub fn body(&self) -> &'static str {
+        match self.status() {
+            401 => "{\"error\":\"unauthorized\"}",
+            400 => "{\"error\":\"bad request\"}",
+            413 => "{\"error\":\"request too large\"}",
+            408 => "{\"error\":\"request timeout\"}",
+            _ => "{\"error\":\"forbidden\"}",
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())?;
+        match self {
+            Self::Ambiguous(why) | Self::UnknownRoute(why) | Self::NotGranted(why) | Self::WrongOrigin(why) => write!(f, ": {why}"),
+            _ => Ok(()),
+        }
+    }
+}

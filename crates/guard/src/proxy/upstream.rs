@@ -1,0 +1,200 @@
+//! The server behind the gateway: connections to it, and what it answers.
+
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use vigie_http::body::{Body, Piece};
+use vigie_http::head::{ResponseHead, ResponseReader};
+
+/// How long a connection may take.
+const CONNECT: Duration = Duration::from_secs(5);
+/// Idle connections that a thread keeps.
+const IDLE: usize = 64;
+
+/// Why the server behind gave no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UpstreamError {
+    /// No connection.
+    #[error("no connection to the server: {0}")]
+    Connect(String),
+    /// The connection broke.
+    #[error("the server closed the connection")]
+    Broken,
+    /// It did not answer in time.
+    #[error("the server did not answer in time")]
+    Timeout,
+    /// What it sent is no answer.
+    #[error("the server's answer is malformed: {0}")]
+    Malformed(String),
+}
+
+/// Connections of one thread to the server behind.
+pub(crate) struct Upstream {
+    address: SocketAddr,
+    /// The value of `Host`: its own, never the client's.
+    authority: String,
+    /// The longest wait for the head of an answer, and between two pieces of its body.
+    pub(crate) wait: Duration,
+    idle: RefCell<Vec<Connection>>,
+}
+
+struct Connection {
+    stream: TcpStream,
+    buffer: BytesMut,
+}
+
+/// An answer whose body is still to come.
+pub(crate) struct Answer {
+    pub(crate) head: ResponseHead,
+    body: Body,
+    connection: Connection,
+    keeps_alive: bool,
+}
+
+/// A request to the server behind.
+pub(crate) struct Forwarded<'r> {
+    pub(crate) method: &'r str,
+    pub(crate) target: &'r str,
+    /// The client's `Accept`, if it is plain.
+    pub(crate) accept: Option<&'r str>,
+    pub(crate) body: Option<(&'r str, &'r [u8])>,
+}
+
+impl Upstream {
+    pub(crate) fn new(address: SocketAddr, authority: String, wait: Duration) -> Self {
+        Self {
+            address,
+            authority,
+            wait,
+            idle: RefCell::default(),
+        }
+    }
+
+    /// Sends a request and waits for the head of the answer. A kept connection that the server has closed meanwhile is replaced once.
+    pub(crate) async fn send(&self, request: &Forwarded<'_>) -> Result<Answer, UpstreamError> {
+        let bytes = self.message(request);
+        while let Some(connection) = self.kept() {
+            match self.exchange(connection, &bytes, request.method).await {
+                // Nothing came back: it was closed before the request arrived.
+                Err((UpstreamError::Broken, true)) => {}
+                Err((error, _)) => return Err(error),
+                Ok(answer) => return Ok(answer),
+            }
+        }
+        let stream = match timeout(CONNECT, TcpStream::connect(self.address)).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => return Err(UpstreamError::Connect(error.to_string())),
+            Err(_) => return Err(UpstreamError::Connect("it took too long".to_owned())),
+        };
+        // Small requests should not wait for one another.
+        let _ = stream.set_nodelay(true);
+        let connection = Connection {
+            stream,
+            buffer: BytesMut::with_capacity(8 * 1024),
+        };
+        self.exchange(connection, &bytes, request.method).await.map_err(|(error, _)| error)
+    }
+
+    fn message(&self, request: &Forwarded<'_>) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(256 + request.body.map_or(0, |(_, body)| body.len()));
+        for part in [request.method, " ", request.target, " HTTP/1.1\r\nhost: ", &self.authority, "\r\n"] {
+            bytes.extend_from_slice(part.as_bytes());
+        }
+        if let Some(accept) = request.accept {
+            bytes.extend_from_slice(format!("accept: {accept}\r\n").as_bytes());
+        }
+        match request.body {
+            Some((content_type, body)) => {
+                bytes.extend_from_slice(format!("content-type: {content_type}\r\ncontent-length: {}\r\n\r\n", body.len()).as_bytes());
+                bytes.extend_from_slice(body);
+            }
+            None if matches!(request.method, "GET" | "HEAD") => bytes.extend_from_slice(b"\r\n"),
+            None => bytes.extend_from_slice(b"content-length: 0\r\n\r\n"),
+        }
+        bytes
+    }
+
+    /// A kept connection that is still open.
+    fn kept(&self) -> Option<Connection> {
+        loop {
+            let connection = self.idle.borrow_mut().pop()?;
+            // A server has nothing to say on an idle connection but that it closes it.
+            let mut byte = [0];
+            if matches!(connection.stream.try_read(&mut byte), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock) {
+                return Some(connection);
+            }
+        }
+    }
+
+    /// The error says whether not a byte came back.
+    async fn exchange(&self, mut connection: Connection, bytes: &[u8], method: &str) -> Result<Answer, (UpstreamError, bool)> {
+        let wait = self.wait;
+        match timeout(wait, connection.stream.write_all(bytes)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => return Err((UpstreamError::Broken, true)),
+            Err(_) => return Err((UpstreamError::Timeout, false)),
+        }
+        let mut reader = ResponseReader::default();
+        let head = loop {
+            match reader.read(&mut connection.buffer) {
+                Err(error) => return Err((UpstreamError::Malformed(error.to_string()), false)),
+                Ok(Some(head)) => break head,
+                Ok(None) => {}
+            }
+            match timeout(wait, connection.stream.read_buf(&mut connection.buffer)).await {
+                Err(_) => return Err((UpstreamError::Timeout, false)),
+                Ok(Ok(count)) if count > 0 => {}
+                Ok(_) => return Err((UpstreamError::Broken, connection.buffer.is_empty())),
+            }
+        };
+        let body = Body::after(&head, method).map_err(|error| (UpstreamError::Malformed(error.to_string()), false))?;
+        Ok(Answer {
+            keeps_alive: head.keeps_alive(),
+            head,
+            body,
+            connection,
+        })
+    }
+
+    /// Keeps the connection of an answer that was read to its end.
+    pub(crate) fn keep(&self, answer: Answer) {
+        let mut idle = self.idle.borrow_mut();
+        if answer.keeps_alive && answer.connection.buffer.is_empty() && !matches!(answer.body, Body::UntilClose) && idle.len() < IDLE {
+            idle.push(answer.connection);
+        }
+    }
+}
+
+impl Answer {
+    /// How many bytes the body has, if its head says so.
+    pub(crate) fn length(&self) -> Option<u64> {
+        match self.body {
+            Body::Length(length) => Some(length),
+            Body::Chunks(_) | Body::UntilClose => None,
+        }
+    }
+
+    /// The next piece of the body; `None`: it is over. It may be dropped while it waits and be called again.
+    pub(crate) async fn piece(&mut self, wait: Duration) -> Result<Option<BytesMut>, UpstreamError> {
+        loop {
+            let buffer = &mut self.connection.buffer;
+            match self.body.next(buffer).map_err(|error| UpstreamError::Malformed(error.to_string()))? {
+                Piece::End => return Ok(None),
+                Piece::Data(count) if count > 0 => return Ok(Some(buffer.split_to(count))),
+                Piece::Data(_) | Piece::More => {}
+            }
+            buffer.reserve(8 * 1024);
+            match timeout(wait, self.connection.stream.read_buf(buffer)).await {
+                Err(_) => return Err(UpstreamError::Timeout),
+                Ok(Ok(count)) if count > 0 => {}
+                Ok(_) if self.body.may_close() => return Ok(None),
+                Ok(_) => return Err(UpstreamError::Broken),
+            }
+        }
+    }
+}
