@@ -3,7 +3,12 @@
 //! A request is taken apart strictly, compared with the catalogue's route table and the key's grant, and written anew from what was
 //! compared. What is not known is refused.
 
+pub mod config;
 pub mod credential;
 pub mod key;
 pub mod log;
+mod meter;
 pub mod policy;
+mod proxy;
+
+pub use proxy::{Bounds, Gateway, StartError, UpstreamError, needed_files};

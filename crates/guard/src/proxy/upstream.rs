@@ -183,7 +183,11 @@ impl Answer {
     pub(crate) async fn piece(&mut self, wait: Duration) -> Result<Option<BytesMut>, UpstreamError> {
         loop {
             let buffer = &mut self.connection.buffer;
-            match self.body.next(buffer).map_err(|error| UpstreamError::Malformed(error.to_string()))? {
+            match self
+                .body
+                .next(buffer)
+                .map_err(|error| UpstreamError::Malformed(error.to_string()))?
+            {
                 Piece::End => return Ok(None),
                 Piece::Data(count) if count > 0 => return Ok(Some(buffer.split_to(count))),
                 Piece::Data(_) | Piece::More => {}

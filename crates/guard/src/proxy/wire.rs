@@ -58,7 +58,9 @@ pub(crate) async fn read_head<S: AsyncRead + Unpin>(
             Err(_) => return Err(Refusal::TooLarge),
             Ok(Some(length)) => {
                 let bytes = buffer.split_to(length);
-                return RequestHead::strict(&bytes).map(Some).map_err(|why| Refusal::Ambiguous(why.to_string()));
+                return RequestHead::strict(&bytes)
+                    .map(Some)
+                    .map_err(|why| Refusal::Ambiguous(why.to_string()));
             }
             Ok(None) => {}
         }

@@ -1,0 +1,159 @@
+//! What all connections of the gateway share.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant, SystemTime};
+
+use vigie_catalog::RouteTable;
+
+use super::origin::Allowed;
+use super::wire::Bounds;
+use crate::key::{Key, KeyFile, Keys};
+use crate::log::{Change, Entry, Log};
+
+/// How often the key store is looked at, at most: a revoked key stops working at the next request after this.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// What all connections share.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    pub(crate) log: Log,
+    pub(crate) bounds: Bounds,
+    pub(crate) allowed: Allowed,
+    keys: KeyStore,
+    table: RwLock<Arc<RouteTable>>,
+    stopping: AtomicBool,
+}
+
+impl Gate {
+    pub(crate) fn new(log: Log, keys: KeyStore, table: RouteTable, allowed: Allowed) -> Self {
+        Self {
+            log,
+            bounds: Bounds::default(),
+            allowed,
+            keys,
+            table: RwLock::new(Arc::new(table)),
+            stopping: AtomicBool::new(false),
+        }
+    }
+
+    /// The keys as they are now.
+    pub(crate) fn keys(&self) -> Arc<Keys> {
+        self.keys.now(&self.log)
+    }
+
+    pub(crate) fn table(&self) -> Arc<RouteTable> {
+        Arc::clone(&self.table.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts the table of another version in place.
+    pub(crate) fn set_table(&self, table: RouteTable) {
+        *self.table.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(table);
+    }
+
+    pub(crate) fn stop(&self) {
+        self.stopping.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::SeqCst)
+    }
+}
+
+/// The key store's file, read again when it changes.
+#[derive(Debug)]
+pub(crate) struct KeyStore {
+    path: PathBuf,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    looked: Instant,
+    stamp: Option<Stamp>,
+    file: KeyFile,
+    keys: Arc<Keys>,
+}
+
+/// By which a changed file is known: a store is replaced whole.
+type Stamp = (SystemTime, u64, u64);
+
+impl KeyStore {
+    /// Reads a store.
+    pub(crate) fn open(path: PathBuf) -> Result<Self, String> {
+        let (stamp, file) = load(&path)?;
+        let keys = Arc::new(Keys::from(file.clone()));
+        Ok(Self {
+            path,
+            state: Mutex::new(State {
+                looked: Instant::now(),
+                stamp,
+                file,
+                keys,
+            }),
+        })
+    }
+
+    /// The keys as they are now. A store that does not read keeps the ones before, and that is logged.
+    fn now(&self, log: &Log) -> Arc<Keys> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.looked.elapsed() >= LOOK {
+            state.looked = Instant::now();
+            let stamp = stamp(&self.path);
+            if stamp != state.stamp {
+                state.stamp = stamp;
+                match load(&self.path) {
+                    Ok((stamp, file)) => {
+                        let changes = changes(&state.file.keys, &file.keys);
+                        log.record(Entry::Change(Change::Keys {
+                            count: file.keys.len(),
+                            changes,
+                        }));
+                        state.stamp = stamp;
+                        state.keys = Arc::new(Keys::from(file.clone()));
+                        state.file = file;
+                    }
+                    Err(why) => {
+                        eprintln!("vigie: {why}; the keys that were read before still hold");
+                        log.record(Entry::Change(Change::NotReloaded { why }));
+                    }
+                }
+            }
+        }
+        Arc::clone(&state.keys)
+    }
+}
+
+fn load(path: &std::path::Path) -> Result<(Option<Stamp>, KeyFile), String> {
+    let before = stamp(path);
+    let text = std::fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    let file = KeyFile::parse(&text).map_err(|error| format!("{} {error}", path.display()))?;
+    Ok((before, file))
+}
+
+fn stamp(path: &std::path::Path) -> Option<Stamp> {
+    let about = std::fs::metadata(path).ok()?;
+    #[cfg(unix)]
+    let number = std::os::unix::fs::MetadataExt::ino(&about);
+    #[cfg(not(unix))]
+    let number = 0;
+    Some((about.modified().ok()?, about.len(), number))
+}
+
+/// What changed, by the ids of keys.
+fn changes(before: &[Key], after: &[Key]) -> Vec<String> {
+    let mut changes = Vec::new();
+    for key in after {
+        match before.iter().find(|old| old.id == key.id) {
+            None => changes.push(format!("created {} ({})", key.id, key.name)),
+            Some(old) if old.revoked.is_none() && key.revoked.is_some() => changes.push(format!("revoked {}", key.id)),
+            Some(old) if old.secrets != key.secrets => changes.push(format!("rotated {}", key.id)),
+            Some(old) if old != key => changes.push(format!("changed {}", key.id)),
+            Some(_) => {}
+        }
+    }
+    let gone = before.iter().filter(|old| !after.iter().any(|key| key.id == old.id));
+    changes.extend(gone.map(|old| format!("removed {}", old.id)));
+    changes
+}

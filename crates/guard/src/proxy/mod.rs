@@ -1,0 +1,12 @@
+//! The proxy: connections of clients, connections to the server behind, and what happens between them.
+
+mod exchange;
+mod gate;
+mod origin;
+mod serve;
+mod upstream;
+mod wire;
+
+pub use serve::{Gateway, StartError, needed_files};
+pub use upstream::UpstreamError;
+pub use wire::Bounds;

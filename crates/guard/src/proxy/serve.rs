@@ -1,0 +1,242 @@
+//! The threads of the gateway.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::LocalSet;
+use vigie_catalog::{Catalog, RouteTable};
+
+use super::exchange;
+use super::gate::{Gate, KeyStore};
+use super::origin::Allowed;
+use super::upstream::{Forwarded, Upstream};
+use crate::config::{Config, files};
+use crate::log::{Change, Entry, Log, SigningKey};
+
+/// How often it is looked whether another version answers behind.
+const LOOK_BEHIND: Duration = Duration::from_secs(10);
+/// How long requests that are under way may take when the gateway stops.
+const GRACE: Duration = Duration::from_secs(30);
+/// Connections that the system holds until they are accepted.
+const BACKLOG: i32 = 1_024;
+
+/// Why a gateway does not start.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct StartError(pub String);
+
+/// A running gateway.
+#[derive(Debug)]
+pub struct Gateway {
+    gate: Arc<Gate>,
+    address: SocketAddr,
+    threads: Vec<std::thread::JoinHandle<()>>,
+}
+
+impl Gateway {
+    /// Starts the gateway of a folder, complete or not at all.
+    ///
+    /// # Errors
+    ///
+    /// A file of the folder is missing or wrong, or the address is taken.
+    pub fn start(dir: &Path) -> Result<Self, StartError> {
+        let fail = |why: String| StartError(why);
+        let path = dir.join(files::CONFIG);
+        let text = std::fs::read_to_string(&path).map_err(|error| fail(format!("cannot read {}: {error}", path.display())))?;
+        let config = Config::parse(&text).map_err(|error| fail(format!("{}: {error}", path.display())))?;
+        let catalog = Catalog::embedded();
+        let product = catalog.product(&config.upstream.product).ok_or_else(|| {
+            fail(format!(
+                "{}: unknown product {:?}; vigie catalog list shows all",
+                path.display(),
+                config.upstream.product
+            ))
+        })?;
+        let keys = KeyStore::open(dir.join(files::KEYS)).map_err(fail)?;
+        let signing = dir.join(files::SIGNING_KEY);
+        let signing = std::fs::read(&signing).map_err(|error| fail(format!("cannot read {}: {error}", signing.display())))?;
+        let signing = SigningKey::read(&signing).map_err(|error| fail(format!("{} is no signing key: {error}", files::SIGNING_KEY)))?;
+        let (upstream, authority) = config.upstream.address().ok_or_else(|| fail("no address of a server".to_owned()))?;
+        let wait = Duration::from_secs(config.upstream.wait);
+        let listener =
+            listen(config.listen.address).map_err(|error| fail(format!("cannot listen on {}: {error}", config.listen.address)))?;
+        let address = listener.local_addr().map_err(|error| fail(error.to_string()))?;
+        let log = Log::open(&Config::beside(dir, &config.log.dir), signing).map_err(|error| fail(error.to_string()))?;
+        let table = RouteTable::compile(product, config.upstream.version.as_deref());
+        let version = table
+            .version()
+            .unwrap_or("of an unknown version, which gets the strictest table")
+            .to_owned();
+        let allowed = Allowed::new(&config.listen.hosts, &config.listen.origins, address.port());
+        let gate = Arc::new(Gate::new(log, keys, table, allowed));
+        gate.log.record(Entry::Change(Change::Started {
+            listen: address.to_string(),
+            upstream: format!("{} {version} at {}", config.upstream.product, config.upstream.url),
+            plain_http: config.listen.plain_http,
+        }));
+        let mut gateway = Self {
+            gate,
+            address,
+            threads: Vec::new(),
+        };
+        let threads = std::thread::available_parallelism().map_or(2, usize::from);
+        for number in 0..threads {
+            let listener = listener.try_clone().map_err(|error| fail(error.to_string()))?;
+            let (gate, authority, product) = (Arc::clone(&gateway.gate), authority.clone(), config.upstream.product.clone());
+            gateway.threads.push(std::thread::spawn(move || {
+                run(
+                    listener,
+                    &gate,
+                    Upstream::new(upstream, authority, wait),
+                    (number == 0).then_some(product),
+                );
+            }));
+        }
+        Ok(gateway)
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Whether the audit log cannot be written any more.
+    #[must_use]
+    pub fn is_broken(&self) -> bool {
+        self.gate.log.is_broken()
+    }
+
+    /// Stops: no connection is accepted any more, requests that are under way are finished, the log is closed.
+    pub fn stop(self) {
+        self.gate.stop();
+        for thread in self.threads {
+            // A thread that panicked has said so.
+            let _ = thread.join();
+        }
+        self.gate.log.record(Entry::Change(Change::Stopped));
+    }
+}
+
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    use socket2::{Domain, Protocol, Socket, Type};
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        // What is asked for is IPv6; IPv4 is asked for by an address of its own.
+        socket.set_only_v6(!address.ip().is_unspecified())?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// One thread: its connections, and what is behind them, stay on it.
+fn run(listener: TcpListener, gate: &Arc<Gate>, upstream: Upstream, looks: Option<String>) {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return eprintln!("vigie: a thread of the gateway cannot start: {error}"),
+    };
+    let local = LocalSet::new();
+    let upstream = Rc::new(upstream);
+    local.block_on(&runtime, async {
+        let Ok(listener) = tokio::net::TcpListener::from_std(listener) else {
+            return eprintln!("vigie: a thread of the gateway cannot listen");
+        };
+        if let Some(product) = looks {
+            tokio::task::spawn_local(look_behind(Arc::clone(gate), Rc::clone(&upstream), product));
+        }
+        let open = Rc::new(());
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                () = stopped(gate) => break,
+            };
+            match accepted {
+                Ok((stream, client)) => {
+                    let _ = stream.set_nodelay(true);
+                    let (gate, upstream, open) = (Arc::clone(gate), Rc::clone(&upstream), Rc::clone(&open));
+                    tokio::task::spawn_local(async move {
+                        exchange::serve(stream, client, &gate, &upstream).await;
+                        drop(open);
+                    });
+                }
+                // Out of descriptors, say: the next one may do.
+                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+            }
+        }
+        drop(listener);
+        let finished = async {
+            while Rc::strong_count(&open) > 1 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        // Idle connections do not keep it.
+        let _ = tokio::time::timeout(GRACE.min(Duration::from_secs(2)), finished).await;
+    });
+}
+
+async fn stopped(gate: &Gate) {
+    while !gate.is_stopping() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Looks from time to time which version answers behind, and takes the table of that one.
+async fn look_behind(gate: Arc<Gate>, upstream: Rc<Upstream>, product: String) {
+    let catalog = Catalog::embedded();
+    let Some(product) = catalog.product(&product) else { return };
+    while !gate.is_stopping() {
+        tokio::time::sleep(LOOK_BEHIND).await;
+        let Some(path) = version_path(&product.id) else { return };
+        let version = version(&upstream, path).await;
+        // A server that does not answer has no other version.
+        let Some(version) = version else { continue };
+        if gate.table().version() != Some(version.as_str()) {
+            let table = RouteTable::compile(product, Some(&version));
+            let known = table.version().map(str::to_owned);
+            gate.set_table(table);
+            gate.log.record(Entry::Change(Change::Upstream { version: known }));
+        }
+    }
+}
+
+/// The harmless route that names the version.
+fn version_path(product: &str) -> Option<&'static str> {
+    match product {
+        "ollama" => Some("/api/version"),
+        "vllm" => Some("/version"),
+        _ => None,
+    }
+}
+
+async fn version(upstream: &Upstream, path: &str) -> Option<String> {
+    let request = Forwarded {
+        method: "GET",
+        target: path,
+        accept: None,
+        body: None,
+    };
+    let mut answer = upstream.send(&request).await.ok()?;
+    let mut body = Vec::new();
+    while let Some(piece) = answer.piece(Duration::from_secs(5)).await.ok()? {
+        body.extend_from_slice(&piece);
+        if body.len() > 4_096 {
+            return None;
+        }
+    }
+    let value: serde_json::Value = serde_json::from_slice(&body).ok()?;
+    let version = value["version"].as_str().map(str::to_owned);
+    upstream.keep(answer);
+    version
+}
+
+/// The folder's files that a gateway needs, for a check without a start.
+#[must_use]
+pub fn needed_files(dir: &Path) -> [PathBuf; 3] {
+    [files::CONFIG, files::KEYS, files::SIGNING_KEY].map(|name| dir.join(name))
+}
