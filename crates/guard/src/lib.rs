@@ -5,6 +5,7 @@
 
 pub mod config;
 pub mod credential;
+pub mod init;
 pub mod key;
 pub mod log;
 mod meter;

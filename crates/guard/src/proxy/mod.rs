@@ -4,6 +4,7 @@ mod exchange;
 mod gate;
 mod origin;
 mod serve;
+mod tls;
 mod upstream;
 mod wire;
 

@@ -7,11 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::LocalSet;
+use tokio_rustls::TlsAcceptor;
 use vigie_catalog::{Catalog, RouteTable};
 
 use super::exchange;
 use super::gate::{Gate, KeyStore};
 use super::origin::Allowed;
+use super::tls;
 use super::upstream::{Forwarded, Upstream};
 use crate::config::{Config, files};
 use crate::log::{Change, Entry, Log, SigningKey};
@@ -20,6 +22,8 @@ use crate::log::{Change, Entry, Log, SigningKey};
 const LOOK_BEHIND: Duration = Duration::from_secs(10);
 /// How long requests that are under way may take when the gateway stops.
 const GRACE: Duration = Duration::from_secs(30);
+/// How long a TLS handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Connections that the system holds until they are accepted.
 const BACKLOG: i32 = 1_024;
 
@@ -82,13 +86,19 @@ impl Gateway {
             address,
             threads: Vec::new(),
         };
+        let tls = match &config.listen.tls {
+            None => None,
+            Some(files) => Some(tls::acceptor(&dir.join(&files.certificate), &dir.join(&files.key)).map_err(fail)?),
+        };
         let threads = std::thread::available_parallelism().map_or(2, usize::from);
         for number in 0..threads {
             let listener = listener.try_clone().map_err(|error| fail(error.to_string()))?;
             let (gate, authority, product) = (Arc::clone(&gateway.gate), authority.clone(), config.upstream.product.clone());
+            let tls = tls.clone();
             gateway.threads.push(std::thread::spawn(move || {
                 run(
                     listener,
+                    tls,
                     &gate,
                     Upstream::new(upstream, authority, wait),
                     (number == 0).then_some(product),
@@ -136,7 +146,7 @@ fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
 }
 
 /// One thread: its connections, and what is behind them, stay on it.
-fn run(listener: TcpListener, gate: &Arc<Gate>, upstream: Upstream, looks: Option<String>) {
+fn run(listener: TcpListener, tls: Option<TlsAcceptor>, gate: &Arc<Gate>, upstream: Upstream, looks: Option<String>) {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return eprintln!("vigie: a thread of the gateway cannot start: {error}"),
@@ -160,8 +170,17 @@ fn run(listener: TcpListener, gate: &Arc<Gate>, upstream: Upstream, looks: Optio
                 Ok((stream, client)) => {
                     let _ = stream.set_nodelay(true);
                     let (gate, upstream, open) = (Arc::clone(gate), Rc::clone(&upstream), Rc::clone(&open));
+                    let tls = tls.clone();
                     tokio::task::spawn_local(async move {
-                        exchange::serve(stream, client, &gate, &upstream).await;
+                        match tls {
+                            None => exchange::serve(stream, client, &gate, &upstream).await,
+                            // What is no TLS, or takes too long to become it, asked for nothing.
+                            Some(tls) => {
+                                if let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
+                                    exchange::serve(stream, client, &gate, &upstream).await;
+                                }
+                            }
+                        }
                         drop(open);
                     });
                 }
