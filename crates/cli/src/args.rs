@@ -20,6 +20,8 @@ use crate::verbs::discover::DiscoverArgs;
 #[cfg(feature = "demo")]
 use crate::verbs::fleet::FleetArgs;
 use crate::verbs::generate::{CompletionsArgs, ManArgs};
+#[cfg(feature = "guard")]
+use crate::verbs::guard::GuardArgs;
 use crate::verbs::hosts::HostsArgs;
 #[cfg(feature = "watch")]
 use crate::verbs::import::ImportArgs;
@@ -102,6 +104,9 @@ pub(crate) enum Verb {
     /// Maintain the lake: list its files, compact it, delete data.
     #[cfg(feature = "study")]
     Lake(LakeArgs),
+    /// Run a gateway in front of a model server: keys, limits, an audit log.
+    #[cfg(feature = "guard")]
+    Guard(Box<GuardArgs>),
     /// List, explain, check, test and record what vigie knows of each product.
     Catalog(CatalogArgs),
     /// Write or check a scope file, which states who authorised what.

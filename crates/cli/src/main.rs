@@ -7,7 +7,7 @@ mod plain;
 mod progress;
 mod sort;
 mod verbs;
-#[cfg(feature = "watch")]
+#[cfg(any(feature = "watch", feature = "guard"))]
 mod when;
 
 use std::process::ExitCode;
@@ -41,6 +41,8 @@ fn main() -> ExitCode {
         Verb::Study(args) => verbs::study::run(&args),
         #[cfg(feature = "study")]
         Verb::Lake(args) => verbs::lake::run(&args),
+        #[cfg(feature = "guard")]
+        Verb::Guard(args) => verbs::guard::run(&args),
         Verb::Catalog(args) => verbs::catalog::run(args),
         Verb::Scope(args) => verbs::scope::run(args),
         #[cfg(feature = "demo")]

@@ -15,6 +15,8 @@ mod engine;
 #[cfg(feature = "demo")]
 pub(crate) mod fleet;
 pub(crate) mod generate;
+#[cfg(feature = "guard")]
+pub(crate) mod guard;
 pub(crate) mod hosts;
 #[cfg(feature = "watch")]
 pub(crate) mod import;

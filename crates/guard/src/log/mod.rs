@@ -11,4 +11,4 @@ mod writer;
 pub use chain::{Head, SigningKey, VerifyingKey};
 pub use entry::{Change, Client, Entry, Outcome, RequestEntry, Tokens};
 pub use verify::{Fault, Report, verify};
-pub use writer::{Log, LogError};
+pub use writer::{Log, LogError, files};

@@ -244,7 +244,11 @@ impl Writer {
 }
 
 /// The files of a log, in order.
-pub(super) fn files(dir: &Path) -> io::Result<Vec<PathBuf>> {
+///
+/// # Errors
+///
+/// The folder cannot be listed.
+pub fn files(dir: &Path) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(dir)? {
         let path = entry?.path();

@@ -29,7 +29,7 @@ pub fn folder(given: Option<&Path>) -> Result<PathBuf, Failure> {
 
 /// vigie's folder in the user's data folder, which each system has in another place.
 #[must_use]
-pub(crate) fn data_folder() -> Option<PathBuf> {
+pub fn data_folder() -> Option<PathBuf> {
     dirs::data_local_dir().map(|base| base.join("vigie"))
 }
 

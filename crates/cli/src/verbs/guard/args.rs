@@ -1,0 +1,179 @@
+//! The arguments of `vigie guard`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+use vigie_model::Effect;
+use vigie_run::Failure;
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct GuardArgs {
+    #[command(subcommand)]
+    pub(super) verb: GuardVerb,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(super) enum GuardVerb {
+    /// Make a gateway's folder: configuration, certificate, signing key, and one key for a client.
+    Init(InitArgs),
+    /// Create, list, show, rotate and revoke keys.
+    Key(KeyArgs),
+    /// Run the gateway until it is interrupted.
+    Run(DirArg),
+    /// Check the gateway's folder and report the first error with its line.
+    Check(DirArg),
+    /// Verify the audit log, print its head, or print its entries.
+    Log(LogArgs),
+}
+
+/// The gateway's folder.
+#[derive(Clone, Debug, Args)]
+pub(super) struct DirArg {
+    /// The gateway's folder [default: vigie/guard in the user's data folder].
+    #[arg(long, value_name = "DIR", global = true)]
+    dir: Option<PathBuf>,
+}
+
+impl DirArg {
+    pub(super) fn folder(&self) -> Result<PathBuf, Failure> {
+        if let Some(dir) = &self.dir {
+            return Ok(dir.clone());
+        }
+        let data = vigie_run::lake::data_folder().map(|data| data.join("guard"));
+        data.ok_or_else(|| Failure::usage("no data folder: this user has no home folder; name one with --dir DIR"))
+    }
+}
+
+#[derive(Clone, Debug, Args)]
+pub(super) struct InitArgs {
+    #[command(flatten)]
+    pub(super) dir: DirArg,
+    /// The server behind the gateway, on this machine or in a private network.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:11434")]
+    pub(super) upstream: String,
+    /// The address and port for clients.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:11443")]
+    pub(super) listen: SocketAddr,
+    /// Serve without TLS. Keys then cross the network in the clear.
+    #[arg(long)]
+    pub(super) plain_http: bool,
+    /// A name under which clients reach the gateway; may be given several times [default: localhost, this machine's addresses].
+    #[arg(long = "host", value_name = "NAME")]
+    pub(super) hosts: Vec<String>,
+    /// Do not ask.
+    #[arg(short, long)]
+    pub(super) yes: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(super) struct KeyArgs {
+    #[command(subcommand)]
+    pub(super) verb: KeyVerb,
+    #[command(flatten)]
+    pub(super) dir: DirArg,
+    /// Print JSON.
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(super) enum KeyVerb {
+    /// Create a key and print it once.
+    Create(CreateArgs),
+    /// List the keys.
+    List,
+    /// Show one key.
+    Show {
+        /// Its name or id.
+        name: String,
+    },
+    /// Give a key a new secret; the old one works until the overlap ends.
+    Rotate {
+        /// Its name or id.
+        name: String,
+        /// How long the old secret still works.
+        #[arg(long, value_name = "TIME", default_value = "24h", value_parser = crate::when::age)]
+        overlap: chrono::TimeDelta,
+    },
+    /// Revoke a key at once.
+    Revoke {
+        /// Its name or id.
+        name: String,
+    },
+}
+
+#[derive(Clone, Debug, Args)]
+pub(super) struct CreateArgs {
+    /// A name for it.
+    pub(super) name: String,
+    /// An effect that it may have beyond reading; may be given several times [default: infer].
+    #[arg(long, value_name = "EFFECT")]
+    pub(super) allow: Vec<EffectArg>,
+    /// The models that it may use; * stands for any characters [default: every model].
+    #[arg(long, value_name = "PATTERN", value_delimiter = ',', default_value = "*")]
+    pub(super) models: Vec<String>,
+    /// What its requests may contain beyond text: tools, images, audio …; may be given several times.
+    #[arg(long, value_name = "WHAT", value_delimiter = ',')]
+    pub(super) can: Vec<String>,
+    /// A limit on an option, e.g. num_predict=128, num_ctx=4096, n=1, keep_alive=5m; may be given several times.
+    #[arg(long, value_name = "OPTION=MOST", value_parser = super::keys::cap)]
+    pub(super) cap: Vec<(String, u32)>,
+    /// When it expires: 90d, 12h.
+    #[arg(long, value_name = "TIME", value_parser = crate::when::interval)]
+    pub(super) expires: Option<chrono::TimeDelta>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum EffectArg {
+    /// Run a model.
+    Infer,
+    /// Load and unload models as it likes.
+    Load,
+    /// Change what is stored: pull, push, create, copy, delete.
+    Write,
+    /// Use the credentials that the server holds.
+    Account,
+}
+
+impl From<EffectArg> for Effect {
+    fn from(effect: EffectArg) -> Self {
+        match effect {
+            EffectArg::Infer => Self::Infer,
+            EffectArg::Load => Self::Load,
+            EffectArg::Write => Self::Write,
+            EffectArg::Account => Self::Account,
+        }
+    }
+}
+
+#[derive(Clone, Debug, Args)]
+pub(super) struct LogArgs {
+    #[command(subcommand)]
+    pub(super) verb: LogVerb,
+    #[command(flatten)]
+    pub(super) dir: DirArg,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(super) enum LogVerb {
+    /// Check the log's chain and signatures, with nothing but the public key.
+    Verify {
+        /// The public key [default: the one in the gateway's folder].
+        #[arg(long, value_name = "FILE")]
+        public_key: Option<PathBuf>,
+        /// The folder of the log [default: the gateway's].
+        #[arg(long, value_name = "DIR")]
+        log: Option<PathBuf>,
+        /// A head that was kept elsewhere (SEQ:HASH, as `log head` prints it): the log must hold it.
+        #[arg(long, value_name = "SEQ:HASH")]
+        head: Option<String>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the number and the hash of the last entry, to keep elsewhere.
+    Head,
+    /// Print the entries as JSON lines.
+    Export,
+}

@@ -1,0 +1,157 @@
+//! `vigie guard init`.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::net::IpAddr;
+use std::process::ExitCode;
+
+use vigie_guard::config::{UpstreamConfig, files};
+use vigie_guard::init::{Init, init};
+use vigie_run::scan::{Event, Prepared, ScanOptions, prepare};
+use vigie_run::{Failure, Stop};
+
+use super::args::{CreateArgs, EffectArg, InitArgs};
+use super::keys;
+use crate::failure::{Done, written};
+
+pub(super) fn run(args: &InitArgs) -> Done {
+    let dir = args.dir.folder()?;
+    let (product, version) = identify(&args.upstream)?;
+    let hosts = match &args.hosts[..] {
+        [] => own_hosts(),
+        [..] => args.hosts.clone(),
+    };
+    let wanted = Init {
+        upstream: args.upstream.clone(),
+        product,
+        version,
+        listen: args.listen,
+        plain_http: args.plain_http,
+        hosts,
+    };
+    let version = wanted
+        .version
+        .as_deref()
+        .unwrap_or("of an unknown version: the strictest route table holds");
+    let tls = if args.plain_http {
+        "without TLS"
+    } else {
+        "with TLS and a certificate of its own"
+    };
+    eprintln!(
+        "vigie: {} {version} answers at {}; the gateway listens on {} {tls}, in {}",
+        wanted.product,
+        wanted.upstream,
+        wanted.listen,
+        dir.display()
+    );
+    if args.plain_http && !wanted.listen.ip().is_loopback() {
+        eprintln!(
+            "vigie: warning: without TLS on {} keys cross the network in the clear",
+            wanted.listen
+        );
+    }
+    if !args.yes && !confirmed()? {
+        return Ok(ExitCode::SUCCESS);
+    }
+    init(&dir, &wanted).map_err(Failure::output)?;
+    let mut store = keys::load(&dir)?;
+    let create = CreateArgs {
+        name: "first".to_owned(),
+        allow: vec![EffectArg::Infer],
+        models: vec!["*".to_owned()],
+        can: vec!["tools".to_owned(), "images".to_owned()],
+        cap: Vec::new(),
+        expires: None,
+    };
+    let secret = keys::create(&mut store, &create, chrono::Utc::now())?;
+    let change = store.keys.last().map(|key| format!("created {} ({})", key.id, key.name));
+    keys::save(&dir, &store, change)?;
+    if let Some(key) = store.keys.last() {
+        keys::print(false, key, Some(&secret))?;
+    }
+    let scheme = if args.plain_http { "http" } else { "https" };
+    let trust = match args.plain_http {
+        true => String::new(),
+        false => format!(
+            "\nClients have to trust its certificate: {}",
+            dir.join(files::CERTIFICATE).display()
+        ),
+    };
+    written(writeln!(
+        anstream::stdout().lock(),
+        "Run it with: vigie guard run --dir {}\nClients use {scheme}://{} with the key as bearer token.{trust}",
+        dir.display(),
+        wanted.listen
+    ))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The product behind and its version, with the scanner's harmless requests.
+fn identify(url: &str) -> Result<(String, Option<String>), Failure> {
+    let upstream = UpstreamConfig {
+        url: url.to_owned(),
+        product: String::new(),
+        version: None,
+        wait: 1,
+    };
+    let (address, _) = upstream
+        .address()
+        .ok_or_else(|| Failure::usage(format!("{url:?} is no http://ADDRESS:PORT of a server")))?;
+    let options = ScanOptions {
+        targets: vec![format!("http://{address}")],
+        ports: Some(address.port().to_string()),
+        ..ScanOptions::default()
+    };
+    let ready = match prepare(options)? {
+        Prepared::Ready(ready) => ready,
+        Prepared::Nothing(nothing) => return Err(nothing.failure),
+    };
+    let mut found = None;
+    ready.run(&Stop::new(), &mut |event| {
+        if let Event::Observed(observation) = event {
+            found = Some(observation.identity.clone());
+        }
+        Ok(())
+    })?;
+    let identity = found.ok_or_else(|| {
+        Failure::scan(format!(
+            "nothing answers at {url}; start the server first, or name another with --upstream"
+        ))
+    })?;
+    let product = identity.product.known().cloned().ok_or_else(|| {
+        Failure::scan(format!(
+            "the server at {url} was not recognised, so its routes are not known; vigie scan {address} --verbose shows what it answers"
+        ))
+    })?;
+    Ok((product, identity.version.known().cloned()))
+}
+
+/// The names and addresses of this machine under which clients may reach the gateway.
+fn own_hosts() -> Vec<String> {
+    let (addresses, _) = vigie_run::targets::own_addresses();
+    let shown = |address: IpAddr| match address {
+        IpAddr::V4(v4) => v4.to_string(),
+        IpAddr::V6(v6) => format!("[{v6}]"),
+    };
+    let mut hosts = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "[::1]".to_owned()];
+    hosts.extend(addresses.into_iter().map(shown));
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
+    hosts.extend(name.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()));
+    let mut met = std::collections::HashSet::new();
+    hosts.retain(|host| met.insert(host.clone()));
+    hosts
+}
+
+fn confirmed() -> Result<bool, Failure> {
+    if !std::io::stdin().is_terminal() {
+        return Err(Failure::usage(
+            "standard input is no terminal to ask on; --yes goes on without asking",
+        ));
+    }
+    eprint!("Make it? [y/N] ");
+    let mut line = String::new();
+    std::io::stdin()
+        .read_line(&mut line)
+        .map_err(|error| Failure::usage(format!("cannot read the answer: {error}")))?;
+    Ok(matches!(line.trim(), "y" | "Y" | "yes"))
+}

@@ -1,0 +1,296 @@
+//! `vigie guard key`.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+use serde::Serialize;
+use vigie_catalog::table::Knob;
+use vigie_export::grid::Column;
+use vigie_guard::config::files;
+use vigie_guard::init::write_keys;
+use vigie_guard::key::{Grant, Key, KeyFile, Pattern, Secret, StoredSecret};
+use vigie_guard::log::{Change, Entry, Log, SigningKey};
+use vigie_model::{Effect, EffectSet, Timestamp};
+use vigie_run::{Failure, read};
+
+use super::args::{CreateArgs, KeyArgs, KeyVerb};
+use crate::failure::{Done, print_json, written};
+
+/// Names of options as clients know them, beside the catalogue's words.
+const ALIASES: [(&str, Knob); 7] = [
+    ("num_predict", Knob::MaxTokens),
+    ("max_tokens", Knob::MaxTokens),
+    ("max_output_tokens", Knob::MaxTokens),
+    ("num_ctx", Knob::Context),
+    ("n", Knob::Choices),
+    ("best_of", Knob::Candidates),
+    ("keep_alive", Knob::KeepAlive),
+];
+
+/// Reads `num_predict=128`.
+pub(super) fn cap(text: &str) -> Result<(String, u32), String> {
+    let (name, most) = text
+        .split_once('=')
+        .ok_or_else(|| format!("{text:?}: write OPTION=MOST, such as num_predict=128"))?;
+    let knob = ALIASES
+        .iter()
+        .find_map(|(alias, knob)| (*alias == name).then_some(*knob))
+        .or_else(|| Knob::ALL.into_iter().find(|knob| knob.word() == name))
+        .ok_or_else(|| {
+            let known: Vec<&str> = ALIASES.iter().map(|(alias, _)| *alias).chain(Knob::ALL.map(Knob::word)).collect();
+            format!("unknown option {name:?}; known are {}", known.join(", "))
+        })?;
+    let most = match most.parse::<u32>() {
+        Ok(most) => Some(most),
+        Err(_) if knob == Knob::KeepAlive => crate::when::age(most).ok().and_then(|age| u32::try_from(age.num_seconds()).ok()),
+        Err(_) => None,
+    };
+    match most.filter(|most| (1..=i32::MAX.unsigned_abs()).contains(most)) {
+        Some(most) => Ok((knob.word().to_owned(), most)),
+        None => Err(format!("{text:?}: the limit is a whole number from 1 on")),
+    }
+}
+
+/// A key as it is printed, with its secret the one time that it is known.
+#[derive(Serialize)]
+struct Printed<'k> {
+    schema: &'static str,
+    id: &'k str,
+    name: &'k str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<&'k str>,
+    created: Timestamp,
+    expires: Option<Timestamp>,
+    revoked: Option<Timestamp>,
+    grant: &'k Grant,
+}
+
+impl<'k> Printed<'k> {
+    fn new(key: &'k Key, secret: Option<&'k Secret>) -> Self {
+        Self {
+            schema: "vigie.guard-key/1",
+            id: &key.id,
+            name: &key.name,
+            key: secret.map(Secret::expose),
+            created: key.created,
+            expires: key.expires,
+            revoked: key.revoked,
+            grant: &key.grant,
+        }
+    }
+}
+
+pub(super) fn run(args: &KeyArgs) -> Done {
+    let dir = args.dir.folder()?;
+    let mut store = load(&dir)?;
+    let now = chrono::Utc::now();
+    match &args.verb {
+        KeyVerb::Create(create) => {
+            let secret = self::create(&mut store, create, now)?;
+            let key = store.keys.last().cloned();
+            save(&dir, &store, key.as_ref().map(|key| format!("created {} ({})", key.id, key.name)))?;
+            key.map_or(Ok(()), |key| print(args.json, &key, Some(&secret)))?;
+        }
+        KeyVerb::List => list(args.json, &store, now)?,
+        KeyVerb::Show { name } => print(args.json, find(&mut store, name)?, None)?,
+        KeyVerb::Rotate { name, overlap } => {
+            let secret = new_secret()?;
+            let key = find(&mut store, name)?;
+            for old in &mut key.secrets {
+                old.until = Some(old.until.map_or(now + *overlap, |until| until.min(now + *overlap)));
+            }
+            key.secrets.retain(|old| old.until.is_none_or(|until| until > now));
+            key.secrets.insert(
+                0,
+                StoredSecret {
+                    hash: secret.hash(),
+                    until: None,
+                },
+            );
+            let key = key.clone();
+            save(&dir, &store, Some(format!("rotated {}", key.id)))?;
+            print(args.json, &key, Some(&secret))?;
+        }
+        KeyVerb::Revoke { name } => {
+            let key = find(&mut store, name)?;
+            key.revoked.get_or_insert(now);
+            let key = key.clone();
+            save(&dir, &store, Some(format!("revoked {}", key.id)))?;
+            print(args.json, &key, None)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Makes a key in the store; gives its secret.
+pub(super) fn create(store: &mut KeyFile, args: &CreateArgs, now: Timestamp) -> Result<Secret, Failure> {
+    if args.name.is_empty() || args.name.chars().any(char::is_control) {
+        return Err(Failure::usage("a key's name is one line, and not empty"));
+    }
+    if store.by_name(&args.name).is_some() {
+        return Err(Failure::usage(format!(
+            "there is a key {:?} already; vigie guard key rotate gives it a new secret",
+            args.name
+        )));
+    }
+    let effects: EffectSet = match args.allow[..] {
+        [] => EffectSet::EMPTY.with(Effect::Infer),
+        [..] => args.allow.iter().map(|effect| Effect::from(*effect)).collect(),
+    };
+    let secret = new_secret()?;
+    let id = format!("key_{:016x}", vigie_run::scan::fresh_seed());
+    store.keys.push(Key {
+        id,
+        name: args.name.clone(),
+        secrets: vec![StoredSecret {
+            hash: secret.hash(),
+            until: None,
+        }],
+        created: now,
+        expires: args.expires.map(|after| now + after),
+        revoked: None,
+        grant: Grant {
+            effects,
+            models: args.models.iter().map(|model| Pattern::new(model.trim())).collect(),
+            cloud: false,
+            can: args.can.clone(),
+            caps: args.cap.iter().cloned().collect(),
+        },
+    });
+    Ok(secret)
+}
+
+fn new_secret() -> Result<Secret, Failure> {
+    Secret::generate().map_err(|_| Failure::scan("the system gives no random numbers"))
+}
+
+pub(super) fn load(dir: &Path) -> Result<KeyFile, Failure> {
+    let path = dir.join(files::KEYS);
+    if !path.exists() {
+        return Err(Failure::usage(format!(
+            "there is no gateway in {}; make one with: vigie guard init --dir {}",
+            dir.display(),
+            dir.display()
+        )));
+    }
+    KeyFile::parse(&read(&path)?).map_err(|error| Failure::usage(format!("{} {error}", path.display())))
+}
+
+/// Writes the store. A gateway that runs reads it at once and logs what changed; otherwise the change is logged here.
+pub(super) fn save(dir: &Path, store: &KeyFile, change: Option<String>) -> Result<(), Failure> {
+    write_keys(dir, store).map_err(|error| Failure::output(format!("cannot write {}: {error}", dir.join(files::KEYS).display())))?;
+    let signing = std::fs::read(dir.join(files::SIGNING_KEY))
+        .ok()
+        .and_then(|key| SigningKey::read(&key).ok());
+    let config = read(&dir.join(files::CONFIG))
+        .ok()
+        .and_then(|text| vigie_guard::config::Config::parse(&text).ok());
+    let changes: Vec<String> = change.into_iter().collect();
+    if let (Some(signing), Some(config)) = (signing, config)
+        && let Ok(log) = Log::open(&dir.join(&config.log.dir), signing)
+    {
+        log.record(Entry::Change(Change::Keys {
+            count: store.keys.len(),
+            changes,
+        }));
+    } else {
+        // A running gateway looks at the store every few milliseconds.
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    Ok(())
+}
+
+fn find<'k>(store: &'k mut KeyFile, name: &str) -> Result<&'k mut Key, Failure> {
+    let at = store
+        .keys
+        .iter()
+        .position(|key| key.id == name)
+        .or_else(|| store.keys.iter().position(|key| key.name == name && key.revoked.is_none()))
+        .or_else(|| store.keys.iter().position(|key| key.name == name));
+    at.and_then(|at| store.keys.get_mut(at))
+        .ok_or_else(|| Failure::usage(format!("unknown key {name:?}; vigie guard key list shows all")))
+}
+
+pub(super) fn print(json: bool, key: &Key, secret: Option<&Secret>) -> Result<(), Failure> {
+    let mut out = anstream::stdout().lock();
+    if json {
+        return print_json(&mut out, &Printed::new(key, secret));
+    }
+    let mut text = String::new();
+    if let Some(secret) = secret {
+        text.push_str(&format!("{}\n\nIt is shown this once. ", secret.expose()));
+    }
+    text.push_str(&format!("Key {} ({}): {}\n", key.name, key.id, summary(key)));
+    written(out.write_all(text.as_bytes()))
+}
+
+fn summary(key: &Key) -> String {
+    let models: Vec<String> = key.grant.models.iter().map(ToString::to_string).collect();
+    let mut parts = vec![format!("may {}", key.grant.effects), format!("models {}", models.join(", "))];
+    if !key.grant.can.is_empty() {
+        parts.push(format!("with {}", key.grant.can.join(", ")));
+    }
+    parts.extend(key.grant.caps.iter().map(|(word, most)| format!("{word} at most {most}")));
+    parts.extend(key.expires.map(|at| format!("expires {}", at.format("%Y-%m-%d %H:%M:%SZ"))));
+    parts.extend(key.revoked.map(|at| format!("revoked {}", at.format("%Y-%m-%d %H:%M:%SZ"))));
+    parts.join("; ")
+}
+
+fn list(json: bool, store: &KeyFile, now: Timestamp) -> Result<(), Failure> {
+    let mut out = anstream::stdout().lock();
+    if json {
+        let all: Vec<Printed<'_>> = store.keys.iter().map(|key| Printed::new(key, None)).collect();
+        return print_json(&mut out, &serde_json::json!({"schema": "vigie.guard-key-list/1", "keys": all}));
+    }
+    let rows: Vec<Vec<String>> = store
+        .keys
+        .iter()
+        .map(|key| {
+            let state = match (key.revoked, key.is_valid_at(now)) {
+                (Some(_), _) => "revoked",
+                (None, true) => "valid",
+                (None, false) => "expired",
+            };
+            vec![key.name.clone(), key.id.clone(), state.to_owned(), summary(key)]
+        })
+        .collect();
+    let heads = [
+        Column::Token("name"),
+        Column::Token("id"),
+        Column::Token("state"),
+        Column::Text("grant"),
+    ];
+    written(write!(out, "{}", vigie_export::grid::grid(&heads, &rows, crate::verbs::width())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn caps_read_under_the_names_that_clients_know() {
+        for (text, word, most) in [
+            ("num_predict=128", "max-tokens", 128),
+            ("max_tokens=1", "max-tokens", 1),
+            ("num_ctx=4096", "context", 4096),
+            ("n=2", "choices", 2),
+            ("keep_alive=5m", "keep-alive", 300),
+            ("keep_alive=60", "keep-alive", 60),
+            ("steps=3", "steps", 3),
+        ] {
+            assert_eq!(cap(text), Ok((word.to_owned(), most)), "{text}");
+        }
+        for wrong in [
+            "num_predict",
+            "num_predict=0",
+            "num_predict=-1",
+            "num_predict=1.5",
+            "num_predict=5m",
+            "speed=1",
+            "n=9999999999",
+        ] {
+            assert!(cap(wrong).is_err(), "{wrong}");
+        }
+    }
+}
