@@ -5,6 +5,7 @@ mod init;
 mod keys;
 mod log;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use vigie_guard::Gateway;
@@ -12,7 +13,7 @@ use vigie_guard::config::{Config, files};
 use vigie_run::{Failure, read};
 
 use self::args::{DirArg, GuardVerb};
-use crate::failure::Done;
+use crate::failure::{Done, written};
 
 pub(crate) use args::GuardArgs;
 
@@ -74,12 +75,13 @@ fn check(dir: &DirArg) -> Done {
     if valid == 0 {
         eprintln!("vigie: warning: no key is valid, so every request is refused; vigie guard key create makes one");
     }
-    println!(
+    written(writeln!(
+        std::io::stdout().lock(),
         "{}: sound. {} in front of {} at {}, {valid} valid keys.",
         path.display(),
         config.listen.address,
         config.upstream.product,
         config.upstream.url
-    );
+    ))?;
     Ok(ExitCode::SUCCESS)
 }
