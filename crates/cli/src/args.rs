@@ -1,15 +1,13 @@
 //! The command line.
 
-use std::path::PathBuf;
+#[cfg(feature = "find")]
+mod shared;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use vigie_model::Severity;
-use vigie_run::Failure;
-#[cfg(feature = "watch")]
-use vigie_run::NetworkFiles;
+use clap::{Parser, Subcommand};
 
+#[cfg(feature = "find")]
 use crate::verbs::advisory::AdvisoryArgs;
+#[cfg(feature = "find")]
 use crate::verbs::catalog::CatalogArgs;
 #[cfg(feature = "demo")]
 use crate::verbs::demo::DemoArgs;
@@ -22,6 +20,7 @@ use crate::verbs::fleet::FleetArgs;
 use crate::verbs::generate::{CompletionsArgs, ManArgs};
 #[cfg(feature = "guard")]
 use crate::verbs::guard::GuardArgs;
+#[cfg(feature = "find")]
 use crate::verbs::hosts::HostsArgs;
 #[cfg(feature = "watch")]
 use crate::verbs::import::ImportArgs;
@@ -29,8 +28,11 @@ use crate::verbs::import::ImportArgs;
 use crate::verbs::lake::LakeArgs;
 #[cfg(feature = "demo")]
 use crate::verbs::population::PopulationArgs;
+#[cfg(feature = "find")]
 use crate::verbs::scan::ScanArgs;
+#[cfg(feature = "find")]
 use crate::verbs::scope::ScopeArgs;
+#[cfg(feature = "find")]
 use crate::verbs::show::ShowArgs;
 #[cfg(feature = "study")]
 use crate::verbs::sql::SqlArgs;
@@ -38,6 +40,11 @@ use crate::verbs::sql::SqlArgs;
 use crate::verbs::study::StudyArgs;
 #[cfg(feature = "watch")]
 use crate::verbs::watch::WatchArgs;
+
+#[cfg(feature = "watch")]
+pub(crate) use shared::NetworkArgs;
+#[cfg(feature = "find")]
+pub(crate) use shared::{FailOn, LakeDir, TableOrJson, severity};
 
 /// Find, watch and lock down the self-hosted AI servers you answer for.
 #[derive(Debug, Parser)]
@@ -58,12 +65,16 @@ pub(crate) enum Verb {
     ///
     /// Without targets, this machine is scanned. A scan only reads, and identifies itself; it never writes, logs in or tries a credential,
     /// and runs no inference and loads no model without --prove.
+    #[cfg(feature = "find")]
     Scan(Box<ScanArgs>),
     /// List the advisories that affect a product or version.
+    #[cfg(feature = "find")]
     Advisory(AdvisoryArgs),
     /// List the endpoints that earlier scans and imports found.
+    #[cfg(feature = "find")]
     Hosts(HostsArgs),
     /// Show what is known of one address, with its history.
+    #[cfg(feature = "find")]
     Show(ShowArgs),
     /// Import the records of other tools into the lake.
     ///
@@ -108,8 +119,10 @@ pub(crate) enum Verb {
     #[cfg(feature = "guard")]
     Guard(Box<GuardArgs>),
     /// List, explain, check, test and record what vigie knows of each product.
+    #[cfg(feature = "find")]
     Catalog(CatalogArgs),
     /// Write or check a scope file, which states who authorised what.
+    #[cfg(feature = "find")]
     Scope(ScopeArgs),
     /// Start simulated servers on loopback, scan them, and write the findings to a folder.
     #[cfg(feature = "demo")]
@@ -126,82 +139,6 @@ pub(crate) enum Verb {
     Completions(CompletionsArgs),
     /// Write the man pages into a folder.
     Man(ManArgs),
-}
-
-/// The lake's folder.
-#[derive(Clone, Debug, Args)]
-pub(crate) struct LakeDir {
-    /// The lake's folder, or s3://bucket/prefix in a build with the feature s3 [default: vigie/lake in the user's data folder].
-    #[arg(long, value_name = "DIR", env = "VIGIE_LAKE", global = true)]
-    pub(crate) lake: Option<PathBuf>,
-}
-
-impl LakeDir {
-    /// The folder: as given, else the default one.
-    pub(crate) fn folder(&self) -> Result<PathBuf, Failure> {
-        vigie_run::lake::folder(self.lake.as_deref())
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum FailOn {
-    Never,
-    Info,
-    Low,
-    Medium,
-    High,
-    Critical,
-}
-
-impl FailOn {
-    /// The lowest severity that counts as a failure; `None`: none does.
-    pub(crate) fn severity(self) -> Option<Severity> {
-        match self {
-            Self::Never => None,
-            Self::Info => Some(Severity::Info),
-            Self::Low => Some(Severity::Low),
-            Self::Medium => Some(Severity::Medium),
-            Self::High => Some(Severity::High),
-            Self::Critical => Some(Severity::Critical),
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum TableOrJson {
-    Table,
-    Json,
-}
-
-/// Parses a severity.
-pub(crate) fn severity() -> impl TypedValueParser<Value = Severity> {
-    PossibleValuesParser::new(Severity::ALL.map(Severity::word)).try_map(|word| {
-        let found = Severity::ALL.into_iter().find(|severity| severity.word() == word);
-        found.ok_or("unknown severity")
-    })
-}
-
-/// Files with the place of addresses in the network.
-#[cfg(feature = "watch")]
-#[derive(Clone, Debug, Args)]
-pub(crate) struct NetworkArgs {
-    /// An MMDB file with the country, city or AS of addresses; may be given several times, the first that has an address is used.
-    #[arg(long, value_name = "FILE.mmdb")]
-    pub(crate) geo: Vec<PathBuf>,
-    /// The mapping from networks to their classes [default: the embedded one].
-    #[arg(long, value_name = "FILE")]
-    pub(crate) classes: Option<PathBuf>,
-}
-
-#[cfg(feature = "watch")]
-impl NetworkArgs {
-    /// The files as options.
-    pub(crate) fn files(&self) -> NetworkFiles {
-        NetworkFiles {
-            geo: self.geo.clone(),
-            classes: self.classes.clone(),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -2,9 +2,13 @@
 
 mod args;
 mod failure;
+#[cfg(feature = "find")]
 mod interrupts;
+#[cfg(feature = "find")]
 mod plain;
+#[cfg(feature = "find")]
 mod progress;
+#[cfg(feature = "find")]
 mod sort;
 mod verbs;
 #[cfg(any(feature = "watch", feature = "guard"))]
@@ -23,9 +27,13 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.verb {
+        #[cfg(feature = "find")]
         Verb::Scan(args) => verbs::scan::run(&args),
+        #[cfg(feature = "find")]
         Verb::Advisory(args) => verbs::advisory::run(&args),
+        #[cfg(feature = "find")]
         Verb::Hosts(args) => verbs::hosts::run(&args),
+        #[cfg(feature = "find")]
         Verb::Show(args) => verbs::show::run(&args),
         #[cfg(feature = "watch")]
         Verb::Import(args) => verbs::import::run(&args),
@@ -43,7 +51,9 @@ fn main() -> ExitCode {
         Verb::Lake(args) => verbs::lake::run(&args),
         #[cfg(feature = "guard")]
         Verb::Guard(args) => verbs::guard::run(&args),
+        #[cfg(feature = "find")]
         Verb::Catalog(args) => verbs::catalog::run(args),
+        #[cfg(feature = "find")]
         Verb::Scope(args) => verbs::scope::run(args),
         #[cfg(feature = "demo")]
         Verb::Demo(args) => verbs::demo::run(&args),

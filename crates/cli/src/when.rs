@@ -1,9 +1,11 @@
 //! Instants and ages as users write them.
 
 use chrono::TimeDelta;
+#[cfg(feature = "watch")]
 use vigie_model::Timestamp;
 
 /// An instant: a day, a time, or how long ago.
+#[cfg(feature = "watch")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum When {
     /// At this instant.
@@ -12,6 +14,7 @@ pub(crate) enum When {
     Ago(TimeDelta),
 }
 
+#[cfg(feature = "watch")]
 impl When {
     /// The instant, if it is `now`. The lake keeps microseconds.
     pub(crate) fn at(self, now: Timestamp) -> Timestamp {
@@ -24,6 +27,7 @@ impl When {
     }
 }
 
+#[cfg(feature = "watch")]
 impl std::str::FromStr for When {
     type Err = String;
 
@@ -60,7 +64,7 @@ pub(crate) fn interval(text: &str) -> Result<TimeDelta, String> {
     })
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "watch"))]
 mod tests {
     use super::*;
 

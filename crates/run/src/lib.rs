@@ -10,25 +10,34 @@ pub mod diff;
 pub mod discover;
 mod failure;
 mod files;
+mod folders;
 #[cfg(feature = "watch")]
 pub mod import;
 #[cfg(feature = "watch")]
 mod intake;
+#[cfg(feature = "find")]
 pub mod knowledge;
+#[cfg(feature = "find")]
 pub mod lake;
 #[cfg(feature = "watch")]
 mod lock;
 #[cfg(feature = "watch")]
 mod network;
+#[cfg(feature = "find")]
 mod reach;
+#[cfg(feature = "find")]
 pub mod scan;
+#[cfg(feature = "find")]
 mod stop;
+#[cfg(feature = "find")]
 pub mod targets;
 #[cfg(feature = "watch")]
 pub mod watch;
 
 pub use failure::{Failure, FailureKind, read};
 pub use files::{Part, WholeFile, cannot_write, write_through, write_whole};
+pub use folders::data_folder;
 #[cfg(feature = "watch")]
 pub use network::NetworkFiles;
+#[cfg(feature = "find")]
 pub use stop::{Asked, Stop};

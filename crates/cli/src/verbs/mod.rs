@@ -1,6 +1,8 @@
 //! The verbs, one module each.
 
+#[cfg(feature = "find")]
 pub(crate) mod advisory;
+#[cfg(feature = "find")]
 pub(crate) mod catalog;
 #[cfg(feature = "study")]
 mod coverage;
@@ -17,6 +19,7 @@ pub(crate) mod fleet;
 pub(crate) mod generate;
 #[cfg(feature = "guard")]
 pub(crate) mod guard;
+#[cfg(feature = "find")]
 pub(crate) mod hosts;
 #[cfg(feature = "watch")]
 pub(crate) mod import;
@@ -24,9 +27,13 @@ pub(crate) mod import;
 pub(crate) mod lake;
 #[cfg(feature = "demo")]
 pub(crate) mod population;
+#[cfg(feature = "find")]
 mod record;
+#[cfg(feature = "find")]
 pub(crate) mod scan;
+#[cfg(feature = "find")]
 pub(crate) mod scope;
+#[cfg(feature = "find")]
 pub(crate) mod show;
 #[cfg(feature = "study")]
 pub(crate) mod sql;

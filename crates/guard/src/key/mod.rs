@@ -55,6 +55,18 @@ impl Key {
     }
 }
 
+/// A new id of a key: it is no secret, and says nothing of its secret.
+///
+/// # Errors
+///
+/// The system gives no random numbers.
+pub fn fresh_id() -> Result<String, ring::error::Unspecified> {
+    use ring::rand::SecureRandom as _;
+    let mut bits = [0; 8];
+    ring::rand::SystemRandom::new().fill(&mut bits)?;
+    Ok(format!("key_{:016x}", u64::from_be_bytes(bits)))
+}
+
 /// The key store as it is written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -8,6 +8,7 @@ use tokio::runtime::Runtime;
 use vigie_lake::Lake;
 
 use crate::failure::Failure;
+use crate::folders::data_folder;
 
 #[cfg(feature = "watch")]
 pub(crate) use writer::Parts;
@@ -25,12 +26,6 @@ pub fn folder(given: Option<&Path>) -> Result<PathBuf, Failure> {
     data_folder()
         .map(|data| data.join("lake"))
         .ok_or_else(|| Failure::usage("no data folder for the lake: this user has no home folder; name one with --lake DIR"))
-}
-
-/// vigie's folder in the user's data folder, which each system has in another place.
-#[must_use]
-pub fn data_folder() -> Option<PathBuf> {
-    dirs::data_local_dir().map(|base| base.join("vigie"))
 }
 
 /// The folder of resume files.

@@ -19,7 +19,7 @@ impl Lock {
             // An object store has no locks; this one at least holds on this machine.
             let store = vigie_model::sha256(lake.to_string_lossy().as_bytes());
             let name = format!("watch-{watch}-{}.lock", store.get(7..19).unwrap_or_default());
-            let folder = crate::lake::data_folder().unwrap_or_else(std::env::temp_dir);
+            let folder = crate::data_folder().unwrap_or_else(std::env::temp_dir);
             (folder.clone(), folder.join(name))
         } else {
             (lake.to_owned(), lake.join(format!("watch-{watch}.lock")))

@@ -40,7 +40,7 @@ impl DirArg {
         if let Some(dir) = &self.dir {
             return Ok(dir.clone());
         }
-        let data = vigie_run::lake::data_folder().map(|data| data.join("guard"));
+        let data = vigie_run::data_folder().map(|data| data.join("guard"));
         data.ok_or_else(|| Failure::usage("no data folder: this user has no home folder; name one with --dir DIR"))
     }
 }
@@ -52,6 +52,12 @@ pub(super) struct InitArgs {
     /// The server behind the gateway, on this machine or in a private network.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:11434")]
     pub(super) upstream: String,
+    /// The product behind the gateway, by its id in the catalogue [default: identified].
+    #[arg(long, value_name = "ID")]
+    pub(super) product: Option<String>,
+    /// With --product: its version; without it the strictest route table is used.
+    #[arg(long, value_name = "VERSION", requires = "product")]
+    pub(super) product_version: Option<String>,
     /// The address and port for clients.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:11443")]
     pub(super) listen: SocketAddr,

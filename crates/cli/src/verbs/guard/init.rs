@@ -4,10 +4,15 @@ use std::io::{IsTerminal as _, Write as _};
 use std::net::IpAddr;
 use std::process::ExitCode;
 
-use vigie_guard::config::{UpstreamConfig, files};
+#[cfg(feature = "find")]
+use vigie_guard::config::UpstreamConfig;
+use vigie_guard::config::files;
 use vigie_guard::init::{Init, init};
+use vigie_run::Failure;
+#[cfg(feature = "find")]
+use vigie_run::Stop;
+#[cfg(feature = "find")]
 use vigie_run::scan::{Event, Prepared, ScanOptions, prepare};
-use vigie_run::{Failure, Stop};
 
 use super::args::{CreateArgs, EffectArg, InitArgs};
 use super::keys;
@@ -15,7 +20,10 @@ use crate::failure::{Done, written};
 
 pub(super) fn run(args: &InitArgs) -> Done {
     let dir = args.dir.folder()?;
-    let (product, version) = identify(&args.upstream)?;
+    let (product, version) = match &args.product {
+        Some(product) => (product.clone(), args.product_version.clone()),
+        None => identify(&args.upstream)?,
+    };
     let hosts = match &args.hosts[..] {
         [] => own_hosts(),
         [..] => args.hosts.clone(),
@@ -86,7 +94,16 @@ pub(super) fn run(args: &InitArgs) -> Done {
     Ok(ExitCode::SUCCESS)
 }
 
+/// A build without the scanner has to be told.
+#[cfg(not(feature = "find"))]
+fn identify(_url: &str) -> Result<(String, Option<String>), Failure> {
+    Err(Failure::usage(
+        "this build has no scanner to look what answers there: name it with --product ID and --product-version VERSION",
+    ))
+}
+
 /// The product behind and its version, with the scanner's harmless requests.
+#[cfg(feature = "find")]
 fn identify(url: &str) -> Result<(String, Option<String>), Failure> {
     let upstream = UpstreamConfig {
         url: url.to_owned(),
@@ -128,7 +145,8 @@ fn identify(url: &str) -> Result<(String, Option<String>), Failure> {
 
 /// The names and addresses of this machine under which clients may reach the gateway.
 fn own_hosts() -> Vec<String> {
-    let (addresses, _) = vigie_run::targets::own_addresses();
+    // Without a list of them, loopback and the host name are left.
+    let addresses = vigie_host::own_addresses().unwrap_or_default();
     let shown = |address: IpAddr| match address {
         IpAddr::V4(v4) => v4.to_string(),
         IpAddr::V6(v6) => format!("[{v6}]"),

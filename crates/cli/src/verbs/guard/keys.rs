@@ -139,7 +139,7 @@ pub(super) fn create(store: &mut KeyFile, args: &CreateArgs, now: Timestamp) -> 
         [..] => args.allow.iter().map(|effect| Effect::from(*effect)).collect(),
     };
     let secret = new_secret()?;
-    let id = format!("key_{:016x}", vigie_run::scan::fresh_seed());
+    let id = vigie_guard::key::fresh_id().map_err(|_| Failure::scan("the system gives no random numbers"))?;
     store.keys.push(Key {
         id,
         name: args.name.clone(),
