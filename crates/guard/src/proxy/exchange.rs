@@ -36,7 +36,12 @@ const MAX_ACCEPT: usize = 200;
 pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(mut io: S, client: SocketAddr, gate: &Gate, upstream: &Upstream) {
     let mut buffer = BytesMut::with_capacity(8 * 1024);
     loop {
-        let read = wire::read_head(&mut io, &mut buffer, &gate.bounds).await;
+        let read = tokio::select! {
+            biased;
+            read = wire::read_head(&mut io, &mut buffer, &gate.bounds) => read,
+            // A connection that waits for its next request does not keep the gateway from stopping.
+            () = gate.stopped() => return,
+        };
         let mut exchange = Exchange::new(client, gate, upstream);
         let goes_on = match read {
             Ok(None) => return,
@@ -240,6 +245,7 @@ impl<'g> Exchange<'g> {
         let mut answer = match sent {
             Ok(answer) => answer,
             Err(error) => {
+                self.gate.lose();
                 let status = if error == UpstreamError::Timeout { 504 } else { 502 };
                 self.entry.outcome = Outcome::Failed { detail: error.to_string() };
                 return self

@@ -24,6 +24,10 @@ pub(crate) struct Gate {
     keys: KeyStore,
     table: RwLock<Arc<RouteTable>>,
     stopping: AtomicBool,
+    /// Wakes whatever waits for a stop.
+    stop: tokio::sync::Notify,
+    /// Wakes whoever looks which version answers behind.
+    lost: tokio::sync::Notify,
 }
 
 impl Gate {
@@ -35,6 +39,8 @@ impl Gate {
             keys,
             table: RwLock::new(Arc::new(table)),
             stopping: AtomicBool::new(false),
+            stop: tokio::sync::Notify::new(),
+            lost: tokio::sync::Notify::new(),
         }
     }
 
@@ -54,6 +60,26 @@ impl Gate {
 
     pub(crate) fn stop(&self) {
         self.stopping.store(true, Ordering::SeqCst);
+        self.stop.notify_waiters();
+    }
+
+    /// The server behind did not answer: it may come back as another version.
+    pub(crate) fn lose(&self) {
+        self.lost.notify_one();
+    }
+
+    /// Waits until the server behind did not answer.
+    pub(crate) async fn lost(&self) {
+        self.lost.notified().await;
+    }
+
+    /// Waits until the gateway stops.
+    pub(crate) async fn stopped(&self) {
+        // The waiter is registered before the flag is read, so that no stop is missed in between.
+        let stopped = self.stop.notified();
+        if !self.is_stopping() {
+            stopped.await;
+        }
     }
 
     pub(crate) fn is_stopping(&self) -> bool {

@@ -20,6 +20,8 @@ use crate::log::{Change, Entry, Log, SigningKey};
 
 /// How often it is looked whether another version answers behind.
 const LOOK_BEHIND: Duration = Duration::from_secs(10);
+/// And while it does not answer.
+const LOOK_SOON: Duration = Duration::from_millis(200);
 /// How long requests that are under way may take when the gateway stops.
 const GRACE: Duration = Duration::from_secs(30);
 /// How long a TLS handshake may take.
@@ -164,7 +166,7 @@ fn run(listener: TcpListener, tls: Option<TlsAcceptor>, gate: &Arc<Gate>, upstre
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
-                () = stopped(gate) => break,
+                () = gate.stopped() => break,
             };
             match accepted {
                 Ok((stream, client)) => {
@@ -194,32 +196,36 @@ fn run(listener: TcpListener, tls: Option<TlsAcceptor>, gate: &Arc<Gate>, upstre
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        // Idle connections do not keep it.
-        let _ = tokio::time::timeout(GRACE.min(Duration::from_secs(2)), finished).await;
+        // Idle connections have closed by themselves; what is still under way then is cut off, and the log says so.
+        let _ = tokio::time::timeout(GRACE, finished).await;
     });
 }
 
-async fn stopped(gate: &Gate) {
-    while !gate.is_stopping() {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
-
-/// Looks from time to time which version answers behind, and takes the table of that one.
+/// Looks from time to time which version answers behind, and soon after it did not answer; takes the table of that one.
 async fn look_behind(gate: Arc<Gate>, upstream: Rc<Upstream>, product: String) {
     let catalog = Catalog::embedded();
     let Some(product) = catalog.product(&product) else { return };
-    while !gate.is_stopping() {
-        tokio::time::sleep(LOOK_BEHIND).await;
-        let Some(path) = version_path(&product.id) else { return };
-        let version = version(&upstream, path).await;
-        // A server that does not answer has no other version.
-        let Some(version) = version else { continue };
-        if gate.table().version() != Some(version.as_str()) {
+    let Some(path) = version_path(&product.id) else { return };
+    let mut known = gate.table().version().map(str::to_owned);
+    let mut wait = LOOK_BEHIND;
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = gate.lost() => {}
+            () = gate.stopped() => return,
+        }
+        let Some(version) = version(&upstream, path).await else {
+            // It is down, and whatever comes up is looked at soon.
+            wait = LOOK_SOON;
+            continue;
+        };
+        wait = LOOK_BEHIND;
+        if known.as_deref() != Some(&version) {
             let table = RouteTable::compile(product, Some(&version));
-            let known = table.version().map(str::to_owned);
+            let version_of_table = table.version().map(str::to_owned);
             gate.set_table(table);
-            gate.log.record(Entry::Change(Change::Upstream { version: known }));
+            gate.log.record(Entry::Change(Change::Upstream { version: version_of_table }));
+            known = Some(version);
         }
     }
 }
