@@ -134,6 +134,37 @@ def life_of_a_key(score, guard):
     score.check("a revoked key stops working at once", both == [401, 401], both)
 
 
+def connect(score, vigie, guard, key):
+    """The command line of Ollama, which can be given no key, through `vigie connect`."""
+    port = free_port()
+    words = [vigie, "connect", guard.url, "--listen", f"127.0.0.1:{port}", "--ca", f"{guard.dir}/certificate.pem"]
+    process = subprocess.Popen(words, env={**os.environ, "VIGIE_KEY": key}, stderr=subprocess.DEVNULL)
+    try:
+        wait_for(port)
+        ollama = str(cache() / "ollama/v0.17.4/ollama")
+        home = tempfile.mkdtemp()
+
+        def run(*words):
+            return subprocess.run([ollama, *words], env={"PATH": os.environ["PATH"], "HOME": home, "OLLAMA_HOST": f"127.0.0.1:{port}"},
+                                  capture_output=True, text=True, timeout=120)
+
+        listed = run("list")
+        score.check("ollama list", "tiny:latest" in listed.stdout, listed)
+        ran = run("run", "tiny", "hi")
+        score.check("ollama run", ran.returncode == 0, ran)
+        shown = run("show", "tiny")
+        score.check("ollama show", shown.returncode == 0, shown)
+        removed = run("rm", "tiny")
+        score.check("ollama rm is refused", removed.returncode != 0 and "tiny:latest" in run("list").stdout, removed)
+        status, _, _ = get(f"http://127.0.0.1:{port}/api/tags", {"Origin": "https://evil.example"})
+        score.check("a page of a stranger cannot use the port", status == 403, status)
+        status, _, _ = get(f"http://127.0.0.1:{port}/api/tags", {"Host": "evil.example"})
+        score.check("nor can a name that leads to loopback", status == 403, status)
+    finally:
+        process.terminate()
+        process.wait()
+
+
 def log(score, guard, secrets):
     guard.stop()
     verified = guard.run("log", "verify", check=False)
@@ -185,6 +216,7 @@ def main():
             key = secure.key("alice")
             done = subprocess.run(["curl", "--silent", "--cacert", f"{secure.dir}/certificate.pem", "-H", f"Authorization: Bearer {key}", secure.url + "/api/version"],
                                   capture_output=True, text=True)
+            connect(score, args.vigie, secure, key)
             score.check("TLS with the certificate that init made", json.loads(done.stdout or "null") == {"version": "0.17.4"}, done)
         finally:
             secure.stop()

@@ -9,6 +9,8 @@ use clap::{Parser, Subcommand};
 use crate::verbs::advisory::AdvisoryArgs;
 #[cfg(feature = "find")]
 use crate::verbs::catalog::CatalogArgs;
+#[cfg(feature = "guard")]
+use crate::verbs::connect::ConnectArgs;
 #[cfg(feature = "demo")]
 use crate::verbs::demo::DemoArgs;
 #[cfg(feature = "watch")]
@@ -118,6 +120,9 @@ pub(crate) enum Verb {
     /// Run a gateway in front of a model server: keys, limits, an audit log.
     #[cfg(feature = "guard")]
     Guard(Box<GuardArgs>),
+    /// Use a guarded server as if it ran on this machine: a port of loopback that adds the key.
+    #[cfg(feature = "guard")]
+    Connect(ConnectArgs),
     /// List, explain, check, test and record what vigie knows of each product.
     #[cfg(feature = "find")]
     Catalog(CatalogArgs),

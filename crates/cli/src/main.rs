@@ -51,6 +51,8 @@ fn main() -> ExitCode {
         Verb::Lake(args) => verbs::lake::run(&args),
         #[cfg(feature = "guard")]
         Verb::Guard(args) => verbs::guard::run(&args),
+        #[cfg(feature = "guard")]
+        Verb::Connect(args) => verbs::connect::run(&args),
         #[cfg(feature = "find")]
         Verb::Catalog(args) => verbs::catalog::run(args),
         #[cfg(feature = "find")]

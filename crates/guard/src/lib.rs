@@ -12,4 +12,4 @@ mod meter;
 pub mod policy;
 mod proxy;
 
-pub use proxy::{Bounds, Gateway, StartError, UpstreamError, needed_files};
+pub use proxy::{Bounds, Connect, ConnectError, Gateway, StartError, UpstreamError, needed_files};

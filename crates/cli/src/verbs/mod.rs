@@ -4,6 +4,8 @@
 pub(crate) mod advisory;
 #[cfg(feature = "find")]
 pub(crate) mod catalog;
+#[cfg(feature = "guard")]
+pub(crate) mod connect;
 #[cfg(feature = "study")]
 mod coverage;
 #[cfg(feature = "demo")]
@@ -84,6 +86,26 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, vigie_run::Failure> {
         .enable_all()
         .build()
         .map_err(|error| vigie_run::Failure::scan(format!("cannot start the asynchronous runtime: {error}")))
+}
+
+/// Waits for Ctrl-C, or for a service manager.
+#[cfg(feature = "guard")]
+pub(crate) async fn interrupted() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    // Without signals it runs until the process is ended.
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
 }
 
 #[cfg(test)]

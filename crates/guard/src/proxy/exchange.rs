@@ -378,14 +378,14 @@ impl<'g> Exchange<'g> {
 
 /// How the end of an answer is marked for the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Framing {
+pub(super) enum Framing {
     Length(u64),
     Chunks,
     Close,
 }
 
 /// The head of an answer: its status and the headers that say what its body is, and nothing that names a product.
-fn answer_head(answer: &Answer, framing: Framing, keeps_alive: bool) -> Vec<u8> {
+pub(super) fn answer_head(answer: &Answer, framing: Framing, keeps_alive: bool) -> Vec<u8> {
     let status = answer.head.status;
     let mut out = format!("HTTP/1.1 {status} {}\r\n", wire::reason(status));
     for (name, value) in &answer.head.headers {
@@ -407,7 +407,7 @@ fn answer_head(answer: &Answer, framing: Framing, keeps_alive: bool) -> Vec<u8> 
     out.into_bytes()
 }
 
-fn frame(framing: Framing, piece: &[u8], out: &mut Vec<u8>) {
+pub(super) fn frame(framing: Framing, piece: &[u8], out: &mut Vec<u8>) {
     if framing == Framing::Chunks {
         out.extend_from_slice(format!("{:x}\r\n", piece.len()).as_bytes());
         out.extend_from_slice(piece);
@@ -418,7 +418,7 @@ fn frame(framing: Framing, piece: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Refuses what the gateway does not pass on, whatever the route.
-fn check_head(head: &RequestHead) -> Result<(), Refusal> {
+pub(super) fn check_head(head: &RequestHead) -> Result<(), Refusal> {
     let refuse = |why: &str| Err(Refusal::Ambiguous(why.to_owned()));
     if headers::first(&head.headers, "upgrade").is_some() {
         return refuse("an upgrade of the connection");
@@ -435,13 +435,13 @@ fn check_head(head: &RequestHead) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn keeps_alive(head: &RequestHead) -> bool {
+pub(super) fn keeps_alive(head: &RequestHead) -> bool {
     let says = |word: &str| headers::elements(&head.headers, "connection").any(|element| element.eq_ignore_ascii_case(word));
     head.version == "HTTP/1.1" && !says("close")
 }
 
 /// Waits until the client has gone. What it sends meanwhile is kept for later, up to a bound.
-async fn gone<S: AsyncRead + Unpin>(io: &mut S, buffer: &mut BytesMut) {
+pub(super) async fn gone<S: AsyncRead + Unpin>(io: &mut S, buffer: &mut BytesMut) {
     loop {
         if buffer.len() >= 64 * 1024 {
             // It sends more than it may: its next bytes are read when their turn comes.

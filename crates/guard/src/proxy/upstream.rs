@@ -2,12 +2,16 @@
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
 use vigie_http::body::{Body, Piece};
 use vigie_http::head::{ResponseHead, ResponseReader};
 
@@ -40,11 +44,19 @@ pub(crate) struct Upstream {
     authority: String,
     /// The longest wait for the head of an answer, and between two pieces of its body.
     pub(crate) wait: Duration,
+    /// TLS to it, under this name.
+    tls: Option<(TlsConnector, ServerName<'static>)>,
+    /// The credential that it is sent.
+    bearer: Option<String>,
     idle: RefCell<Vec<Connection>>,
 }
 
+trait Io: AsyncRead + AsyncWrite + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Io for T {}
+
 struct Connection {
-    stream: TcpStream,
+    stream: Box<dyn Io>,
     buffer: BytesMut,
 }
 
@@ -71,7 +83,18 @@ impl Upstream {
             address,
             authority,
             wait,
+            tls: None,
+            bearer: None,
             idle: RefCell::default(),
+        }
+    }
+
+    /// The same over TLS, with a credential of the gateway's own on every request.
+    pub(crate) fn with_bearer(self, tls: Option<(TlsConnector, ServerName<'static>)>, bearer: String) -> Self {
+        Self {
+            tls,
+            bearer: Some(bearer),
+            ..self
         }
     }
 
@@ -93,6 +116,14 @@ impl Upstream {
         };
         // Small requests should not wait for one another.
         let _ = stream.set_nodelay(true);
+        let stream: Box<dyn Io> = match &self.tls {
+            None => Box::new(stream),
+            Some((tls, name)) => match timeout(CONNECT, tls.connect(name.clone(), stream)).await {
+                Ok(Ok(stream)) => Box::new(stream),
+                Ok(Err(error)) => return Err(UpstreamError::Connect(error.to_string())),
+                Err(_) => return Err(UpstreamError::Connect("the TLS handshake took too long".to_owned())),
+            },
+        };
         let connection = Connection {
             stream,
             buffer: BytesMut::with_capacity(8 * 1024),
@@ -104,6 +135,9 @@ impl Upstream {
         let mut bytes = Vec::with_capacity(256 + request.body.map_or(0, |(_, body)| body.len()));
         for part in [request.method, " ", request.target, " HTTP/1.1\r\nhost: ", &self.authority, "\r\n"] {
             bytes.extend_from_slice(part.as_bytes());
+        }
+        if let Some(bearer) = &self.bearer {
+            bytes.extend_from_slice(format!("authorization: Bearer {bearer}\r\n").as_bytes());
         }
         if let Some(accept) = request.accept {
             bytes.extend_from_slice(format!("accept: {accept}\r\n").as_bytes());
@@ -122,10 +156,12 @@ impl Upstream {
     /// A kept connection that is still open.
     fn kept(&self) -> Option<Connection> {
         loop {
-            let connection = self.idle.borrow_mut().pop()?;
+            let mut connection = self.idle.borrow_mut().pop()?;
             // A server has nothing to say on an idle connection but that it closes it.
             let mut byte = [0];
-            if matches!(connection.stream.try_read(&mut byte), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock) {
+            let mut read = ReadBuf::new(&mut byte);
+            let polled = Pin::new(&mut connection.stream).poll_read(&mut Context::from_waker(Waker::noop()), &mut read);
+            if matches!(polled, Poll::Pending) {
                 return Some(connection);
             }
         }

@@ -31,29 +31,10 @@ pub(crate) fn run(args: &GuardArgs) -> Done {
 fn serve(dir: &DirArg) -> Done {
     let gateway = Gateway::start(&dir.folder()?).map_err(Failure::usage)?;
     eprintln!("vigie: the gateway listens on {}; Ctrl-C stops it", gateway.address());
-    super::runtime()?.block_on(interrupted());
+    super::runtime()?.block_on(super::interrupted());
     eprintln!("vigie: stopping; requests under way are finished");
     gateway.stop();
     Ok(ExitCode::SUCCESS)
-}
-
-/// Waits for Ctrl-C, or for a service manager.
-async fn interrupted() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            }
-            return;
-        }
-    }
-    // Without signals it runs until the process is ended.
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
-    }
 }
 
 /// Checks a folder as far as a start would, without listening.

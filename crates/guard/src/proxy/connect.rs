@@ -1,0 +1,292 @@
+//! `vigie connect`: a port of this machine alone that leads to a gateway, with the key put in. Programs that cannot be given a key use a
+//! guarded server as if it ran here.
+
+use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::task::LocalSet;
+use tokio_rustls::TlsConnector;
+use vigie_http::body::Body;
+use vigie_http::headers;
+
+use super::exchange::{Framing, answer_head, check_head, frame, gone, keeps_alive};
+use super::origin::Allowed;
+use super::upstream::{Forwarded, Upstream};
+use super::wire::{self, Bounds};
+use crate::policy::Refusal;
+
+/// The longest wait for an answer to begin, and between two pieces of it: a model that is loaded first takes minutes.
+const WAIT: Duration = Duration::from_secs(900);
+
+/// Why a connection to a gateway does not start.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct ConnectError(pub String);
+
+/// A port that leads to a gateway.
+#[derive(Debug)]
+pub struct Connect {
+    listener: std::net::TcpListener,
+    address: SocketAddr,
+    remote: SocketAddr,
+    authority: String,
+    tls: Option<TlsParts>,
+    key: String,
+}
+
+#[derive(Clone)]
+struct TlsParts(TlsConnector, ServerName<'static>);
+
+impl std::fmt::Debug for TlsParts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("TlsParts")
+    }
+}
+
+impl Connect {
+    /// Binds the port and looks the gateway's address up. `authority`: a PEM file with the certificates to trust beside the system's.
+    ///
+    /// # Errors
+    ///
+    /// The URL is none of a gateway, the port is not of loopback or taken, or a file does not read.
+    pub fn bind(url: &str, key: &str, listen: SocketAddr, authority: Option<&Path>) -> Result<Self, ConnectError> {
+        let fail = |why: String| ConnectError(why);
+        if !listen.ip().is_loopback() {
+            return Err(fail(format!("{listen} is not of loopback: whoever reaches it would use your key")));
+        }
+        if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(fail("the key is empty or holds other characters than a key has".to_owned()));
+        }
+        let wrong = || fail(format!("{url:?} is no URL of a gateway: write https://HOST:PORT"));
+        let (is_tls, rest) = match url.split_once("://").ok_or_else(wrong)? {
+            ("https", rest) => (true, rest),
+            ("http", rest) => (false, rest),
+            _ => return Err(wrong()),
+        };
+        let host_and_port = rest.trim_end_matches('/');
+        if host_and_port.is_empty() || host_and_port.contains(['/', '@', '?', '#']) {
+            return Err(wrong());
+        }
+        let with_port = match host_and_port.rsplit_once(':') {
+            Some((_, port)) if port.parse::<u16>().is_ok() => host_and_port.to_owned(),
+            _ => format!("{host_and_port}:{}", if is_tls { 443 } else { 80 }),
+        };
+        let remote = with_port
+            .to_socket_addrs()
+            .map_err(|error| fail(format!("{with_port} does not resolve: {error}")))?
+            .next()
+            .ok_or_else(|| fail(format!("{with_port} has no address")))?;
+        if !is_tls && !remote.ip().is_loopback() {
+            return Err(fail(
+                "without TLS the key would cross the network in the clear: use https".to_owned(),
+            ));
+        }
+        let tls = match is_tls {
+            false => None,
+            true => {
+                let host = with_port.rsplit_once(':').map_or(with_port.as_str(), |(host, _)| host);
+                let host = host.trim_start_matches('[').trim_end_matches(']');
+                let name = ServerName::try_from(host.to_owned()).map_err(|_| wrong())?;
+                Some(TlsParts(connector(authority)?, name))
+            }
+        };
+        let listener = std::net::TcpListener::bind(listen).map_err(|error| fail(format!("cannot listen on {listen}: {error}")))?;
+        listener.set_nonblocking(true).map_err(|error| fail(error.to_string()))?;
+        let address = listener.local_addr().map_err(|error| fail(error.to_string()))?;
+        Ok(Self {
+            listener,
+            address,
+            remote,
+            authority: host_and_port.to_owned(),
+            tls,
+            key: key.to_owned(),
+        })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves on this thread until the future ends.
+    ///
+    /// # Errors
+    ///
+    /// The system gives no runtime.
+    pub fn run_until(self, stop: impl Future<Output = ()>) -> std::io::Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let local = LocalSet::new();
+        local.block_on(&runtime, async {
+            let listener = tokio::net::TcpListener::from_std(self.listener)?;
+            let hosts = ["localhost", "127.0.0.1", "[::1]"].map(str::to_owned);
+            let allowed = Rc::new(Allowed::new(&hosts, &[], self.address.port()));
+            let tls = self.tls.map(|TlsParts(connector, name)| (connector, name));
+            let upstream = Rc::new(Upstream::new(self.remote, self.authority, WAIT).with_bearer(tls, self.key));
+            let mut stop = std::pin::pin!(stop);
+            loop {
+                let accepted = tokio::select! {
+                    accepted = listener.accept() => accepted,
+                    () = &mut stop => return Ok(()),
+                };
+                match accepted {
+                    Ok((stream, _)) => {
+                        let _ = stream.set_nodelay(true);
+                        let (allowed, upstream) = (Rc::clone(&allowed), Rc::clone(&upstream));
+                        tokio::task::spawn_local(async move { serve(stream, &allowed, &upstream).await });
+                    }
+                    Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+                }
+            }
+        })
+    }
+}
+
+/// TLS to a gateway: the system's authorities, and those of a file.
+fn connector(authority: Option<&Path>) -> Result<TlsConnector, ConnectError> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| ConnectError(error.to_string()))?;
+    let mut config = match authority {
+        None => {
+            let verifier = rustls_platform_verifier::Verifier::new(provider).map_err(|error| ConnectError(error.to_string()))?;
+            builder
+                .dangerous()
+                .with_custom_certificate_verifier(Arc::new(verifier))
+                .with_no_client_auth()
+        }
+        Some(path) => {
+            let wrong = |why: String| ConnectError(format!("{}: {why}", path.display()));
+            let mut roots = RootCertStore::empty();
+            for certificate in CertificateDer::pem_file_iter(path).map_err(|error| wrong(error.to_string()))? {
+                let certificate = certificate.map_err(|error| wrong(error.to_string()))?;
+                roots.add(certificate).map_err(|error| wrong(error.to_string()))?;
+            }
+            builder.with_root_certificates(roots).with_no_client_auth()
+        }
+    };
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(TlsConnector::from(Arc::new(config)))
+}
+
+/// Serves a connection of a program on this machine.
+async fn serve<S: AsyncRead + AsyncWrite + Unpin>(mut io: S, allowed: &Allowed, upstream: &Upstream) {
+    let bounds = Bounds::default();
+    let mut buffer = BytesMut::with_capacity(8 * 1024);
+    loop {
+        let (head, body) = match wire::read_head(&mut io, &mut buffer, &bounds).await {
+            Ok(Some(read)) => read,
+            Ok(None) => return,
+            Err(refusal) => return refuse(&mut io, &refusal).await,
+        };
+        if let Err(refusal) = check_head(&head).and_then(|()| allowed.check(&head.headers)) {
+            return refuse(&mut io, &refusal).await;
+        }
+        if headers::first(&head.headers, "expect").is_some() && !wire::write(&mut io, b"HTTP/1.1 100 Continue\r\n\r\n").await {
+            return;
+        }
+        let content = match wire::read_body(&mut io, &mut buffer, body, &bounds).await {
+            Ok(content) => content,
+            Err(refusal) => return refuse(&mut io, &refusal).await,
+        };
+        let has_body = !content.is_empty() || body != Body::Length(0);
+        let content_type = headers::first(&head.headers, "content-type").unwrap_or("application/json");
+        let request = Forwarded {
+            method: &head.method,
+            target: &head.target,
+            accept: headers::first(&head.headers, "accept"),
+            body: has_body.then_some((content_type, &content[..])),
+        };
+        let sent = tokio::select! {
+            sent = upstream.send(&request) => sent,
+            () = gone(&mut io, &mut buffer) => return,
+        };
+        let mut answer = match sent {
+            Ok(answer) => answer,
+            Err(error) => {
+                let text = serde_json::json!({"error": format!("the gateway: {error}")}).to_string();
+                let _ = wire::write(&mut io, &wire::own_answer(502, &text, false, "")).await;
+                return;
+            }
+        };
+        let framing = match (answer.length(), head.version) {
+            (Some(length), _) => Framing::Length(length),
+            (None, "HTTP/1.1") => Framing::Chunks,
+            (None, _) => Framing::Close,
+        };
+        let goes_on = keeps_alive(&head) && framing != Framing::Close;
+        let mut out = answer_head(&answer, framing, goes_on);
+        loop {
+            let piece = tokio::select! {
+                biased;
+                piece = answer.piece(WAIT) => piece,
+                () = gone(&mut io, &mut buffer) => return,
+                () = std::future::ready(()), if !out.is_empty() => {
+                    if !wire::write(&mut io, &std::mem::take(&mut out)).await {
+                        return;
+                    }
+                    continue;
+                }
+            };
+            match piece {
+                Ok(Some(piece)) => frame(framing, &piece, &mut out),
+                Ok(None) => break,
+                // The program sees that the answer has no end.
+                Err(_) => return,
+            }
+            if !wire::write(&mut io, &out).await {
+                return;
+            }
+            out.clear();
+        }
+        if framing == Framing::Chunks {
+            out.extend_from_slice(b"0\r\n\r\n");
+        }
+        if !out.is_empty() && !wire::write(&mut io, &out).await {
+            return;
+        }
+        upstream.keep(answer);
+        if !goes_on {
+            return;
+        }
+    }
+}
+
+async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(io: &mut S, refusal: &Refusal) {
+    if wire::write(io, &wire::own_answer(refusal.status(), refusal.body(), false, "")).await {
+        wire::linger(io).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_goes_over_tls_or_loopback_and_the_port_is_this_machines() {
+        let listen: SocketAddr = ([127, 0, 0, 1], 0).into();
+        let bind = |url: &str, listen| Connect::bind(url, "vigie_x", listen, None).map(|connect| connect.address().port() > 0);
+        assert!(matches!(bind("http://127.0.0.1:11443", listen), Ok(true)));
+        assert!(matches!(bind("https://127.0.0.1:11443/", listen), Ok(true)));
+        for (url, listen) in [
+            ("http://192.0.2.1:11443", listen),
+            ("ftp://127.0.0.1", listen),
+            ("127.0.0.1:11443", listen),
+            ("https://user@127.0.0.1", listen),
+            ("https://127.0.0.1/v1", listen),
+            ("http://127.0.0.1:11443", ([0, 0, 0, 0], 0).into()),
+        ] {
+            assert!(bind(url, listen).is_err(), "{url} {listen}");
+        }
+        assert!(Connect::bind("http://127.0.0.1:1", "a\r\nb: c", listen, None).is_err());
+    }
+}
