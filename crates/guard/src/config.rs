@@ -37,6 +37,9 @@ pub struct Listen {
     pub tls: Option<Tls>,
     /// The names, or names with a port, under which clients reach the gateway; a request for another host is refused.
     pub hosts: Vec<String>,
+    /// Threads that serve, each with its own connections to the server behind; absent: one for each core.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workers: Option<u16>,
     /// The origins whose pages may use the gateway.
     #[serde(default)]
     pub origins: Vec<String>,
@@ -165,6 +168,9 @@ impl Config {
         }
         if listen.hosts.is_empty() {
             return Err(("hosts", "name the hosts under which clients reach the gateway".to_owned()));
+        }
+        if listen.workers == Some(0) {
+            return Err(("workers", "at least one thread serves".to_owned()));
         }
         if self.upstream.address().is_none() {
             let why = format!("{:?} is no http://ADDRESS:PORT of a server", self.upstream.url);

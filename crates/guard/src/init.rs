@@ -77,6 +77,7 @@ pub fn init(dir: &Path, init: &Init) -> Result<Config, InitError> {
             plain_http: init.plain_http,
             tls,
             hosts: init.hosts.clone(),
+            workers: None,
             origins: Vec::new(),
         },
         upstream: UpstreamConfig {

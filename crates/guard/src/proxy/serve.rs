@@ -92,7 +92,8 @@ impl Gateway {
             None => None,
             Some(files) => Some(tls::acceptor(&dir.join(&files.certificate), &dir.join(&files.key)).map_err(fail)?),
         };
-        let threads = std::thread::available_parallelism().map_or(2, usize::from);
+        let cores = || std::thread::available_parallelism().map_or(2, usize::from);
+        let threads = config.listen.workers.map_or_else(cores, usize::from);
         for number in 0..threads {
             let listener = listener.try_clone().map_err(|error| fail(error.to_string()))?;
             let (gate, authority, product) = (Arc::clone(&gateway.gate), authority.clone(), config.upstream.product.clone());
