@@ -1,157 +1,86 @@
-//! The command line.
+//! Arguments that several verbs have.
 
-#[cfg(feature = "find")]
-mod shared;
+use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, ValueEnum};
+use vigie_model::Severity;
+use vigie_run::Failure;
+#[cfg(feature = "watch")]
+use vigie_run::NetworkFiles;
 
-#[cfg(feature = "find")]
-use crate::verbs::advisory::AdvisoryArgs;
-#[cfg(feature = "find")]
-use crate::verbs::catalog::CatalogArgs;
-#[cfg(feature = "guard")]
-use crate::verbs::connect::ConnectArgs;
-#[cfg(feature = "demo")]
-use crate::verbs::demo::DemoArgs;
-#[cfg(feature = "watch")]
-use crate::verbs::diff::DiffArgs;
-#[cfg(feature = "watch")]
-use crate::verbs::discover::DiscoverArgs;
-#[cfg(feature = "demo")]
-use crate::verbs::fleet::FleetArgs;
-use crate::verbs::generate::{CompletionsArgs, ManArgs};
-#[cfg(feature = "guard")]
-use crate::verbs::guard::GuardArgs;
-#[cfg(feature = "find")]
-use crate::verbs::hosts::HostsArgs;
-#[cfg(feature = "watch")]
-use crate::verbs::import::ImportArgs;
-#[cfg(feature = "study")]
-use crate::verbs::lake::LakeArgs;
-#[cfg(feature = "demo")]
-use crate::verbs::population::PopulationArgs;
-#[cfg(feature = "find")]
-use crate::verbs::scan::ScanArgs;
-#[cfg(feature = "find")]
-use crate::verbs::scope::ScopeArgs;
-#[cfg(feature = "find")]
-use crate::verbs::show::ShowArgs;
-#[cfg(feature = "study")]
-use crate::verbs::sql::SqlArgs;
-#[cfg(feature = "study")]
-use crate::verbs::study::StudyArgs;
-#[cfg(feature = "watch")]
-use crate::verbs::watch::WatchArgs;
-
-#[cfg(feature = "watch")]
-pub(crate) use shared::NetworkArgs;
-#[cfg(feature = "find")]
-pub(crate) use shared::{FailOn, LakeDir, TableOrJson, severity};
-
-/// Find, watch and lock down the self-hosted AI servers you answer for.
-#[derive(Debug, Parser)]
-#[command(name = "vigie", version, propagate_version = true, max_term_width = 100)]
-#[command(
-    after_help = "Exit codes: 0 success; 1 a finding or change at or above the limit (--fail-on, --fail-on-change); 2 wrong usage or \
-                  invalid input file; 3 the scan failed or could not scan anything; 4 results could not be written; 5 an imported file \
-                  ends early; 130 interrupted."
-)]
-pub(crate) struct Cli {
-    #[command(subcommand)]
-    pub(crate) verb: Verb,
+/// The lake's folder.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct LakeDir {
+    /// The lake's folder, or s3://bucket/prefix in a build with the feature s3 [default: vigie/lake in the user's data folder].
+    #[arg(long, value_name = "DIR", env = "VIGIE_LAKE", global = true)]
+    pub(crate) lake: Option<PathBuf>,
 }
 
-#[derive(Debug, Subcommand)]
-pub(crate) enum Verb {
-    /// Report which AI servers answer, what they expose, and to whom.
-    ///
-    /// Without targets, this machine is scanned. A scan only reads, and identifies itself; it never writes, logs in or tries a credential,
-    /// and runs no inference and loads no model without --prove.
-    #[cfg(feature = "find")]
-    Scan(Box<ScanArgs>),
-    /// List the advisories that affect a product or version.
-    #[cfg(feature = "find")]
-    Advisory(AdvisoryArgs),
-    /// List the endpoints that earlier scans and imports found.
-    #[cfg(feature = "find")]
-    Hosts(HostsArgs),
-    /// Show what is known of one address, with its history.
-    #[cfg(feature = "find")]
-    Show(ShowArgs),
-    /// Import the records of other tools into the lake.
-    ///
-    /// Reads files of Shodan, Censys, zmap, zgrab2, masscan, nmap, naabu, httpx, nuclei, FOFA, Shadowserver (CSV), and vigie's own JSON
-    /// lines, also in gzip, zstd and zip. A file that several tools could have written needs --from.
-    /// Sends nothing. Values that a source does not carry are unknown, and importing the same file twice adds nothing. A file that ends
-    /// early is read as far as it goes, and the exit code is 5.
-    #[cfg(feature = "watch")]
-    Import(ImportArgs),
-    /// Query Shodan or Censys within a budget of credits, and import their records into the lake.
-    ///
-    /// Requests go to the service only. --confirm then scans the endpoints that were found, within your scope.
-    #[cfg(feature = "watch")]
-    Discover(DiscoverArgs),
-    /// Show what changed between two points in time, from the observations in the lake.
-    ///
-    /// Endpoints that appeared, went or changed: authentication, models, capabilities, tools, versions. An endpoint is gone only if a scan
-    /// tried it and got no answer; a value that only one of two observations reports did not change. Nothing is sent.
-    #[cfg(feature = "watch")]
-    Diff(DiffArgs),
-    /// Scan on a schedule, and report after each round what changed.
-    ///
-    /// Without targets, the ranges of the scope file are scanned, else this machine. After a pause, one round replaces all that were
-    /// missed. An interrupted round is repeated when the watch starts again. Two watches of the same targets do not run in one lake at the same time.
-    #[cfg(feature = "watch")]
-    Watch(Box<WatchArgs>),
-    /// Query the lake in SQL.
-    ///
-    /// The tables are observations, states, models, running, tools, evidence and scans; SHOW TABLES and DESCRIBE TABLE list their columns.
-    /// NULL means unknown in a column that has a _why column beside it.
-    #[cfg(feature = "study")]
-    Sql(SqlArgs),
-    /// Answer the study's questions: how many servers, where, with which capabilities, and how many one vulnerability affects.
-    ///
-    /// Without ids, every question is answered. --out writes the document: one HTML file, Markdown, JSON, and a CSV file per table.
-    #[cfg(feature = "study")]
-    Study(Box<StudyArgs>),
-    /// Maintain the lake: list its files, compact it, delete data.
-    #[cfg(feature = "study")]
-    Lake(LakeArgs),
-    /// Run a gateway in front of a model server: keys, limits, an audit log.
-    #[cfg(feature = "guard")]
-    Guard(Box<GuardArgs>),
-    /// Use a guarded server as if it ran on this machine: a port of loopback that adds the key.
-    #[cfg(feature = "guard")]
-    Connect(ConnectArgs),
-    /// List, explain, check, test and record what vigie knows of each product.
-    #[cfg(feature = "find")]
-    Catalog(CatalogArgs),
-    /// Write or check a scope file, which states who authorised what.
-    #[cfg(feature = "find")]
-    Scope(ScopeArgs),
-    /// Start simulated servers on loopback, scan them, and write the findings to a folder.
-    #[cfg(feature = "demo")]
-    Demo(DemoArgs),
-    /// Run simulated servers on loopback until interrupted.
-    #[cfg(feature = "demo")]
-    Fleet(FleetArgs),
-    /// Write months of observations of a simulated population into a lake, to test a study.
-    ///
-    /// Its shares follow the published figures, its addresses belong to nobody, and the correct answers of a study are known.
-    #[cfg(feature = "demo")]
-    Population(PopulationArgs),
-    /// Print a completion script for a shell.
-    Completions(CompletionsArgs),
-    /// Write the man pages into a folder.
-    Man(ManArgs),
+impl LakeDir {
+    /// The folder: as given, else the default one.
+    pub(crate) fn folder(&self) -> Result<PathBuf, Failure> {
+        vigie_run::lake::folder(self.lake.as_deref())
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use clap::CommandFactory as _;
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FailOn {
+    Never,
+    Info,
+    Low,
+    Medium,
+    High,
+    Critical,
+}
 
-    #[test]
-    fn the_command_line_is_sound() {
-        super::Cli::command().debug_assert();
+impl FailOn {
+    /// The lowest severity that counts as a failure; `None`: none does.
+    pub(crate) fn severity(self) -> Option<Severity> {
+        match self {
+            Self::Never => None,
+            Self::Info => Some(Severity::Info),
+            Self::Low => Some(Severity::Low),
+            Self::Medium => Some(Severity::Medium),
+            Self::High => Some(Severity::High),
+            Self::Critical => Some(Severity::Critical),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TableOrJson {
+    Table,
+    Json,
+}
+
+/// Parses a severity.
+pub(crate) fn severity() -> impl TypedValueParser<Value = Severity> {
+    PossibleValuesParser::new(Severity::ALL.map(Severity::word)).try_map(|word| {
+        let found = Severity::ALL.into_iter().find(|severity| severity.word() == word);
+        found.ok_or("unknown severity")
+    })
+}
+
+/// Files with the place of addresses in the network.
+#[cfg(feature = "watch")]
+#[derive(Clone, Debug, Args)]
+pub(crate) struct NetworkArgs {
+    /// An MMDB file with the country, city or AS of addresses; may be given several times, the first that has an address is used.
+    #[arg(long, value_name = "FILE.mmdb")]
+    pub(crate) geo: Vec<PathBuf>,
+    /// The mapping from networks to their classes [default: the embedded one].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) classes: Option<PathBuf>,
+}
+
+#[cfg(feature = "watch")]
+impl NetworkArgs {
+    /// The files as options.
+    pub(crate) fn files(&self) -> NetworkFiles {
+        NetworkFiles {
+            geo: self.geo.clone(),
+            classes: self.classes.clone(),
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! Ctrl-C: the first interrupt stops the work cleanly, the second ends the program at once.
 
+#[cfg(feature = "watch")]
+use vigie_run::Failure;
 use vigie_run::{Asked, Stop};
 
 use crate::failure::exit;
@@ -38,7 +40,7 @@ impl Interrupts {
         let stop = Stop::new();
         let listening = stop.clone();
         std::thread::spawn(move || {
-            let Ok(runtime) = crate::verbs::runtime() else { return };
+            let Ok(runtime) = crate::runtime::runtime() else { return };
             runtime.block_on(async {
                 while signal(idle).await {
                     interrupt(&listening, idle);
@@ -79,4 +81,20 @@ async fn signal(idle: Idle) -> bool {
 #[cfg(not(unix))]
 async fn signal(_idle: Idle) -> bool {
     tokio::signal::ctrl_c().await.is_ok()
+}
+
+/// Requests to stop at the first interrupt and ends the program at the second.
+#[cfg(feature = "watch")]
+pub(crate) fn on_interrupt(stop: &Stop) -> Result<(), Failure> {
+    let (runtime, stop) = (crate::runtime::runtime()?, stop.clone());
+    std::thread::spawn(move || {
+        runtime.block_on(async {
+            while tokio::signal::ctrl_c().await.is_ok() {
+                if stop.ask() == Asked::Again {
+                    std::process::exit(i32::from(exit::INTERRUPTED));
+                }
+            }
+        });
+    });
+    Ok(())
 }

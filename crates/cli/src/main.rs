@@ -1,6 +1,8 @@
 //! The `vigie` program: one file per verb under `verbs`.
 
+#[cfg(feature = "find")]
 mod args;
+mod command_line;
 mod failure;
 #[cfg(feature = "find")]
 mod interrupts;
@@ -8,17 +10,21 @@ mod interrupts;
 mod plain;
 #[cfg(feature = "find")]
 mod progress;
+mod runtime;
+#[cfg(feature = "guard")]
+mod service;
 #[cfg(feature = "find")]
 mod sort;
+mod terminal;
 mod verbs;
 #[cfg(any(feature = "watch", feature = "guard"))]
 mod when;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 
-use crate::args::{Cli, Verb};
+use crate::command_line::{Cli, Verb};
 
 // The system's allocator takes a fifth of the time of a probe.
 #[global_allocator]
@@ -63,8 +69,8 @@ fn main() -> ExitCode {
         Verb::Fleet(args) => verbs::fleet::run(&args),
         #[cfg(feature = "demo")]
         Verb::Population(args) => verbs::population::run(&args),
-        Verb::Completions(args) => verbs::generate::completions(&args),
-        Verb::Man(args) => verbs::generate::man(&args),
+        Verb::Completions(args) => verbs::generate::completions(&args, Cli::command()),
+        Verb::Man(args) => verbs::generate::man(&args, Cli::command()),
     };
     match done {
         Ok(code) => code,

@@ -1,4 +1,6 @@
 //! Wrapping of text. Words are never broken, because a broken address, id or digest can be neither read nor copied.
+//!
+//! Written by hand: `textwrap` wraps words that were cut and measured before, and cutting and measuring escaped text is most of the work here.
 
 use crate::text::columns;
 

@@ -139,7 +139,7 @@ pub(crate) fn run(args: &AdvisoryArgs) -> Done {
                 Column::Text("mark"),
                 Column::Text("why"),
             ];
-            let grid = vigie_export::grid::grid(&heads, &rows, super::width());
+            let grid = vigie_export::grid::grid(&heads, &rows, crate::terminal::width());
             let count = |wanted: Verdict| verdicts.iter().filter(|v| v.verdict == wanted).count();
             written(writeln!(
                 out,

@@ -185,7 +185,7 @@ fn list(dir: Option<&Path>, format: TableOrJson) -> Done {
                 Column::Text("fixtures"),
                 Column::Token("advisories"),
             ];
-            let grid = vigie_export::grid::grid(&heads, &rows, super::width());
+            let grid = vigie_export::grid::grid(&heads, &rows, crate::terminal::width());
             let constructed = entries.iter().filter(|entry| entry.recorded == 0).count();
             written(writeln!(
                 out,
@@ -252,7 +252,11 @@ fn test(dir: &Path, matrix: bool, only: Option<&str>, write: bool) -> Done {
         written(writeln!(
             out,
             "{}",
-            vigie_export::grid::grid(&["fixture", "expected", "identified", ""].map(Column::Token), &rows, super::width())
+            vigie_export::grid::grid(
+                &["fixture", "expected", "identified", ""].map(Column::Token),
+                &rows,
+                crate::terminal::width()
+            )
         ))?;
     }
     for (name, differences) in report.differences.iter().filter(|(name, _)| wanted(name)) {

@@ -40,6 +40,6 @@ pub(crate) fn run(args: &ConnectArgs) -> Done {
         connect.address(),
         args.url
     );
-    connect.run_until(super::interrupted()).map_err(Failure::scan)?;
+    connect.run_until(crate::service::interrupted()).map_err(Failure::scan)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -42,7 +42,7 @@ pub(crate) fn run(args: &FleetArgs) -> Done {
     }
     drop(out);
     eprintln!("vigie: {} servers are running; Ctrl-C stops them", running.personalities().len());
-    super::runtime()?.block_on(async {
+    crate::runtime::runtime()?.block_on(async {
         // Without signals the servers run until the process is killed.
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;

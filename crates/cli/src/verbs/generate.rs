@@ -3,12 +3,10 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Args;
-use clap::CommandFactory as _;
+use clap::{Args, Command};
 use clap_complete::Shell;
 use vigie_run::{Failure, write_whole};
 
-use crate::args::Cli;
 use crate::failure::{Done, written};
 
 #[derive(Clone, Debug, Args)]
@@ -23,15 +21,15 @@ pub(crate) struct ManArgs {
     pub(crate) dir: PathBuf,
 }
 
-pub(crate) fn completions(args: &CompletionsArgs) -> Done {
+pub(crate) fn completions(args: &CompletionsArgs, mut command: Command) -> Done {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "vigie", &mut script);
+    clap_complete::generate(args.shell, &mut command, "vigie", &mut script);
     written(std::io::Write::write_all(&mut std::io::stdout().lock(), &script))?;
     Ok(ExitCode::SUCCESS)
 }
 
-pub(crate) fn man(args: &ManArgs) -> Done {
-    let mut all = Cli::command().disable_help_subcommand(true);
+pub(crate) fn man(args: &ManArgs, command: Command) -> Done {
+    let mut all = command.disable_help_subcommand(true);
     all.build();
     let mut commands = vec![all];
     while let Some(command) = commands.pop() {

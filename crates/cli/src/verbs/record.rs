@@ -80,7 +80,7 @@ pub(crate) fn run(args: &RecordArgs) -> Done {
             "unknown product {product:?}; write catalog/products/{product}.yaml first, and name the folder with --catalog"
         )));
     }
-    let runtime = super::runtime()?;
+    let runtime = crate::runtime::runtime()?;
     let local = tokio::task::LocalSet::new();
     let (exchanges, conclusion) = local.block_on(&runtime, async {
         // Time for every opening and every request of the product after the conversation itself.

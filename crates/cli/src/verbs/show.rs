@@ -112,7 +112,7 @@ pub(crate) fn run(args: &ShowArgs) -> Done {
             for key in keys {
                 let of: Vec<&Observation> = history.iter().filter(|o| o.endpoint.key() == key).collect();
                 let Some(latest) = of.first() else { continue };
-                written(write!(out, "{}", vigie_export::table::block(latest, super::width())))?;
+                written(write!(out, "{}", vigie_export::table::block(latest, crate::terminal::width())))?;
                 written(writeln!(out, "\nhistory, newest first:"))?;
                 for (position, observation) in of.iter().enumerate() {
                     let before = of.get(position + 1);

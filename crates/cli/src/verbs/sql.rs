@@ -150,6 +150,6 @@ async fn table(mut answer: RowStream) -> Result<String, Failure> {
     } else {
         format!("{total} row{s}")
     };
-    let grid = vigie_export::table::grid(&head, &rows, super::width());
+    let grid = vigie_export::table::grid(&head, &rows, crate::terminal::width());
     Ok(format!("{grid}\n{shown}\n"))
 }

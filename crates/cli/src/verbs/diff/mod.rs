@@ -52,7 +52,7 @@ pub(crate) fn run(args: &DiffArgs) -> Done {
             print_json(&mut out, &diff)?;
         }
         TableOrJson::Table => {
-            let table = table(&diff, args.verbose, super::width());
+            let table = table(&diff, args.verbose, crate::terminal::width());
             written(write!(out, "{table}"))?;
         }
     }

@@ -48,7 +48,7 @@ pub(super) fn report(report: &DiscoverReport, format: TableOrJson) -> Result<(),
         Column::Token("duplicates"),
         Column::Token("not reached"),
     ];
-    let mut text = vigie_export::grid::grid(&head, &rows, crate::verbs::width());
+    let mut text = vigie_export::grid::grid(&head, &rows, crate::terminal::width());
     text.push('\n');
     for query in &report.queries {
         if let Some(word) = &query.refused {

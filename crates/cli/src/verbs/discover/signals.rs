@@ -12,7 +12,7 @@ use crate::failure::exit::INTERRUPTED;
 
 /// Stops the discovery at the first signal and ends the program at the second.
 pub(super) fn listen(stop: &Stop, kind: ServiceKind, state: PathBuf) -> Result<(), Failure> {
-    let (runtime, stop) = (crate::verbs::runtime()?, stop.clone());
+    let (runtime, stop) = (crate::runtime::runtime()?, stop.clone());
     std::thread::spawn(move || {
         runtime.block_on(async {
             let mut signals = Signals::new();

@@ -261,7 +261,7 @@ fn list(json: bool, store: &KeyFile, now: Timestamp) -> Result<(), Failure> {
         Column::Token("state"),
         Column::Text("grant"),
     ];
-    written(write!(out, "{}", vigie_export::grid::grid(&heads, &rows, crate::verbs::width())))
+    written(write!(out, "{}", vigie_export::grid::grid(&heads, &rows, crate::terminal::width())))
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ pub(crate) fn run(args: &GuardArgs) -> Done {
 fn serve(dir: &DirArg) -> Done {
     let gateway = Gateway::start(&dir.folder()?).map_err(Failure::usage)?;
     eprintln!("vigie: the gateway listens on {}; Ctrl-C stops it", gateway.address());
-    super::runtime()?.block_on(super::interrupted());
+    crate::runtime::runtime()?.block_on(crate::service::interrupted());
     eprintln!("vigie: stopping; requests under way are finished");
     gateway.stop();
     Ok(ExitCode::SUCCESS)

@@ -135,7 +135,7 @@ impl Printer {
                     true => format!("{found} endpoints"),
                     false => format!("{} of {found} endpoints", rows.len()),
                 };
-                written(grid::write(&mut out, &heads, || rows.iter().cloned(), crate::verbs::width()))?;
+                written(grid::write(&mut out, &heads, || rows.iter().cloned(), crate::terminal::width()))?;
                 written(writeln!(out, "\n{listed}. Details of one: vigie show ADDRESS").and_then(|()| out.flush()))
             }
             Into::Json(mut out) => {

@@ -19,7 +19,7 @@ pub(crate) fn run(args: &ImportArgs) -> Done {
     let mut shown = Shown::Nothing;
     let imported = vigie_run::import::import(&args.options(), &stop, &mut |event| {
         match event {
-            ImportEvent::Begun => crate::verbs::on_interrupt(&stop)?,
+            ImportEvent::Begun => crate::interrupts::on_interrupt(&stop)?,
             ImportEvent::FileBegun { name, size } => shown = Shown::new(name, size, args.quiet),
             ImportEvent::Progress { read, counts } => shown.update(read, counts),
             ImportEvent::FileEnded => shown.end(),

@@ -78,7 +78,11 @@ pub(super) fn report(imported: &Imported, format: TableOrJson) -> Result<(), Fai
         Column::Token("bad"),
         Column::Text("passed over"),
     ];
-    written(writeln!(out, "{}", vigie_export::grid::grid(&head, &rows, crate::verbs::width())))?;
+    written(writeln!(
+        out,
+        "{}",
+        vigie_export::grid::grid(&head, &rows, crate::terminal::width())
+    ))?;
     if let Some(errors) = &imported.errors {
         written(writeln!(
             out,

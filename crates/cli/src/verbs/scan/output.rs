@@ -72,7 +72,7 @@ impl Reports {
             reports.push(sorted(vigie_export::report(
                 format,
                 buffered(stdout),
-                options(crate::verbs::width()),
+                options(crate::terminal::width()),
             )));
         }
         for (file, (format, _)) in files.iter().zip(&output.files) {

@@ -118,7 +118,7 @@ fn list(out: &mut impl std::io::Write, format: TableOrJson, lang: Lang) -> Done 
             written(writeln!(
                 out,
                 "{}",
-                vigie_export::table::grid(&["id", "question"], &rows, super::width())
+                vigie_export::table::grid(&["id", "question"], &rows, crate::terminal::width())
             ))?;
         }
     }
@@ -275,7 +275,7 @@ fn text(report: &StudyReport, lang: Lang) -> String {
         if rows.is_empty() {
             out.push_str(&format!("{}\n", word("no rows", lang)));
         } else {
-            out.push_str(&vigie_export::table::grid(&head, &rows, super::width()));
+            out.push_str(&vigie_export::table::grid(&head, &rows, crate::terminal::width()));
         }
         if cells.rows.len() > MAX_ROWS {
             out.push_str(&format!("{} {}\n", cells.rows.len() - MAX_ROWS, word("more here", lang)));

@@ -87,7 +87,7 @@ impl Printed {
             round.observed.unwrap_or(0)
         );
         match &round.diff {
-            Some(changes) => block.push_str(&diff::table(changes, self.verbose, crate::verbs::width())),
+            Some(changes) => block.push_str(&diff::table(changes, self.verbose, crate::terminal::width())),
             None if round.previous.is_none() => block.push_str("The first round: there is no earlier one to compare it with.\n"),
             None => {}
         }
