@@ -21,6 +21,9 @@ pub struct Config {
     /// The audit log.
     #[serde(default)]
     pub log: LogConfig,
+    /// Metrics and health. Absent: there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admin: Option<Admin>,
 }
 
 /// Where clients connect to.
@@ -69,6 +72,16 @@ pub struct UpstreamConfig {
     /// The longest wait for an answer to begin, and between two pieces of it, in seconds.
     #[serde(default = "wait")]
     pub wait: u64,
+}
+
+/// Metrics and health. They hold no secret and nothing that a client wrote but the names of models; no key is asked for, so they
+/// belong on loopback or a network of the operator's own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Admin {
+    /// The address and port of `/metrics`, `/healthz` and `/readyz`, in plain HTTP. Its hosts are addresses, `localhost` and those under
+    /// `[listen]`.
+    pub address: SocketAddr,
 }
 
 /// The audit log.
@@ -176,6 +189,13 @@ impl Config {
             let why = format!("{:?} is no http://ADDRESS:PORT of a server", self.upstream.url);
             return Err(("url", why));
         }
+        if self
+            .admin
+            .as_ref()
+            .is_some_and(|admin| admin.address == listen.address && listen.address.port() != 0)
+        {
+            return Err(("[admin]", "metrics need an address that is not that of clients".to_owned()));
+        }
         if self.upstream.wait == 0 {
             return Err(("wait", "the wait is at least a second".to_owned()));
         }
@@ -227,5 +247,9 @@ mod tests {
             let error = Config::parse(&GOOD.replace(from, to)).expect_err(to);
             assert_eq!(error.line, Some(line), "{to:?}: {error}");
         }
+        let with_admin = |address: &str| Config::parse(&format!("{GOOD}\n[admin]\naddress = \"{address}\"\n"));
+        let config = with_admin("127.0.0.1:9464").expect("it reads");
+        assert_eq!(config.admin.map(|admin| admin.address.port()), Some(9464));
+        assert_eq!(with_admin("127.0.0.1:8443").map_err(|error| error.line), Err(Some(12)));
     }
 }

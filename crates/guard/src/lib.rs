@@ -3,6 +3,7 @@
 //! A request is taken apart strictly, compared with the catalogue's route table and the key's grant, and written anew from what was
 //! compared. What is not known is refused.
 
+mod admin;
 pub mod config;
 pub mod credential;
 pub mod init;

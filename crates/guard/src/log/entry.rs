@@ -84,6 +84,8 @@ pub struct Tokens {
     pub prompt: Option<u64>,
     /// Of the answer.
     pub output: Option<u64>,
+    /// Whether those of the answer are estimated by its pieces, because it ended before the server named them.
+    pub estimated: bool,
 }
 
 /// A request and what became of it.
@@ -180,6 +182,7 @@ impl RequestEntry {
             "models": self.models,
             "prompt_tokens": self.tokens.prompt,
             "output_tokens": self.tokens.output,
+            "estimated": self.tokens.estimated,
             "chunks": self.chunks,
             "first_byte_ms": self.first_byte_ms,
         });

@@ -6,12 +6,14 @@
 mod lists;
 mod refusal;
 mod rewrite;
+mod usage;
 
 use vigie_catalog::RouteTable;
 use vigie_catalog::table::{Amount, At, Body, BodyKind, Decision, Doubts, Form, Json, JsonKind, Knob, ListPlace, Place, Request, Role};
 use vigie_model::Effect;
 
 use crate::key::Grant;
+use crate::meter::{Others, UsageHabit};
 use rewrite::{Edits, rewrite};
 
 pub use lists::filter;
@@ -48,6 +50,8 @@ pub struct Passed<'t> {
     pub body: Option<(String, Vec<u8>)>,
     /// Where the reply lists models.
     pub lists: &'t [ListPlace],
+    /// What to take out of the reply, because the stream's counters are asked for and the client did not ask; `None`: nothing.
+    pub(crate) strips: Option<Others>,
 }
 
 /// Judges a request.
@@ -56,6 +60,11 @@ pub struct Passed<'t> {
 ///
 /// Why it is not passed on.
 pub fn judge<'t>(table: &'t RouteTable, grant: &Grant, asked: &Asked<'_>) -> Result<Passed<'t>, Refusal> {
+    judge_metered(table, grant, asked, UsageHabit::Unasked)
+}
+
+/// Judges a request, and has the counters of a stream asked for where the product has that habit.
+pub(crate) fn judge_metered<'t>(table: &'t RouteTable, grant: &Grant, asked: &Asked<'_>, habit: UsageHabit) -> Result<Passed<'t>, Refusal> {
     let ambiguous = |why: &dyn std::fmt::Display| Refusal::Ambiguous(why.to_string());
     vigie_http::path::strict(asked.target).map_err(|why| ambiguous(&why))?;
     let expected = table
@@ -98,11 +107,13 @@ pub fn judge<'t>(table: &'t RouteTable, grant: &Grant, asked: &Asked<'_>) -> Res
     }
     let mut edits = Edits::default();
     settings(grant, &decision, &mut edits)?;
+    let mut strips = None;
     let body = match body {
         Body::None => None,
         Body::Json(json) => {
             if json.root().kind() == JsonKind::Object {
                 keys(grant, &decision, json, &mut edits)?;
+                strips = usage::ask(habit, &decision, json, &mut edits);
             }
             let bytes = rewrite(json, &edits).map_err(|_| Refusal::Ambiguous("an object of the body has two equal keys".to_owned()))?;
             Some(("application/json".to_owned(), bytes))
@@ -123,6 +134,7 @@ pub fn judge<'t>(table: &'t RouteTable, grant: &Grant, asked: &Asked<'_>) -> Res
         models,
         body,
         lists: decision.lists(),
+        strips,
     })
 }
 

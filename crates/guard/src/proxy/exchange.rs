@@ -12,10 +12,11 @@ use vigie_http::headers;
 use super::gate::Gate;
 use super::upstream::{Answer, Forwarded, Upstream, UpstreamError};
 use super::wire;
+use crate::admin::Recorder;
 use crate::credential::credential;
 use crate::key::{Grant, Key, NoKey};
 use crate::log::{Client, Entry, Outcome, RequestEntry, Tokens};
-use crate::meter::Meter;
+use crate::meter::{self, Meter, Stripper};
 use crate::policy::{self, Asked, Passed, Refusal};
 
 /// A list of models is read whole to be filtered, up to this many bytes.
@@ -33,7 +34,13 @@ const PASSED_ON: [&str; 6] = [
 const MAX_ACCEPT: usize = 200;
 
 /// Serves a connection until it ends.
-pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(mut io: S, client: SocketAddr, gate: &Gate, upstream: &Upstream) {
+pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
+    mut io: S,
+    client: SocketAddr,
+    gate: &Gate,
+    upstream: &Upstream,
+    recorder: &Recorder,
+) {
     let mut buffer = BytesMut::with_capacity(8 * 1024);
     loop {
         let read = tokio::select! {
@@ -42,12 +49,13 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(mut io: S, client: 
             // A connection that waits for its next request does not keep the gateway from stopping.
             () = gate.stopped() => return,
         };
-        let mut exchange = Exchange::new(client, gate, upstream);
+        let mut exchange = Exchange::new(client, gate, upstream, recorder);
         let goes_on = match read {
             Ok(None) => return,
             Err(refusal) => exchange.refuse(&mut io, None, &refusal).await,
             Ok(Some((head, body))) => exchange.run(&mut io, &mut buffer, &head, body).await,
         };
+        recorder.record(&exchange.entry, exchange.streamed);
         gate.log.record(Entry::Request(Box::new(exchange.entry)));
         match goes_on {
             GoesOn::Yes if !gate.is_stopping() => {}
@@ -69,15 +77,20 @@ enum GoesOn {
 struct Exchange<'g> {
     gate: &'g Gate,
     upstream: &'g Upstream,
+    recorder: &'g Recorder,
+    /// The answer came piece by piece.
+    streamed: bool,
     entry: RequestEntry,
     begun: Instant,
 }
 
 impl<'g> Exchange<'g> {
-    fn new(client: SocketAddr, gate: &'g Gate, upstream: &'g Upstream) -> Self {
+    fn new(client: SocketAddr, gate: &'g Gate, upstream: &'g Upstream, recorder: &'g Recorder) -> Self {
         Self {
             gate,
             upstream,
+            recorder,
+            streamed: false,
             begun: Instant::now(),
             entry: RequestEntry {
                 id: fresh_id(),
@@ -146,7 +159,7 @@ impl<'g> Exchange<'g> {
             body: &content,
         };
         let keeps_alive = keeps_alive(head);
-        let passed = match policy::judge(&table, &key.grant, &asked) {
+        let passed = match policy::judge_metered(&table, &key.grant, &asked, self.gate.habit) {
             Ok(passed) => passed,
             Err(refusal) => {
                 self.refused(&refusal);
@@ -257,7 +270,7 @@ impl<'g> Exchange<'g> {
         if !passed.lists.is_empty() && answer.head.status == 200 && head.method != "HEAD" {
             return self.list(io, answer, passed, grant, names, keeps_alive).await;
         }
-        let goes_on = self.stream(io, buffer, head, &mut answer, keeps_alive).await;
+        let goes_on = self.stream(io, buffer, head, &mut answer, passed.strips, keeps_alive).await;
         if self.entry.outcome == Outcome::Answered {
             self.upstream.keep(answer);
         }
@@ -271,16 +284,24 @@ impl<'g> Exchange<'g> {
         buffer: &mut BytesMut,
         head: &RequestHead,
         answer: &mut Answer,
+        strips: Option<meter::Others>,
         keeps_alive: bool,
     ) -> GoesOn {
+        let content_type = headers::first(&answer.head.headers, "content-type");
+        let mut meter = Meter::new(content_type);
+        // What is no stream of events has no counters that the gateway asked for: an error, say.
+        let mut stripper = strips.filter(|_| meter::is_events(content_type)).map(Stripper::new);
+        self.streamed = meter.is_stream();
+        let _open = self.streamed.then(|| self.recorder.streams.open());
         let framing = match (answer.length(), head.version) {
-            (Some(length), _) => Framing::Length(length),
-            (None, "HTTP/1.1") => Framing::Chunks,
-            (None, _) => Framing::Close,
+            // The counters are taken out of it, so its length is not known.
+            (Some(length), _) if stripper.is_none() => Framing::Length(length),
+            (_, "HTTP/1.1") => Framing::Chunks,
+            (_, _) => Framing::Close,
         };
         let keeps_alive = keeps_alive && framing != Framing::Close;
         let mut out = answer_head(answer, framing, keeps_alive);
-        let mut meter = Meter::default();
+        let mut passing = Vec::new();
         let wait = self.upstream.wait;
         let ended = loop {
             // The head goes out with the first piece, or alone where that takes time.
@@ -304,13 +325,27 @@ impl<'g> Exchange<'g> {
                         .first_byte_ms
                         .get_or_insert_with(|| self.begun.elapsed().as_secs_f64() * 1_000.0);
                     meter.piece(&piece);
-                    frame(framing, &piece, &mut out);
+                    let piece = match &mut stripper {
+                        None => &piece[..],
+                        Some(stripper) => {
+                            passing.clear();
+                            stripper.piece(&piece, &mut passing);
+                            &passing
+                        }
+                    };
+                    // An empty chunk would end the answer.
+                    if piece.is_empty() {
+                        continue;
+                    }
+                    self.entry.response_bytes += piece.len() as u64;
+                    frame(framing, piece, &mut out);
                     if !wire::write(io, &out).await {
                         break false;
                     }
                     out.clear();
                 }
                 Ok(None) => {
+                    self.finish(stripper.as_mut(), framing, &mut out);
                     if framing == Framing::Chunks {
                         out.extend_from_slice(b"0\r\n\r\n");
                     }
@@ -319,6 +354,7 @@ impl<'g> Exchange<'g> {
                     break written;
                 }
                 Err(error) => {
+                    self.finish(stripper.as_mut(), framing, &mut out);
                     // The client sees that the answer has no end.
                     let _ = wire::write(io, &out).await;
                     self.entry.outcome = Outcome::Failed { detail: error.to_string() };
@@ -326,10 +362,21 @@ impl<'g> Exchange<'g> {
                 }
             }
         };
-        self.entry.response_bytes = meter.bytes;
         self.entry.chunks = meter.pieces;
-        self.entry.tokens = meter.tokens();
+        self.entry.tokens = meter.tokens(ended);
         if ended && keeps_alive { GoesOn::Yes } else { GoesOn::No }
+    }
+
+    /// Passes on what is held of an event without an end.
+    fn finish(&mut self, stripper: Option<&mut Stripper>, framing: Framing, out: &mut Vec<u8>) {
+        let mut last = Vec::new();
+        if let Some(stripper) = stripper {
+            stripper.finish(&mut last);
+        }
+        if !last.is_empty() {
+            self.entry.response_bytes += last.len() as u64;
+            frame(framing, &last, out);
+        }
     }
 
     /// Passes on a list of models, without those that the key may not use.

@@ -7,10 +7,13 @@ use std::time::{Duration, Instant, SystemTime};
 
 use vigie_catalog::RouteTable;
 
+use super::behind::Behind;
 use super::origin::Allowed;
 use super::wire::Bounds;
+use crate::admin::Metrics;
 use crate::key::{Key, KeyFile, Keys};
 use crate::log::{Change, Entry, Log};
+use crate::meter::UsageHabit;
 
 /// How often the key store is looked at, at most: a revoked key stops working at the next request after this.
 const LOOK: Duration = Duration::from_millis(5);
@@ -21,6 +24,10 @@ pub(crate) struct Gate {
     pub(crate) log: Log,
     pub(crate) bounds: Bounds,
     pub(crate) allowed: Allowed,
+    /// What asking for the counters of a stream changes in the product behind.
+    pub(crate) habit: UsageHabit,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) behind: Behind,
     keys: KeyStore,
     table: RwLock<Arc<RouteTable>>,
     stopping: AtomicBool,
@@ -31,11 +38,15 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    pub(crate) fn new(log: Log, keys: KeyStore, table: RouteTable, allowed: Allowed) -> Self {
+    /// `product`: the id of what stands behind.
+    pub(crate) fn new(log: Log, keys: KeyStore, table: RouteTable, allowed: Allowed, product: &str) -> Self {
         Self {
             log,
             bounds: Bounds::default(),
             allowed,
+            habit: UsageHabit::of(product),
+            metrics: Arc::new(Metrics::new(product.to_owned())),
+            behind: Behind::default(),
             keys,
             table: RwLock::new(Arc::new(table)),
             stopping: AtomicBool::new(false),
@@ -47,6 +58,12 @@ impl Gate {
     /// The keys as they are now.
     pub(crate) fn keys(&self) -> Arc<Keys> {
         self.keys.now(&self.log)
+    }
+
+    /// How many keys there are, and whether the store was read as it is now.
+    pub(crate) fn key_state(&self) -> (usize, bool) {
+        let count = self.keys().len();
+        (count, self.keys.is_current())
     }
 
     pub(crate) fn table(&self) -> Arc<RouteTable> {
@@ -98,6 +115,8 @@ pub(crate) struct KeyStore {
 struct State {
     looked: Instant,
     stamp: Option<Stamp>,
+    /// The store does not read; the keys are those before.
+    is_stale: bool,
     file: KeyFile,
     keys: Arc<Keys>,
 }
@@ -115,6 +134,7 @@ impl KeyStore {
             state: Mutex::new(State {
                 looked: Instant::now(),
                 stamp,
+                is_stale: false,
                 file,
                 keys,
             }),
@@ -137,10 +157,12 @@ impl KeyStore {
                             changes,
                         }));
                         state.stamp = stamp;
+                        state.is_stale = false;
                         state.keys = Arc::new(Keys::from(file.clone()));
                         state.file = file;
                     }
                     Err(why) => {
+                        state.is_stale = true;
                         eprintln!("vigie: {why}; the keys that were read before still hold");
                         log.record(Entry::Change(Change::NotReloaded { why }));
                     }
@@ -148,6 +170,10 @@ impl KeyStore {
             }
         }
         Arc::clone(&state.keys)
+    }
+
+    fn is_current(&self) -> bool {
+        !self.state.lock().unwrap_or_else(PoisonError::into_inner).is_stale
     }
 }
 

@@ -8,19 +8,19 @@ use std::time::Duration;
 
 use tokio::task::LocalSet;
 use tokio_rustls::TlsAcceptor;
-use vigie_catalog::{Catalog, RouteTable};
+use vigie_catalog::{Catalog, Product, Purpose, Request, RouteTable};
 
+use super::behind::{INTERVAL, PATIENCE};
 use super::exchange;
 use super::gate::{Gate, KeyStore};
 use super::origin::Allowed;
 use super::tls;
 use super::upstream::{Forwarded, Upstream};
+use crate::admin::{self, Recorder};
 use crate::config::{Config, files};
 use crate::log::{Change, Entry, Log, SigningKey};
 
-/// How often it is looked whether another version answers behind.
-const LOOK_BEHIND: Duration = Duration::from_secs(10);
-/// And while it does not answer.
+/// How often the server behind is asked while it does not answer.
 const LOOK_SOON: Duration = Duration::from_millis(200);
 /// How long requests that are under way may take when the gateway stops.
 const GRACE: Duration = Duration::from_secs(30);
@@ -39,6 +39,7 @@ pub struct StartError(pub String);
 pub struct Gateway {
     gate: Arc<Gate>,
     address: SocketAddr,
+    admin: Option<SocketAddr>,
     threads: Vec<std::thread::JoinHandle<()>>,
 }
 
@@ -70,6 +71,14 @@ impl Gateway {
         let listener =
             listen(config.listen.address).map_err(|error| fail(format!("cannot listen on {}: {error}", config.listen.address)))?;
         let address = listener.local_addr().map_err(|error| fail(error.to_string()))?;
+        let admin = match &config.admin {
+            None => None,
+            Some(admin) => {
+                let cannot = |error: std::io::Error| fail(format!("cannot listen on {}: {error}", admin.address));
+                let listener = admin::listen(admin.address).map_err(cannot)?;
+                Some((listener.local_addr().map_err(cannot)?, listener))
+            }
+        };
         let log = Log::open(&Config::beside(dir, &config.log.dir), signing).map_err(|error| fail(error.to_string()))?;
         let table = RouteTable::compile(product, config.upstream.version.as_deref());
         let version = table
@@ -77,7 +86,7 @@ impl Gateway {
             .unwrap_or("of an unknown version, which gets the strictest table")
             .to_owned();
         let allowed = Allowed::new(&config.listen.hosts, &config.listen.origins, address.port());
-        let gate = Arc::new(Gate::new(log, keys, table, allowed));
+        let gate = Arc::new(Gate::new(log, keys, table, allowed, &product.id));
         gate.log.record(Entry::Change(Change::Started {
             listen: address.to_string(),
             upstream: format!("{} {version} at {}", config.upstream.product, config.upstream.url),
@@ -86,12 +95,20 @@ impl Gateway {
         let mut gateway = Self {
             gate,
             address,
+            admin: admin.as_ref().map(|(address, _)| *address),
             threads: Vec::new(),
         };
         let tls = match &config.listen.tls {
             None => None,
             Some(files) => Some(tls::acceptor(&dir.join(&files.certificate), &dir.join(&files.key)).map_err(fail)?),
         };
+        let is_watched = admin.is_some();
+        if let Some((_, listener)) = admin {
+            let (gate, hosts) = (Arc::clone(&gateway.gate), config.listen.hosts.clone());
+            gateway
+                .threads
+                .push(std::thread::spawn(move || admin::run(listener, &gate, &hosts)));
+        }
         let cores = || std::thread::available_parallelism().map_or(2, usize::from);
         let threads = config.listen.workers.map_or_else(cores, usize::from);
         for number in 0..threads {
@@ -104,7 +121,7 @@ impl Gateway {
                     tls,
                     &gate,
                     Upstream::new(upstream, authority, wait),
-                    (number == 0).then_some(product),
+                    (number == 0).then_some((product, is_watched)),
                 );
             }));
         }
@@ -115,6 +132,12 @@ impl Gateway {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where metrics and health are.
+    #[must_use]
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin
     }
 
     /// Whether the audit log cannot be written any more.
@@ -149,19 +172,20 @@ fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
 }
 
 /// One thread: its connections, and what is behind them, stay on it.
-fn run(listener: TcpListener, tls: Option<TlsAcceptor>, gate: &Arc<Gate>, upstream: Upstream, looks: Option<String>) {
+fn run(listener: TcpListener, tls: Option<TlsAcceptor>, gate: &Arc<Gate>, upstream: Upstream, looks: Option<(String, bool)>) {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return eprintln!("vigie: a thread of the gateway cannot start: {error}"),
     };
     let local = LocalSet::new();
     let upstream = Rc::new(upstream);
+    let recorder: Rc<Recorder> = Rc::new(gate.metrics.recorder());
     local.block_on(&runtime, async {
         let Ok(listener) = tokio::net::TcpListener::from_std(listener) else {
             return eprintln!("vigie: a thread of the gateway cannot listen");
         };
-        if let Some(product) = looks {
-            tokio::task::spawn_local(look_behind(Arc::clone(gate), Rc::clone(&upstream), product));
+        if let Some((product, is_watched)) = looks {
+            tokio::task::spawn_local(look_behind(Arc::clone(gate), Rc::clone(&upstream), product, is_watched));
         }
         let open = Rc::new(());
         loop {
@@ -173,14 +197,15 @@ fn run(listener: TcpListener, tls: Option<TlsAcceptor>, gate: &Arc<Gate>, upstre
                 Ok((stream, client)) => {
                     let _ = stream.set_nodelay(true);
                     let (gate, upstream, open) = (Arc::clone(gate), Rc::clone(&upstream), Rc::clone(&open));
-                    let tls = tls.clone();
+                    let (tls, recorder) = (tls.clone(), Rc::clone(&recorder));
                     tokio::task::spawn_local(async move {
+                        let _counted = recorder.connections.open();
                         match tls {
-                            None => exchange::serve(stream, client, &gate, &upstream).await,
+                            None => exchange::serve(stream, client, &gate, &upstream, &recorder).await,
                             // What is no TLS, or takes too long to become it, asked for nothing.
                             Some(tls) => {
                                 if let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
-                                    exchange::serve(stream, client, &gate, &upstream).await;
+                                    exchange::serve(stream, client, &gate, &upstream, &recorder).await;
                                 }
                             }
                         }
@@ -202,25 +227,38 @@ fn run(listener: TcpListener, tls: Option<TlsAcceptor>, gate: &Arc<Gate>, upstre
     });
 }
 
-/// Looks from time to time which version answers behind, and soon after it did not answer; takes the table of that one.
-async fn look_behind(gate: Arc<Gate>, upstream: Rc<Upstream>, product: String) {
+/// Asks from time to time whether the server behind answers and which version it is, and soon after it did not answer; takes the table of
+/// that version. `is_watched`: at once and whatever the product, because readiness is asked for.
+async fn look_behind(gate: Arc<Gate>, upstream: Rc<Upstream>, product: String, is_watched: bool) {
     let catalog = Catalog::embedded();
     let Some(product) = catalog.product(&product) else { return };
-    let Some(path) = version_path(&product.id) else { return };
+    let version_path = version_path(&product.id);
+    let Some(path) = version_path.or_else(|| is_watched.then(|| harmless_path(product))) else {
+        return;
+    };
     let mut known = gate.table().version().map(str::to_owned);
-    let mut wait = LOOK_BEHIND;
+    let mut wait = if is_watched { Duration::ZERO } else { INTERVAL };
     loop {
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
             () = gate.lost() => {}
             () = gate.stopped() => return,
         }
-        let Some(version) = version(&upstream, path).await else {
+        let body = tokio::time::timeout(PATIENCE, ask(&upstream, path)).await.ok().flatten();
+        gate.behind.asked(body.is_some());
+        let Some(body) = body else {
             // It is down, and whatever comes up is looked at soon.
             wait = LOOK_SOON;
             continue;
         };
-        wait = LOOK_BEHIND;
+        wait = INTERVAL;
+        if version_path.is_none() {
+            continue;
+        }
+        let Some(version) = version(&body) else {
+            wait = LOOK_SOON;
+            continue;
+        };
         if known.as_deref() != Some(&version) {
             let table = RouteTable::compile(product, Some(&version));
             let version_of_table = table.version().map(str::to_owned);
@@ -240,7 +278,16 @@ fn version_path(product: &str) -> Option<&'static str> {
     }
 }
 
-async fn version(upstream: &Upstream, path: &str) -> Option<String> {
+/// A route that a scan may ask any server of the product for.
+fn harmless_path(product: &Product) -> &str {
+    let is_plain = |request: &&Request| {
+        request.method == "GET" && matches!(request.purpose, Purpose::Identify | Purpose::Read) && !request.path.contains(['{', '?'])
+    };
+    product.requests.iter().find(is_plain).map_or("/", |request| &request.path)
+}
+
+/// What the server behind answers to a harmless request, up to a bound. `None`: it does not answer, or says that it cannot.
+async fn ask(upstream: &Upstream, path: &str) -> Option<Vec<u8>> {
     let request = Forwarded {
         method: "GET",
         target: path,
@@ -248,17 +295,24 @@ async fn version(upstream: &Upstream, path: &str) -> Option<String> {
         body: None,
     };
     let mut answer = upstream.send(&request).await.ok()?;
+    if answer.head.status >= 500 {
+        return None;
+    }
     let mut body = Vec::new();
-    while let Some(piece) = answer.piece(Duration::from_secs(5)).await.ok()? {
+    while let Some(piece) = answer.piece(PATIENCE).await.ok()? {
         body.extend_from_slice(&piece);
         if body.len() > 4_096 {
-            return None;
+            // The connection closes with the answer.
+            return Some(body);
         }
     }
-    let value: serde_json::Value = serde_json::from_slice(&body).ok()?;
-    let version = value["version"].as_str().map(str::to_owned);
     upstream.keep(answer);
-    version
+    Some(body)
+}
+
+fn version(body: &[u8]) -> Option<String> {
+    let value: serde_json::Value = serde_json::from_slice(body).ok()?;
+    value["version"].as_str().map(str::to_owned)
 }
 
 /// The folder's files that a gateway needs, for a check without a start.

@@ -1,0 +1,11 @@
+//! Metrics and health, on an address of their own.
+
+mod gauge;
+mod histogram;
+mod http;
+mod metrics;
+mod series;
+mod text;
+
+pub(crate) use http::{listen, run};
+pub(crate) use metrics::{Metrics, Recorder};

@@ -1,0 +1,278 @@
+//! Metrics in Prometheus' text format, version 0.0.4.
+//!
+//! The names of OpenTelemetry's GenAI conventions are still moving; they are written here only, as Prometheus translates them: dots become
+//! underscores, and the unit is added.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use super::histogram::Counted;
+use super::metrics::Metrics;
+use super::series::{Labels, Series};
+
+/// The content type of the text.
+pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// What the gateway is like at this moment, apart from its requests.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Now {
+    pub(super) log_lines: u64,
+    pub(super) log_broken: bool,
+    pub(super) keys: usize,
+    pub(super) keys_current: bool,
+    pub(super) upstream_up: bool,
+}
+
+/// The text of all metrics.
+pub(super) fn text(metrics: &Metrics, now: &Now) -> String {
+    let series = metrics.series();
+    let mut out = String::new();
+    let provider = &metrics.provider;
+    let (connections, streams) = metrics.open();
+    let version = env!("CARGO_PKG_VERSION");
+
+    head(&mut out, "vigie_guard_build_info", "gauge", "The version of the gateway.");
+    line(&mut out, "vigie_guard_build_info", &[("version", version)], 1);
+    counter(
+        &mut out,
+        "vigie_guard_requests_total",
+        "Requests by key, outcome and status; status 0: the client got none.",
+        &series,
+        |labels| {
+            vec![
+                ("vigie_key", labels.key.to_string()),
+                ("outcome", labels.outcome.to_owned()),
+                ("status", labels.status.to_string()),
+            ]
+        },
+        Series::requests,
+    );
+    counter(
+        &mut out,
+        "vigie_guard_estimated_total",
+        "Requests whose output tokens are estimated by the pieces of their answer.",
+        &series,
+        |labels| vec![("vigie_key", labels.key.to_string())],
+        Series::estimated,
+    );
+    for (name, help, value) in [
+        ("vigie_guard_open_connections", "Open connections of clients.", connections),
+        ("vigie_guard_open_streams", "Answers that are being streamed.", streams),
+        (
+            "vigie_guard_keys",
+            "Keys in the key store.",
+            i64::try_from(now.keys).unwrap_or(i64::MAX),
+        ),
+        (
+            "vigie_guard_key_store_current",
+            "1: the key store was read as it is; 0: it does not read, and older keys hold.",
+            i64::from(now.keys_current),
+        ),
+        (
+            "vigie_guard_log_broken",
+            "1: the audit log cannot be written, and nothing is passed on.",
+            i64::from(now.log_broken),
+        ),
+        (
+            "vigie_guard_upstream_up",
+            "1: the server behind answered within the last interval.",
+            i64::from(now.upstream_up),
+        ),
+    ] {
+        head(&mut out, name, "gauge", help);
+        line(&mut out, name, &[], value);
+    }
+    head(
+        &mut out,
+        "vigie_guard_log_lines_total",
+        "counter",
+        "Lines of the audit log since it was begun.",
+    );
+    line(&mut out, "vigie_guard_log_lines_total", &[], now.log_lines);
+
+    let common = |labels: &Labels| {
+        vec![
+            ("gen_ai_operation_name", labels.operation.to_owned()),
+            ("gen_ai_provider_name", provider.clone()),
+            ("gen_ai_request_model", labels.model.to_string()),
+        ]
+    };
+    let tokens = |labels: &Labels, kind: &str| {
+        let mut all = common(labels);
+        all.push(("gen_ai_token_type", kind.to_owned()));
+        all.push(("vigie_key", labels.key.to_string()));
+        all
+    };
+    let name = "gen_ai_client_token_usage";
+    head(&mut out, name, "histogram", "Tokens of requests, as the server counted them.");
+    histogram(
+        &mut out,
+        name,
+        &series,
+        |labels| tokens(labels, "input"),
+        |series| series.prompt.read(),
+    );
+    histogram(
+        &mut out,
+        name,
+        &series,
+        |labels| tokens(labels, "output"),
+        |series| series.output.read(),
+    );
+    let name = "gen_ai_server_request_duration_seconds";
+    head(&mut out, name, "histogram", "Time from a request to the end of its answer.");
+    histogram(
+        &mut out,
+        name,
+        &series,
+        |labels| {
+            let mut all = common(labels);
+            // A request that went well has none.
+            let error = match (labels.outcome, labels.status) {
+                ("answered", ..400) => String::new(),
+                ("answered", status) => status.to_string(),
+                (outcome, _) => outcome.to_owned(),
+            };
+            all.push(("error_type", error));
+            all
+        },
+        |series| series.duration.read(),
+    );
+    let name = "gen_ai_server_time_to_first_token_seconds";
+    head(
+        &mut out,
+        name,
+        "histogram",
+        "Time from a request to the first piece of its streamed answer.",
+    );
+    histogram(&mut out, name, &series, common, |series| series.first.read());
+    let name = "gen_ai_server_time_per_output_token_seconds";
+    head(&mut out, name, "histogram", "Time per token after the first of a streamed answer.");
+    histogram(&mut out, name, &series, common, |series| series.per_token.read());
+    out
+}
+
+type Written = Vec<(&'static str, String)>;
+
+fn head(out: &mut String, name: &str, kind: &str, help: &str) {
+    // A string takes whatever is written.
+    let _ = write!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
+}
+
+fn line(out: &mut String, name: &str, labels: &[(&str, &str)], value: impl std::fmt::Display) {
+    out.push_str(name);
+    let mut before = '{';
+    for (label, text) in labels.iter().filter(|(_, text)| !text.is_empty()) {
+        let _ = write!(out, "{before}{label}=\"{}\"", escaped(text));
+        before = ',';
+    }
+    if before == ',' {
+        out.push('}');
+    }
+    let _ = writeln!(out, " {value}");
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+fn counter(
+    out: &mut String,
+    name: &str,
+    help: &str,
+    series: &[(Labels, std::sync::Arc<Series>)],
+    labels: impl Fn(&Labels) -> Written,
+    value: impl Fn(&Series) -> u64,
+) {
+    head(out, name, "counter", help);
+    let mut sums: BTreeMap<Written, u64> = BTreeMap::new();
+    for (own, series) in series {
+        let value = value(series);
+        if value > 0 {
+            *sums.entry(labels(own)).or_default() += value;
+        }
+    }
+    for (labels, value) in sums {
+        line(out, name, &borrowed(&labels), value);
+    }
+}
+
+fn histogram(
+    out: &mut String,
+    name: &str,
+    series: &[(Labels, std::sync::Arc<Series>)],
+    labels: impl Fn(&Labels) -> Written,
+    value: impl Fn(&Series) -> Counted,
+) {
+    let mut sums: BTreeMap<Written, Counted> = BTreeMap::new();
+    for (own, series) in series {
+        let value = value(series);
+        if value.count() == 0 {
+            continue;
+        }
+        match sums.entry(labels(own)) {
+            std::collections::btree_map::Entry::Vacant(free) => {
+                free.insert(value);
+            }
+            std::collections::btree_map::Entry::Occupied(mut sum) => sum.get_mut().merge(&value),
+        }
+    }
+    for (labels, counted) in sums {
+        let labels = borrowed(&labels);
+        let bucket = format!("{name}_bucket");
+        for (bound, count) in counted.cumulative() {
+            let bound = bound.to_string();
+            line(out, &bucket, &[&labels[..], &[("le", &bound)]].concat(), count);
+        }
+        line(out, &bucket, &[&labels[..], &[("le", "+Inf")]].concat(), counted.count());
+        line(out, &format!("{name}_sum"), &labels, counted.sum());
+        line(out, &format!("{name}_count"), &labels, counted.count());
+    }
+}
+
+fn borrowed(labels: &Written) -> Vec<(&'static str, &str)> {
+    labels.iter().map(|(label, text)| (*label, text.as_str())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::admin::metrics::tests::entry;
+
+    #[test]
+    fn threads_are_added_up_and_labels_are_escaped() {
+        let metrics = Arc::new(Metrics::new("ollama".to_owned()));
+        for _ in 0..2 {
+            metrics.recorder().record(&entry("k1", "a\"b\\c"), true);
+        }
+        let _open = metrics.recorder().streams.open();
+        let now = Now {
+            log_lines: 7,
+            log_broken: false,
+            keys: 1,
+            keys_current: true,
+            upstream_up: true,
+        };
+        let text = text(&metrics, &now);
+        for wanted in [
+            "vigie_guard_requests_total{vigie_key=\"k1\",outcome=\"answered\",status=\"200\"} 2\n",
+            "vigie_guard_open_streams 1\n",
+            "vigie_guard_log_lines_total 7\n",
+            "# TYPE gen_ai_client_token_usage histogram\n",
+            "gen_ai_client_token_usage_bucket{gen_ai_operation_name=\"chat\",gen_ai_provider_name=\"ollama\",\
+             gen_ai_request_model=\"a\\\"b\\\\c\",gen_ai_token_type=\"output\",vigie_key=\"k1\",le=\"16\"} 2\n",
+            "gen_ai_server_request_duration_seconds_sum{gen_ai_operation_name=\"chat\",gen_ai_provider_name=\"ollama\",\
+             gen_ai_request_model=\"a\\\"b\\\\c\"} 0.1\n",
+            "gen_ai_server_time_to_first_token_seconds_bucket",
+            "gen_ai_server_time_per_output_token_seconds_count",
+        ] {
+            assert!(text.contains(wanted), "{wanted} is not in\n{text}");
+        }
+        assert!(!text.contains("a name"), "keys are named by their ids");
+        let heads = text.lines().filter(|line| line.starts_with("# TYPE")).count();
+        let distinct: std::collections::BTreeSet<&str> = text.lines().filter(|line| line.starts_with("# TYPE")).collect();
+        assert_eq!(heads, distinct.len(), "each family has one head");
+    }
+}
