@@ -88,7 +88,7 @@ impl Key {
     }
 }
 
-/// What was found. Counters only grow, so the largest is the last.
+/// What was found. Counters are cumulative, so the last of each kind holds: Ollama begins a stream of `/v1/messages` with a guess.
 #[derive(Clone, Copy, Debug, Default)]
 struct Found {
     prompt: Option<u64>,
@@ -247,17 +247,17 @@ impl Counters {
         };
         let is_timings = self.depth == 2 && self.opened[0] == Key::Timings;
         let found = &mut self.found;
-        let grow = |counter: &mut Option<u64>| *counter = Some(counter.unwrap_or(0).max(number));
+        let set = |counter: &mut Option<u64>| *counter = Some(number);
         match self.key {
-            Key::PromptEvalCount | Key::TokensEvaluated if self.depth == 1 => grow(&mut found.prompt),
-            Key::EvalCount | Key::TokensPredicted if self.depth == 1 => grow(&mut found.output),
-            Key::PromptTokens | Key::InputTokens if is_usage => grow(&mut found.prompt),
-            Key::CompletionTokens | Key::OutputTokens if is_usage => grow(&mut found.output),
-            Key::CacheRead if is_usage => found.cache_read = found.cache_read.max(number),
-            Key::CacheCreation if is_usage => found.cache_creation = found.cache_creation.max(number),
-            Key::PromptN if is_timings => grow(&mut found.timed_prompt),
-            Key::CacheN if is_timings => found.timed_cache = found.timed_cache.max(number),
-            Key::PredictedN if is_timings => grow(&mut found.timed_output),
+            Key::PromptEvalCount | Key::TokensEvaluated if self.depth == 1 => set(&mut found.prompt),
+            Key::EvalCount | Key::TokensPredicted if self.depth == 1 => set(&mut found.output),
+            Key::PromptTokens | Key::InputTokens if is_usage => set(&mut found.prompt),
+            Key::CompletionTokens | Key::OutputTokens if is_usage => set(&mut found.output),
+            Key::CacheRead if is_usage => found.cache_read = number,
+            Key::CacheCreation if is_usage => found.cache_creation = number,
+            Key::PromptN if is_timings => set(&mut found.timed_prompt),
+            Key::CacheN if is_timings => found.timed_cache = number,
+            Key::PredictedN if is_timings => set(&mut found.timed_output),
             _ => {}
         }
     }
@@ -297,6 +297,11 @@ mod tests {
             (r#"{"eval_count":99999999999999999999999}"#, None, None),
             (r#"{"a":"eval_count","b":3}"#, None, None),
             (r#"{"usage":null,"eval_count":3}"#, None, Some(3)),
+            (
+                r#"{"message":{"usage":{"input_tokens":30}}}{"usage":{"input_tokens":19}}"#,
+                Some(19),
+                None,
+            ),
         ] {
             for step in [1, 2, 7, 1_000] {
                 assert_eq!(read(false, text.as_bytes(), step), (prompt, output), "{text} by {step}");
