@@ -39,7 +39,8 @@ impl UsageHabit {
             // Run: it names counters unasked in `timings` of the last chunk of /v1/chat/completions and in `usage` of that of
             // /v1/completions; asked, it moves the former to the extra chunk.
             "llama-cpp" => Self::Unasked,
-            // serving_completion.py writes fields that are not set, serving_chat.py does not.
+            // Read, not run: its chat chunks leave out what is not set (older ones set null when asked), its text chunks write null anyway.
+            // Where it names a fingerprint, that is in the extra chunk when asked, and lost to the client; otherwise in the last before it.
             "vllm" => Self::Extra {
                 chat: Others::Null,
                 text: Others::Nothing,
