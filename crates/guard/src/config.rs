@@ -113,6 +113,8 @@ pub mod files {
     pub const CONFIG: &str = "guard.toml";
     /// The key store.
     pub const KEYS: &str = "keys.json";
+    /// What keys with a daily quota have used; without it, it is read from the log.
+    pub const COUNTS: &str = "counts.json";
     /// The key that signs the log, in PKCS #8, readable by its owner only.
     pub const SIGNING_KEY: &str = "log-signing.pk8";
     /// The key that signatures of the log are checked with.

@@ -51,7 +51,7 @@ pub fn init(dir: &Path, init: &Init) -> Result<Config, InitError> {
     }
     let write = |name: &str, bytes: &[u8]| {
         let path = dir.join(name);
-        secret_file(&path, bytes).map_err(|error| InitError::Write(path, error))
+        owners_file(&path, bytes, true).map_err(|error| InitError::Write(path, error))
     };
     std::fs::create_dir_all(dir).map_err(|error| InitError::Write(dir.to_owned(), error))?;
     let signing = SigningKey::generate().map_err(|_| InitError::Make("the signing key".to_owned()))?;
@@ -104,11 +104,11 @@ pub fn init(dir: &Path, init: &Init) -> Result<Config, InitError> {
 ///
 /// It cannot be written.
 pub fn write_keys(dir: &Path, keys: &KeyFile) -> std::io::Result<()> {
-    secret_file(&dir.join(files::KEYS), keys.to_text().as_bytes())
+    owners_file(&dir.join(files::KEYS), keys.to_text().as_bytes(), true)
 }
 
-/// Writes a file whole or not at all, readable by its owner only.
-fn secret_file(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+/// Writes a file whole or not at all, readable by its owner only. `durable`: waits until the disk has it.
+pub(crate) fn owners_file(path: &Path, bytes: &[u8], durable: bool) -> std::io::Result<()> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(format!(".{}.partial", std::process::id()));
     let beside = PathBuf::from(beside);
@@ -118,7 +118,7 @@ fn secret_file(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let done = options.open(&beside).and_then(|mut file| {
         file.write_all(bytes)?;
-        file.sync_all()
+        if durable { file.sync_all() } else { Ok(()) }
     });
     match done.and_then(|()| std::fs::rename(&beside, path)) {
         Err(error) => {

@@ -251,6 +251,7 @@ pub(super) mod tests {
                 output: Some(5),
                 estimated: false,
             },
+            counted: None,
             chunks: 1,
             first_byte_ms: Some(10.0),
             duration_ms: 50.0,

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use vigie_catalog::table::{Ask, Knob, NameReading};
 use vigie_model::{Effect, EffectSet};
 
+use crate::limit::Limits;
+
 /// What a key may do. Reading constant metadata and lists is part of every key; lists show only the models that the key may use.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -24,6 +26,9 @@ pub struct Grant {
     /// The most of what a request may set, by the words of the catalogue: `max-tokens`, `context`, `keep-alive` in seconds, …
     #[serde(default)]
     pub caps: BTreeMap<String, u32>,
+    /// How much the key may use, over time and at once.
+    #[serde(default, skip_serializing_if = "Limits::is_none")]
+    pub limits: Limits,
 }
 
 impl Grant {
@@ -127,6 +132,7 @@ mod tests {
             cloud: false,
             can: Vec::new(),
             caps: BTreeMap::new(),
+            limits: crate::limit::Limits::default(),
         }
     }
 
@@ -157,6 +163,14 @@ mod tests {
             assert!(!grant.allows_model(name, names), "{name}");
         }
         assert!(!self::grant(&[]).allows_model("tiny", names), "no pattern grants nothing");
+    }
+
+    #[test]
+    fn a_grant_from_before_limits_reads_and_one_without_them_is_written_as_before() {
+        let old = r#"{"effects":["infer"],"models":["tiny"],"cloud":false,"can":[],"caps":{}}"#;
+        let grant: Grant = serde_json::from_str(old).expect("it reads");
+        assert!(grant.limits.is_none());
+        assert_eq!(serde_json::to_string(&grant).expect("JSON"), old);
     }
 
     #[test]

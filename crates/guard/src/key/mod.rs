@@ -240,6 +240,7 @@ mod tests {
                 cloud: false,
                 can: Vec::new(),
                 caps: BTreeMap::new(),
+                limits: crate::limit::Limits::default(),
             },
         }
     }

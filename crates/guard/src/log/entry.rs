@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use serde_json::{Value, json};
 use vigie_model::Timestamp;
 
+use crate::limit::estimate::Counted;
+
 /// An entry.
 #[derive(Clone, Debug)]
 pub enum Entry {
@@ -113,6 +115,8 @@ pub struct RequestEntry {
     pub response_bytes: u64,
     /// Tokens.
     pub tokens: Tokens,
+    /// What was counted against the key's limits, and when; `None`: it was not admitted.
+    pub counted: Option<(Counted, Timestamp)>,
     /// Pieces of the answer that came one by one.
     pub chunks: u64,
     /// From the request to the first byte of the answer, in milliseconds.
@@ -186,6 +190,14 @@ impl RequestEntry {
             "chunks": self.chunks,
             "first_byte_ms": self.first_byte_ms,
         });
+        if let Some((counted, at)) = &self.counted {
+            event["unmapped"]["counted"] = json!({
+                "requests": 1,
+                "tokens": counted.tokens,
+                "estimated": counted.estimated,
+                "at": at.timestamp_millis(),
+            });
+        }
         event
     }
 }

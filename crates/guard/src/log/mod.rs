@@ -11,4 +11,5 @@ mod writer;
 pub use chain::{Head, SigningKey, VerifyingKey};
 pub use entry::{Change, Client, Entry, Outcome, RequestEntry, Tokens};
 pub use verify::{Fault, Report, verify};
+pub(crate) use writer::Follow;
 pub use writer::{Log, LogError, files};

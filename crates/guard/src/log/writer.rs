@@ -40,6 +40,14 @@ pub enum LogError {
     Broken(PathBuf),
 }
 
+/// Follows the lines of a log on the thread that writes them.
+pub(crate) trait Follow: Send {
+    /// A line that is about to be written, with its place in the chain.
+    fn line(&mut self, event: &serde_json::Value);
+    /// All lines so far are in the file; comes at least a second after each of them. `is_last`: the log is closed.
+    fn written(&mut self, head: &Head, is_last: bool);
+}
+
 /// A log that is written to. Entries are handed over and written in order; [`Log::is_broken`] says when they cannot be.
 #[derive(Debug)]
 pub struct Log {
@@ -56,6 +64,15 @@ impl Log {
     ///
     /// See [`LogError`].
     pub fn open(dir: &Path, key: SigningKey) -> Result<Self, LogError> {
+        Self::open_followed(dir, key, |_| Ok(None))
+    }
+
+    /// Opens the log in a folder, or begins one, and lets somebody follow it who is made once the log is locked and its end is known.
+    pub(crate) fn open_followed(
+        dir: &Path,
+        key: SigningKey,
+        follow: impl FnOnce(&Head) -> io::Result<Option<Box<dyn Follow>>>,
+    ) -> Result<Self, LogError> {
         let io = |error| LogError::Io(dir.to_owned(), error);
         std::fs::create_dir_all(dir).map_err(io)?;
         let lock = File::options()
@@ -73,6 +90,7 @@ impl Log {
             None => Head::start(),
             Some(last) => end_of(last).map_err(io)?.ok_or_else(|| LogError::Broken(dir.to_owned()))?,
         };
+        let follower = follow(&head).map_err(io)?;
         let (entries, waiting) = sync_channel(WAITING);
         let (broken, written) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(head.seq)));
         let mut writer = Writer {
@@ -85,6 +103,7 @@ impl Log {
             head,
             key,
             written: Arc::clone(&written),
+            follower,
         };
         let failed = Arc::clone(&broken);
         let thread = std::thread::spawn(move || {
@@ -147,6 +166,7 @@ struct Writer {
     first_unsigned: Option<Instant>,
     key: SigningKey,
     written: Arc<AtomicU64>,
+    follower: Option<Box<dyn Follow>>,
 }
 
 impl Writer {
@@ -183,6 +203,9 @@ impl Writer {
             } else {
                 self.write(&mut batch)?;
             }
+            if let Some(follower) = &mut self.follower {
+                follower.written(&self.head, over);
+            }
             if over {
                 return Ok(());
             }
@@ -197,6 +220,9 @@ impl Writer {
         }
         let mut event = event.clone();
         event["chain"] = json!({"seq": self.head.seq + 1, "prev": self.head.hash});
+        if let Some(follower) = &mut self.follower {
+            follower.line(&event);
+        }
         let line = serde_json::to_vec(&event).map_err(io::Error::from)?;
         self.head = self.head.after(&line);
         self.size += line.len() as u64 + 1;

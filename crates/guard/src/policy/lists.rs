@@ -84,6 +84,7 @@ mod tests {
             cloud: false,
             can: Vec::new(),
             caps: BTreeMap::new(),
+            limits: crate::limit::Limits::default(),
         };
         let lists = |target| {
             let request = Request {

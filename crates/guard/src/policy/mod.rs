@@ -279,6 +279,7 @@ mod tests {
             cloud: false,
             can: Vec::new(),
             caps: BTreeMap::new(),
+            limits: crate::limit::Limits::default(),
         }
     }
 

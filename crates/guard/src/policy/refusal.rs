@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::credential::BadCredential;
 use crate::key::NoKey;
+use crate::limit::{Over, Standing, header_lines, retry_after};
 
 /// Why a request is not passed on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +27,13 @@ pub enum Refusal {
     NotGranted(String),
     /// Its `Host`, `Origin` or `Sec-Fetch-Site` is not one of this gateway's.
     WrongOrigin(String),
+    /// The key has used up one of its limits.
+    OverLimit {
+        /// Which one, and how long until it has room.
+        over: Over,
+        /// All of the key's limits.
+        standing: Standing,
+    },
 }
 
 impl Refusal {
@@ -38,6 +46,17 @@ impl Refusal {
             Self::TooLarge => 413,
             Self::TooSlow => 408,
             Self::UnknownRoute(_) | Self::NotGranted(_) | Self::WrongOrigin(_) => 403,
+            Self::OverLimit { .. } => 429,
+        }
+    }
+
+    /// Header lines of the answer, beyond those of every answer.
+    #[must_use]
+    pub fn header_lines(&self) -> String {
+        match self {
+            Self::NoCredential | Self::Credential(_) | Self::Key(_) => "www-authenticate: Bearer\r\n".to_owned(),
+            Self::OverLimit { over, standing } => retry_after(over.wait) + &header_lines(standing),
+            _ => String::new(),
         }
     }
 
@@ -57,6 +76,7 @@ impl Refusal {
             Self::UnknownRoute(_) => "unknown-route",
             Self::NotGranted(_) => "not-granted",
             Self::WrongOrigin(_) => "wrong-origin",
+            Self::OverLimit { .. } => "over-limit",
         }
     }
 
@@ -68,6 +88,7 @@ impl Refusal {
             400 => "{\"error\":\"bad request\"}",
             413 => "{\"error\":\"request too large\"}",
             408 => "{\"error\":\"request timeout\"}",
+            429 => "{\"error\":\"too many requests\"}",
             _ => "{\"error\":\"forbidden\"}",
         }
     }
@@ -78,6 +99,7 @@ impl fmt::Display for Refusal {
         f.write_str(self.word())?;
         match self {
             Self::Ambiguous(why) | Self::UnknownRoute(why) | Self::NotGranted(why) | Self::WrongOrigin(why) => write!(f, ": {why}"),
+            Self::OverLimit { over, .. } => write!(f, ": {}, for {:.1} s", over.limit.word(), over.wait.as_secs_f64()),
             _ => Ok(()),
         }
     }

@@ -65,6 +65,7 @@ mod tests {
             cloud: false,
             can: Vec::new(),
             caps: [].into(),
+            limits: crate::limit::Limits::default(),
         };
         let mut body = json!({"model": "m", "prompt": "a", "messages": [{"role": "user", "content": "a"}]});
         for (key, value) in more.as_object().expect("an object") {

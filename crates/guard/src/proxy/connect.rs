@@ -224,7 +224,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(mut io: S, allowed: &Allowed, 
             (None, _) => Framing::Close,
         };
         let goes_on = keeps_alive(&head) && framing != Framing::Close;
-        let mut out = answer_head(&answer, framing, goes_on);
+        let mut out = answer_head(&answer, framing, goes_on, "");
         loop {
             let piece = tokio::select! {
                 biased;

@@ -8,6 +8,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use vigie_http::body::Body;
 use vigie_http::head::RequestHead;
 use vigie_http::headers;
+use vigie_model::Effect;
 
 use super::gate::Gate;
 use super::upstream::{Answer, Forwarded, Upstream, UpstreamError};
@@ -15,6 +16,8 @@ use super::wire;
 use crate::admin::Recorder;
 use crate::credential::credential;
 use crate::key::{Grant, Key, NoKey};
+use crate::limit::estimate::{self, Counted, Form, Prompt};
+use crate::limit::{self, Permit};
 use crate::log::{Client, Entry, Outcome, RequestEntry, Tokens};
 use crate::meter::{self, Meter, Stripper};
 use crate::policy::{self, Asked, Passed, Refusal};
@@ -30,6 +33,8 @@ const PASSED_ON: [&str; 6] = [
     "date",
     "vary",
 ];
+/// A body up to this many bytes is read before the limits of its key are looked at.
+const SMALL: u64 = 64 * 1024;
 /// The longest header value that is passed on to the server.
 const MAX_ACCEPT: usize = 200;
 
@@ -49,14 +54,16 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
             // A connection that waits for its next request does not keep the gateway from stopping.
             () = gate.stopped() => return,
         };
+        if matches!(read, Ok(None)) {
+            return;
+        }
         let mut exchange = Exchange::new(client, gate, upstream, recorder);
         let goes_on = match read {
-            Ok(None) => return,
+            Ok(None) => GoesOn::No,
             Err(refusal) => exchange.refuse(&mut io, None, &refusal).await,
             Ok(Some((head, body))) => exchange.run(&mut io, &mut buffer, &head, body).await,
         };
-        recorder.record(&exchange.entry, exchange.streamed);
-        gate.log.record(Entry::Request(Box::new(exchange.entry)));
+        drop(exchange);
         match goes_on {
             GoesOn::Yes if !gate.is_stopping() => {}
             GoesOn::Yes | GoesOn::No => return,
@@ -74,14 +81,27 @@ enum GoesOn {
     Unread,
 }
 
+/// A request under way. Dropped, however it ended, it is counted and logged.
 struct Exchange<'g> {
     gate: &'g Gate,
     upstream: &'g Upstream,
     recorder: &'g Recorder,
     /// The answer came piece by piece.
     streamed: bool,
-    entry: RequestEntry,
+    entry: Box<RequestEntry>,
     begun: Instant,
+    admitted: Option<Admitted<'g>>,
+    /// Header lines of the answer that say how to authenticate, or what is left of the key's limits.
+    more: String,
+}
+
+/// An admitted request whose tokens are not counted yet.
+struct Admitted<'g> {
+    permit: Permit<'g>,
+    infers: bool,
+    prompt: Prompt,
+    form: Form,
+    meter: Option<Meter>,
 }
 
 impl<'g> Exchange<'g> {
@@ -92,26 +112,9 @@ impl<'g> Exchange<'g> {
             recorder,
             streamed: false,
             begun: Instant::now(),
-            entry: RequestEntry {
-                id: fresh_id(),
-                begun: chrono::Utc::now(),
-                client: Client {
-                    address: client,
-                    key: None,
-                },
-                method: String::new(),
-                path: String::new(),
-                route: None,
-                models: Vec::new(),
-                request_bytes: 0,
-                status: None,
-                response_bytes: 0,
-                tokens: Tokens::default(),
-                chunks: 0,
-                first_byte_ms: None,
-                duration_ms: 0.0,
-                outcome: Outcome::Aborted,
-            },
+            entry: Box::new(fresh_entry(fresh_id(), client)),
+            admitted: None,
+            more: String::new(),
         }
     }
 
@@ -143,6 +146,12 @@ impl<'g> Exchange<'g> {
         if let Err(refusal) = check_head(head).and_then(|()| self.gate.allowed.check(&head.headers)) {
             return self.refuse(io, Some((head, body)), &refusal).await;
         }
+        // A large body is not read for a key that is over its limits anyway.
+        if !matches!(body, Body::Length(..=SMALL))
+            && let Some((over, standing)) = self.gate.limiter.full(&key.id, &key.grant.limits, self.gate.limiter.now())
+        {
+            return self.refuse(io, Some((head, body)), &Refusal::OverLimit { over, standing }).await;
+        }
         if headers::first(&head.headers, "expect").is_some() && !wire::write(io, b"HTTP/1.1 100 Continue\r\n\r\n").await {
             return GoesOn::No;
         }
@@ -170,6 +179,12 @@ impl<'g> Exchange<'g> {
         };
         self.entry.route = Some((passed.effect.to_string(), passed.route.to_owned()));
         self.entry.models.clone_from(&passed.models);
+        if let Err(refusal) = self.admit(&key, &passed, &content) {
+            self.refused(&refusal);
+            return self
+                .answer(io, refusal.status(), refusal.body(), Body::Length(0), keeps_alive)
+                .await;
+        }
         let goes_on = self
             .forward(io, buffer, head, &passed, &key.grant, table.names(), keeps_alive)
             .await;
@@ -188,7 +203,49 @@ impl<'g> Exchange<'g> {
             .map_err(|(why, _): (NoKey, _)| Refusal::Key(why))
     }
 
+    /// Counts the request against the limits of its key, or refuses it.
+    fn admit(&mut self, key: &Key, passed: &Passed<'_>, content: &[u8]) -> Result<(), Refusal> {
+        let gate = self.gate;
+        let infers = passed.effect == Effect::Infer;
+        let (admitted, standing) = gate.limiter.admit(&key.id, &key.grant.limits, infers, gate.limiter.now());
+        let permit = admitted.map_err(|over| Refusal::OverLimit { over, standing })?;
+        self.more = limit::header_lines(&standing);
+        self.admitted = Some(Admitted {
+            permit,
+            infers,
+            prompt: if infers { Prompt::of(content) } else { Prompt::default() },
+            form: Form::None,
+            meter: None,
+        });
+        Ok(())
+    }
+
+    /// Counts the tokens and ends the request for the limits: before the client sees the end of the answer, so that its next request finds
+    /// the place free. `whole`: whether the server's answer came to its end.
+    fn settle(&mut self, whole: bool) {
+        let Some(admitted) = self.admitted.take() else { return };
+        let entry = &mut self.entry;
+        if let Some(meter) = &admitted.meter {
+            entry.chunks = meter.pieces;
+            entry.tokens = meter.tokens(whole);
+        }
+        // Without an answer the server may be at work on the prompt, unless it could not be reached.
+        let took = match entry.status {
+            Some(status) => (200..300).contains(&status),
+            None => !matches!(entry.outcome, Outcome::Failed { .. }),
+        };
+        let counted = match admitted.infers && took {
+            true => estimate::counted(entry.tokens, whole, &admitted.prompt, admitted.form, entry.response_bytes),
+            false => Counted::default(),
+        };
+        let at = chrono::Utc::now();
+        entry.counted = Some((counted, at));
+        entry.duration_ms = self.begun.elapsed().as_secs_f64() * 1_000.0;
+        admitted.permit.settle(counted.tokens, at);
+    }
+
     fn refused(&mut self, refusal: &Refusal) {
+        self.more = refusal.header_lines();
         self.entry.outcome = Outcome::Refused {
             reason: refusal.word(),
             detail: refusal.to_string(),
@@ -221,9 +278,10 @@ impl<'g> Exchange<'g> {
     ) -> GoesOn {
         let is_read = unread == Body::Length(0);
         let keeps_alive = keeps_alive && is_read;
-        let more = if status == 401 { "www-authenticate: Bearer\r\n" } else { "" };
         let text = if self.entry.method == "HEAD" { "" } else { text };
-        let written = wire::write(io, &wire::own_answer(status, text, keeps_alive, more)).await;
+        let answer = wire::own_answer(status, text, keeps_alive, &self.more);
+        self.settle(false);
+        let written = wire::write(io, &answer).await;
         self.entry.status = Some(status);
         self.entry.duration_ms = self.elapsed_ms();
         match (written, keeps_alive, is_read) {
@@ -288,7 +346,7 @@ impl<'g> Exchange<'g> {
         keeps_alive: bool,
     ) -> GoesOn {
         let content_type = headers::first(&answer.head.headers, "content-type");
-        let mut meter = Meter::new(content_type);
+        let meter = Meter::new(content_type);
         // What is no stream of events has no counters that the gateway asked for: an error, say.
         let mut stripper = strips.filter(|_| meter::is_events(content_type)).map(Stripper::new);
         self.streamed = meter.is_stream();
@@ -300,7 +358,11 @@ impl<'g> Exchange<'g> {
             (_, _) => Framing::Close,
         };
         let keeps_alive = keeps_alive && framing != Framing::Close;
-        let mut out = answer_head(answer, framing, keeps_alive);
+        let mut out = answer_head(answer, framing, keeps_alive, &self.more);
+        if let Some(admitted) = &mut self.admitted {
+            admitted.form = content_type.map_or(Form::Other, |kind| Form::of(kind, meter.is_stream()));
+            admitted.meter = Some(meter);
+        }
         let mut passing = Vec::new();
         let wait = self.upstream.wait;
         let ended = loop {
@@ -324,7 +386,9 @@ impl<'g> Exchange<'g> {
                     self.entry
                         .first_byte_ms
                         .get_or_insert_with(|| self.begun.elapsed().as_secs_f64() * 1_000.0);
-                    meter.piece(&piece);
+                    if let Some(meter) = self.admitted.as_mut().and_then(|admitted| admitted.meter.as_mut()) {
+                        meter.piece(&piece);
+                    }
                     let piece = match &mut stripper {
                         None => &piece[..],
                         Some(stripper) => {
@@ -338,6 +402,9 @@ impl<'g> Exchange<'g> {
                         continue;
                     }
                     self.entry.response_bytes += piece.len() as u64;
+                    if framing == Framing::Length(self.entry.response_bytes) {
+                        self.settle(true);
+                    }
                     frame(framing, piece, &mut out);
                     if !wire::write(io, &out).await {
                         break false;
@@ -346,6 +413,7 @@ impl<'g> Exchange<'g> {
                 }
                 Ok(None) => {
                     self.finish(stripper.as_mut(), framing, &mut out);
+                    self.settle(true);
                     if framing == Framing::Chunks {
                         out.extend_from_slice(b"0\r\n\r\n");
                     }
@@ -362,8 +430,7 @@ impl<'g> Exchange<'g> {
                 }
             }
         };
-        self.entry.chunks = meter.pieces;
-        self.entry.tokens = meter.tokens(ended);
+        self.settle(false);
         if ended && keeps_alive { GoesOn::Yes } else { GoesOn::No }
     }
 
@@ -406,10 +473,11 @@ impl<'g> Exchange<'g> {
                     .await;
             }
         };
-        let mut out = answer_head(&answer, Framing::Length(list.len() as u64), keeps_alive);
+        let mut out = answer_head(&answer, Framing::Length(list.len() as u64), keeps_alive, &self.more);
         out.extend_from_slice(&list);
         self.entry.response_bytes = list.len() as u64;
         self.entry.first_byte_ms = Some(self.elapsed_ms());
+        self.settle(true);
         let written = wire::write(io, &out).await;
         self.entry.outcome = if written { Outcome::Answered } else { Outcome::Aborted };
         self.upstream.keep(answer);
@@ -423,6 +491,17 @@ impl<'g> Exchange<'g> {
     }
 }
 
+impl Drop for Exchange<'_> {
+    fn drop(&mut self) {
+        // What is still open here was cut off: the gateway stopped, or the client left.
+        self.settle(false);
+        self.recorder.record(&self.entry, self.streamed);
+        let empty = fresh_entry(String::new(), self.entry.client.address);
+        let entry = std::mem::replace(&mut self.entry, Box::new(empty));
+        self.gate.log.record(Entry::Request(entry));
+    }
+}
+
 /// How the end of an answer is marked for the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Framing {
@@ -432,7 +511,7 @@ pub(super) enum Framing {
 }
 
 /// The head of an answer: its status and the headers that say what its body is, and nothing that names a product.
-pub(super) fn answer_head(answer: &Answer, framing: Framing, keeps_alive: bool) -> Vec<u8> {
+pub(super) fn answer_head(answer: &Answer, framing: Framing, keeps_alive: bool, more: &str) -> Vec<u8> {
     let status = answer.head.status;
     let mut out = format!("HTTP/1.1 {status} {}\r\n", wire::reason(status));
     for (name, value) in &answer.head.headers {
@@ -440,6 +519,7 @@ pub(super) fn answer_head(answer: &Answer, framing: Framing, keeps_alive: bool) 
             out.push_str(&format!("{name}: {value}\r\n"));
         }
     }
+    out.push_str(more);
     match framing {
         // These have no body and no length.
         Framing::Length(_) if matches!(status, 204 | 304) => {}
@@ -498,6 +578,31 @@ pub(super) async fn gone<S: AsyncRead + Unpin>(io: &mut S, buffer: &mut BytesMut
             Ok(count) if count > 0 => {}
             _ => return,
         }
+    }
+}
+
+/// The entry of a request of which nothing is known yet.
+fn fresh_entry(id: String, client: SocketAddr) -> RequestEntry {
+    RequestEntry {
+        id,
+        begun: chrono::Utc::now(),
+        client: Client {
+            address: client,
+            key: None,
+        },
+        method: String::new(),
+        path: String::new(),
+        route: None,
+        models: Vec::new(),
+        request_bytes: 0,
+        status: None,
+        response_bytes: 0,
+        tokens: Tokens::default(),
+        counted: None,
+        chunks: 0,
+        first_byte_ms: None,
+        duration_ms: 0.0,
+        outcome: Outcome::Aborted,
     }
 }
 

@@ -12,6 +12,7 @@ use super::origin::Allowed;
 use super::wire::Bounds;
 use crate::admin::Metrics;
 use crate::key::{Key, KeyFile, Keys};
+use crate::limit::Limiter;
 use crate::log::{Change, Entry, Log};
 use crate::meter::UsageHabit;
 
@@ -22,6 +23,7 @@ const LOOK: Duration = Duration::from_millis(5);
 #[derive(Debug)]
 pub(crate) struct Gate {
     pub(crate) log: Log,
+    pub(crate) limiter: Limiter,
     pub(crate) bounds: Bounds,
     pub(crate) allowed: Allowed,
     /// What asking for the counters of a stream changes in the product behind.
@@ -39,9 +41,10 @@ pub(crate) struct Gate {
 
 impl Gate {
     /// `product`: the id of what stands behind.
-    pub(crate) fn new(log: Log, keys: KeyStore, table: RouteTable, allowed: Allowed, product: &str) -> Self {
+    pub(crate) fn new(log: Log, limiter: Limiter, keys: KeyStore, table: RouteTable, allowed: Allowed, product: &str) -> Self {
         Self {
             log,
+            limiter,
             bounds: Bounds::default(),
             allowed,
             habit: UsageHabit::of(product),

@@ -18,7 +18,8 @@ use super::tls;
 use super::upstream::{Forwarded, Upstream};
 use crate::admin::{self, Recorder};
 use crate::config::{Config, files};
-use crate::log::{Change, Entry, Log, SigningKey};
+use crate::limit;
+use crate::log::{Change, Entry, SigningKey};
 
 /// How often the server behind is asked while it does not answer.
 const LOOK_SOON: Duration = Duration::from_millis(200);
@@ -79,14 +80,15 @@ impl Gateway {
                 Some((listener.local_addr().map_err(cannot)?, listener))
             }
         };
-        let log = Log::open(&Config::beside(dir, &config.log.dir), signing).map_err(|error| fail(error.to_string()))?;
+        let (log, limiter) = limit::open(&dir.join(files::COUNTS), &Config::beside(dir, &config.log.dir), signing)
+            .map_err(|error| fail(error.to_string()))?;
         let table = RouteTable::compile(product, config.upstream.version.as_deref());
         let version = table
             .version()
             .unwrap_or("of an unknown version, which gets the strictest table")
             .to_owned();
         let allowed = Allowed::new(&config.listen.hosts, &config.listen.origins, address.port());
-        let gate = Arc::new(Gate::new(log, keys, table, allowed, &product.id));
+        let gate = Arc::new(Gate::new(log, limiter, keys, table, allowed, &product.id));
         gate.log.record(Entry::Change(Change::Started {
             listen: address.to_string(),
             upstream: format!("{} {version} at {}", config.upstream.product, config.upstream.url),

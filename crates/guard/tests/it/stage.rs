@@ -154,6 +154,7 @@ impl Guarded {
                 cloud: false,
                 can: Vec::new(),
                 caps: [].into(),
+                limits: Default::default(),
             },
         };
         let keys = KeyFile {

@@ -1,9 +1,11 @@
 //! The arguments of `vigie guard`.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
+use vigie_guard::limit::Limit;
 use vigie_model::Effect;
 use vigie_run::Failure;
 
@@ -125,6 +127,9 @@ pub(super) struct CreateArgs {
     /// A limit on an option, e.g. num_predict=128, num_ctx=4096, n=1, keep_alive=5m; may be given several times.
     #[arg(long, value_name = "OPTION=MOST", value_parser = super::keys::cap)]
     pub(super) cap: Vec<(String, u32)>,
+    /// A limit on use: requests-per-minute=60, tokens-per-minute=20000, tokens-per-day=100000, concurrent=4; may be given several times.
+    #[arg(long, value_name = "LIMIT=MOST", value_parser = Limit::parse)]
+    pub(super) limit: Vec<(Limit, NonZeroU64)>,
     /// When it expires: 90d, 12h.
     #[arg(long, value_name = "TIME", value_parser = crate::when::interval)]
     pub(super) expires: Option<chrono::TimeDelta>,

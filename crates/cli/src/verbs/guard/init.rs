@@ -69,6 +69,7 @@ pub(super) fn run(args: &InitArgs) -> Done {
         models: vec!["*".to_owned()],
         can: vec!["tools".to_owned(), "images".to_owned()],
         cap: Vec::new(),
+        limit: Vec::new(),
         expires: None,
     };
     let secret = keys::create(&mut store, &create, chrono::Utc::now())?;

@@ -10,6 +10,7 @@ use vigie_export::grid::Column;
 use vigie_guard::config::files;
 use vigie_guard::init::write_keys;
 use vigie_guard::key::{Grant, Key, KeyFile, Pattern, Secret, StoredSecret};
+use vigie_guard::limit::Limit;
 use vigie_guard::log::{Change, Entry, Log, SigningKey};
 use vigie_model::{Effect, EffectSet, Timestamp};
 use vigie_run::{Failure, read};
@@ -156,6 +157,7 @@ pub(super) fn create(store: &mut KeyFile, args: &CreateArgs, now: Timestamp) -> 
             cloud: false,
             can: args.can.clone(),
             caps: args.cap.iter().cloned().collect(),
+            limits: args.limit.iter().copied().collect(),
         },
     });
     Ok(secret)
@@ -232,6 +234,11 @@ fn summary(key: &Key) -> String {
         parts.push(format!("with {}", key.grant.can.join(", ")));
     }
     parts.extend(key.grant.caps.iter().map(|(word, most)| format!("{word} at most {most}")));
+    parts.extend(
+        Limit::ALL
+            .into_iter()
+            .filter_map(|limit| key.grant.limits.get(limit).map(|most| format!("{} at most {most}", limit.word()))),
+    );
     parts.extend(key.expires.map(|at| format!("expires {}", at.format("%Y-%m-%d %H:%M:%SZ"))));
     parts.extend(key.revoked.map(|at| format!("revoked {}", at.format("%Y-%m-%d %H:%M:%SZ"))));
     parts.join("; ")
@@ -267,6 +274,35 @@ fn list(json: bool, store: &KeyFile, now: Timestamp) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_is_created_with_its_limits_and_shows_them() {
+        use clap::Parser as _;
+        #[derive(clap::Parser)]
+        struct Cli {
+            #[command(flatten)]
+            create: CreateArgs,
+        }
+        let limits = [
+            "--limit",
+            "requests-per-minute=60",
+            "--limit",
+            "tokens-per-day=100000",
+            "--limit",
+            "concurrent=4",
+        ];
+        let cli = Cli::parse_from(["vigie", "ci"].into_iter().chain(limits));
+        let mut store = KeyFile::default();
+        create(&mut store, &cli.create, Timestamp::UNIX_EPOCH).unwrap_or_else(|_| panic!("it is created"));
+        let shown = summary(&store.keys[0]);
+        assert!(
+            shown.ends_with("requests-per-minute at most 60; tokens-per-day at most 100000; concurrent at most 4"),
+            "{shown}"
+        );
+        let read = KeyFile::parse(&store.to_text()).expect("it reads");
+        assert_eq!(read, store);
+        assert!(Cli::try_parse_from(["vigie", "ci", "--limit", "concurrent=0"]).is_err());
+    }
 
     #[test]
     fn caps_read_under_the_names_that_clients_know() {

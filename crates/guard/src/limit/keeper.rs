@@ -1,0 +1,297 @@
+//! Counts on disk: read at the start, written while the log is.
+
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use chrono::NaiveTime;
+use serde::Deserialize as _;
+use serde_json::Value;
+use vigie_model::Timestamp;
+
+use super::clock::Now;
+use super::counts::{Counts, Line, Tally};
+use super::shared::Limiter;
+use super::window::SPAN;
+use crate::init::owners_file;
+use crate::log::{Follow, Head, Log, LogError, SigningKey, files};
+
+/// The file is written at most this often.
+const EVERY: Duration = Duration::from_secs(1);
+/// And so seldom that writing takes at most one part of the time in this many.
+const SHARE: u32 = 20;
+
+/// Opens the log, and a limiter that knows what the log and the file of counts know.
+///
+/// # Errors
+///
+/// See [`LogError`].
+pub(crate) fn open(counts: &Path, log_dir: &Path, key: SigningKey) -> Result<(Log, Limiter), LogError> {
+    let limiter = Limiter::default();
+    let log = Log::open_followed(log_dir, key, |head| {
+        let tally = recover(counts, log_dir, head, &limiter)?;
+        Ok(Some(Box::new(Keeper {
+            path: counts.to_owned(),
+            tally,
+            is_new: true,
+            next: Instant::now(),
+            failed: false,
+        })))
+    })?;
+    Ok((log, limiter))
+}
+
+/// Adds up the lines of the log as they are written, and stores the sums.
+struct Keeper {
+    path: PathBuf,
+    tally: Tally,
+    /// Whether something was counted since the file was written.
+    is_new: bool,
+    next: Instant,
+    failed: bool,
+}
+
+impl Follow for Keeper {
+    fn line(&mut self, event: &Value) {
+        // The line is the log's own, so it reads.
+        if let Ok(line) = Line::deserialize(event) {
+            self.is_new |= self.tally.add(&line);
+        }
+    }
+
+    fn written(&mut self, head: &Head, is_last: bool) {
+        let begun = Instant::now();
+        if !self.is_new || !(is_last || begun >= self.next) {
+            return;
+        }
+        let counts = Counts::new(head, self.tally.clone());
+        // It need not outlive a power failure: a start then reads the log instead.
+        match owners_file(&self.path, &counts.to_text(), false) {
+            Ok(()) => (self.is_new, self.failed) = (false, false),
+            Err(error) => {
+                if !std::mem::replace(&mut self.failed, true) {
+                    eprintln!(
+                        "vigie: cannot write {}: {error}; the counts are in the audit log, and the next start reads it instead",
+                        self.path.display()
+                    );
+                }
+            }
+        }
+        self.next = begun + EVERY.max(begun.elapsed() * SHARE);
+    }
+}
+
+/// A request or tokens within the last minute, and how long ago.
+struct Recent {
+    key: String,
+    ago: Duration,
+    amount: u64,
+}
+
+/// Reads the counts, and puts them into the limiter.
+fn recover(path: &Path, log_dir: &Path, head: &Head, limiter: &Limiter) -> io::Result<Tally> {
+    let now = limiter.now();
+    let stored = match std::fs::read(path) {
+        Ok(text) => Counts::parse(&text)
+            .inspect_err(|why| eprintln!("vigie: {}: {why}; the counts are read from the audit log instead", path.display()))
+            .ok(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(error),
+    };
+    let mut read = Read::new(stored.as_ref(), head, now);
+    // From the newest file back, as far as is needed.
+    for file in files(log_dir)?.iter().rev() {
+        if !read.file(file)? {
+            break;
+        }
+    }
+    let Read {
+        fits,
+        after,
+        all,
+        mut requests,
+        mut tokens,
+        ..
+    } = read;
+    let tally = match stored {
+        Some(stored) if fits => {
+            let mut tally = stored.tokens_per_day;
+            after
+                .0
+                .iter()
+                .for_each(|(key, days)| tally.0.entry(key.clone()).or_default().add_all(days));
+            tally
+        }
+        // The log lost its end, say. Neither of the two holds more than was used.
+        Some(stored) => {
+            let mut tally = all;
+            tally.at_least(&stored.tokens_per_day);
+            tally
+        }
+        None => all,
+    };
+    tally.0.iter().for_each(|(key, days)| limiter.restore_days(key, days));
+    for (recent, restore) in [
+        (&mut requests, Limiter::restore_request as fn(&Limiter, &str, u64, Now, Duration)),
+        (&mut tokens, Limiter::restore_tokens),
+    ] {
+        recent.sort_by_key(|recent| std::cmp::Reverse(recent.ago));
+        recent
+            .iter()
+            .for_each(|recent| restore(limiter, &recent.key, recent.amount, now, recent.ago));
+    }
+    Ok(tally)
+}
+
+/// What was read of a log.
+struct Read<'s> {
+    stored: Option<&'s Counts>,
+    now: Timestamp,
+    /// Lines before this are not needed for the day.
+    today: Timestamp,
+    /// Whether the stored counts end at a line of this log, and all lines after it were read.
+    fits: bool,
+    /// The sums of the lines after the stored counts, and of all lines.
+    after: Tally,
+    all: Tally,
+    requests: Vec<Recent>,
+    tokens: Vec<Recent>,
+}
+
+impl<'s> Read<'s> {
+    fn new(stored: Option<&'s Counts>, head: &Head, now: Now) -> Self {
+        Self {
+            stored,
+            now: now.wall,
+            today: now.wall.date_naive().and_time(NaiveTime::MIN).and_utc(),
+            fits: stored.is_some_and(|stored| (stored.seq, &stored.hash) == (head.seq, &head.hash)),
+            after: Tally::default(),
+            all: Tally::default(),
+            requests: Vec::new(),
+            tokens: Vec::new(),
+        }
+    }
+
+    /// Reads one file of the log. Whether the one before it is needed too.
+    fn file(&mut self, path: &Path) -> io::Result<bool> {
+        let mut reader = BufReader::with_capacity(1 << 16, File::open(path)?);
+        let (mut bytes, mut first) = (Vec::new(), None);
+        loop {
+            bytes.clear();
+            if reader.read_until(b'\n', &mut bytes)? == 0 {
+                break;
+            }
+            // What does not read is the business of `vigie guard log verify`.
+            let Ok(line) = serde_json::from_slice::<Line<'_>>(&bytes) else {
+                continue;
+            };
+            first.get_or_insert_with(|| line.ended());
+            self.line(&line);
+        }
+        // Lines stand in the order of their ends.
+        Ok(first.is_none_or(|first| ago(self.now, first) < SPAN || (!self.fits && first >= self.today)))
+    }
+
+    fn line(&mut self, line: &Line<'_>) {
+        let mut is_after = false;
+        if let Some(stored) = self.stored {
+            is_after = line.chain.seq > stored.seq;
+            self.fits |= line.chain.seq == stored.seq + 1 && line.chain.prev == stored.hash;
+        }
+        let Some((key, counted)) = line.counted() else { return };
+        self.all.add(line);
+        if is_after {
+            self.after.add(line);
+        }
+        for (recent, at, amount) in [
+            (&mut self.requests, line.began(), counted.requests),
+            (&mut self.tokens, counted.at(), counted.tokens),
+        ] {
+            let ago = ago(self.now, at);
+            if ago < SPAN && amount > 0 {
+                recent.push(Recent {
+                    key: key.to_owned(),
+                    ago,
+                    amount,
+                });
+            }
+        }
+    }
+}
+
+/// How long ago a time was; a time to come, from a clock that went back, was just now.
+fn ago(now: Timestamp, at: Timestamp) -> Duration {
+    (now - at).to_std().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// A file of the log with one request that ended then.
+    fn file(dir: &Path, seq: u64, at: &str) -> PathBuf {
+        let at = at.parse::<Timestamp>().expect("a time").timestamp_millis();
+        let counted = json!({"requests": 1, "tokens": 5, "estimated": false, "at": at});
+        let line = json!({"time": at - 20, "duration": 20.0, "actor": {"user": {"uid": "a"}}, "unmapped": {"counted": counted}, "chain": {"seq": seq, "prev": format!("hash {}", seq - 1)}});
+        let path = dir.join(format!("{seq}.jsonl"));
+        std::fs::write(&path, format!("{line}\nwhat does not read\n")).expect("written");
+        path
+    }
+
+    #[test]
+    fn only_files_that_are_needed_are_read() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let now = Now {
+            steady: Duration::from_secs(3_600),
+            wall: "2026-03-02T00:00:30Z".parse().expect("a time"),
+        };
+        let head = Head {
+            seq: 100,
+            hash: "hash 100".to_owned(),
+        };
+        let stored = |seq: u64| {
+            Counts::new(
+                &Head {
+                    seq,
+                    hash: format!("hash {seq}"),
+                },
+                Tally::default(),
+            )
+        };
+        for (ended, stored, needs_more, fits) in [
+            // The day is needed, and the last minute, which began yesterday.
+            ("2026-03-02T00:00:10Z", None, true, false),
+            ("2026-03-01T23:59:45Z", None, true, false),
+            ("2026-03-01T23:59:15Z", None, false, false),
+            // After a clock that went back.
+            ("2026-03-05T00:00:00Z", None, true, false),
+            // Counts that end just before the file.
+            ("2026-03-02T00:00:10Z", Some(stored(49)), true, true),
+            ("2026-03-01T23:59:15Z", Some(stored(49)), false, true),
+            ("2026-03-02T00:00:10Z", Some(stored(40)), true, false),
+            ("2026-03-01T23:59:15Z", Some(stored(100)), false, true),
+        ] {
+            let mut read = Read::new(stored.as_ref(), &head, now);
+            let more = read.file(&file(dir.path(), 50, ended)).expect("read");
+            assert_eq!((more, read.fits), (needs_more, fits), "{ended} {stored:?}");
+        }
+        // Later in the day, what the counts hold is not read again.
+        let later = Now {
+            wall: "2026-03-02T12:00:00Z".parse().expect("a time"),
+            ..now
+        };
+        for (stored, needs_more) in [
+            (None, true),
+            (Some(stored(49)), false),
+            (Some(stored(100)), false),
+            (Some(stored(40)), true),
+        ] {
+            let mut read = Read::new(stored.as_ref(), &head, later);
+            let more = read.file(&file(dir.path(), 50, "2026-03-02T10:00:00Z")).expect("read");
+            assert_eq!(more, needs_more, "{stored:?}");
+        }
+    }
+}
