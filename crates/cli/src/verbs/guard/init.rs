@@ -45,8 +45,9 @@ pub(super) fn run(args: &InitArgs) -> Done {
     } else {
         "with TLS and a certificate of its own"
     };
+    let is = if args.product.is_some() { "is expected" } else { "answers" };
     eprintln!(
-        "vigie: {} {version} answers at {}; the gateway listens on {} {tls}, in {}",
+        "vigie: {} {version} {is} at {}; the gateway listens on {} {tls}, in {}",
         wanted.product,
         wanted.upstream,
         wanted.listen,
