@@ -213,6 +213,24 @@ impl<'t, 'r> Decision<'t, 'r> {
         self.shape.takes_key(key)
     }
 
+    /// The values of a body whose keys the route is not known to take, at the top and in the objects whose keys the file names.
+    #[must_use]
+    pub fn unknown_keys<'j, 'b>(&self, json: &'j Json<'b>) -> Vec<Item<'j, 'b>> {
+        self.shape.unknown_keys(json)
+    }
+
+    /// Whether the route's form is known to take a field; `true` for every field where the file does not name them all.
+    #[must_use]
+    pub fn takes_field(&self, name: &str) -> bool {
+        self.shape.takes_field(name)
+    }
+
+    /// Whether another request on this route can have this effect.
+    #[must_use]
+    pub fn may_have(&self, effect: Effect) -> bool {
+        self.shape.has(effect)
+    }
+
     /// Merges the decision of another route of the same path, whose effect is not worse.
     pub(crate) fn merge(&mut self, other: Self) {
         self.models.extend(other.models);

@@ -99,6 +99,30 @@ impl Plan {
         self.closed = true;
     }
 
+    /// Adds a key that the route takes in an object below the root, and marks the list of that object's keys as complete.
+    pub(crate) fn close_below(&mut self, place: &[Segment]) {
+        match place {
+            [Segment::Key(key)] => self.close(key),
+            [Segment::Key(key), rest @ ..] => self.key(key).close_below(rest),
+            [Segment::Every, rest @ ..] => self.every.get_or_insert_default().close_below(rest),
+            [] | [Segment::Like(..), ..] => {}
+        }
+    }
+
+    /// The values whose keys the route is not known to take.
+    pub(crate) fn unknown<'j, 'b>(&self, item: Item<'j, 'b>, unknown: &mut Vec<Item<'j, 'b>>) {
+        for (key, value) in item.entries() {
+            match self.find(key, false) {
+                Some((at, _)) => self.keys[at].1.unknown(value, unknown),
+                None if self.closed => unknown.push(value),
+                None => {}
+            }
+        }
+        if let Some(every) = &self.every {
+            item.elements().for_each(|element| every.unknown(element, unknown));
+        }
+    }
+
     /// Whether a key is one of those that were named, or others may be.
     pub(crate) fn takes_key(&self, key: &str) -> bool {
         !self.closed || self.keys.iter().any(|(known, _)| &**known == key)

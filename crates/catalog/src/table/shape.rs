@@ -2,6 +2,7 @@
 
 use vigie_model::Effect;
 
+use crate::pointer::Pointer;
 use crate::route::condition::{Reading, ValuePlace};
 use crate::table::decision::{Amount, At, Body, Named, Reason, Request, Set};
 use crate::table::doubt::Doubts;
@@ -151,6 +152,11 @@ impl Shape {
         for key in &rule.keys {
             if self.body == Some(BodyKind::Form) {
                 self.fields.push(key.as_str().into());
+            } else if key.starts_with('/') {
+                // What is no pointer was reported when the file was checked.
+                if let Ok(pointer) = Pointer::parse(key) {
+                    self.plan.close_below(pointer.segments());
+                }
             } else {
                 self.plan.close(key);
             }
@@ -174,6 +180,11 @@ impl Shape {
             .iter()
             .find(|(known, _)| *known == knob)
             .map_or(&[], |(_, places)| places)
+    }
+
+    /// Whether one of its lines has this effect.
+    pub(crate) fn has(&self, effect: Effect) -> bool {
+        self.lines.iter().any(|line| line.effect == effect)
     }
 
     /// The worst effect that any of its lines has.
@@ -305,18 +316,34 @@ impl Shape {
         self.plan.takes_key(key)
     }
 
-    /// Checks the fields of a form for one that the route does not take, or that occurs twice.
-    fn fields(&self, form: &crate::table::form::Form<'_>, found: &mut Found<'_>) {
+    /// The values of a body whose keys the route is not known to take.
+    pub(crate) fn unknown_keys<'j, 'b>(&self, json: &'j crate::table::json::Json<'b>) -> Vec<crate::table::json::Item<'j, 'b>> {
+        let mut unknown = Vec::new();
+        self.plan.unknown(json.root(), &mut unknown);
+        unknown
+    }
+
+    /// Whether a field is one that the route's form is known to take; `true` for every field where the file does not name them all.
+    pub(crate) fn takes_field(&self, name: &str) -> bool {
+        self.fields.is_empty() || self.named_fields().any(|field| field == name.trim_end_matches("[]"))
+    }
+
+    /// The fields of the route's form that the file names.
+    fn named_fields(&self) -> impl Iterator<Item = &str> {
         let places = self.models_outside.iter().map(|(_, _, outside)| outside);
         let places = places.chain(self.knobs_outside.iter().map(|(_, _, outside)| outside));
-        let places: Vec<&str> = places
+        places
             .chain(self.asks_outside.iter().map(|(_, outside, _)| outside))
             .filter_map(|outside| match outside {
                 Outside::Form(name) => Some(&**name),
                 _ => None,
             })
             .chain(self.fields.iter().map(|field| &**field))
-            .collect();
+    }
+
+    /// Checks the fields of a form for one that the route does not take, or that occurs twice.
+    fn fields(&self, form: &crate::table::form::Form<'_>, found: &mut Found<'_>) {
+        let places: Vec<&str> = self.named_fields().collect();
         let names: Vec<&str> = form.parts().iter().map(|part| part.name.trim_end_matches("[]")).collect();
         for (number, name) in names.iter().enumerate() {
             let exactly = places.contains(name);

@@ -442,7 +442,8 @@ pub struct TakesRule {
     /// The body; by default a form if a place is a field of one, no body for GET and HEAD, and JSON otherwise.
     #[serde(default)]
     pub body: Option<BodyKind>,
-    /// All keys of the body, or all fields of the form, in addition to those of the places.
+    /// All keys of the body, or all fields of the form, in addition to those of the places; a pointer (`/options/seed`) is a key of an
+    /// object in the body.
     #[serde(default)]
     pub keys: Vec<String>,
     /// The model that is used; of several places the first that names one.

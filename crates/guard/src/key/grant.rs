@@ -15,7 +15,7 @@ pub struct Grant {
     /// The effects beyond reading.
     #[serde(with = "effects")]
     pub effects: EffectSet,
-    /// Which models, as patterns: `*` stands for any characters. Empty: none.
+    /// Which models, as patterns. Empty: none.
     pub models: Vec<Pattern>,
     /// Whether models that run on the server owner's account with the vendor may be used.
     #[serde(default)]
@@ -45,6 +45,12 @@ impl Grant {
         self.models.iter().any(|pattern| pattern.holds(&canonical, names))
     }
 
+    /// Whether the key may use every model.
+    #[must_use]
+    pub fn allows_every_model(&self) -> bool {
+        self.models.iter().any(|pattern| pattern.0 == "*")
+    }
+
     /// Whether a request may ask for this. A form of the answer is part of inference.
     #[must_use]
     pub fn allows_ask(&self, ask: Ask) -> bool {
@@ -58,7 +64,8 @@ impl Grant {
     }
 }
 
-/// A pattern of names of models.
+/// A pattern of names of models: `*` stands for any characters but a slash, and alone for every name. A slash separates host, namespace
+/// and name, so that `llama*` holds for no model of somebody else's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Pattern(String);
@@ -73,7 +80,14 @@ impl Pattern {
     /// Whether it holds for a canonical name. A pattern without `*` is a name itself, in any of its forms.
     fn holds(&self, canonical: &str, names: NameReading) -> bool {
         if self.0.contains('*') {
-            matches(self.0.as_bytes(), canonical.as_bytes())
+            let slashes = |text: &str| text.bytes().filter(|byte| *byte == b'/').count();
+            let holds_all = self.0.bytes().all(|byte| byte == b'*');
+            let pattern = match names {
+                // Its canonical names are in lower case.
+                NameReading::Ollama => self.0.to_ascii_lowercase(),
+                NameReading::Plain | NameReading::Latest => self.0.clone(),
+            };
+            (holds_all || slashes(&pattern) == slashes(canonical)) && matches(pattern.as_bytes(), canonical.as_bytes())
         } else {
             names.canonical(&self.0) == canonical
         }
@@ -139,7 +153,7 @@ mod tests {
     #[test]
     fn a_model_is_granted_under_each_of_its_names() {
         let names = NameReading::Ollama;
-        let grant = grant(&["tiny", "llama3*", "hf.co/me/*"]);
+        let grant = grant(&["tiny", "Llama3*", "hf.co/me/*"]);
         for name in [
             "tiny",
             "tiny:latest",
@@ -158,6 +172,9 @@ mod tests {
             "you/tiny",
             "evil.example/library/tiny",
             "evil.example/me/llama3",
+            "llama3.evil.example/me/x",
+            "llama3/x",
+            "hf.co/me/x/y",
             "hf.co/you/x",
         ] {
             assert!(!grant.allows_model(name, names), "{name}");

@@ -6,6 +6,7 @@ mod secret;
 use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
+use vigie_catalog::table::Knob;
 use vigie_model::Timestamp;
 
 pub use grant::{Grant, Pattern};
@@ -95,6 +96,9 @@ pub enum KeyFileError {
     /// Another schema.
     #[error("has the schema {0:?}; this vigie reads {SCHEMA:?}")]
     Schema(String),
+    /// A cap on nothing that the catalogue knows; a request would have no limit.
+    #[error("has a key with a cap on {0:?}, which is no setting; those are {1}")]
+    Cap(String, String),
     /// Two keys that cannot be told apart.
     #[error("has two keys with the {0}")]
     Twice(String),
@@ -110,6 +114,15 @@ impl KeyFile {
         let file: Self = serde_json::from_str(text)?;
         if file.schema != SCHEMA {
             return Err(KeyFileError::Schema(file.schema));
+        }
+        let words = || Knob::ALL.iter().map(|knob| knob.word());
+        if let Some(cap) = file
+            .keys
+            .iter()
+            .flat_map(|key| key.grant.caps.keys())
+            .find(|cap| !words().any(|word| word == *cap))
+        {
+            return Err(KeyFileError::Cap(cap.clone(), words().collect::<Vec<_>>().join(", ")));
         }
         let mut met = std::collections::HashSet::new();
         for key in &file.keys {
@@ -286,5 +299,18 @@ mod tests {
             assert!(matches!(KeyFile::parse(&file.to_text()), Err(KeyFileError::Twice(_))));
         }
         assert!(matches!(KeyFile::parse("{}"), Err(KeyFileError::Json(_))));
+    }
+
+    #[test]
+    fn a_cap_on_nothing_does_not_load() {
+        let secret = Secret::generate().expect("random");
+        let mut file = KeyFile {
+            keys: vec![key("a", &secret)],
+            ..KeyFile::default()
+        };
+        file.keys[0].grant.caps.insert("max-tokens".to_owned(), 5);
+        assert!(KeyFile::parse(&file.to_text()).is_ok());
+        file.keys[0].grant.caps.insert("num_predict".to_owned(), 5);
+        assert!(matches!(KeyFile::parse(&file.to_text()), Err(KeyFileError::Cap(cap, _)) if cap == "num_predict"));
     }
 }

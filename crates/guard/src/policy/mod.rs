@@ -9,7 +9,9 @@ mod rewrite;
 mod usage;
 
 use vigie_catalog::RouteTable;
-use vigie_catalog::table::{Amount, At, Body, BodyKind, Decision, Doubts, Form, Json, JsonKind, Knob, ListPlace, Place, Request, Role};
+use vigie_catalog::table::{
+    Amount, At, Body, BodyKind, Decision, Doubts, Form, Json, JsonKind, Knob, ListPlace, Place, Request, Role, Set,
+};
 use vigie_model::Effect;
 
 use crate::key::Grant;
@@ -67,6 +69,9 @@ pub fn judge<'t>(table: &'t RouteTable, grant: &Grant, asked: &Asked<'_>) -> Res
 pub(crate) fn judge_metered<'t>(table: &'t RouteTable, grant: &Grant, asked: &Asked<'_>, habit: UsageHabit) -> Result<Passed<'t>, Refusal> {
     let ambiguous = |why: &dyn std::fmt::Display| Refusal::Ambiguous(why.to_string());
     vigie_http::path::strict(asked.target).map_err(|why| ambiguous(&why))?;
+    if matches!(asked.method, "GET" | "HEAD" | "OPTIONS") && !asked.body.is_empty() {
+        return Err(ambiguous(&"a body where the method has none"));
+    }
     let expected = table
         .expects(asked.method, asked.target)
         .map_err(|unknown| Refusal::UnknownRoute(unknown.to_string()))?;
@@ -101,6 +106,21 @@ pub(crate) fn judge_metered<'t>(table: &'t RouteTable, grant: &Grant, asked: &As
     if !grant.allows(decision.effect) {
         return Err(Refusal::NotGranted(format!("{} ({})", decision.effect, decision.route)));
     }
+    // A route that infers may load its model; one that loads, unloads or puts an adapter on is for keys that may do that.
+    let is_of_inference = decision.effect != Effect::Load || decision.may_have(Effect::Infer);
+    if !is_of_inference && !grant.effects.contains(Effect::Load) {
+        return Err(Refusal::NotGranted(format!("{} ({})", decision.effect, decision.route)));
+    }
+    // Lists are cut to the key's models and a model's description is that of a model of the key; what else a server tells of itself
+    // (the slots of llama.cpp hold the prompts of others) is for keys that may read it, or change the server.
+    let is_cut = !decision.lists().is_empty() || decision.models.iter().any(|named| !named.name.is_empty()) || asked.method == "HEAD";
+    let reads_all = grant.effects.contains(Effect::Enumerate) || grant.effects.contains(Effect::Write);
+    if decision.effect == Effect::Enumerate && !is_cut && !reads_all {
+        return Err(Refusal::NotGranted(format!(
+            "{} of the whole server ({})",
+            decision.effect, decision.route
+        )));
+    }
     let models = models(table, grant, &decision)?;
     if let Some(ask) = decision.asks.iter().find(|ask| !grant.allows_ask(*ask)) {
         return Err(Refusal::NotGranted(format!("it asks for {}", ask.word())));
@@ -121,8 +141,8 @@ pub(crate) fn judge_metered<'t>(table: &'t RouteTable, grant: &Grant, asked: &As
         Body::Form(_) | Body::Other | Body::Unseen if !edits.is_empty() => {
             return Err(Refusal::NotGranted("a cap that cannot be put into this body".to_owned()));
         }
-        // A form was read strictly: every reader splits it alike.
-        Body::Form(_) | Body::Other | Body::Unseen => Some((
+        Body::Form(form) => Some(write_form(form, &decision)),
+        Body::Other | Body::Unseen => Some((
             asked.content_type.unwrap_or("application/octet-stream").to_owned(),
             asked.body.to_vec(),
         )),
@@ -160,7 +180,10 @@ fn models(table: &RouteTable, grant: &Grant, decision: &Decision<'_, '_>) -> Res
             models.push(canonical);
         }
     }
-    let must_name = matches!(decision.effect, Effect::Infer | Effect::Load) && !decision.model_places(Role::Model).is_empty();
+    // On a route without a place for a name nobody knows which model runs.
+    let must_name = matches!(decision.effect, Effect::Infer | Effect::Load);
+    // Servers with one model take it where none is named: nobody who may use every model needs to name it.
+    let must_name = must_name && !grant.allows_every_model();
     if must_name && decision.model(Role::Model).is_none_or(|named| named.name.is_empty()) {
         return Err(Refusal::NotGranted("it names no model".to_owned()));
     }
@@ -176,18 +199,18 @@ fn settings(grant: &Grant, decision: &Decision<'_, '_>, edits: &mut Edits) -> Re
     for set in &decision.sets {
         let refused = match set.knob {
             Knob::Hardware => !may("settings"),
-            Knob::Logprobs | Knob::PromptLogprobs => !may("logprobs"),
+            Knob::Logprobs | Knob::PromptLogprobs => !is_no_logprobs(decision, set) && !may("logprobs"),
             Knob::IgnoreEnd => set.amount != Amount::Flag(false) && !may("settings"),
             _ => false,
         };
         if refused {
             return Err(Refusal::NotGranted(format!("it sets {}", set.knob.word())));
         }
-        let Some(cap) = cap(grant, set.knob) else { continue };
+        let Some(cap) = cap(grant, decision, set.knob) else { continue };
         let within = match set.amount {
             Amount::Count(count) => count <= cap,
-            // A model that is unloaded at once is one that others lose.
-            Amount::Seconds(seconds) => seconds > 0.0 && seconds <= f64::from(cap),
+            // A model that is unloaded at once is one that others lose; less than a second is nothing to Ollama.
+            Amount::Seconds(seconds) => seconds >= 1.0 && seconds <= f64::from(cap),
             Amount::Flag(_) => true,
             Amount::Unlimited => false,
         };
@@ -199,39 +222,74 @@ fn settings(grant: &Grant, decision: &Decision<'_, '_>, edits: &mut Edits) -> Re
             At::Segment(_) | At::Query | At::Form(_) => return Err(Refusal::NotGranted(format!("it sets {}", set.knob.word()))),
         }
     }
-    for knob in [Knob::MaxTokens, Knob::Context, Knob::Choices, Knob::Candidates] {
-        let (Some(cap), Some(place)) = (cap(grant, knob), decision.knob_places(knob).first()) else {
+    for knob in [Knob::MaxTokens, Knob::Context, Knob::Choices, Knob::Candidates, Knob::KeepAlive] {
+        let (Some(cap), [first, ..]) = (cap(grant, decision, knob), decision.knob_places(knob)) else {
             continue;
         };
-        let is_default_one = matches!(knob, Knob::Choices | Knob::Candidates);
-        if is_default_one || decision.sets.iter().any(|set| set.knob == knob) {
-            continue;
+        let sets = decision.sets.iter().filter(|set| set.knob == knob);
+        let limit = match (sets.clone().find(|set| set.counts), knob) {
+            // These are one where nothing is said, and this is the server's own.
+            (None, Knob::Choices | Knob::Candidates) => continue,
+            (None, Knob::KeepAlive) if grant.cap(knob).is_none() => continue,
+            (None, _) => cap,
+            (Some(set), _) => match set.amount {
+                Amount::Count(count) => count.min(cap),
+                _ => cap,
+            },
+        };
+        // One place is many: whether each of them has a limit is not known.
+        if is_many(first) && matches!(knob, Knob::MaxTokens | Knob::Context) {
+            return Err(Refusal::NotGranted("a cap that cannot be put into this body".to_owned()));
         }
-        match place {
-            Place::Body(pointer) => edits.insert(pointer.as_str(), cap.to_string()),
-            Place::Segment(_) | Place::Query(_) | Place::Form(_) => {
-                return Err(Refusal::NotGranted("a cap that cannot be put into this body".to_owned()));
+        // Of several places not every route of a product reads each.
+        for (number, place) in decision.knob_places(knob).iter().enumerate() {
+            match place {
+                _ if is_many(place) || sets.clone().any(|set| usize::from(set.place) == number) => {}
+                Place::Body(pointer) => edits.insert(pointer.as_str(), limit.to_string()),
+                Place::Segment(_) | Place::Query(_) | Place::Form(_) => {
+                    return Err(Refusal::NotGranted("a cap that cannot be put into this body".to_owned()));
+                }
             }
         }
     }
     Ok(())
 }
 
-fn cap(grant: &Grant, knob: Knob) -> Option<u32> {
-    let own = grant.cap(knob);
+/// Whether a setting of probabilities asks for none. Zero does so only where it is a number of alternatives: `"logprobs": 0` of a
+/// completion asks for one probability.
+fn is_no_logprobs(decision: &Decision<'_, '_>, set: &Set<'_>) -> bool {
+    let counts_alternatives = matches!(decision.knob_places(set.knob).get(usize::from(set.place)),
+        Some(Place::Body(pointer)) if pointer.as_str().ends_with("top_logprobs") || pointer.as_str().ends_with("n_probs"));
+    set.raw == "false" || (set.raw == "0" && counts_alternatives)
+}
+
+/// Whether a place stands for several values of a body.
+fn is_many(place: &Place) -> bool {
+    matches!(place, Place::Body(pointer) if pointer.as_str().contains('*'))
+}
+
+/// The most that a setting may be. Several answers to one request would each have the tokens that one may have, so that there is one of
+/// them where tokens are capped and the grant says no other number.
+fn cap(grant: &Grant, decision: &Decision<'_, '_>, knob: Knob) -> Option<u32> {
+    // Zero is no limit to servers.
+    let own = grant.cap(knob).map(|cap| cap.max(1));
+    let has_tokens = || grant.cap(Knob::MaxTokens).is_some() && !decision.knob_places(Knob::MaxTokens).is_empty();
     match knob {
         Knob::KeepAlive if !grant.effects.contains(Effect::Load) => Some(own.unwrap_or(KEEP_ALIVE)),
+        Knob::Choices | Knob::Candidates | Knob::Prompts => own.or_else(|| has_tokens().then_some(1)),
         _ => own,
     }
 }
 
 /// Leaves out what the route is not known to take, and refuses what is no part of inference and has no place of its own.
 fn keys(grant: &Grant, decision: &Decision<'_, '_>, json: &Json<'_>, edits: &mut Edits) -> Result<(), Refusal> {
+    for value in decision.unknown_keys(json) {
+        edits.drop(value);
+    }
     for (key, value) in json.root().entries() {
         let name = key.text().unwrap_or_default();
-        if !decision.takes_key(&name) {
-            edits.drop(value);
-        } else if name == "logprobs"
+        if decision.takes_key(&name)
+            && name == "logprobs"
             && !matches!(value.kind(), JsonKind::False | JsonKind::Null)
             && !grant.can.iter().any(|can| can == "logprobs")
         {
@@ -241,17 +299,58 @@ fn keys(grant: &Grant, decision: &Decision<'_, '_>, json: &Json<'_>, edits: &mut
     Ok(())
 }
 
-/// The target to pass on: the path that the server reads alike, and the query only where the route takes one.
+/// A form written anew from its parts, without those that the route is not known to take; with its content type.
+fn write_form(form: &Form<'_>, decision: &Decision<'_, '_>) -> (String, Vec<u8>) {
+    let parts: Vec<_> = form.parts().iter().filter(|part| decision.takes_field(part.name)).collect();
+    let boundary = (0_u32..)
+        .map(|number| format!("vigie-{number}"))
+        .find(|boundary| {
+            let line = format!("--{boundary}");
+            !parts.iter().any(|part| memchr::memmem::find(part.value, line.as_bytes()).is_some())
+        })
+        .unwrap_or_default();
+    let mut out = Vec::new();
+    for part in parts {
+        out.extend_from_slice(format!("--{boundary}\r\ncontent-disposition: form-data; name=\"{}\"", part.name).as_bytes());
+        if let Some(file) = part.file {
+            out.extend_from_slice(format!("; filename=\"{file}\"\r\ncontent-type: application/octet-stream").as_bytes());
+        }
+        out.extend_from_slice(b"\r\n\r\n");
+        out.extend_from_slice(part.value);
+        out.extend_from_slice(b"\r\n");
+    }
+    out.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
+    (format!("multipart/form-data; boundary={boundary}"), out)
+}
+
+/// The target to pass on: the path that the server reads alike, and of the query what the route takes.
 fn target(asked: &str, decision: &Decision<'_, '_>) -> Result<String, Refusal> {
     let mut target = decision.path.clone().into_owned();
-    let takes_query = Knob::ALL
+    let taken: Vec<&str> = Knob::ALL
         .iter()
         .flat_map(|knob| decision.knob_places(*knob))
         .chain(decision.model_places(Role::Model))
-        .any(|place| matches!(place, Place::Query(_)));
-    if takes_query && let Some((_, query)) = asked.split_once('?') {
-        target.push('?');
-        target.push_str(query);
+        .filter_map(|place| match place {
+            Place::Query(key) => Some(key.as_str()),
+            _ => None,
+        })
+        .collect();
+    let Some((_, query)) = asked.split_once('?').filter(|_| !taken.is_empty()) else {
+        return Ok(target);
+    };
+    if query.contains(';') {
+        return Err(Refusal::Ambiguous(
+            "a semicolon in the query, which separates keys for some servers".to_owned(),
+        ));
+    }
+    let mut separator = '?';
+    for pair in query.split('&') {
+        // A key in another spelling is left out as one that is not known.
+        if taken.contains(&pair.split_once('=').map_or(pair, |(key, _)| key)) {
+            target.push(separator);
+            target.push_str(pair);
+            separator = '&';
+        }
     }
     Ok(target)
 }

@@ -141,17 +141,24 @@ fn write_object(item: Item<'_, '_>, edits: &Edits, insert: &[(&[String], &str)],
         }
         out.push(b':');
         match below.first() {
-            // What stands where an object has to be is no object: it is replaced by one.
-            Some((rest, json)) if value.kind() != JsonKind::Object && !rest.is_empty() => nested(rest, json, out),
             Some(([], json)) => out.extend_from_slice(json.as_bytes()),
+            // What stands where an object has to be is no object: it is replaced by one.
+            Some(_) if value.kind() != JsonKind::Object => object_of(&below, out),
             _ => write(value, edits, &below, out)?,
         }
     }
+    let stands = |own: &str| met.iter().any(|name| *name == *own) || many.iter().any(|name| *name == *own);
+    put_in(insert, stands, first, out);
+    out.push(b'}');
+    Ok(())
+}
+
+/// Writes the keys that are put into an object and do not stand in it. `first`: nothing stands in it yet.
+fn put_in(insert: &[(&[String], &str)], stands: impl Fn(&str) -> bool, mut first: bool, out: &mut Vec<u8>) {
     let mut made: Vec<&str> = Vec::new();
     for (keys, _) in insert {
         let Some((own, _)) = keys.split_first() else { continue };
-        let stands = met.iter().any(|name| *name == **own) || many.iter().any(|name| *name == **own);
-        if stands || made.contains(&own.as_str()) {
+        if stands(own) || made.contains(&own.as_str()) {
             continue;
         }
         made.push(own);
@@ -169,37 +176,13 @@ fn write_object(item: Item<'_, '_>, edits: &Edits, insert: &[(&[String], &str)],
             _ => object_of(&below, out),
         }
     }
-    out.push(b'}');
-    Ok(())
 }
 
 /// An object with nothing but what is put in.
 fn object_of(insert: &[(&[String], &str)], out: &mut Vec<u8>) {
     out.push(b'{');
-    for (number, (keys, json)) in insert.iter().enumerate() {
-        if number > 0 {
-            out.push(b',');
-        }
-        nested_entry(keys, json, out);
-    }
+    put_in(insert, |_| false, true, out);
     out.push(b'}');
-}
-
-fn nested(keys: &[String], json: &str, out: &mut Vec<u8>) {
-    out.push(b'{');
-    nested_entry(keys, json, out);
-    out.push(b'}');
-}
-
-fn nested_entry(keys: &[String], json: &str, out: &mut Vec<u8>) {
-    let Some((own, rest)) = keys.split_first() else { return };
-    quoted(own, out);
-    out.push(b':');
-    if rest.is_empty() {
-        out.extend_from_slice(json.as_bytes());
-    } else {
-        nested(rest, json, out);
-    }
 }
 
 /// A text between quotes, its escapes as they are.
@@ -268,6 +251,13 @@ mod tests {
             edits.insert("/options/num_predict", "1".to_owned())
         });
         assert_eq!(done.as_deref(), Ok("{\"options\":{\"num_predict\":1}}"));
+        for text in ["{\"options\":null}", "{\"options\":[1]}", "{}"] {
+            let done = rewritten(text, |_, edits| {
+                edits.insert("/options/num_predict", "1".to_owned());
+                edits.insert("/options/num_ctx", "2".to_owned());
+            });
+            assert_eq!(done.as_deref(), Ok("{\"options\":{\"num_predict\":1,\"num_ctx\":2}}"), "{text}");
+        }
         let done = rewritten("[1,{\"a\":2},3]", |json, edits| {
             let second = json.root().elements().nth(1).expect("an element");
             edits.drop(second);

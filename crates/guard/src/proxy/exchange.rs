@@ -325,7 +325,7 @@ impl<'g> Exchange<'g> {
             }
         };
         self.entry.status = Some(answer.head.status);
-        if !passed.lists.is_empty() && answer.head.status == 200 && head.method != "HEAD" {
+        if !passed.lists.is_empty() && (200..300).contains(&answer.head.status) && head.method != "HEAD" {
             return self.list(io, answer, passed, grant, names, keeps_alive).await;
         }
         let goes_on = self.stream(io, buffer, head, &mut answer, passed.strips, keeps_alive).await;

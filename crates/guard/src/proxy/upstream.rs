@@ -101,9 +101,10 @@ impl Upstream {
     /// Sends a request and waits for the head of the answer. A kept connection that the server has closed meanwhile is replaced once.
     pub(crate) async fn send(&self, request: &Forwarded<'_>) -> Result<Answer, UpstreamError> {
         let bytes = self.message(request);
-        while let Some(connection) = self.kept() {
+        if let Some(connection) = self.kept() {
             match self.exchange(connection, &bytes, request.method).await {
-                // Nothing came back: it was closed before the request arrived.
+                // Nothing came back: it was closed before the request arrived. A request on which a server closes every connection is
+                // not tried on all that are kept.
                 Err((UpstreamError::Broken, true)) => {}
                 Err((error, _)) => return Err(error),
                 Ok(answer) => return Ok(answer),

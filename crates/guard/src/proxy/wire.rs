@@ -15,6 +15,8 @@ const WRITE: Duration = Duration::from_secs(60);
 /// Of a request that is refused unread so much is still taken, so that the client sees the answer and not a reset.
 const LINGER_BYTES: usize = 256 * 1024;
 const LINGER: Duration = Duration::from_secs(2);
+/// Empty lines that may be before a request.
+const EMPTY_LINES: usize = 4;
 
 /// Bounds of what a client may send.
 #[derive(Clone, Copy, Debug)]
@@ -47,10 +49,12 @@ pub(crate) async fn read_head<S: AsyncRead + Unpin>(
     bounds: &Bounds,
 ) -> Result<Option<(RequestHead, Body)>, Refusal> {
     let mut finder = EndFinder::default();
+    let mut empty_lines = 0;
     let mut deadline = Instant::now() + if buffer.is_empty() { bounds.idle } else { bounds.head_time };
     loop {
-        // An empty line before a request is skipped (RFC 9112, section 2.2).
-        if buffer.starts_with(b"\r\n") {
+        // An empty line before a request is skipped (RFC 9112, section 2.2); many of them would hold the connection without a request.
+        if buffer.starts_with(b"\r\n") && empty_lines < EMPTY_LINES {
+            empty_lines += 1;
             buffer.advance(2);
             continue;
         }

@@ -1,6 +1,11 @@
-//! The gateway as a whole, in front of servers that are played.
+//! The gateway as its clients reach it, in front of servers on loopback: replies of real servers, recorded, and requests that try to get
+//! past it.
 
 mod admin;
+mod behind;
+mod bypass;
+mod case;
 mod limit;
 mod meter;
+mod policy;
 mod stage;

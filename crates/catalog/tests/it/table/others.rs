@@ -23,7 +23,7 @@ fn llama_cpp_reads_keys_exactly() {
     let (amount, _, doubts) = said(&format!("{{{chat},\"n_predict\":1,\"n_predict\":2}}")).expect("known");
     assert_eq!((amount, doubts), (Some(Amount::Count(2)), Doubts::REPEATED_KEY));
     let (amount, _, doubts) = said(&format!("{{{chat},\"N_predict\":1}}")).expect("known");
-    assert_eq!((amount, doubts), (None, Doubts::default()), "it reads no such key");
+    assert_eq!((amount, doubts), (None, Doubts::UNKNOWN_KEY), "it reads no such key");
     let (_, _, doubts) = said(&format!("\u{feff}{{{chat}}}")).expect("known");
     assert_eq!(doubts, Doubts::BOM);
     let image =
@@ -219,4 +219,24 @@ fn routes_come_and_go_with_versions() {
             "{product} {version} {target}"
         );
     }
+}
+
+#[test]
+fn keys_of_an_object_in_the_body_can_be_named_too() {
+    let table = table("ollama", "0.17.4");
+    let body = r#"{"model":"a","prompt":"b","new":1,"options":{"seed":1,"num_ctx":2,"new":{"seed":3}}}"#;
+    let json = vigie_catalog::table::Json::parse(body.as_bytes()).expect("parses");
+    let request = vigie_catalog::table::Request {
+        method: "POST",
+        target: "/api/generate",
+        content_type: None,
+        body: vigie_catalog::table::Body::Json(&json),
+    };
+    let decision = table.decide(&request).expect("known");
+    assert_eq!(decision.doubts, Doubts::UNKNOWN_KEY);
+    let unknown: Vec<&str> = decision.unknown_keys(&json).iter().map(vigie_catalog::table::Item::raw).collect();
+    assert_eq!(unknown, ["1", r#"{"seed":3}"#]);
+    let said = |body: &str| decide(&table, "POST", "/api/generate", body, |said| said.map(|said| said.doubts));
+    assert_eq!(said(r#"{"model":"a","prompt":"b","options":{"seed":1}}"#), Ok(Doubts::default()));
+    assert_eq!(said(r#"{"model":"a","prompt":"b","options":{"Seed":1}}"#), Ok(Doubts::KEY_CASE));
 }
