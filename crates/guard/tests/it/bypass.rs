@@ -23,7 +23,31 @@ const QUIET: Duration = Duration::from_millis(15);
 
 #[test]
 fn nothing_passes_that_may_not_and_everything_that_may() {
-    let cases = Mutex::new(all());
+    play_all(all());
+}
+
+/// A version that is not known, or newer than the catalogue, keeps no ordinary client out.
+#[test]
+fn harmless_requests_pass_whatever_the_version() {
+    let cases = all()
+        .into_iter()
+        .filter(|case| case.class == "harmless" && case.server.0 == "ollama");
+    let versions = [None, Some("0.32.0"), Some("99.0.0")];
+    play_all(
+        cases
+            .flat_map(|case| {
+                versions.map(|version| Case {
+                    name: format!("{} ({version:?})", case.name),
+                    server: ("ollama".to_owned(), version.map(str::to_owned)),
+                    ..case.clone()
+                })
+            })
+            .collect(),
+    );
+}
+
+fn play_all(cases: Vec<Case>) {
+    let cases = Mutex::new(cases);
     let failures = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for _ in 0..WORKERS {

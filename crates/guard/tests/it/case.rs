@@ -43,7 +43,7 @@ pub(crate) struct Case {
     pub(crate) reply_has: Vec<String>,
     /// How many answers the client waits for.
     pub(crate) answers: usize,
-    request: String,
+    pub(crate) request: String,
 }
 
 /// What is filled in.
