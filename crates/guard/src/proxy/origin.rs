@@ -36,12 +36,20 @@ impl Allowed {
         }
         for origin in headers::all(headers, "origin") {
             let origin = origin.to_ascii_lowercase();
-            let own = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
-            if !self.origins.contains(&origin) && !own.is_some_and(|host| self.is_own(host)) {
+            let http = origin.strip_prefix("http://").map(|host| (host, 80));
+            let own = http.or_else(|| origin.strip_prefix("https://").map(|host| (host, 443)));
+            if !self.origins.contains(&origin) && !own.is_some_and(|(host, usual)| self.is_own_page(host, usual)) {
                 return Err(Refusal::WrongOrigin(format!("the origin {origin:?}")));
             }
         }
         Ok(())
+    }
+
+    /// Whether the gateway itself would serve the pages of an origin. Without a port it has the usual one of its scheme, and what is
+    /// there is another service unless it is the gateway's.
+    fn is_own_page(&self, host: &str, usual: u16) -> bool {
+        let has_port = host.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']'));
+        self.is_own(host) && (has_port || self.port == usual)
     }
 
     fn is_own(&self, host: &str) -> bool {
@@ -88,6 +96,8 @@ mod tests {
             &[("host", "gpu.example.org:80")],
             &[("host", "gpu.example.org.evil.example")],
             &[("host", "")],
+            &[("host", "gpu.example.org"), ("origin", "https://gpu.example.org")],
+            &[("host", "gpu.example.org"), ("origin", "http://[::1]")],
             &[("host", "gpu.example.org"), ("origin", "null")],
             &[("host", "gpu.example.org"), ("origin", "https://evil.example")],
             &[("host", "gpu.example.org"), ("sec-fetch-site", "cross-site")],

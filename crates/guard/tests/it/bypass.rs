@@ -106,7 +106,7 @@ const CLASSES: [(&str, usize); 16] = [
     ("llama-cpp", 88),
     ("method", 39),
     ("names", 73),
-    ("origin", 30),
+    ("origin", 32),
     ("path", 40),
     ("routes", 45),
     ("versions", 16),

@@ -162,7 +162,9 @@ fn fault(route: &str, body: &Value) -> Option<String> {
         "n",
         "from",
     ] {
-        if object.get(key).is_some_and(is_something) && !(route == "/api/show" && key == "template") {
+        // Zero alternatives are none.
+        let is_none = |value: &Value| key == "top_logprobs" && value.as_u64() == Some(0);
+        if object.get(key).is_some_and(|value| is_something(value) && !is_none(value)) && !(route == "/api/show" && key == "template") {
             return Some(format!("the key {key:?}"));
         }
     }
