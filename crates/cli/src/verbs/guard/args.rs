@@ -118,7 +118,7 @@ pub(super) struct CreateArgs {
     /// An effect that it may have beyond reading; may be given several times [default: infer].
     #[arg(long, value_name = "EFFECT")]
     pub(super) allow: Vec<EffectArg>,
-    /// The models that it may use; * stands for any characters [default: every model].
+    /// The models that it may use; * stands for any characters but a slash, and alone for every model.
     #[arg(long, value_name = "PATTERN", value_delimiter = ',', default_value = "*")]
     pub(super) models: Vec<String>,
     /// What its requests may contain beyond text: tools, images, audio …; may be given several times.
@@ -137,6 +137,8 @@ pub(super) struct CreateArgs {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum EffectArg {
+    /// Read what shows the whole server: metrics, properties, the slots of other conversations.
+    Enumerate,
     /// Run a model.
     Infer,
     /// Load and unload models as it likes.
@@ -150,6 +152,7 @@ pub(super) enum EffectArg {
 impl From<EffectArg> for Effect {
     fn from(effect: EffectArg) -> Self {
         match effect {
+            EffectArg::Enumerate => Self::Enumerate,
             EffectArg::Infer => Self::Infer,
             EffectArg::Load => Self::Load,
             EffectArg::Write => Self::Write,
