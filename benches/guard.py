@@ -122,7 +122,7 @@ def main():
             listen 127.0.0.1:{proxy}; access_log {folder}/access.log j;
             location / {{ if ($known = 0) {{ return 401; }} proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Authorization "";
               proxy_pass http://behind; }}""", f"""
-            map $http_authorization $known {{ default 0; "Bearer {key}" 1; }}
+            map_hash_bucket_size 256; map $http_authorization $known {{ default 0; "Bearer {key}" 1; }}
             upstream behind {{ server 127.0.0.1:{behind}; keepalive 128; }}
             log_format j escape=json '{{"time":"$time_iso8601","ip":"$remote_addr","method":"$request_method","uri":"$uri","status":$status,"bytes":$body_bytes_sent,"duration":$request_time}}';"""))
         wait_for(proxy)
