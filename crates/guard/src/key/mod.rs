@@ -4,6 +4,7 @@ mod grant;
 mod secret;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use vigie_catalog::table::Knob;
@@ -153,7 +154,7 @@ impl KeyFile {
 /// The keys by the hashes of their secrets, for the gateway.
 #[derive(Debug, Default)]
 pub struct Keys {
-    keys: Vec<Key>,
+    keys: Vec<Arc<Key>>,
     /// The key and its secret, by the secret's hash.
     by_hash: HashMap<Hash, (usize, usize)>,
 }
@@ -179,7 +180,7 @@ impl From<KeyFile> for Keys {
         });
         Self {
             by_hash: secrets.collect(),
-            keys: file.keys,
+            keys: file.keys.into_iter().map(Arc::new).collect(),
         }
     }
 }
@@ -190,7 +191,7 @@ impl Keys {
     /// # Errors
     ///
     /// Why it opens none; with the key, if it is one that was valid once.
-    pub fn find(&self, secret: &str, now: Timestamp) -> Result<&Key, (NoKey, Option<&Key>)> {
+    pub fn find(&self, secret: &str, now: Timestamp) -> Result<&Arc<Key>, (NoKey, Option<&Arc<Key>>)> {
         if !is_well_formed(secret) {
             return Err((NoKey::Malformed, None));
         }

@@ -6,8 +6,6 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use chrono::NaiveTime;
-use serde::Deserialize as _;
-use serde_json::Value;
 use vigie_model::Timestamp;
 
 use super::clock::Now;
@@ -53,9 +51,9 @@ struct Keeper {
 }
 
 impl Follow for Keeper {
-    fn line(&mut self, event: &Value) {
+    fn line(&mut self, line: &[u8]) {
         // The line is the log's own, so it reads.
-        if let Ok(line) = Line::deserialize(event) {
+        if let Ok(line) = serde_json::from_slice::<Line<'_>>(line) {
             self.is_new |= self.tally.add(&line);
         }
     }

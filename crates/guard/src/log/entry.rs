@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use serde_json::{Value, json};
 use vigie_model::Timestamp;
 
+use super::ocsf::{self, RequestEvent};
 use crate::limit::estimate::Counted;
 
 /// An entry.
@@ -128,82 +129,17 @@ pub struct RequestEntry {
 }
 
 impl Entry {
-    /// The entry as it is written, without its place in the chain.
-    pub(super) fn to_json(&self, now: Timestamp) -> Value {
+    /// Writes the entry as a JSON object, without its place in the chain.
+    pub(super) fn write(&self, out: &mut Vec<u8>) -> serde_json::Result<()> {
         match self {
-            Self::Request(request) => request.to_json(),
-            Self::Change(change) => change.to_json(now),
+            Self::Request(request) => serde_json::to_writer(out, &RequestEvent::of(request)),
+            Self::Change(change) => serde_json::to_writer(out, &change.event(chrono::Utc::now())),
         }
-    }
-}
-
-fn event(time: Timestamp, activity: u8, ok: bool) -> Value {
-    json!({
-        "time": time.timestamp_millis(),
-        "class_uid": 6003,
-        "category_uid": 6,
-        "activity_id": activity,
-        "type_uid": 600_300 + u32::from(activity),
-        "severity_id": if ok { 1 } else { 2 },
-        "status_id": if ok { 1 } else { 2 },
-        "metadata": {"version": "1.4.0", "product": {"name": "vigie guard", "vendor_name": "vigie", "version": env!("CARGO_PKG_VERSION")}},
-    })
-}
-
-impl RequestEntry {
-    fn to_json(&self) -> Value {
-        let (outcome, detail) = match &self.outcome {
-            Outcome::Answered => ("answered", None),
-            Outcome::Aborted => ("aborted", None),
-            Outcome::Refused { reason, detail } => (*reason, Some(detail)),
-            Outcome::Failed { detail } => ("failed", Some(detail)),
-        };
-        // OCSF: 1 create, 2 read, 3 update, 4 delete, 99 other.
-        let activity = match self.method.as_str() {
-            "GET" | "HEAD" => 2,
-            "DELETE" => 4,
-            "PUT" | "PATCH" => 3,
-            "POST" => 1,
-            _ => 99,
-        };
-        let refused = matches!(self.outcome, Outcome::Refused { .. });
-        let mut event = event(self.begun, activity, matches!(self.outcome, Outcome::Answered));
-        event["duration"] = json!(self.duration_ms);
-        event["src_endpoint"] = json!({"ip": self.client.address.ip(), "port": self.client.address.port()});
-        event["http_request"] = json!({"http_method": self.method, "url": {"path": self.path}, "length": self.request_bytes});
-        event["http_response"] = json!({"code": self.status, "length": self.response_bytes});
-        event["api"] = json!({"operation": self.route.as_ref().map(|(_, route)| route), "request": {"uid": self.id}});
-        if let Some((id, name)) = &self.client.key {
-            event["actor"] = json!({"user": {"uid": id, "name": name}});
-        }
-        event["status_code"] = json!(outcome);
-        if let Some(detail) = detail {
-            event["status_detail"] = json!(detail);
-        }
-        event["unmapped"] = json!({
-            "event": if refused { "refused" } else { "request" },
-            "effect": self.route.as_ref().map(|(effect, _)| effect),
-            "models": self.models,
-            "prompt_tokens": self.tokens.prompt,
-            "output_tokens": self.tokens.output,
-            "estimated": self.tokens.estimated,
-            "chunks": self.chunks,
-            "first_byte_ms": self.first_byte_ms,
-        });
-        if let Some((counted, at)) = &self.counted {
-            event["unmapped"]["counted"] = json!({
-                "requests": 1,
-                "tokens": counted.tokens,
-                "estimated": counted.estimated,
-                "at": at.timestamp_millis(),
-            });
-        }
-        event
     }
 }
 
 impl Change {
-    fn to_json(&self, now: Timestamp) -> Value {
+    fn event(&self, now: Timestamp) -> Value {
         let (word, ok, detail) = match self {
             Self::Started {
                 listen,
@@ -219,7 +155,7 @@ impl Change {
             Self::NotReloaded { why } => ("not-reloaded", false, json!({"why": why})),
             Self::Upstream { version } => ("upstream", true, json!({"version": version})),
         };
-        let mut event = event(now, 99, ok);
+        let mut event = ocsf::event(now, ok);
         event["unmapped"] = detail;
         event["unmapped"]["event"] = json!(word);
         event

@@ -5,6 +5,7 @@
 
 mod chain;
 mod entry;
+mod ocsf;
 mod verify;
 mod writer;
 

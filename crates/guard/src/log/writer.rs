@@ -43,7 +43,7 @@ pub enum LogError {
 /// Follows the lines of a log on the thread that writes them.
 pub(crate) trait Follow: Send {
     /// A line that is about to be written, with its place in the chain.
-    fn line(&mut self, event: &serde_json::Value);
+    fn line(&mut self, line: &[u8]);
     /// All lines so far are in the file; comes at least a second after each of them. `is_last`: the log is closed.
     fn written(&mut self, head: &Head, is_last: bool);
 }
@@ -182,12 +182,12 @@ impl Writer {
             };
             let over = match next {
                 Ok(entry) => {
-                    self.line(&entry.to_json(chrono::Utc::now()), &mut batch)?;
+                    self.line(|line| entry.write(line), &mut batch)?;
                     // What waits already is written together.
                     while batch.len() < 1 << 16
                         && let Ok(entry) = waiting.try_recv()
                     {
-                        self.line(&entry.to_json(chrono::Utc::now()), &mut batch)?;
+                        self.line(|line| entry.write(line), &mut batch)?;
                     }
                     false
                 }
@@ -212,21 +212,28 @@ impl Writer {
         }
     }
 
-    /// Puts a line into the batch, with its place in the chain.
-    fn line(&mut self, event: &serde_json::Value, batch: &mut Vec<u8>) -> io::Result<()> {
+    /// Puts a line into the batch, with its place in the chain. `write` writes a JSON object with at least one key.
+    fn line(&mut self, write: impl FnOnce(&mut Vec<u8>) -> serde_json::Result<()>, batch: &mut Vec<u8>) -> io::Result<()> {
         if self.file.is_none() || self.size > ROTATE {
             self.write(batch)?;
             self.next_file()?;
         }
-        let mut event = event.clone();
-        event["chain"] = json!({"seq": self.head.seq + 1, "prev": self.head.hash});
+        let begin = batch.len();
+        write(batch).map_err(io::Error::from)?;
+        // The place goes into the object, as its last key.
+        batch.pop_if(|last| *last == b'}');
+        write!(
+            batch,
+            ",\"chain\":{{\"seq\":{},\"prev\":\"{}\"}}}}",
+            self.head.seq + 1,
+            self.head.hash
+        )?;
+        let line = &batch[begin..];
         if let Some(follower) = &mut self.follower {
-            follower.line(&event);
+            follower.line(line);
         }
-        let line = serde_json::to_vec(&event).map_err(io::Error::from)?;
-        self.head = self.head.after(&line);
+        self.head = self.head.after(line);
         self.size += line.len() as u64 + 1;
-        batch.extend_from_slice(&line);
         batch.push(b'\n');
         self.first_unsigned.get_or_insert_with(Instant::now);
         Ok(())
@@ -236,7 +243,7 @@ impl Writer {
     fn sign(&mut self, batch: &mut Vec<u8>) -> io::Result<()> {
         let signed = json!({"seq": self.head.seq, "hash": self.head.hash, "signature": self.key.sign(&self.head)});
         let event = json!({"time": chrono::Utc::now().timestamp_millis(), "signed": signed});
-        self.line(&event, batch)?;
+        self.line(|line| serde_json::to_writer(line, &event), batch)?;
         self.signed = self.head.seq;
         self.first_unsigned = None;
         Ok(())

@@ -1,6 +1,7 @@
 //! One client's connection: each request is judged, passed on and accounted for.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::BytesMut;
@@ -193,7 +194,7 @@ impl<'g> Exchange<'g> {
     }
 
     /// The key of a request.
-    fn authenticate(&self, head: &RequestHead) -> Result<Key, Refusal> {
+    fn authenticate(&self, head: &RequestHead) -> Result<Arc<Key>, Refusal> {
         let secret = credential(&head.headers)
             .map_err(Refusal::Credential)?
             .ok_or(Refusal::NoCredential)?;
