@@ -1,13 +1,15 @@
-//! Writes the log, on a thread of its own.
+//! Writes the log.
+//!
+//! Whoever has an entry writes it: when [`Log::record`] returns, the line is in the file, and outlives the process. A thread of its own signs the
+//! chain and brings the file to the disk once a second.
 
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -19,9 +21,7 @@ const PREFIX: &str = "audit-";
 const SUFFIX: &str = ".jsonl";
 /// A file of more bytes than this is followed by another.
 const ROTATE: u64 = 64 << 20;
-/// Entries that wait to be written.
-const WAITING: usize = 4_096;
-/// A signed line comes this long after the first line that none covers.
+/// While lines are written, one that signs them comes this often.
 const SIGN_EVERY: Duration = Duration::from_secs(1);
 /// And after so many.
 const SIGN_AFTER: u64 = 1_000;
@@ -40,7 +40,7 @@ pub enum LogError {
     Broken(PathBuf),
 }
 
-/// Follows the lines of a log on the thread that writes them.
+/// Follows the lines of a log, on the threads that write them.
 pub(crate) trait Follow: Send {
     /// A line that is about to be written, with its place in the chain.
     fn line(&mut self, line: &[u8]);
@@ -48,13 +48,26 @@ pub(crate) trait Follow: Send {
     fn written(&mut self, head: &Head, is_last: bool);
 }
 
-/// A log that is written to. Entries are handed over and written in order; [`Log::is_broken`] says when they cannot be.
+/// A log that is written to. [`Log::is_broken`] says when it cannot be.
 #[derive(Debug)]
 pub struct Log {
-    entries: Option<SyncSender<Entry>>,
-    broken: Arc<AtomicBool>,
-    written: Arc<AtomicU64>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    shared: Arc<Shared>,
+    signer: Mutex<Option<JoinHandle<()>>>,
+}
+
+struct Shared {
+    writer: Mutex<Writer>,
+    broken: AtomicBool,
+    written: AtomicU64,
+    /// Whether the log is closed, for the thread that signs.
+    closed: Mutex<bool>,
+    wake: Condvar,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Shared")
+    }
 }
 
 impl Log {
@@ -91,66 +104,121 @@ impl Log {
             Some(last) => end_of(last).map_err(io)?.ok_or_else(|| LogError::Broken(dir.to_owned()))?,
         };
         let follower = follow(&head).map_err(io)?;
-        let (entries, waiting) = sync_channel(WAITING);
-        let (broken, written) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(head.seq)));
-        let mut writer = Writer {
-            dir: dir.to_owned(),
-            _lock: lock,
-            file: None,
-            size: 0,
-            signed: head.seq,
-            first_unsigned: None,
-            head,
-            key,
-            written: Arc::clone(&written),
-            follower,
-        };
-        let failed = Arc::clone(&broken);
-        let thread = std::thread::spawn(move || {
-            if let Err(error) = writer.run(&waiting) {
-                failed.store(true, Ordering::SeqCst);
-                eprintln!("vigie: the audit log cannot be written, so nothing is passed on any more: {error}");
-                // Whoever hands an entry over is not kept waiting.
-                while waiting.recv().is_ok() {}
-            }
+        let shared = Arc::new(Shared {
+            broken: AtomicBool::new(false),
+            written: AtomicU64::new(head.seq),
+            closed: Mutex::new(false),
+            wake: Condvar::new(),
+            writer: Mutex::new(Writer {
+                dir: dir.to_owned(),
+                _lock: lock,
+                file: None,
+                size: 0,
+                signed: head.seq,
+                head,
+                key,
+                follower,
+            }),
         });
+        let signing = Arc::clone(&shared);
+        let signer = std::thread::spawn(move || signing.sign_every_second());
         Ok(Self {
-            entries: Some(entries),
-            broken,
-            written,
-            thread: Mutex::new(Some(thread)),
+            shared,
+            signer: Mutex::new(Some(signer)),
         })
     }
 
-    /// Hands an entry over; waits where the disk is slower than the requests.
+    /// Writes an entry; when this returns, its line is in the file, unless the log is broken.
     pub fn record(&self, entry: Entry) {
-        if let Some(entries) = &self.entries {
-            // The thread lives as long as this does.
-            let _ = entries.send(entry);
-        }
+        // The text is made before the turn comes: the chain is all that one line needs of another.
+        let mut line = Vec::with_capacity(1_024);
+        let made = entry.write(&mut line).map_err(io::Error::from);
+        self.shared.with(|writer| {
+            made?;
+            writer.line(&mut line)?;
+            if writer.head.seq - writer.signed >= SIGN_AFTER {
+                writer.sign()?;
+            }
+            Ok(())
+        });
     }
 
     /// Whether entries are lost because the log cannot be written. Nothing may be passed on then.
     #[must_use]
     pub fn is_broken(&self) -> bool {
-        self.broken.load(Ordering::SeqCst)
+        self.shared.broken.load(Ordering::SeqCst)
     }
 
     /// The number of the last line that is written.
     #[must_use]
     pub fn written(&self) -> u64 {
-        self.written.load(Ordering::SeqCst)
+        self.shared.written.load(Ordering::SeqCst)
     }
 }
 
 impl Drop for Log {
-    /// Waits until all entries are written and signed.
+    /// Signs what is written and brings it to the disk.
     fn drop(&mut self) {
-        drop(self.entries.take());
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread {
-            // A writer that panicked has said so.
-            let _ = thread.join();
+        *lock(&self.shared.closed) = true;
+        self.shared.wake.notify_all();
+        let signer = lock(&self.signer).take();
+        if let Some(signer) = signer {
+            // A thread that panicked has said so.
+            let _ = signer.join();
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A thread that panicked while it wrote has left a line without an end, which the next start takes off.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    /// Does something with the writer. A fault breaks the log for good: nothing may be passed on that is not logged.
+    fn with<T>(&self, work: impl FnOnce(&mut Writer) -> io::Result<T>) -> Option<T> {
+        if self.broken.load(Ordering::SeqCst) {
+            return None;
+        }
+        let mut writer = lock(&self.writer);
+        match work(&mut writer) {
+            Ok(done) => {
+                self.written.store(writer.head.seq, Ordering::SeqCst);
+                Some(done)
+            }
+            Err(error) => {
+                if !self.broken.swap(true, Ordering::SeqCst) {
+                    eprintln!("vigie: the audit log cannot be written, so nothing is passed on any more: {error}");
+                }
+                None
+            }
+        }
+    }
+
+    /// Signs and syncs, until the log is closed.
+    fn sign_every_second(&self) {
+        loop {
+            let closed = lock(&self.closed);
+            let waited = self.wake.wait_timeout_while(closed, SIGN_EVERY, |closed| !*closed);
+            let is_closed = *waited.unwrap_or_else(PoisonError::into_inner).0;
+            let file = self.with(|writer| {
+                if writer.head.seq > writer.signed {
+                    writer.sign()?;
+                }
+                if let Some(follower) = &mut writer.follower {
+                    follower.written(&writer.head, is_closed);
+                }
+                writer.file.as_ref().map(File::try_clone).transpose()
+            });
+            // The disk may be slow, and nobody waits for it.
+            if let Some(Some(file)) = file
+                && let Err(error) = file.sync_data()
+            {
+                self.with(|_| Err::<(), _>(error));
+            }
+            if is_closed {
+                return;
+            }
         }
     }
 }
@@ -163,100 +231,44 @@ struct Writer {
     head: Head,
     /// The last line that a signature covers.
     signed: u64,
-    first_unsigned: Option<Instant>,
     key: SigningKey,
-    written: Arc<AtomicU64>,
     follower: Option<Box<dyn Follow>>,
 }
 
 impl Writer {
-    fn run(&mut self, waiting: &Receiver<Entry>) -> io::Result<()> {
-        let mut batch = Vec::new();
-        loop {
-            let wait = self
-                .first_unsigned
-                .map(|since| (since + SIGN_EVERY).saturating_duration_since(Instant::now()));
-            let next = match wait {
-                None => waiting.recv().map_err(|_| RecvTimeoutError::Disconnected),
-                Some(wait) => waiting.recv_timeout(wait),
-            };
-            let over = match next {
-                Ok(entry) => {
-                    self.line(|line| entry.write(line), &mut batch)?;
-                    // What waits already is written together.
-                    while batch.len() < 1 << 16
-                        && let Ok(entry) = waiting.try_recv()
-                    {
-                        self.line(|line| entry.write(line), &mut batch)?;
-                    }
-                    false
-                }
-                Err(RecvTimeoutError::Timeout) => false,
-                Err(RecvTimeoutError::Disconnected) => true,
-            };
-            let is_due =
-                self.first_unsigned.is_some_and(|since| since.elapsed() >= SIGN_EVERY) || self.head.seq - self.signed >= SIGN_AFTER;
-            if self.head.seq > self.signed && (is_due || over) {
-                self.sign(&mut batch)?;
-                self.write(&mut batch)?;
-                self.file.as_ref().map_or(Ok(()), File::sync_data)?;
-            } else {
-                self.write(&mut batch)?;
-            }
-            if let Some(follower) = &mut self.follower {
-                follower.written(&self.head, over);
-            }
-            if over {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Puts a line into the batch, with its place in the chain. `write` writes a JSON object with at least one key.
-    fn line(&mut self, write: impl FnOnce(&mut Vec<u8>) -> serde_json::Result<()>, batch: &mut Vec<u8>) -> io::Result<()> {
+    /// Writes a line: a JSON object with at least one key, which gets its place in the chain.
+    fn line(&mut self, line: &mut Vec<u8>) -> io::Result<()> {
         if self.file.is_none() || self.size > ROTATE {
-            self.write(batch)?;
             self.next_file()?;
         }
-        let begin = batch.len();
-        write(batch).map_err(io::Error::from)?;
         // The place goes into the object, as its last key.
-        batch.pop_if(|last| *last == b'}');
+        line.pop_if(|last| *last == b'}');
         write!(
-            batch,
+            line,
             ",\"chain\":{{\"seq\":{},\"prev\":\"{}\"}}}}",
             self.head.seq + 1,
             self.head.hash
         )?;
-        let line = &batch[begin..];
+        let head = self.head.after(line);
         if let Some(follower) = &mut self.follower {
             follower.line(line);
         }
-        self.head = self.head.after(line);
-        self.size += line.len() as u64 + 1;
-        batch.push(b'\n');
-        self.first_unsigned.get_or_insert_with(Instant::now);
+        line.push(b'\n');
+        if let Some(file) = &mut self.file {
+            file.write_all(line)?;
+        }
+        self.size += line.len() as u64;
+        self.head = head;
         Ok(())
     }
 
-    /// Puts a signature over everything so far into the batch.
-    fn sign(&mut self, batch: &mut Vec<u8>) -> io::Result<()> {
+    /// Writes a signature over everything so far.
+    fn sign(&mut self) -> io::Result<()> {
         let signed = json!({"seq": self.head.seq, "hash": self.head.hash, "signature": self.key.sign(&self.head)});
         let event = json!({"time": chrono::Utc::now().timestamp_millis(), "signed": signed});
-        self.line(|line| serde_json::to_writer(line, &event), batch)?;
+        let mut line = serde_json::to_vec(&event).map_err(io::Error::from)?;
+        self.line(&mut line)?;
         self.signed = self.head.seq;
-        self.first_unsigned = None;
-        Ok(())
-    }
-
-    fn write(&mut self, batch: &mut Vec<u8>) -> io::Result<()> {
-        if let Some(file) = &mut self.file
-            && !batch.is_empty()
-        {
-            file.write_all(batch)?;
-            batch.clear();
-        }
-        self.written.store(self.head.seq, Ordering::SeqCst);
         Ok(())
     }
 
