@@ -27,9 +27,9 @@ impl Page {
             if !summary.complete && summary.failed.is_none() {
                 text.push_str("; stopped before the end");
             }
-            self.field("looked at", &text, if summary.complete { PLAIN } else { WARN });
+            self.field("tried", &text, if summary.complete { PLAIN } else { WARN });
         } else if !summary.complete {
-            self.field("looked at", "stopped before the end", WARN);
+            self.field("tried", "stopped before the end", WARN);
         }
         let catalog = &summary.catalog;
         let mut knowledge: Vec<String> = Vec::new();
