@@ -16,7 +16,7 @@ pub struct Config {
     pub schema: String,
     /// Where clients connect to.
     pub listen: Listen,
-    /// What stands behind.
+    /// The server behind the gateway.
     pub upstream: UpstreamConfig,
     /// The audit log.
     #[serde(default)]
@@ -58,7 +58,7 @@ pub struct Tls {
     pub key: PathBuf,
 }
 
-/// What stands behind the gateway.
+/// The server behind the gateway.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UpstreamConfig {

@@ -129,7 +129,7 @@ pub(crate) fn owners_file(path: &Path, bytes: &[u8], durable: bool) -> std::io::
     }
 }
 
-/// A certificate for the hosts, and its key, both in PEM. It is its own authority: clients are told to trust it.
+/// A certificate for the hosts, and its key, both in PEM. It is its own authority: add it to what your clients trust.
 fn certificate(init: &Init) -> Result<(String, String), rcgen::Error> {
     let names: Vec<String> = init
         .hosts

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::histogram::{self, Histogram};
 
-/// By what requests are told apart. All values come from bounded sets.
+/// The labels that requests are counted by. All values come from bounded sets.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Labels {
     /// The id of the key; empty: none.

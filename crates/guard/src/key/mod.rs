@@ -100,7 +100,7 @@ pub enum KeyFileError {
     /// A cap on nothing that the catalogue knows; a request would have no limit.
     #[error("has a key with a cap on {0:?}, which is no setting; those are {1}")]
     Cap(String, String),
-    /// Two keys that cannot be told apart.
+    /// Two keys with the same identifier or the same secret.
     #[error("has two keys with the {0}")]
     Twice(String),
 }

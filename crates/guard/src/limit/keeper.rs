@@ -187,7 +187,7 @@ impl<'s> Read<'s> {
             first.get_or_insert_with(|| line.ended());
             self.line(&line);
         }
-        // Lines stand in the order of their ends.
+        // The lines are in the order in which the requests ended.
         Ok(first.is_none_or(|first| ago(self.now, first) < SPAN || (!self.fits && first >= self.today)))
     }
 

@@ -96,7 +96,7 @@ pub(super) fn run(args: &InitArgs) -> Done {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A build without the scanner has to be told.
+/// Without the scanner nothing can be looked up: the error names the options to give instead.
 #[cfg(not(feature = "find"))]
 fn identify(_url: &str) -> Result<(String, Option<String>), Failure> {
     Err(Failure::usage(
