@@ -3,10 +3,9 @@
 use std::io::Write as _;
 use std::path::Path;
 
-use serde_json::Value;
 use vigie_export::text::{Safe, is_unsafe};
 
-use crate::{code, stderr, stdout, text, vigie};
+use crate::{code, stderr, text, vigie};
 
 /// A window title, an override of the text direction, a C1 control character, and an invisible character.
 const HOSTILE: &str = "0.1\u{1b}]0;pwned\u{7}\u{202e}\u{9b}2J\u{200b}x";
@@ -50,11 +49,11 @@ fn a_json_document_keeps_the_value_and_is_safe() {
     };
     std::fs::write(&file, format!("{}\n", record(HOSTILE))).expect("written");
     let lake = text(&lake);
-    let json = |words: &[&str]| -> Value {
+    let json = |words: &[&str]| -> serde_json::Value {
         let output = vigie(&[words, &["--lake", lake, "--format", "json"]].concat());
         assert_eq!(code(&output), 0, "{words:?}: {}", stderr(&output));
-        safe(&stdout(&output));
-        serde_json::from_str(&stdout(&output)).unwrap_or_else(|error| panic!("{words:?}: {error}"))
+        safe(&crate::stdout(&output));
+        serde_json::from_str(&crate::stdout(&output)).unwrap_or_else(|error| panic!("{words:?}: {error}"))
     };
     let summary = json(&["import", "--from", "shodan", text(&file), "--quiet"]);
     assert_eq!(summary["files"][0]["file"], text(&file), "{summary:#}");
