@@ -1,0 +1,16 @@
+//! The names of the files in the gateway's folder.
+
+/// The configuration.
+pub const CONFIG: &str = "guard.toml";
+/// The key store.
+pub const KEYS: &str = "keys.json";
+/// What keys with a daily quota have used; without it, it is read from the log.
+pub const COUNTS: &str = "counts.json";
+/// The key that signs the log, in PKCS #8, readable by its owner only.
+pub const SIGNING_KEY: &str = "log-signing.pk8";
+/// The key that signatures of the log are checked with.
+pub const PUBLIC_KEY: &str = "log-signing.pub";
+/// The certificate that `init` makes.
+pub const CERTIFICATE: &str = "certificate.pem";
+/// Its key.
+pub const CERTIFICATE_KEY: &str = "certificate-key.pem";

@@ -1,0 +1,59 @@
+//! `[listen]`: where clients connect to.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// Where clients connect to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Listen {
+    /// The address and port.
+    pub address: SocketAddr,
+    /// Whether without TLS. On any address but loopback it has to be said.
+    #[serde(default)]
+    pub plain_http: bool,
+    /// The certificate chain and its key, in PEM, beside this file or anywhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls>,
+    /// The names, or names with a port, under which clients reach the gateway; a request for another host is refused.
+    pub hosts: Vec<String>,
+    /// Threads that serve, each with its own connections to the server behind; absent: one for each core.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workers: Option<u16>,
+    /// The origins whose pages may use the gateway.
+    #[serde(default)]
+    pub origins: Vec<String>,
+}
+
+/// A certificate and its key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// The chain, in PEM.
+    pub certificate: PathBuf,
+    /// The key, in PEM.
+    pub key: PathBuf,
+}
+
+impl Listen {
+    /// The key of the line that is wrong, and why.
+    pub(super) fn check(&self) -> Result<(), (&'static str, String)> {
+        if self.tls.is_none() && !self.plain_http {
+            let why =
+                "without a certificate clients would send their keys in the clear: name one under [listen.tls], or say plain_http = true";
+            return Err(("address", why.to_owned()));
+        }
+        if self.tls.is_some() && self.plain_http {
+            return Err(("plain_http", "there is a certificate as well: choose one of the two".to_owned()));
+        }
+        if self.hosts.is_empty() {
+            return Err(("hosts", "name the hosts under which clients reach the gateway".to_owned()));
+        }
+        if self.workers == Some(0) {
+            return Err(("workers", "at least one thread serves".to_owned()));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,135 @@
+//! `guard.toml`: one file for each of its tables.
+
+mod admin;
+pub mod files;
+mod listen;
+mod log;
+mod upstream;
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+pub use admin::Admin;
+pub use listen::{Listen, Tls};
+pub use log::LogConfig;
+pub use upstream::UpstreamConfig;
+
+/// The schema of the file.
+pub const SCHEMA: &str = "vigie.guard/1";
+
+/// The gateway's configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// `vigie.guard/1`.
+    pub schema: String,
+    /// Where clients connect to.
+    pub listen: Listen,
+    /// The server behind the gateway.
+    pub upstream: UpstreamConfig,
+    /// The audit log.
+    #[serde(default)]
+    pub log: LogConfig,
+    /// Metrics and health. Absent: there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admin: Option<Admin>,
+}
+
+/// What is wrong with a configuration: the line, if it is known, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    /// The line, from 1.
+    pub line: Option<usize>,
+    /// Why.
+    pub why: String,
+}
+
+impl std::fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.line {
+            Some(line) => write!(f, "line {line}: {}", self.why),
+            None => f.write_str(&self.why),
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl Config {
+    /// Reads a configuration and checks it as far as it can be without the files that it names.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong first, with its line.
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        let line_of = |at: usize| text.get(..at).map(|before| before.matches('\n').count() + 1);
+        let config: Self = toml::from_str(text).map_err(|error| ConfigError {
+            line: error.span().and_then(|span| line_of(span.start)),
+            why: error.message().to_owned(),
+        })?;
+        config.check().map_err(|(key, why)| ConfigError {
+            line: text
+                .lines()
+                .position(|line| line.trim_start().starts_with(key))
+                .map(|line| line + 1),
+            why,
+        })?;
+        Ok(config)
+    }
+
+    /// The key of the line that is wrong, and why.
+    fn check(&self) -> Result<(), (&'static str, String)> {
+        if self.schema != SCHEMA {
+            return Err(("schema", format!("the schema is {:?}; this vigie reads {SCHEMA:?}", self.schema)));
+        }
+        self.listen.check()?;
+        self.upstream.check()?;
+        if self
+            .admin
+            .as_ref()
+            .is_some_and(|admin| admin.address == self.listen.address && self.listen.address.port() != 0)
+        {
+            return Err(("[admin]", "metrics need an address that is not that of clients".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// A file that the configuration names, as seen from its folder.
+    #[must_use]
+    pub fn beside(dir: &Path, file: &Path) -> PathBuf {
+        dir.join(file)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "schema = \"vigie.guard/1\"\n\n[listen]\naddress = \"127.0.0.1:8443\"\nplain_http = true\nhosts = [\"localhost\"]\n\n\
+                        [upstream]\nurl = \"http://127.0.0.1:11434\"\nproduct = \"ollama\"\n";
+
+    #[test]
+    fn a_configuration_reads_and_errors_name_the_line() {
+        let config = Config::parse(GOOD).expect("it reads");
+        assert_eq!(config.upstream.address().map(|(address, _)| address.port()), Some(11434));
+        let written = toml::to_string(&config).expect("it is written");
+        assert_eq!(Config::parse(&written), Ok(config));
+        for (from, to, line) in [
+            ("vigie.guard/1", "vigie.guard/9", 1),
+            ("plain_http = true\n", "", 4),
+            ("plain_http = true", "plain_http = 7", 5),
+            ("plain_http = true", "plane_http = true", 5),
+            ("[\"localhost\"]", "[]", 6),
+            ("http://127.0.0.1:11434", "ftp://x", 9),
+            ("\"ollama\"", "ollama", 10),
+        ] {
+            let error = Config::parse(&GOOD.replace(from, to)).expect_err(to);
+            assert_eq!(error.line, Some(line), "{to:?}: {error}");
+        }
+        let with_admin = |address: &str| Config::parse(&format!("{GOOD}\n[admin]\naddress = \"{address}\"\n"));
+        let config = with_admin("127.0.0.1:9464").expect("it reads");
+        assert_eq!(config.admin.map(|admin| admin.address.port()), Some(9464));
+        assert_eq!(with_admin("127.0.0.1:8443").map_err(|error| error.line), Err(Some(12)));
+    }
+}
