@@ -21,6 +21,7 @@ mod stack;
 pub mod table;
 
 pub use catalog::Catalog;
+pub use catalog::look::VersionLook;
 pub use catalog::permit::{AtRoot, Forbidden};
 pub use catalog::product::{CompiledEvidence, CompiledList, CompiledValue, FreshValue, GenericProbe, Product, Request, Signature};
 pub use classifiers::TextClassifiers;

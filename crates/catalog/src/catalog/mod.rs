@@ -1,6 +1,7 @@
 //! The compiled catalogue.
 
 mod harmful;
+pub(crate) mod look;
 pub(crate) mod permit;
 pub(crate) mod permit_cache;
 pub(crate) mod product;

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use vigie_catalog::{Catalog, Product, Purpose, Request, RouteTable};
+use vigie_catalog::{Catalog, Product, RouteTable, VersionLook};
 
 use super::behind::{INTERVAL, PATIENCE};
 use super::gate::Gate;
@@ -13,68 +13,78 @@ use crate::log::{Change, Entry};
 
 /// How often the server behind is asked while it does not answer.
 const LOOK_SOON: Duration = Duration::from_millis(200);
+/// The longest reply that is read: that of llama.cpp holds the templates of its model.
+const MAX_REPLY: usize = 1 << 20;
 
 /// Asks from time to time whether the server behind answers and which version it is, and soon after it did not answer; takes the table of
-/// that version. `is_watched`: at once and whatever the product, because readiness is asked for.
+/// that version. A server that answers otherwise than its product does, or names no version, gets the strictest table.
+/// `is_watched`: at once and whatever the product, because readiness is asked for.
 pub(super) async fn look_behind(gate: Arc<Gate>, upstream: Rc<Upstream>, product: String, is_watched: bool) {
     let catalog = Catalog::embedded();
     let Some(product) = catalog.product(&product) else { return };
-    let version_path = version_path(&product.id);
-    let Some(path) = version_path.or_else(|| is_watched.then(|| harmless_path(product))) else {
+    let looks = catalog.version_looks(product);
+    if looks.is_empty() && !is_watched {
         return;
-    };
+    }
     let mut known = gate.table().version().map(str::to_owned);
     let mut wait = if is_watched { Duration::ZERO } else { INTERVAL };
     loop {
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
-            () = gate.lost() => {}
+            () = gate.lost() => {
+                // What comes up next may be anything.
+                take(&gate, product, None, &mut known);
+            }
             () = gate.stopped() => return,
         }
-        let body = tokio::time::timeout(PATIENCE, ask(&upstream, path)).await.ok().flatten();
-        gate.behind.asked(body.is_some());
-        let Some(body) = body else {
-            // It is down, and whatever comes up is looked at soon.
-            wait = LOOK_SOON;
-            continue;
-        };
-        wait = INTERVAL;
-        if version_path.is_none() {
-            continue;
-        }
-        let Some(version) = version(&body) else {
-            wait = LOOK_SOON;
-            continue;
-        };
-        if known.as_deref() != Some(&version) {
-            let table = RouteTable::compile(product, Some(&version));
-            let version_of_table = table.version().map(str::to_owned);
-            gate.set_table(table);
-            gate.log.record(Entry::Change(Change::Upstream { version: version_of_table }));
-            known = Some(version);
+        match look(&upstream, product, &looks).await {
+            None => {
+                gate.behind.asked(false);
+                // It is down, and whatever comes up is looked at soon.
+                wait = LOOK_SOON;
+            }
+            Some(version) => {
+                gate.behind.asked(true);
+                wait = INTERVAL;
+                take(&gate, product, version, &mut known);
+            }
         }
     }
 }
 
-/// The harmless route that names the version.
-fn version_path(product: &str) -> Option<&'static str> {
-    match product {
-        "ollama" => Some("/api/version"),
-        "vllm" => Some("/version"),
-        _ => None,
+/// Puts the table of a version in place, unless it is there already.
+fn take(gate: &Gate, product: &Product, version: Option<String>, known: &mut Option<String>) {
+    if *known == version {
+        return;
     }
+    let table = RouteTable::compile(product, version.as_deref());
+    gate.log.record(Entry::Change(Change::Upstream {
+        version: table.version().map(str::to_owned),
+    }));
+    gate.set_table(table);
+    *known = version;
 }
 
-/// A route that a scan may ask any server of the product for.
-fn harmless_path(product: &Product) -> &str {
-    let is_plain = |request: &&Request| {
-        request.method == "GET" && matches!(request.purpose, Purpose::Identify | Purpose::Read) && !request.path.contains(['{', '?'])
-    };
-    product.requests.iter().find(is_plain).map_or("/", |request| &request.path)
+/// Looks once. `None`: it does not answer. `Some(None)`: it names no version.
+async fn look(upstream: &Upstream, product: &Product, looks: &[VersionLook<'_>]) -> Option<Option<String>> {
+    if looks.is_empty() {
+        let answered = tokio::time::timeout(PATIENCE, ask(upstream, product.harmless_path())).await;
+        return answered.ok().flatten().map(|_| None);
+    }
+    let mut answers = false;
+    for look in looks {
+        // What does not answer one request does not answer the next.
+        let (status, body) = tokio::time::timeout(PATIENCE, ask(upstream, look.path)).await.ok().flatten()?;
+        answers |= status < 500;
+        if let Some(version) = look.version(status, &body) {
+            return Some(Some(version));
+        }
+    }
+    answers.then_some(None)
 }
 
-/// What the server behind answers to a harmless request, up to a bound. `None`: it does not answer, or says that it cannot.
-async fn ask(upstream: &Upstream, path: &str) -> Option<Vec<u8>> {
+/// What the server behind answers to a harmless request, up to a bound. `None`: it does not answer.
+async fn ask(upstream: &Upstream, path: &str) -> Option<(u16, Vec<u8>)> {
     let request = Forwarded {
         method: "GET",
         target: path,
@@ -82,22 +92,15 @@ async fn ask(upstream: &Upstream, path: &str) -> Option<Vec<u8>> {
         body: None,
     };
     let mut answer = upstream.send(&request).await.ok()?;
-    if answer.head.status >= 500 {
-        return None;
-    }
+    let status = answer.head.status;
     let mut body = Vec::new();
     while let Some(piece) = answer.piece(PATIENCE).await.ok()? {
         body.extend_from_slice(&piece);
-        if body.len() > 4_096 {
+        if body.len() > MAX_REPLY {
             // The connection closes with the answer.
-            return Some(body);
+            return Some((status, body));
         }
     }
     upstream.keep(answer);
-    Some(body)
-}
-
-fn version(body: &[u8]) -> Option<String> {
-    let value: serde_json::Value = serde_json::from_slice(body).ok()?;
-    value["version"].as_str().map(str::to_owned)
+    Some((status, body))
 }

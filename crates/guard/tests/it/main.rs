@@ -8,4 +8,5 @@ mod case;
 mod limit;
 mod meter;
 mod policy;
+mod restart;
 mod stage;

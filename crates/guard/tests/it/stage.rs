@@ -206,6 +206,11 @@ impl Guarded {
 
     /// Stops the gateway and returns what its log says of requests.
     pub(crate) fn stop(self) -> Vec<Value> {
+        self.stop_and_list("request")
+    }
+
+    /// Stops the gateway and returns the lines of its log with that event.
+    pub(crate) fn stop_and_list(self, event: &str) -> Vec<Value> {
         self.gateway.stop();
         let mut lines = Vec::new();
         for file in std::fs::read_dir(self.dir.path().join("log")).expect("a log") {
@@ -215,7 +220,7 @@ impl Guarded {
                 lines.extend(text.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON")));
             }
         }
-        lines.retain(|line| line["unmapped"]["event"] == "request");
+        lines.retain(|line| line["unmapped"]["event"] == event);
         lines
     }
 }
