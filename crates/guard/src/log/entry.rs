@@ -128,6 +128,33 @@ pub struct RequestEntry {
     pub outcome: Outcome,
 }
 
+impl RequestEntry {
+    /// A request of which nothing is known yet.
+    pub(crate) fn begun(id: String, client: SocketAddr) -> Self {
+        Self {
+            id,
+            begun: chrono::Utc::now(),
+            client: Client {
+                address: client,
+                key: None,
+            },
+            method: String::new(),
+            path: String::new(),
+            route: None,
+            models: Vec::new(),
+            request_bytes: 0,
+            status: None,
+            response_bytes: 0,
+            tokens: Tokens::default(),
+            counted: None,
+            chunks: 0,
+            first_byte_ms: None,
+            duration_ms: 0.0,
+            outcome: Outcome::Aborted,
+        }
+    }
+}
+
 impl Entry {
     /// Writes the entry as a JSON object, without its place in the chain.
     pub(super) fn write(&self, out: &mut Vec<u8>) -> serde_json::Result<()> {

@@ -15,10 +15,13 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::LocalSet;
 use tokio_rustls::TlsConnector;
 use vigie_http::body::Body;
+use vigie_http::head::RequestHead;
 use vigie_http::headers;
 
-use super::exchange::{Framing, answer_head, check_head, frame, gone, keeps_alive};
+use super::client::{Client, answer_whole, check_head, plain_fields};
+use super::http1::{GoesOn, Http1, linger};
 use super::origin::Allowed;
+use super::relay::{Follow, Relayed, relay};
 use super::upstream::{Forwarded, Upstream};
 use super::wire::{self, Bounds};
 use crate::policy::Refusal;
@@ -180,91 +183,84 @@ fn connector(authority: Option<&Path>) -> Result<TlsConnector, ConnectError> {
 
 /// Serves a connection of a program on this machine.
 async fn serve<S: AsyncRead + AsyncWrite + Unpin>(mut io: S, allowed: &Allowed, upstream: &Upstream) {
-    let bounds = Bounds::default();
     let mut buffer = BytesMut::with_capacity(8 * 1024);
     loop {
-        let (head, body) = match wire::read_head(&mut io, &mut buffer, &bounds).await {
-            Ok(Some(read)) => read,
+        let goes_on = match wire::read_head(&mut io, &mut buffer, &Bounds::default()).await {
             Ok(None) => return,
-            Err(refusal) => return refuse(&mut io, &refusal).await,
-        };
-        if let Err(refusal) = check_head(&head).and_then(|()| allowed.check(&head.headers)) {
-            return refuse(&mut io, &refusal).await;
-        }
-        if headers::first(&head.headers, "expect").is_some() && !wire::write(&mut io, b"HTTP/1.1 100 Continue\r\n\r\n").await {
-            return;
-        }
-        let content = match wire::read_body(&mut io, &mut buffer, body, &bounds).await {
-            Ok(content) => content,
-            Err(refusal) => return refuse(&mut io, &refusal).await,
-        };
-        let has_body = !content.is_empty() || body != Body::Length(0);
-        let content_type = headers::first(&head.headers, "content-type").unwrap_or("application/json");
-        let request = Forwarded {
-            method: &head.method,
-            target: &head.target,
-            accept: headers::first(&head.headers, "accept"),
-            body: has_body.then_some((content_type, &content[..])),
-        };
-        let sent = tokio::select! {
-            sent = upstream.send(&request) => sent,
-            () = gone(&mut io, &mut buffer) => return,
-        };
-        let mut answer = match sent {
-            Ok(answer) => answer,
-            Err(error) => {
-                let text = serde_json::json!({"error": format!("the gateway: {error}")}).to_string();
-                let _ = wire::write(&mut io, &wire::own_answer(502, &text, false, "")).await;
-                return;
-            }
-        };
-        let framing = match (answer.length(), head.version) {
-            (Some(length), _) => Framing::Length(length),
-            (None, "HTTP/1.1") => Framing::Chunks,
-            (None, _) => Framing::Close,
-        };
-        let goes_on = keeps_alive(&head) && framing != Framing::Close;
-        let mut out = answer_head(&answer, framing, goes_on, "");
-        loop {
-            let piece = tokio::select! {
-                biased;
-                piece = answer.piece(WAIT) => piece,
-                () = gone(&mut io, &mut buffer) => return,
-                () = std::future::ready(()), if !out.is_empty() => {
-                    if !wire::write(&mut io, &std::mem::take(&mut out)).await {
-                        return;
-                    }
-                    continue;
+            Ok(Some((head, body))) => {
+                let mut client = Http1::new(&mut io, &mut buffer, &head, body);
+                if let Err(refusal) = pass(&mut client, &head, body, allowed, upstream).await {
+                    refuse(&mut client, &refusal).await;
                 }
-            };
-            match piece {
-                Ok(Some(piece)) => frame(framing, &piece, &mut out),
-                Ok(None) => break,
-                // The program sees that the answer has no end.
-                Err(_) => return,
+                client.goes_on()
             }
-            if !wire::write(&mut io, &out).await {
-                return;
+            Err(refusal) => {
+                let mut client = Http1::of_malformed(&mut io, &mut buffer);
+                refuse(&mut client, &refusal).await;
+                client.goes_on()
             }
-            out.clear();
-        }
-        if framing == Framing::Chunks {
-            out.extend_from_slice(b"0\r\n\r\n");
-        }
-        if !out.is_empty() && !wire::write(&mut io, &out).await {
-            return;
-        }
-        upstream.keep(answer);
-        if !goes_on {
-            return;
+        };
+        match goes_on {
+            GoesOn::Yes => {}
+            GoesOn::No => return,
+            GoesOn::Unread => return linger(&mut io).await,
         }
     }
 }
 
-async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(io: &mut S, refusal: &Refusal) {
-    if wire::write(io, &wire::own_answer(refusal.status(), refusal.body(), false, "")).await {
-        wire::linger(io).await;
+/// Passes a request on to the gateway, and its answer back.
+async fn pass(client: &mut impl Client, head: &RequestHead, framed: Body, allowed: &Allowed, upstream: &Upstream) -> Result<(), Refusal> {
+    check_head(head)?;
+    allowed.check(&head.headers)?;
+    let content = client.body(&Bounds::default()).await?;
+    let has_body = !content.is_empty() || framed != Body::Length(0);
+    let content_type = headers::first(&head.headers, "content-type").unwrap_or("application/json");
+    let request = Forwarded {
+        method: &head.method,
+        target: &head.target,
+        accept: headers::first(&head.headers, "accept"),
+        body: has_body.then_some((content_type, &content[..])),
+    };
+    let sent = tokio::select! {
+        sent = upstream.send(&request) => sent,
+        () = client.gone() => return Ok(()),
+    };
+    let mut answer = match sent {
+        Ok(answer) => answer,
+        Err(error) => {
+            let text = serde_json::json!({"error": format!("the gateway: {error}")}).to_string();
+            answer_whole(client, 502, &text, "").await;
+            return Ok(());
+        }
+    };
+    let length = answer.length();
+    client.begin(answer.head.status, plain_fields(&answer.head.headers, is_passed_on), "", length);
+    if relay(client, &mut answer, length, WAIT, &mut Unchanged).await == Relayed::Whole {
+        upstream.keep(answer);
     }
+    Ok(())
+}
+
+/// An answer that is passed on as it is.
+struct Unchanged;
+
+impl Follow for Unchanged {
+    fn piece<'p>(&'p mut self, piece: &'p [u8]) -> &'p [u8] {
+        piece
+    }
+}
+
+/// Whether a header of the gateway's answer is passed on: all but those of its connection.
+fn is_passed_on(name: &str) -> bool {
+    !matches!(
+        name,
+        "connection" | "keep-alive" | "content-length" | "transfer-encoding" | "trailer" | "upgrade"
+    )
+}
+
+async fn refuse(client: &mut impl Client, refusal: &Refusal) {
+    client.close();
+    answer_whole(client, refusal.status(), refusal.body(), "").await;
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! Looks which version answers behind, and whether anything does.
 
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use vigie_catalog::{Catalog, Product, RouteTable, VersionLook};
@@ -9,6 +8,7 @@ use vigie_catalog::{Catalog, Product, RouteTable, VersionLook};
 use super::behind::{INTERVAL, PATIENCE};
 use super::gate::Gate;
 use super::upstream::{Forwarded, Upstream};
+use super::worker::Shared;
 use crate::log::{Change, Entry};
 
 /// How often the server behind is asked while it does not answer.
@@ -19,7 +19,8 @@ const MAX_REPLY: usize = 1 << 20;
 /// Asks from time to time whether the server behind answers and which version it is, and soon after it did not answer; takes the table of
 /// that version. A server that answers otherwise than its product does, or names no version, gets the strictest table.
 /// `is_watched`: at once and whatever the product, because readiness is asked for.
-pub(super) async fn look_behind(gate: Arc<Gate>, upstream: Rc<Upstream>, product: String, is_watched: bool) {
+pub(super) async fn look_behind(shared: Rc<Shared>, product: String, is_watched: bool) {
+    let Shared { gate, upstream, .. } = &*shared;
     let catalog = Catalog::embedded();
     let Some(product) = catalog.product(&product) else { return };
     let looks = catalog.version_looks(product);
@@ -33,11 +34,11 @@ pub(super) async fn look_behind(gate: Arc<Gate>, upstream: Rc<Upstream>, product
             () = tokio::time::sleep(wait) => {}
             () = gate.lost() => {
                 // What comes up next may be anything.
-                take(&gate, product, None, &mut known);
+                take(gate, product, None, &mut known);
             }
             () = gate.stopped() => return,
         }
-        match look(&upstream, product, &looks).await {
+        match look(upstream, product, &looks).await {
             None => {
                 gate.behind.asked(false);
                 // It is down, and whatever comes up is looked at soon.
@@ -46,7 +47,7 @@ pub(super) async fn look_behind(gate: Arc<Gate>, upstream: Rc<Upstream>, product
             Some(version) => {
                 gate.behind.asked(true);
                 wait = INTERVAL;
-                take(&gate, product, version, &mut known);
+                take(gate, product, version, &mut known);
             }
         }
     }

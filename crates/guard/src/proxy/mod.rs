@@ -1,12 +1,17 @@
 //! The proxy: connections of clients, connections to the server behind, and what happens between them.
 
 mod behind;
+mod client;
 mod connect;
+mod connection;
 mod exchange;
 mod gate;
 mod gateway;
+mod http1;
+mod http2;
 mod look;
 mod origin;
+mod relay;
 mod tls;
 mod upstream;
 mod wire;

@@ -11,10 +11,7 @@ use vigie_http::head::{EndFinder, RequestHead};
 use crate::policy::Refusal;
 
 /// What is written to a client must go on within this time.
-const WRITE: Duration = Duration::from_secs(60);
-/// Of a request that is refused unread so much is still taken, so that the client sees the answer and not a reset.
-const LINGER_BYTES: usize = 256 * 1024;
-const LINGER: Duration = Duration::from_secs(2);
+pub(super) const WRITE: Duration = Duration::from_secs(60);
 /// Empty lines that may be before a request.
 const EMPTY_LINES: usize = 4;
 
@@ -123,36 +120,6 @@ pub(crate) async fn read_body<S: AsyncRead + Unpin>(
 /// Writes all bytes to a client; `false`: it is gone, or takes nothing.
 pub(crate) async fn write<S: AsyncWrite + Unpin>(io: &mut S, bytes: &[u8]) -> bool {
     matches!(timeout(WRITE, io.write_all(bytes)).await, Ok(Ok(())))
-}
-
-/// The head of an answer of the gateway's own.
-pub(crate) fn own_answer(status: u16, body: &str, keep_alive: bool, more: &str) -> Vec<u8> {
-    let connection = if keep_alive { "" } else { "connection: close\r\n" };
-    format!(
-        "HTTP/1.1 {status} {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n{connection}{more}\r\n{body}",
-        reason(status),
-        body.len()
-    )
-    .into_bytes()
-}
-
-/// Closes a connection whose request was not read to its end: the client gets to read the answer.
-pub(crate) async fn linger<S: AsyncRead + AsyncWrite + Unpin>(io: &mut S) {
-    if io.shutdown().await.is_err() {
-        return;
-    }
-    let mut taken = 0;
-    let mut waste = [0; 4096];
-    let drain = async {
-        while taken < LINGER_BYTES {
-            match io.read(&mut waste).await {
-                Ok(count) if count > 0 => taken += count,
-                _ => break,
-            }
-        }
-    };
-    // However it ends, the connection is closed.
-    let _ = timeout(LINGER, drain).await;
 }
 
 /// The reason phrase of a status.

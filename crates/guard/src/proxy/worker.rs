@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::task::LocalSet;
 use tokio_rustls::TlsAcceptor;
 
-use super::exchange;
+use super::connection;
 use super::gate::Gate;
 use super::look;
 use super::upstream::Upstream;
@@ -19,6 +19,13 @@ const GRACE: Duration = Duration::from_secs(30);
 /// How long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
+/// What the connections of one thread share.
+pub(super) struct Shared {
+    pub(super) gate: Arc<Gate>,
+    pub(super) upstream: Upstream,
+    pub(super) recorder: Recorder,
+}
+
 /// One thread: its connections, and what is behind them, stay on it.
 pub(super) fn run(listener: TcpListener, tls: Option<TlsAcceptor>, gate: &Arc<Gate>, upstream: Upstream, looks: Option<(String, bool)>) {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
@@ -26,14 +33,17 @@ pub(super) fn run(listener: TcpListener, tls: Option<TlsAcceptor>, gate: &Arc<Ga
         Err(error) => return eprintln!("vigie: a thread of the gateway cannot start: {error}"),
     };
     let local = LocalSet::new();
-    let upstream = Rc::new(upstream);
-    let recorder: Rc<Recorder> = Rc::new(gate.metrics.recorder());
+    let shared = Rc::new(Shared {
+        gate: Arc::clone(gate),
+        upstream,
+        recorder: gate.metrics.recorder(),
+    });
     local.block_on(&runtime, async {
         let Ok(listener) = tokio::net::TcpListener::from_std(listener) else {
             return eprintln!("vigie: a thread of the gateway cannot listen");
         };
         if let Some((product, is_watched)) = looks {
-            tokio::task::spawn_local(look::look_behind(Arc::clone(gate), Rc::clone(&upstream), product, is_watched));
+            tokio::task::spawn_local(look::look_behind(Rc::clone(&shared), product, is_watched));
         }
         let open = Rc::new(());
         loop {
@@ -44,20 +54,19 @@ pub(super) fn run(listener: TcpListener, tls: Option<TlsAcceptor>, gate: &Arc<Ga
             match accepted {
                 Ok((stream, client)) => {
                     let _ = stream.set_nodelay(true);
-                    let (gate, upstream, open) = (Arc::clone(gate), Rc::clone(&upstream), Rc::clone(&open));
-                    let (tls, recorder) = (tls.clone(), Rc::clone(&recorder));
+                    let (shared, open, tls) = (Rc::clone(&shared), Rc::clone(&open), tls.clone());
                     tokio::task::spawn_local(async move {
-                        let _counted = recorder.connections.open();
+                        let counted = shared.recorder.connections.open();
                         match tls {
-                            None => exchange::serve(stream, client, &gate, &upstream, &recorder).await,
+                            None => connection::plain(stream, client, &shared).await,
                             // What is no TLS, or takes too long to become it, asked for nothing.
                             Some(tls) => {
                                 if let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
-                                    exchange::serve(stream, client, &gate, &upstream, &recorder).await;
+                                    connection::encrypted(stream, client, &shared).await;
                                 }
                             }
                         }
-                        drop(open);
+                        drop((open, counted));
                     });
                 }
                 // Out of descriptors, say: the next one may do.

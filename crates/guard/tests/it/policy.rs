@@ -168,7 +168,9 @@ fn fault(route: &str, body: &Value) -> Option<String> {
             return Some(format!("the key {key:?}"));
         }
     }
-    for message in object.get("messages").and_then(Value::as_array).into_iter().flatten() {
+    // A message of Anthropic's format has neither of them: its images and tools are parts of its content.
+    let messages = object.get("messages").filter(|_| route != "/v1/messages");
+    for message in messages.and_then(Value::as_array).into_iter().flatten() {
         if ["images", "tool_calls"].iter().any(|key| is_something(&message[*key])) {
             return Some("a message".to_owned());
         }
