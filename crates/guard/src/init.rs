@@ -78,6 +78,8 @@ pub fn init(dir: &Path, init: &Init) -> Result<Config, InitError> {
             tls,
             hosts: init.hosts.clone(),
             workers: None,
+            max_connections: None,
+            max_connections_per_address: None,
             origins: Vec::new(),
         },
         upstream: UpstreamConfig {
@@ -161,7 +163,8 @@ mod tests {
             let text = std::fs::read_to_string(dir.path().join(files::CONFIG)).expect("read");
             assert_eq!(Config::parse(&text), Ok(config.clone()));
             assert_eq!(config.listen.tls.is_some(), !plain_http);
-            assert!(crate::needed_files(dir.path()).iter().all(|file| file.is_file()));
+            let checked = crate::check(dir.path()).unwrap_or_else(|why| panic!("{why}"));
+            assert_eq!(checked.valid_keys, 0);
             #[cfg(unix)]
             for entry in std::fs::read_dir(dir.path()).expect("listed") {
                 use std::os::unix::fs::PermissionsExt as _;

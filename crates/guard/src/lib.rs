@@ -14,4 +14,4 @@ mod meter;
 pub mod policy;
 mod proxy;
 
-pub use proxy::{Bounds, Connect, ConnectError, Gateway, StartError, UpstreamError, needed_files};
+pub use proxy::{Bounds, Checked, Connect, ConnectError, Control, Gateway, StartError, UpstreamError, check};

@@ -11,7 +11,7 @@ use vigie_http::head::RequestHead;
 use vigie_http::headers;
 
 use super::text::{self, Now};
-use crate::proxy::{Bounds, Gate, read_head, reason, write};
+use crate::proxy::{Bounds, Flag, Gate, read_head, reason, write};
 
 /// Connections at a time; more are closed.
 const CONNECTIONS: usize = 32;
@@ -23,13 +23,12 @@ const BOUNDS: Bounds = Bounds {
     idle: Duration::from_secs(5),
 };
 
-/// Serves until the gateway stops. `hosts`: the names of this machine.
-pub(crate) fn run(listener: TcpListener, gate: &Arc<Gate>, hosts: &[String]) {
+/// Serves until `until` is set.
+pub(crate) fn run(listener: TcpListener, gate: &Arc<Gate>, until: &Flag) {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return eprintln!("vigie: the thread for metrics cannot start: {error}"),
     };
-    let hosts: Rc<[String]> = hosts.iter().map(|host| name_of(host).to_ascii_lowercase()).collect();
     tokio::task::LocalSet::new().block_on(&runtime, async {
         let Ok(listener) = tokio::net::TcpListener::from_std(listener) else {
             return eprintln!("vigie: the thread for metrics cannot listen");
@@ -38,13 +37,13 @@ pub(crate) fn run(listener: TcpListener, gate: &Arc<Gate>, hosts: &[String]) {
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
-                () = gate.stopped() => return,
+                () = until.wait() => return,
             };
             match accepted {
                 Ok((stream, _)) if Rc::strong_count(&open) <= CONNECTIONS => {
-                    let (gate, hosts, open) = (Arc::clone(gate), Rc::clone(&hosts), Rc::clone(&open));
+                    let (gate, open) = (gate.latest(), Rc::clone(&open));
                     tokio::task::spawn_local(async move {
-                        serve(stream, &gate, &hosts).await;
+                        serve(stream, &gate).await;
                         drop(open);
                     });
                 }
@@ -56,13 +55,13 @@ pub(crate) fn run(listener: TcpListener, gate: &Arc<Gate>, hosts: &[String]) {
 }
 
 /// Answers one request.
-async fn serve(mut stream: TcpStream, gate: &Gate, hosts: &[String]) {
+async fn serve(mut stream: TcpStream, gate: &Gate) {
     let mut buffer = BytesMut::new();
     let (status, kind, body, is_head) = match read_head(&mut stream, &mut buffer, &BOUNDS).await {
         Ok(None) => return,
         Err(refusal) => (refusal.status(), "text/plain", String::new(), false),
         Ok(Some((head, _))) => {
-            let (status, kind, body) = answer(&head, gate, hosts);
+            let (status, kind, body) = answer(&head, gate);
             (status, kind, body, head.method == "HEAD")
         }
     };
@@ -77,9 +76,9 @@ async fn serve(mut stream: TcpStream, gate: &Gate, hosts: &[String]) {
     write(&mut stream, out.as_bytes()).await;
 }
 
-fn answer(head: &RequestHead, gate: &Gate, hosts: &[String]) -> (u16, &'static str, String) {
+fn answer(head: &RequestHead, gate: &Gate) -> (u16, &'static str, String) {
     let plain = |status, body: &str| (status, "text/plain; charset=utf-8", format!("{body}\n"));
-    if !is_own(head, hosts) {
+    if !is_own(head, &gate.plan.config.listen.hosts) {
         return plain(403, "forbidden");
     }
     if !matches!(head.method.as_str(), "GET" | "HEAD") {
@@ -103,7 +102,15 @@ fn answer(head: &RequestHead, gate: &Gate, hosts: &[String]) -> (u16, &'static s
             if gate.is_stopping() {
                 missing.push("the gateway stops");
             }
+            if now.certificate_missing {
+                missing.push("there is no certificate yet");
+            }
             match missing.is_empty() {
+                // What was before still holds, so the gateway goes on; but somebody should look.
+                true if !now.config_current => plain(
+                    200,
+                    "ready\nwarning: guard.toml or a file that it names does not read; the one before holds",
+                ),
                 true => plain(200, "ready"),
                 false => plain(503, &missing.join("\n")),
             }
@@ -114,12 +121,18 @@ fn answer(head: &RequestHead, gate: &Gate, hosts: &[String]) -> (u16, &'static s
 
 fn now(gate: &Gate) -> Now {
     let (keys, keys_current) = gate.key_state();
+    let certificate = gate.tls.as_ref().and_then(|_| gate.life.certificates.current());
     Now {
         log_lines: gate.log.written(),
         log_broken: gate.log.is_broken(),
         keys,
         keys_current,
         upstream_up: gate.behind.is_up(),
+        config_current: gate.life.is_current(),
+        certificate_missing: gate.tls.is_some() && certificate.is_none(),
+        certificate_until: certificate.and_then(|certificate| certificate.until()),
+        max_connections: gate.life.room.most(),
+        refused_connections: gate.life.room.refused(),
     }
 }
 
@@ -129,7 +142,7 @@ fn is_own(head: &RequestHead, hosts: &[String]) -> bool {
     let host = headers::first(&head.headers, "host").map(|host| name_of(host).to_ascii_lowercase());
     let is_own = host.is_none_or(|host| {
         let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-        host == "localhost" || address.is_ok() || hosts.contains(&host)
+        host == "localhost" || address.is_ok() || hosts.iter().any(|own| name_of(own).eq_ignore_ascii_case(&host))
     });
     let is_foreign = headers::first(&head.headers, "origin").is_some()
         || headers::all(&head.headers, "sec-fetch-site").any(|site| !matches!(site, "same-origin" | "none"));

@@ -22,7 +22,7 @@ const OTHER: &str = "other";
 #[derive(Debug)]
 pub(crate) struct Metrics {
     /// The id of the product behind.
-    pub(super) provider: String,
+    provider: Mutex<String>,
     /// The labels that were met so far; locked when a thread meets new ones, and by readers.
     known: Mutex<Known>,
     /// There is no room for another set of labels: threads stop asking.
@@ -63,10 +63,20 @@ struct Asked {
 impl Metrics {
     pub(crate) fn new(provider: String) -> Self {
         Self {
-            provider,
+            provider: Mutex::new(provider),
             known: Mutex::default(),
             is_full: AtomicBool::new(false),
         }
+    }
+
+    /// The id of the product behind.
+    pub(super) fn provider(&self) -> String {
+        self.provider.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Another product is behind.
+    pub(crate) fn set_provider(&self, provider: &str) {
+        provider.clone_into(&mut self.provider.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     /// The counters of another thread.
@@ -91,7 +101,7 @@ impl Metrics {
     }
 
     /// Open connections and streams.
-    pub(super) fn open(&self) -> (i64, i64) {
+    pub(crate) fn open(&self) -> (i64, i64) {
         let known = self.lock();
         let sum = |of: fn(&(Gauge, Gauge)) -> &Gauge| known.threads.iter().map(|thread| of(thread).get()).sum();
         (sum(|thread| &thread.0), sum(|thread| &thread.1))

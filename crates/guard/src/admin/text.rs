@@ -21,13 +21,21 @@ pub(super) struct Now {
     pub(super) keys: usize,
     pub(super) keys_current: bool,
     pub(super) upstream_up: bool,
+    /// Whether the configuration that holds is the one in the folder.
+    pub(super) config_current: bool,
+    /// There is to be TLS, and no certificate.
+    pub(super) certificate_missing: bool,
+    /// When the certificate ends.
+    pub(super) certificate_until: Option<vigie_model::Timestamp>,
+    pub(super) max_connections: usize,
+    pub(super) refused_connections: u64,
 }
 
 /// The text of all metrics.
 pub(super) fn text(metrics: &Metrics, now: &Now) -> String {
     let series = metrics.series();
     let mut out = String::new();
-    let provider = &metrics.provider;
+    let provider = metrics.provider();
     let (connections, streams) = metrics.open();
     let version = env!("CARGO_PKG_VERSION");
 
@@ -78,10 +86,33 @@ pub(super) fn text(metrics: &Metrics, now: &Now) -> String {
             "1: the server behind answered within the last interval.",
             i64::from(now.upstream_up),
         ),
+        (
+            "vigie_guard_config_current",
+            "1: the configuration that holds is the one in the folder; 0: that one does not read, and the one before holds.",
+            i64::from(now.config_current),
+        ),
+        (
+            "vigie_guard_max_connections",
+            "Connections of clients that there may be at a time.",
+            i64::try_from(now.max_connections).unwrap_or(i64::MAX),
+        ),
     ] {
         head(&mut out, name, "gauge", help);
         line(&mut out, name, &[], value);
     }
+    if let Some(until) = now.certificate_until {
+        let name = "vigie_guard_certificate_expiry_timestamp_seconds";
+        head(&mut out, name, "gauge", "When the certificate ends, in seconds since 1970.");
+        line(&mut out, name, &[], until.timestamp());
+    }
+    let name = "vigie_guard_connections_refused_total";
+    head(
+        &mut out,
+        name,
+        "counter",
+        "Connections that were closed because their address had too many.",
+    );
+    line(&mut out, name, &[], now.refused_connections);
     head(
         &mut out,
         "vigie_guard_log_lines_total",
@@ -254,6 +285,11 @@ mod tests {
             keys: 1,
             keys_current: true,
             upstream_up: true,
+            config_current: true,
+            certificate_missing: false,
+            certificate_until: vigie_model::Timestamp::from_timestamp(1_900_000_000, 0),
+            max_connections: 9,
+            refused_connections: 2,
         };
         let text = text(&metrics, &now);
         for wanted in [

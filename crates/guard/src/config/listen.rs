@@ -1,6 +1,7 @@
 //! `[listen]`: where clients connect to.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,12 @@ pub struct Listen {
     /// Threads that serve, each with its own connections to the server behind; absent: one for each core.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workers: Option<u16>,
+    /// Connections at a time; more wait. Absent: as many as the system lets this process have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_connections: Option<NonZeroU32>,
+    /// Connections at a time from one address, or one network (/64) of IPv6; more are closed. Absent: seven eighths of all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_connections_per_address: Option<NonZeroU32>,
     /// The origins whose pages may use the gateway.
     #[serde(default)]
     pub origins: Vec<String>,
@@ -47,6 +54,11 @@ impl Listen {
         }
         if self.tls.is_some() && self.plain_http {
             return Err(("plain_http", "there is a certificate as well: choose one of the two".to_owned()));
+        }
+        if let (Some(all), Some(one)) = (self.max_connections, self.max_connections_per_address)
+            && one > all
+        {
+            return Err(("max_connections_per_address", "it is more than max_connections".to_owned()));
         }
         if self.hosts.is_empty() {
             return Err(("hosts", "name the hosts under which clients reach the gateway".to_owned()));

@@ -43,6 +43,18 @@ pub enum Change {
         /// Why.
         why: String,
     },
+    /// The configuration was read anew and holds.
+    Reloaded {
+        /// The tables and keys that changed, without their values.
+        changed: Vec<String>,
+        /// Those that take effect only when the gateway starts again.
+        needs_restart: Vec<String>,
+    },
+    /// The certificate ends soon, or has ended.
+    CertificateEnds {
+        /// When.
+        until: Timestamp,
+    },
     /// Another version answers behind.
     Upstream {
         /// The version; `None`: not known, and the strictest table holds.
@@ -180,6 +192,8 @@ impl Change {
             Self::Stopped => ("stopped", true, json!({})),
             Self::Keys { count, changes } => ("keys", true, json!({"count": count, "changes": changes})),
             Self::NotReloaded { why } => ("not-reloaded", false, json!({"why": why})),
+            Self::Reloaded { changed, needs_restart } => ("reloaded", true, json!({"changed": changed, "needs_restart": needs_restart})),
+            Self::CertificateEnds { until } => ("certificate-ends", false, json!({"until": until})),
             Self::Upstream { version } => ("upstream", true, json!({"version": version})),
         };
         let mut event = ocsf::event(now, ok);

@@ -1,14 +1,18 @@
 //! What all connections of the gateway share.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
+use tokio_rustls::TlsAcceptor;
 use vigie_catalog::RouteTable;
 
 use super::behind::Behind;
+use super::flag::Flag;
+use super::life::Life;
 use super::origin::Allowed;
+use super::plan::Plan;
+use super::stamp::{Stamp, stamp};
 use super::wire::Bounds;
 use crate::admin::Metrics;
 use crate::key::{Key, KeyFile, Keys};
@@ -19,43 +23,91 @@ use crate::meter::UsageHabit;
 /// How often the key store is looked at, at most: a revoked key stops working at the next request after this.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// What all connections share.
+/// What a gateway keeps when its configuration is read anew.
+#[derive(Clone, Debug)]
+pub(crate) struct Parts {
+    pub(crate) log: Arc<Log>,
+    pub(crate) limiter: Arc<Limiter>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) keys: Arc<KeyStore>,
+    pub(crate) life: Arc<Life>,
+}
+
+/// What all connections share under one configuration. When the configuration is read anew, another gate follows: each connection goes on
+/// with it at its next request, and a request that is under way keeps the gate that it began with.
 #[derive(Debug)]
 pub(crate) struct Gate {
-    pub(crate) log: Log,
-    pub(crate) limiter: Limiter,
+    pub(crate) plan: Plan,
+    pub(crate) log: Arc<Log>,
+    pub(crate) limiter: Arc<Limiter>,
     pub(crate) bounds: Bounds,
     pub(crate) allowed: Allowed,
     /// What asking for the counters of a stream changes in the product behind.
     pub(crate) habit: UsageHabit,
     pub(crate) metrics: Arc<Metrics>,
-    pub(crate) behind: Behind,
-    keys: KeyStore,
+    pub(crate) behind: Arc<Behind>,
+    pub(crate) life: Arc<Life>,
+    pub(crate) tls: Option<Tls>,
+    keys: Arc<KeyStore>,
     table: RwLock<Arc<RouteTable>>,
-    stopping: AtomicBool,
-    /// Wakes whatever waits for a stop.
-    stop: tokio::sync::Notify,
+    /// The gate that follows.
+    next: OnceLock<Arc<Gate>>,
+    replaced: Flag,
     /// Wakes whoever looks which version answers behind.
     lost: tokio::sync::Notify,
 }
 
 impl Gate {
-    /// `product`: the id of what stands behind.
-    pub(crate) fn new(log: Log, limiter: Limiter, keys: KeyStore, table: RouteTable, allowed: Allowed, product: &str) -> Self {
+    /// `port`: of the gateway. `before`: the gate that this one will follow.
+    pub(crate) fn new(plan: Plan, tls: Option<TlsAcceptor>, port: u16, parts: &Parts, before: Option<&Self>) -> Self {
+        let upstream = &plan.config.upstream;
+        // The same server is not looked at again.
+        let before = before.filter(|before| before.plan.config.upstream == *upstream);
+        let table = before.map_or_else(|| Arc::clone(&plan.table), Self::table);
         Self {
-            log,
-            limiter,
+            log: Arc::clone(&parts.log),
+            limiter: Arc::clone(&parts.limiter),
+            metrics: Arc::clone(&parts.metrics),
+            keys: Arc::clone(&parts.keys),
+            life: Arc::clone(&parts.life),
             bounds: Bounds::default(),
-            allowed,
-            habit: UsageHabit::of(product),
-            metrics: Arc::new(Metrics::new(product.to_owned())),
-            behind: Behind::default(),
-            keys,
-            table: RwLock::new(Arc::new(table)),
-            stopping: AtomicBool::new(false),
-            stop: tokio::sync::Notify::new(),
+            allowed: Allowed::new(&plan.config.listen.hosts, &plan.config.listen.origins, port),
+            habit: UsageHabit::of(&upstream.product),
+            behind: before.map(|before| Arc::clone(&before.behind)).unwrap_or_default(),
+            tls: tls.map(Tls),
+            table: RwLock::new(table),
+            plan,
+            next: OnceLock::new(),
+            replaced: Flag::default(),
             lost: tokio::sync::Notify::new(),
         }
+    }
+
+    /// The gate that holds now.
+    pub(crate) fn latest(self: &Arc<Self>) -> Arc<Self> {
+        let mut gate = self;
+        while let Some(next) = gate.next.get() {
+            gate = next;
+        }
+        Arc::clone(gate)
+    }
+
+    /// The gate that follows this one, if one does.
+    pub(crate) fn next(&self) -> Option<&Arc<Self>> {
+        self.next.get()
+    }
+
+    /// Puts another gate in the place of this one.
+    pub(crate) fn replace(&self, next: Arc<Self>) {
+        // Nobody but the thread that reads the configuration anew does this, and once for each gate.
+        if self.next.set(next).is_ok() {
+            self.replaced.set();
+        }
+    }
+
+    /// Waits until another gate follows.
+    pub(crate) async fn replaced(&self) {
+        self.replaced.wait().await;
     }
 
     /// The keys as they are now.
@@ -78,11 +130,6 @@ impl Gate {
         *self.table.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(table);
     }
 
-    pub(crate) fn stop(&self) {
-        self.stopping.store(true, Ordering::SeqCst);
-        self.stop.notify_waiters();
-    }
-
     /// The server behind did not answer: it may come back as another version.
     pub(crate) fn lose(&self) {
         self.lost.notify_one();
@@ -93,17 +140,24 @@ impl Gate {
         self.lost.notified().await;
     }
 
-    /// Waits until the gateway stops.
+    /// Waits until the gateway stops: connections without a request are closed then.
     pub(crate) async fn stopped(&self) {
-        // The waiter is registered before the flag is read, so that no stop is missed in between.
-        let stopped = self.stop.notified();
-        if !self.is_stopping() {
-            stopped.await;
-        }
+        self.life.stopped().await;
     }
 
+    /// Whether no connection takes a further request.
     pub(crate) fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::SeqCst)
+        self.life.is_closing()
+    }
+}
+
+/// TLS towards clients.
+#[derive(Clone)]
+pub(crate) struct Tls(pub(crate) TlsAcceptor);
+
+impl std::fmt::Debug for Tls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Tls")
     }
 }
 
@@ -123,9 +177,6 @@ struct State {
     file: KeyFile,
     keys: Arc<Keys>,
 }
-
-/// By which a changed file is known: a store is replaced whole.
-type Stamp = (SystemTime, u64, u64);
 
 impl KeyStore {
     /// Reads a store.
@@ -175,6 +226,12 @@ impl KeyStore {
         Arc::clone(&state.keys)
     }
 
+    /// How many keys are valid at a time.
+    pub(crate) fn valid(&self, at: vigie_model::Timestamp) -> usize {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.file.keys.iter().filter(|key| key.is_valid_at(at)).count()
+    }
+
     fn is_current(&self) -> bool {
         !self.state.lock().unwrap_or_else(PoisonError::into_inner).is_stale
     }
@@ -185,15 +242,6 @@ fn load(path: &std::path::Path) -> Result<(Option<Stamp>, KeyFile), String> {
     let text = std::fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
     let file = KeyFile::parse(&text).map_err(|error| format!("{} {error}", path.display()))?;
     Ok((before, file))
-}
-
-fn stamp(path: &std::path::Path) -> Option<Stamp> {
-    let about = std::fs::metadata(path).ok()?;
-    #[cfg(unix)]
-    let number = std::os::unix::fs::MetadataExt::ino(&about);
-    #[cfg(not(unix))]
-    let number = 0;
-    Some((about.modified().ok()?, about.len(), number))
 }
 
 /// What changed, by the ids of keys.

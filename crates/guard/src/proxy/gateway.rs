@@ -1,21 +1,18 @@
 //! A gateway: started whole or not at all, and stopped.
 
 use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-use vigie_catalog::{Catalog, RouteTable};
-
-use super::gate::{Gate, KeyStore};
-use super::origin::Allowed;
-use super::tls;
-use super::upstream::Upstream;
-use super::worker;
-use crate::admin;
+use super::gate::{KeyStore, Parts};
+use super::life::Life;
+use super::plan::{Plan, signing_key};
+use super::reload::Running;
+use super::{keeper, worker};
+use crate::admin::Metrics;
 use crate::config::{Config, files};
 use crate::limit;
-use crate::log::{Change, Entry, SigningKey};
+use crate::log::{Change, Entry};
 
 /// Connections that the system holds until they are accepted.
 const BACKLOG: i32 = 1_024;
@@ -28,11 +25,13 @@ pub struct StartError(pub String);
 /// A running gateway.
 #[derive(Debug)]
 pub struct Gateway {
-    gate: Arc<Gate>,
-    address: SocketAddr,
-    admin: Option<SocketAddr>,
+    running: Arc<Running>,
     threads: Vec<std::thread::JoinHandle<()>>,
 }
+
+/// Asks a running gateway for something, from any thread.
+#[derive(Clone, Debug)]
+pub struct Control(Arc<Running>);
 
 impl Gateway {
     /// Starts the gateway of a folder, complete or not at all.
@@ -41,111 +40,97 @@ impl Gateway {
     ///
     /// A file of the folder is missing or wrong, or the address is taken.
     pub fn start(dir: &Path) -> Result<Self, StartError> {
-        let fail = |why: String| StartError(why);
-        let path = dir.join(files::CONFIG);
-        let text = std::fs::read_to_string(&path).map_err(|error| fail(format!("cannot read {}: {error}", path.display())))?;
-        let config = Config::parse(&text).map_err(|error| fail(format!("{}: {error}", path.display())))?;
-        let catalog = Catalog::embedded();
-        let product = catalog.product(&config.upstream.product).ok_or_else(|| {
-            fail(format!(
-                "{}: unknown product {:?}; vigie catalog list shows all",
-                path.display(),
-                config.upstream.product
-            ))
-        })?;
-        let keys = KeyStore::open(dir.join(files::KEYS)).map_err(fail)?;
-        let signing = dir.join(files::SIGNING_KEY);
-        let signing = std::fs::read(&signing).map_err(|error| fail(format!("cannot read {}: {error}", signing.display())))?;
-        let signing = SigningKey::read(&signing).map_err(|error| fail(format!("{} is no signing key: {error}", files::SIGNING_KEY)))?;
-        let (upstream, authority) = config.upstream.address().ok_or_else(|| fail("no address of a server".to_owned()))?;
-        let wait = Duration::from_secs(config.upstream.wait);
-        let listener =
-            listen(config.listen.address).map_err(|error| fail(format!("cannot listen on {}: {error}", config.listen.address)))?;
-        let address = listener.local_addr().map_err(|error| fail(error.to_string()))?;
-        let admin = match &config.admin {
-            None => None,
-            Some(admin) => {
-                let cannot = |error: std::io::Error| fail(format!("cannot listen on {}: {error}", admin.address));
-                let listener = admin::listen(admin.address).map_err(cannot)?;
-                Some((listener.local_addr().map_err(cannot)?, listener))
-            }
+        Self::try_start(dir).map_err(StartError)
+    }
+
+    fn try_start(dir: &Path) -> Result<Self, String> {
+        let plan = Plan::read(dir)?;
+        let keys = KeyStore::open(dir.join(files::KEYS))?;
+        let signing = signing_key(dir)?;
+        let config = plan.config.clone();
+        let cannot = |error: std::io::Error| format!("cannot listen on {}: {error}", config.listen.address);
+        let listener = listen(config.listen.address).map_err(cannot)?;
+        let address = listener.local_addr().map_err(cannot)?;
+        let admin = Running::bind_admin(&config)?;
+        let (log, limiter) =
+            limit::open(&dir.join(files::COUNTS), &Config::beside(dir, &config.log.dir), signing).map_err(|error| error.to_string())?;
+        let parts = Parts {
+            log: Arc::new(log),
+            limiter: Arc::new(limiter),
+            metrics: Arc::new(Metrics::new(config.upstream.product.clone())),
+            keys: Arc::new(keys),
+            life: Arc::new(Life::default()),
         };
-        let (log, limiter) = limit::open(&dir.join(files::COUNTS), &Config::beside(dir, &config.log.dir), signing)
-            .map_err(|error| fail(error.to_string()))?;
-        let table = RouteTable::compile(product, config.upstream.version.as_deref());
-        let version = table
-            .version()
-            .unwrap_or("of an unknown version, which gets the strictest table")
-            .to_owned();
-        let allowed = Allowed::new(&config.listen.hosts, &config.listen.origins, address.port());
-        let gate = Arc::new(Gate::new(log, limiter, keys, table, allowed, &product.id));
+        let running = Arc::new(Running::new(dir, plan, address, parts)?);
+        let gate = running.gate();
+        let table = gate.table();
+        let version = table.version().unwrap_or("of an unknown version, which gets the strictest table");
         gate.log.record(Entry::Change(Change::Started {
             listen: address.to_string(),
             upstream: format!("{} {version} at {}", config.upstream.product, config.upstream.url),
             plain_http: config.listen.plain_http,
         }));
-        let mut gateway = Self {
-            gate,
-            address,
-            admin: admin.as_ref().map(|(address, _)| *address),
-            threads: Vec::new(),
-        };
-        let tls = match &config.listen.tls {
-            None => None,
-            Some(files) => Some(tls::acceptor(&dir.join(&files.certificate), &dir.join(&files.key)).map_err(fail)?),
-        };
-        let is_watched = admin.is_some();
-        if let Some((_, listener)) = admin {
-            let (gate, hosts) = (Arc::clone(&gateway.gate), config.listen.hosts.clone());
-            gateway
-                .threads
-                .push(std::thread::spawn(move || admin::run(listener, &gate, &hosts)));
-        }
+        running.serve_admin(admin);
+        let mut threads = Vec::new();
         let cores = || std::thread::available_parallelism().map_or(2, usize::from);
-        let threads = config.listen.workers.map_or_else(cores, usize::from);
-        for number in 0..threads {
-            let listener = listener.try_clone().map_err(|error| fail(error.to_string()))?;
-            let (gate, authority, product) = (Arc::clone(&gateway.gate), authority.clone(), config.upstream.product.clone());
-            let tls = tls.clone();
-            gateway.threads.push(std::thread::spawn(move || {
-                worker::run(
-                    listener,
-                    tls,
-                    &gate,
-                    Upstream::new(upstream, authority, wait),
-                    (number == 0).then_some((product, is_watched)),
-                );
-            }));
+        for number in 0..config.listen.workers.map_or_else(cores, usize::from) {
+            let listener = listener.try_clone().map_err(cannot)?;
+            let gate = Arc::clone(&gate);
+            threads.push(std::thread::spawn(move || worker::run(listener, &gate, number == 0)));
         }
-        Ok(gateway)
+        let keeps = Arc::clone(&running);
+        threads.push(std::thread::spawn(move || keeper::run(&keeps)));
+        Ok(Self { running, threads })
     }
 
     /// Where it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.running.address
     }
 
     /// Where metrics and health are.
     #[must_use]
     pub fn admin_address(&self) -> Option<SocketAddr> {
-        self.admin
+        self.running.admin_address()
     }
 
     /// Whether the audit log cannot be written any more.
     #[must_use]
     pub fn is_broken(&self) -> bool {
-        self.gate.log.is_broken()
+        self.running.parts.log.is_broken()
+    }
+
+    /// Asks it for something from another thread.
+    #[must_use]
+    pub fn control(&self) -> Control {
+        Control(Arc::clone(&self.running))
     }
 
     /// Stops: no connection is accepted any more, requests that are under way are finished, the log is closed.
     pub fn stop(self) {
-        self.gate.stop();
+        self.running.parts.life.stop();
         for thread in self.threads {
             // A thread that panicked has said so.
             let _ = thread.join();
         }
-        self.gate.log.record(Entry::Change(Change::Stopped));
+        self.running.end_admin();
+        self.running.parts.log.record(Entry::Change(Change::Stopped));
+    }
+}
+
+impl Control {
+    /// Reads the configuration and the files that it names anew, soon.
+    pub fn reload(&self) {
+        self.0.asked.notify_one();
+    }
+
+    /// Cuts off what is under way in a gateway that stops. Returns how many connections and streams there were.
+    #[must_use]
+    pub fn cut(&self) -> (i64, i64) {
+        let open = self.0.parts.metrics.open();
+        self.0.parts.life.cut();
+        open
     }
 }
 
@@ -161,10 +146,4 @@ fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
-}
-
-/// The folder's files that a gateway needs, for a check without a start.
-#[must_use]
-pub fn needed_files(dir: &Path) -> [PathBuf; 3] {
-    [files::CONFIG, files::KEYS, files::SIGNING_KEY].map(|name| dir.join(name))
 }

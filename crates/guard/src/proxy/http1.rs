@@ -1,6 +1,7 @@
 //! HTTP/1.1 towards clients.
 
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -23,9 +24,10 @@ const LINGER: Duration = Duration::from_secs(2);
 const AHEAD: usize = 64 * 1024;
 
 /// Serves a connection until it ends.
-pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(mut io: S, mut buffer: BytesMut, address: SocketAddr, shared: &Shared) {
-    let gate = &*shared.gate;
+pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(mut io: S, mut buffer: BytesMut, address: SocketAddr, shared: &Rc<Shared>) {
+    let mut shared = Rc::clone(shared);
     loop {
+        let gate = &shared.gate;
         let read = tokio::select! {
             biased;
             read = wire::read_head(&mut io, &mut buffer, &gate.bounds) => read,
@@ -35,7 +37,10 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(mut io: S, mut buff
         if matches!(read, Ok(None)) {
             return;
         }
-        let mut exchange = Exchange::new(address, shared);
+        // The configuration may have been read anew while the connection waited.
+        shared = shared.latest();
+        let gate = &shared.gate;
+        let mut exchange = Exchange::new(address, &shared);
         let goes_on = match read {
             Ok(None) => GoesOn::No,
             Err(refusal) => {
@@ -45,6 +50,9 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(mut io: S, mut buff
             }
             Ok(Some((head, body))) => {
                 let mut client = Http1::new(&mut io, &mut buffer, &head, body);
+                if gate.is_stopping() {
+                    client.close();
+                }
                 exchange.run(&mut client, &head).await;
                 client.goes_on()
             }

@@ -59,7 +59,7 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(io: S, address: Soc
             accepted = connection.accept() => match accepted {
                 Some(Ok((request, respond))) => {
                     idle_until = Instant::now() + gate.bounds.idle;
-                    let (shared, open) = (Rc::clone(shared), Rc::clone(&open));
+                    let (shared, open) = (shared.latest(), Rc::clone(&open));
                     tokio::task::spawn_local(async move {
                         answer(request, respond, address, &shared).await;
                         drop(open);

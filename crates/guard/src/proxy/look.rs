@@ -16,19 +16,38 @@ const LOOK_SOON: Duration = Duration::from_millis(200);
 /// The longest reply that is read: that of llama.cpp holds the templates of its model.
 const MAX_REPLY: usize = 1 << 20;
 
+/// Looks at the server behind until the gateway stops, whichever server the configuration names.
+pub(super) async fn look_behind(mut shared: Rc<Shared>) {
+    while !shared.gate.is_stopping() {
+        look_on(&shared).await;
+        tokio::select! {
+            () = shared.gate.replaced() => {}
+            () = shared.gate.stopped() => return,
+        }
+        shared = shared.latest();
+    }
+}
+
 /// Asks from time to time whether the server behind answers and which version it is, and soon after it did not answer; takes the table of
-/// that version. A server that answers otherwise than its product does, or names no version, gets the strictest table.
-/// `is_watched`: at once and whatever the product, because readiness is asked for.
-pub(super) async fn look_behind(shared: Rc<Shared>, product: String, is_watched: bool) {
-    let Shared { gate, upstream, .. } = &*shared;
+/// that version. A server that answers otherwise than its product does, or names no version, gets the strictest table. If readiness is asked
+/// for: at once and whatever the product. Returns when another configuration holds.
+async fn look_on(shared: &Shared) {
+    let Shared { gate, upstream, .. } = shared;
+    let is_watched = gate.plan.config.admin.is_some();
     let catalog = Catalog::embedded();
-    let Some(product) = catalog.product(&product) else { return };
+    let Some(product) = catalog.product(&gate.plan.config.upstream.product) else {
+        return;
+    };
     let looks = catalog.version_looks(product);
     if looks.is_empty() && !is_watched {
         return;
     }
     let mut known = gate.table().version().map(str::to_owned);
-    let mut wait = if is_watched { Duration::ZERO } else { INTERVAL };
+    let mut wait = if is_watched && !gate.behind.is_up() {
+        Duration::ZERO
+    } else {
+        INTERVAL
+    };
     loop {
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
@@ -36,6 +55,7 @@ pub(super) async fn look_behind(shared: Rc<Shared>, product: String, is_watched:
                 // What comes up next may be anything.
                 take(gate, product, None, &mut known);
             }
+            () = gate.replaced() => return,
             () = gate.stopped() => return,
         }
         match look(upstream, product, &looks).await {

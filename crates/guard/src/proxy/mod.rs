@@ -1,25 +1,35 @@
 //! The proxy: connections of clients, connections to the server behind, and what happens between them.
 
 mod behind;
+mod certificate;
 mod client;
 mod connect;
 mod connection;
 mod exchange;
+mod flag;
 mod gate;
 mod gateway;
 mod http1;
 mod http2;
+mod keeper;
+mod life;
 mod look;
 mod origin;
+mod plan;
 mod relay;
+mod reload;
+mod room;
+mod stamp;
 mod tls;
 mod upstream;
 mod wire;
 mod worker;
 
 pub use connect::{Connect, ConnectError};
+pub(crate) use flag::Flag;
 pub(crate) use gate::Gate;
-pub use gateway::{Gateway, StartError, needed_files};
+pub use gateway::{Control, Gateway, StartError};
+pub use plan::{Checked, check};
 pub use upstream::UpstreamError;
 pub use wire::Bounds;
 pub(crate) use wire::{read_head, reason, write};

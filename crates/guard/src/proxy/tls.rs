@@ -1,30 +1,25 @@
-//! TLS towards clients, from certificates in files.
+//! TLS towards clients.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use rustls::ServerConfig;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 
-/// Reads a certificate chain and its key, both in PEM. TLS 1.2 and 1.3; HTTP/2 and HTTP/1.1.
-pub(crate) fn acceptor(certificate: &Path, key: &Path) -> Result<TlsAcceptor, String> {
-    let wrong = |path: &Path, why: &dyn std::fmt::Display| format!("{}: {why}", path.display());
-    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(certificate)
-        .and_then(Iterator::collect)
-        .map_err(|error| wrong(certificate, &error))?;
-    if chain.is_empty() {
-        return Err(wrong(certificate, &"it holds no certificate"));
+use super::certificate::Resolver;
+use super::life::Life;
+use crate::config::Listen;
+
+/// TLS 1.2 and 1.3 with the certificates of a gateway; HTTP/2 and HTTP/1.1. `None`: the configuration wants none.
+pub(crate) fn acceptor(listen: &Listen, life: &Arc<Life>) -> Result<Option<TlsAcceptor>, String> {
+    if listen.plain_http {
+        return Ok(None);
     }
-    let private = PrivateKeyDer::from_pem_file(key).map_err(|error| wrong(key, &error))?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?
         .with_no_client_auth()
-        .with_single_cert(chain, private)
-        .map_err(|error| wrong(certificate, &error))?;
+        .with_cert_resolver(Arc::new(Resolver(Arc::clone(life))));
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(TlsAcceptor::from(Arc::new(config)))
+    Ok(Some(TlsAcceptor::from(Arc::new(config))))
 }

@@ -1,76 +1,109 @@
 //! One thread of the gateway, with its connections.
 
-use std::net::TcpListener;
+use std::cell::OnceCell;
+use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::net::TcpStream;
 use tokio::task::LocalSet;
-use tokio_rustls::TlsAcceptor;
 
 use super::connection;
-use super::gate::Gate;
+use super::gate::{Gate, Tls};
 use super::look;
+use super::room::{NoPlace, Place};
 use super::upstream::Upstream;
 use crate::admin::Recorder;
 
-/// How long requests that are under way may take when the gateway stops.
-const GRACE: Duration = Duration::from_secs(30);
 /// How long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
+/// How soon a place is looked for again when all are taken, or the system has no descriptor.
+const SOON: Duration = Duration::from_millis(20);
 
-/// What the connections of one thread share.
+/// What the connections of one thread share under one configuration.
 pub(super) struct Shared {
     pub(super) gate: Arc<Gate>,
-    pub(super) upstream: Upstream,
-    pub(super) recorder: Recorder,
+    pub(super) upstream: Rc<Upstream>,
+    pub(super) recorder: Rc<Recorder>,
+    /// The same under the configuration that follows.
+    next: OnceCell<Rc<Shared>>,
 }
 
-/// One thread: its connections, and what is behind them, stay on it.
-pub(super) fn run(listener: TcpListener, tls: Option<TlsAcceptor>, gate: &Arc<Gate>, upstream: Upstream, looks: Option<(String, bool)>) {
+impl Shared {
+    fn new(gate: &Arc<Gate>, recorder: Rc<Recorder>, before: Option<&Self>) -> Rc<Self> {
+        let upstream = match before {
+            Some(before) if before.gate.plan.config.upstream == gate.plan.config.upstream => Rc::clone(&before.upstream),
+            _ => {
+                let (address, authority) = gate.plan.upstream.clone();
+                Rc::new(Upstream::new(
+                    address,
+                    authority,
+                    Duration::from_secs(gate.plan.config.upstream.wait),
+                ))
+            }
+        };
+        Rc::new(Self {
+            gate: Arc::clone(gate),
+            upstream,
+            recorder,
+            next: OnceCell::new(),
+        })
+    }
+
+    /// What holds now.
+    pub(super) fn latest(self: &Rc<Self>) -> Rc<Self> {
+        let mut shared = self;
+        while let Some(gate) = shared.gate.next() {
+            shared = shared
+                .next
+                .get_or_init(|| Self::new(gate, Rc::clone(&shared.recorder), Some(shared)));
+        }
+        Rc::clone(shared)
+    }
+}
+
+/// One thread: its connections, and what is behind them, stay on it. `looks`: whether it looks at the server behind.
+pub(super) fn run(listener: TcpListener, gate: &Arc<Gate>, looks: bool) {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return eprintln!("vigie: a thread of the gateway cannot start: {error}"),
     };
     let local = LocalSet::new();
-    let shared = Rc::new(Shared {
-        gate: Arc::clone(gate),
-        upstream,
-        recorder: gate.metrics.recorder(),
-    });
+    let life = Arc::clone(&gate.life);
+    let mut shared = Shared::new(gate, Rc::new(gate.metrics.recorder()), None);
     local.block_on(&runtime, async {
         let Ok(listener) = tokio::net::TcpListener::from_std(listener) else {
             return eprintln!("vigie: a thread of the gateway cannot listen");
         };
-        if let Some((product, is_watched)) = looks {
-            tokio::task::spawn_local(look::look_behind(Rc::clone(&shared), product, is_watched));
+        if looks {
+            tokio::task::spawn_local(look::look_behind(Rc::clone(&shared)));
         }
         let open = Rc::new(());
         loop {
+            // More connections than there are places wait until they are accepted.
             let accepted = tokio::select! {
-                accepted = listener.accept() => accepted,
-                () = gate.stopped() => break,
+                accepted = listener.accept(), if !life.room.is_full() => Some(accepted),
+                () = tokio::time::sleep(SOON), if life.room.is_full() => None,
+                () = life.closing() => break,
             };
             match accepted {
-                Ok((stream, client)) => {
+                Some(Ok((stream, client))) => {
                     let _ = stream.set_nodelay(true);
-                    let (shared, open, tls) = (Rc::clone(&shared), Rc::clone(&open), tls.clone());
+                    shared = shared.latest();
+                    let Some(place) = place(&stream, client, &shared).await else {
+                        continue;
+                    };
+                    let open = Rc::clone(&open);
+                    let shared = Rc::clone(&shared);
                     tokio::task::spawn_local(async move {
-                        let counted = shared.recorder.connections.open();
-                        match tls {
-                            None => connection::plain(stream, client, &shared).await,
-                            // What is no TLS, or takes too long to become it, asked for nothing.
-                            Some(tls) => {
-                                if let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
-                                    connection::encrypted(stream, client, &shared).await;
-                                }
-                            }
-                        }
-                        drop((open, counted));
+                        serve(stream, client, shared).await;
+                        drop((place, open));
                     });
                 }
                 // Out of descriptors, say: the next one may do.
-                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+                Some(Err(_)) => tokio::time::sleep(SOON).await,
+                None => {}
             }
         }
         drop(listener);
@@ -80,6 +113,47 @@ pub(super) fn run(listener: TcpListener, tls: Option<TlsAcceptor>, gate: &Arc<Ga
             }
         };
         // Idle connections have closed by themselves; what is still under way then is cut off, and the log says so.
-        let _ = tokio::time::timeout(GRACE, finished).await;
+        tokio::select! {
+            () = finished => {}
+            () = life.grace() => {}
+        }
     });
 }
+
+/// A place for a connection, when there is one. `None`: its client has too many, and is told so where it can be.
+async fn place(stream: &TcpStream, client: SocketAddr, shared: &Shared) -> Option<Place> {
+    let gate = &shared.gate;
+    loop {
+        match gate.life.room.take(client.ip()) {
+            Ok(place) => return Some(place),
+            // Another thread took the last one.
+            Err(NoPlace::Full) if !gate.is_stopping() => tokio::time::sleep(SOON).await,
+            Err(_) => break,
+        }
+    }
+    if gate.tls.is_none() {
+        // It fits into an empty send buffer; a client that does not read it sees the connection close.
+        let _ = stream.try_write(TOO_MANY);
+    }
+    None
+}
+
+/// Serves a connection of a client.
+async fn serve(stream: TcpStream, client: SocketAddr, shared: Rc<Shared>) {
+    let gate = Arc::clone(&shared.gate);
+    let _counted = shared.recorder.connections.open();
+    match &gate.tls {
+        None => connection::plain(stream, client, &shared).await,
+        Some(Tls(tls)) => {
+            // What is no TLS, or takes too long to become it, asked for nothing.
+            let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await else {
+                return;
+            };
+            connection::encrypted(stream, client, &shared).await;
+        }
+    }
+}
+
+/// The answer to a client whose address has too many connections.
+const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\ncontent-length: 23\r\nretry-after: 1\r\n\
+connection: close\r\n\r\n{\"error\":\"unavailable\"}";

@@ -9,5 +9,6 @@ mod http2;
 mod limit;
 mod meter;
 mod policy;
+mod reload;
 mod restart;
 mod stage;

@@ -1,0 +1,80 @@
+//! `vigie guard run`.
+
+use std::process::ExitCode;
+
+use vigie_guard::{Control, Gateway};
+use vigie_run::Failure;
+
+use super::args::DirArg;
+use crate::failure::{Done, exit};
+
+/// Runs the gateway until it is interrupted.
+pub(super) fn run(dir: &DirArg) -> Done {
+    let gateway = Gateway::start(&dir.folder()?).map_err(Failure::usage)?;
+    crate::runtime::runtime()?.block_on(serve(gateway))
+}
+
+async fn serve(gateway: Gateway) -> Done {
+    let mut signals = Signals::new().map_err(|error| Failure::scan(format!("cannot wait for signals: {error}")))?;
+    eprintln!("vigie: the gateway listens on {}; Ctrl-C stops it", gateway.address());
+    let control = gateway.control();
+    signals.stop(&control).await;
+    eprintln!("vigie: stopping; requests under way are finished; a second Ctrl-C cuts them off");
+    let mut stopping = tokio::task::spawn_blocking(move || gateway.stop());
+    tokio::select! {
+        _ = &mut stopping => return Ok(ExitCode::SUCCESS),
+        () = signals.stop(&control) => {}
+    }
+    let (connections, streams) = control.cut();
+    eprintln!("vigie: cut off: {connections} open connections, {streams} of them with an answer under way; each request is in the log");
+    // The log is closed before the end.
+    let _ = stopping.await;
+    Ok(ExitCode::from(exit::INTERRUPTED))
+}
+
+/// The signals that a gateway knows.
+#[cfg(unix)]
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+    hang_up: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for SIGINT or SIGTERM; on SIGHUP the configuration is read anew.
+    async fn stop(&mut self, control: &Control) {
+        loop {
+            tokio::select! {
+                _ = self.interrupt.recv() => return,
+                _ = self.terminate.recv() => return,
+                _ = self.hang_up.recv() => control.reload(),
+            }
+        }
+    }
+}
+
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn stop(&mut self, _control: &Control) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}

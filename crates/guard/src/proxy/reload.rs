@@ -1,0 +1,210 @@
+//! The configuration is read anew while the gateway runs: whole, or the one before stays.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use super::flag::Flag;
+use super::gate::{Gate, Parts};
+use super::plan::{Plan, config_changes};
+use super::stamp::Stamp;
+use super::tls;
+use crate::admin;
+use crate::config::{Admin, Config};
+use crate::log::{Change, Entry};
+
+/// These take effect only when the gateway starts again.
+const NEEDS_RESTART: [&str; 3] = ["listen.address", "listen.workers", "log"];
+
+/// A gateway that runs, as far as its configuration goes.
+#[derive(Debug)]
+pub(crate) struct Running {
+    dir: PathBuf,
+    pub(crate) parts: Parts,
+    /// Where clients connect to.
+    pub(crate) address: SocketAddr,
+    /// The configuration that it started with.
+    started: Config,
+    state: Mutex<State>,
+    /// Somebody wants the configuration to be read anew.
+    pub(super) asked: tokio::sync::Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    gate: Arc<Gate>,
+    /// The files as they were when they were last read, whether or not they were good.
+    seen: Vec<Option<Stamp>>,
+    admin: Option<AdminServer>,
+}
+
+/// Metrics and health on their address.
+#[derive(Debug)]
+struct AdminServer {
+    configured: Admin,
+    address: SocketAddr,
+    until: Arc<Flag>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl AdminServer {
+    fn bind(configured: &Admin) -> Result<(SocketAddr, TcpListener), String> {
+        admin::listen(configured.address)
+            .and_then(|listener| Ok((listener.local_addr()?, listener)))
+            .map_err(|error| format!("cannot listen on {} for metrics: {error}", configured.address))
+    }
+
+    fn start(configured: &Admin, (address, listener): (SocketAddr, TcpListener), gate: &Arc<Gate>) -> Self {
+        let until = Arc::new(Flag::default());
+        let (gate, flag) = (Arc::clone(gate), Arc::clone(&until));
+        Self {
+            configured: configured.clone(),
+            address,
+            until,
+            thread: Some(std::thread::spawn(move || admin::run(listener, &gate, &flag))),
+        }
+    }
+}
+
+impl Drop for AdminServer {
+    fn drop(&mut self) {
+        self.until.set();
+        if let Some(thread) = self.thread.take() {
+            // A thread that panicked has said so.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Running {
+    /// Begins with a plan. Nothing is served before [`Running::serve_admin`].
+    pub(crate) fn new(dir: &Path, plan: Plan, address: SocketAddr, parts: Parts) -> Result<Self, String> {
+        let seen = plan.read_stamps();
+        let tls = tls::acceptor(&plan.config.listen, &parts.life)?;
+        parts.life.room.set(&plan.config.listen);
+        parts.life.certificates.set(plan.certificate.clone());
+        let gate = Arc::new(Gate::new(plan, tls, address.port(), &parts, None));
+        Ok(Self {
+            dir: dir.to_owned(),
+            parts,
+            address,
+            started: gate.plan.config.clone(),
+            state: Mutex::new(State { gate, seen, admin: None }),
+            asked: tokio::sync::Notify::new(),
+        })
+    }
+
+    /// The address of metrics, bound before anything is served.
+    pub(crate) fn bind_admin(config: &Config) -> Result<Option<(SocketAddr, TcpListener)>, String> {
+        config.admin.as_ref().map(AdminServer::bind).transpose()
+    }
+
+    pub(crate) fn serve_admin(&self, bound: Option<(SocketAddr, TcpListener)>) {
+        let mut state = self.lock();
+        state.admin = match (&self.started.admin, bound) {
+            (Some(configured), Some(bound)) => Some(AdminServer::start(configured, bound, &state.gate)),
+            _ => None,
+        };
+    }
+
+    /// Ends metrics and health.
+    pub(crate) fn end_admin(&self) {
+        let admin = self.lock().admin.take();
+        drop(admin);
+    }
+
+    pub(crate) fn admin_address(&self) -> Option<SocketAddr> {
+        self.lock().admin.as_ref().map(|admin| admin.address)
+    }
+
+    /// What holds now.
+    pub(crate) fn gate(&self) -> Arc<Gate> {
+        Arc::clone(&self.lock().gate)
+    }
+
+    /// The files of the configuration as they are now, if they are not as they were read.
+    pub(super) fn changed(&self) -> Option<Vec<Option<Stamp>>> {
+        let state = self.lock();
+        let now = state.gate.plan.stamps();
+        (now != state.seen).then_some(now)
+    }
+
+    /// Reads the configuration anew. What is wrong keeps the one before, and that is logged. `asked`: by somebody, who wants to see in the log
+    /// that it was read even if nothing changed.
+    pub(super) fn reload(&self, asked: bool) {
+        let mut state = self.lock();
+        state.seen = state.gate.plan.stamps();
+        let was_current = self.parts.life.is_current();
+        let entry = match self.take(&mut state) {
+            Ok(changed) => {
+                self.parts.life.set_current(true);
+                let needs_restart: Vec<String> = config_changes(&self.started, &state.gate.plan.config)
+                    .into_iter()
+                    .filter(|name| needs_restart(name))
+                    .collect();
+                if changed.is_empty() && !asked && was_current {
+                    return;
+                }
+                eprintln!("vigie: the configuration was read anew; changed: {}", list(&changed));
+                if !needs_restart.is_empty() {
+                    eprintln!(
+                        "vigie: {} takes effect when the gateway starts again; vigie guard run --replace does it without refusing a connection",
+                        list(&needs_restart)
+                    );
+                }
+                Change::Reloaded { changed, needs_restart }
+            }
+            Err(why) => {
+                self.parts.life.set_current(false);
+                eprintln!("vigie: {why}; the configuration that was read before still holds");
+                Change::NotReloaded { why }
+            }
+        };
+        drop(state);
+        self.parts.log.record(Entry::Change(entry));
+    }
+
+    /// Puts the configuration of the folder in place, or changes nothing. Returns what is different.
+    fn take(&self, state: &mut State) -> Result<Vec<String>, String> {
+        let plan = Plan::read(&self.dir)?;
+        let before = Arc::clone(&state.gate);
+        let changed = plan.changes(&before.plan);
+        let tls = tls::acceptor(&plan.config.listen, &self.parts.life)?;
+        let admin = match (&plan.config.admin, &state.admin) {
+            (Some(wanted), Some(there)) if *wanted == there.configured => None,
+            (wanted, _) => Some(
+                wanted
+                    .as_ref()
+                    .map(|admin| Ok::<_, String>((admin.clone(), AdminServer::bind(admin)?)))
+                    .transpose()?,
+            ),
+        };
+        // From here on nothing fails.
+        let (parts, listen) = (&self.parts, &plan.config.listen);
+        parts.life.room.set(listen);
+        parts.life.certificates.set(plan.certificate.clone());
+        parts.metrics.set_provider(&plan.config.upstream.product);
+        state.seen = plan.read_stamps();
+        let gate = Arc::new(Gate::new(plan, tls, self.address.port(), parts, Some(&before)));
+        before.replace(Arc::clone(&gate));
+        if let Some(admin) = admin {
+            state.admin = admin.map(|(configured, bound)| AdminServer::start(&configured, bound, &gate));
+        }
+        state.gate = gate;
+        Ok(changed)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn needs_restart(name: &str) -> bool {
+    let within = |key: &str| name.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+    NEEDS_RESTART.iter().any(|key| within(key))
+}
+
+fn list(names: &[String]) -> String {
+    if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
+}
