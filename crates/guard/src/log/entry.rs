@@ -57,6 +57,8 @@ pub enum Change {
     },
     /// Another version answers behind.
     Upstream {
+        /// Which server; `None`: the only one.
+        server: Option<String>,
         /// The version; `None`: not known, and the strictest table holds.
         version: Option<String>,
     },
@@ -194,7 +196,11 @@ impl Change {
             Self::NotReloaded { why } => ("not-reloaded", false, json!({"why": why})),
             Self::Reloaded { changed, needs_restart } => ("reloaded", true, json!({"changed": changed, "needs_restart": needs_restart})),
             Self::CertificateEnds { until } => ("certificate-ends", false, json!({"until": until})),
-            Self::Upstream { version } => ("upstream", true, json!({"version": version})),
+            Self::Upstream { server: None, version } => ("upstream", true, json!({"version": version})),
+            Self::Upstream {
+                server: Some(server),
+                version,
+            } => ("upstream", true, json!({"server": server, "version": version})),
         };
         let mut event = ocsf::event(now, ok);
         event["unmapped"] = detail;

@@ -19,6 +19,7 @@ use crate::meter::{Others, UsageHabit};
 use rewrite::{Edits, rewrite};
 
 pub use lists::filter;
+pub(crate) use lists::{merge, names_of};
 pub use refusal::Refusal;
 
 /// The longest that a model stays loaded for a key that may infer and not load, if its grant says nothing else.
