@@ -239,34 +239,26 @@ fn outcome(outcome: &Outcome) -> &'static str {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::log::{Client, Tokens};
+    use crate::log::Tokens;
 
     pub(in crate::admin) fn entry(key: &str, model: &str) -> RequestEntry {
-        RequestEntry {
-            id: "1".to_owned(),
-            begun: vigie_model::Timestamp::UNIX_EPOCH,
-            client: Client {
-                address: std::net::SocketAddr::from(([127, 0, 0, 1], 1)),
-                key: Some((key.to_owned(), "a name".to_owned())),
-            },
-            method: "POST".to_owned(),
-            path: "/v1/chat/completions".to_owned(),
-            route: Some(("infer".to_owned(), "POST /v1/chat/completions since 0.1.24".to_owned())),
-            models: vec![model.to_owned()],
-            request_bytes: 1,
-            status: Some(200),
-            response_bytes: 1,
-            tokens: Tokens {
-                prompt: Some(3),
-                output: Some(5),
-                estimated: false,
-            },
-            counted: None,
-            chunks: 1,
-            first_byte_ms: Some(10.0),
-            duration_ms: 50.0,
-            outcome: Outcome::Answered,
-        }
+        let mut entry = RequestEntry::begun("1".to_owned(), std::net::SocketAddr::from(([127, 0, 0, 1], 1)));
+        entry.client.key = Some((key.to_owned(), "a name".to_owned()));
+        "POST".clone_into(&mut entry.method);
+        "/v1/chat/completions".clone_into(&mut entry.path);
+        entry.route = Some(("infer".to_owned(), "POST /v1/chat/completions since 0.1.24".to_owned()));
+        entry.models = vec![model.to_owned()];
+        entry.status = Some(200);
+        entry.tokens = Tokens {
+            prompt: Some(3),
+            output: Some(5),
+            estimated: false,
+        };
+        entry.chunks = 1;
+        entry.first_byte_ms = Some(10.0);
+        entry.duration_ms = 50.0;
+        entry.outcome = Outcome::Answered;
+        entry
     }
 
     #[test]

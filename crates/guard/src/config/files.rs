@@ -14,3 +14,5 @@ pub const PUBLIC_KEY: &str = "log-signing.pub";
 pub const CERTIFICATE: &str = "certificate.pem";
 /// Its key.
 pub const CERTIFICATE_KEY: &str = "certificate-key.pem";
+/// The key of the keyed hashes of prompts, readable by its owner only; made at the start if it is missing.
+pub const PROMPT_KEY: &str = "prompt-hash.key";

@@ -4,7 +4,6 @@ mod admin;
 pub mod files;
 mod listen;
 mod log;
-mod queue;
 mod upstream;
 
 use std::path::{Path, PathBuf};
@@ -14,8 +13,7 @@ use serde::{Deserialize, Serialize};
 pub use admin::Admin;
 pub use listen::{Listen, Tls};
 pub use log::LogConfig;
-pub use queue::QueueConfig;
-pub use upstream::{Place, UpstreamConfig};
+pub use upstream::UpstreamConfig;
 
 /// The schema of the file.
 pub const SCHEMA: &str = "vigie.guard/1";
@@ -30,12 +28,6 @@ pub struct Config {
     pub listen: Listen,
     /// The server behind the gateway.
     pub upstream: UpstreamConfig,
-    /// More servers beside it.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub servers: Vec<UpstreamConfig>,
-    /// How requests wait for a server that is full.
-    #[serde(default)]
-    pub queue: QueueConfig,
     /// The audit log.
     #[serde(default)]
     pub log: LogConfig,
@@ -92,8 +84,8 @@ impl Config {
             return Err(("schema", format!("the schema is {:?}; this vigie reads {SCHEMA:?}", self.schema)));
         }
         self.listen.check()?;
-        self.behind().try_for_each(UpstreamConfig::check)?;
-        self.queue.check()?;
+        self.upstream.check()?;
+        self.log.options()?;
         if self
             .admin
             .as_ref()
@@ -102,11 +94,6 @@ impl Config {
             return Err(("[admin]", "metrics need an address that is not that of clients".to_owned()));
         }
         Ok(())
-    }
-
-    /// All servers behind the gateway, the one under `[upstream]` first.
-    pub fn behind(&self) -> impl Iterator<Item = &UpstreamConfig> {
-        std::iter::once(&self.upstream).chain(&self.servers)
     }
 
     /// A file that the configuration names, as seen from its folder.

@@ -22,11 +22,23 @@ impl Tally {
     /// Adds what a line of the log counted. Whether it counted anything.
     pub(crate) fn add(&mut self, line: &Line<'_>) -> bool {
         let Some((key, counted)) = line.counted() else { return false };
-        match self.0.get_mut(key) {
-            Some(days) => days.add(counted.at(), counted.tokens),
-            None => self.0.entry(key.to_owned()).or_default().add(counted.at(), counted.tokens),
-        }
+        self.count(key, counted.tokens, counted.at());
         true
+    }
+
+    /// Adds tokens of a key.
+    pub(crate) fn count(&mut self, key: &str, tokens: u64, at: Timestamp) {
+        match self.0.get_mut(key) {
+            Some(days) => days.add(at, tokens),
+            None => self.0.entry(key.to_owned()).or_default().add(at, tokens),
+        }
+    }
+
+    /// Adds all that another has.
+    pub(crate) fn add_all(&mut self, other: &Self) {
+        for (key, days) in &other.0 {
+            self.0.entry(key.clone()).or_default().add_all(days);
+        }
     }
 
     /// Takes the greater of both counts of each key and day.
@@ -88,10 +100,11 @@ pub(crate) struct Line<'l> {
     duration: f64,
     #[serde(borrow, default)]
     actor: Option<Actor<'l>>,
-    #[serde(borrow)]
-    pub(crate) chain: Place<'l>,
-    #[serde(default)]
-    unmapped: Option<Unmapped>,
+    /// In version 1 it was here.
+    #[serde(borrow, default)]
+    chain: Option<Place<'l>>,
+    #[serde(borrow, default)]
+    unmapped: Option<Unmapped<'l>>,
 }
 
 /// The line's place in the chain.
@@ -104,8 +117,8 @@ pub(crate) struct Place<'l> {
 
 #[derive(Debug, Deserialize)]
 struct Actor<'l> {
-    #[serde(borrow)]
-    user: User<'l>,
+    #[serde(borrow, default)]
+    user: Option<User<'l>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -115,9 +128,11 @@ struct User<'l> {
 }
 
 #[derive(Debug, Deserialize)]
-struct Unmapped {
+struct Unmapped<'l> {
     #[serde(default)]
     counted: Option<LineCounted>,
+    #[serde(borrow, default)]
+    chain: Option<Place<'l>>,
 }
 
 /// What a line counted.
@@ -140,7 +155,15 @@ impl Line<'_> {
     /// The key, and what was counted for it.
     pub(crate) fn counted(&self) -> Option<(&str, LineCounted)> {
         let counted = self.unmapped.as_ref()?.counted?;
-        Some((&self.actor.as_ref()?.user.uid, counted))
+        Some((&self.actor.as_ref()?.user.as_ref()?.uid, counted))
+    }
+
+    /// Its place in the chain.
+    pub(crate) fn place(&self) -> Option<&Place<'_>> {
+        self.unmapped
+            .as_ref()
+            .and_then(|unmapped| unmapped.chain.as_ref())
+            .or(self.chain.as_ref())
     }
 
     /// When the request began.

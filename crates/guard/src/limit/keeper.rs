@@ -1,7 +1,6 @@
 //! Counts on disk: read at the start, written while the log is.
 
-use std::fs::File;
-use std::io::{self, BufRead as _, BufReader};
+use std::io::{self, BufRead as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -10,27 +9,42 @@ use vigie_model::Timestamp;
 
 use super::clock::Now;
 use super::counts::{Counts, Line, Tally};
+use super::estimate::Counted;
 use super::shared::Limiter;
 use super::window::SPAN;
 use crate::init::owners_file;
-use crate::log::{Follow, Head, Log, LogError, SigningKey, files};
+use crate::log::{Follow, Head, Log, LogError, LogOptions, SigningKey, files, last_head, open as open_file, streams};
 
 /// The file is written at most this often.
 const EVERY: Duration = Duration::from_secs(1);
 /// And so seldom that writing takes at most one part of the time in this many.
 const SHARE: u32 = 20;
 
-/// Opens the log, and a limiter that knows what the log and the file of counts know.
+/// Opens the log, and a limiter that knows what the log and the files of counts know.
 ///
 /// # Errors
 ///
 /// See [`LogError`].
-pub(crate) fn open(counts: &Path, log_dir: &Path, key: SigningKey) -> Result<(Log, Limiter), LogError> {
+pub(crate) fn open(counts: &Path, log_dir: &Path, key: SigningKey, options: LogOptions) -> Result<(Log, Limiter), LogError> {
     let limiter = Limiter::default();
-    let log = Log::open_followed(log_dir, key, |head| {
-        let tally = recover(counts, log_dir, head, &limiter)?;
+    let log = Log::open_followed(log_dir, key, options, &mut |own, head| {
+        let now = limiter.now();
+        let mut used = Used::default();
+        let mut tally = Tally::default();
+        for (number, folder) in streams(log_dir)? {
+            let path = counts_of(counts, number);
+            if number == own {
+                let recovered = recover(&path, &folder, head, now)?;
+                tally.clone_from(&recovered.tally);
+                used.add(recovered);
+            } else if let Some(head) = last_head(&folder)? {
+                // What another process counted, or counts still.
+                used.add(recover(&path, &folder, &head, now)?);
+            }
+        }
+        used.restore(&limiter, now);
         Ok(Some(Box::new(Keeper {
-            path: counts.to_owned(),
+            path: counts_of(counts, own),
             tally,
             is_new: true,
             next: Instant::now(),
@@ -38,6 +52,14 @@ pub(crate) fn open(counts: &Path, log_dir: &Path, key: SigningKey) -> Result<(Lo
         })))
     })?;
     Ok((log, limiter))
+}
+
+/// The file of counts of a stream: `counts.json`, `counts-2.json`.
+fn counts_of(path: &Path, stream: u32) -> PathBuf {
+    match (stream, path.file_stem().and_then(|stem| stem.to_str())) {
+        (2.., Some(stem)) => path.with_file_name(format!("{stem}-{stream}.json")),
+        _ => path.to_owned(),
+    }
 }
 
 /// Adds up the lines of the log as they are written, and stores the sums.
@@ -51,11 +73,9 @@ struct Keeper {
 }
 
 impl Follow for Keeper {
-    fn line(&mut self, line: &[u8]) {
-        // The line is the log's own, so it reads.
-        if let Ok(line) = serde_json::from_slice::<Line<'_>>(line) {
-            self.is_new |= self.tally.add(&line);
-        }
+    fn counted(&mut self, key: &str, counted: Counted, at: Timestamp) {
+        self.tally.count(key, counted.tokens, at);
+        self.is_new = true;
     }
 
     fn written(&mut self, head: &Head, is_last: bool) {
@@ -87,9 +107,40 @@ struct Recent {
     amount: u64,
 }
 
-/// Reads the counts, and puts them into the limiter.
-fn recover(path: &Path, log_dir: &Path, head: &Head, limiter: &Limiter) -> io::Result<Tally> {
-    let now = limiter.now();
+/// What was used, as the log and the counts of all streams say.
+#[derive(Default)]
+struct Used {
+    tally: Tally,
+    requests: Vec<Recent>,
+    tokens: Vec<Recent>,
+}
+
+impl Used {
+    fn add(&mut self, other: Self) {
+        self.tally.add_all(&other.tally);
+        self.requests.extend(other.requests);
+        self.tokens.extend(other.tokens);
+    }
+
+    fn restore(&mut self, limiter: &Limiter, now: Now) {
+        self.tally.0.iter().for_each(|(key, days)| limiter.restore_days(key, days));
+        for (recent, restore) in [
+            (
+                &mut self.requests,
+                Limiter::restore_request as fn(&Limiter, &str, u64, Now, Duration),
+            ),
+            (&mut self.tokens, Limiter::restore_tokens),
+        ] {
+            recent.sort_by_key(|recent| std::cmp::Reverse(recent.ago));
+            recent
+                .iter()
+                .for_each(|recent| restore(limiter, &recent.key, recent.amount, now, recent.ago));
+        }
+    }
+}
+
+/// Reads the counts of a stream, and its lines as far as they are needed.
+fn recover(path: &Path, folder: &Path, head: &Head, now: Now) -> io::Result<Used> {
     let stored = match std::fs::read(path) {
         Ok(text) => Counts::parse(&text)
             .inspect_err(|why| eprintln!("vigie: {}: {why}; the counts are read from the audit log instead", path.display()))
@@ -99,7 +150,7 @@ fn recover(path: &Path, log_dir: &Path, head: &Head, limiter: &Limiter) -> io::R
     };
     let mut read = Read::new(stored.as_ref(), head, now);
     // From the newest file back, as far as is needed.
-    for file in files(log_dir)?.iter().rev() {
+    for file in files(folder)?.iter().rev() {
         if !read.file(file)? {
             break;
         }
@@ -108,17 +159,14 @@ fn recover(path: &Path, log_dir: &Path, head: &Head, limiter: &Limiter) -> io::R
         fits,
         after,
         all,
-        mut requests,
-        mut tokens,
+        requests,
+        tokens,
         ..
     } = read;
     let tally = match stored {
         Some(stored) if fits => {
             let mut tally = stored.tokens_per_day;
-            after
-                .0
-                .iter()
-                .for_each(|(key, days)| tally.0.entry(key.clone()).or_default().add_all(days));
+            tally.add_all(&after);
             tally
         }
         // The log lost its end, say. Neither of the two holds more than was used.
@@ -129,17 +177,7 @@ fn recover(path: &Path, log_dir: &Path, head: &Head, limiter: &Limiter) -> io::R
         }
         None => all,
     };
-    tally.0.iter().for_each(|(key, days)| limiter.restore_days(key, days));
-    for (recent, restore) in [
-        (&mut requests, Limiter::restore_request as fn(&Limiter, &str, u64, Now, Duration)),
-        (&mut tokens, Limiter::restore_tokens),
-    ] {
-        recent.sort_by_key(|recent| std::cmp::Reverse(recent.ago));
-        recent
-            .iter()
-            .for_each(|recent| restore(limiter, &recent.key, recent.amount, now, recent.ago));
-    }
-    Ok(tally)
+    Ok(Used { tally, requests, tokens })
 }
 
 /// What was read of a log.
@@ -173,7 +211,7 @@ impl<'s> Read<'s> {
 
     /// Reads one file of the log. Whether the one before it is needed too.
     fn file(&mut self, path: &Path) -> io::Result<bool> {
-        let mut reader = BufReader::with_capacity(1 << 16, File::open(path)?);
+        let mut reader = open_file(path)?;
         let (mut bytes, mut first) = (Vec::new(), None);
         loop {
             bytes.clear();
@@ -194,8 +232,9 @@ impl<'s> Read<'s> {
     fn line(&mut self, line: &Line<'_>) {
         let mut is_after = false;
         if let Some(stored) = self.stored {
-            is_after = line.chain.seq > stored.seq;
-            self.fits |= line.chain.seq == stored.seq + 1 && line.chain.prev == stored.hash;
+            let Some(place) = line.place() else { return };
+            is_after = place.seq > stored.seq;
+            self.fits |= place.seq == stored.seq + 1 && place.prev == stored.hash;
         }
         let Some((key, counted)) = line.counted() else { return };
         self.all.add(line);

@@ -1,11 +1,15 @@
-//! What the log says, in the names of OCSF 1.4.0 (class API Activity, 6003).
+//! What the log says. [`super::ocsf`] writes it in the names of OCSF 1.4.0.
 
 use std::net::SocketAddr;
 
-use serde_json::{Value, json};
+use serde_json::json;
+use vigie_catalog::table::{Amount, Knob};
 use vigie_model::Timestamp;
 
-use super::ocsf::{self, RequestEvent};
+use super::line::Draft;
+use super::ocsf::{self, Activity, Origin};
+use super::prompt::PromptMark;
+use super::text::StoredText;
 use crate::limit::estimate::Counted;
 
 /// An entry.
@@ -35,8 +39,8 @@ pub enum Change {
     Keys {
         /// How many keys it has.
         count: usize,
-        /// What changed, by the ids of keys.
-        changes: Vec<String>,
+        /// A key that changed; each has a line of its own.
+        change: Option<KeyChange>,
     },
     /// A file could not be read anew; what was known before still holds.
     NotReloaded {
@@ -57,11 +61,49 @@ pub enum Change {
     },
     /// Another version answers behind.
     Upstream {
-        /// Which server; `None`: the only one.
-        server: Option<String>,
         /// The version; `None`: not known, and the strictest table holds.
         version: Option<String>,
     },
+}
+
+/// A change of a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyChange {
+    /// What happened to it.
+    pub what: KeyEvent,
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// What happened to a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyEvent {
+    /// It is new.
+    Created,
+    /// It has another secret.
+    Rotated,
+    /// It does not work any more.
+    Revoked,
+    /// What it may do is another.
+    Changed,
+    /// It is not in the store any more.
+    Removed,
+}
+
+impl KeyEvent {
+    /// Its word in the log.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Rotated => "rotated",
+            Self::Revoked => "revoked",
+            Self::Changed => "changed",
+            Self::Removed => "removed",
+        }
+    }
 }
 
 /// Who sent a request.
@@ -105,6 +147,15 @@ pub struct Tokens {
     pub estimated: bool,
 }
 
+/// The options of a request, in the words of the catalogue.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Options {
+    /// What the request set.
+    pub set: Vec<(Knob, Amount)>,
+    /// What was put in or lowered, because the key has caps.
+    pub put: Vec<(Knob, u32)>,
+}
+
 /// A request and what became of it.
 #[derive(Clone, Debug)]
 pub struct RequestEntry {
@@ -114,6 +165,8 @@ pub struct RequestEntry {
     pub begun: Timestamp,
     /// Who sent it.
     pub client: Client,
+    /// What the client calls itself; see [`super::user_agent`].
+    pub user_agent: String,
     /// The method.
     pub method: String,
     /// The target, without what may be a secret in its query.
@@ -122,6 +175,10 @@ pub struct RequestEntry {
     pub route: Option<(String, String)>,
     /// The models that it named.
     pub models: Vec<String>,
+    /// Its options.
+    pub options: Options,
+    /// Length and keyed hash of its prompt, if it has one.
+    pub prompt: Option<PromptMark>,
     /// Bytes of its body.
     pub request_bytes: usize,
     /// The status that the client got; `None`: none.
@@ -132,6 +189,8 @@ pub struct RequestEntry {
     pub tokens: Tokens,
     /// What was counted against the key's limits, and when; `None`: it was not admitted.
     pub counted: Option<(Counted, Timestamp)>,
+    /// Whether the answer came piece by piece.
+    pub streamed: bool,
     /// Pieces of the answer that came one by one.
     pub chunks: u64,
     /// From the request to the first byte of the answer, in milliseconds.
@@ -140,11 +199,14 @@ pub struct RequestEntry {
     pub duration_ms: f64,
     /// What became of it.
     pub outcome: Outcome,
+    /// Its text and that of the answer, if they are kept.
+    pub text: Option<StoredText>,
 }
 
 impl RequestEntry {
-    /// A request of which nothing is known yet.
-    pub(crate) fn begun(id: String, client: SocketAddr) -> Self {
+    /// The entry of a request of which nothing is known yet.
+    #[must_use]
+    pub fn begun(id: String, client: SocketAddr) -> Self {
         Self {
             id,
             begun: chrono::Utc::now(),
@@ -152,59 +214,62 @@ impl RequestEntry {
                 address: client,
                 key: None,
             },
+            user_agent: String::new(),
             method: String::new(),
             path: String::new(),
             route: None,
             models: Vec::new(),
+            options: Options::default(),
+            prompt: None,
             request_bytes: 0,
             status: None,
             response_bytes: 0,
             tokens: Tokens::default(),
             counted: None,
+            streamed: false,
             chunks: 0,
             first_byte_ms: None,
             duration_ms: 0.0,
             outcome: Outcome::Aborted,
+            text: None,
         }
     }
 }
 
-impl Entry {
-    /// Writes the entry as a JSON object, without its place in the chain.
-    pub(super) fn write(&self, out: &mut Vec<u8>) -> serde_json::Result<()> {
-        match self {
-            Self::Request(request) => serde_json::to_writer(out, &RequestEvent::of(request)),
-            Self::Change(change) => serde_json::to_writer(out, &change.event(chrono::Utc::now())),
-        }
-    }
+/// What a client calls itself, in at most 120 printable characters of ASCII.
+#[must_use]
+pub fn user_agent(header: &str) -> String {
+    header.chars().filter(|c| matches!(c, ' '..='~')).take(120).collect()
 }
 
 impl Change {
-    fn event(&self, now: Timestamp) -> Value {
-        let (word, ok, detail) = match self {
+    /// Writes the entry, without its place in the chain.
+    pub(super) fn draft(&self, origin: &Origin, now: Timestamp) -> serde_json::Result<Draft> {
+        let (activity, word, detail) = match self {
             Self::Started {
                 listen,
                 upstream,
                 plain_http,
             } => (
+                Activity::Start,
                 "started",
-                true,
                 json!({"listen": listen, "upstream": upstream, "plain_http": plain_http}),
             ),
-            Self::Stopped => ("stopped", true, json!({})),
-            Self::Keys { count, changes } => ("keys", true, json!({"count": count, "changes": changes})),
-            Self::NotReloaded { why } => ("not-reloaded", false, json!({"why": why})),
-            Self::Reloaded { changed, needs_restart } => ("reloaded", true, json!({"changed": changed, "needs_restart": needs_restart})),
-            Self::CertificateEnds { until } => ("certificate-ends", false, json!({"until": until})),
-            Self::Upstream { server: None, version } => ("upstream", true, json!({"version": version})),
-            Self::Upstream {
-                server: Some(server),
-                version,
-            } => ("upstream", true, json!({"server": server, "version": version})),
+            Self::Stopped => (Activity::Stop, "stopped", json!({})),
+            Self::Keys { count, change: None } => (Activity::Update, "keys", json!({"count": count, "changes": []})),
+            Self::Keys {
+                count,
+                change: Some(change),
+            } => return ocsf::key(change, *count, origin, now),
+            Self::NotReloaded { why } => (Activity::Failure, "not-reloaded", json!({"why": why})),
+            Self::Reloaded { changed, needs_restart } => (
+                Activity::Update,
+                "reloaded",
+                json!({"changed": changed, "needs_restart": needs_restart}),
+            ),
+            Self::CertificateEnds { until } => (Activity::Failure, "certificate-ends", json!({"until": until})),
+            Self::Upstream { version } => (Activity::Update, "upstream", json!({"version": version})),
         };
-        let mut event = ocsf::event(now, ok);
-        event["unmapped"] = detail;
-        event["unmapped"]["event"] = json!(word);
-        event
+        ocsf::lifecycle(activity, word, detail, origin, now)
     }
 }

@@ -1,16 +1,38 @@
-//! The audit log: one JSON line for every request, refusals and changes included, in a chain that shows what was altered, cut or reordered.
+//! The audit log: one JSON line for every request, refusals and changes included, in a keyed chain that shows what was altered, cut or reordered.
 //!
-//! Each line holds its number and the SHA-256 of the line before it. A signed line comes at least once a second while something is
-//! written: whoever has the public key can tell that everything up to the last of them is as it was written.
+//! Each line holds its number, the SHA-256 of the line before it, and a keyed hash. A signed line comes at least once a second while something is
+//! written: whoever has the public key can tell that everything up to the last of them is as it was written. The layout is in `chain.rs`.
 
+mod age;
 mod chain;
+mod check;
 mod entry;
+mod erase;
+mod files;
+mod line;
 mod ocsf;
+mod options;
+mod prompt;
+mod recover;
+mod retain;
+mod stream;
+mod text;
 mod verify;
 mod writer;
 
-pub use chain::{Head, SigningKey, VerifyingKey};
-pub use entry::{Change, Client, Entry, Outcome, RequestEntry, Tokens};
-pub use verify::{Fault, Report, verify};
+#[cfg(test)]
+mod tests;
+
+pub use age::Recipient;
+pub use chain::{FORMAT, Head, SigningKey, VerifyingKey};
+pub use entry::{Change, Client, Entry, KeyChange, KeyEvent, Options, Outcome, RequestEntry, Tokens, user_agent};
+pub use erase::{EraseError, Erased, Person, erase};
+pub use files::{files, open, streams};
+pub use options::{LogOptions, WhenFull};
+pub use prompt::{PromptKey, PromptMark};
+pub(crate) use recover::last_head;
+pub use text::StoredText;
+pub(crate) use text::Texts;
+pub use verify::{Fault, From, Range, Report, StreamReport, verify};
 pub(crate) use writer::Follow;
-pub use writer::{Log, LogError, files};
+pub use writer::{Log, LogError};

@@ -1,30 +1,37 @@
 //! Writes the log.
 //!
 //! Whoever has an entry writes it: when [`Log::record`] returns, the line is in the file, and outlives the process. A thread of its own signs the
-//! chain and brings the file to the disk once a second.
+//! chain and brings the file to the disk once a second. While entries cannot be written, that thread tries again every second.
 
-use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, Seek as _, SeekFrom, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use serde_json::json;
+use vigie_model::Timestamp;
 
 use super::chain::{Head, SigningKey};
-use super::entry::Entry;
+use super::entry::{Change, Entry, KeyChange, RequestEntry};
+use super::files::{FILES_LOCK, LOCK, lock as lock_file};
+use super::line::Draft;
+use super::ocsf::{self, Origin};
+use super::options::{LogOptions, WhenFull};
+use super::prompt::PromptKey;
+use super::recover::{EndError, end};
+use super::stream::{Counts, Stream};
+use super::text::{TextStore, Texts};
+use crate::limit::estimate::Counted;
 
-/// The file of a log that begins with the line of that number.
-const PREFIX: &str = "audit-";
-const SUFFIX: &str = ".jsonl";
-/// A file of more bytes than this is followed by another.
-const ROTATE: u64 = 64 << 20;
 /// While lines are written, one that signs them comes this often.
 const SIGN_EVERY: Duration = Duration::from_secs(1);
 /// And after so many.
 const SIGN_AFTER: u64 = 1_000;
+/// The most processes that write one log.
+const MOST_STREAMS: u32 = 64;
+/// Seconds between two looks for files that are old enough to be removed.
+const RETAIN_EVERY: u32 = 3_600;
 
 /// Why a log cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -32,20 +39,40 @@ pub enum LogError {
     /// Its folder or a file of it cannot be read or written.
     #[error("cannot write the log in {0}: {1}")]
     Io(PathBuf, io::Error),
-    /// Another process writes it.
+    /// Other processes write it.
     #[error("another process writes the log in {0}")]
     Locked(PathBuf),
-    /// Its end does not read: `vigie guard log verify` says more.
-    #[error("the log in {0} does not end with a line of its chain")]
+    /// Its end does not read.
+    #[error(
+        "the log in {0} does not end with a line of its chain; vigie guard log verify says more. Move the folder away to begin a new log"
+    )]
     Broken(PathBuf),
+    /// A line since its last signature was altered.
+    #[error(
+        "line {1} of the log in {0} was altered since it was written, or the signing key is another; vigie guard log verify says more. Move \
+         the folder away to begin a new log"
+    )]
+    Altered(PathBuf, u64),
 }
 
 /// Follows the lines of a log, on the threads that write them.
 pub(crate) trait Follow: Send {
-    /// A line that is about to be written, with its place in the chain.
-    fn line(&mut self, line: &[u8]);
+    /// What a line counted that is about to be written: the key, what, and when.
+    fn counted(&mut self, key: &str, counted: Counted, at: Timestamp);
     /// All lines so far are in the file; comes at least a second after each of them. `is_last`: the log is closed.
     fn written(&mut self, head: &Head, is_last: bool);
+}
+
+/// Makes who follows a log, once its stream is locked and its end known: the stream, and its last line.
+pub(crate) type MakeFollow<'f> = &'f mut dyn FnMut(u32, &Head) -> io::Result<Option<Box<dyn Follow>>>;
+
+/// Which streams of a log may be opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Which {
+    /// The first that nobody writes.
+    Any,
+    /// This one, if nobody writes it.
+    Only(u32),
 }
 
 /// A log that is written to. [`Log::is_broken`] says when it cannot be.
@@ -55,10 +82,15 @@ pub struct Log {
     signer: Mutex<Option<JoinHandle<()>>>,
 }
 
-struct Shared {
-    writer: Mutex<Writer>,
+pub(super) struct Shared {
+    writer: Mutex<Stream>,
+    origin: Origin,
+    options: LogOptions,
+    texts: Option<TextStore>,
     broken: AtomicBool,
     written: AtomicU64,
+    /// Requests that were turned away because the log could not be written.
+    turned_away: AtomicU64,
     /// Whether the log is closed, for the thread that signs.
     closed: Mutex<bool>,
     wake: Condvar,
@@ -76,83 +108,148 @@ impl Log {
     /// # Errors
     ///
     /// See [`LogError`].
-    pub fn open(dir: &Path, key: SigningKey) -> Result<Self, LogError> {
-        Self::open_followed(dir, key, |_| Ok(None))
+    pub fn open(dir: &Path, key: SigningKey, options: LogOptions) -> Result<Self, LogError> {
+        Self::open_stream(dir, key, options, Which::Any, &mut |_, _| Ok(None))
     }
 
-    /// Opens the log in a folder, or begins one, and lets somebody follow it who is made once the log is locked and its end is known.
-    pub(crate) fn open_followed(
-        dir: &Path,
-        key: SigningKey,
-        follow: impl FnOnce(&Head) -> io::Result<Option<Box<dyn Follow>>>,
-    ) -> Result<Self, LogError> {
+    /// Opens the log in a folder, or begins one, if no other process writes it.
+    ///
+    /// # Errors
+    ///
+    /// See [`LogError`].
+    pub fn open_alone(dir: &Path, key: SigningKey) -> Result<Self, LogError> {
+        Self::open_stream(dir, key, LogOptions::default(), Which::Only(1), &mut |_, _| Ok(None))
+    }
+
+    /// Opens the log in a folder, or begins one, and lets somebody follow it.
+    pub(crate) fn open_followed(dir: &Path, key: SigningKey, options: LogOptions, follow: MakeFollow<'_>) -> Result<Self, LogError> {
+        Self::open_stream(dir, key, options, Which::Any, follow)
+    }
+
+    fn open_stream(dir: &Path, key: SigningKey, options: LogOptions, which: Which, follow: MakeFollow<'_>) -> Result<Self, LogError> {
         let io = |error| LogError::Io(dir.to_owned(), error);
         std::fs::create_dir_all(dir).map_err(io)?;
-        let lock = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(dir.join("lock"))
-            .map_err(io)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(std::fs::TryLockError::WouldBlock) => return Err(LogError::Locked(dir.to_owned())),
-            Err(std::fs::TryLockError::Error(error)) => return Err(io(error)),
-        }
-        let head = match files(dir).map_err(io)?.last() {
-            None => Head::start(),
-            Some(last) => end_of(last).map_err(io)?.ok_or_else(|| LogError::Broken(dir.to_owned()))?,
+        let (first, last) = match which {
+            Which::Any => (1, MOST_STREAMS),
+            Which::Only(number) => (number, number),
         };
-        let follower = follow(&head).map_err(io)?;
-        let shared = Arc::new(Shared {
-            broken: AtomicBool::new(false),
-            written: AtomicU64::new(head.seq),
-            closed: Mutex::new(false),
-            wake: Condvar::new(),
-            writer: Mutex::new(Writer {
-                dir: dir.to_owned(),
-                _lock: lock,
-                file: None,
-                size: 0,
-                signed: head.seq,
-                head,
-                key,
-                follower,
-            }),
-        });
-        let signing = Arc::clone(&shared);
-        let signer = std::thread::spawn(move || signing.sign_every_second());
-        Ok(Self {
-            shared,
-            signer: Mutex::new(Some(signer)),
-        })
+        for number in first..=last {
+            let folder = folder(dir, number);
+            std::fs::create_dir_all(&folder).map_err(io)?;
+            let Some(lock) = lock_file(&folder.join(LOCK), false).map_err(io)? else {
+                continue;
+            };
+            // Nobody replaces or removes files while their end is read.
+            let files_lock = lock_file(&folder.join(FILES_LOCK), true).map_err(io)?;
+            let end = end(&folder, number, &key).map_err(|error| match error {
+                EndError::Io(error) => io(error),
+                EndError::Broken => LogError::Broken(folder.clone()),
+                EndError::Altered(seq) => LogError::Altered(folder.clone(), seq),
+            })?;
+            drop(files_lock);
+            let follower = follow(number, &end.head).map_err(io)?;
+            let origin = Origin::new(key.verifying().fingerprint()).map_err(|error| io(io::Error::other(error.to_string())))?;
+            let texts = options.full_text.clone().map(|recipient| TextStore::new(recipient, &folder));
+            let shared = Arc::new(Shared {
+                broken: AtomicBool::new(false),
+                written: AtomicU64::new(end.head.seq),
+                turned_away: AtomicU64::new(0),
+                closed: Mutex::new(false),
+                wake: Condvar::new(),
+                origin,
+                texts,
+                writer: Mutex::new(Stream::new(dir, number, folder, lock, end, key, follower, options.keep.is_some())),
+                options,
+            });
+            let signing = Arc::clone(&shared);
+            let signer = std::thread::spawn(move || signing.sign_every_second());
+            return Ok(Self {
+                shared,
+                signer: Mutex::new(Some(signer)),
+            });
+        }
+        Err(LogError::Locked(dir.to_owned()))
     }
 
     /// Writes an entry; when this returns, its line is in the file, unless the log is broken.
     pub fn record(&self, entry: Entry) {
-        // The text is made before the turn comes: the chain is all that one line needs of another.
-        let mut line = Vec::with_capacity(1_024);
-        let made = entry.write(&mut line).map_err(io::Error::from);
-        self.shared.with(|writer| {
-            made?;
-            writer.line(&mut line)?;
-            if writer.head.seq - writer.signed >= SIGN_AFTER {
-                writer.sign()?;
-            }
-            Ok(())
-        });
+        match entry {
+            Entry::Request(mut request) => self.record_request(&mut request, None),
+            Entry::Change(change) => self.shared.record(change.draft(&self.shared.origin, chrono::Utc::now()), None),
+        }
     }
 
-    /// Whether entries are lost because the log cannot be written. Nothing may be passed on then.
+    /// Writes that the key store was read anew, with a line for each key that changed.
+    pub fn record_keys(&self, count: usize, changes: Vec<KeyChange>) {
+        if changes.is_empty() {
+            self.record(Entry::Change(Change::Keys { count, change: None }));
+        }
+        for change in changes {
+            self.record(Entry::Change(Change::Keys {
+                count,
+                change: Some(change),
+            }));
+        }
+    }
+
+    /// Writes the entry of a request, and before it the texts that are kept.
+    pub(crate) fn record_request(&self, request: &mut RequestEntry, texts: Option<&Texts>) {
+        if let (Some(store), Some(texts)) = (&self.shared.texts, texts) {
+            match store.store(&request.id, texts) {
+                Ok(stored) => request.text = Some(stored),
+                Err(error) => self.shared.break_with(&error),
+            }
+        }
+        let counted = request.counted.zip(request.client.key.as_ref());
+        let counted = counted.map(|((counted, at), (key, _))| (key.as_str(), counted, at));
+        self.shared.record(ocsf::request(request, &self.shared.origin), counted);
+    }
+
+    /// The key of the keyed hashes of prompts.
+    pub(crate) fn prompt_key(&self) -> Option<&PromptKey> {
+        self.shared.options.prompts.as_ref()
+    }
+
+    /// What collects the texts of a request, if they are kept.
+    pub(crate) fn texts(&self) -> Option<Texts> {
+        self.shared.texts.as_ref().map(|_| Texts::default())
+    }
+
+    /// Whether entries cannot be written at the moment.
     #[must_use]
     pub fn is_broken(&self) -> bool {
         self.shared.broken.load(Ordering::SeqCst)
+    }
+
+    /// Whether nothing may be passed on, because it could not be logged.
+    #[must_use]
+    pub fn refuses(&self) -> bool {
+        self.is_broken() && self.shared.options.when_full == WhenFull::Refuse
+    }
+
+    /// Counts a request that was refused because of that.
+    pub(crate) fn turn_away(&self) {
+        self.shared.turned_away.fetch_add(1, Ordering::Relaxed);
     }
 
     /// The number of the last line that is written.
     #[must_use]
     pub fn written(&self) -> u64 {
         self.shared.written.load(Ordering::SeqCst)
+    }
+
+    /// The number of the stream, from 1.
+    #[must_use]
+    pub fn stream(&self) -> u32 {
+        lock(&self.shared.writer).number()
+    }
+
+    /// Works with the stream and the texts of its lines; a fault breaks the log.
+    pub(super) fn with<T>(&self, work: impl FnOnce(&mut Stream, &Origin) -> io::Result<T>) -> io::Result<T> {
+        let mut stream = lock(&self.shared.writer);
+        let done = work(&mut stream, &self.shared.origin);
+        self.shared.written.store(stream.head().seq, Ordering::SeqCst);
+        done
     }
 }
 
@@ -169,166 +266,98 @@ impl Drop for Log {
     }
 }
 
+/// The folder of a stream.
+pub(super) fn folder(dir: &Path, stream: u32) -> PathBuf {
+    match stream {
+        1 => dir.to_owned(),
+        _ => dir.join(stream.to_string()),
+    }
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A thread that panicked while it wrote has left a line without an end, which the next start takes off.
+    // A thread that panicked while it wrote has left a line without an end, which is taken off before the next one.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Shared {
-    /// Does something with the writer. A fault breaks the log for good: nothing may be passed on that is not logged.
-    fn with<T>(&self, work: impl FnOnce(&mut Writer) -> io::Result<T>) -> Option<T> {
+    /// Writes a line whose text was made before its turn comes: the chain is all that one line needs of another.
+    fn record(&self, draft: serde_json::Result<Draft>, counted: Counts<'_>) {
+        let draft = match draft {
+            Ok(draft) => draft,
+            Err(error) => return self.break_with(&io::Error::from(error)),
+        };
+        let mut stream = lock(&self.writer);
         if self.broken.load(Ordering::SeqCst) {
-            return None;
+            return stream.hold(draft, counted);
         }
-        let mut writer = lock(&self.writer);
-        match work(&mut writer) {
-            Ok(done) => {
-                self.written.store(writer.head.seq, Ordering::SeqCst);
-                Some(done)
-            }
+        let done = match stream.write(&draft, counted) {
+            Ok(()) if stream.unsigned() >= SIGN_AFTER => stream.sign(&self.origin),
+            Ok(()) => Ok(()),
             Err(error) => {
-                if !self.broken.swap(true, Ordering::SeqCst) {
-                    eprintln!("vigie: the audit log cannot be written, so nothing is passed on any more: {error}");
-                }
-                None
+                stream.hold(draft, counted);
+                Err(error)
             }
+        };
+        self.written.store(stream.head().seq, Ordering::SeqCst);
+        // Before the next line is written: no line comes in front of one that waits.
+        if let Err(error) = done {
+            self.break_with(&error);
+        }
+    }
+
+    fn break_with(&self, error: &io::Error) {
+        if !self.broken.swap(true, Ordering::SeqCst) {
+            let then = match self.options.when_full {
+                WhenFull::Refuse => "nothing is passed on until it can",
+                WhenFull::Pass => "requests are passed on without entries until it can, as log.when_full says",
+            };
+            eprintln!("vigie: the audit log cannot be written, so {then}: {error}");
         }
     }
 
     /// Signs and syncs, until the log is closed.
     fn sign_every_second(&self) {
+        let mut seconds = 0_u32;
         loop {
             let closed = lock(&self.closed);
             let waited = self.wake.wait_timeout_while(closed, SIGN_EVERY, |closed| !*closed);
             let is_closed = *waited.unwrap_or_else(PoisonError::into_inner).0;
-            let file = self.with(|writer| {
-                if writer.head.seq > writer.signed {
-                    writer.sign()?;
-                }
-                if let Some(follower) = &mut writer.follower {
-                    follower.written(&writer.head, is_closed);
-                }
-                writer.file.as_ref().map(File::try_clone).transpose()
-            });
-            // The disk may be slow, and nobody waits for it.
-            if let Some(Some(file)) = file
-                && let Err(error) = file.sync_data()
+            if let Err(error) = self.tick(is_closed) {
+                self.break_with(&error);
+            } else if let Some(keep) = self.options.keep
+                && seconds.is_multiple_of(RETAIN_EVERY)
+                && let Err(error) = super::retain::retain(&self.writer, &self.origin, keep)
             {
-                self.with(|_| Err::<(), _>(error));
+                eprintln!("vigie: files of the audit log that are older than log.keep cannot be removed: {error}");
             }
+            seconds = seconds.wrapping_add(1);
             if is_closed {
                 return;
             }
         }
     }
-}
 
-struct Writer {
-    dir: PathBuf,
-    _lock: File,
-    file: Option<File>,
-    size: u64,
-    head: Head,
-    /// The last line that a signature covers.
-    signed: u64,
-    key: SigningKey,
-    follower: Option<Box<dyn Follow>>,
-}
-
-impl Writer {
-    /// Writes a line: a JSON object with at least one key, which gets its place in the chain.
-    fn line(&mut self, line: &mut Vec<u8>) -> io::Result<()> {
-        if self.file.is_none() || self.size > ROTATE {
-            self.next_file()?;
+    fn tick(&self, is_closed: bool) -> io::Result<()> {
+        let others = lock(&self.writer).others();
+        let mut stream = lock(&self.writer);
+        if self.broken.load(Ordering::SeqCst) {
+            let refused = self.turned_away.swap(0, Ordering::Relaxed);
+            if let Err(error) = stream.resume(refused, &self.origin) {
+                self.turned_away.fetch_add(refused, Ordering::Relaxed);
+                return Err(error);
+            }
+            self.broken.store(false, Ordering::SeqCst);
+            eprintln!("vigie: the audit log is written again");
         }
-        // The place goes into the object, as its last key.
-        line.pop_if(|last| *last == b'}');
-        write!(
-            line,
-            ",\"chain\":{{\"seq\":{},\"prev\":\"{}\"}}}}",
-            self.head.seq + 1,
-            self.head.hash
-        )?;
-        let head = self.head.after(line);
-        if let Some(follower) = &mut self.follower {
-            follower.line(line);
-        }
-        line.push(b'\n');
-        if let Some(file) = &mut self.file {
-            file.write_all(line)?;
-        }
-        self.size += line.len() as u64;
-        self.head = head;
-        Ok(())
-    }
-
-    /// Writes a signature over everything so far.
-    fn sign(&mut self) -> io::Result<()> {
-        let signed = json!({"seq": self.head.seq, "hash": self.head.hash, "signature": self.key.sign(&self.head)});
-        let event = json!({"time": chrono::Utc::now().timestamp_millis(), "signed": signed});
-        let mut line = serde_json::to_vec(&event).map_err(io::Error::from)?;
-        self.line(&mut line)?;
-        self.signed = self.head.seq;
-        Ok(())
-    }
-
-    fn next_file(&mut self) -> io::Result<()> {
-        if let Some(file) = self.file.take() {
-            file.sync_all()?;
-        }
-        let path = match files(&self.dir)?.pop() {
-            // The last one has room; a line that a crash cut is taken off when its end is looked for.
-            Some(last) if std::fs::metadata(&last)?.len() <= ROTATE && self.size == 0 => last,
-            _ => self.dir.join(format!("{PREFIX}{:012}{SUFFIX}", self.head.seq + 1)),
-        };
-        let mut file = File::options().create(true).append(true).open(path)?;
-        self.size = file.seek(SeekFrom::End(0))?;
-        self.file = Some(file);
-        Ok(())
+        stream.tick(others?, is_closed, &self.origin)?;
+        self.written.store(stream.head().seq, Ordering::SeqCst);
+        let file = stream.file()?;
+        drop(stream);
+        // The disk may be slow, and nobody waits for it.
+        file.map_or(Ok(()), |file| file.sync_data())
     }
 }
 
-/// The files of a log, in order.
-///
-/// # Errors
-///
-/// The folder cannot be listed.
-pub fn files(dir: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(dir)? {
-        let path = entry?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if name.starts_with(PREFIX) && name.ends_with(SUFFIX) {
-            files.push(path);
-        }
-    }
-    files.sort();
-    Ok(files)
-}
-
-/// The head of a chain whose last file this is. What a crash left of a line is taken off the file: it was acknowledged to nobody.
-fn end_of(path: &Path) -> io::Result<Option<Head>> {
-    let file = File::options().read(true).write(true).open(path)?;
-    let mut reader = BufReader::new(&file);
-    let (mut line, mut whole, mut at) = (Vec::new(), Vec::new(), 0_u64);
-    loop {
-        line.clear();
-        let count = reader.read_until(b'\n', &mut line)?;
-        if count == 0 || line.pop() != Some(b'\n') {
-            break;
-        }
-        at += count as u64;
-        std::mem::swap(&mut whole, &mut line);
-    }
-    file.set_len(at)?;
-    let seq = serde_json::from_slice::<serde_json::Value>(&whole)
-        .ok()
-        .and_then(|event| event["chain"]["seq"].as_u64());
-    Ok(seq.filter(|seq| *seq > 0).map(|seq| {
-        Head {
-            seq: seq - 1,
-            ..Head::start()
-        }
-        .after(&whole)
-    }))
+pub(super) fn locked(stream: &Mutex<Stream>) -> MutexGuard<'_, Stream> {
+    lock(stream)
 }

@@ -4,6 +4,7 @@
 //! request is written anew from what was compared.
 
 mod lists;
+mod notes;
 mod refusal;
 mod rewrite;
 mod usage;
@@ -19,7 +20,7 @@ use crate::meter::{Others, UsageHabit};
 use rewrite::{Edits, rewrite};
 
 pub use lists::filter;
-pub(crate) use lists::{merge, names_of};
+pub(crate) use notes::Notes;
 pub use refusal::Refusal;
 
 /// The longest that a model stays loaded for a key that may infer and not load, if its grant says nothing else.
@@ -63,11 +64,17 @@ pub struct Passed<'t> {
 ///
 /// Why it is not passed on.
 pub fn judge<'t>(table: &'t RouteTable, grant: &Grant, asked: &Asked<'_>) -> Result<Passed<'t>, Refusal> {
-    judge_metered(table, grant, asked, UsageHabit::Unasked)
+    judge_metered(table, grant, asked, UsageHabit::Unasked, &mut Notes::default())
 }
 
-/// Judges a request, and has the counters of a stream asked for where the product has that habit.
-pub(crate) fn judge_metered<'t>(table: &'t RouteTable, grant: &Grant, asked: &Asked<'_>, habit: UsageHabit) -> Result<Passed<'t>, Refusal> {
+/// Judges a request, and has the counters of a stream asked for where the product has that habit. `notes`: what the log says of it.
+pub(crate) fn judge_metered<'t>(
+    table: &'t RouteTable,
+    grant: &Grant,
+    asked: &Asked<'_>,
+    habit: UsageHabit,
+    notes: &mut Notes<'_>,
+) -> Result<Passed<'t>, Refusal> {
     let ambiguous = |why: &dyn std::fmt::Display| Refusal::Ambiguous(why.to_string());
     vigie_http::path::strict(asked.target).map_err(|why| ambiguous(&why))?;
     if matches!(asked.method, "GET" | "HEAD" | "OPTIONS") && !asked.body.is_empty() {
@@ -82,10 +89,12 @@ pub(crate) fn judge_metered<'t>(table: &'t RouteTable, grant: &Grant, asked: &As
         Some(BodyKind::Bytes) => Body::Other,
         Some(BodyKind::Form) => {
             form = Form::parse(asked.content_type.unwrap_or_default(), asked.body).map_err(|why| ambiguous(&why))?;
+            notes.form(&form);
             Body::Form(&form)
         }
         Some(BodyKind::Json | BodyKind::None) | None => {
             json = Json::parse(asked.body).map_err(|why| ambiguous(&why))?;
+            notes.json(&json);
             Body::Json(&json)
         }
     };
@@ -98,6 +107,7 @@ pub(crate) fn judge_metered<'t>(table: &'t RouteTable, grant: &Grant, asked: &As
     let decision = table
         .decide(&request)
         .map_err(|unknown| Refusal::UnknownRoute(unknown.to_string()))?;
+    notes.set(&decision);
     // What a server ignores is left out; curl's own content type is read as what it is; a canonical path is passed on.
     let harmless = Doubts::UNKNOWN_KEY | Doubts::CONTENT_TYPE | Doubts::ENCODED_PATH;
     let doubts = decision.doubts.without(harmless);
@@ -127,7 +137,7 @@ pub(crate) fn judge_metered<'t>(table: &'t RouteTable, grant: &Grant, asked: &As
         return Err(Refusal::NotGranted(format!("it asks for {}", ask.word())));
     }
     let mut edits = Edits::default();
-    settings(grant, &decision, &mut edits)?;
+    settings(grant, &decision, &mut edits, notes)?;
     let mut strips = None;
     let body = match body {
         Body::None => None,
@@ -192,7 +202,7 @@ fn models(table: &RouteTable, grant: &Grant, decision: &Decision<'_, '_>) -> Res
 }
 
 /// Puts caps in, and refuses settings that are no part of inference.
-fn settings(grant: &Grant, decision: &Decision<'_, '_>, edits: &mut Edits) -> Result<(), Refusal> {
+fn settings(grant: &Grant, decision: &Decision<'_, '_>, edits: &mut Edits, notes: &mut Notes<'_>) -> Result<(), Refusal> {
     if !matches!(decision.effect, Effect::Infer | Effect::Load) {
         return Ok(());
     }
@@ -219,7 +229,10 @@ fn settings(grant: &Grant, decision: &Decision<'_, '_>, edits: &mut Edits) -> Re
             _ if within => {}
             // The list of prompts itself cannot be made shorter without changing what is asked.
             _ if set.knob == Knob::Prompts => return Err(Refusal::NotGranted(format!("more than {cap} prompts"))),
-            At::Body(range) => edits.replace(range.start, cap.to_string()),
+            At::Body(range) => {
+                notes.put(set.knob, cap);
+                edits.replace(range.start, cap.to_string());
+            }
             At::Segment(_) | At::Query | At::Form(_) => return Err(Refusal::NotGranted(format!("it sets {}", set.knob.word()))),
         }
     }
@@ -246,7 +259,10 @@ fn settings(grant: &Grant, decision: &Decision<'_, '_>, edits: &mut Edits) -> Re
         for (number, place) in decision.knob_places(knob).iter().enumerate() {
             match place {
                 _ if is_many(place) || sets.clone().any(|set| usize::from(set.place) == number) => {}
-                Place::Body(pointer) => edits.insert(pointer.as_str(), limit.to_string()),
+                Place::Body(pointer) => {
+                    notes.put(knob, limit);
+                    edits.insert(pointer.as_str(), limit.to_string());
+                }
                 Place::Segment(_) | Place::Query(_) | Place::Form(_) => {
                     return Err(Refusal::NotGranted("a cap that cannot be put into this body".to_owned()));
                 }

@@ -54,7 +54,7 @@ mod tests {
 
     use super::*;
     use crate::key::{Grant, Pattern};
-    use crate::policy::{Asked, judge, judge_metered};
+    use crate::policy::{Asked, Notes, judge, judge_metered};
 
     fn judged(product: &str, target: &str, more: &Value) -> (Value, Option<Others>) {
         let catalog = Catalog::embedded();
@@ -79,7 +79,8 @@ mod tests {
             body: body.as_bytes(),
         };
         assert!(judge(&table, &grant, &asked).expect("it is passed on").strips.is_none());
-        let passed = judge_metered(&table, &grant, &asked, UsageHabit::of(product)).unwrap_or_else(|refusal| panic!("{refusal}"));
+        let passed = judge_metered(&table, &grant, &asked, UsageHabit::of(product), &mut Notes::default())
+            .unwrap_or_else(|refusal| panic!("{refusal}"));
         let body: Value = serde_json::from_slice(&passed.body.expect("a body").1).expect("it is JSON");
         (body["stream_options"].clone(), passed.strips)
     }

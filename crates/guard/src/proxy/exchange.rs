@@ -2,26 +2,27 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use vigie_catalog::table::NameReading;
 use vigie_http::head::RequestHead;
 use vigie_http::headers;
 use vigie_model::Effect;
 
 use super::client::{Client, answer_whole, check_head, plain_fields};
 use super::relay::{Follow, Relayed, relay};
-use super::upstream::{Answer, Upstream, UpstreamError};
-use super::upstreams::{MAX_LIST, NotSent, Plain, Sent};
+use super::upstream::{Answer, Forwarded, UpstreamError};
 use super::worker::Shared;
 use crate::credential::credential;
 use crate::key::{Grant, Key, NoKey};
 use crate::limit::estimate::{self, Counted, Form, Prompt};
 use crate::limit::{self, Permit};
-use crate::log::{Entry, Outcome, RequestEntry};
+use crate::log::{self, Outcome, RequestEntry, Texts};
 use crate::meter::{self, Meter, Stripper};
-use crate::policy::{self, Asked, Passed, Refusal};
-use crate::pool::{Busy, Judged, Judgement};
+use crate::policy::{self, Asked, Notes, Passed, Refusal};
 
+/// A list of models is read whole to be filtered, up to this many bytes.
+const MAX_LIST: usize = 16 << 20;
 /// A body up to this many bytes is read before the limits of its key are looked at.
 const SMALL: u64 = 64 * 1024;
 /// The longest header value that is passed on to the server.
@@ -40,9 +41,11 @@ fn is_passed_on(name: &str) -> bool {
 /// A request under way. Dropped, however it ended, it is counted and logged.
 pub(super) struct Exchange<'g> {
     shared: &'g Shared,
-    /// The answer came piece by piece.
-    streamed: bool,
     entry: Box<RequestEntry>,
+    /// The entry is in the log, or is not to be.
+    is_logged: bool,
+    /// The texts that are kept of it.
+    texts: Option<Texts>,
     begun: Instant,
     admitted: Option<Admitted<'g>>,
     /// Takes counters out of the answer that the client did not ask for.
@@ -66,8 +69,9 @@ impl<'g> Exchange<'g> {
     pub(super) fn new(client: SocketAddr, shared: &'g Shared) -> Self {
         Self {
             shared,
-            streamed: false,
             begun: Instant::now(),
+            is_logged: false,
+            texts: shared.gate.log.texts(),
             entry: Box::new(RequestEntry::begun(fresh_id(), client)),
             admitted: None,
             stripper: None,
@@ -85,8 +89,13 @@ impl<'g> Exchange<'g> {
         self.entry.method.clone_from(&head.method);
         self.entry.path = vigie_http::path::without_query(&head.target).to_owned();
         let gate = &*self.shared.gate;
-        if gate.log.is_broken() {
-            // Nothing happens that is not logged.
+        if let Some(agent) = headers::first(&head.headers, "user-agent") {
+            self.entry.user_agent = log::user_agent(agent);
+        }
+        if gate.log.refuses() {
+            // Nothing happens that is not logged. The log counts it, and says so once it can be written.
+            gate.log.turn_away();
+            self.is_logged = true;
             self.entry.outcome = Outcome::Failed {
                 detail: "the audit log cannot be written".to_owned(),
             };
@@ -116,24 +125,29 @@ impl<'g> Exchange<'g> {
             }
         };
         self.entry.request_bytes = content.len();
-        let servers = gate.pool.snapshot();
+        if let Some(texts) = &mut self.texts {
+            texts.request(&content);
+        }
+        let table = gate.table();
         let asked = Asked {
             method: &head.method,
             target: &head.target,
             content_type: headers::first(&head.headers, "content-type"),
             body: &content,
         };
-        let judged = match servers.judge(&key.grant, &asked) {
-            Ok(judged) => judged,
+        let mut notes = Notes::new(gate.log.prompt_key());
+        let judged = policy::judge_metered(&table, &key.grant, &asked, gate.habit, &mut notes);
+        (self.entry.options, self.entry.prompt) = (notes.options, notes.prompt);
+        let passed = match judged {
+            Ok(passed) => passed,
             Err(refusal) => return self.refuse(client, &refusal).await,
         };
-        let passed = judged.first();
         self.entry.route = Some((passed.effect.to_string(), passed.route.to_owned()));
         self.entry.models.clone_from(&passed.models);
-        if let Err(refusal) = self.admit(&key, passed, &content) {
+        if let Err(refusal) = self.admit(&key, &passed, &content) {
             return self.refuse(client, &refusal).await;
         }
-        self.forward(client, head, &judged, &key).await;
+        self.forward(client, head, &passed, &key.grant, table.names()).await;
         self.entry.duration_ms = self.elapsed_ms();
     }
 
@@ -203,9 +217,17 @@ impl<'g> Exchange<'g> {
     async fn answer(&mut self, client: &mut impl Client, status: u16, text: &str) {
         let text = if self.entry.method == "HEAD" { "" } else { text };
         self.settle(false);
-        answer_whole(client, status, text, &self.more).await;
         self.entry.status = Some(status);
         self.entry.duration_ms = self.elapsed_ms();
+        self.log();
+        answer_whole(client, status, text, &self.more).await;
+    }
+
+    /// Writes the entry, before the client has the last bytes of its answer: what it was told is in the log, whatever happens next.
+    fn log(&mut self) {
+        if !std::mem::replace(&mut self.is_logged, true) {
+            self.shared.gate.log.record_request(&mut self.entry, self.texts.as_ref());
+        }
     }
 
     async fn failed(&mut self, client: &mut impl Client, status: u16, detail: String) {
@@ -213,71 +235,45 @@ impl<'g> Exchange<'g> {
         self.answer(client, status, BAD_GATEWAY).await;
     }
 
-    async fn forward(&mut self, client: &mut impl Client, head: &RequestHead, judged: &Judged<'_>, key: &Key) {
-        let (gate, upstreams) = (&*self.shared.gate, &self.shared.upstreams);
-        let plain = Plain {
+    async fn forward(&mut self, client: &mut impl Client, head: &RequestHead, passed: &Passed<'_>, grant: &Grant, names: NameReading) {
+        let upstream = &self.shared.upstream;
+        let forwarded = Forwarded {
             method: &head.method,
+            target: &passed.target,
             accept: headers::first(&head.headers, "accept")
                 .filter(|accept| accept.len() <= MAX_ACCEPT && accept.bytes().all(|b| (b' '..=b'~').contains(&b))),
+            body: passed.body.as_ref().map(|(kind, body)| (kind.as_str(), body.as_slice())),
         };
-        if judged.is_list_of_several(&head.method) {
-            let list = tokio::select! {
-                list = upstreams.list(&gate.pool, &gate.log, &key.grant, judged, plain) => list,
-                () = client.gone() => return,
-            };
-            return match list {
-                Ok(list) => self.give(client, 200, [("content-type", "application/json")], &list).await,
-                Err(why) => self.failed(client, 502, why).await,
-            };
-        }
         let sent = tokio::select! {
-            sent = upstreams.send(&gate.pool, &gate.log, &key.id, judged, plain) => sent,
+            sent = upstream.send(&forwarded) => sent,
             () = client.gone() => return,
         };
-        let Sent {
-            mut answer,
-            upstream,
-            judgement,
-            _slot,
-        } = match sent {
-            Ok(sent) => sent,
-            Err(NotSent::Busy(busy)) => return self.busy(client, busy).await,
-            Err(NotSent::Failed(error)) => {
+        let mut answer = match sent {
+            Ok(answer) => answer,
+            Err(error) => {
+                self.shared.gate.lose();
                 let status = if error == UpstreamError::Timeout { 504 } else { 502 };
                 return self.failed(client, status, error.to_string()).await;
             }
         };
-        let passed = &judgement.passed;
         self.entry.status = Some(answer.head.status);
         if !passed.lists.is_empty() && (200..300).contains(&answer.head.status) && head.method != "HEAD" {
-            return self.list(client, answer, upstream, judgement, &key.grant).await;
+            return self.list(client, answer, passed, grant, names).await;
         }
-        self.stream(client, &mut answer, upstream.wait, passed.strips).await;
+        self.stream(client, &mut answer, passed.strips).await;
         if self.entry.outcome == Outcome::Answered {
             upstream.keep(answer);
         }
     }
 
-    /// Refuses a request for which there is no place: it takes none of its key's limits.
-    async fn busy(&mut self, client: &mut impl Client, busy: Busy) {
-        if let Some(admitted) = self.admitted.take() {
-            admitted.permit.cancel();
-        }
-        let refusal = Refusal::Busy {
-            why: busy.why,
-            wait: busy.wait,
-        };
-        self.refuse(client, &refusal).await;
-    }
-
     /// Passes an answer on piece by piece, as it comes.
-    async fn stream(&mut self, client: &mut impl Client, answer: &mut Answer, wait: Duration, strips: Option<meter::Others>) {
+    async fn stream(&mut self, client: &mut impl Client, answer: &mut Answer, strips: Option<meter::Others>) {
         let content_type = headers::first(&answer.head.headers, "content-type");
         let meter = Meter::new(content_type);
         // What is no stream of events has no counters that the gateway asked for: an error, say.
         self.stripper = strips.filter(|_| meter::is_events(content_type)).map(Stripper::new);
-        self.streamed = meter.is_stream();
-        let _open = self.streamed.then(|| self.shared.recorder.streams.open());
+        self.entry.streamed = meter.is_stream();
+        let _open = self.entry.streamed.then(|| self.shared.recorder.streams.open());
         // Counters are taken out of it, so its length is not known.
         let length = answer.length().filter(|_| self.stripper.is_none());
         if let Some(admitted) = &mut self.admitted {
@@ -286,6 +282,7 @@ impl<'g> Exchange<'g> {
         }
         let fields = plain_fields(&answer.head.headers, is_passed_on);
         client.begin(answer.head.status, fields, &self.more, length);
+        let wait = self.shared.upstream.wait;
         self.entry.outcome = match relay(client, answer, length, wait, self).await {
             Relayed::Whole => Outcome::Answered,
             Relayed::ClientGone => Outcome::Aborted,
@@ -295,7 +292,8 @@ impl<'g> Exchange<'g> {
     }
 
     /// Passes on a list of models, without those that the key may not use.
-    async fn list(&mut self, client: &mut impl Client, mut answer: Answer, upstream: &Upstream, judgement: &Judgement<'_>, grant: &Grant) {
+    async fn list(&mut self, client: &mut impl Client, mut answer: Answer, passed: &Passed<'_>, grant: &Grant, names: NameReading) {
+        let upstream = &self.shared.upstream;
         let mut list = Vec::new();
         loop {
             let piece = tokio::select! {
@@ -309,7 +307,7 @@ impl<'g> Exchange<'g> {
                 Err(error) => return self.failed(client, 502, error.to_string()).await,
             }
         }
-        let list = match policy::filter(&list, judgement.passed.lists, grant, judgement.names()) {
+        let list = match policy::filter(&list, passed.lists, grant, names) {
             Ok(filtered) => filtered.unwrap_or(list),
             Err(why) => {
                 return self
@@ -318,22 +316,19 @@ impl<'g> Exchange<'g> {
             }
         };
         let fields = plain_fields(&answer.head.headers, is_passed_on);
-        self.give(client, answer.head.status, fields, &list).await;
-        upstream.keep(answer);
-    }
-
-    /// Gives a list of models.
-    async fn give<'f>(&mut self, client: &mut impl Client, status: u16, fields: impl IntoIterator<Item = (&'f str, &'f str)>, list: &[u8]) {
-        self.entry.status = Some(status);
-        client.begin(status, fields.into_iter(), &self.more, Some(list.len() as u64));
+        client.begin(answer.head.status, fields, &self.more, Some(list.len() as u64));
         if !list.is_empty() {
-            client.push(list);
+            client.push(&list);
         }
         self.entry.response_bytes = list.len() as u64;
         self.entry.first_byte_ms = Some(self.elapsed_ms());
-        self.settle(true);
+        if let Some(texts) = &mut self.texts {
+            texts.answer(&list);
+        }
+        self.ends();
         let written = client.finish().await;
         self.entry.outcome = if written { Outcome::Answered } else { Outcome::Aborted };
+        upstream.keep(answer);
     }
 }
 
@@ -354,6 +349,9 @@ impl Follow for Exchange<'_> {
             }
         };
         self.entry.response_bytes += piece.len() as u64;
+        if let Some(texts) = &mut self.texts {
+            texts.answer(piece);
+        }
         piece
     }
 
@@ -363,11 +361,16 @@ impl Follow for Exchange<'_> {
             stripper.finish(&mut rest);
         }
         self.entry.response_bytes += rest.len() as u64;
+        if let Some(texts) = &mut self.texts {
+            texts.answer(&rest);
+        }
         rest
     }
 
     fn ends(&mut self) {
         self.settle(true);
+        self.entry.outcome = Outcome::Answered;
+        self.log();
     }
 }
 
@@ -375,10 +378,8 @@ impl Drop for Exchange<'_> {
     fn drop(&mut self) {
         // What is still open here was cut off: the gateway stopped, or the client left.
         self.settle(false);
-        self.shared.recorder.record(&self.entry, self.streamed);
-        let empty = RequestEntry::begun(String::new(), self.entry.client.address);
-        let entry = std::mem::replace(&mut self.entry, Box::new(empty));
-        self.shared.gate.log.record(Entry::Request(entry));
+        self.log();
+        self.shared.recorder.record(&self.entry, self.entry.streamed);
     }
 }
 

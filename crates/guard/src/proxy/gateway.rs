@@ -12,7 +12,7 @@ use super::{keeper, worker};
 use crate::admin::Metrics;
 use crate::config::{Config, files};
 use crate::limit;
-use crate::log::{Change, Entry};
+use crate::log::{Change, Entry, PromptKey};
 
 /// Connections that the system holds until they are accepted.
 const BACKLOG: i32 = 1_024;
@@ -52,8 +52,10 @@ impl Gateway {
         let listener = listen(config.listen.address).map_err(cannot)?;
         let address = listener.local_addr().map_err(cannot)?;
         let admin = Running::bind_admin(&config)?;
-        let (log, limiter) =
-            limit::open(&dir.join(files::COUNTS), &Config::beside(dir, &config.log.dir), signing).map_err(|error| error.to_string())?;
+        let mut options = config.log.options().map_err(|(_, why)| why)?;
+        options.prompts = Some(prompt_key(&dir.join(files::PROMPT_KEY))?);
+        let (log, limiter) = limit::open(&dir.join(files::COUNTS), &Config::beside(dir, &config.log.dir), signing, options)
+            .map_err(|error| error.to_string())?;
         let parts = Parts {
             log: Arc::new(log),
             limiter: Arc::new(limiter),
@@ -63,9 +65,11 @@ impl Gateway {
         };
         let running = Arc::new(Running::new(dir, plan, address, parts)?);
         let gate = running.gate();
+        let table = gate.table();
+        let version = table.version().unwrap_or("of an unknown version, which gets the strictest table");
         gate.log.record(Entry::Change(Change::Started {
             listen: address.to_string(),
-            upstream: gate.plan.behind(),
+            upstream: format!("{} {version} at {}", config.upstream.product, config.upstream.url),
             plain_http: config.listen.plain_http,
         }));
         running.serve_admin(admin);
@@ -129,6 +133,19 @@ impl Control {
         let open = self.0.parts.metrics.open();
         self.0.parts.life.cut();
         open
+    }
+}
+
+/// The key of the keyed hashes of prompts, made if there is none.
+fn prompt_key(path: &Path) -> Result<PromptKey, String> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => PromptKey::read(&text).ok_or_else(|| format!("{} is no key: 64 hexadecimal digits", path.display())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let text = PromptKey::generate().map_err(|_| "the system gives no random numbers".to_owned())?;
+            crate::init::owners_file(path, text.as_bytes(), true).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+            PromptKey::read(&text).ok_or_else(|| format!("{} is no key", path.display()))
+        }
+        Err(error) => Err(format!("cannot read {}: {error}", path.display())),
     }
 }
 

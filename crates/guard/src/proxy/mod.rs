@@ -1,5 +1,6 @@
 //! The proxy: connections of clients, connections to the server behind, and what happens between them.
 
+mod behind;
 mod certificate;
 mod client;
 mod connect;
@@ -21,7 +22,6 @@ mod room;
 mod stamp;
 mod tls;
 mod upstream;
-mod upstreams;
 mod wire;
 mod worker;
 

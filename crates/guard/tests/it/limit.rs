@@ -324,7 +324,7 @@ fn a_day_holds_across_restarts_and_kills() {
         }
         // Each line in a file of its own, as if the log were that large.
         for line in lines(dir.path()) {
-            let seq = serde_json::from_str::<Value>(&line).expect("JSON")["chain"]["seq"]
+            let seq = serde_json::from_str::<Value>(&line).expect("JSON")["unmapped"]["chain"]["seq"]
                 .as_u64()
                 .expect("a number");
             let file = format!("audit-{seq:012}.jsonl");

@@ -11,5 +11,4 @@ mod meter;
 mod policy;
 mod reload;
 mod restart;
-mod servers;
 mod stage;

@@ -172,22 +172,11 @@ pub(super) struct LogArgs {
 #[derive(Clone, Debug, Subcommand)]
 pub(super) enum LogVerb {
     /// Check the log's chain and signatures, with nothing but the public key.
-    Verify {
-        /// The public key [default: the one in the gateway's folder].
-        #[arg(long, value_name = "FILE")]
-        public_key: Option<PathBuf>,
-        /// The folder of the log [default: the gateway's].
-        #[arg(long, value_name = "DIR")]
-        log: Option<PathBuf>,
-        /// A head that was kept elsewhere (SEQ:HASH, as `log head` prints it): the log must hold it.
-        #[arg(long, value_name = "SEQ:HASH")]
-        head: Option<String>,
-        /// Print JSON.
-        #[arg(long)]
-        json: bool,
-    },
+    Verify(super::log::VerifyArgs),
     /// Print the number and the hash of the last entry, to keep elsewhere.
     Head,
     /// Print the entries as JSON lines.
     Export,
+    /// Erase what the entries say about a person; the chain stays provable.
+    Erase(super::log::EraseArgs),
 }

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use vigie_guard::config::UpstreamConfig;
 use vigie_guard::config::files;
 use vigie_guard::init::{Init, init};
+use vigie_guard::log::KeyEvent;
 use vigie_run::Failure;
 #[cfg(feature = "find")]
 use vigie_run::Stop;
@@ -74,7 +75,7 @@ pub(super) fn run(args: &InitArgs) -> Done {
         expires: None,
     };
     let secret = keys::create(&mut store, &create, chrono::Utc::now())?;
-    let change = store.keys.last().map(|key| format!("created {} ({})", key.id, key.name));
+    let change = store.keys.last().map(|key| keys::change(KeyEvent::Created, key));
     keys::save(&dir, &store, change)?;
     if let Some(key) = store.keys.last() {
         keys::print(false, key, Some(&secret))?;
@@ -107,13 +108,17 @@ fn identify(_url: &str) -> Result<(String, Option<String>), Failure> {
 /// The product behind and its version, with the scanner's harmless requests.
 #[cfg(feature = "find")]
 fn identify(url: &str) -> Result<(String, Option<String>), Failure> {
-    let upstream = UpstreamConfig::new(url.to_owned(), String::new(), None);
+    let upstream = UpstreamConfig {
+        url: url.to_owned(),
+        product: String::new(),
+        version: None,
+        wait: 1,
+    };
     let (address, _) = upstream
         .address()
-        .ok_or_else(|| Failure::usage(format!("{url:?} is no http://ADDRESS:PORT or https://ADDRESS:PORT of a server")))?;
-    let scheme = if url.starts_with("https:") { "https" } else { "http" };
+        .ok_or_else(|| Failure::usage(format!("{url:?} is no http://ADDRESS:PORT of a server")))?;
     let options = ScanOptions {
-        targets: vec![format!("{scheme}://{address}")],
+        targets: vec![format!("http://{address}")],
         ports: Some(address.port().to_string()),
         ..ScanOptions::default()
     };

@@ -11,7 +11,7 @@ use vigie_guard::config::files;
 use vigie_guard::init::write_keys;
 use vigie_guard::key::{Grant, Key, KeyFile, Pattern, Secret, StoredSecret};
 use vigie_guard::limit::Limit;
-use vigie_guard::log::{Change, Entry, Log, SigningKey};
+use vigie_guard::log::{KeyChange, KeyEvent, Log, SigningKey};
 use vigie_model::{Effect, EffectSet, Timestamp};
 use vigie_run::{Failure, read};
 
@@ -90,7 +90,7 @@ pub(super) fn run(args: &KeyArgs) -> Done {
         KeyVerb::Create(create) => {
             let secret = self::create(&mut store, create, now)?;
             let key = store.keys.last().cloned();
-            save(&dir, &store, key.as_ref().map(|key| format!("created {} ({})", key.id, key.name)))?;
+            save(&dir, &store, key.as_ref().map(|key| change(KeyEvent::Created, key)))?;
             key.map_or(Ok(()), |key| print(args.json, &key, Some(&secret)))?;
         }
         KeyVerb::List => list(args.json, &store, now)?,
@@ -110,14 +110,14 @@ pub(super) fn run(args: &KeyArgs) -> Done {
                 },
             );
             let key = key.clone();
-            save(&dir, &store, Some(format!("rotated {}", key.id)))?;
+            save(&dir, &store, Some(change(KeyEvent::Rotated, &key)))?;
             print(args.json, &key, Some(&secret))?;
         }
         KeyVerb::Revoke { name } => {
             let key = find(&mut store, name)?;
             key.revoked.get_or_insert(now);
             let key = key.clone();
-            save(&dir, &store, Some(format!("revoked {}", key.id)))?;
+            save(&dir, &store, Some(change(KeyEvent::Revoked, &key)))?;
             print(args.json, &key, None)?;
         }
     }
@@ -179,8 +179,17 @@ pub(super) fn load(dir: &Path) -> Result<KeyFile, Failure> {
     KeyFile::parse(&read(&path)?).map_err(|error| Failure::usage(format!("{} {error}", path.display())))
 }
 
+/// What the log says of a change.
+pub(super) fn change(what: KeyEvent, key: &Key) -> KeyChange {
+    KeyChange {
+        what,
+        id: key.id.clone(),
+        name: key.name.clone(),
+    }
+}
+
 /// Writes the store. A gateway that runs reads it at once and logs what changed; otherwise the change is logged here.
-pub(super) fn save(dir: &Path, store: &KeyFile, change: Option<String>) -> Result<(), Failure> {
+pub(super) fn save(dir: &Path, store: &KeyFile, change: Option<KeyChange>) -> Result<(), Failure> {
     write_keys(dir, store).map_err(|error| Failure::output(format!("cannot write {}: {error}", dir.join(files::KEYS).display())))?;
     let signing = std::fs::read(dir.join(files::SIGNING_KEY))
         .ok()
@@ -188,14 +197,10 @@ pub(super) fn save(dir: &Path, store: &KeyFile, change: Option<String>) -> Resul
     let config = read(&dir.join(files::CONFIG))
         .ok()
         .and_then(|text| vigie_guard::config::Config::parse(&text).ok());
-    let changes: Vec<String> = change.into_iter().collect();
     if let (Some(signing), Some(config)) = (signing, config)
-        && let Ok(log) = Log::open(&dir.join(&config.log.dir), signing)
+        && let Ok(log) = Log::open_alone(&dir.join(&config.log.dir), signing)
     {
-        log.record(Entry::Change(Change::Keys {
-            count: store.keys.len(),
-            changes,
-        }));
+        log.record_keys(store.keys.len(), change.into_iter().collect());
     } else {
         // A running gateway looks at the store every few milliseconds.
         std::thread::sleep(std::time::Duration::from_millis(20));
