@@ -27,6 +27,8 @@ pub(super) enum GuardVerb {
     Check(DirArg),
     /// Verify the audit log, print its head, or print its entries.
     Log(LogArgs),
+    /// Run detectors over the audit log, and measure what they notice.
+    Detect(super::detect::DetectArgs),
 }
 
 /// The gateway's folder.

@@ -120,7 +120,7 @@ fn config(dir: &Path) -> Result<Config, Failure> {
     Config::parse(&read(&path)?).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
 }
 
-fn log_dir(dir: &Path) -> Result<PathBuf, Failure> {
+pub(super) fn log_dir(dir: &Path) -> Result<PathBuf, Failure> {
     Ok(dir.join(config(dir)?.log.dir))
 }
 

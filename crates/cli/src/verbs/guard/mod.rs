@@ -1,6 +1,7 @@
 //! `vigie guard`: the gateway.
 
 mod args;
+mod detect;
 mod init;
 mod keys;
 mod log;
@@ -24,6 +25,7 @@ pub(crate) fn run(args: &GuardArgs) -> Done {
         GuardVerb::Run(args) => serve::run(args),
         GuardVerb::Check(dir) => check(dir),
         GuardVerb::Log(args) => log::run(args),
+        GuardVerb::Detect(args) => detect::run(args),
     }
 }
 
