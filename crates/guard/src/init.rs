@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use crate::config::{Config, Listen, LogConfig, SCHEMA, Tls, UpstreamConfig, files};
+use crate::config::{Config, Listen, LogConfig, QueueConfig, SCHEMA, Tls, UpstreamConfig, files};
 use crate::key::KeyFile;
 use crate::log::SigningKey;
 
@@ -82,12 +82,9 @@ pub fn init(dir: &Path, init: &Init) -> Result<Config, InitError> {
             max_connections_per_address: None,
             origins: Vec::new(),
         },
-        upstream: UpstreamConfig {
-            url: init.upstream.clone(),
-            product: init.product.clone(),
-            version: init.version.clone(),
-            wait: 600,
-        },
+        upstream: UpstreamConfig::new(init.upstream.clone(), init.product.clone(), init.version.clone()),
+        servers: Vec::new(),
+        queue: QueueConfig::default(),
         log: LogConfig::default(),
         admin: None,
     };

@@ -12,6 +12,7 @@ pub mod limit;
 pub mod log;
 mod meter;
 pub mod policy;
+mod pool;
 mod proxy;
 
 pub use proxy::{Bounds, Checked, Connect, ConnectError, Control, Gateway, StartError, UpstreamError, check};

@@ -85,7 +85,7 @@ fn answer(head: &RequestHead, gate: &Gate) -> (u16, &'static str, String) {
         return plain(405, "method not allowed");
     }
     match vigie_http::path::without_query(&head.target) {
-        "/metrics" => (200, text::CONTENT_TYPE, text::text(&gate.metrics, &now(gate))),
+        "/metrics" => (200, text::CONTENT_TYPE, text::text(&gate.metrics, &now(gate), &gate.pool)),
         "/healthz" => plain(200, "ok"),
         "/readyz" => {
             let now = now(gate);
@@ -127,7 +127,7 @@ fn now(gate: &Gate) -> Now {
         log_broken: gate.log.is_broken(),
         keys,
         keys_current,
-        upstream_up: gate.behind.is_up(),
+        upstream_up: gate.pool.is_up(),
         config_current: gate.life.is_current(),
         certificate_missing: gate.tls.is_some() && certificate.is_none(),
         certificate_until: certificate.and_then(|certificate| certificate.until()),

@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use super::histogram::Counted;
 use super::metrics::Metrics;
 use super::series::{Labels, Series};
+use crate::pool::Pool;
 
 /// The content type of the text.
 pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -32,7 +33,7 @@ pub(super) struct Now {
 }
 
 /// The text of all metrics.
-pub(super) fn text(metrics: &Metrics, now: &Now) -> String {
+pub(super) fn text(metrics: &Metrics, now: &Now, pool: &Pool) -> String {
     let series = metrics.series();
     let mut out = String::new();
     let provider = metrics.provider();
@@ -121,6 +122,8 @@ pub(super) fn text(metrics: &Metrics, now: &Now) -> String {
     );
     line(&mut out, "vigie_guard_log_lines_total", &[], now.log_lines);
 
+    servers(&mut out, pool);
+
     let common = |labels: &Labels| {
         vec![
             ("gen_ai_operation_name", labels.operation.to_owned()),
@@ -181,6 +184,41 @@ pub(super) fn text(metrics: &Metrics, now: &Now) -> String {
     head(&mut out, name, "histogram", "Time per token after the first of a streamed answer.");
     histogram(&mut out, name, &series, common, |series| series.per_token.read());
     out
+}
+
+/// The servers behind, and the queue for them.
+fn servers(out: &mut String, pool: &Pool) {
+    let name = "vigie_guard_server_up";
+    head(
+        out,
+        name,
+        "gauge",
+        "1: requests are sent to the server; 0: it failed, and the others get them.",
+    );
+    for server in pool.servers() {
+        line(out, name, &[("server", &server.name)], i64::from(server.is_in()));
+    }
+    let name = "vigie_guard_server_in_flight";
+    head(out, name, "gauge", "Requests that the server has now.");
+    for server in pool.servers() {
+        line(out, name, &[("server", &server.name)], server.open());
+    }
+    let waits = pool.queue().waits();
+    let name = "vigie_guard_queue_length";
+    head(out, name, "gauge", "Requests that wait for a server.");
+    line(out, name, &[], waits.waiting);
+    let name = "vigie_guard_queue_wait_seconds";
+    head(out, name, "summary", "How long requests waited that got a server.");
+    line(out, &format!("{name}_sum"), &[], waits.waited.1.as_secs_f64());
+    line(out, &format!("{name}_count"), &[], waits.waited.0);
+    let name = "vigie_guard_queue_sent_away_total";
+    head(
+        out,
+        name,
+        "counter",
+        "Requests that got no server, because too many waited or it took too long.",
+    );
+    line(out, name, &[], waits.sent_away);
 }
 
 type Written = Vec<(&'static str, String)>;
@@ -271,6 +309,7 @@ mod tests {
 
     use super::*;
     use crate::admin::metrics::tests::entry;
+    use crate::config::{QueueConfig, UpstreamConfig};
 
     #[test]
     fn threads_are_added_up_and_labels_are_escaped() {
@@ -291,11 +330,15 @@ mod tests {
             max_connections: 9,
             refused_connections: 2,
         };
-        let text = text(&metrics, &now);
+        let server = UpstreamConfig::new("http://127.0.0.1:1".to_owned(), "ollama".to_owned(), None);
+        let pool = Pool::new([&server], &QueueConfig::default()).expect("a pool");
+        let text = text(&metrics, &now, &pool);
         for wanted in [
             "vigie_guard_requests_total{vigie_key=\"k1\",outcome=\"answered\",status=\"200\"} 2\n",
             "vigie_guard_open_streams 1\n",
             "vigie_guard_log_lines_total 7\n",
+            "vigie_guard_server_up{server=\"http://127.0.0.1:1\"} 1\n",
+            "vigie_guard_queue_length 0\n",
             "# TYPE gen_ai_client_token_usage histogram\n",
             "gen_ai_client_token_usage_bucket{gen_ai_operation_name=\"chat\",gen_ai_provider_name=\"ollama\",\
              gen_ai_request_model=\"a\\\"b\\\\c\",gen_ai_token_type=\"output\",vigie_key=\"k1\",le=\"16\"} 2\n",

@@ -4,6 +4,7 @@ mod admin;
 pub mod files;
 mod listen;
 mod log;
+mod queue;
 mod upstream;
 
 use std::path::{Path, PathBuf};
@@ -13,7 +14,8 @@ use serde::{Deserialize, Serialize};
 pub use admin::Admin;
 pub use listen::{Listen, Tls};
 pub use log::LogConfig;
-pub use upstream::UpstreamConfig;
+pub use queue::QueueConfig;
+pub use upstream::{Place, UpstreamConfig};
 
 /// The schema of the file.
 pub const SCHEMA: &str = "vigie.guard/1";
@@ -28,6 +30,12 @@ pub struct Config {
     pub listen: Listen,
     /// The server behind the gateway.
     pub upstream: UpstreamConfig,
+    /// More servers beside it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub servers: Vec<UpstreamConfig>,
+    /// How requests wait for a server that is full.
+    #[serde(default)]
+    pub queue: QueueConfig,
     /// The audit log.
     #[serde(default)]
     pub log: LogConfig,
@@ -84,7 +92,8 @@ impl Config {
             return Err(("schema", format!("the schema is {:?}; this vigie reads {SCHEMA:?}", self.schema)));
         }
         self.listen.check()?;
-        self.upstream.check()?;
+        self.behind().try_for_each(UpstreamConfig::check)?;
+        self.queue.check()?;
         self.log.options()?;
         if self
             .admin
@@ -94,6 +103,11 @@ impl Config {
             return Err(("[admin]", "metrics need an address that is not that of clients".to_owned()));
         }
         Ok(())
+    }
+
+    /// All servers behind the gateway, the one under `[upstream]` first.
+    pub fn behind(&self) -> impl Iterator<Item = &UpstreamConfig> {
+        std::iter::once(&self.upstream).chain(&self.servers)
     }
 
     /// A file that the configuration names, as seen from its folder.

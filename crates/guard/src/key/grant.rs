@@ -78,7 +78,7 @@ impl Pattern {
     }
 
     /// Whether it holds for a canonical name. A pattern without `*` is a name itself, in any of its forms.
-    fn holds(&self, canonical: &str, names: NameReading) -> bool {
+    pub(crate) fn holds(&self, canonical: &str, names: NameReading) -> bool {
         if self.0.contains('*') {
             let slashes = |text: &str| text.bytes().filter(|byte| *byte == b'/').count();
             let holds_all = self.0.bytes().all(|byte| byte == b'*');

@@ -73,6 +73,12 @@ impl Account {
         self.days.add(at, tokens);
     }
 
+    /// Forgets an admitted request: it was not passed on. `admitted`: when it was counted.
+    pub(crate) fn cancel(&mut self, admitted: Duration) {
+        self.under_way = self.under_way.saturating_sub(1);
+        self.requests.take_back(admitted, 1);
+    }
+
     fn over(&mut self, limits: &Limits, infers: bool, now: Now) -> Option<Over> {
         let mut over = None::<Over>;
         let mut reached = |limit, wait| {

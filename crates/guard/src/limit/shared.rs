@@ -33,6 +33,8 @@ pub struct Limiter {
 pub struct Permit<'l> {
     limiter: &'l Limiter,
     key: Box<str>,
+    /// When it was admitted.
+    at: Duration,
     is_settled: bool,
 }
 
@@ -69,6 +71,7 @@ impl Limiter {
         let permit = admitted.map(|()| Permit {
             limiter: self,
             key: key.into(),
+            at: now.steady,
             is_settled: false,
         });
         (permit, standing)
@@ -116,6 +119,13 @@ impl Permit<'_> {
     /// Counts the tokens of the request and gives its place back; `at`: when it ended, on the wall clock.
     pub fn settle(mut self, tokens: u64, at: Timestamp) {
         self.give_back(tokens, at);
+    }
+
+    /// Counts the request as if it had never come: it was not passed on.
+    pub fn cancel(mut self) {
+        if !std::mem::replace(&mut self.is_settled, true) {
+            self.limiter.with(&self.key, |account| account.cancel(self.at));
+        }
     }
 
     fn give_back(&mut self, tokens: u64, at: Timestamp) {
@@ -177,5 +187,15 @@ mod tests {
         assert!(limiter.admit("b", &limits, true, limiter.now()).0.is_ok());
         drop(first);
         assert!(limiter.admit("a", &limits, true, limiter.now()).0.is_ok());
+    }
+
+    #[test]
+    fn a_request_that_is_not_passed_on_takes_no_place() {
+        let limiter = Limiter::default();
+        let limits = limits(&["requests-per-minute=1", "concurrent=1"]);
+        for _ in 0..3 {
+            let permit = limiter.admit("a", &limits, true, limiter.now()).0.expect("none was counted");
+            permit.cancel();
+        }
     }
 }

@@ -58,6 +58,15 @@ impl Window {
         }
     }
 
+    /// Takes back an amount that was counted at a time, as far as it is still in the window.
+    pub(crate) fn take_back(&mut self, at: Duration, amount: u64) {
+        let holds = |entry: &&mut Entry| entry.first <= at && entry.amount >= amount;
+        if let Some(entry) = self.entries.iter_mut().rev().find(holds) {
+            entry.amount -= amount;
+            self.sum -= amount;
+        }
+    }
+
     /// How long until the sum is below a limit, if nothing is added.
     pub(crate) fn until_below(&self, limit: u64) -> Duration {
         let mut sum = self.sum;
@@ -107,6 +116,20 @@ mod tests {
         window.add(ms(10), 1);
         assert_eq!(window.sum(ms(10)), u64::MAX, "an older time gives nothing back");
         assert_eq!(window.sum(ms(200_000)), 0);
+    }
+
+    #[test]
+    fn what_is_taken_back_was_never_counted() {
+        let mut window = Window::default();
+        window.add(ms(0), 1);
+        window.add(ms(1_000), 1);
+        window.add(ms(2_000), 1);
+        window.take_back(ms(1_000), 1);
+        assert_eq!(window.sum(ms(2_000)), 2);
+        assert_eq!(window.until_below(2), ms(58_000), "the first is the next to go");
+        assert_eq!(window.sum(ms(60_000)), 1);
+        window.take_back(ms(0), 1);
+        assert_eq!(window.sum(ms(60_000)), 1, "it is gone already");
     }
 
     proptest! {

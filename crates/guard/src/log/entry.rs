@@ -61,6 +61,8 @@ pub enum Change {
     },
     /// Another version answers behind.
     Upstream {
+        /// Which server; `None`: the only one.
+        server: Option<String>,
         /// The version; `None`: not known, and the strictest table holds.
         version: Option<String>,
     },
@@ -268,7 +270,11 @@ impl Change {
                 json!({"changed": changed, "needs_restart": needs_restart}),
             ),
             Self::CertificateEnds { until } => (Activity::Failure, "certificate-ends", json!({"until": until})),
-            Self::Upstream { version } => (Activity::Update, "upstream", json!({"version": version})),
+            Self::Upstream { server: None, version } => (Activity::Update, "upstream", json!({"version": version})),
+            Self::Upstream {
+                server: Some(server),
+                version,
+            } => (Activity::Update, "upstream", json!({"server": server, "version": version})),
         };
         ocsf::lifecycle(activity, word, detail, origin, now)
     }

@@ -1,6 +1,9 @@
 //! Lists of models, cut to what a key may use.
 
-use vigie_catalog::table::{Item, Json, ListPlace, NameReading};
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use vigie_catalog::table::{Item, Json, JsonKind, ListPlace, NameReading};
 
 use super::rewrite::{Edits, rewrite};
 use crate::key::Grant;
@@ -16,12 +19,7 @@ pub fn filter(reply: &[u8], lists: &[ListPlace], grant: &Grant, names: NameReadi
     let mut edits = Edits::default();
     for list in lists {
         for element in at(json.root(), list.each.as_str()).into_iter().flat_map(Item::elements) {
-            let named = list
-                .name
-                .0
-                .iter()
-                .flat_map(|pointer| at(element, pointer.as_str()))
-                .filter_map(|name| name.text());
+            let named = own_names(element, list);
             let (mut any, mut all) = (false, true);
             for name in named {
                 any = true;
@@ -39,6 +37,82 @@ pub fn filter(reply: &[u8], lists: &[ListPlace], grant: &Grant, names: NameReadi
     rewrite(&json, &edits)
         .map(Some)
         .map_err(|_| "an object of the reply has two equal keys".to_owned())
+}
+
+/// The names of the models that a reply lists, as the product compares them.
+///
+/// # Errors
+///
+/// It cannot be read, so that nobody knows what it lists.
+pub(crate) fn names_of(reply: &[u8], lists: &[ListPlace], names: NameReading) -> Result<Vec<String>, String> {
+    let json = Json::parse(reply).map_err(|error| error.to_string())?;
+    let mut all = Vec::new();
+    for list in lists {
+        for element in at(json.root(), list.each.as_str()).into_iter().flat_map(Item::elements) {
+            all.extend(own_names(element, list).iter().map(|name| names.canonical(name).into_owned()));
+        }
+    }
+    Ok(all)
+}
+
+fn own_names<'b>(element: Item<'_, 'b>, list: &ListPlace) -> Vec<Cow<'b, str>> {
+    let pointers = list.name.0.iter();
+    pointers
+        .flat_map(|pointer| at(element, pointer.as_str()))
+        .filter_map(|name| name.text())
+        .collect()
+}
+
+/// The list of one server with what those of others have beyond it, each name once. All of them were filtered.
+///
+/// # Errors
+///
+/// The first does not read. Others that do not are left out.
+pub(crate) fn merge(first: &[u8], lists: &[ListPlace], others: &[(Vec<u8>, &[ListPlace])]) -> Result<Vec<u8>, String> {
+    let json = Json::parse(first).map_err(|error| error.to_string())?;
+    // What is put in, by the byte before which it is.
+    let mut put_in: Vec<(usize, String)> = Vec::new();
+    for list in lists {
+        let Some(into) = at(json.root(), list.each.as_str())
+            .into_iter()
+            .find(|item| item.kind() == JsonKind::List)
+        else {
+            continue;
+        };
+        let mut known: HashSet<String> = into
+            .elements()
+            .flat_map(|element| own_names(element, list))
+            .map(Cow::into_owned)
+            .collect();
+        let mut text = String::new();
+        let mut is_first = into.elements().next().is_none();
+        for (other, places) in others {
+            let Ok(other) = Json::parse(other) else { continue };
+            for place in places.iter().filter(|place| place.each.as_str() == list.each.as_str()) {
+                for element in at(other.root(), place.each.as_str()).into_iter().flat_map(Item::elements) {
+                    let named = own_names(element, place);
+                    if element.kind() != JsonKind::Object || named.iter().any(|name| known.contains(&**name)) {
+                        continue;
+                    }
+                    known.extend(named.into_iter().map(Cow::into_owned));
+                    if !std::mem::replace(&mut is_first, false) {
+                        text.push(',');
+                    }
+                    text.push_str(element.raw());
+                }
+            }
+        }
+        put_in.push((into.range().end.saturating_sub(1), text));
+    }
+    put_in.sort_unstable_by_key(|(at, _)| *at);
+    let (source, mut out, mut read) = (json.source(), String::with_capacity(first.len()), 0);
+    for (at, text) in put_in {
+        out.push_str(source.get(read..at).unwrap_or_default());
+        out.push_str(&text);
+        read = at;
+    }
+    out.push_str(source.get(read..).unwrap_or_default());
+    Ok(out.into_bytes())
 }
 
 /// The values at a pointer of plain keys and `*`.
@@ -110,5 +184,45 @@ mod tests {
             Ok(None)
         );
         assert!(filter(b"<html>", lists("/v1/models"), &grant, table.names()).is_err());
+    }
+
+    #[test]
+    fn lists_of_several_servers_become_one() {
+        let catalog = Catalog::embedded();
+        let lists = |product: &str| {
+            let table = RouteTable::compile(catalog.product(product).expect("it is there"), None);
+            let request = Request {
+                method: "GET",
+                target: "/v1/models",
+                content_type: None,
+                body: Body::None,
+            };
+            table.decide(&request).expect("it is known").lists().to_vec()
+        };
+        let (ollama, llama) = (lists("ollama"), lists("llama-cpp"));
+        let merged = |first: &str, others: &[&str]| {
+            let others: Vec<(Vec<u8>, &[ListPlace])> = others.iter().map(|other| (other.as_bytes().to_vec(), &llama[..])).collect();
+            let merged = merge(first.as_bytes(), &ollama, &others).expect("it reads");
+            serde_json::from_slice::<Value>(&merged).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&merged)))
+        };
+        let first = r#"{ "data" : [ {"id":"a"} ] , "object":"list" }"#;
+        let done = merged(
+            first,
+            &[
+                r#"{"models":[{"name":"b"}],"data":[{"id":"a","x":1},{"id":"b"}]}"#,
+                "<html>",
+                r#"{"data":[{"id":"b"},{"id":"c"},"d"]}"#,
+            ],
+        );
+        assert_eq!(done, json!({"object": "list", "data": [{"id": "a"}, {"id": "b"}, {"id": "c"}]}));
+        assert_eq!(
+            merged(r#"{"data":[]}"#, &[r#"{"data":[{"id":"b"}]}"#]),
+            json!({"data": [{"id": "b"}]})
+        );
+        assert_eq!(merged(r#"{"data":null}"#, &[r#"{"data":[{"id":"b"}]}"#]), json!({"data": null}));
+        assert_eq!(
+            names_of(first.as_bytes(), &ollama, NameReading::Ollama),
+            Ok(vec!["a:latest".to_owned()])
+        );
     }
 }

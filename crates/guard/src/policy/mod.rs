@@ -20,6 +20,7 @@ use crate::meter::{Others, UsageHabit};
 use rewrite::{Edits, rewrite};
 
 pub use lists::filter;
+pub(crate) use lists::{merge, names_of};
 pub(crate) use notes::Notes;
 pub use refusal::Refusal;
 

@@ -27,6 +27,15 @@ pub enum Refusal {
     NotGranted(String),
     /// Its `Host`, `Origin` or `Sec-Fetch-Site` is not one of this gateway's.
     WrongOrigin(String),
+    /// No server behind has the model.
+    NoModel(String),
+    /// All servers behind are full, and so is the queue, or a place took too long.
+    Busy {
+        /// Which of the two.
+        why: &'static str,
+        /// When to come again.
+        wait: std::time::Duration,
+    },
     /// The key has used up one of its limits.
     OverLimit {
         /// Which one, and how long until it has room.
@@ -46,7 +55,9 @@ impl Refusal {
             Self::TooLarge => 413,
             Self::TooSlow => 408,
             Self::UnknownRoute(_) | Self::NotGranted(_) | Self::WrongOrigin(_) => 403,
+            Self::NoModel(_) => 404,
             Self::OverLimit { .. } => 429,
+            Self::Busy { .. } => 503,
         }
     }
 
@@ -56,6 +67,7 @@ impl Refusal {
         match self {
             Self::NoCredential | Self::Credential(_) | Self::Key(_) => "www-authenticate: Bearer\r\n".to_owned(),
             Self::OverLimit { over, standing } => retry_after(over.wait) + &header_lines(standing),
+            Self::Busy { wait, .. } => retry_after(*wait),
             _ => String::new(),
         }
     }
@@ -76,6 +88,8 @@ impl Refusal {
             Self::UnknownRoute(_) => "unknown-route",
             Self::NotGranted(_) => "not-granted",
             Self::WrongOrigin(_) => "wrong-origin",
+            Self::NoModel(_) => "no-model",
+            Self::Busy { .. } => "busy",
             Self::OverLimit { .. } => "over-limit",
         }
     }
@@ -88,6 +102,8 @@ impl Refusal {
             400 => "{\"error\":\"bad request\"}",
             413 => "{\"error\":\"request too large\"}",
             408 => "{\"error\":\"request timeout\"}",
+            404 => "{\"error\":\"model not found\"}",
+            503 => "{\"error\":\"busy\"}",
             429 => "{\"error\":\"too many requests\"}",
             _ => "{\"error\":\"forbidden\"}",
         }
@@ -98,7 +114,10 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.word())?;
         match self {
-            Self::Ambiguous(why) | Self::UnknownRoute(why) | Self::NotGranted(why) | Self::WrongOrigin(why) => write!(f, ": {why}"),
+            Self::Ambiguous(why) | Self::UnknownRoute(why) | Self::NotGranted(why) | Self::WrongOrigin(why) | Self::NoModel(why) => {
+                write!(f, ": {why}")
+            }
+            Self::Busy { why, .. } => write!(f, ": {why}"),
             Self::OverLimit { over, .. } => write!(f, ": {}, for {:.1} s", over.limit.word(), over.wait.as_secs_f64()),
             _ => Ok(()),
         }

@@ -4,13 +4,10 @@
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::Path;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::LocalSet;
 use tokio_rustls::TlsConnector;
@@ -22,7 +19,8 @@ use super::client::{Client, answer_whole, check_head, plain_fields};
 use super::http1::{GoesOn, Http1, linger};
 use super::origin::Allowed;
 use super::relay::{Follow, Relayed, relay};
-use super::upstream::{Forwarded, Upstream};
+use super::tls;
+use super::upstream::{Forwarded, Target, Upstream};
 use super::wire::{self, Bounds};
 use crate::policy::Refusal;
 
@@ -98,7 +96,7 @@ impl Connect {
                 let host = with_port.rsplit_once(':').map_or(with_port.as_str(), |(host, _)| host);
                 let host = host.trim_start_matches('[').trim_end_matches(']');
                 let name = ServerName::try_from(host.to_owned()).map_err(|_| wrong())?;
-                Some(TlsParts(connector(authority)?, name))
+                Some(TlsParts(tls::connector(authority).map_err(fail)?, name))
             }
         };
         let listener = std::net::TcpListener::bind(listen).map_err(|error| fail(format!("cannot listen on {listen}: {error}")))?;
@@ -133,7 +131,7 @@ impl Connect {
             let hosts = ["localhost", "127.0.0.1", "[::1]"].map(str::to_owned);
             let allowed = Rc::new(Allowed::new(&hosts, &[], self.address.port()));
             let tls = self.tls.map(|TlsParts(connector, name)| (connector, name));
-            let upstream = Rc::new(Upstream::new(self.remote, self.authority, WAIT).with_bearer(tls, self.key));
+            let upstream = Rc::new(Upstream::new(Target::Address(self.remote), self.authority, WAIT).with(tls, Some(self.key)));
             let mut stop = std::pin::pin!(stop);
             loop {
                 let accepted = tokio::select! {
@@ -151,34 +149,6 @@ impl Connect {
             }
         })
     }
-}
-
-/// TLS to a gateway: the system's authorities, and those of a file.
-fn connector(authority: Option<&Path>) -> Result<TlsConnector, ConnectError> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| ConnectError(error.to_string()))?;
-    let mut config = match authority {
-        None => {
-            let verifier = rustls_platform_verifier::Verifier::new(provider).map_err(|error| ConnectError(error.to_string()))?;
-            builder
-                .dangerous()
-                .with_custom_certificate_verifier(Arc::new(verifier))
-                .with_no_client_auth()
-        }
-        Some(path) => {
-            let wrong = |why: String| ConnectError(format!("{}: {why}", path.display()));
-            let mut roots = RootCertStore::empty();
-            for certificate in CertificateDer::pem_file_iter(path).map_err(|error| wrong(error.to_string()))? {
-                let certificate = certificate.map_err(|error| wrong(error.to_string()))?;
-                roots.add(certificate).map_err(|error| wrong(error.to_string()))?;
-            }
-            builder.with_root_certificates(roots).with_no_client_auth()
-        }
-    };
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(TlsConnector::from(Arc::new(config)))
 }
 
 /// Serves a connection of a program on this machine.

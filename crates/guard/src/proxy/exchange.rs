@@ -2,16 +2,16 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use vigie_catalog::table::NameReading;
 use vigie_http::head::RequestHead;
 use vigie_http::headers;
 use vigie_model::Effect;
 
 use super::client::{Client, answer_whole, check_head, plain_fields};
 use super::relay::{Follow, Relayed, relay};
-use super::upstream::{Answer, Forwarded, UpstreamError};
+use super::upstream::{Answer, Upstream, UpstreamError};
+use super::upstreams::{MAX_LIST, NotSent, Plain, Sent};
 use super::worker::Shared;
 use crate::credential::credential;
 use crate::key::{Grant, Key, NoKey};
@@ -20,9 +20,8 @@ use crate::limit::{self, Permit};
 use crate::log::{self, Outcome, RequestEntry, Texts};
 use crate::meter::{self, Meter, Stripper};
 use crate::policy::{self, Asked, Notes, Passed, Refusal};
+use crate::pool::{Busy, Judged, Judgement};
 
-/// A list of models is read whole to be filtered, up to this many bytes.
-const MAX_LIST: usize = 16 << 20;
 /// A body up to this many bytes is read before the limits of its key are looked at.
 const SMALL: u64 = 64 * 1024;
 /// The longest header value that is passed on to the server.
@@ -128,7 +127,7 @@ impl<'g> Exchange<'g> {
         if let Some(texts) = &mut self.texts {
             texts.request(&content);
         }
-        let table = gate.table();
+        let servers = gate.pool.snapshot();
         let asked = Asked {
             method: &head.method,
             target: &head.target,
@@ -136,18 +135,19 @@ impl<'g> Exchange<'g> {
             body: &content,
         };
         let mut notes = Notes::new(gate.log.prompt_key());
-        let judged = policy::judge_metered(&table, &key.grant, &asked, gate.habit, &mut notes);
+        let judged = servers.judge(&key.grant, &asked, &mut notes);
         (self.entry.options, self.entry.prompt) = (notes.options, notes.prompt);
-        let passed = match judged {
-            Ok(passed) => passed,
+        let judged = match judged {
+            Ok(judged) => judged,
             Err(refusal) => return self.refuse(client, &refusal).await,
         };
+        let passed = judged.first();
         self.entry.route = Some((passed.effect.to_string(), passed.route.to_owned()));
         self.entry.models.clone_from(&passed.models);
-        if let Err(refusal) = self.admit(&key, &passed, &content) {
+        if let Err(refusal) = self.admit(&key, passed, &content) {
             return self.refuse(client, &refusal).await;
         }
-        self.forward(client, head, &passed, &key.grant, table.names()).await;
+        self.forward(client, head, &judged, &key).await;
         self.entry.duration_ms = self.elapsed_ms();
     }
 
@@ -235,39 +235,65 @@ impl<'g> Exchange<'g> {
         self.answer(client, status, BAD_GATEWAY).await;
     }
 
-    async fn forward(&mut self, client: &mut impl Client, head: &RequestHead, passed: &Passed<'_>, grant: &Grant, names: NameReading) {
-        let upstream = &self.shared.upstream;
-        let forwarded = Forwarded {
+    async fn forward(&mut self, client: &mut impl Client, head: &RequestHead, judged: &Judged<'_>, key: &Key) {
+        let (gate, upstreams) = (&*self.shared.gate, &self.shared.upstreams);
+        let plain = Plain {
             method: &head.method,
-            target: &passed.target,
             accept: headers::first(&head.headers, "accept")
                 .filter(|accept| accept.len() <= MAX_ACCEPT && accept.bytes().all(|b| (b' '..=b'~').contains(&b))),
-            body: passed.body.as_ref().map(|(kind, body)| (kind.as_str(), body.as_slice())),
         };
+        if judged.is_list_of_several(&head.method) {
+            let list = tokio::select! {
+                list = upstreams.list(&gate.pool, &gate.log, &key.grant, judged, plain) => list,
+                () = client.gone() => return,
+            };
+            return match list {
+                Ok(list) => self.give(client, 200, [("content-type", "application/json")], &list).await,
+                Err(why) => self.failed(client, 502, why).await,
+            };
+        }
         let sent = tokio::select! {
-            sent = upstream.send(&forwarded) => sent,
+            sent = upstreams.send(&gate.pool, &gate.log, &key.id, judged, plain) => sent,
             () = client.gone() => return,
         };
-        let mut answer = match sent {
-            Ok(answer) => answer,
-            Err(error) => {
-                self.shared.gate.lose();
+        let Sent {
+            mut answer,
+            upstream,
+            judgement,
+            _slot,
+        } = match sent {
+            Ok(sent) => sent,
+            Err(NotSent::Busy(busy)) => return self.busy(client, busy).await,
+            Err(NotSent::Failed(error)) => {
                 let status = if error == UpstreamError::Timeout { 504 } else { 502 };
                 return self.failed(client, status, error.to_string()).await;
             }
         };
+        let passed = &judgement.passed;
         self.entry.status = Some(answer.head.status);
         if !passed.lists.is_empty() && (200..300).contains(&answer.head.status) && head.method != "HEAD" {
-            return self.list(client, answer, passed, grant, names).await;
+            return self.list(client, answer, upstream, judgement, &key.grant).await;
         }
-        self.stream(client, &mut answer, passed.strips).await;
+        self.stream(client, &mut answer, upstream.wait, passed.strips).await;
         if self.entry.outcome == Outcome::Answered {
             upstream.keep(answer);
         }
     }
 
+    /// Refuses a request for which there is no place: it takes none of its key's limits.
+    async fn busy(&mut self, client: &mut impl Client, busy: Busy) {
+        if let Some(admitted) = self.admitted.take() {
+            admitted.permit.cancel();
+        }
+        let refusal = Refusal::Busy {
+            why: busy.why,
+            wait: busy.wait,
+        };
+        self.refuse(client, &refusal).await;
+    }
+
     /// Passes an answer on piece by piece, as it comes.
-    async fn stream(&mut self, client: &mut impl Client, answer: &mut Answer, strips: Option<meter::Others>) {
+    async fn stream(&mut self, client: &mut impl Client, answer: &mut Answer, wait: Duration, strips: Option<meter::Others>) {
         let content_type = headers::first(&answer.head.headers, "content-type");
         let meter = Meter::new(content_type);
         // What is no stream of events has no counters that the gateway asked for: an error, say.
@@ -282,7 +308,6 @@ impl<'g> Exchange<'g> {
         }
         let fields = plain_fields(&answer.head.headers, is_passed_on);
         client.begin(answer.head.status, fields, &self.more, length);
-        let wait = self.shared.upstream.wait;
         self.entry.outcome = match relay(client, answer, length, wait, self).await {
             Relayed::Whole => Outcome::Answered,
             Relayed::ClientGone => Outcome::Aborted,
@@ -292,8 +317,7 @@ impl<'g> Exchange<'g> {
     }
 
     /// Passes on a list of models, without those that the key may not use.
-    async fn list(&mut self, client: &mut impl Client, mut answer: Answer, passed: &Passed<'_>, grant: &Grant, names: NameReading) {
-        let upstream = &self.shared.upstream;
+    async fn list(&mut self, client: &mut impl Client, mut answer: Answer, upstream: &Upstream, judgement: &Judgement<'_>, grant: &Grant) {
         let mut list = Vec::new();
         loop {
             let piece = tokio::select! {
@@ -307,7 +331,7 @@ impl<'g> Exchange<'g> {
                 Err(error) => return self.failed(client, 502, error.to_string()).await,
             }
         }
-        let list = match policy::filter(&list, passed.lists, grant, names) {
+        let list = match policy::filter(&list, judgement.passed.lists, grant, judgement.names()) {
             Ok(filtered) => filtered.unwrap_or(list),
             Err(why) => {
                 return self
@@ -316,19 +340,25 @@ impl<'g> Exchange<'g> {
             }
         };
         let fields = plain_fields(&answer.head.headers, is_passed_on);
-        client.begin(answer.head.status, fields, &self.more, Some(list.len() as u64));
+        self.give(client, answer.head.status, fields, &list).await;
+        upstream.keep(answer);
+    }
+
+    /// Gives a list of models.
+    async fn give<'f>(&mut self, client: &mut impl Client, status: u16, fields: impl IntoIterator<Item = (&'f str, &'f str)>, list: &[u8]) {
+        self.entry.status = Some(status);
+        client.begin(status, fields.into_iter(), &self.more, Some(list.len() as u64));
         if !list.is_empty() {
-            client.push(&list);
+            client.push(list);
         }
         self.entry.response_bytes = list.len() as u64;
         self.entry.first_byte_ms = Some(self.elapsed_ms());
         if let Some(texts) = &mut self.texts {
-            texts.answer(&list);
+            texts.answer(list);
         }
         self.ends();
         let written = client.finish().await;
         self.entry.outcome = if written { Outcome::Answered } else { Outcome::Aborted };
-        upstream.keep(answer);
     }
 }
 

@@ -1,13 +1,11 @@
 //! What all connections of the gateway share.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio_rustls::TlsAcceptor;
-use vigie_catalog::RouteTable;
 
-use super::behind::Behind;
 use super::flag::Flag;
 use super::life::Life;
 use super::origin::Allowed;
@@ -18,7 +16,7 @@ use crate::admin::Metrics;
 use crate::key::{Key, KeyFile, Keys};
 use crate::limit::Limiter;
 use crate::log::{Change, Entry, KeyChange, KeyEvent, Log};
-use crate::meter::UsageHabit;
+use crate::pool::Pool;
 
 /// How often the key store is looked at, at most: a revoked key stops working at the next request after this.
 const LOOK: Duration = Duration::from_millis(5);
@@ -42,28 +40,23 @@ pub(crate) struct Gate {
     pub(crate) limiter: Arc<Limiter>,
     pub(crate) bounds: Bounds,
     pub(crate) allowed: Allowed,
-    /// What asking for the counters of a stream changes in the product behind.
-    pub(crate) habit: UsageHabit,
     pub(crate) metrics: Arc<Metrics>,
-    pub(crate) behind: Arc<Behind>,
+    /// The servers behind.
+    pub(crate) pool: Arc<Pool>,
     pub(crate) life: Arc<Life>,
     pub(crate) tls: Option<Tls>,
     keys: Arc<KeyStore>,
-    table: RwLock<Arc<RouteTable>>,
     /// The gate that follows.
     next: OnceLock<Arc<Gate>>,
     replaced: Flag,
-    /// Wakes whoever looks which version answers behind.
-    lost: tokio::sync::Notify,
 }
 
 impl Gate {
     /// `port`: of the gateway. `before`: the gate that this one will follow.
     pub(crate) fn new(plan: Plan, tls: Option<TlsAcceptor>, port: u16, parts: &Parts, before: Option<&Self>) -> Self {
-        let upstream = &plan.config.upstream;
-        // The same server is not looked at again.
-        let before = before.filter(|before| before.plan.config.upstream == *upstream);
-        let table = before.map_or_else(|| Arc::clone(&plan.table), Self::table);
+        // The same servers are not looked at again, and who waits for them waits in one queue.
+        let before = before.filter(|before| before.plan.has_same_servers(&plan));
+        let pool = before.map_or_else(|| Arc::clone(&plan.pool), |before| Arc::clone(&before.pool));
         Self {
             log: Arc::clone(&parts.log),
             limiter: Arc::clone(&parts.limiter),
@@ -72,14 +65,11 @@ impl Gate {
             life: Arc::clone(&parts.life),
             bounds: Bounds::default(),
             allowed: Allowed::new(&plan.config.listen.hosts, &plan.config.listen.origins, port),
-            habit: UsageHabit::of(&upstream.product),
-            behind: before.map(|before| Arc::clone(&before.behind)).unwrap_or_default(),
+            pool,
             tls: tls.map(Tls),
-            table: RwLock::new(table),
             plan,
             next: OnceLock::new(),
             replaced: Flag::default(),
-            lost: tokio::sync::Notify::new(),
         }
     }
 
@@ -119,25 +109,6 @@ impl Gate {
     pub(crate) fn key_state(&self) -> (usize, bool) {
         let count = self.keys().len();
         (count, self.keys.is_current())
-    }
-
-    pub(crate) fn table(&self) -> Arc<RouteTable> {
-        Arc::clone(&self.table.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Puts the table of another version in place.
-    pub(crate) fn set_table(&self, table: RouteTable) {
-        *self.table.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(table);
-    }
-
-    /// The server behind did not answer: it may come back as another version.
-    pub(crate) fn lose(&self) {
-        self.lost.notify_one();
-    }
-
-    /// Waits until the server behind did not answer.
-    pub(crate) async fn lost(&self) {
-        self.lost.notified().await;
     }
 
     /// Waits until the gateway stops: connections without a request are closed then.

@@ -65,11 +65,9 @@ impl Gateway {
         };
         let running = Arc::new(Running::new(dir, plan, address, parts)?);
         let gate = running.gate();
-        let table = gate.table();
-        let version = table.version().unwrap_or("of an unknown version, which gets the strictest table");
         gate.log.record(Entry::Change(Change::Started {
             listen: address.to_string(),
-            upstream: format!("{} {version} at {}", config.upstream.product, config.upstream.url),
+            upstream: gate.plan.behind(),
             plain_http: config.listen.plain_http,
         }));
         running.serve_admin(admin);

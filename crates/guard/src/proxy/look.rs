@@ -1,25 +1,29 @@
-//! Looks which version answers behind, and whether anything does.
+//! Looks which version each server behind is, which models it has, and whether it answers.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
-use vigie_catalog::{Catalog, Product, RouteTable, VersionLook};
+use vigie_catalog::table::{Body, ListPlace, Request};
+use vigie_catalog::{Product, RouteTable, VersionLook};
 
-use super::behind::{INTERVAL, PATIENCE};
-use super::gate::Gate;
 use super::upstream::{Forwarded, Upstream};
 use super::worker::Shared;
 use crate::log::{Change, Entry};
+use crate::policy;
+use crate::pool::behind::{INTERVAL, PATIENCE};
 
-/// How often the server behind is asked while it does not answer.
+/// How often a server is asked while it does not answer.
 const LOOK_SOON: Duration = Duration::from_millis(200);
 /// The longest reply that is read: that of llama.cpp holds the templates of its model.
 const MAX_REPLY: usize = 1 << 20;
 
-/// Looks at the server behind until the gateway stops, whichever server the configuration names.
+/// Looks at the servers behind until the gateway stops, whichever the configuration names.
 pub(super) async fn look_behind(mut shared: Rc<Shared>) {
     while !shared.gate.is_stopping() {
-        look_on(&shared).await;
+        for server in 0..shared.gate.pool.servers().len() {
+            tokio::task::spawn_local(look_at(Rc::clone(&shared), server));
+        }
         tokio::select! {
             () = shared.gate.replaced() => {}
             () = shared.gate.stopped() => return,
@@ -28,22 +32,21 @@ pub(super) async fn look_behind(mut shared: Rc<Shared>) {
     }
 }
 
-/// Asks from time to time whether the server behind answers and which version it is, and soon after it did not answer; takes the table of
-/// that version. A server that answers otherwise than its product does, or names no version, gets the strictest table. If readiness is asked
-/// for: at once and whatever the product. Returns when another configuration holds.
-async fn look_on(shared: &Shared) {
-    let Shared { gate, upstream, .. } = shared;
-    let is_watched = gate.plan.config.admin.is_some();
-    let catalog = Catalog::embedded();
-    let Some(product) = catalog.product(&gate.plan.config.upstream.product) else {
+/// Asks a server from time to time whether it answers and which version it is, and soon after it did not answer; takes the table of that
+/// version. A server that answers otherwise than its product does, or names no version, gets the strictest table. Where there are several
+/// servers, each is asked for its models too. At once and whatever the product if readiness is asked for or there are several. Returns when
+/// another configuration holds.
+async fn look_at(shared: Rc<Shared>, number: usize) {
+    let (gate, pool) = (&*shared.gate, &*shared.gate.pool);
+    let (Some(server), Some(upstream)) = (pool.servers().get(number), shared.upstreams.get(number)) else {
         return;
     };
-    let looks = catalog.version_looks(product);
-    if looks.is_empty() && !is_watched {
+    let looks = server.version_looks();
+    let is_asked_for = gate.plan.config.admin.is_some() || pool.servers().len() > 1;
+    if looks.is_empty() && !is_asked_for {
         return;
     }
-    let mut known = gate.table().version().map(str::to_owned);
-    let mut wait = if is_watched && !gate.behind.is_up() {
+    let mut wait = if is_asked_for && !server.behind.is_up() {
         Duration::ZERO
     } else {
         INTERVAL
@@ -51,51 +54,47 @@ async fn look_on(shared: &Shared) {
     loop {
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
-            () = gate.lost() => {
-                // What comes up next may be anything.
-                take(gate, product, None, &mut known);
-            }
+            () = server.lost() => {}
             () = gate.replaced() => return,
             () = gate.stopped() => return,
         }
-        match look(upstream, product, &looks).await {
-            None => {
-                gate.behind.asked(false);
-                // It is down, and whatever comes up is looked at soon.
-                wait = LOOK_SOON;
-            }
-            Some(version) => {
-                gate.behind.asked(true);
-                wait = INTERVAL;
-                take(gate, product, version, &mut known);
-            }
+        wait = LOOK_SOON;
+        let Some(version) = look(upstream, server.product(), &looks).await else {
+            server.behind.asked(false);
+            pool.failed(number);
+            continue;
+        };
+        if let Some(version) = pool.take_version(number, version.as_deref()) {
+            gate.log.record(Entry::Change(Change::Upstream {
+                server: pool.name_of(number),
+                version,
+            }));
         }
+        if pool.asks_models(number) {
+            let Some(models) = models(upstream, server.product(), pool.table(number)).await else {
+                server.behind.asked(false);
+                continue;
+            };
+            pool.take_models(number, models);
+        }
+        server.behind.asked(true);
+        pool.succeeded(number);
+        wait = INTERVAL;
     }
-}
-
-/// Puts the table of a version in place, unless it is there already.
-fn take(gate: &Gate, product: &Product, version: Option<String>, known: &mut Option<String>) {
-    if *known == version {
-        return;
-    }
-    let table = RouteTable::compile(product, version.as_deref());
-    gate.log.record(Entry::Change(Change::Upstream {
-        version: table.version().map(str::to_owned),
-    }));
-    gate.set_table(table);
-    *known = version;
 }
 
 /// Looks once. `None`: it does not answer. `Some(None)`: it names no version.
 async fn look(upstream: &Upstream, product: &Product, looks: &[VersionLook<'_>]) -> Option<Option<String>> {
     if looks.is_empty() {
-        let answered = tokio::time::timeout(PATIENCE, ask(upstream, product.harmless_path())).await;
-        return answered.ok().flatten().map(|_| None);
+        return ask(upstream, product.harmless_path())
+            .await
+            .filter(|(status, _)| *status < 500)
+            .map(|_| None);
     }
     let mut answers = false;
     for look in looks {
         // What does not answer one request does not answer the next.
-        let (status, body) = tokio::time::timeout(PATIENCE, ask(upstream, look.path)).await.ok().flatten()?;
+        let (status, body) = ask(upstream, look.path).await?;
         answers |= status < 500;
         if let Some(version) = look.version(status, &body) {
             return Some(Some(version));
@@ -104,8 +103,43 @@ async fn look(upstream: &Upstream, product: &Product, looks: &[VersionLook<'_>])
     answers.then_some(None)
 }
 
-/// What the server behind answers to a harmless request, up to a bound. `None`: it does not answer.
+/// The models that a server lists. `None`: it does not.
+async fn models(upstream: &Upstream, product: &Product, table: Option<Arc<RouteTable>>) -> Option<Vec<String>> {
+    let table = table?;
+    let (path, lists) = list_route(product, &table)?;
+    let (status, body) = ask(upstream, path).await?;
+    policy::names_of(&body, &lists, table.names()).ok().filter(|_| status == 200)
+}
+
+/// A harmless route of a product that lists its models.
+fn list_route<'p>(product: &'p Product, table: &RouteTable) -> Option<(&'p str, Vec<ListPlace>)> {
+    let own = product
+        .requests
+        .iter()
+        .filter(|request| request.method == "GET" && !request.path.contains(['{', '?']));
+    own.map(|request| request.path.as_str()).chain(["/v1/models"]).find_map(|path| {
+        let request = Request {
+            method: "GET",
+            target: path,
+            content_type: None,
+            body: Body::None,
+        };
+        let lists = table.decide(&request).ok()?.lists().to_vec();
+        (!lists.is_empty() && !is_of_loaded(path)).then_some((path, lists))
+    })
+}
+
+/// Ollama's list of loaded models is none of all models.
+fn is_of_loaded(path: &str) -> bool {
+    path.ends_with("/ps")
+}
+
+/// What a server answers to a harmless request, up to a bound. `None`: it does not answer in time.
 async fn ask(upstream: &Upstream, path: &str) -> Option<(u16, Vec<u8>)> {
+    tokio::time::timeout(PATIENCE, asked(upstream, path)).await.ok().flatten()
+}
+
+async fn asked(upstream: &Upstream, path: &str) -> Option<(u16, Vec<u8>)> {
     let request = Forwarded {
         method: "GET",
         target: path,

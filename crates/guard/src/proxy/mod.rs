@@ -1,6 +1,5 @@
 //! The proxy: connections of clients, connections to the server behind, and what happens between them.
 
-mod behind;
 mod certificate;
 mod client;
 mod connect;
@@ -22,6 +21,7 @@ mod room;
 mod stamp;
 mod tls;
 mod upstream;
+mod upstreams;
 mod wire;
 mod worker;
 

@@ -1,25 +1,26 @@
 //! What a gateway's folder says, read and checked whole: a start, a reload and a check read the same.
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-use vigie_catalog::{Catalog, RouteTable};
 
 use super::certificate::Certificate;
 use super::gate::KeyStore;
 use super::stamp::{Stamp, stamp};
-use crate::config::{Config, files};
+use super::upstreams::Reach;
+use crate::config::{Config, UpstreamConfig, files};
 use crate::log::SigningKey;
+use crate::pool::Pool;
 
 /// What a gateway's folder says.
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) config: Config,
-    /// The address of the server behind, and its authority.
-    pub(crate) upstream: (SocketAddr, String),
-    /// The route table of the product, for the version that the file names.
-    pub(crate) table: Arc<RouteTable>,
+    /// The servers behind, as the file describes them.
+    pub(crate) pool: Arc<Pool>,
+    /// How they are reached.
+    pub(crate) reaches: Vec<Reach>,
+    /// The files that say how, as they were.
+    reach_stamps: Vec<Option<Stamp>>,
     /// The certificate of `[listen.tls]`.
     pub(crate) certificate: Option<Certificate>,
     /// The files that were read, as they were.
@@ -38,16 +39,16 @@ impl Plan {
         let text = std::fs::read_to_string(&path)
             .map_err(|error| format!("cannot read {}: {error}; vigie guard init makes a whole folder", path.display()))?;
         let config = Config::parse(&text).map_err(|error| format!("{}: {error}", path.display()))?;
-        let catalog = Catalog::embedded();
-        let product = &config.upstream.product;
-        let product = catalog
-            .product(product)
-            .ok_or_else(|| format!("{}: unknown product {product:?}; vigie catalog list shows all", path.display()))?;
-        let table = Arc::new(RouteTable::compile(product, config.upstream.version.as_deref()));
-        let upstream = config
-            .upstream
-            .address()
-            .ok_or_else(|| format!("{}: no address of a server", path.display()))?;
+        let wrong = |why: String| format!("{}: {why}", path.display());
+        let pool = Arc::new(Pool::new(config.behind(), &config.queue).map_err(wrong)?);
+        let named = config.behind().flat_map(|server| server.ca.iter().chain(&server.bearer));
+        files.extend(named.map(|file| Config::beside(dir, file)).map(|file| (file.clone(), stamp(&file))));
+        let reach_stamps = files.iter().skip(1).map(|(_, stamp)| *stamp).collect();
+        let reaches = config
+            .behind()
+            .map(|server| Reach::read(dir, server))
+            .collect::<Result<_, _>>()
+            .map_err(wrong)?;
         let certificate = match &config.listen.tls {
             None => None,
             Some(named) => {
@@ -58,11 +59,29 @@ impl Plan {
         };
         Ok(Self {
             config,
-            upstream,
-            table,
+            pool,
+            reaches,
+            reach_stamps,
             certificate,
             files,
         })
+    }
+
+    /// Whether the same servers are behind, reached in the same way.
+    pub(crate) fn has_same_servers(&self, other: &Self) -> bool {
+        let of = |plan: &Self| (plan.config.behind().cloned().collect::<Vec<_>>(), plan.config.queue.clone());
+        of(self) == of(other) && self.reach_stamps == other.reach_stamps
+    }
+
+    /// What is behind, for the log.
+    pub(crate) fn behind(&self) -> String {
+        let of = |(number, server): (usize, &UpstreamConfig)| {
+            let table = self.pool.table(number);
+            let version = table.as_ref().and_then(|table| table.version());
+            let version = version.unwrap_or("of an unknown version, which gets the strictest table");
+            format!("{} {version} at {}", server.product, server.url)
+        };
+        self.config.behind().enumerate().map(of).collect::<Vec<_>>().join(", ")
     }
 
     /// The files that were read, as they are now.

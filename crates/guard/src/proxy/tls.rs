@@ -1,9 +1,12 @@
-//! TLS towards clients.
+//! TLS towards clients, and towards servers.
 
+use std::path::Path;
 use std::sync::Arc;
 
-use rustls::ServerConfig;
-use tokio_rustls::TlsAcceptor;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::certificate::Resolver;
 use super::life::Life;
@@ -22,4 +25,35 @@ pub(crate) fn acceptor(listen: &Listen, life: &Arc<Life>) -> Result<Option<TlsAc
         .with_cert_resolver(Arc::new(Resolver(Arc::clone(life))));
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Some(TlsAcceptor::from(Arc::new(config))))
+}
+
+/// TLS to a server: the system's authorities, or those of a PEM file.
+pub(crate) fn connector(authority: Option<&Path>) -> Result<TlsConnector, String> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?;
+    let mut config = match authority {
+        None => {
+            let verifier = rustls_platform_verifier::Verifier::new(provider).map_err(|error| error.to_string())?;
+            builder
+                .dangerous()
+                .with_custom_certificate_verifier(Arc::new(verifier))
+                .with_no_client_auth()
+        }
+        Some(path) => {
+            let wrong = |why: String| format!("{}: {why}", path.display());
+            let mut roots = RootCertStore::empty();
+            for certificate in CertificateDer::pem_file_iter(path).map_err(|error| wrong(error.to_string()))? {
+                let certificate = certificate.map_err(|error| wrong(error.to_string()))?;
+                roots.add(certificate).map_err(|error| wrong(error.to_string()))?;
+            }
+            if roots.is_empty() {
+                return Err(wrong("it holds no certificate".to_owned()));
+            }
+            builder.with_root_certificates(roots).with_no_client_auth()
+        }
+    };
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(TlsConnector::from(Arc::new(config)))
 }

@@ -1,6 +1,6 @@
 //! The server behind the gateway: connections to it, and what it answers.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -39,7 +39,7 @@ pub enum UpstreamError {
 
 /// Connections of one thread to the server behind.
 pub(crate) struct Upstream {
-    address: SocketAddr,
+    target: Target,
     /// The value of `Host`: its own, never the client's.
     authority: String,
     /// The longest wait for the head of an answer, and between two pieces of its body.
@@ -49,6 +49,25 @@ pub(crate) struct Upstream {
     /// The credential that it is sent.
     bearer: Option<String>,
     idle: RefCell<Vec<Connection>>,
+    /// Whether the server closed a connection that was kept, since this was asked last.
+    closed: Cell<bool>,
+}
+
+/// Where a server is.
+#[derive(Clone, Debug)]
+pub(crate) enum Target {
+    Address(SocketAddr),
+    /// A name and a port, looked up for each connection.
+    Name(String, u16),
+}
+
+impl Target {
+    async fn connect(&self) -> std::io::Result<TcpStream> {
+        match self {
+            Self::Address(address) => TcpStream::connect(address).await,
+            Self::Name(host, port) => TcpStream::connect((host.as_str(), *port)).await,
+        }
+    }
 }
 
 trait Io: AsyncRead + AsyncWrite + Unpin {}
@@ -78,24 +97,26 @@ pub(crate) struct Forwarded<'r> {
 }
 
 impl Upstream {
-    pub(crate) fn new(address: SocketAddr, authority: String, wait: Duration) -> Self {
+    pub(crate) fn new(target: Target, authority: String, wait: Duration) -> Self {
         Self {
-            address,
+            target,
             authority,
             wait,
             tls: None,
             bearer: None,
             idle: RefCell::default(),
+            closed: Cell::new(false),
         }
     }
 
-    /// The same over TLS, with a credential of the gateway's own on every request.
-    pub(crate) fn with_bearer(self, tls: Option<(TlsConnector, ServerName<'static>)>, bearer: String) -> Self {
-        Self {
-            tls,
-            bearer: Some(bearer),
-            ..self
-        }
+    /// Whether the server closed a connection that was kept, since this was asked last: it may have restarted.
+    pub(crate) fn closed(&self) -> bool {
+        self.closed.take()
+    }
+
+    /// The same over TLS, or with a credential of the gateway's own on every request.
+    pub(crate) fn with(self, tls: Option<(TlsConnector, ServerName<'static>)>, bearer: Option<String>) -> Self {
+        Self { tls, bearer, ..self }
     }
 
     /// Sends a request and waits for the head of the answer. A kept connection that the server has closed meanwhile is replaced once.
@@ -105,12 +126,12 @@ impl Upstream {
             match self.exchange(connection, &bytes, request.method).await {
                 // Nothing came back: it was closed before the request arrived. A request on which a server closes every connection is
                 // not tried on all that are kept.
-                Err((UpstreamError::Broken, true)) => {}
+                Err((UpstreamError::Broken, true)) => self.closed.set(true),
                 Err((error, _)) => return Err(error),
                 Ok(answer) => return Ok(answer),
             }
         }
-        let stream = match timeout(CONNECT, TcpStream::connect(self.address)).await {
+        let stream = match timeout(CONNECT, self.target.connect()).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => return Err(UpstreamError::Connect(error.to_string())),
             Err(_) => return Err(UpstreamError::Connect("it took too long".to_owned())),
@@ -165,6 +186,7 @@ impl Upstream {
             if matches!(polled, Poll::Pending) {
                 return Some(connection);
             }
+            self.closed.set(true);
         }
     }
 

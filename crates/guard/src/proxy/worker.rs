@@ -13,7 +13,7 @@ use super::connection;
 use super::gate::{Gate, Tls};
 use super::look;
 use super::room::{NoPlace, Place};
-use super::upstream::Upstream;
+use super::upstreams::Upstreams;
 use crate::admin::Recorder;
 
 /// How long a TLS handshake may take.
@@ -24,7 +24,7 @@ const SOON: Duration = Duration::from_millis(20);
 /// What the connections of one thread share under one configuration.
 pub(super) struct Shared {
     pub(super) gate: Arc<Gate>,
-    pub(super) upstream: Rc<Upstream>,
+    pub(super) upstreams: Rc<Upstreams>,
     pub(super) recorder: Rc<Recorder>,
     /// The same under the configuration that follows.
     next: OnceCell<Rc<Shared>>,
@@ -32,20 +32,13 @@ pub(super) struct Shared {
 
 impl Shared {
     fn new(gate: &Arc<Gate>, recorder: Rc<Recorder>, before: Option<&Self>) -> Rc<Self> {
-        let upstream = match before {
-            Some(before) if before.gate.plan.config.upstream == gate.plan.config.upstream => Rc::clone(&before.upstream),
-            _ => {
-                let (address, authority) = gate.plan.upstream.clone();
-                Rc::new(Upstream::new(
-                    address,
-                    authority,
-                    Duration::from_secs(gate.plan.config.upstream.wait),
-                ))
-            }
+        let upstreams = match before {
+            Some(before) if Arc::ptr_eq(&before.gate.pool, &gate.pool) => Rc::clone(&before.upstreams),
+            _ => Rc::new(Upstreams::new(gate.plan.reaches.clone())),
         };
         Rc::new(Self {
             gate: Arc::clone(gate),
-            upstream,
+            upstreams,
             recorder,
             next: OnceCell::new(),
         })
@@ -63,7 +56,7 @@ impl Shared {
     }
 }
 
-/// One thread: its connections, and what is behind them, stay on it. `looks`: whether it looks at the server behind.
+/// One thread: its connections, and what is behind them, stay on it. `looks`: whether it looks at the servers behind.
 pub(super) fn run(listener: TcpListener, gate: &Arc<Gate>, looks: bool) {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,

@@ -11,4 +11,5 @@ mod meter;
 mod policy;
 mod reload;
 mod restart;
+mod servers;
 mod stage;

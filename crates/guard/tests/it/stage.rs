@@ -115,11 +115,18 @@ pub(crate) struct Guarded {
     pub(crate) dir: TempDir,
     pub(crate) gateway: Gateway,
     pub(crate) secret: String,
+    /// The secrets of all keys.
+    pub(crate) secrets: Vec<String>,
 }
 
 impl Guarded {
     /// A gateway in front of a server of that product.
     pub(crate) fn start(upstream: SocketAddr, product: &str) -> Self {
+        Self::configured(upstream, product, |_| {}, 1)
+    }
+
+    /// A gateway with a configuration of its own and so many keys with secrets of their own.
+    pub(crate) fn configured(upstream: SocketAddr, product: &str, change: impl FnOnce(&mut Config), keys: usize) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let mut config = init(
             dir.path(),
@@ -136,10 +143,11 @@ impl Guarded {
         config.admin = Some(Admin {
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
         });
+        change(&mut config);
         write_config(&dir, &config);
-        let secret = Secret::generate().expect("random");
-        let key = Key {
-            id: "key-1".to_owned(),
+        let secrets: Vec<Secret> = (0..keys).map(|_| Secret::generate().expect("random")).collect();
+        let key = |(number, secret): (usize, &Secret)| Key {
+            id: format!("key-{}", number + 1),
             name: "a name".to_owned(),
             secrets: vec![StoredSecret {
                 hash: secret.hash(),
@@ -158,7 +166,7 @@ impl Guarded {
             },
         };
         let keys = KeyFile {
-            keys: vec![key],
+            keys: secrets.iter().enumerate().map(key).collect(),
             ..KeyFile::default()
         };
         write_keys(dir.path(), &keys).expect("written");
@@ -166,18 +174,24 @@ impl Guarded {
         Self {
             dir,
             gateway,
-            secret: secret.expose().to_owned(),
+            secret: secrets[0].expose().to_owned(),
+            secrets: secrets.iter().map(|secret| secret.expose().to_owned()).collect(),
         }
     }
 
     /// Sends a request and returns its connection.
     pub(crate) fn send(&self, path: &str, body: &str) -> BufReader<TcpStream> {
+        self.send_as(&self.secret, path, body)
+    }
+
+    /// Sends a request with one of the keys.
+    pub(crate) fn send_as(&self, secret: &str, path: &str, body: &str) -> BufReader<TcpStream> {
         let mut stream = TcpStream::connect(self.gateway.address()).expect("a connection");
         stream.set_read_timeout(Some(SOON)).expect("set");
         let request = format!(
             "POST {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\n\
              content-length: {}\r\nconnection: close\r\n\r\n{body}",
-            self.secret,
+            secret,
             body.len()
         );
         stream.write_all(request.as_bytes()).expect("sent");
@@ -187,6 +201,18 @@ impl Guarded {
     /// Sends a request and reads the answer: its head, and its body without chunks.
     pub(crate) fn ask(&self, path: &str, body: &str) -> (String, Vec<u8>) {
         read_answer(&mut self.send(path, body))
+    }
+
+    /// Gets a path and reads the answer.
+    pub(crate) fn get(&self, path: &str) -> (String, Vec<u8>) {
+        let mut stream = TcpStream::connect(self.gateway.address()).expect("a connection");
+        stream.set_read_timeout(Some(SOON)).expect("set");
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\nconnection: close\r\n\r\n",
+            self.secret
+        );
+        stream.write_all(request.as_bytes()).expect("sent");
+        read_answer(&mut BufReader::new(stream))
     }
 
     /// An answer of the address of metrics and health: its head and body.
@@ -250,7 +276,7 @@ pub(crate) fn read_chunk(reader: &mut BufReader<TcpStream>) -> Option<Vec<u8>> {
     (size > 0).then_some(bytes)
 }
 
-fn read_answer(reader: &mut BufReader<TcpStream>) -> (String, Vec<u8>) {
+pub(crate) fn read_answer(reader: &mut BufReader<TcpStream>) -> (String, Vec<u8>) {
     let head = read_head(reader);
     let mut body = Vec::new();
     if head.to_ascii_lowercase().contains("transfer-encoding: chunked") {

@@ -108,17 +108,13 @@ fn identify(_url: &str) -> Result<(String, Option<String>), Failure> {
 /// The product behind and its version, with the scanner's harmless requests.
 #[cfg(feature = "find")]
 fn identify(url: &str) -> Result<(String, Option<String>), Failure> {
-    let upstream = UpstreamConfig {
-        url: url.to_owned(),
-        product: String::new(),
-        version: None,
-        wait: 1,
-    };
+    let upstream = UpstreamConfig::new(url.to_owned(), String::new(), None);
     let (address, _) = upstream
         .address()
-        .ok_or_else(|| Failure::usage(format!("{url:?} is no http://ADDRESS:PORT of a server")))?;
+        .ok_or_else(|| Failure::usage(format!("{url:?} is no http://ADDRESS:PORT or https://ADDRESS:PORT of a server")))?;
+    let scheme = if url.starts_with("https:") { "https" } else { "http" };
     let options = ScanOptions {
-        targets: vec![format!("http://{address}")],
+        targets: vec![format!("{scheme}://{address}")],
         ports: Some(address.port().to_string()),
         ..ScanOptions::default()
     };

@@ -17,8 +17,14 @@ pub(crate) struct Behind {
 
 impl Behind {
     /// It has been asked.
-    pub(super) fn asked(&self, answered: bool) {
+    pub(crate) fn asked(&self, answered: bool) {
         *self.answered.lock().unwrap_or_else(PoisonError::into_inner) = answered.then(Instant::now);
+    }
+
+    /// Whether it answered within the last second: there is no need to ask again.
+    pub(crate) fn is_fresh(&self) -> bool {
+        let answered = *self.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        answered.is_some_and(|answered| answered.elapsed() <= Duration::from_secs(1))
     }
 
     /// Whether it answered when it was asked last, and that is not too long ago.
