@@ -17,6 +17,8 @@ use vigie_http::head::{ResponseHead, ResponseReader};
 
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(5);
+/// Room for a piece of an answer, in bytes. It is made before each read: what is left of the last one shrinks, down to reads of two bytes.
+const READ: usize = 8 * 1024;
 /// Idle connections that a thread keeps.
 const IDLE: usize = 64;
 
@@ -205,6 +207,7 @@ impl Upstream {
                 Ok(Some(head)) => break head,
                 Ok(None) => {}
             }
+            connection.buffer.reserve(READ);
             match timeout(wait, connection.stream.read_buf(&mut connection.buffer)).await {
                 Err(_) => return Err((UpstreamError::Timeout, false)),
                 Ok(Ok(count)) if count > 0 => {}
@@ -251,7 +254,7 @@ impl Answer {
                 Piece::Data(count) if count > 0 => return Ok(Some(buffer.split_to(count))),
                 Piece::Data(_) | Piece::More => {}
             }
-            buffer.reserve(8 * 1024);
+            buffer.reserve(READ);
             match timeout(wait, self.connection.stream.read_buf(buffer)).await {
                 Err(_) => return Err(UpstreamError::Timeout),
                 Ok(Ok(count)) if count > 0 => {}

@@ -12,6 +12,8 @@ use crate::policy::Refusal;
 
 /// What is written to a client must go on within this time.
 pub(super) const WRITE: Duration = Duration::from_secs(60);
+/// Room for a head that is read, in bytes.
+const READ: usize = 4 * 1024;
 /// Empty lines that may be before a request.
 const EMPTY_LINES: usize = 4;
 
@@ -66,6 +68,8 @@ pub(crate) async fn read_head<S: AsyncRead + Unpin>(
             Ok(None) => {}
         }
         let was_empty = buffer.is_empty();
+        // What is left of the room for it shrinks with each request that is taken out, down to reads of a few bytes.
+        buffer.reserve(READ);
         match timeout_at(deadline, io.read_buf(buffer)).await {
             Ok(Ok(0)) if buffer.is_empty() => return Ok(None),
             Ok(Ok(0)) => return Err(Refusal::Ambiguous("the request ends in its head".to_owned())),
