@@ -254,7 +254,7 @@ fn owned(headers: &[httparse::Header<'_>]) -> Vec<Header> {
 /// A value as text, in one line: a client makes a folded one whole with spaces (RFC 9112, section 5.2).
 fn text(value: &[u8]) -> String {
     let text = String::from_utf8_lossy(value);
-    if text.contains(['\r', '\n']) {
+    if memchr::memchr2(b'\r', b'\n', value).is_some() {
         text.split(['\r', '\n'])
             .map(str::trim)
             .filter(|part| !part.is_empty())
@@ -321,7 +321,9 @@ fn strict_header(line: &[u8]) -> Result<Header, Refused> {
     if value.bytes().any(|b| b != b'\t' && (b < b' ' || b == 0x7f)) {
         return Err(Refused::Value);
     }
-    Ok((text(name).to_ascii_lowercase(), value.to_owned()))
+    // A token is ASCII.
+    let name = name.iter().map(|byte| char::from(byte.to_ascii_lowercase())).collect();
+    Ok((name, value.to_owned()))
 }
 
 fn strict_version(name: &str) -> Result<&'static str, Refused> {

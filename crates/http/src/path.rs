@@ -105,6 +105,12 @@ pub fn strict(target: &str) -> Result<Strict<'_>, Refused> {
         Some((path, query)) => (path, Some(query)),
         None => (target, None),
     };
+    if query.is_none() && is_plain(path) {
+        return Ok(Strict {
+            path: Cow::Borrowed(path),
+            query,
+        });
+    }
     check_raw(path, b"/")?;
     if let Some(query) = query {
         // Browsers leave brackets, braces and the like as they are in a query; there they cannot change the path.
@@ -131,6 +137,16 @@ pub fn strict(target: &str) -> Result<Strict<'_>, Refused> {
         Cow::Owned(canonical)
     };
     Ok(Strict { path, query })
+}
+
+/// Whether a path has only letters, digits, `-`, `_` and single slashes, as nearly all have: nothing in it can be read in two ways.
+fn is_plain(path: &str) -> bool {
+    let mut before = 0;
+    path.bytes().all(|byte| {
+        let is_plain = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_') || (byte == b'/' && before != b'/');
+        before = byte;
+        is_plain
+    })
 }
 
 /// Refuses what cannot be in a URI without being encoded, but for these bytes.

@@ -283,6 +283,18 @@ impl<'j, 'b> Item<'j, 'b> {
     }
 }
 
+/// Where the plain bytes of a string end: at a quote, an escape or a control byte.
+fn plain_end(bytes: &[u8]) -> Option<usize> {
+    let is_end = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
+    // Prompts are long. Without a branch for each byte the compiler looks at all sixteen at once.
+    let long = bytes
+        .chunks_exact(16)
+        .take_while(|chunk| !chunk.iter().fold(false, |any, byte| any | is_end(byte)))
+        .count()
+        * 16;
+    bytes[long..].iter().position(is_end).map(|short| long + short)
+}
+
 /// The decoded characters of a string that was checked when it was parsed.
 #[derive(Clone, Debug)]
 pub(crate) struct Letters<'b> {
@@ -458,7 +470,7 @@ impl Parser<'_> {
         loop {
             // Skip everything up to a quote, an escape or a control byte.
             let rest = self.bytes.get(self.at..).unwrap_or_default();
-            let Some(plain) = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20)) else {
+            let Some(plain) = plain_end(rest) else {
                 self.at = self.bytes.len();
                 return self.fail("the end of the text within a string");
             };
@@ -590,6 +602,12 @@ mod tests {
             if !text.contains("\\u") && !text.contains('e') {
                 prop_assert_eq!(ours, theirs);
             }
+        }
+
+        #[test]
+        fn the_end_of_a_plain_text_is_the_first_byte_that_is_not(bytes in prop::collection::vec(prop_oneof![20 => 0x20..=0xff_u8, 1 => any::<u8>()], 0..100)) {
+            let first = bytes.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20));
+            prop_assert_eq!(plain_end(&bytes), first);
         }
 
         #[test]
