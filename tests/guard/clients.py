@@ -1,4 +1,4 @@
-"""Unmodified clients against a gateway: clients.py URL KEY. A line of JSON per check."""
+"""Unmodified clients against a gateway: clients.py URL KEY PRODUCT. A line of JSON per check."""
 import json
 import sys
 
@@ -6,7 +6,7 @@ import anthropic
 import ollama
 import openai
 
-URL, KEY = sys.argv[1:3]
+URL, KEY, PRODUCT = sys.argv[1:4]
 HI = [{"role": "user", "content": "hi"}]
 TOOL = {"type": "function", "function": {"name": "weather", "description": "the weather", "parameters": {
     "type": "object", "properties": {"city": {"type": "string"}, "model": {"type": "string"}, "MODEL": {"enum": ["secret"]}}, "required": ["city"]}}}
@@ -32,6 +32,8 @@ def of_ollama():
     whole = client.generate(model="tiny", prompt="a", options={"num_predict": 100_000})
     check("ollama: generate, with the cap of the key", whole.done and whole.eval_count <= 16, whole.eval_count)
     check("ollama: tools", client.chat(model="tiny", messages=HI, tools=[TOOL]).done)
+    vectors = client.embed(model="tiny", input=["a", "b"]).embeddings
+    check("ollama: embed", len(vectors) == 2 and len(vectors[0]) > 8, len(vectors))
     check("ollama: show", client.show("tiny").details is not None)
     check("ollama: ps", client.ps().models is not None)
     refused("ollama: pull is refused", lambda: client.pull("tiny"), ollama.ResponseError)
@@ -48,7 +50,14 @@ def of_openai():
     pieces = list(client.chat.completions.create(model="tiny", messages=HI, max_tokens=5, stream=True, stream_options={"include_usage": True}))
     check("openai: a client that asks for usage gets it", pieces[-1].usage is not None, pieces[-1])
     models = [model.id for model in client.models.list()]
-    check("openai: models", models == ["tiny:latest"], models)
+    check("openai: models", models == ["tiny:latest" if PRODUCT == "ollama" else "tiny"], models)
+    if PRODUCT == "ollama":
+        vectors = client.embeddings.create(model="tiny", input=["a", "b"]).data
+        check("openai: embeddings", len(vectors) == 2 and len(vectors[0].embedding) > 8, len(vectors))
+    response = client.responses.create(model="tiny", input="hi", max_output_tokens=5)
+    check("openai: responses", response.usage.output_tokens <= 5, response)
+    events = [event.type for event in client.responses.create(model="tiny", input="hi", max_output_tokens=5, stream=True)]
+    check("openai: responses, streamed", events[-1] in ("response.completed", "response.incomplete"), events)
     tools = client.chat.completions.create(model="tiny", messages=HI, tools=[TOOL], max_tokens=5, user="someone", n=1)
     check("openai: tools, and keys that the server ignores", tools.choices, tools)
     refused("openai: another model is refused", lambda: client.chat.completions.create(model="other", messages=HI), openai.APIStatusError)
@@ -62,7 +71,7 @@ def of_anthropic():
         check("anthropic: messages, streamed", stream.get_final_message().usage.output_tokens <= 5)
 
 
-for clients in (of_ollama, of_openai, of_anthropic):
+for clients in (of_ollama, of_openai, of_anthropic) if PRODUCT == "ollama" else (of_openai, of_anthropic):
     try:
         clients()
     except Exception as error:

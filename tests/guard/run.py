@@ -1,116 +1,59 @@
 #!/usr/bin/env python3
-"""Official clients through `vigie guard` to a real Ollama on loopback.
+"""Official clients through `vigie guard` to a real Ollama and a real llama.cpp on loopback.
 
-    tests/live/run.py prepare ollama-0.17.4-model     # builds Ollama, once
+    tests/live/run.py prepare ollama-0.17.4-model llama-cpp-open     # builds them, once
     tests/guard/run.py [--vigie target/debug/vigie]
 
-The clients are those of clients.txt, in an environment of their own. The last line is `N passed, N failed`; the exit code is 1 if a check failed.
+The clients are those of clients.txt and of node/, in environments of their own. The last line is `N passed, N failed`; the exit code is 1 if a check failed.
 """
 import argparse
 import json
 import os
-import socket
+import shutil
 import subprocess
-import sys
 import tempfile
-import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
-SERVER = "ollama-0.17.4-model"
+import stage
+from stage import HERE, ROOT, Guard, LlamaCpp, Ollama, Relay, Score, cache, free_port, get, is_idle, until, wait_for
 
 
-class Score:
-    def __init__(self):
-        self.passed = self.failed = 0
-
-    def check(self, name, right, got=""):
-        self.passed += bool(right)
-        self.failed += not right
-        print(f"{'ok' if right else 'FAILED':8} {name}{'' if right else f': {got}'}", flush=True)
+# No client may report its use.
+QUIET = {**os.environ, "LANGSMITH_TRACING": "false", "NO_PROXY": "*"}
 
 
-def cache():
-    return Path(os.environ.get("VIGIE_LIVE") or Path.home() / ".cache" / "vigie-live")
-
-
-def python():
-    """The interpreter with the clients; made anew when clients.txt changes."""
-    folder, lock = cache() / "guard-clients", HERE / "clients.txt"
-    mark = folder / "made-of"
-    if not mark.exists() or mark.read_bytes() != lock.read_bytes():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
-        subprocess.run([str(folder / "bin/pip"), "install", "--quiet", "--no-deps", "--requirement", str(lock)], check=True)
-        mark.write_bytes(lock.read_bytes())
-    return str(folder / "bin/python")
-
-
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
-
-
-def wait_for(port):
-    for _ in range(200):
-        with socket.socket() as one:
-            if one.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    sys.exit(f"nothing listens on {port}")
-
-
-def get(url, headers=None):
-    """-> status, body, headers in lower case"""
-    try:
-        with urllib.request.urlopen(urllib.request.Request(url, headers=headers or {}), timeout=30) as reply:
-            return reply.status, reply.read(), {name.lower(): value for name, value in reply.headers.items()}
-    except urllib.error.HTTPError as error:
-        return error.code, error.read(), {name.lower(): value for name, value in error.headers.items()}
-
-
-class Guard:
-    """A gateway in a folder of its own in front of a server."""
-
-    def __init__(self, vigie, upstream, tls=False):
-        self.vigie, self.dir, self.port = vigie, tempfile.mkdtemp(), free_port()
-        more = [] if tls else ["--plain-http"]
-        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
-        self.run("init", "--upstream", upstream, "--listen", f"127.0.0.1:{self.port}", *more, "--yes")
-        self.process = None
-
-    def run(self, *words, check=True):
-        done = subprocess.run([self.vigie, "guard", *words, "--dir", self.dir], capture_output=True, text=True)
-        if check and done.returncode:
-            sys.exit(f"vigie guard {' '.join(words)} ended with {done.returncode}:\n{done.stderr}")
-        return done
-
-    def key(self, name, *words):
-        return json.loads(self.run("key", "create", name, *words, "--json").stdout)["key"]
-
-    def start(self):
-        self.process = subprocess.Popen([self.vigie, "guard", "run", "--dir", self.dir], stderr=subprocess.DEVNULL)
-        wait_for(self.port)
-
-    def stop(self):
-        if self.process:
-            self.process.terminate()
-            self.process.wait(timeout=60)
-
-    def entries(self):
-        return [json.loads(line) for line in self.run("log", "export").stdout.splitlines()]
-
-
-def clients(score, interpreter, guard, key):
-    done = subprocess.run([interpreter, str(HERE / "clients.py"), guard.url, key], capture_output=True, text=True, timeout=300)
-    if done.returncode:
-        score.check("the clients ran", False, done.stderr[-2000:])
+def clients(score, words, why, environ=None):
+    """Runs a program that prints a line of JSON per check."""
+    done = subprocess.run(words, capture_output=True, text=True, timeout=300, env={**QUIET, **(environ or {})})
+    if done.returncode or not done.stdout:
+        score.check(f"{why}: the clients ran", False, done.stderr[-2000:])
     for line in done.stdout.splitlines():
         result = json.loads(line)
-        score.check(result["check"], result["right"], result["got"])
+        score.check(f"{why}: {result['check']}", result["right"], result["got"])
+
+
+def javascript():
+    """The script beside the packages that it needs."""
+    folder = stage.node()
+    shutil.copy(HERE / "clients.mjs", folder)
+    return ["node", str(folder / "clients.mjs")]
+
+
+def cancels(score, interpreter, server, relay, guard, key, kinds):
+    """A client that leaves in the middle of an answer ends the server's work."""
+    for kind in kinds:
+        words = [interpreter, str(HERE / "cancel.py"), kind, guard.url, key]
+        client = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=QUIET)
+        begun = client.stdout.readline()
+        works = relay.open > 0 and not is_idle(server.process.pid, 0.3)
+        client.stdin.write("\n")
+        client.stdin.flush()
+        left = client.stdout.readline()
+        ended = until(lambda: is_idle(server.process.pid), 20)
+        score.check(f"{server.product}: {kind} leaves in mid-stream, and the server's work ends", begun and left and works and ended, (begun, left, works, ended))
+        client.communicate("\n", timeout=30)
+    aborted = [entry for entry in guard.entries() if entry.get("status_code") == "aborted"]
+    score.check(f"{server.product}: the log has them as aborted", len(aborted) == len(kinds), len(aborted))
 
 
 def refusals(score, guard, key):
@@ -174,7 +117,9 @@ def log(score, guard, secrets):
     events = [entry.get("unmapped", {}).get("event") for entry in entries]
     for event in ["started", "keys", "request", "refused", "stopped"]:
         score.check(f"the log has an entry of the kind {event}", event in events, events)
-    tokens = [entry["unmapped"]["output_tokens"] for entry in entries if entry.get("unmapped", {}).get("effect") == "infer"]
+    # Embeddings have no output.
+    tokens = [entry["unmapped"]["prompt_tokens" if "embed" in entry["api"]["operation"] else "output_tokens"]
+              for entry in entries if entry.get("unmapped", {}).get("effect") == "infer"]
     score.check("every inference was metered", tokens and all(isinstance(count, int) for count in tokens), tokens)
     everything = "".join(path.read_text(errors="replace") for path in Path(guard.dir).rglob("*") if path.is_file())
     score.check("no secret is in any file", not any(secret in everything for secret in secrets))
@@ -189,42 +134,47 @@ def log(score, guard, secrets):
     score.check("and the log as it was is sound", guard.run("log", "verify", "--head", head, check=False).returncode == 0)
 
 
+def of_ollama(score, vigie, interpreter):
+    with Ollama() as server:
+        relay = Relay(server.address)
+        with Guard(vigie, f"http://{relay.address}", server=server) as guard:
+            key = guard.key("alice", "--models", "tiny", "--can", "tools", "--cap", "num_predict=16")
+            clients(score, [interpreter, str(HERE / "clients.py"), guard.url, key, "ollama"], "ollama")
+            clients(score, [interpreter, str(HERE / "clients_langchain.py"), guard.url, key, "ollama"], "ollama")
+            clients(score, [*javascript(), guard.url, key], "ollama")
+            cancels(score, interpreter, server, relay, guard, guard.key("long", "--models", "tiny"), ["ollama", "openai", "anthropic", "langchain"])
+            refusals(score, guard, key)
+            life_of_a_key(score, guard)
+            log(score, guard, [key])
+        with Guard(vigie, f"http://{server.address}", tls=True, server=server) as secure:
+            key = secure.key("alice", "--can", "tools", "--cap", "num_predict=16", "--models", "tiny")
+            done = subprocess.run(["curl", "--silent", "--cacert", secure.certificate, "-H", f"Authorization: Bearer {key}", secure.url + "/api/version"],
+                                  capture_output=True, text=True)
+            score.check("TLS with the certificate that init made", json.loads(done.stdout or "null") == {"version": "0.17.4"}, done)
+            trusts = {"SSL_CERT_FILE": secure.certificate, "NODE_EXTRA_CA_CERTS": secure.certificate}
+            clients(score, [interpreter, str(HERE / "clients.py"), secure.url, key, "ollama"], "ollama, TLS", trusts)
+            clients(score, [*javascript(), secure.url, key], "ollama, TLS", trusts)
+            connect(score, vigie, secure, key)
+
+
+def of_llama_cpp(score, vigie, interpreter):
+    with LlamaCpp() as server:
+        relay = Relay(server.address)
+        with Guard(vigie, f"http://{relay.address}", server=server) as guard:
+            key = guard.key("alice", "--models", "tiny", "--can", "tools", "--cap", "max-tokens=16")
+            clients(score, [interpreter, str(HERE / "clients.py"), guard.url, key, "llama-cpp"], "llama.cpp")
+            clients(score, [interpreter, str(HERE / "clients_langchain.py"), guard.url, key, "llama-cpp"], "llama.cpp")
+            cancels(score, interpreter, server, relay, guard, guard.key("long", "--models", "tiny"), ["openai", "anthropic", "langchain"])
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--vigie", default=str(ROOT / "target/debug/vigie"))
     args = parser.parse_args()
-    interpreter, score = python(), Score()
-    server = subprocess.Popen([str(ROOT / "tests/live/run.py"), "up", SERVER], stdout=subprocess.PIPE, text=True)
-    try:
-        name, address = server.stdout.readline().split(maxsplit=1)
-        address = address.strip()
-        if name != SERVER or not address.startswith("127."):
-            sys.exit(f"the server did not start: {address}")
-        guard = Guard(args.vigie, f"http://{address}")
-        guard.start()
-        try:
-            key = guard.key("alice", "--models", "tiny", "--can", "tools", "--cap", "num_predict=16")
-            clients(score, interpreter, guard, key)
-            refusals(score, guard, key)
-            life_of_a_key(score, guard)
-            log(score, guard, [key])
-        finally:
-            guard.stop()
-        secure = Guard(args.vigie, f"http://{address}", tls=True)
-        secure.start()
-        try:
-            key = secure.key("alice")
-            done = subprocess.run(["curl", "--silent", "--cacert", f"{secure.dir}/certificate.pem", "-H", f"Authorization: Bearer {key}", secure.url + "/api/version"],
-                                  capture_output=True, text=True)
-            connect(score, args.vigie, secure, key)
-            score.check("TLS with the certificate that init made", json.loads(done.stdout or "null") == {"version": "0.17.4"}, done)
-        finally:
-            secure.stop()
-    finally:
-        server.terminate()
-        server.wait()
-    print(f"{score.passed} passed, {score.failed} failed")
-    sys.exit(1 if score.failed else 0)
+    interpreter, score = stage.python(), Score()
+    of_ollama(score, args.vigie, interpreter)
+    of_llama_cpp(score, args.vigie, interpreter)
+    score.end()
 
 
 if __name__ == "__main__":
