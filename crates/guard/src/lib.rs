@@ -14,5 +14,6 @@ mod meter;
 pub mod policy;
 mod pool;
 mod proxy;
+pub mod ways;
 
 pub use proxy::{Bounds, Checked, Connect, ConnectError, Control, Gateway, StartError, UpstreamError, check};

@@ -133,6 +133,7 @@ fn now(gate: &Gate) -> Now {
         certificate_until: certificate.and_then(|certificate| certificate.until()),
         max_connections: gate.life.room.most(),
         refused_connections: gate.life.room.refused(),
+        ways: gate.ways.sum(),
     }
 }
 

@@ -22,6 +22,8 @@ pub(super) struct Now {
     pub(super) keys: usize,
     pub(super) keys_current: bool,
     pub(super) upstream_up: bool,
+    /// Whether there are other ways to the servers behind, and how many for programs of this machine, private networks, and everyone.
+    pub(super) ways: Option<(&'static str, [usize; 3])>,
     /// Whether the configuration that holds is the one in the folder.
     pub(super) config_current: bool,
     /// There is to be TLS, and no certificate.
@@ -114,6 +116,7 @@ pub(super) fn text(metrics: &Metrics, now: &Now, pool: &Pool) -> String {
         "Connections that were closed because their address had too many.",
     );
     line(&mut out, name, &[], now.refused_connections);
+    ways(&mut out, now);
     head(
         &mut out,
         "vigie_guard_log_lines_total",
@@ -184,6 +187,26 @@ pub(super) fn text(metrics: &Metrics, now: &Now, pool: &Pool) -> String {
     head(&mut out, name, "histogram", "Time per token after the first of a streamed answer.");
     histogram(&mut out, name, &series, common, |series| series.per_token.read());
     out
+}
+
+/// Other ways to the servers behind. What was not looked at, or cannot be seen, has no series: it is not zero.
+fn ways(out: &mut String, now: &Now) {
+    let Some((word, counts)) = now.ways else { return };
+    let name = "vigie_guard_other_ways";
+    let help = "Addresses on which a server behind answers without the gateway, by who can reach them.";
+    head(out, name, "gauge", help);
+    for (reach, count) in ["loopback", "private", "public"].iter().zip(counts) {
+        // Of a server that cannot be seen, only what was found is said.
+        if count > 0 || word != "unknown" {
+            line(out, name, &[("reach", reach)], count);
+        }
+    }
+    let name = "vigie_guard_only_way_in";
+    let help = "1: no other machine reaches a server behind without the gateway, as far as it can be seen; 0: one can. Absent: not known.";
+    head(out, name, "gauge", help);
+    if word != "unknown" {
+        line(out, name, &[], i32::from(word != "open"));
+    }
 }
 
 /// The servers behind, and the queue for them.
@@ -324,6 +347,7 @@ mod tests {
             keys: 1,
             keys_current: true,
             upstream_up: true,
+            ways: Some(("open", [0, 2, 1])),
             config_current: true,
             certificate_missing: false,
             certificate_until: vigie_model::Timestamp::from_timestamp(1_900_000_000, 0),
@@ -337,6 +361,8 @@ mod tests {
             "vigie_guard_requests_total{vigie_key=\"k1\",outcome=\"answered\",status=\"200\"} 2\n",
             "vigie_guard_open_streams 1\n",
             "vigie_guard_log_lines_total 7\n",
+            "vigie_guard_other_ways{reach=\"private\"} 2\n",
+            "vigie_guard_only_way_in 0\n",
             "vigie_guard_server_up{server=\"http://127.0.0.1:1\"} 1\n",
             "vigie_guard_queue_length 0\n",
             "# TYPE gen_ai_client_token_usage histogram\n",

@@ -11,6 +11,7 @@ use super::ocsf::{self, Activity, Origin};
 use super::prompt::PromptMark;
 use super::text::StoredText;
 use crate::limit::estimate::Counted;
+use crate::ways::Standing;
 
 /// An entry.
 #[derive(Clone, Debug)]
@@ -66,6 +67,8 @@ pub enum Change {
         /// The version; `None`: not known, and the strictest table holds.
         version: Option<String>,
     },
+    /// Where the server behind answers without the gateway, at the start and when it changes.
+    Ways(Standing),
 }
 
 /// A change of a key.
@@ -275,6 +278,21 @@ impl Change {
                 server: Some(server),
                 version,
             } => (Activity::Update, "upstream", json!({"server": server, "version": version})),
+            Self::Ways(standing) => (
+                match standing.word() {
+                    "only" | "local" => Activity::Other,
+                    _ => Activity::Failure,
+                },
+                "ways",
+                json!({
+                    "server": standing.server,
+                    "standing": standing.word(),
+                    "here": standing.is_here,
+                    "unread": standing.unread,
+                    "ways": standing.ways,
+                    "unjudged": standing.unjudged,
+                }),
+            ),
         };
         ocsf::lifecycle(activity, word, detail, origin, now)
     }

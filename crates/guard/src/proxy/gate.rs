@@ -17,6 +17,7 @@ use crate::key::{Key, KeyFile, Keys};
 use crate::limit::Limiter;
 use crate::log::{Change, Entry, KeyChange, KeyEvent, Log};
 use crate::pool::Pool;
+use crate::ways::Found;
 
 /// How often the key store is looked at, at most: a revoked key stops working at the next request after this.
 const LOOK: Duration = Duration::from_millis(5);
@@ -43,6 +44,8 @@ pub(crate) struct Gate {
     pub(crate) metrics: Arc<Metrics>,
     /// The servers behind.
     pub(crate) pool: Arc<Pool>,
+    /// Where else they answer.
+    pub(crate) ways: Arc<Found>,
     pub(crate) life: Arc<Life>,
     pub(crate) tls: Option<Tls>,
     keys: Arc<KeyStore>,
@@ -66,6 +69,7 @@ impl Gate {
             bounds: Bounds::default(),
             allowed: Allowed::new(&plan.config.listen.hosts, &plan.config.listen.origins, port),
             pool,
+            ways: before.map(|before| Arc::clone(&before.ways)).unwrap_or_default(),
             tls: tls.map(Tls),
             plan,
             next: OnceLock::new(),

@@ -13,6 +13,7 @@ use crate::admin::Metrics;
 use crate::config::{Config, files};
 use crate::limit;
 use crate::log::{Change, Entry, PromptKey};
+use crate::ways;
 
 /// Connections that the system holds until they are accepted.
 const BACKLOG: i32 = 1_024;
@@ -72,6 +73,8 @@ impl Gateway {
         }));
         running.serve_admin(admin);
         let mut threads = Vec::new();
+        let looks = Arc::clone(&running);
+        threads.push(std::thread::spawn(move || ways::watch(&looks)));
         let cores = || std::thread::available_parallelism().map_or(2, usize::from);
         for number in 0..config.listen.workers.map_or_else(cores, usize::from) {
             let listener = listener.try_clone().map_err(cannot)?;

@@ -30,6 +30,7 @@ pub(crate) use flag::Flag;
 pub(crate) use gate::Gate;
 pub use gateway::{Control, Gateway, StartError};
 pub use plan::{Checked, check};
+pub(crate) use reload::Running;
 pub use upstream::UpstreamError;
 pub use wire::Bounds;
 pub(crate) use wire::{read_head, reason, write};

@@ -63,7 +63,8 @@ pub(super) fn run(args: &InitArgs) -> Done {
     if !args.yes && !confirmed()? {
         return Ok(ExitCode::SUCCESS);
     }
-    init(&dir, &wanted).map_err(Failure::output)?;
+    let config = init(&dir, &wanted).map_err(Failure::output)?;
+    super::ways::say(&config);
     let mut store = keys::load(&dir)?;
     let create = CreateArgs {
         name: "first".to_owned(),

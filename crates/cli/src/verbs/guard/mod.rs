@@ -6,6 +6,7 @@ mod init;
 mod keys;
 mod log;
 mod serve;
+mod ways;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -37,6 +38,7 @@ fn check(dir: &DirArg) -> Done {
         eprintln!("vigie: warning: {warning}");
     }
     let config = checked.config;
+    ways::say(&config);
     written(writeln!(
         std::io::stdout().lock(),
         "{}: sound. {} in front of {} at {}, {} valid keys.",
