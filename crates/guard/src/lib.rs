@@ -8,6 +8,7 @@ pub mod config;
 pub mod credential;
 pub mod init;
 pub mod key;
+pub mod known;
 pub mod limit;
 pub mod log;
 mod meter;

@@ -173,6 +173,8 @@ pub struct Decision<'t, 'r> {
     pub models: Vec<Named<'r>>,
     /// The features beyond text that it asks for.
     pub asks: Asks,
+    /// The number of images in it; an image that is asked for, by its size for instance, counts as one.
+    pub images: u32,
     /// The settings in it.
     pub sets: Vec<Set<'r>>,
     /// The reasons why it can be parsed in more than one way; the effect is the worst of all ways.
@@ -199,6 +201,16 @@ impl<'t, 'r> Decision<'t, 'r> {
     #[must_use]
     pub fn model_places(&self, role: Role) -> &'t [Place] {
         self.shape.model_places(role)
+    }
+
+    /// Whether it has its effect because of the model that it names: a condition on the name gives it the effect.
+    #[must_use]
+    pub fn is_by_model(&self) -> bool {
+        let condition = self
+            .route
+            .split_once(" if ")
+            .and_then(|(_, condition)| condition.split_whitespace().next());
+        condition.is_some_and(|place| self.model_places(Role::Model).iter().any(|own| own.to_string() == place))
     }
 
     /// The places where a request on this route can set something; the server uses the first that is present. Empty: it cannot.
@@ -236,6 +248,7 @@ impl<'t, 'r> Decision<'t, 'r> {
         self.models.extend(other.models);
         self.sets.extend(other.sets);
         self.asks = self.asks | other.asks;
+        self.images = self.images.max(other.images);
         self.doubts |= other.doubts;
     }
 

@@ -279,6 +279,7 @@ impl RouteTable {
                 path: target.canonical(),
                 models: found.models,
                 asks: found.asks,
+                images: found.images,
                 sets: found.sets,
                 doubts: found.doubts | target.doubts,
                 in_some_versions: line.maybe,

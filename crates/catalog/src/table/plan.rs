@@ -58,6 +58,10 @@ pub(crate) struct Found<'r> {
     pub(crate) models: Vec<Named<'r>>,
     pub(crate) sets: Vec<Set<'r>>,
     pub(crate) asks: Asks,
+    /// How many images there are, counted by the values and objects that hold one.
+    pub(crate) images: u32,
+    /// The object or element that is walked through holds an image.
+    is_image: bool,
     pub(crate) doubts: Doubts,
     /// Why no route takes the body.
     pub(crate) fault: Option<&'static str>,
@@ -78,6 +82,14 @@ impl<'r> Found<'r> {
         } else {
             self.fault = Some("the request has too many settings");
         }
+    }
+}
+
+impl Found<'_> {
+    /// Counts an image if the values of an object or element, of which there may be several, tell of one.
+    fn end_of_image(&mut self, outside: bool) {
+        self.images = self.images.saturating_add(u32::from(self.is_image));
+        self.is_image = outside;
     }
 }
 
@@ -186,6 +198,7 @@ impl Plan {
         match item.kind() {
             JsonKind::Object => {
                 let mut met = 0_u128;
+                let outside = std::mem::take(&mut found.is_image);
                 for (key, value) in item.entries() {
                     if let Some(every) = &self.every {
                         every.walk(value, any_case, found);
@@ -206,9 +219,11 @@ impl Plan {
                         None => {}
                     }
                 }
+                found.end_of_image(outside);
             }
             JsonKind::List => {
                 for (number, element) in item.elements().enumerate() {
+                    let outside = std::mem::take(&mut found.is_image);
                     if let Some(every) = &self.every {
                         every.walk(element, any_case, found);
                     }
@@ -218,6 +233,7 @@ impl Plan {
                             plan.walk(element, any_case, found);
                         }
                     }
+                    found.end_of_image(outside);
                 }
             }
             _ => {}
@@ -278,6 +294,14 @@ impl Mark {
             Self::Ask(ask, test) => {
                 if text(item).is_some_and(|value| test.passes(&value)) {
                     found.asks.insert(*ask);
+                    match (ask, item.kind()) {
+                        (Ask::Images, JsonKind::List) => {
+                            let count = u32::try_from(item.elements().count()).unwrap_or(u32::MAX);
+                            found.images = found.images.saturating_add(count);
+                        }
+                        (Ask::Images, _) => found.is_image = true,
+                        _ => {}
+                    }
                 }
             }
             Self::Knob(knob, place) => {

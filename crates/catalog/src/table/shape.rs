@@ -285,6 +285,7 @@ impl Shape {
             outside.each(request, target, &mut doubts, |value, _| {
                 if test.passes(&value) {
                     found.asks.insert(*ask);
+                    found.images = found.images.saturating_add(u32::from(*ask == Ask::Images));
                 }
             });
         }

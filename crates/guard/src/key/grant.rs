@@ -1,21 +1,30 @@
 //! What a key may do.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 use vigie_catalog::table::{Ask, Knob, NameReading};
-use vigie_model::{Effect, EffectSet};
+use vigie_model::{Effect, EffectSet, Timestamp};
 
+use super::{Hours, Network, Pattern};
 use crate::limit::Limits;
 
+/// A cap on the images of a request.
+pub const CAP_IMAGES: &str = "images";
+/// A cap on the bytes of a request's body.
+pub const CAP_BYTES: &str = "prompt-bytes";
+
 /// What a key may do. Reading constant metadata and lists is part of every key; lists show only the models that the key may use.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Grant {
     /// The effects beyond reading.
-    #[serde(with = "effects")]
+    #[serde(default, with = "effects")]
     pub effects: EffectSet,
     /// Which models, as patterns. Empty: none.
+    #[serde(default)]
     pub models: Vec<Pattern>,
     /// Whether models that run on the server owner's account with the vendor may be used.
     #[serde(default)]
@@ -23,12 +32,28 @@ pub struct Grant {
     /// What requests may ask for beyond text: `tools`, `images`, …
     #[serde(default)]
     pub can: Vec<String>,
-    /// The most of what a request may set, by the words of the catalogue: `max-tokens`, `context`, `keep-alive` in seconds, …
+    /// The most of what a request may set, by the words of the catalogue: `max-tokens`, `context`, `keep-alive` in seconds, …; and of
+    /// what it may hold: `images`, `prompt-bytes`.
     #[serde(default)]
     pub caps: BTreeMap<String, u32>,
     /// How much the key may use, over time and at once.
     #[serde(default, skip_serializing_if = "Limits::is_none")]
     pub limits: Limits,
+    /// From which networks. Empty: from any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub networks: Vec<Network>,
+    /// At which hours. Empty: at any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hours: Vec<Hours>,
+}
+
+/// Why a grant does not hold for a client where and when it asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotHere {
+    /// Its address is in none of the networks.
+    Network,
+    /// It is none of the hours.
+    Hour,
 }
 
 impl Grant {
@@ -36,6 +61,62 @@ impl Grant {
     #[must_use]
     pub fn allows(&self, effect: Effect) -> bool {
         effect.is_harmless() || self.effects.contains(effect) || (effect == Effect::Load && self.effects.contains(Effect::Infer))
+    }
+
+    /// Whether it holds for an address at a moment.
+    ///
+    /// # Errors
+    ///
+    /// Which of the two is not granted.
+    pub fn holds_for(&self, address: IpAddr, at: Timestamp) -> Result<(), NotHere> {
+        if !self.networks.is_empty() && !self.networks.iter().any(|network| network.contains(address)) {
+            return Err(NotHere::Network);
+        }
+        if !self.hours.is_empty() && !self.hours.iter().any(|hours| hours.contain(at)) {
+            return Err(NotHere::Hour);
+        }
+        Ok(())
+    }
+
+    /// Whether a model is pinned to a digest: the grant is then to be compared with the server's models first ([`Grant::with_digests`]).
+    #[must_use]
+    pub fn has_pins(&self) -> bool {
+        self.models.iter().any(Pattern::is_pinned)
+    }
+
+    /// The grant in which each pinned pattern is the names that have its digest now. `digests`: the canonical names of the server's models,
+    /// each with its digest.
+    #[must_use]
+    pub fn with_digests<'m>(&self, digests: impl Iterator<Item = (&'m str, super::Hash)> + Clone, names: NameReading) -> Cow<'_, Self> {
+        if !self.has_pins() {
+            return Cow::Borrowed(self);
+        }
+        let mut models: Vec<Pattern> = Vec::new();
+        for pattern in &self.models {
+            // The pattern stays, so that a refusal can tell that it is the digest that differs.
+            models.push(pattern.clone());
+            if let Some(Ok((pattern, pinned))) = pattern.pin() {
+                let holding = digests
+                    .clone()
+                    .filter(|(name, digest)| digest.is(&pinned) && pattern.holds(name, names));
+                models.extend(holding.map(|(name, _)| Pattern::new(name)));
+            }
+        }
+        Cow::Owned(Self { models, ..self.clone() })
+    }
+
+    /// Whether a model would be granted if it had another digest.
+    #[must_use]
+    pub fn pins(&self, name: &str, names: NameReading) -> bool {
+        let canonical = names.canonical(name);
+        let pinned = self.models.iter().filter_map(Pattern::pin).flatten();
+        pinned.into_iter().any(|(pattern, _)| pattern.holds(&canonical, names))
+    }
+
+    /// Whether models may be used that run on the credentials of the server's owner.
+    #[must_use]
+    pub fn allows_cloud(&self) -> bool {
+        self.cloud || self.effects.contains(Effect::Account)
     }
 
     /// Whether the key may use a model, by any of its names.
@@ -48,7 +129,7 @@ impl Grant {
     /// Whether the key may use every model.
     #[must_use]
     pub fn allows_every_model(&self) -> bool {
-        self.models.iter().any(|pattern| pattern.0 == "*")
+        self.models.iter().any(Pattern::is_every)
     }
 
     /// Whether a request may ask for this. A form of the answer is part of inference.
@@ -62,64 +143,6 @@ impl Grant {
     pub fn cap(&self, knob: Knob) -> Option<u32> {
         self.caps.get(knob.word()).copied()
     }
-}
-
-/// A pattern of names of models: `*` stands for any characters but a slash, and alone for every name. A slash separates host, namespace
-/// and name, so that `llama*` holds for no model of somebody else's.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Pattern(String);
-
-impl Pattern {
-    /// The pattern of a text.
-    #[must_use]
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// Whether it holds for a canonical name. A pattern without `*` is a name itself, in any of its forms.
-    pub(crate) fn holds(&self, canonical: &str, names: NameReading) -> bool {
-        if self.0.contains('*') {
-            let slashes = |text: &str| text.bytes().filter(|byte| *byte == b'/').count();
-            let holds_all = self.0.bytes().all(|byte| byte == b'*');
-            let pattern = match names {
-                // Its canonical names are in lower case.
-                NameReading::Ollama => self.0.to_ascii_lowercase(),
-                NameReading::Plain | NameReading::Latest => self.0.clone(),
-            };
-            (holds_all || slashes(&pattern) == slashes(canonical)) && matches(pattern.as_bytes(), canonical.as_bytes())
-        } else {
-            names.canonical(&self.0) == canonical
-        }
-    }
-}
-
-impl std::fmt::Display for Pattern {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// Whether a text fits a pattern with `*`; the work is at most the product of their lengths.
-fn matches(pattern: &[u8], text: &[u8]) -> bool {
-    let (mut at, mut read) = (0, 0);
-    let mut star: Option<(usize, usize)> = None;
-    while read < text.len() {
-        if pattern.get(at) == Some(&b'*') {
-            star = Some((at, read));
-            at += 1;
-        } else if pattern.get(at) == text.get(read) {
-            at += 1;
-            read += 1;
-        } else if let Some((star_at, taken)) = star {
-            star = Some((star_at, taken + 1));
-            at = star_at + 1;
-            read = taken + 1;
-        } else {
-            return false;
-        }
-    }
-    pattern[at..].iter().all(|byte| *byte == b'*')
 }
 
 mod effects {
@@ -143,10 +166,7 @@ mod tests {
         Grant {
             effects: EffectSet::EMPTY.with(Effect::Infer),
             models: models.iter().map(|model| Pattern::new(*model)).collect(),
-            cloud: false,
-            can: Vec::new(),
-            caps: BTreeMap::new(),
-            limits: crate::limit::Limits::default(),
+            ..Grant::default()
         }
     }
 
@@ -191,19 +211,43 @@ mod tests {
     }
 
     #[test]
-    fn patterns() {
-        for (pattern, text, holds) in [
-            ("*", "", true),
-            ("*", "a", true),
-            ("a*b*c", "abc", true),
-            ("a*b*c", "axxbxxc", true),
-            ("a*b*c", "axxbxx", false),
-            ("*a", "aab", false),
-            ("a*", "ba", false),
-            ("**", "x", true),
-        ] {
-            assert_eq!(matches(pattern.as_bytes(), text.as_bytes()), holds, "{pattern} {text}");
-        }
+    fn a_pinned_model_is_granted_while_its_digest_is_behind_the_name() {
+        let names = NameReading::Ollama;
+        let (one, other) = (super::super::Hash::of("one"), super::super::Hash::of("other"));
+        let grant = grant(&[&format!("tiny@{one}"), &format!("hf.co/me/*@{other}"), "plain"]);
+        let granted = |digests: &[(&str, super::super::Hash)], name: &str| {
+            grant
+                .with_digests(digests.iter().map(|(name, digest)| (*name, *digest)), names)
+                .allows_model(name, names)
+        };
+        assert!(granted(&[("tiny:latest", one)], "Tiny"));
+        assert!(granted(&[("hf.co/me/x:latest", other)], "hf.co/me/x"));
+        assert!(granted(&[], "plain"));
+        assert!(!granted(&[("tiny:latest", other)], "tiny"), "another digest");
+        assert!(!granted(&[], "tiny"), "a digest that is not known");
+        assert!(!granted(&[("you/tiny:latest", one)], "you/tiny"), "the digest under another name");
+        assert!(grant.pins("tiny:latest", names) && !grant.pins("plain", names));
+    }
+
+    #[test]
+    fn networks_and_hours_bound_a_grant() {
+        let mut bounded = grant(&["*"]);
+        let (inside, outside) = (IpAddr::from([192, 0, 2, 1]), IpAddr::from([198, 51, 100, 1]));
+        let monday: Timestamp = "2026-11-30T12:00:00Z".parse().expect("a time");
+        assert_eq!(bounded.holds_for(outside, monday), Ok(()));
+        bounded.networks = vec![
+            "192.0.2.0/24".parse().expect("a network"),
+            "2001:db8::/32".parse().expect("a network"),
+        ];
+        bounded.hours = vec![
+            "Tue 08:00-18:00 UTC".parse().expect("hours"),
+            "Mon 11:00-13:00 UTC".parse().expect("hours"),
+        ];
+        assert_eq!(bounded.holds_for(inside, monday), Ok(()));
+        assert_eq!(bounded.holds_for(outside, monday), Err(NotHere::Network));
+        assert_eq!(bounded.holds_for(inside, monday + chrono::TimeDelta::hours(2)), Err(NotHere::Hour));
+        let text = serde_json::to_string(&bounded).expect("JSON");
+        assert_eq!(serde_json::from_str::<Grant>(&text).expect("it reads"), bounded);
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! Keys: what is stored of them, and which of them a secret belongs to.
 
 mod grant;
+mod hours;
+mod network;
+mod pattern;
 mod secret;
 
 use std::collections::HashMap;
@@ -10,8 +13,31 @@ use serde::{Deserialize, Serialize};
 use vigie_catalog::table::Knob;
 use vigie_model::Timestamp;
 
-pub use grant::{Grant, Pattern};
+pub use grant::{CAP_BYTES, CAP_IMAGES, Grant, NotHere};
+pub use hours::Hours;
+pub use network::Network;
+pub use pattern::Pattern;
 pub use secret::{Hash, LENGTH, PREFIX, Secret, is_well_formed};
+
+/// Serde for a type that is one text.
+macro_rules! as_text {
+    ($kind:ident) => {
+        impl serde::Serialize for $kind {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $kind {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                <String as serde::Deserialize>::deserialize(deserializer)?
+                    .parse()
+                    .map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+pub(crate) use as_text;
 
 /// The schema of the key store.
 pub const SCHEMA: &str = "vigie.guard-keys/1";
@@ -105,6 +131,11 @@ pub enum KeyFileError {
     Twice(String),
 }
 
+/// Everything that a grant can cap.
+pub fn caps() -> impl Iterator<Item = &'static str> {
+    Knob::ALL.iter().map(|knob| knob.word()).chain([CAP_IMAGES, CAP_BYTES])
+}
+
 impl KeyFile {
     /// Reads a key store.
     ///
@@ -116,7 +147,7 @@ impl KeyFile {
         if file.schema != SCHEMA {
             return Err(KeyFileError::Schema(file.schema));
         }
-        let words = || Knob::ALL.iter().map(|knob| knob.word());
+        let words = caps;
         if let Some(cap) = file
             .keys
             .iter()
@@ -157,6 +188,7 @@ pub struct Keys {
     keys: Vec<Arc<Key>>,
     /// The key and its secret, by the secret's hash.
     by_hash: HashMap<Hash, (usize, usize)>,
+    tell_models_apart: bool,
 }
 
 /// Why a secret opens nothing. All of them look alike to the client.
@@ -180,6 +212,10 @@ impl From<KeyFile> for Keys {
         });
         Self {
             by_hash: secrets.collect(),
+            tell_models_apart: file
+                .keys
+                .iter()
+                .any(|key| key.revoked.is_none() && (key.grant.cloud || key.grant.has_pins())),
             keys: file.keys.into_iter().map(Arc::new).collect(),
         }
     }
@@ -215,6 +251,11 @@ impl Keys {
         Ok(key)
     }
 
+    /// Whether a grant depends on what the server tells of its models.
+    pub(crate) fn tell_models_apart(&self) -> bool {
+        self.tell_models_apart
+    }
+
     /// How many keys there are, revoked and expired ones too.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -230,8 +271,6 @@ impl Keys {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use chrono::TimeDelta;
     use vigie_model::EffectSet;
 
@@ -250,11 +289,7 @@ mod tests {
             revoked: None,
             grant: Grant {
                 effects: EffectSet::EMPTY,
-                models: Vec::new(),
-                cloud: false,
-                can: Vec::new(),
-                caps: BTreeMap::new(),
-                limits: crate::limit::Limits::default(),
+                ..Grant::default()
             },
         }
     }

@@ -91,13 +91,21 @@ impl Limits {
 
     /// Sets the most of one kind.
     pub fn set(&mut self, limit: Limit, most: NonZeroU64) {
-        let place = match limit {
+        *self.place(limit) = Some(most);
+    }
+
+    /// Removes the limit of one kind.
+    pub fn clear(&mut self, limit: Limit) {
+        *self.place(limit) = None;
+    }
+
+    fn place(&mut self, limit: Limit) -> &mut Option<NonZeroU64> {
+        match limit {
             Limit::RequestsPerMinute => &mut self.requests_per_minute,
             Limit::TokensPerMinute => &mut self.tokens_per_minute,
             Limit::TokensPerDay => &mut self.tokens_per_day,
             Limit::Concurrent => &mut self.concurrent,
-        };
-        *place = Some(most);
+        }
     }
 }
 

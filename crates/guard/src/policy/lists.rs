@@ -15,6 +15,23 @@ use crate::key::Grant;
 ///
 /// It cannot be read, so that nobody knows what it lists.
 pub fn filter(reply: &[u8], lists: &[ListPlace], grant: &Grant, names: NameReading) -> Result<Option<Vec<u8>>, String> {
+    filter_known(reply, lists, grant, names, &|_| false)
+}
+
+/// [`filter`], where it is known which models run on the account of the server's owner; `is_remote` gets the one name of a model. They
+/// are left out for keys that may not use them.
+///
+/// # Errors
+///
+/// It cannot be read, so that nobody knows what it lists.
+pub fn filter_known(
+    reply: &[u8],
+    lists: &[ListPlace],
+    grant: &Grant,
+    names: NameReading,
+    is_remote: &dyn Fn(&str) -> bool,
+) -> Result<Option<Vec<u8>>, String> {
+    let allows_cloud = grant.allows_cloud();
     let json = Json::parse(reply).map_err(|error| error.to_string())?;
     let mut edits = Edits::default();
     for list in lists {
@@ -23,7 +40,7 @@ pub fn filter(reply: &[u8], lists: &[ListPlace], grant: &Grant, names: NameReadi
             let (mut any, mut all) = (false, true);
             for name in named {
                 any = true;
-                all &= grant.allows_model(&name, names);
+                all &= grant.allows_model(&name, names) && (allows_cloud || !is_remote(&names.canonical(&name)));
             }
             // What names nothing is nobody's.
             if !(any && all) {
@@ -138,8 +155,6 @@ fn at<'j, 'b>(root: Item<'j, 'b>, pointer: &str) -> Vec<Item<'j, 'b>> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use serde_json::{Value, json};
     use vigie_catalog::table::{Body, Request};
     use vigie_catalog::{Catalog, RouteTable};
@@ -155,10 +170,7 @@ mod tests {
         let grant = Grant {
             effects: EffectSet::EMPTY,
             models: vec![Pattern::new("tiny")],
-            cloud: false,
-            can: Vec::new(),
-            caps: BTreeMap::new(),
-            limits: crate::limit::Limits::default(),
+            ..Grant::default()
         };
         let lists = |target| {
             let request = Request {

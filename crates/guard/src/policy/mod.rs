@@ -5,23 +5,25 @@
 
 mod lists;
 mod notes;
+mod presence;
 mod refusal;
 mod rewrite;
 mod usage;
 
 use vigie_catalog::RouteTable;
 use vigie_catalog::table::{
-    Amount, At, Body, BodyKind, Decision, Doubts, Form, Json, JsonKind, Knob, ListPlace, Place, Request, Role, Set,
+    Amount, Ask, At, Body, BodyKind, Decision, Doubts, Form, Json, JsonKind, Knob, ListPlace, Place, Request, Role, Set,
 };
 use vigie_model::Effect;
 
-use crate::key::Grant;
+use crate::key::{CAP_BYTES, CAP_IMAGES, Grant};
 use crate::meter::{Others, UsageHabit};
 use rewrite::{Edits, rewrite};
 
-pub use lists::filter;
+pub use lists::{filter, filter_known};
 pub(crate) use lists::{merge, names_of};
 pub(crate) use notes::Notes;
+pub use presence::present;
 pub use refusal::Refusal;
 
 /// The longest that a model stays loaded for a key that may infer and not load, if its grant says nothing else.
@@ -45,6 +47,8 @@ pub struct Asked<'r> {
 pub struct Passed<'t> {
     /// Its worst effect.
     pub effect: Effect,
+    /// Whether a model answers, on this server or on the account of its owner.
+    pub infers: bool,
     /// The line of the product's file that it fits.
     pub route: &'t str,
     /// The target to pass on.
@@ -115,7 +119,8 @@ pub(crate) fn judge_metered<'t>(
     if !doubts.is_empty() {
         return Err(ambiguous(&doubts));
     }
-    if !grant.allows(decision.effect) {
+    let infers = infers(&decision);
+    if !grant.allows(decision.effect) && !is_granted_cloud(grant, &decision, infers) {
         return Err(Refusal::NotGranted(format!("{} ({})", decision.effect, decision.route)));
     }
     // A route that infers may load its model; one that loads, unloads or puts an adapter on is for keys that may do that.
@@ -138,7 +143,10 @@ pub(crate) fn judge_metered<'t>(
         return Err(Refusal::NotGranted(format!("it asks for {}", ask.word())));
     }
     let mut edits = Edits::default();
-    settings(grant, &decision, &mut edits, notes)?;
+    if infers || decision.effect == Effect::Load {
+        settings(grant, &decision, &mut edits, notes)?;
+    }
+    amounts(grant, &decision, asked)?;
     let mut strips = None;
     let body = match body {
         Body::None => None,
@@ -161,6 +169,7 @@ pub(crate) fn judge_metered<'t>(
     };
     Ok(Passed {
         effect: decision.effect,
+        infers,
         route: decision.route,
         target: target(asked.target, &decision)?,
         models,
@@ -168,6 +177,37 @@ pub(crate) fn judge_metered<'t>(
         lists: decision.lists(),
         strips,
     })
+}
+
+/// Whether a model answers: here, or under a name that the server passes on with the credentials of its owner.
+fn infers(decision: &Decision<'_, '_>) -> bool {
+    decision.effect == Effect::Infer || (decision.effect == Effect::Account && decision.is_by_model() && decision.may_have(Effect::Infer))
+}
+
+/// Whether the request uses the owner's credentials for nothing but a cloud model, and the key may use such models.
+fn is_granted_cloud(grant: &Grant, decision: &Decision<'_, '_>, infers: bool) -> bool {
+    grant.cloud
+        && decision.effect == Effect::Account
+        && decision.is_by_model()
+        && !decision.asks.contains(Ask::Search)
+        && (!infers || grant.allows(Effect::Infer))
+}
+
+/// Compares what a request holds with the caps on that.
+fn amounts(grant: &Grant, decision: &Decision<'_, '_>, asked: &Asked<'_>) -> Result<(), Refusal> {
+    if let Some(most) = grant.caps.get(CAP_IMAGES)
+        && decision.images > *most
+    {
+        return Err(Refusal::NotGranted(format!("{} images, and {most} are the most", decision.images)));
+    }
+    // What is stored is no prompt.
+    let is_prompt = decision.effect != Effect::Write;
+    if let Some(most) = grant.caps.get(CAP_BYTES).filter(|_| is_prompt)
+        && asked.body.len() > usize::try_from(*most).unwrap_or(usize::MAX)
+    {
+        return Err(Refusal::TooLarge);
+    }
+    Ok(())
 }
 
 /// The models that a request names, each allowed.
@@ -185,7 +225,11 @@ fn models(table: &RouteTable, grant: &Grant, decision: &Decision<'_, '_>) -> Res
             continue;
         }
         if !grant.allows_model(&named.name, names) {
-            return Err(Refusal::NotGranted(format!("the model {:?}", named.name)));
+            let why = match grant.pins(&named.name, names) {
+                true => ", whose digest is not the pinned one",
+                false => "",
+            };
+            return Err(Refusal::NotGranted(format!("the model {:?}{why}", named.name)));
         }
         let canonical = names.canonical(&named.name).into_owned();
         if !models.contains(&canonical) {
@@ -193,7 +237,7 @@ fn models(table: &RouteTable, grant: &Grant, decision: &Decision<'_, '_>) -> Res
         }
     }
     // On a route without a place for a name nobody knows which model runs.
-    let must_name = matches!(decision.effect, Effect::Infer | Effect::Load);
+    let must_name = infers(decision) || decision.effect == Effect::Load;
     // Servers with one model take it where none is named: nobody who may use every model needs to name it.
     let must_name = must_name && !grant.allows_every_model();
     if must_name && decision.model(Role::Model).is_none_or(|named| named.name.is_empty()) {
@@ -202,11 +246,8 @@ fn models(table: &RouteTable, grant: &Grant, decision: &Decision<'_, '_>) -> Res
     Ok(models)
 }
 
-/// Puts caps in, and refuses settings that are no part of inference.
+/// Puts caps into a request that runs or loads a model, and refuses settings that are no part of inference.
 fn settings(grant: &Grant, decision: &Decision<'_, '_>, edits: &mut Edits, notes: &mut Notes<'_>) -> Result<(), Refusal> {
-    if !matches!(decision.effect, Effect::Infer | Effect::Load) {
-        return Ok(());
-    }
     let may = |word: &str| grant.can.iter().any(|can| can == word);
     for set in &decision.sets {
         let refused = match set.knob {
@@ -375,8 +416,6 @@ fn target(asked: &str, decision: &Decision<'_, '_>) -> Result<String, Refusal> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use serde_json::{Value, json};
     use vigie_catalog::Catalog;
     use vigie_model::EffectSet;
@@ -393,10 +432,7 @@ mod tests {
         Grant {
             effects: EffectSet::EMPTY.with(Effect::Infer),
             models: vec![Pattern::new("tiny")],
-            cloud: false,
-            can: Vec::new(),
-            caps: BTreeMap::new(),
-            limits: crate::limit::Limits::default(),
+            ..Grant::default()
         }
     }
 
@@ -447,6 +483,74 @@ mod tests {
                 "{body}: {refused}"
             );
         }
+    }
+
+    #[test]
+    fn cloud_models_are_a_permission_of_their_own() {
+        let mut cloud = grant();
+        cloud.models = vec![Pattern::new("*")];
+        cloud.caps = [("max-tokens".to_owned(), 9)].into();
+        let chat = |model: &str, more: &str| format!(r#"{{"model":"{model}","messages":[{{"role":"user","content":"hi"}}]{more}}}"#);
+        let refused = sent(&cloud, "/api/chat", &chat("gpt-oss:120b-cloud", "")).expect_err("not granted");
+        assert!(refused.starts_with("not-granted: account"), "{refused}");
+        cloud.cloud = true;
+        for (target, place) in [
+            ("/api/chat", "/options/num_predict"),
+            ("/v1/chat/completions", "/max_tokens"),
+            ("/v1/messages", "/max_tokens"),
+        ] {
+            let body = sent(&cloud, target, &chat("gpt-oss:120b-cloud", r#","max_tokens":4096"#)).expect(target);
+            assert_eq!(body.pointer(place), Some(&json!(9)), "{target}: the caps hold for cloud models too");
+        }
+        let table = table();
+        let body = chat("x:cloud", "");
+        let passed = judge(&table, &cloud, &post("/api/chat", &body)).expect("it is granted");
+        assert!(passed.infers && passed.effect == Effect::Account);
+        // The rest of the account is not part of it, and a pattern of models holds for them too.
+        cloud.can = vec!["search".to_owned()];
+        let search = chat(
+            "x:cloud",
+            r#","max_tokens":9,"tools":[{"type":"web_search_20250305","name":"web_search"}]"#,
+        );
+        assert!(sent(&cloud, "/v1/messages", &search).is_err());
+        assert!(sent(&cloud, "/api/me", "{}").is_err());
+        assert!(sent(&cloud, "/api/signout", "{}").is_err());
+        cloud.models = vec![Pattern::new("tiny")];
+        assert!(sent(&cloud, "/api/chat", &chat("x:cloud", "")).is_err());
+        cloud.models = vec![Pattern::new("*")];
+        cloud.effects = EffectSet::EMPTY;
+        assert!(
+            sent(&cloud, "/api/chat", &chat("x:cloud", "")).is_err(),
+            "without inference there is none in the cloud"
+        );
+    }
+
+    #[test]
+    fn images_and_bytes_are_capped() {
+        let mut capped = grant();
+        capped.can = vec!["images".to_owned(), "tools".to_owned()];
+        capped.caps = [("images".to_owned(), 2), ("prompt-bytes".to_owned(), 1000)].into();
+        let image = json!({"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk="}});
+        let source = json!({"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "aGk="}});
+        let text = json!({"type": "text", "text": "what?"});
+        let content =
+            |parts: &[&Value]| json!({"model": "tiny", "messages": [{"role": "user", "content": parts}], "max_tokens": 5}).to_string();
+        for (target, body, is_granted) in [
+            ("/v1/chat/completions", content(&[&text, &image, &image]), true),
+            ("/v1/chat/completions", content(&[&image, &text, &image, &image]), false),
+            ("/v1/messages", content(&[&source, &source]), true),
+            ("/v1/messages", content(&[&source, &source, &source]), false),
+            ("/v1/messages", content(&[&source, &source, &json!({"type": "tool_result", "content": [source]})]), false),
+            ("/api/generate", json!({"model": "tiny", "prompt": "a", "images": ["aGk=", "aGk="]}).to_string(), true),
+            ("/api/generate", json!({"model": "tiny", "prompt": "a", "images": ["aGk=", "aGk=", "aGk="]}).to_string(), false),
+            ("/api/chat", json!({"model": "tiny", "messages": [{"role": "user", "content": "a", "images": ["a", "b"]}, {"role": "user", "content": "a", "images": ["c"]}]}).to_string(), false),
+        ] {
+            let done = sent(&capped, target, &body);
+            assert_eq!(done.is_ok(), is_granted, "{target} {body}: {done:?}");
+            assert!(is_granted || done.is_err_and(|why| why.contains("3 images")), "{target} {body}");
+        }
+        let long = json!({"model": "tiny", "prompt": "a".repeat(1000)}).to_string();
+        assert_eq!(sent(&capped, "/api/generate", &long), Err("too-large".to_owned()));
     }
 
     #[test]

@@ -62,10 +62,7 @@ mod tests {
         let grant = Grant {
             effects: EffectSet::EMPTY.with(Effect::Infer),
             models: vec![Pattern::new("*")],
-            cloud: false,
-            can: Vec::new(),
-            caps: [].into(),
-            limits: crate::limit::Limits::default(),
+            ..Grant::default()
         };
         let mut body = json!({"model": "m", "prompt": "a", "messages": [{"role": "user", "content": "a"}]});
         for (key, value) in more.as_object().expect("an object") {

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 
 use tokio::sync::Notify;
-use vigie_catalog::{Catalog, Product, VersionLook};
+use vigie_catalog::{Catalog, Product, RouteTable, VersionLook};
 
 use super::behind::Behind;
 use crate::config::UpstreamConfig;
 use crate::key::Pattern;
+use crate::known::{ModelLists, Models as KnownOf};
 
 /// So many failures one after another take a server out until it answers again.
 const FAILURES: u32 = 2;
@@ -26,6 +27,8 @@ pub(crate) struct Server {
     pub(crate) parallel: Option<u32>,
     /// Whether it answered when it was looked at.
     pub(crate) behind: Behind,
+    /// What it told of its models.
+    pub(crate) known: KnownOf,
     weight: u32,
     open: AtomicI64,
     /// How often it was chosen among servers that had as much to do.
@@ -36,6 +39,8 @@ pub(crate) struct Server {
 
 impl Server {
     pub(super) fn new(config: &UpstreamConfig, catalog: Arc<Catalog>, product: u32) -> Self {
+        let behind = catalog.nth(product);
+        let lists = ModelLists::of(behind, RouteTable::compile(behind, None).names());
         Self {
             name: config.name.clone().unwrap_or_else(|| config.url.clone()),
             catalog,
@@ -43,6 +48,7 @@ impl Server {
             models: config.models.clone(),
             parallel: config.parallel.map(std::num::NonZeroU32::get),
             behind: Behind::default(),
+            known: KnownOf::new(lists),
             weight: config.weight.get(),
             open: AtomicI64::new(0),
             picked: AtomicU64::new(0),
@@ -82,6 +88,7 @@ impl Server {
 
     /// It may have become something else: it is looked at soon.
     pub(super) fn lose(&self) {
+        self.known.forget();
         self.lost.notify_one();
     }
 

@@ -158,7 +158,7 @@ impl<'t> Judged<'t> {
     /// Whether it makes a model run, in any reading: such requests are what a server does only so many of at a time.
     pub(crate) fn runs(&self) -> bool {
         self.all()
-            .any(|judgement| matches!(judgement.passed.effect, Effect::Infer | Effect::Load))
+            .any(|judgement| judgement.passed.infers || judgement.passed.effect == Effect::Load)
     }
 
     /// Whether the answer is a list to which several servers add.

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use vigie_http::head::RequestHead;
 use vigie_http::headers;
-use vigie_model::Effect;
 
 use super::client::{Client, answer_whole, check_head, plain_fields};
+use super::models;
 use super::relay::{Follow, Relayed, relay};
 use super::upstream::{Answer, Upstream, UpstreamError};
 use super::upstreams::{MAX_LIST, NotSent, Plain, Sent};
@@ -105,7 +105,11 @@ impl<'g> Exchange<'g> {
             Err(refusal) => return self.refuse(client, &refusal).await,
         };
         self.entry.client.key = Some((key.id.clone(), key.name.clone()));
-        if let Err(refusal) = check_head(head).and_then(|()| gate.allowed.check(&head.headers)) {
+        let present = || policy::present(&key.grant, self.entry.client.address.ip(), chrono::Utc::now());
+        if let Err(refusal) = check_head(head)
+            .and_then(|()| gate.allowed.check(&head.headers))
+            .and_then(|()| present())
+        {
             return self.refuse(client, &refusal).await;
         }
         // A large body is not read for a key that is over its limits anyway.
@@ -135,9 +139,9 @@ impl<'g> Exchange<'g> {
             body: &content,
         };
         let mut notes = Notes::new(gate.log.prompt_key());
-        let judged = servers.judge(&key.grant, &asked, &mut notes);
+        let judged = gate.judge(&servers, &key.grant, &asked, &self.shared.upstreams, &mut notes).await;
         (self.entry.options, self.entry.prompt) = (notes.options, notes.prompt);
-        let judged = match judged {
+        let (grant, judged) = match judged {
             Ok(judged) => judged,
             Err(refusal) => return self.refuse(client, &refusal).await,
         };
@@ -147,7 +151,8 @@ impl<'g> Exchange<'g> {
         if let Err(refusal) = self.admit(&key, passed, &content) {
             return self.refuse(client, &refusal).await;
         }
-        self.forward(client, head, &judged, &key).await;
+        self.forward(client, head, &judged, &key, &grant).await;
+        gate.models_after(judged.first().effect);
         self.entry.duration_ms = self.elapsed_ms();
     }
 
@@ -165,7 +170,7 @@ impl<'g> Exchange<'g> {
     /// Counts the request against the limits of its key, or refuses it.
     fn admit(&mut self, key: &Key, passed: &Passed<'_>, content: &[u8]) -> Result<(), Refusal> {
         let gate = &*self.shared.gate;
-        let infers = passed.effect == Effect::Infer;
+        let infers = passed.infers;
         let (admitted, standing) = gate.limiter.admit(&key.id, &key.grant.limits, infers, gate.limiter.now());
         let permit = admitted.map_err(|over| Refusal::OverLimit { over, standing })?;
         self.more = limit::header_lines(&standing);
@@ -235,7 +240,7 @@ impl<'g> Exchange<'g> {
         self.answer(client, status, BAD_GATEWAY).await;
     }
 
-    async fn forward(&mut self, client: &mut impl Client, head: &RequestHead, judged: &Judged<'_>, key: &Key) {
+    async fn forward(&mut self, client: &mut impl Client, head: &RequestHead, judged: &Judged<'_>, key: &Key, grant: &Grant) {
         let (gate, upstreams) = (&*self.shared.gate, &self.shared.upstreams);
         let plain = Plain {
             method: &head.method,
@@ -244,7 +249,7 @@ impl<'g> Exchange<'g> {
         };
         if judged.is_list_of_several(&head.method) {
             let list = tokio::select! {
-                list = upstreams.list(&gate.pool, &gate.log, &key.grant, judged, plain) => list,
+                list = upstreams.list(&gate.pool, &gate.log, grant, judged, plain) => list,
                 () = client.gone() => return,
             };
             return match list {
@@ -260,7 +265,7 @@ impl<'g> Exchange<'g> {
             mut answer,
             upstream,
             judgement,
-            _slot,
+            slot,
         } = match sent {
             Ok(sent) => sent,
             Err(NotSent::Busy(busy)) => return self.busy(client, busy).await,
@@ -272,7 +277,7 @@ impl<'g> Exchange<'g> {
         let passed = &judgement.passed;
         self.entry.status = Some(answer.head.status);
         if !passed.lists.is_empty() && (200..300).contains(&answer.head.status) && head.method != "HEAD" {
-            return self.list(client, answer, upstream, judgement, &key.grant).await;
+            return self.list(client, answer, upstream, judgement, grant, slot.server).await;
         }
         self.stream(client, &mut answer, upstream.wait, passed.strips).await;
         if self.entry.outcome == Outcome::Answered {
@@ -317,7 +322,15 @@ impl<'g> Exchange<'g> {
     }
 
     /// Passes on a list of models, without those that the key may not use.
-    async fn list(&mut self, client: &mut impl Client, mut answer: Answer, upstream: &Upstream, judgement: &Judgement<'_>, grant: &Grant) {
+    async fn list(
+        &mut self,
+        client: &mut impl Client,
+        mut answer: Answer,
+        upstream: &Upstream,
+        judgement: &Judgement<'_>,
+        grant: &Grant,
+        server: usize,
+    ) {
         let mut list = Vec::new();
         loop {
             let piece = tokio::select! {
@@ -331,7 +344,7 @@ impl<'g> Exchange<'g> {
                 Err(error) => return self.failed(client, 502, error.to_string()).await,
             }
         }
-        let list = match policy::filter(&list, judgement.passed.lists, grant, judgement.names()) {
+        let list = match models::filter(&self.shared.gate.pool, server, grant, judgement, &list) {
             Ok(filtered) => filtered.unwrap_or(list),
             Err(why) => {
                 return self

@@ -1,6 +1,7 @@
 //! What all connections of the gateway share.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -47,6 +48,8 @@ pub(crate) struct Gate {
     /// Where else they answer.
     pub(crate) ways: Arc<Found>,
     pub(crate) life: Arc<Life>,
+    /// Whether a grant of some key depends on what the servers tell of their models.
+    pub(super) tells_models_apart: AtomicBool,
     pub(crate) tls: Option<Tls>,
     keys: Arc<KeyStore>,
     /// The gate that follows.
@@ -70,6 +73,7 @@ impl Gate {
             allowed: Allowed::new(&plan.config.listen.hosts, &plan.config.listen.origins, port),
             pool,
             ways: before.map(|before| Arc::clone(&before.ways)).unwrap_or_default(),
+            tells_models_apart: AtomicBool::new(false),
             tls: tls.map(Tls),
             plan,
             next: OnceLock::new(),
@@ -106,7 +110,11 @@ impl Gate {
 
     /// The keys as they are now.
     pub(crate) fn keys(&self) -> Arc<Keys> {
-        self.keys.now(&self.log)
+        let keys = self.keys.now(&self.log);
+        if self.tells_models_apart.load(Ordering::Relaxed) != keys.tell_models_apart() {
+            self.tells_models_apart.store(keys.tell_models_apart(), Ordering::Relaxed);
+        }
+        keys
     }
 
     /// How many keys there are, and whether the store was read as it is now.
@@ -202,6 +210,12 @@ impl KeyStore {
     pub(crate) fn valid(&self, at: vigie_model::Timestamp) -> usize {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.file.keys.iter().filter(|key| key.is_valid_at(at)).count()
+    }
+
+    /// The keys that are not revoked.
+    pub(super) fn living(&self) -> Vec<Key> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.file.keys.iter().filter(|key| key.revoked.is_none()).cloned().collect()
     }
 
     fn is_current(&self) -> bool {

@@ -135,7 +135,7 @@ fn is_of_loaded(path: &str) -> bool {
 }
 
 /// What a server answers to a harmless request, up to a bound. `None`: it does not answer in time.
-async fn ask(upstream: &Upstream, path: &str) -> Option<(u16, Vec<u8>)> {
+pub(super) async fn ask(upstream: &Upstream, path: &str) -> Option<(u16, Vec<u8>)> {
     tokio::time::timeout(PATIENCE, asked(upstream, path)).await.ok().flatten()
 }
 

@@ -13,6 +13,7 @@ mod http2;
 mod keeper;
 mod life;
 mod look;
+mod models;
 mod origin;
 mod plan;
 mod relay;

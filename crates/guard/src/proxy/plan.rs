@@ -8,6 +8,7 @@ use super::gate::KeyStore;
 use super::stamp::{Stamp, stamp};
 use super::upstreams::Reach;
 use crate::config::{Config, UpstreamConfig, files};
+use crate::known;
 use crate::log::SigningKey;
 use crate::pool::Pool;
 
@@ -151,6 +152,10 @@ pub struct Checked {
 pub fn check(dir: &Path) -> Result<Checked, String> {
     let plan = Plan::read(dir)?;
     let keys = KeyStore::open(dir.join(files::KEYS))?;
+    let products: Vec<&str> = plan.config.behind().map(|server| &*server.product).collect();
+    for key in keys.living() {
+        known::check_pins(&products, &key.grant).map_err(|why| format!("the key {:?}: {why}", key.name))?;
+    }
     signing_key(dir)?;
     let mut warnings: Vec<String> = plan.certificate.iter().filter_map(|one| one.warning(chrono::Utc::now())).collect();
     let valid_keys = keys.valid(chrono::Utc::now());

@@ -7,6 +7,7 @@ use std::time::Duration;
 use rustls::pki_types::ServerName;
 use tokio_rustls::TlsConnector;
 
+use super::models;
 use super::tls;
 use super::upstream::{Answer, Forwarded, Target, Upstream, UpstreamError};
 use crate::config::{Config, UpstreamConfig};
@@ -88,7 +89,7 @@ pub(crate) struct Sent<'s, 't> {
     /// The request as the server reads it.
     pub(crate) judgement: &'s Judgement<'t>,
     /// Its place on the server, which it keeps until its end.
-    pub(crate) _slot: Slot<'s>,
+    pub(crate) slot: Slot<'s>,
 }
 
 /// Why there is no answer.
@@ -168,7 +169,7 @@ impl Upstreams {
                         answer,
                         upstream,
                         judgement,
-                        _slot: slot,
+                        slot,
                     });
                 }
                 Err(error) => {
@@ -208,7 +209,7 @@ impl Upstreams {
                 continue;
             };
             match tokio::time::timeout(LIST_WAIT, whole(upstream, &plain.to(judgement))).await {
-                Ok(Ok((200, list))) => match policy::filter(&list, judgement.passed.lists, grant, judgement.names()) {
+                Ok(Ok((200, list))) => match models::filter(pool, server, grant, judgement, &list) {
                     Ok(filtered) => lists.push((filtered.unwrap_or(list), judgement.passed.lists)),
                     Err(error) => why = format!("a list of models that does not read: {error}"),
                 },

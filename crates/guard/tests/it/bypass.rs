@@ -297,10 +297,9 @@ fn grants() -> Vec<(&'static str, Grant)> {
     let grant = |effects: EffectSet, models: &[&str], can: &[&str], caps: &[(&str, u32)]| Grant {
         effects,
         models: models.iter().map(|model| Pattern::new(*model)).collect(),
-        cloud: false,
         can: can.iter().map(|word| (*word).to_owned()).collect(),
         caps: caps.iter().map(|(word, cap)| ((*word).to_owned(), *cap)).collect(),
-        limits: vigie_guard::limit::Limits::default(),
+        ..Grant::default()
     };
     let caps = [("max-tokens", 16), ("context", 2048)];
     let everything = [

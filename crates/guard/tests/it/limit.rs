@@ -124,10 +124,8 @@ fn set_limits(dir: &Path, secret: &Secret, limits: &[&str]) {
         grant: Grant {
             effects: EffectSet::EMPTY.with(Effect::Infer),
             models: vec![Pattern::new("tiny")],
-            cloud: false,
-            can: Vec::new(),
-            caps: Default::default(),
             limits,
+            ..Grant::default()
         },
     };
     let store = KeyFile {

@@ -208,10 +208,8 @@ proptest! {
         let grant = Grant {
             effects: EffectSet::EMPTY.with(Effect::Infer),
             models: vec![Pattern::new("tiny")],
-            cloud: false,
-            can: Vec::new(),
             caps: BTreeMap::from([("max-tokens".to_owned(), 16), ("context".to_owned(), 2048)]),
-            limits: vigie_guard::limit::Limits::default(),
+            ..Grant::default()
         };
         let asked = Asked { method: "POST", target: route, content_type: None, body: body.as_bytes() };
         TABLES.with(|tables| {

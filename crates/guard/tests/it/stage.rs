@@ -159,10 +159,7 @@ impl Guarded {
             grant: Grant {
                 effects: EffectSet::EMPTY.with(Effect::Infer),
                 models: vec![Pattern::new("*")],
-                cloud: false,
-                can: Vec::new(),
-                caps: [].into(),
-                limits: Default::default(),
+                ..Grant::default()
             },
         };
         let keys = KeyFile {

@@ -5,6 +5,7 @@ use std::num::NonZeroU64;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
+use vigie_guard::key::{Hours, Network};
 use vigie_guard::limit::Limit;
 use vigie_model::Effect;
 use vigie_run::Failure;
@@ -19,7 +20,7 @@ pub(crate) struct GuardArgs {
 pub(super) enum GuardVerb {
     /// Make a gateway's folder: configuration, certificate, signing key, and one key for a client.
     Init(InitArgs),
-    /// Create, list, show, rotate and revoke keys.
+    /// Create, list, show, change, rotate and revoke keys.
     Key(KeyArgs),
     /// Run the gateway until it is interrupted.
     Run(DirArg),
@@ -91,6 +92,8 @@ pub(super) struct KeyArgs {
 pub(super) enum KeyVerb {
     /// Create a key and print it once.
     Create(CreateArgs),
+    /// Change what a key may do; its secret stays.
+    Change(super::change::ChangeArgs),
     /// List the keys.
     List,
     /// Show one key.
@@ -120,18 +123,27 @@ pub(super) struct CreateArgs {
     /// An effect that it may have beyond reading; may be given several times [default: infer].
     #[arg(long, value_name = "EFFECT")]
     pub(super) allow: Vec<EffectArg>,
-    /// The models that it may use; * stands for any characters but a slash, and alone for every model.
+    /// The models that it may use; * stands for any characters but a slash, and alone for every model. NAME@sha256:DIGEST holds while the
+    /// server has that digest under the name.
     #[arg(long, value_name = "PATTERN", value_delimiter = ',', default_value = "*")]
     pub(super) models: Vec<String>,
-    /// What its requests may contain beyond text: tools, images, audio …; may be given several times.
+    /// What its requests may contain beyond text: tools, images, audio …; cloud: models that run on the account of the server's owner;
+    /// may be given several times.
     #[arg(long, value_name = "WHAT", value_delimiter = ',')]
     pub(super) can: Vec<String>,
-    /// A limit on an option, e.g. num_predict=128, num_ctx=4096, n=1, keep_alive=5m; may be given several times.
-    #[arg(long, value_name = "OPTION=MOST", value_parser = super::keys::cap)]
+    /// A limit on an option, e.g. num_predict=128, num_ctx=4096, n=1, keep_alive=5m, or on what a request holds: images=2,
+    /// prompt_bytes=65536; may be given several times.
+    #[arg(long, value_name = "OPTION=MOST", value_parser = super::caps::cap)]
     pub(super) cap: Vec<(String, u32)>,
     /// A limit on use: requests-per-minute=60, tokens-per-minute=20000, tokens-per-day=100000, concurrent=4; may be given several times.
     #[arg(long, value_name = "LIMIT=MOST", value_parser = Limit::parse)]
     pub(super) limit: Vec<(Limit, NonZeroU64)>,
+    /// A network from which it may be used, such as 192.0.2.0/24; may be given several times [default: any].
+    #[arg(long, value_name = "CIDR", value_delimiter = ',')]
+    pub(super) from: Vec<Network>,
+    /// Hours at which it may be used, such as "Mon-Fri 08:00-18:00 Europe/Berlin"; may be given several times [default: any].
+    #[arg(long, value_name = "HOURS")]
+    pub(super) hours: Vec<Hours>,
     /// When it expires: 90d, 12h.
     #[arg(long, value_name = "TIME", value_parser = crate::when::interval)]
     pub(super) expires: Option<chrono::TimeDelta>,

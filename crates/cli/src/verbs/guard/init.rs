@@ -73,6 +73,8 @@ pub(super) fn run(args: &InitArgs) -> Done {
         can: vec!["tools".to_owned(), "images".to_owned()],
         cap: Vec::new(),
         limit: Vec::new(),
+        from: Vec::new(),
+        hours: Vec::new(),
         expires: None,
     };
     let secret = keys::create(&mut store, &create, chrono::Utc::now())?;

@@ -5,9 +5,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use serde::Serialize;
-use vigie_catalog::table::Knob;
 use vigie_export::grid::Column;
-use vigie_guard::config::files;
+use vigie_guard::config::{Config, files};
 use vigie_guard::init::write_keys;
 use vigie_guard::key::{Grant, Key, KeyFile, Pattern, Secret, StoredSecret};
 use vigie_guard::limit::Limit;
@@ -18,40 +17,8 @@ use vigie_run::{Failure, read};
 use super::args::{CreateArgs, KeyArgs, KeyVerb};
 use crate::failure::{Done, print_json, written};
 
-/// Names of options as clients know them, beside the catalogue's words.
-const ALIASES: [(&str, Knob); 7] = [
-    ("num_predict", Knob::MaxTokens),
-    ("max_tokens", Knob::MaxTokens),
-    ("max_output_tokens", Knob::MaxTokens),
-    ("num_ctx", Knob::Context),
-    ("n", Knob::Choices),
-    ("best_of", Knob::Candidates),
-    ("keep_alive", Knob::KeepAlive),
-];
-
-/// Reads `num_predict=128`.
-pub(super) fn cap(text: &str) -> Result<(String, u32), String> {
-    let (name, most) = text
-        .split_once('=')
-        .ok_or_else(|| format!("{text:?}: write OPTION=MOST, such as num_predict=128"))?;
-    let knob = ALIASES
-        .iter()
-        .find_map(|(alias, knob)| (*alias == name).then_some(*knob))
-        .or_else(|| Knob::ALL.into_iter().find(|knob| knob.word() == name))
-        .ok_or_else(|| {
-            let known: Vec<&str> = ALIASES.iter().map(|(alias, _)| *alias).chain(Knob::ALL.map(Knob::word)).collect();
-            format!("unknown option {name:?}; known are {}", known.join(", "))
-        })?;
-    let most = match most.parse::<u32>() {
-        Ok(most) => Some(most),
-        Err(_) if knob == Knob::KeepAlive => crate::when::age(most).ok().and_then(|age| u32::try_from(age.num_seconds()).ok()),
-        Err(_) => None,
-    };
-    match most.filter(|most| (1..=i32::MAX.unsigned_abs()).contains(most)) {
-        Some(most) => Ok((knob.word().to_owned(), most)),
-        None => Err(format!("{text:?}: the limit is a whole number from 1 on")),
-    }
-}
+/// The word of `--can` for models that run on the account of the server's owner.
+const CLOUD: &str = "cloud";
 
 /// A key as it is printed, with its secret the one time that it is known.
 #[derive(Serialize)]
@@ -88,10 +55,19 @@ pub(super) fn run(args: &KeyArgs) -> Done {
     let now = chrono::Utc::now();
     match &args.verb {
         KeyVerb::Create(create) => {
+            refuse_pins(&dir, &create.models)?;
             let secret = self::create(&mut store, create, now)?;
             let key = store.keys.last().cloned();
             save(&dir, &store, key.as_ref().map(|key| change(KeyEvent::Created, key)))?;
             key.map_or(Ok(()), |key| print(args.json, &key, Some(&secret)))?;
+        }
+        KeyVerb::Change(wanted) => {
+            refuse_pins(&dir, &wanted.models)?;
+            let key = find(&mut store, &wanted.name)?;
+            wanted.apply(key, now);
+            let key = key.clone();
+            save(&dir, &store, Some(change(KeyEvent::Changed, &key)))?;
+            print(args.json, &key, None)?;
         }
         KeyVerb::List => list(args.json, &store, now)?,
         KeyVerb::Show { name } => print(args.json, find(&mut store, name)?, None)?,
@@ -153,14 +129,46 @@ pub(super) fn create(store: &mut KeyFile, args: &CreateArgs, now: Timestamp) -> 
         revoked: None,
         grant: Grant {
             effects,
-            models: args.models.iter().map(|model| Pattern::new(model.trim())).collect(),
-            cloud: false,
-            can: args.can.clone(),
+            models: patterns(&args.models),
+            cloud: is_cloud(&args.can),
+            can: features(&args.can),
             caps: args.cap.iter().cloned().collect(),
             limits: args.limit.iter().copied().collect(),
+            networks: args.from.clone(),
+            hours: args.hours.clone(),
         },
     });
     Ok(secret)
+}
+
+/// The patterns of `--models`.
+pub(super) fn patterns(models: &[String]) -> Vec<Pattern> {
+    models.iter().map(|model| Pattern::new(model.trim())).collect()
+}
+
+/// Whether `--can` names cloud models.
+pub(super) fn is_cloud(can: &[String]) -> bool {
+    can.iter().any(|word| word == CLOUD)
+}
+
+/// The features of `--can`.
+pub(super) fn features(can: &[String]) -> Vec<String> {
+    can.iter().filter(|word| *word != CLOUD).cloned().collect()
+}
+
+/// Refuses pinned models that cannot be pinned in front of the gateway's server.
+fn refuse_pins(dir: &Path, models: &[String]) -> Result<(), Failure> {
+    let grant = Grant {
+        models: patterns(models),
+        ..Grant::default()
+    };
+    if !grant.has_pins() {
+        return Ok(());
+    }
+    let path = dir.join(files::CONFIG);
+    let config = Config::parse(&read(&path)?).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
+    let products: Vec<&str> = config.behind().map(|server| &*server.product).collect();
+    vigie_guard::known::check_pins(&products, &grant).map_err(Failure::usage)
 }
 
 fn new_secret() -> Result<Secret, Failure> {
@@ -235,8 +243,10 @@ pub(super) fn print(json: bool, key: &Key, secret: Option<&Secret>) -> Result<()
 fn summary(key: &Key) -> String {
     let models: Vec<String> = key.grant.models.iter().map(ToString::to_string).collect();
     let mut parts = vec![format!("may {}", key.grant.effects), format!("models {}", models.join(", "))];
-    if !key.grant.can.is_empty() {
-        parts.push(format!("with {}", key.grant.can.join(", ")));
+    let cloud = key.grant.cloud.then_some(CLOUD);
+    let can: Vec<&str> = key.grant.can.iter().map(String::as_str).chain(cloud).collect();
+    if !can.is_empty() {
+        parts.push(format!("with {}", can.join(", ")));
     }
     parts.extend(key.grant.caps.iter().map(|(word, most)| format!("{word} at most {most}")));
     parts.extend(
@@ -244,6 +254,11 @@ fn summary(key: &Key) -> String {
             .into_iter()
             .filter_map(|limit| key.grant.limits.get(limit).map(|most| format!("{} at most {most}", limit.word()))),
     );
+    if !key.grant.networks.is_empty() {
+        let networks: Vec<String> = key.grant.networks.iter().map(ToString::to_string).collect();
+        parts.push(format!("from {}", networks.join(", ")));
+    }
+    parts.extend(key.grant.hours.iter().map(|hours| format!("at {hours}")));
     parts.extend(key.expires.map(|at| format!("expires {}", at.format("%Y-%m-%d %H:%M:%SZ"))));
     parts.extend(key.revoked.map(|at| format!("revoked {}", at.format("%Y-%m-%d %H:%M:%SZ"))));
     parts.join("; ")
@@ -307,31 +322,5 @@ mod tests {
         let read = KeyFile::parse(&store.to_text()).expect("it reads");
         assert_eq!(read, store);
         assert!(Cli::try_parse_from(["vigie", "ci", "--limit", "concurrent=0"]).is_err());
-    }
-
-    #[test]
-    fn caps_read_under_the_names_that_clients_know() {
-        for (text, word, most) in [
-            ("num_predict=128", "max-tokens", 128),
-            ("max_tokens=1", "max-tokens", 1),
-            ("num_ctx=4096", "context", 4096),
-            ("n=2", "choices", 2),
-            ("keep_alive=5m", "keep-alive", 300),
-            ("keep_alive=60", "keep-alive", 60),
-            ("steps=3", "steps", 3),
-        ] {
-            assert_eq!(cap(text), Ok((word.to_owned(), most)), "{text}");
-        }
-        for wrong in [
-            "num_predict",
-            "num_predict=0",
-            "num_predict=-1",
-            "num_predict=1.5",
-            "num_predict=5m",
-            "speed=1",
-            "n=9999999999",
-        ] {
-            assert!(cap(wrong).is_err(), "{wrong}");
-        }
     }
 }

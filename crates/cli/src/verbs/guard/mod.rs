@@ -1,6 +1,8 @@
 //! `vigie guard`: the gateway.
 
 mod args;
+mod caps;
+mod change;
 mod detect;
 mod init;
 mod keys;
