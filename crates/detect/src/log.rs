@@ -124,6 +124,10 @@ impl Line {
         {
             return None;
         }
+        // The detectors did that.
+        if self.status_code.as_deref().is_some_and(is_blocked) {
+            return None;
+        }
         let request = self.http_request?;
         Some(Event {
             time: Timestamp::from_timestamp_millis(self.time)?,
@@ -145,6 +149,12 @@ impl Line {
             content: unmapped.content,
         })
     }
+}
+
+/// Whether a word of the audit log says that a request was refused because a detector had its sender blocked: that is no news of the sender.
+#[must_use]
+pub fn is_blocked(word: &str) -> bool {
+    matches!(word, "blocked" | "blocked-address")
 }
 
 /// The outcome that a word of the audit log stands for.

@@ -87,6 +87,7 @@ pub fn init(dir: &Path, init: &Init) -> Result<Config, InitError> {
         queue: QueueConfig::default(),
         log: LogConfig::default(),
         admin: None,
+        detect: None,
     };
     write(files::SIGNING_KEY, &signing)?;
     write(files::PUBLIC_KEY, format!("{public}\n").as_bytes())?;

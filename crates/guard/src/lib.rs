@@ -15,6 +15,7 @@ mod meter;
 pub mod policy;
 mod pool;
 mod proxy;
+mod watch;
 pub mod ways;
 
 pub use proxy::{Bounds, Checked, Connect, ConnectError, Control, Gateway, StartError, UpstreamError, check};

@@ -1,6 +1,7 @@
 //! `guard.toml`: one file for each of its tables.
 
 mod admin;
+mod detect;
 pub mod files;
 mod listen;
 mod log;
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub use admin::Admin;
+pub use detect::{Action, Detect, Syslog, Webhook};
 pub use listen::{Listen, Tls};
 pub use log::LogConfig;
 pub use queue::QueueConfig;
@@ -42,6 +44,9 @@ pub struct Config {
     /// Metrics and health. Absent: there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub admin: Option<Admin>,
+    /// What the gateway notices in its requests, and does then. Absent: nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detect: Option<Detect>,
 }
 
 /// What is wrong with a configuration: the line, if it is known, and why.
@@ -94,6 +99,7 @@ impl Config {
         self.listen.check()?;
         self.behind().try_for_each(UpstreamConfig::check)?;
         self.queue.check()?;
+        self.detect.as_ref().map_or(Ok(()), Detect::check)?;
         self.log.options()?;
         if self
             .admin

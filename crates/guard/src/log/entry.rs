@@ -60,6 +60,24 @@ pub enum Change {
         /// When.
         until: Timestamp,
     },
+    /// A detector noticed something.
+    Alert {
+        /// Which one, whom it is about, and its numbers; no text of a request.
+        alert: serde_json::Value,
+    },
+    /// Somebody is slowed down or blocked for a time.
+    Sanction {
+        /// The detector that alerted.
+        detector: &'static str,
+        /// Whom it is about.
+        subject: String,
+        /// `slow` or `block`.
+        what: &'static str,
+        /// For how long.
+        seconds: u64,
+        /// Whether it could be done: not about loopback, and not about thousands at once.
+        holds: bool,
+    },
     /// Another version answers behind.
     Upstream {
         /// Which server; `None`: the only one.
@@ -261,6 +279,18 @@ impl Change {
                 json!({"listen": listen, "upstream": upstream, "plain_http": plain_http}),
             ),
             Self::Stopped => (Activity::Stop, "stopped", json!({})),
+            Self::Alert { alert } => (Activity::Other, "alert", json!({ "alert": alert })),
+            Self::Sanction {
+                detector,
+                subject,
+                what,
+                seconds,
+                holds,
+            } => (
+                Activity::Other,
+                "sanction",
+                json!({"detector": detector, "subject": subject, "what": what, "seconds": seconds, "holds": holds}),
+            ),
             Self::Keys { count, change: None } => (Activity::Update, "keys", json!({"count": count, "changes": []})),
             Self::Keys {
                 count,

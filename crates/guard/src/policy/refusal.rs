@@ -36,6 +36,10 @@ pub enum Refusal {
         /// When to come again.
         wait: std::time::Duration,
     },
+    /// A detector had the key blocked for a time. It gets the answer of what is not granted.
+    Blocked,
+    /// A detector had the address blocked for a time. It gets the answer of a request without a valid key, whatever it carries.
+    BlockedAddress,
     /// The key has used up one of its limits.
     OverLimit {
         /// Which one, and how long until it has room.
@@ -50,12 +54,12 @@ impl Refusal {
     #[must_use]
     pub fn status(&self) -> u16 {
         match self {
-            Self::NoCredential | Self::Credential(_) | Self::Key(_) => 401,
+            Self::NoCredential | Self::Credential(_) | Self::Key(_) | Self::BlockedAddress => 401,
             Self::Ambiguous(_) => 400,
             Self::TooLarge => 413,
             Self::TooSlow => 408,
-            Self::UnknownRoute(_) | Self::NotGranted(_) | Self::WrongOrigin(_) => 403,
             Self::NoModel(_) => 404,
+            Self::UnknownRoute(_) | Self::NotGranted(_) | Self::WrongOrigin(_) | Self::Blocked => 403,
             Self::OverLimit { .. } => 429,
             Self::Busy { .. } => 503,
         }
@@ -65,7 +69,7 @@ impl Refusal {
     #[must_use]
     pub fn header_lines(&self) -> String {
         match self {
-            Self::NoCredential | Self::Credential(_) | Self::Key(_) => "www-authenticate: Bearer\r\n".to_owned(),
+            Self::NoCredential | Self::Credential(_) | Self::Key(_) | Self::BlockedAddress => "www-authenticate: Bearer\r\n".to_owned(),
             Self::OverLimit { over, standing } => retry_after(over.wait) + &header_lines(standing),
             Self::Busy { wait, .. } => retry_after(*wait),
             _ => String::new(),
@@ -90,6 +94,8 @@ impl Refusal {
             Self::WrongOrigin(_) => "wrong-origin",
             Self::NoModel(_) => "no-model",
             Self::Busy { .. } => "busy",
+            Self::Blocked => "blocked",
+            Self::BlockedAddress => "blocked-address",
             Self::OverLimit { .. } => "over-limit",
         }
     }

@@ -21,6 +21,7 @@ use crate::log::{self, Outcome, RequestEntry, Texts};
 use crate::meter::{self, Meter, Stripper};
 use crate::policy::{self, Asked, Notes, Passed, Refusal};
 use crate::pool::{Busy, Judged, Judgement};
+use crate::watch::{Sanction, Seen};
 
 /// A body up to this many bytes is read before the limits of its key are looked at.
 const SMALL: u64 = 64 * 1024;
@@ -51,6 +52,8 @@ pub(super) struct Exchange<'g> {
     stripper: Option<Stripper>,
     /// The bytes that the stripper passes on.
     passing: Vec<u8>,
+    /// What is noted for the detectors.
+    seen: Seen,
     /// Header lines of the answer that say how to authenticate, or what is left of the key's limits.
     more: String,
 }
@@ -75,6 +78,7 @@ impl<'g> Exchange<'g> {
             admitted: None,
             stripper: None,
             passing: Vec::new(),
+            seen: Seen::default(),
             more: String::new(),
         }
     }
@@ -100,11 +104,27 @@ impl<'g> Exchange<'g> {
             };
             return self.answer(client, 503, "{\"error\":\"unavailable\"}").await;
         }
+        let address = self.entry.client.address.ip();
+        if gate
+            .watch
+            .as_ref()
+            .is_some_and(|watch| watch.for_address(address) == Sanction::Block)
+        {
+            return self.refuse(client, &Refusal::BlockedAddress).await;
+        }
         let key = match self.authenticate(head) {
             Ok(key) => key,
             Err(refusal) => return self.refuse(client, &refusal).await,
         };
         self.entry.client.key = Some((key.id.clone(), key.name.clone()));
+        match gate.watch.as_ref().map_or(Sanction::None, |watch| watch.for_key(&key.id)) {
+            Sanction::None => {}
+            Sanction::Block => return self.refuse(client, &Refusal::Blocked).await,
+            Sanction::Slow(wait) => tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = client.gone() => return,
+            },
+        }
         let present = || policy::present(&key.grant, self.entry.client.address.ip(), chrono::Utc::now());
         if let Err(refusal) = check_head(head)
             .and_then(|()| gate.allowed.check(&head.headers))
@@ -143,8 +163,16 @@ impl<'g> Exchange<'g> {
         (self.entry.options, self.entry.prompt) = (notes.options, notes.prompt);
         let (grant, judged) = match judged {
             Ok(judged) => judged,
-            Err(refusal) => return self.refuse(client, &refusal).await,
+            Err(refusal) => {
+                if let Some(watch) = &gate.watch {
+                    watch.read_refused(&content, &mut self.seen);
+                }
+                return self.refuse(client, &refusal).await;
+            }
         };
+        if let Some(watch) = &gate.watch {
+            watch.read(&content, &mut self.seen);
+        }
         let passed = judged.first();
         self.entry.route = Some((passed.effect.to_string(), passed.route.to_owned()));
         self.entry.models.clone_from(&passed.models);
@@ -423,6 +451,10 @@ impl Drop for Exchange<'_> {
         self.settle(false);
         self.log();
         self.shared.recorder.record(&self.entry, self.entry.streamed);
+        let gate = &self.shared.gate;
+        if let Some(watch) = &gate.watch {
+            watch.feed(&self.entry, std::mem::take(&mut self.seen), &gate.pool);
+        }
     }
 }
 

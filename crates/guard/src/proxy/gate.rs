@@ -18,6 +18,7 @@ use crate::key::{Key, KeyFile, Keys};
 use crate::limit::Limiter;
 use crate::log::{Change, Entry, KeyChange, KeyEvent, Log};
 use crate::pool::Pool;
+use crate::watch::Watch;
 use crate::ways::Found;
 
 /// How often the key store is looked at, at most: a revoked key stops working at the next request after this.
@@ -31,6 +32,8 @@ pub(crate) struct Parts {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) keys: Arc<KeyStore>,
     pub(crate) life: Arc<Life>,
+    /// The detectors, if they are configured.
+    pub(crate) watch: Option<Arc<Watch>>,
 }
 
 /// What all connections share under one configuration. When the configuration is read anew, another gate follows: each connection goes on
@@ -50,6 +53,7 @@ pub(crate) struct Gate {
     pub(crate) life: Arc<Life>,
     /// Whether a grant of some key depends on what the servers tell of their models.
     pub(super) tells_models_apart: AtomicBool,
+    pub(crate) watch: Option<Arc<Watch>>,
     pub(crate) tls: Option<Tls>,
     keys: Arc<KeyStore>,
     /// The gate that follows.
@@ -69,6 +73,7 @@ impl Gate {
             metrics: Arc::clone(&parts.metrics),
             keys: Arc::clone(&parts.keys),
             life: Arc::clone(&parts.life),
+            watch: parts.watch.clone(),
             bounds: Bounds::default(),
             allowed: Allowed::new(&plan.config.listen.hosts, &plan.config.listen.origins, port),
             pool,

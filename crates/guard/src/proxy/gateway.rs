@@ -13,6 +13,7 @@ use crate::admin::Metrics;
 use crate::config::{Config, files};
 use crate::limit;
 use crate::log::{Change, Entry, PromptKey};
+use crate::watch::Watch;
 use crate::ways;
 
 /// Connections that the system holds until they are accepted.
@@ -57,8 +58,11 @@ impl Gateway {
         options.prompts = Some(prompt_key(&dir.join(files::PROMPT_KEY))?);
         let (log, limiter) = limit::open(&dir.join(files::COUNTS), &Config::beside(dir, &config.log.dir), signing, options)
             .map_err(|error| error.to_string())?;
+        let log = Arc::new(log);
+        let watch = config.detect.as_ref().map(|detect| Watch::start(detect, &log)).transpose()?;
         let parts = Parts {
-            log: Arc::new(log),
+            watch: watch.map(Arc::new),
+            log,
             limiter: Arc::new(limiter),
             metrics: Arc::new(Metrics::new(config.upstream.product.clone())),
             keys: Arc::new(keys),
@@ -118,6 +122,9 @@ impl Gateway {
             let _ = thread.join();
         }
         self.running.end_admin();
+        if let Some(watch) = &self.running.parts.watch {
+            watch.end();
+        }
         self.running.parts.log.record(Entry::Change(Change::Stopped));
     }
 }

@@ -15,7 +15,7 @@ use crate::config::{Admin, Config};
 use crate::log::{Change, Entry};
 
 /// These take effect only when the gateway starts again.
-const NEEDS_RESTART: [&str; 3] = ["listen.address", "listen.workers", "log"];
+const NEEDS_RESTART: [&str; 4] = ["listen.address", "listen.workers", "log", "detect"];
 
 /// A gateway that runs, as far as its configuration goes.
 #[derive(Debug)]

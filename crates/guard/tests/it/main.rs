@@ -5,6 +5,7 @@ mod admin;
 mod behind;
 mod bypass;
 mod case;
+mod detect;
 mod grants;
 mod http2;
 mod limit;
