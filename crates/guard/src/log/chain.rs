@@ -154,6 +154,7 @@ impl LineKey {
 
 /// The key that signs a log.
 pub struct SigningKey {
+    pkcs8: Vec<u8>,
     pair: Ed25519KeyPair,
     /// What the keys of lines are derived with.
     secret: hmac::Key,
@@ -182,9 +183,15 @@ impl SigningKey {
     /// It is none.
     pub fn read(pkcs8: &[u8]) -> Result<Self, ring::error::KeyRejected> {
         Ok(Self {
+            pkcs8: pkcs8.to_vec(),
             pair: Ed25519KeyPair::from_pkcs8(pkcs8)?,
             secret: hmac::Key::new(hmac::HMAC_SHA256, pkcs8),
         })
+    }
+
+    /// The same key, for another stream.
+    pub(crate) fn again(&self) -> Result<Self, ring::error::KeyRejected> {
+        Self::read(&self.pkcs8)
     }
 
     /// The key that its signatures are checked with.

@@ -79,6 +79,9 @@ const API_ACTIVITY: u32 = 6003;
 const LIFECYCLE: u32 = 6002;
 const ENTITY_MANAGEMENT: u32 = 3004;
 
+/// The methods that OCSF 1.4.0 knows.
+const METHODS: [&str; 8] = ["OPTIONS", "GET", "HEAD", "POST", "PUT", "DELETE", "TRACE", "CONNECT"];
+
 /// A request, without its personal part.
 #[derive(Serialize)]
 struct RequestEvent<'e> {
@@ -156,6 +159,9 @@ struct Personal<'e> {
 /// The part of it under `unmapped`.
 #[derive(Serialize)]
 struct PersonalUnmapped<'e> {
+    /// A method that OCSF does not know.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    method: Option<&'e str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     prompt: Option<&'e PromptMark>,
     salt: String,
@@ -169,7 +175,9 @@ struct Endpoint {
 
 #[derive(Serialize)]
 struct HttpRequest<'e> {
-    http_method: &'e str,
+    /// Absent where OCSF does not know it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    http_method: Option<&'e str>,
     url: Url<'e>,
     length: usize,
     #[serde(skip_serializing_if = "str::is_empty")]
@@ -286,7 +294,10 @@ pub(super) fn request(request: &RequestEntry, origin: &Origin) -> serde_json::Re
             text: request.text.as_ref(),
         },
     };
+    let method = Some(request.method.as_str()).filter(|method| !method.is_empty());
+    let known = method.filter(|method| METHODS.contains(method));
     let unmapped = PersonalUnmapped {
+        method: method.filter(|_| known.is_none()),
         prompt: request.prompt.as_ref(),
         salt: origin.salt(),
     };
@@ -300,7 +311,7 @@ pub(super) fn request(request: &RequestEntry, origin: &Origin) -> serde_json::Re
             None => Actor::AppName("unauthenticated"),
         },
         http_request: HttpRequest {
-            http_method: if request.method.is_empty() { "UNKNOWN" } else { &request.method },
+            http_method: known,
             url: Url { path: &request.path },
             length: request.request_bytes,
             user_agent: &request.user_agent,

@@ -22,8 +22,10 @@ pub(super) fn retain(stream: &Mutex<Stream>, origin: &Origin, keep: Duration) ->
     let (mut old, mut end): (Vec<PathBuf>, Option<Head>) = (Vec::new(), None);
     let mut texts = Vec::new();
     let mut all = files(&folder)?;
-    // The last one may be written to.
-    all.pop();
+    // The last one may be written to, later as well where the next line does not begin another.
+    if locked(stream).keeps_file() {
+        all.pop();
+    }
     for file in all {
         let read = Old::read(&file)?;
         match (read.time, read.head) {

@@ -139,6 +139,16 @@ impl Stream {
         self.head.seq - self.signed
     }
 
+    /// Whether the next line goes into a file that is there.
+    pub(super) fn keeps_file(&self) -> bool {
+        self.file.is_some() || !self.rotates
+    }
+
+    /// The folder of the log.
+    pub(super) fn log(&self) -> &Path {
+        &self.log
+    }
+
     /// The file that is written.
     pub(super) fn file(&self) -> io::Result<Option<File>> {
         self.file.as_ref().map(File::try_clone).transpose()

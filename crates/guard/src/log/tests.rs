@@ -136,7 +136,7 @@ fn any_byte_counts() {
     let dir = tempfile::tempdir().expect("a folder");
     let (keys, file, _) = written(dir.path());
     let whole = std::fs::read(&file).expect("read");
-    for at in (0..whole.len()).step_by(7) {
+    for at in (0..whole.len()).step_by(29) {
         let mut other = whole.clone();
         other[at] ^= 1;
         std::fs::write(&file, &other).expect("written");
@@ -343,6 +343,35 @@ fn old_files_are_removed_and_the_log_says_so() {
     assert_ne!(lines.len(), text.lines().count());
     write(&file, &lines);
     assert!(kinds(dir.path(), &keys.verifying, &[]).contains(&"cut"));
+}
+
+#[test]
+fn a_stream_that_nobody_writes_any_more_loses_old_files_too() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let keys = Keys::new();
+    let (first, second) = (
+        keys.open(dir.path(), LogOptions::default()),
+        keys.open(dir.path(), LogOptions::default()),
+    );
+    second.record(request("key-1", "192.0.2.1:1"));
+    drop(second);
+    first.record(stopped());
+    drop(first);
+    let idle = files(&dir.path().join("2")).expect("listed");
+    let options = LogOptions {
+        keep: Some(Duration::from_millis(1)),
+        ..LogOptions::default()
+    };
+    drop(keys.open(dir.path(), options));
+    assert!(!idle.is_empty() && idle.iter().all(|file| !file.exists()), "{idle:?}");
+    let report = check(dir.path(), &keys.verifying, &[]);
+    assert!(report.is_sound() && report.streams.len() == 2, "{report:?}");
+}
+
+#[test]
+fn a_user_agent_is_short_and_printable() {
+    assert_eq!(user_agent("curl/8\u{1b}[31m\r\n é"), "curl/8[31m ");
+    assert_eq!(user_agent(&"x".repeat(300)).len(), 120);
 }
 
 #[test]

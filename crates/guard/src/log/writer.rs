@@ -14,12 +14,13 @@ use vigie_model::Timestamp;
 
 use super::chain::{Head, SigningKey};
 use super::entry::{Change, Entry, KeyChange, RequestEntry};
-use super::files::{FILES_LOCK, LOCK, lock as lock_file};
+use super::files::{FILES_LOCK, LOCK, lock as lock_file, streams};
 use super::line::Draft;
 use super::ocsf::{self, Origin};
 use super::options::{LogOptions, WhenFull};
 use super::prompt::PromptKey;
 use super::recover::{EndError, end};
+use super::retain::retain;
 use super::stream::{Counts, Stream};
 use super::text::{TextStore, Texts};
 use crate::limit::estimate::Counted;
@@ -326,7 +327,7 @@ impl Shared {
                 self.break_with(&error);
             } else if let Some(keep) = self.options.keep
                 && seconds.is_multiple_of(RETAIN_EVERY)
-                && let Err(error) = super::retain::retain(&self.writer, &self.origin, keep)
+                && let Err(error) = self.retain(keep)
             {
                 eprintln!("vigie: files of the audit log that are older than log.keep cannot be removed: {error}");
             }
@@ -335,6 +336,34 @@ impl Shared {
                 return;
             }
         }
+    }
+
+    /// Removes what is old enough, of this stream and of those that nobody writes.
+    fn retain(&self, keep: Duration) -> io::Result<()> {
+        retain(&self.writer, &self.origin, keep)?;
+        let (number, log, key) = {
+            let stream = lock(&self.writer);
+            (stream.number(), stream.log().to_owned(), stream.key().again())
+        };
+        // One process does it.
+        if number != 1 {
+            return Ok(());
+        }
+        let key = key.map_err(|error| io::Error::other(error.to_string()))?;
+        for (number, _) in streams(&log)?.into_iter().skip(1) {
+            let key = key.again().map_err(|error| io::Error::other(error.to_string()))?;
+            let options = LogOptions {
+                keep: Some(keep),
+                ..LogOptions::default()
+            };
+            match Log::open_stream(&log, key, options, Which::Only(number), &mut |_, _| Ok(None)) {
+                // It looks for old files when it is closed.
+                Ok(idle) => drop(idle),
+                Err(LogError::Locked(_)) => {}
+                Err(error) => return Err(io::Error::other(error.to_string())),
+            }
+        }
+        Ok(())
     }
 
     fn tick(&self, is_closed: bool) -> io::Result<()> {

@@ -78,7 +78,7 @@ pub(crate) fn judge_metered<'t>(
     grant: &Grant,
     asked: &Asked<'_>,
     habit: UsageHabit,
-    notes: &mut Notes<'_>,
+    notes: &mut Notes<'t>,
 ) -> Result<Passed<'t>, Refusal> {
     let ambiguous = |why: &dyn std::fmt::Display| Refusal::Ambiguous(why.to_string());
     vigie_http::path::strict(asked.target).map_err(|why| ambiguous(&why))?;
@@ -112,7 +112,7 @@ pub(crate) fn judge_metered<'t>(
     let decision = table
         .decide(&request)
         .map_err(|unknown| Refusal::UnknownRoute(unknown.to_string()))?;
-    notes.set(&decision);
+    notes.decision(&decision);
     // What a server ignores is left out; curl's own content type is read as what it is; a canonical path is passed on.
     let harmless = Doubts::UNKNOWN_KEY | Doubts::CONTENT_TYPE | Doubts::ENCODED_PATH;
     let doubts = decision.doubts.without(harmless);

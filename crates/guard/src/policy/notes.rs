@@ -2,21 +2,25 @@
 
 use vigie_catalog::table::{Decision, Form, Json, Knob};
 
+use vigie_model::Effect;
+
 use crate::log::{Options, PromptKey, PromptMark};
 
 /// What the log says of a request that the policy looked at.
 #[derive(Debug, Default)]
-pub(crate) struct Notes<'k> {
-    key: Option<&'k PromptKey>,
+pub(crate) struct Notes<'n> {
+    key: Option<&'n PromptKey>,
+    /// Its effect, and the line of the product's file that it fits.
+    pub(crate) route: Option<(Effect, &'n str)>,
     /// Its options.
     pub(crate) options: Options,
     /// Its prompt.
     pub(crate) prompt: Option<PromptMark>,
 }
 
-impl<'k> Notes<'k> {
+impl<'n> Notes<'n> {
     /// `key`: of the keyed hashes of prompts; `None`: they are not made.
-    pub(crate) fn new(key: Option<&'k PromptKey>) -> Self {
+    pub(crate) fn new(key: Option<&'n PromptKey>) -> Self {
         Self { key, ..Self::default() }
     }
 
@@ -30,8 +34,9 @@ impl<'k> Notes<'k> {
         self.prompt = self.key.zip(prompt).and_then(|(key, prompt)| key.mark_text(prompt));
     }
 
-    /// What the request set: one value for each option, that which the server uses.
-    pub(super) fn set(&mut self, decision: &Decision<'_, '_>) {
+    /// Its route, and what the request set: one value for each option, that which the server uses.
+    pub(super) fn decision(&mut self, decision: &Decision<'n, '_>) {
+        self.route = Some((decision.effect, decision.route));
         for set in &decision.sets {
             match self.options.set.iter_mut().find(|(knob, _)| *knob == set.knob) {
                 Some((_, amount)) if set.counts => *amount = set.amount,

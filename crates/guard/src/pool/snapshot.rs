@@ -80,7 +80,7 @@ impl Snapshot {
     /// # Errors
     ///
     /// Why it is not passed on.
-    pub(crate) fn judge(&self, grant: &Grant, asked: &Asked<'_>, notes: &mut Notes<'_>) -> Result<Judged<'_>, Refusal> {
+    pub(crate) fn judge<'s>(&'s self, grant: &Grant, asked: &Asked<'_>, notes: &mut Notes<'s>) -> Result<Judged<'s>, Refusal> {
         let mut first = None;
         let mut others = Vec::new();
         let mut unknown = None;

@@ -160,6 +160,7 @@ impl<'g> Exchange<'g> {
         };
         let mut notes = Notes::new(gate.log.prompt_key());
         let judged = gate.judge(&servers, &key.grant, &asked, &self.shared.upstreams, &mut notes).await;
+        self.entry.route = notes.route.map(|(effect, route)| (effect.to_string(), route.to_owned()));
         (self.entry.options, self.entry.prompt) = (notes.options, notes.prompt);
         let (grant, judged) = match judged {
             Ok(judged) => judged,
@@ -174,7 +175,6 @@ impl<'g> Exchange<'g> {
             watch.read(&content, &mut self.seen);
         }
         let passed = judged.first();
-        self.entry.route = Some((passed.effect.to_string(), passed.route.to_owned()));
         self.entry.models.clone_from(&passed.models);
         if let Err(refusal) = self.admit(&key, passed, &content) {
             return self.refuse(client, &refusal).await;

@@ -35,7 +35,7 @@ impl Gate {
         grant: &'g Grant,
         asked: &Asked<'_>,
         upstreams: &Upstreams,
-        notes: &mut Notes<'_>,
+        notes: &mut Notes<'t>,
     ) -> Result<(Cow<'g, Grant>, Judged<'t>), Refusal> {
         let grant = self.pinned(grant, upstreams).await?;
         let judged = servers.judge(&grant, asked, notes)?;
