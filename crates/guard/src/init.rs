@@ -76,6 +76,7 @@ pub fn init(dir: &Path, init: &Init) -> Result<Config, InitError> {
             address: init.listen,
             plain_http: init.plain_http,
             tls,
+            acme: None,
             hosts: init.hosts.clone(),
             workers: None,
             max_connections: None,

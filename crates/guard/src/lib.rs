@@ -3,6 +3,7 @@
 //! A request is taken apart strictly, compared with the catalogue's route table and the key's grant, and written anew from what was
 //! compared. What is not known is refused.
 
+mod acme;
 mod admin;
 pub mod config;
 pub mod credential;
@@ -15,7 +16,8 @@ mod meter;
 pub mod policy;
 mod pool;
 mod proxy;
+mod service;
 mod watch;
 pub mod ways;
 
-pub use proxy::{Bounds, Checked, Connect, ConnectError, Control, Gateway, StartError, UpstreamError, check};
+pub use proxy::{Bounds, Checked, Connect, ConnectError, Control, Gateway, Sockets, StartError, UpstreamError, check};

@@ -16,3 +16,9 @@ pub const CERTIFICATE: &str = "certificate.pem";
 pub const CERTIFICATE_KEY: &str = "certificate-key.pem";
 /// The key of the keyed hashes of prompts, readable by its owner only; made at the start if it is missing.
 pub const PROMPT_KEY: &str = "prompt-hash.key";
+/// The socket on which a gateway that starts with `--replace` asks for the place of the one that runs.
+pub const SOCKET: &str = "guard.sock";
+/// The account with an authority that speaks ACME; it holds a private key.
+pub const ACME_ACCOUNT: &str = "acme-account.json";
+/// The certificate that the authority gave, and its key.
+pub const ACME_CERTIFICATE: &str = "acme-certificate.pem";

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::acme::Acme;
+
 /// Where clients connect to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -18,6 +20,9 @@ pub struct Listen {
     /// The certificate chain and its key, in PEM, beside this file or anywhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
+    /// A certificate from an authority that speaks ACME.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acme: Option<Acme>,
     /// The names, or names with a port, under which clients reach the gateway; a request for another host is refused.
     pub hosts: Vec<String>,
     /// Threads that serve, each with its own connections to the server behind; absent: one for each core.
@@ -47,13 +52,22 @@ pub struct Tls {
 impl Listen {
     /// The key of the line that is wrong, and why.
     pub(super) fn check(&self) -> Result<(), (&'static str, String)> {
-        if self.tls.is_none() && !self.plain_http {
-            let why =
-                "without a certificate clients would send their keys in the clear: name one under [listen.tls], or say plain_http = true";
+        if self.tls.is_none() && self.acme.is_none() && !self.plain_http {
+            let why = "without a certificate clients would send their keys in the clear: name one under [listen.tls], have one made under \
+                       [listen.acme], or say plain_http = true";
             return Err(("address", why.to_owned()));
         }
-        if self.tls.is_some() && self.plain_http {
+        if self.plain_http && (self.tls.is_some() || self.acme.is_some()) {
             return Err(("plain_http", "there is a certificate as well: choose one of the two".to_owned()));
+        }
+        if self.tls.is_some() && self.acme.is_some() {
+            return Err((
+                "[listen.acme]",
+                "there is a certificate under [listen.tls] as well: choose one of the two".to_owned(),
+            ));
+        }
+        if let Some(acme) = &self.acme {
+            acme.check()?;
         }
         if let (Some(all), Some(one)) = (self.max_connections, self.max_connections_per_address)
             && one > all

@@ -1,5 +1,6 @@
 //! `guard.toml`: one file for each of its tables.
 
+mod acme;
 mod admin;
 mod detect;
 pub mod files;
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub use acme::Acme;
 pub use admin::Admin;
 pub use detect::{Action, Detect, Syslog, Webhook};
 pub use listen::{Listen, Tls};

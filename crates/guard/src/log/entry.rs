@@ -78,6 +78,18 @@ pub enum Change {
         /// Whether it could be done: not about loopback, and not about thousands at once.
         holds: bool,
     },
+    /// An authority gave a certificate, or did not.
+    Acme {
+        /// The names of the certificate.
+        domains: Vec<String>,
+        /// When it ends; or why there is none.
+        result: Result<Option<Timestamp>, String>,
+    },
+    /// Another process takes the connections from now on; this one finishes its requests.
+    HandedOver {
+        /// The id of the other process.
+        to: u32,
+    },
     /// Another version answers behind.
     Upstream {
         /// Which server; `None`: the only one.
@@ -323,6 +335,12 @@ impl Change {
                     "unjudged": standing.unjudged,
                 }),
             ),
+            Self::Acme { domains, result } => (
+                if result.is_ok() { Activity::Update } else { Activity::Failure },
+                "acme",
+                json!({"domains": domains, "until": result.as_ref().ok(), "why": result.as_ref().err()}),
+            ),
+            Self::HandedOver { to } => (Activity::Update, "handed-over", json!({"to": to})),
         };
         ocsf::lifecycle(activity, word, detail, origin, now)
     }

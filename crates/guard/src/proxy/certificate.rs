@@ -1,5 +1,6 @@
 //! The gateway's certificate: read from files, looked at for its end, given to handshakes.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -12,6 +13,8 @@ use vigie_model::Timestamp;
 
 /// A certificate that ends within this time is warned of.
 const WARN: TimeDelta = TimeDelta::days(14);
+/// The protocol in which an authority checks that a name leads here (RFC 8737).
+pub(crate) const CHALLENGE_ALPN: &[u8] = b"acme-tls/1";
 
 /// A certificate with its key, ready for handshakes.
 #[derive(Clone, Debug)]
@@ -91,6 +94,15 @@ pub(crate) enum Wrong {
     Pair,
 }
 
+impl std::fmt::Display for Wrong {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Chain(why) | Self::Key(why) => f.write_str(why),
+            Self::Pair => f.write_str("the key does not belong to the first certificate"),
+        }
+    }
+}
+
 /// From when to when a certificate holds (RFC 5280, section 4.1.2.5).
 fn validity(certificate: &[u8]) -> Option<(Timestamp, Timestamp)> {
     use yasna::{ASN1Error, ASN1ErrorKind, BERReader, Tag};
@@ -126,6 +138,8 @@ fn validity(certificate: &[u8]) -> Option<(Timestamp, Timestamp)> {
 #[derive(Debug, Default)]
 pub(crate) struct Certificates {
     current: RwLock<Option<Certificate>>,
+    /// By name: what an authority is shown that asks whether the name leads here.
+    challenges: RwLock<HashMap<String, Arc<CertifiedKey>>>,
 }
 
 impl Certificates {
@@ -137,6 +151,15 @@ impl Certificates {
     pub(crate) fn current(&self) -> Option<Certificate> {
         self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
+
+    /// Shows an authority this for a name; `None`: nothing any more.
+    pub(crate) fn challenge(&self, name: &str, shown: Option<Arc<CertifiedKey>>) {
+        let mut challenges = self.challenges.write().unwrap_or_else(PoisonError::into_inner);
+        match shown {
+            Some(shown) => challenges.insert(name.to_owned(), shown),
+            None => challenges.remove(name),
+        };
+    }
 }
 
 /// Gives handshakes the certificates of a gateway.
@@ -144,8 +167,16 @@ impl Certificates {
 pub(crate) struct Resolver(pub(crate) Arc<super::life::Life>);
 
 impl ResolvesServerCert for Resolver {
-    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        self.0.certificates.current().map(|certificate| certificate.key)
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let certificates = &self.0.certificates;
+        if hello
+            .alpn()
+            .is_some_and(|mut offered| offered.any(|protocol| protocol == CHALLENGE_ALPN))
+        {
+            let challenges = certificates.challenges.read().unwrap_or_else(PoisonError::into_inner);
+            return challenges.get(hello.server_name()?).cloned();
+        }
+        certificates.current().map(|certificate| certificate.key)
     }
 }
 

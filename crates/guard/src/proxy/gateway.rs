@@ -1,23 +1,26 @@
 //! A gateway: started whole or not at all, and stopped.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::gate::{KeyStore, Parts};
 use super::life::Life;
 use super::plan::{Plan, signing_key};
 use super::reload::Running;
+use super::sockets::Sockets;
 use super::{keeper, worker};
 use crate::admin::Metrics;
 use crate::config::{Config, files};
 use crate::limit;
 use crate::log::{Change, Entry, PromptKey};
+use crate::service;
 use crate::watch::Watch;
 use crate::ways;
 
-/// Connections that the system holds until they are accepted.
-const BACKLOG: i32 = 1_024;
+/// After another process has taken over, a connection that waits for a request may send one for this long; its answer says that it is the last.
+const LAST_REQUESTS: Duration = Duration::from_secs(5);
 
 /// Why a gateway does not start.
 #[derive(Debug, thiserror::Error)]
@@ -42,18 +45,28 @@ impl Gateway {
     ///
     /// A file of the folder is missing or wrong, or the address is taken.
     pub fn start(dir: &Path) -> Result<Self, StartError> {
-        Self::try_start(dir).map_err(StartError)
+        Self::start_on(dir, |_| Ok(Sockets::default()))
     }
 
-    fn try_start(dir: &Path) -> Result<Self, String> {
+    /// The same on sockets that are handed over once the folder has been checked.
+    ///
+    /// # Errors
+    ///
+    /// See [`Gateway::start`], and what the call says.
+    pub fn start_on(dir: &Path, sockets: impl FnOnce(&Path) -> Result<Sockets, String>) -> Result<Self, StartError> {
+        Self::try_start(dir, sockets).map_err(StartError)
+    }
+
+    fn try_start(dir: &Path, sockets: impl FnOnce(&Path) -> Result<Sockets, String>) -> Result<Self, String> {
         let plan = Plan::read(dir)?;
         let keys = KeyStore::open(dir.join(files::KEYS))?;
         let signing = signing_key(dir)?;
         let config = plan.config.clone();
+        let mut sockets = sockets(dir)?;
+        let admin = config.admin.as_ref().map(|admin| sockets.admin(admin.address)).transpose()?;
+        let clients = sockets.clients(config.listen.address)?;
         let cannot = |error: std::io::Error| format!("cannot listen on {}: {error}", config.listen.address);
-        let listener = listen(config.listen.address).map_err(cannot)?;
-        let address = listener.local_addr().map_err(cannot)?;
-        let admin = Running::bind_admin(&config)?;
+        let listener = clients.try_clone().map_err(cannot)?;
         let mut options = config.log.options().map_err(|(_, why)| why)?;
         options.prompts = Some(prompt_key(&dir.join(files::PROMPT_KEY))?);
         let (log, limiter) = limit::open(&dir.join(files::COUNTS), &Config::beside(dir, &config.log.dir), signing, options)
@@ -68,10 +81,10 @@ impl Gateway {
             keys: Arc::new(keys),
             life: Arc::new(Life::default()),
         };
-        let running = Arc::new(Running::new(dir, plan, address, parts)?);
+        let running = Arc::new(Running::new(dir, plan, clients, parts)?);
         let gate = running.gate();
         gate.log.record(Entry::Change(Change::Started {
-            listen: address.to_string(),
+            listen: running.address.to_string(),
             upstream: gate.plan.behind(),
             plain_http: config.listen.plain_http,
         }));
@@ -87,6 +100,12 @@ impl Gateway {
         }
         let keeps = Arc::clone(&running);
         threads.push(std::thread::spawn(move || keeper::run(&keeps)));
+        #[cfg(unix)]
+        if let Some(before) = sockets.before {
+            // If it is gone, there is nobody to take over from.
+            before.serves();
+        }
+        service::ready();
         Ok(Self { running, threads })
     }
 
@@ -116,7 +135,14 @@ impl Gateway {
 
     /// Stops: no connection is accepted any more, requests that are under way are finished, the log is closed.
     pub fn stop(self) {
-        self.running.parts.life.stop();
+        let life = &self.running.parts.life;
+        if life.is_taken_over() {
+            std::thread::sleep(LAST_REQUESTS);
+        } else {
+            service::stopping();
+        }
+        life.stop();
+        self.running.close();
         for thread in self.threads {
             // A thread that panicked has said so.
             let _ = thread.join();
@@ -133,6 +159,11 @@ impl Control {
     /// Reads the configuration and the files that it names anew, soon.
     pub fn reload(&self) {
         self.0.asked.notify_one();
+    }
+
+    /// Waits until another process has taken over: then [`Gateway::stop`] finishes what is under way.
+    pub async fn taken_over(&self) {
+        self.0.parts.life.taken_over().await;
     }
 
     /// Cuts off what is under way in a gateway that stops. Returns how many connections and streams there were.
@@ -155,18 +186,4 @@ fn prompt_key(path: &Path) -> Result<PromptKey, String> {
         }
         Err(error) => Err(format!("cannot read {}: {error}", path.display())),
     }
-}
-
-fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
-    use socket2::{Domain, Protocol, Socket, Type};
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    if address.is_ipv6() {
-        // What is asked for is IPv6; IPv4 is asked for by an address of its own.
-        socket.set_only_v6(!address.ip().is_unspecified())?;
-    }
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
 }

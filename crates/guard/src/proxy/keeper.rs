@@ -4,6 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::reload::Running;
+#[cfg(unix)]
+use super::takeover;
+use crate::acme;
+#[cfg(unix)]
+use crate::config::files;
 use crate::log::{Change, Entry};
 
 /// How often the files of the configuration are looked at. What has changed is read when it is the same at two looks: whoever writes several
@@ -12,8 +17,20 @@ const LOOK: Duration = Duration::from_millis(250);
 /// How often the end of the certificate is looked at.
 const LOOK_AT_CERTIFICATE: Duration = Duration::from_secs(24 * 3_600);
 
-/// Runs until the gateway takes no further connection.
+/// Runs until the gateway takes no further connection. It answers at the door.
 pub(super) fn run(running: &Arc<Running>) {
+    #[cfg(unix)]
+    let door = match takeover::Door::open(running.dir()) {
+        Ok(door) => Some(door),
+        Err(error) => {
+            let path = running.dir().join(files::SOCKET);
+            eprintln!(
+                "vigie: no other process can take over, since {} cannot be made: {error}",
+                path.display()
+            );
+            None
+        }
+    };
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return eprintln!("vigie: changed files are not noticed, since a thread cannot start: {error}"),
@@ -21,6 +38,11 @@ pub(super) fn run(running: &Arc<Running>) {
     tokio::task::LocalSet::new().block_on(&runtime, async {
         tokio::task::spawn_local(watch(Arc::clone(running)));
         tokio::task::spawn_local(look_at_certificate(Arc::clone(running)));
+        tokio::task::spawn_local(acme::keep(Arc::clone(running)));
+        #[cfg(unix)]
+        if let Some(door) = door {
+            tokio::task::spawn_local(answer(door, Arc::clone(running)));
+        }
         running.parts.life.closing().await;
     });
 }
@@ -56,6 +78,25 @@ async fn look_at_certificate(running: Arc<Running>) {
         tokio::select! {
             () = gate.replaced() => {}
             () = tokio::time::sleep(LOOK_AT_CERTIFICATE) => {}
+        }
+    }
+}
+
+/// Answers processes that want to take over.
+#[cfg(unix)]
+async fn answer(door: takeover::Door, running: Arc<Running>) {
+    let Ok(listener) = door.listener() else { return };
+    loop {
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream.into_std(),
+            Err(_) => {
+                tokio::time::sleep(LOOK).await;
+                continue;
+            }
+        };
+        if let Ok(stream) = stream {
+            let running = Arc::clone(&running);
+            std::thread::spawn(move || takeover::hand_over(stream, &running));
         }
     }
 }

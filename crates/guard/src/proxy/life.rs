@@ -11,6 +11,9 @@ use super::room::Room;
 /// How long requests that are under way may take when the gateway stops.
 const GRACE: Duration = Duration::from_secs(30);
 
+/// And when another process has taken over: nobody waits for this one.
+const GRACE_AFTER_TAKEOVER: Duration = Duration::from_secs(3_600);
+
 /// The life of a gateway.
 #[derive(Debug, Default)]
 pub(crate) struct Life {
@@ -20,6 +23,8 @@ pub(crate) struct Life {
     stop: Flag,
     /// What is under way is cut off.
     cut: Flag,
+    /// Another process takes the connections.
+    taken_over: Flag,
     /// The configuration or a file that it names was changed and does not read.
     stale: AtomicBool,
     pub(crate) room: Arc<Room>,
@@ -30,6 +35,12 @@ impl Life {
     /// Takes no further connection; connections that wait for a request may still send one.
     pub(crate) fn close(&self) {
         self.closing.set();
+    }
+
+    /// The same, because another process takes the connections from now on.
+    pub(crate) fn hand_over(&self) {
+        self.taken_over.set();
+        self.close();
     }
 
     /// Stops: no further connection, no further request.
@@ -48,6 +59,15 @@ impl Life {
         self.closing.is_set()
     }
 
+    pub(crate) fn is_taken_over(&self) -> bool {
+        self.taken_over.is_set()
+    }
+
+    /// Waits until another process takes the connections.
+    pub(crate) async fn taken_over(&self) {
+        self.taken_over.wait().await;
+    }
+
     /// Waits until no connection is accepted any more.
     pub(crate) async fn closing(&self) {
         self.closing.wait().await;
@@ -61,7 +81,7 @@ impl Life {
     /// Waits until requests that are under way have had their time.
     pub(crate) async fn grace(&self) {
         tokio::select! {
-            () = tokio::time::sleep(GRACE) => {}
+            () = tokio::time::sleep(if self.is_taken_over() { GRACE_AFTER_TAKEOVER } else { GRACE }) => {}
             () = self.cut.wait() => {}
         }
     }

@@ -19,19 +19,26 @@ mod plan;
 mod relay;
 mod reload;
 mod room;
+mod sockets;
 mod stamp;
+#[cfg(unix)]
+mod takeover;
 mod tls;
 mod upstream;
 mod upstreams;
 mod wire;
 mod worker;
 
+pub(crate) use certificate::Certificate;
 pub use connect::{Connect, ConnectError};
 pub(crate) use flag::Flag;
 pub(crate) use gate::Gate;
 pub use gateway::{Control, Gateway, StartError};
+pub(crate) use life::Life;
 pub use plan::{Checked, check};
 pub(crate) use reload::Running;
+pub use sockets::Sockets;
+pub(crate) use tls::connector;
 pub use upstream::UpstreamError;
 pub use wire::Bounds;
 pub(crate) use wire::{read_head, reason, write};

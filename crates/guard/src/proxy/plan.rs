@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::certificate::Certificate;
 use super::gate::KeyStore;
 use super::stamp::{Stamp, stamp};
+use super::tls::connector;
 use super::upstreams::Reach;
 use crate::config::{Config, UpstreamConfig, files};
 use crate::known;
@@ -22,7 +23,7 @@ pub(crate) struct Plan {
     pub(crate) reaches: Vec<Reach>,
     /// The files that say how, as they were.
     reach_stamps: Vec<Option<Stamp>>,
-    /// The certificate of `[listen.tls]`.
+    /// The certificate of `[listen.tls]`, or the one that an authority gave.
     pub(crate) certificate: Option<Certificate>,
     /// The files that were read, as they were.
     files: Vec<(PathBuf, Option<Stamp>)>,
@@ -50,9 +51,18 @@ impl Plan {
             .map(|server| Reach::read(dir, server))
             .collect::<Result<_, _>>()
             .map_err(wrong)?;
-        let certificate = match &config.listen.tls {
-            None => None,
-            Some(named) => {
+        let certificate = match (&config.listen.tls, &config.listen.acme) {
+            (None, None) => None,
+            (None, Some(acme)) => {
+                if let Some(ca) = &acme.ca {
+                    let ca = Config::beside(dir, ca);
+                    files.push((ca.clone(), stamp(&ca)));
+                }
+                let authority = acme.ca.as_ref().map(|ca| Config::beside(dir, ca));
+                connector(authority.as_deref())?;
+                crate::acme::stored(dir, acme)
+            }
+            (Some(named), _) => {
                 let [certificate, key] = [&named.certificate, &named.key].map(|file| Config::beside(dir, file));
                 files.extend([&certificate, &key].map(|file| (file.clone(), stamp(file))));
                 Some(Certificate::read(&certificate, &key)?)

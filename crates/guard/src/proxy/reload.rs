@@ -13,6 +13,7 @@ use super::tls;
 use crate::admin;
 use crate::config::{Admin, Config};
 use crate::log::{Change, Entry};
+use crate::service;
 
 /// These take effect only when the gateway starts again.
 const NEEDS_RESTART: [&str; 4] = ["listen.address", "listen.workers", "log", "detect"];
@@ -27,6 +28,8 @@ pub(crate) struct Running {
     /// The configuration that it started with.
     started: Config,
     state: Mutex<State>,
+    /// The socket for clients, until the gateway stops.
+    clients: Mutex<Option<TcpListener>>,
     /// Somebody wants the configuration to be read anew.
     pub(super) asked: tokio::sync::Notify,
 }
@@ -43,26 +46,28 @@ struct State {
 #[derive(Debug)]
 struct AdminServer {
     configured: Admin,
-    address: SocketAddr,
+    listener: TcpListener,
     until: Arc<Flag>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl AdminServer {
-    fn bind(configured: &Admin) -> Result<(SocketAddr, TcpListener), String> {
-        admin::listen(configured.address)
-            .and_then(|listener| Ok((listener.local_addr()?, listener)))
-            .map_err(|error| format!("cannot listen on {} for metrics: {error}", configured.address))
+    fn bind(configured: &Admin) -> Result<TcpListener, String> {
+        admin::listen(configured.address).map_err(|error| format!("cannot listen on {} for metrics: {error}", configured.address))
     }
 
-    fn start(configured: &Admin, (address, listener): (SocketAddr, TcpListener), gate: &Arc<Gate>) -> Self {
+    fn start(configured: &Admin, listener: TcpListener, gate: &Arc<Gate>) -> Self {
         let until = Arc::new(Flag::default());
+        let served = listener.try_clone();
         let (gate, flag) = (Arc::clone(gate), Arc::clone(&until));
         Self {
             configured: configured.clone(),
-            address,
+            listener,
             until,
-            thread: Some(std::thread::spawn(move || admin::run(listener, &gate, &flag))),
+            thread: Some(std::thread::spawn(move || match served {
+                Ok(listener) => admin::run(listener, &gate, &flag),
+                Err(error) => eprintln!("vigie: there are no metrics: {error}"),
+            })),
         }
     }
 }
@@ -78,8 +83,13 @@ impl Drop for AdminServer {
 }
 
 impl Running {
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// Begins with a plan. Nothing is served before [`Running::serve_admin`].
-    pub(crate) fn new(dir: &Path, plan: Plan, address: SocketAddr, parts: Parts) -> Result<Self, String> {
+    pub(crate) fn new(dir: &Path, plan: Plan, clients: TcpListener, parts: Parts) -> Result<Self, String> {
+        let address = clients.local_addr().map_err(|error| error.to_string())?;
         let seen = plan.read_stamps();
         let tls = tls::acceptor(&plan.config.listen, &parts.life)?;
         parts.life.room.set(&plan.config.listen);
@@ -91,21 +101,38 @@ impl Running {
             address,
             started: gate.plan.config.clone(),
             state: Mutex::new(State { gate, seen, admin: None }),
+            clients: Mutex::new(Some(clients)),
             asked: tokio::sync::Notify::new(),
         })
     }
 
-    /// The address of metrics, bound before anything is served.
-    pub(crate) fn bind_admin(config: &Config) -> Result<Option<(SocketAddr, TcpListener)>, String> {
-        config.admin.as_ref().map(AdminServer::bind).transpose()
-    }
-
-    pub(crate) fn serve_admin(&self, bound: Option<(SocketAddr, TcpListener)>) {
+    /// Serves metrics and health on a socket that listens already.
+    pub(crate) fn serve_admin(&self, listener: Option<TcpListener>) {
         let mut state = self.lock();
-        state.admin = match (&self.started.admin, bound) {
-            (Some(configured), Some(bound)) => Some(AdminServer::start(configured, bound, &state.gate)),
+        state.admin = match (&self.started.admin, listener) {
+            (Some(configured), Some(listener)) => Some(AdminServer::start(configured, listener, &state.gate)),
             _ => None,
         };
+    }
+
+    /// The sockets that listen, for a process that takes over.
+    pub(crate) fn sockets(&self) -> Vec<TcpListener> {
+        let state = self.lock();
+        let clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let admin = state.admin.as_ref().map(|admin| &admin.listener);
+        clients.iter().chain(admin).filter_map(|socket| socket.try_clone().ok()).collect()
+    }
+
+    /// Another process serves: this one takes no further connection and finishes its requests.
+    pub(crate) fn hand_over(&self, to: u32) {
+        self.parts.log.record(Entry::Change(Change::HandedOver { to }));
+        self.parts.life.hand_over();
+        self.end_admin();
+    }
+
+    /// Lets go of the socket for clients: connections are refused then, unless somebody else has it.
+    pub(crate) fn close(&self) {
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
     /// Ends metrics and health.
@@ -115,7 +142,7 @@ impl Running {
     }
 
     pub(crate) fn admin_address(&self) -> Option<SocketAddr> {
-        self.lock().admin.as_ref().map(|admin| admin.address)
+        self.lock().admin.as_ref().and_then(|admin| admin.listener.local_addr().ok())
     }
 
     /// What holds now.
@@ -133,6 +160,7 @@ impl Running {
     /// Reads the configuration anew. What is wrong keeps the one before, and that is logged. `asked`: by somebody, who wants to see in the log
     /// that it was read even if nothing changed.
     pub(super) fn reload(&self, asked: bool) {
+        service::reloading();
         let mut state = self.lock();
         state.seen = state.gate.plan.stamps();
         let was_current = self.parts.life.is_current();
@@ -144,7 +172,7 @@ impl Running {
                     .filter(|name| needs_restart(name))
                     .collect();
                 if changed.is_empty() && !asked && was_current {
-                    return;
+                    return service::ready();
                 }
                 eprintln!("vigie: the configuration was read anew; changed: {}", list(&changed));
                 if !needs_restart.is_empty() {
@@ -162,6 +190,7 @@ impl Running {
             }
         };
         drop(state);
+        service::ready();
         self.parts.log.record(Entry::Change(entry));
     }
 
@@ -183,7 +212,10 @@ impl Running {
         // From here on nothing fails.
         let (parts, listen) = (&self.parts, &plan.config.listen);
         parts.life.room.set(listen);
-        parts.life.certificates.set(plan.certificate.clone());
+        // Until an authority has given one for other names, the one before is better than none.
+        if listen.acme.is_none() || plan.certificate.is_some() {
+            parts.life.certificates.set(plan.certificate.clone());
+        }
         parts.metrics.set_provider(&plan.config.upstream.product);
         state.seen = plan.read_stamps();
         let gate = Arc::new(Gate::new(plan, tls, self.address.port(), parts, Some(&before)));

@@ -8,7 +8,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use super::certificate::Resolver;
+use super::certificate::{CHALLENGE_ALPN, Resolver};
 use super::life::Life;
 use crate::config::Listen;
 
@@ -24,6 +24,9 @@ pub(crate) fn acceptor(listen: &Listen, life: &Arc<Life>) -> Result<Option<TlsAc
         .with_no_client_auth()
         .with_cert_resolver(Arc::new(Resolver(Arc::clone(life))));
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    if listen.acme.is_some() {
+        config.alpn_protocols.push(CHALLENGE_ALPN.to_vec());
+    }
     Ok(Some(TlsAcceptor::from(Arc::new(config))))
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::task::LocalSet;
 
+use super::certificate::CHALLENGE_ALPN;
 use super::connection;
 use super::gate::{Gate, Tls};
 use super::look;
@@ -142,7 +143,10 @@ async fn serve(stream: TcpStream, client: SocketAddr, shared: Rc<Shared>) {
             let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await else {
                 return;
             };
-            connection::encrypted(stream, client, &shared).await;
+            // An authority wanted to see the certificate, and has.
+            if stream.get_ref().1.alpn_protocol() != Some(CHALLENGE_ALPN) {
+                connection::encrypted(stream, client, &shared).await;
+            }
         }
     }
 }

@@ -10,6 +10,8 @@ use vigie_guard::limit::Limit;
 use vigie_model::Effect;
 use vigie_run::Failure;
 
+use super::serve::RunArgs;
+
 #[derive(Clone, Debug, Args)]
 pub(crate) struct GuardArgs {
     #[command(subcommand)]
@@ -23,7 +25,7 @@ pub(super) enum GuardVerb {
     /// Create, list, show, change, rotate and revoke keys.
     Key(KeyArgs),
     /// Run the gateway until it is interrupted.
-    Run(DirArg),
+    Run(RunArgs),
     /// Check the gateway's folder and report the first error with its line.
     Check(DirArg),
     /// Verify the audit log, print its head, or print its entries.

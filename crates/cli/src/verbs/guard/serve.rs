@@ -2,24 +2,48 @@
 
 use std::process::ExitCode;
 
-use vigie_guard::{Control, Gateway};
+use clap::Args;
+use vigie_guard::{Control, Gateway, Sockets};
 use vigie_run::Failure;
 
 use super::args::DirArg;
 use crate::failure::{Done, exit};
 
+#[derive(Clone, Debug, Args)]
+pub(super) struct RunArgs {
+    #[command(flatten)]
+    dir: DirArg,
+    /// Take the place of the gateway that runs in this folder: it hands over its port, finishes its requests, and ends. No connection is refused.
+    #[arg(long)]
+    replace: bool,
+}
+
 /// Runs the gateway until it is interrupted.
-pub(super) fn run(dir: &DirArg) -> Done {
-    let gateway = Gateway::start(&dir.folder()?).map_err(Failure::usage)?;
-    crate::runtime::runtime()?.block_on(serve(gateway))
+pub(super) fn run(args: &RunArgs) -> Done {
+    let dir = args.dir.folder()?;
+    let inherited = Sockets::inherited().map_err(Failure::usage)?;
+    let gateway = match args.replace {
+        #[cfg(unix)]
+        true => Gateway::start_on(&dir, Sockets::of_running),
+        #[cfg(not(unix))]
+        true => {
+            return Err(Failure::usage(
+                "--replace needs sockets that a process can hand over, which this system does not have",
+            ));
+        }
+        false => Gateway::start_on(&dir, |_| Ok(inherited)),
+    };
+    crate::runtime::runtime()?.block_on(serve(gateway.map_err(Failure::usage)?))
 }
 
 async fn serve(gateway: Gateway) -> Done {
     let mut signals = Signals::new().map_err(|error| Failure::scan(format!("cannot wait for signals: {error}")))?;
     eprintln!("vigie: the gateway listens on {}; Ctrl-C stops it", gateway.address());
     let control = gateway.control();
-    signals.stop(&control).await;
-    eprintln!("vigie: stopping; requests under way are finished; a second Ctrl-C cuts them off");
+    tokio::select! {
+        () = signals.stop(&control) => eprintln!("vigie: stopping; requests under way are finished; a second Ctrl-C cuts them off"),
+        () = control.taken_over() => eprintln!("vigie: another process has taken over; requests under way are finished; Ctrl-C cuts them off"),
+    }
     let mut stopping = tokio::task::spawn_blocking(move || gateway.stop());
     tokio::select! {
         _ = &mut stopping => return Ok(ExitCode::SUCCESS),
