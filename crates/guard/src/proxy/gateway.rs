@@ -63,8 +63,7 @@ impl Gateway {
         let signing = signing_key(dir)?;
         let config = plan.config.clone();
         let mut sockets = sockets(dir)?;
-        let admin = config.admin.as_ref().map(|admin| sockets.admin(admin.address)).transpose()?;
-        let clients = sockets.clients(config.listen.address)?;
+        let (clients, admin) = sockets.take(config.listen.address, config.admin.as_ref().map(|admin| admin.address))?;
         let cannot = |error: std::io::Error| format!("cannot listen on {}: {error}", config.listen.address);
         let listener = clients.try_clone().map_err(cannot)?;
         let mut options = config.log.options().map_err(|(_, why)| why)?;

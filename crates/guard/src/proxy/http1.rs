@@ -59,8 +59,9 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(mut io: S, mut buff
         };
         drop(exchange);
         match goes_on {
-            GoesOn::Yes if !gate.is_stopping() => {}
-            GoesOn::Yes | GoesOn::No => return,
+            // Its answer promised that the connection stays open.
+            GoesOn::Yes => {}
+            GoesOn::No => return,
             GoesOn::Unread => return linger(&mut io).await,
         }
     }

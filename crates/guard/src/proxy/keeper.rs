@@ -14,6 +14,8 @@ use crate::log::{Change, Entry};
 /// How often the files of the configuration are looked at. What has changed is read when it is the same at two looks: whoever writes several
 /// files, or one in pieces, is done by then.
 const LOOK: Duration = Duration::from_millis(250);
+/// While the configuration does not read, it is tried again after so many looks.
+const RETRY: u32 = 20;
 /// How often the end of the certificate is looked at.
 const LOOK_AT_CERTIFICATE: Duration = Duration::from_secs(24 * 3_600);
 
@@ -49,14 +51,17 @@ pub(super) fn run(running: &Arc<Running>) {
 
 /// Reads the configuration anew when a file of it changes, or when it is asked for.
 async fn watch(running: Arc<Running>) {
-    let mut before = None;
+    let (mut before, mut looks) = (None, 0_u32);
     loop {
         let asked = tokio::select! {
             () = running.asked.notified() => true,
             () = tokio::time::sleep(LOOK) => false,
         };
         let now = running.changed();
-        if asked || (now.is_some() && now == before) {
+        looks += 1;
+        // A file that it names may have come since.
+        let is_due = !running.parts.life.is_current() && looks.is_multiple_of(RETRY);
+        if asked || is_due || (now.is_some() && now == before) {
             running.reload(asked);
             before = None;
         } else {

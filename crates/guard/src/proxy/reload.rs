@@ -40,6 +40,8 @@ struct State {
     /// The files as they were when they were last read, whether or not they were good.
     seen: Vec<Option<Stamp>>,
     admin: Option<AdminServer>,
+    /// What was wrong at the last look.
+    wrong: Option<String>,
 }
 
 /// Metrics and health on their address.
@@ -100,7 +102,12 @@ impl Running {
             parts,
             address,
             started: gate.plan.config.clone(),
-            state: Mutex::new(State { gate, seen, admin: None }),
+            state: Mutex::new(State {
+                gate,
+                seen,
+                admin: None,
+                wrong: None,
+            }),
             clients: Mutex::new(Some(clients)),
             asked: tokio::sync::Notify::new(),
         })
@@ -160,19 +167,22 @@ impl Running {
     /// Reads the configuration anew. What is wrong keeps the one before, and that is logged. `asked`: by somebody, who wants to see in the log
     /// that it was read even if nothing changed.
     pub(super) fn reload(&self, asked: bool) {
-        service::reloading();
+        if asked {
+            service::reloading();
+        }
         let mut state = self.lock();
         state.seen = state.gate.plan.stamps();
         let was_current = self.parts.life.is_current();
         let entry = match self.take(&mut state) {
             Ok(changed) => {
                 self.parts.life.set_current(true);
+                state.wrong = None;
                 let needs_restart: Vec<String> = config_changes(&self.started, &state.gate.plan.config)
                     .into_iter()
                     .filter(|name| needs_restart(name))
                     .collect();
                 if changed.is_empty() && !asked && was_current {
-                    return service::ready();
+                    return;
                 }
                 eprintln!("vigie: the configuration was read anew; changed: {}", list(&changed));
                 if !needs_restart.is_empty() {
@@ -185,12 +195,17 @@ impl Running {
             }
             Err(why) => {
                 self.parts.life.set_current(false);
+                if state.wrong.replace(why.clone()) == Some(why.clone()) && !asked {
+                    return;
+                }
                 eprintln!("vigie: {why}; the configuration that was read before still holds");
                 Change::NotReloaded { why }
             }
         };
         drop(state);
-        service::ready();
+        if asked {
+            service::ready();
+        }
         self.parts.log.record(Entry::Change(entry));
     }
 

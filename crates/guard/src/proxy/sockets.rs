@@ -39,31 +39,36 @@ impl Sockets {
         })
     }
 
-    /// The socket for metrics: the one handed over that has its address, or a new one.
-    pub(super) fn admin(&mut self, wanted: SocketAddr) -> Result<TcpListener, String> {
-        self.take(|there| is(there, wanted))
-            .map_or_else(|| crate::admin::listen(wanted), Ok)
-            .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
-            .map_err(|error| format!("cannot listen on {wanted} for metrics: {error}"))
-    }
-
-    /// The socket for clients. A service manager chooses the address; of another process the one with the address that is wanted is taken.
-    pub(super) fn clients(&mut self, wanted: SocketAddr) -> Result<TcpListener, String> {
+    /// The sockets for clients and for metrics: those handed over that have their addresses, or new ones. A service manager chooses the address
+    /// for clients.
+    pub(super) fn take(&mut self, clients: SocketAddr, admin: Option<SocketAddr>) -> Result<(TcpListener, Option<TcpListener>), String> {
+        let handed = admin.and_then(|admin| self.find(|there| is(there, admin)));
         let is_managed = self.is_managed;
-        let listener = match self.take(|there| is_managed || is(there, wanted)) {
-            Some(listener) => listener.set_nonblocking(true).map(|()| listener),
-            None => listen(wanted),
-        };
-        listener.map_err(|error| match error.kind() {
+        let for_clients = self
+            .find(|there| is_managed || is(there, clients))
+            .map_or_else(|| listen(clients), Ok);
+        let for_clients = for_clients.map_err(|error| match error.kind() {
             std::io::ErrorKind::AddrInUse => format!(
-                "cannot listen on {wanted}: another program does; if it is this gateway, vigie guard run --replace takes its place without \
+                "cannot listen on {clients}: another program does; if it is this gateway, vigie guard run --replace takes its place without \
                  refusing a connection"
             ),
-            _ => format!("cannot listen on {wanted}: {error}"),
-        })
+            _ => format!("cannot listen on {clients}: {error}"),
+        })?;
+        let for_admin = match (handed, admin) {
+            (Some(handed), _) => Some(handed),
+            (None, Some(admin)) => {
+                let bound = crate::admin::listen(admin);
+                Some(bound.map_err(|error| format!("cannot listen on {admin} for metrics: {error}"))?)
+            }
+            (None, None) => None,
+        };
+        for listener in std::iter::once(&for_clients).chain(&for_admin) {
+            listener.set_nonblocking(true).map_err(|error| error.to_string())?;
+        }
+        Ok((for_clients, for_admin))
     }
 
-    fn take(&mut self, wanted: impl Fn(SocketAddr) -> bool) -> Option<TcpListener> {
+    fn find(&mut self, wanted: impl Fn(SocketAddr) -> bool) -> Option<TcpListener> {
         let at = self
             .listening
             .iter()
