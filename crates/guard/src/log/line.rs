@@ -55,7 +55,7 @@ impl Draft {
         self.text.len() + self.rest.len()
     }
 
-    /// Puts the line in its place behind a head. `out` gets its text, with a line feed. Returns the new head.
+    /// Puts the line in its place behind a head. Its text, with a line feed, is added to `out`. Returns the new head.
     pub(crate) fn place(
         &self,
         stream: u32,
@@ -65,7 +65,6 @@ impl Draft {
         out: &mut Vec<u8>,
     ) -> io::Result<Head> {
         let seq = head.seq + 1;
-        out.clear();
         out.extend_from_slice(&self.text);
         let from = out.len();
         write!(out, ",\"chain\":{{\"seq\":{seq},\"prev\":\"{}\"", head.hash)?;
@@ -312,6 +311,7 @@ mod tests {
             assert!(Placed::read(&other).is_none_or(|other| other.hash != placed.hash), "byte {at}");
         }
         let empty = Draft::new(&core, None::<(&Value, &Value)>).expect("written");
+        text.clear();
         empty.place(1, &head, &key, None, &mut text).expect("placed");
         let event: Value = serde_json::from_slice(&text).expect("JSON");
         assert_eq!(event["unmapped"]["chain"]["stream"], Value::Null);

@@ -4,6 +4,7 @@
 //! written: whoever has the public key can tell that everything up to the last of them is as it was written. The layout is in `chain.rs`.
 
 mod age;
+mod batch;
 mod chain;
 mod check;
 mod entry;
@@ -24,6 +25,7 @@ mod writer;
 mod tests;
 
 pub use age::Recipient;
+pub(crate) use batch::Batch;
 pub use chain::{FORMAT, Head, SigningKey, VerifyingKey};
 pub use entry::{Change, Client, Entry, KeyChange, KeyEvent, Options, Outcome, RequestEntry, Tokens, user_agent};
 pub use erase::{EraseError, Erased, Person, erase};

@@ -24,8 +24,11 @@ const HELD: usize = 1 << 20;
 /// A signed line names the other streams of the log this often, in seconds.
 const NAME_EVERY: u32 = 60;
 
-/// What an entry counts: the key, what, and when.
-pub(super) type Counts<'c> = Option<(&'c str, Counted, Timestamp)>;
+/// A line whose place is still to be found, and what it counts: the key, what, and when.
+pub(crate) struct Line {
+    pub(super) draft: Draft,
+    pub(super) counted: Option<(String, Counted, Timestamp)>,
+}
 
 /// The chain that this process writes.
 pub(super) struct Stream {
@@ -49,18 +52,15 @@ pub(super) struct Stream {
     signed: u64,
     line_key: LineKey,
     key: SigningKey,
-    /// The text of the last line.
+    /// The text of the lines that were written last.
     text: Vec<u8>,
     follower: Option<Box<dyn Follow>>,
-    held: VecDeque<Held>,
+    held: VecDeque<Line>,
     held_bytes: usize,
     gap: Option<Gap>,
     /// Seconds until the other streams are named again.
     names_in: u32,
 }
-
-/// A line that waits, and what it counts.
-type Held = (Draft, Option<(String, Counted, Timestamp)>);
 
 /// A time in which entries could not be written.
 struct Gap {
@@ -154,40 +154,39 @@ impl Stream {
         self.file.as_ref().map(File::try_clone).transpose()
     }
 
-    /// Writes a line.
-    pub(super) fn write(&mut self, draft: &Draft, counted: Counts<'_>) -> io::Result<()> {
-        self.place(draft, false)?;
-        if let (Some(follower), Some((key, counted, at))) = (&mut self.follower, counted) {
-            follower.counted(key, counted, at);
-        }
+    /// Writes lines, all or none of them.
+    pub(super) fn write(&mut self, lines: &[Line]) -> io::Result<()> {
+        self.place(lines.iter().map(|line| &line.draft), false)?;
+        lines.iter().for_each(|line| self.count(line));
         Ok(())
     }
 
+    fn count(&mut self, line: &Line) {
+        if let (Some(follower), Some((key, counted, at))) = (&mut self.follower, &line.counted) {
+            follower.counted(key, *counted, *at);
+        }
+    }
+
     /// Keeps a line in memory until it can be written, if there is room.
-    pub(super) fn hold(&mut self, draft: Draft, counted: Counts<'_>) {
+    pub(super) fn hold(&mut self, line: Line) {
         let gap = self.gap.get_or_insert_with(Gap::now);
-        let bytes = draft.len();
+        let bytes = line.draft.len();
         if self.held_bytes + bytes > HELD {
             gap.lost += 1;
-            if let (Some(follower), Some((key, counted, at))) = (&mut self.follower, counted) {
-                follower.counted(key, counted, at);
-            }
-            return;
+            return self.count(&line);
         }
         self.held_bytes += bytes;
-        self.held
-            .push_back((draft, counted.map(|(key, counted, at)| (key.to_owned(), counted, at))));
+        self.held.push_back(line);
     }
 
     /// Writes what is held, and a line that says what is missing. `refused`: requests that were refused meanwhile.
     pub(super) fn resume(&mut self, refused: u64, origin: &Origin) -> io::Result<()> {
-        while let Some((draft, counted)) = self.held.pop_front() {
-            let counts = counted.as_ref().map(|(key, counted, at)| (key.as_str(), *counted, *at));
-            if let Err(error) = self.write(&draft, counts) {
-                self.held.push_front((draft, counted));
+        while let Some(line) = self.held.pop_front() {
+            if let Err(error) = self.write(std::slice::from_ref(&line)) {
+                self.held.push_front(line);
                 return Err(error);
             }
-            self.held_bytes = self.held_bytes.saturating_sub(draft.len());
+            self.held_bytes = self.held_bytes.saturating_sub(line.draft.len());
             if let Some(gap) = &mut self.gap {
                 gap.late += 1;
             }
@@ -203,7 +202,7 @@ impl Stream {
     /// Writes a line about the log itself.
     pub(super) fn say(&mut self, activity: Activity, word: &str, detail: Value, origin: &Origin) -> io::Result<()> {
         let draft = ocsf::lifecycle(activity, word, detail, origin, chrono::Utc::now())?;
-        self.place(&draft, false)
+        self.place([&draft], false)
     }
 
     /// Writes a signed line, which covers everything so far.
@@ -218,7 +217,7 @@ impl Stream {
         }
         let detail = json!({"signed": signed});
         let draft = ocsf::lifecycle(Activity::Other, "signed", detail, origin, chrono::Utc::now())?;
-        self.place(&draft, true)?;
+        self.place([&draft], true)?;
         self.signed = self.head.seq;
         self.line_key = self.key.line_key(self.number, &self.head);
         Ok(())
@@ -279,8 +278,8 @@ impl Stream {
         Ok(())
     }
 
-    /// Puts a line behind the last one, in the file and in the chain.
-    fn place(&mut self, draft: &Draft, signs: bool) -> io::Result<()> {
+    /// Puts lines behind the last one, in the file and in the chain: all or none of them.
+    fn place<'d>(&mut self, drafts: impl IntoIterator<Item = &'d Draft>, signs: bool) -> io::Result<()> {
         if self.file.is_none() || self.size > ROTATE_AT {
             self.next_file()?;
         }
@@ -292,7 +291,11 @@ impl Stream {
             self.is_torn = false;
         }
         let signing = signs.then_some(&self.key);
-        let head = draft.place(self.number, &self.head, &self.line_key, signing, &mut self.text)?;
+        self.text.clear();
+        let mut head = self.head.clone();
+        for draft in drafts {
+            head = draft.place(self.number, &head, &self.line_key, signing, &mut self.text)?;
+        }
         if let Err(error) = file.write_all(&self.text) {
             self.is_torn = file.set_len(self.size).is_err();
             return Err(error);

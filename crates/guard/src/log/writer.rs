@@ -21,7 +21,7 @@ use super::options::{LogOptions, WhenFull};
 use super::prompt::PromptKey;
 use super::recover::{EndError, end};
 use super::retain::retain;
-use super::stream::{Counts, Stream};
+use super::stream::{Line, Stream};
 use super::text::{TextStore, Texts};
 use crate::limit::estimate::Counted;
 
@@ -176,7 +176,11 @@ impl Log {
     pub fn record(&self, entry: Entry) {
         match entry {
             Entry::Request(mut request) => self.record_request(&mut request, None),
-            Entry::Change(change) => self.shared.record(change.draft(&self.shared.origin, chrono::Utc::now()), None),
+            Entry::Change(change) => {
+                if let Some(line) = self.shared.line(change.draft(&self.shared.origin, chrono::Utc::now()), None) {
+                    self.shared.write(vec![line]);
+                }
+            }
         }
     }
 
@@ -195,6 +199,18 @@ impl Log {
 
     /// Writes the entry of a request, and before it the texts that are kept.
     pub(crate) fn record_request(&self, request: &mut RequestEntry, texts: Option<&Texts>) {
+        if let Some(line) = self.line(request, texts) {
+            self.write(vec![line]);
+        }
+    }
+
+    /// Writes lines, at once; when this returns, they are in the file, unless the log is broken.
+    pub(crate) fn write(&self, lines: Vec<Line>) {
+        self.shared.write(lines);
+    }
+
+    /// The line of a request; the texts that are kept are written now. `None`: it cannot be made, and the log is broken.
+    pub(crate) fn line(&self, request: &mut RequestEntry, texts: Option<&Texts>) -> Option<Line> {
         if let (Some(store), Some(texts)) = (&self.shared.texts, texts) {
             match store.store(&request.id, texts) {
                 Ok(stored) => request.text = Some(stored),
@@ -202,8 +218,8 @@ impl Log {
             }
         }
         let counted = request.counted.zip(request.client.key.as_ref());
-        let counted = counted.map(|((counted, at), (key, _))| (key.as_str(), counted, at));
-        self.shared.record(ocsf::request(request, &self.shared.origin), counted);
+        let counted = counted.map(|((counted, at), (key, _))| (key.clone(), counted, at));
+        self.shared.line(ocsf::request(request, &self.shared.origin), counted)
     }
 
     /// The key of the keyed hashes of prompts.
@@ -281,21 +297,28 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Shared {
-    /// Writes a line whose text was made before its turn comes: the chain is all that one line needs of another.
-    fn record(&self, draft: serde_json::Result<Draft>, counted: Counts<'_>) {
-        let draft = match draft {
-            Ok(draft) => draft,
-            Err(error) => return self.break_with(&io::Error::from(error)),
-        };
+    /// A line whose text is made before its turn comes: the chain is all that one line needs of another.
+    fn line(&self, draft: serde_json::Result<Draft>, counted: Option<(String, Counted, Timestamp)>) -> Option<Line> {
+        match draft {
+            Ok(draft) => Some(Line { draft, counted }),
+            Err(error) => {
+                self.break_with(&io::Error::from(error));
+                None
+            }
+        }
+    }
+
+    /// Writes lines, in this order.
+    fn write(&self, lines: Vec<Line>) {
         let mut stream = lock(&self.writer);
         if self.broken.load(Ordering::SeqCst) {
-            return stream.hold(draft, counted);
+            return lines.into_iter().for_each(|line| stream.hold(line));
         }
-        let done = match stream.write(&draft, counted) {
+        let done = match stream.write(&lines) {
             Ok(()) if stream.unsigned() >= SIGN_AFTER => stream.sign(&self.origin),
             Ok(()) => Ok(()),
             Err(error) => {
-                stream.hold(draft, counted);
+                lines.into_iter().for_each(|line| stream.hold(line));
                 Err(error)
             }
         };

@@ -252,14 +252,14 @@ impl<'g> Exchange<'g> {
         self.settle(false);
         self.entry.status = Some(status);
         self.entry.duration_ms = self.elapsed_ms();
-        self.log();
+        self.log().await;
         answer_whole(client, status, text, &self.more).await;
     }
 
     /// Writes the entry, before the client has the last bytes of its answer: what it was told is in the log, whatever happens next.
-    fn log(&mut self) {
+    async fn log(&mut self) {
         if !std::mem::replace(&mut self.is_logged, true) {
-            self.shared.gate.log.record_request(&mut self.entry, self.texts.as_ref());
+            self.shared.batch.record(&mut self.entry, self.texts.as_ref()).await;
         }
     }
 
@@ -397,7 +397,7 @@ impl<'g> Exchange<'g> {
         if let Some(texts) = &mut self.texts {
             texts.answer(list);
         }
-        self.ends();
+        self.ends().await;
         let written = client.finish().await;
         self.entry.outcome = if written { Outcome::Answered } else { Outcome::Aborted };
     }
@@ -438,10 +438,10 @@ impl Follow for Exchange<'_> {
         rest
     }
 
-    fn ends(&mut self) {
+    async fn ends(&mut self) {
         self.settle(true);
         self.entry.outcome = Outcome::Answered;
-        self.log();
+        self.log().await;
     }
 }
 
@@ -449,7 +449,9 @@ impl Drop for Exchange<'_> {
     fn drop(&mut self) {
         // What is still open here was cut off: the gateway stopped, or the client left.
         self.settle(false);
-        self.log();
+        if !self.is_logged {
+            self.shared.gate.log.record_request(&mut self.entry, self.texts.as_ref());
+        }
         self.shared.recorder.record(&self.entry, self.entry.streamed);
         let gate = &self.shared.gate;
         if let Some(watch) = &gate.watch {

@@ -16,7 +16,7 @@ pub(super) trait Follow {
     }
 
     /// The next bytes that are sent are the last ones of the whole answer.
-    fn ends(&mut self) {}
+    async fn ends(&mut self) {}
 }
 
 /// How the relay ended.
@@ -61,7 +61,7 @@ pub(super) async fn relay(
                 sent += piece.len() as u64;
                 client.push(piece);
                 if length == Some(sent) {
-                    follow.ends();
+                    follow.ends().await;
                 }
                 if !client.flush().await {
                     return Relayed::ClientGone;
@@ -69,7 +69,7 @@ pub(super) async fn relay(
             }
             Ok(None) => {
                 push_rest(client, follow);
-                follow.ends();
+                follow.ends().await;
                 return if client.finish().await {
                     Relayed::Whole
                 } else {

@@ -16,6 +16,7 @@ use super::look;
 use super::room::{NoPlace, Place};
 use super::upstreams::Upstreams;
 use crate::admin::Recorder;
+use crate::log::Batch;
 
 /// How long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -27,12 +28,13 @@ pub(super) struct Shared {
     pub(super) gate: Arc<Gate>,
     pub(super) upstreams: Rc<Upstreams>,
     pub(super) recorder: Rc<Recorder>,
+    pub(super) batch: Rc<Batch>,
     /// The same under the configuration that follows.
     next: OnceCell<Rc<Shared>>,
 }
 
 impl Shared {
-    fn new(gate: &Arc<Gate>, recorder: Rc<Recorder>, before: Option<&Self>) -> Rc<Self> {
+    fn new(gate: &Arc<Gate>, recorder: Rc<Recorder>, batch: Rc<Batch>, before: Option<&Self>) -> Rc<Self> {
         let upstreams = match before {
             Some(before) if Arc::ptr_eq(&before.gate.pool, &gate.pool) => Rc::clone(&before.upstreams),
             _ => Rc::new(Upstreams::new(gate.plan.reaches.clone())),
@@ -41,6 +43,7 @@ impl Shared {
             gate: Arc::clone(gate),
             upstreams,
             recorder,
+            batch,
             next: OnceCell::new(),
         })
     }
@@ -51,7 +54,7 @@ impl Shared {
         while let Some(gate) = shared.gate.next() {
             shared = shared
                 .next
-                .get_or_init(|| Self::new(gate, Rc::clone(&shared.recorder), Some(shared)));
+                .get_or_init(|| Self::new(gate, Rc::clone(&shared.recorder), Rc::clone(&shared.batch), Some(shared)));
         }
         Rc::clone(shared)
     }
@@ -65,11 +68,13 @@ pub(super) fn run(listener: TcpListener, gate: &Arc<Gate>, looks: bool) {
     };
     let local = LocalSet::new();
     let life = Arc::clone(&gate.life);
-    let mut shared = Shared::new(gate, Rc::new(gate.metrics.recorder()), None);
+    let batch = Rc::new(Batch::new(Arc::clone(&gate.log)));
+    let mut shared = Shared::new(gate, Rc::new(gate.metrics.recorder()), Rc::clone(&batch), None);
     local.block_on(&runtime, async {
         let Ok(listener) = tokio::net::TcpListener::from_std(listener) else {
             return eprintln!("vigie: a thread of the gateway cannot listen");
         };
+        tokio::task::spawn_local(async move { batch.run().await });
         if looks {
             tokio::task::spawn_local(look::look_behind(Rc::clone(&shared)));
         }
