@@ -21,9 +21,16 @@ QUESTIONS = {
     "by day": "SELECT count(DISTINCT date) AS n FROM observations",
     "families": """SELECT m.family, count(DISTINCT o.address) AS n FROM observations o JOIN models m ON m.state = o.state
                    GROUP BY m.family ORDER BY m.family""",
+    "requests": """SELECT gateway, key_name, outcome, count(*) AS n, sum(prompt_tokens) AS tokens FROM requests
+                   GROUP BY gateway, key_name, outcome ORDER BY gateway, key_name, outcome""",
+    "unknown tokens": """SELECT output_tokens_why, count(*) AS n FROM requests WHERE output_tokens IS NULL
+                         GROUP BY output_tokens_why ORDER BY output_tokens_why""",
+    "days of requests": "SELECT count(DISTINCT date) AS n, min(seq) AS first, max(status) AS status FROM requests",
     "latest": "SELECT max(port) AS port, min(confidence) AS confidence FROM observations WHERE posture = 'open'",
 }
-TABLES = ["observations", "states", "models"]
+TABLES = ["observations", "states", "models", "requests"]
+ROOT = Path(__file__).resolve().parents[2]
+LOG = ROOT / "crates/import/tests/data/vigie-guard/v2.jsonl"
 
 
 def vigie(binary, *words):
@@ -126,6 +133,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         lake = f"{folder}/lake"
         subprocess.run([arguments.vigie, "population", "--quiet", "--scale", "0.002", "--lake", lake], check=True)
+        vigie(arguments.vigie, "import", str(LOG), "--lake", lake, "--quiet", "--errors", f"{folder}/errors.jsonl")
         # Before and after its files are put together: both are lakes.
         for state in ["as written", "compacted"]:
             expected = own(arguments.vigie, lake)

@@ -22,10 +22,14 @@ from botocore.config import Config
 QUESTIONS = [
     "SELECT count(*) AS n, count(DISTINCT address) AS hosts, count(DISTINCT date) AS days FROM observations",
     "SELECT product, count(DISTINCT address) AS n FROM observations GROUP BY product ORDER BY product",
+    """SELECT gateway, key_name, outcome, count(*) AS n, sum(prompt_tokens) AS tokens FROM requests
+       GROUP BY gateway, key_name, outcome ORDER BY gateway, key_name, outcome""",
     """SELECT m.family, count(DISTINCT o.address) AS n FROM observations o JOIN models m ON m.state = o.state
        GROUP BY m.family ORDER BY m.family""",
 ]
 BUCKET = "lakes"
+ROOT = Path(__file__).resolve().parents[2]
+LOG = ROOT / "crates/import/tests/data/vigie-guard/v2.jsonl"
 
 
 def vigie(binary, *words, check=True):
@@ -137,6 +141,9 @@ def check(binary, node, client, work, name):
     folder, store = work / f"{name}-folder", f"s3://{BUCKET}/{name}"
     for lake in (folder, store):
         vigie(binary, "population", "--scale", "0.001", "--lake", lake, "--quiet")
+        log = ["import", LOG, "--lake", lake, "--quiet", "--format", "json", "--errors", work / f"{name}.errors"]
+        counts = [json.loads(vigie(binary, *log).stdout)["files"][0]["added"] for _ in range(2)]
+        same(f"{name}: the log of a gateway, and the same again", [True, 0], [counts[0] > 0, counts[1]])
     for question in QUESTIONS:
         same(f"{name}: {' '.join(question.split())[:60]}", sql(binary, folder, question), sql(binary, store, question))
     studies = [json.loads(vigie(binary, "study", "totals", "families", "--lake", lake, "--format", "json").stdout) for lake in (folder, store)]

@@ -17,6 +17,8 @@ pub enum BadKind {
     /// It is only an address, and the caller gave no port: see [`Options::default_port`](crate::Options::default_port). A record whose
     /// format always has a port, and which lacks it, is [`BadKind::Other`].
     MissingPort,
+    /// It does not name its gateway, and the caller named none: see [`Options::gateway`](crate::Options::gateway).
+    MissingGateway,
     /// Something else; the reason says what.
     Other,
 }
@@ -60,6 +62,13 @@ impl Fault {
         Self {
             kind: BadKind::MissingTime,
             reason: "it says no time, and none was given for the whole file".to_owned(),
+        }
+    }
+
+    pub(crate) fn missing_gateway() -> Self {
+        Self {
+            kind: BadKind::MissingGateway,
+            reason: "it does not name its gateway, and no name and no public key was given".to_owned(),
         }
     }
 

@@ -30,11 +30,13 @@ pub enum Format {
     Shadowserver,
     /// vigie's own JSON lines.
     Vigie,
+    /// The log of vigie's gateway, `vigie guard`: JSON lines.
+    VigieGuard,
 }
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Shodan,
         Self::Censys,
         Self::Zmap,
@@ -47,6 +49,7 @@ impl Format {
         Self::Fofa,
         Self::Shadowserver,
         Self::Vigie,
+        Self::VigieGuard,
     ];
 
     /// Its word, on the command line and as the source's name in the record.
@@ -65,6 +68,7 @@ impl Format {
             Self::Fofa => "fofa",
             Self::Shadowserver => "shadowserver",
             Self::Vigie => "vigie",
+            Self::VigieGuard => "vigie-guard",
         }
     }
 

@@ -15,7 +15,8 @@ use crate::out::{Parsed, PassedOver};
 use crate::parser::Parser;
 use crate::records::{Batch, Records};
 
-/// Iterator over the observations and bad records of a file or a pipe.
+/// Iterator over the observations and bad records of a file or a pipe. The requests of a gateway's log are no observations: for them, take the
+/// halves with [`Importer::split`].
 pub struct Importer<R: Read> {
     records: Records<R>,
     parser: Parser,

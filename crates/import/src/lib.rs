@@ -4,6 +4,8 @@
 //! source cannot carry is unknown, never zero and never false. The catalogue identifies products from the replies in the records. A bad
 //! record is reported and skipped: nothing in a file stops the import.
 //!
+//! The log of vigie's gateway holds requests instead of observations: they are in [`Parsed::requests`], with the links of its chain.
+//!
 //! Memory does not grow with the file. To parse on several threads, take the two halves with [`Importer::split`]: one thread
 //! fills [`Batch`]es, the others parse them.
 
@@ -14,6 +16,7 @@ mod endpoint;
 mod format;
 mod formats;
 mod frame;
+mod gateway_log;
 mod http;
 mod importer;
 mod input;
@@ -36,6 +39,7 @@ pub use bad::{Bad, BadKind};
 pub use choose::ImportError;
 pub use format::Format;
 pub use frame::Unfinished;
+pub use gateway_log::{BreakKind, ChainBreak, ChainCheck, ChainReport, PublicKey, Segment};
 pub use importer::Importer;
 pub use make::CLAIM_CONFIDENCE;
 pub use options::{MAX_RECORD, Options};

@@ -6,6 +6,8 @@ use vigie_catalog::Catalog;
 use vigie_identify::Identifier;
 use vigie_model::Timestamp;
 
+use crate::gateway_log::PublicKey;
+
 /// The longest record, in bytes. A longer one is rejected and skipped.
 pub const MAX_RECORD: usize = 16 << 20;
 
@@ -26,6 +28,11 @@ pub struct Options {
     pub recognised_only: bool,
     /// The file's name, which helps to recognise its format.
     pub file_name: Option<String>,
+    /// The name of the gateway whose log this is, if its lines do not name it and there is no public key.
+    pub gateway: Option<String>,
+    /// The keys that the signatures in gateways' logs are checked with. If there are none, signatures are not checked; if there are, a log
+    /// must be signed with one of them.
+    pub public_keys: Vec<PublicKey>,
     /// The longest record in bytes, at most [`MAX_RECORD`].
     pub max_record: usize,
 }
@@ -42,6 +49,8 @@ impl Options {
             default_port: None,
             recognised_only: false,
             file_name: None,
+            gateway: None,
+            public_keys: Vec::new(),
             max_record: MAX_RECORD,
         }
     }

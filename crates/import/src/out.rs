@@ -1,9 +1,10 @@
 //! The results of parsing records.
 
-use vigie_model::Observation;
+use vigie_model::{GatewayRequest, Observation};
 
 use crate::bad::{Bad, Fault};
 use crate::frame::Head;
+use crate::gateway_log::{Link, Segment};
 use crate::line_cache::LineCache;
 use crate::make::Maker;
 use crate::raw::RawObservation;
@@ -16,6 +17,12 @@ const MAX_ENDPOINTS: usize = 65_536;
 pub struct Parsed {
     /// Observations and bad records.
     pub items: Vec<Result<Observation, Bad>>,
+    /// Requests of a gateway's log.
+    pub requests: Vec<GatewayRequest>,
+    /// The links of a gateway's log.
+    pub segments: Vec<Segment>,
+    /// The number of the batch, from 0, if these are the last results of it.
+    pub batch: Option<u64>,
     /// Counts of what is neither.
     pub passed_over: PassedOver,
     /// Whether the last record ends without a line end and could not be read: then the text is certainly unfinished.
@@ -26,6 +33,9 @@ impl Parsed {
     /// Empties it and keeps its capacity.
     pub fn clear(&mut self) {
         self.items.clear();
+        self.requests.clear();
+        self.segments.clear();
+        self.batch = None;
         self.passed_over = PassedOver::default();
         self.open_end = false;
     }
@@ -42,6 +52,8 @@ pub struct PassedOver {
     pub host_discovery: u64,
     /// Endpoints that no rule recognised, if the caller wants recognised ones only.
     pub not_recognised: u64,
+    /// Entries of a gateway's log about the gateway itself: starts, stops, changes of keys, signatures.
+    pub gateway_events: u64,
 }
 
 impl PassedOver {
@@ -51,6 +63,7 @@ impl PassedOver {
         self.not_tcp += other.not_tcp;
         self.host_discovery += other.host_discovery;
         self.not_recognised += other.not_recognised;
+        self.gateway_events += other.gateway_events;
     }
 }
 
@@ -109,6 +122,22 @@ impl Out<'_> {
         observation.identity.clone_from(&last.identity);
         observation.exposure.clone_from(&last.exposure);
         observation.findings.clone_from(&last.findings);
+    }
+
+    /// Adds an entry of a gateway's log; `None`: it is about the gateway itself.
+    pub(crate) fn entry(&mut self, gateway: &str, link: &Link, request: Option<GatewayRequest>) {
+        let keys = &self.maker.options.public_keys;
+        // With another key no signature holds, which is reported.
+        let key = keys.iter().find(|key| key.fingerprint() == gateway).or(keys.first());
+        let segments = &mut self.parsed.segments;
+        match segments.iter_mut().rev().find(|segment| segment.is_of(gateway, link)) {
+            Some(segment) => segment.add(link, key),
+            None => segments.push(Segment::of(gateway, link, key)),
+        }
+        match request {
+            Some(request) => self.parsed.requests.push(request),
+            None => self.parsed.passed_over.gateway_events += 1,
+        }
     }
 
     /// Adds an observation as it is.

@@ -45,6 +45,7 @@ impl Parser {
     /// Parses the records of a batch and appends the results, in order.
     pub fn parse(&self, batch: &Batch, parsed: &mut Parsed) {
         self.parse_all(batch, parsed, usize::MAX, &mut |_| ());
+        parsed.batch = Some(batch.number());
     }
 
     /// Parses the records of a batch and passes the results on in parts, in order: one record may give an observation for every port of a
@@ -52,7 +53,13 @@ impl Parser {
     #[must_use]
     pub fn parse_in_parts(&self, batch: &Batch, mut hand_on: impl FnMut(Parsed)) -> Parsed {
         let mut parsed = Parsed::default();
-        self.parse_all(batch, &mut parsed, PART, &mut |parsed| hand_on(std::mem::take(parsed)));
+        self.parse_all(batch, &mut parsed, PART, &mut |parsed| {
+            // The links of a batch stay together.
+            let segments = std::mem::take(&mut parsed.segments);
+            hand_on(std::mem::take(parsed));
+            parsed.segments = segments;
+        });
+        parsed.batch = Some(batch.number());
         parsed
     }
 

@@ -17,6 +17,8 @@ const BATCH: usize = 256 * 1024;
 pub struct Batch {
     bytes: Vec<u8>,
     records: Vec<RecordSpan>,
+    /// Its number among the batches of a text, from 0.
+    number: u64,
 }
 
 #[derive(Debug)]
@@ -36,6 +38,10 @@ impl Batch {
     pub(crate) fn records(&self) -> impl Iterator<Item = (&RecordSpan, &[u8])> {
         let bytes = |span: &RecordSpan| self.bytes.get(span.start..span.end).unwrap_or_default();
         self.records.iter().map(move |span| (span, bytes(span)))
+    }
+
+    pub(crate) fn number(&self) -> u64 {
+        self.number
     }
 
     /// The number of records.
@@ -80,6 +86,7 @@ pub struct Records<R: Read> {
     head: Arc<Head>,
     most: usize,
     count: u64,
+    batches: u64,
     over: bool,
     unfinished: Option<Unfinished>,
 }
@@ -93,6 +100,7 @@ impl<R: Read> Records<R> {
             head: Arc::default(),
             most: longest.clamp(1, MAX_RECORD),
             count: 0,
+            batches: 0,
             over: false,
             unfinished: None,
         }
@@ -131,6 +139,8 @@ impl<R: Read> Records<R> {
     /// Fills a batch with the next records; false: there are no more.
     pub fn fill(&mut self, batch: &mut Batch) -> bool {
         batch.clear();
+        batch.number = self.batches;
+        self.batches += 1;
         // Room for the last record, which exceeds the size of a batch.
         batch.bytes.reserve(BATCH + BATCH / 4);
         while !self.over && batch.bytes.len() < BATCH && batch.records.len() < 4_096 {

@@ -57,7 +57,7 @@ pub use scan::Scan;
 pub use schema::Table;
 #[cfg(feature = "upkeep")]
 pub use upkeep::{Compacted, Forgotten, Removed};
-pub use write::Committed;
+pub use write::{Committed, CommittedRequests};
 
 /// Why the lake could not be read or written.
 #[derive(Debug, thiserror::Error)]

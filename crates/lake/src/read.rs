@@ -186,12 +186,22 @@ pub(crate) struct DataFile {
     pub(crate) object: deltalake_core::Path,
     seen: Option<(i64, i64)>,
     addresses: Option<(String, String)>,
+    gateways: Option<(String, String)>,
+    seqs: Option<(i64, i64)>,
 }
 
 impl DataFile {
     /// Whether it may contain an observation between two instants, in microseconds, both included.
     pub(crate) fn may_hold_seen(&self, from: i64, until: i64) -> bool {
         self.seen.is_none_or(|(first, last)| first <= until && from <= last)
+    }
+
+    /// Whether it may contain an entry of a gateway's log with a number in a range.
+    pub(crate) fn may_hold_entries(&self, gateway: &str, seqs: &std::ops::RangeInclusive<i64>) -> bool {
+        self.gateways
+            .as_ref()
+            .is_none_or(|(first, last)| first.as_str() <= gateway && gateway <= last.as_str())
+            && self.seqs.is_none_or(|(first, last)| first <= *seqs.end() && *seqs.start() <= last)
     }
 
     pub(crate) fn may_hold_address(&self, address: &str) -> bool {
@@ -209,6 +219,7 @@ pub(crate) fn files_of(delta: &DeltaTable) -> Result<Vec<DataFile>, DeltaTableEr
         .map(|file| {
             let stats: serde_json::Value = file.stats().and_then(|stats| serde_json::from_str(&stats).ok()).unwrap_or_default();
             let text = |which: &str, column: &str| Some(stats.get(which)?.get(column)?.as_str()?.to_owned());
+            let number = |which: &str, column: &str| stats.get(which)?.get(column)?.as_i64();
             let instant = |which: &str| {
                 DateTime::parse_from_rfc3339(&text(which, "seen")?)
                     .ok()
@@ -224,6 +235,8 @@ pub(crate) fn files_of(delta: &DeltaTable) -> Result<Vec<DataFile>, DeltaTableEr
                     .zip(instant("maxValues"))
                     .map(|(first, last)| (first - 1000, last + 1000)),
                 addresses: text("minValues", "address").zip(text("maxValues", "address")),
+                gateways: text("minValues", "gateway").zip(text("maxValues", "gateway")),
+                seqs: number("minValues", "seq").zip(number("maxValues", "seq")),
             }
         })
         .collect())

@@ -67,6 +67,11 @@ impl Rows {
         Numbers(self.array(name).and_then(|array| array.as_primitive_opt()))
     }
 
+    /// A column of 64-bit numbers, looked up once.
+    pub(crate) fn longs(&self, name: &str) -> Numbers<'_, Int64Type> {
+        Numbers(self.array(name).and_then(|array| array.as_primitive_opt()))
+    }
+
     /// A column of instants in microseconds, looked up once.
     pub(crate) fn instants(&self, name: &str) -> Numbers<'_, TimestampMicrosecondType> {
         Numbers(self.array(name).and_then(|array| array.as_primitive_opt()))

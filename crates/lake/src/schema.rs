@@ -5,8 +5,8 @@ use std::sync::{Arc, LazyLock};
 use deltalake_core::arrow::datatypes::SchemaRef;
 
 use crate::columns::{
-    Described, EvidenceColumns, LeakColumns, ModelColumns, ObservationColumns, RunningColumns, ScanColumns, StateColumns, TellColumns,
-    ToolColumns,
+    Described, EvidenceColumns, LeakColumns, ModelColumns, ObservationColumns, RequestColumns, RunningColumns, ScanColumns, StateColumns,
+    TellColumns, ToolColumns,
 };
 use crate::definition::{Definition, Spec};
 
@@ -27,11 +27,13 @@ pub enum Table {
     Evidence,
     /// The scans: a row when one starts, a row when it ends.
     Scans,
+    /// Requests to gateways, from their logs, partitioned by date.
+    Requests,
 }
 
 impl Table {
     /// Every table.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Observations,
         Self::States,
         Self::Models,
@@ -39,6 +41,7 @@ impl Table {
         Self::Tools,
         Self::Evidence,
         Self::Scans,
+        Self::Requests,
     ];
 
     /// The name of the table and of its folder.
@@ -52,6 +55,18 @@ impl Table {
             Self::Tools => "tools",
             Self::Evidence => "evidence",
             Self::Scans => "scans",
+            Self::Requests => "requests",
+        }
+    }
+
+    /// The column whose day, in UTC, is the partition `date` of a row; `None`: the table is not partitioned. Files hold this column and not
+    /// the day.
+    #[must_use]
+    pub fn dated_by(self) -> Option<&'static str> {
+        match self {
+            Self::Observations => Some("seen"),
+            Self::Requests => Some("time"),
+            _ => None,
         }
     }
 
@@ -71,6 +86,7 @@ impl Table {
             Self::Tools => &all.tools,
             Self::Evidence => &all.evidence,
             Self::Scans => &all.scans,
+            Self::Requests => &all.requests,
         }
     }
 }
@@ -83,6 +99,7 @@ struct Specs {
     tools: Spec,
     evidence: Spec,
     scans: Spec,
+    requests: Spec,
 }
 
 static SPECS: LazyLock<Specs> = LazyLock::new(|| Specs {
@@ -133,6 +150,12 @@ static SPECS: LazyLock<Specs> = LazyLock::new(|| Specs {
         None,
         "id",
         Definition::of(ScanColumns::define),
+    ),
+    requests: Spec::new(
+        "One row per request to a gateway, from the gateway's log. In a column with a _why column beside it, NULL means unknown.",
+        Some("date"),
+        "gateway,seq,time",
+        Definition::of(RequestColumns::define),
     ),
 });
 

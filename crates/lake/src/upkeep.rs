@@ -39,6 +39,8 @@ pub struct Compacted {
 pub struct Forgotten {
     /// Observations that were deleted.
     pub observations: u64,
+    /// Requests to gateways that were deleted.
+    pub requests: u64,
     /// States, with their models, tools and evidence, that no observation points to any more; including those that a killed deletion or
     /// import left.
     pub states: u64,
@@ -137,14 +139,16 @@ impl Lake {
         Ok(removed)
     }
 
-    /// Deletes every observation of an address, the contents that no observation points to any more, and the plans of scans that name it.
+    /// Deletes every observation of an address and every request of a client with it, the contents that no observation points to any more, and the plans of scans that name it.
     /// It is gone from the tables at once, and from files and logs after [`Self::purge`].
     ///
     /// # Errors
     ///
     /// If a table cannot be read or written. What was deleted by then stays deleted; the call can be repeated.
     pub async fn forget(&self, address: IpAddr) -> Result<Forgotten, Error> {
-        let done = self.delete_where(col("address").eq(lit(address.to_string()))).await?;
+        let of_address = || col("address").eq(lit(address.to_string()));
+        let mut done = self.delete_where(of_address()).await?;
+        done.requests = self.delete_counted(Table::Requests, of_address()).await?;
         self.redact_scans(&address.to_string()).await?;
         Ok(done)
     }
@@ -223,14 +227,29 @@ impl Lake {
         Err(Error::Busy { table, attempts: ATTEMPTS })
     }
 
-    /// Deletes every observation seen before an instant, and the contents that only those pointed to.
+    /// Deletes every request that was made with a key, by the id of the key. Importing the log again adds them again, unless they were erased
+    /// there.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::forget`].
+    pub async fn forget_key(&self, key: &str) -> Result<Forgotten, Error> {
+        Ok(Forgotten {
+            requests: self.delete_counted(Table::Requests, col("key_id").eq(lit(key))).await?,
+            ..Forgotten::default()
+        })
+    }
+
+    /// Deletes every observation seen, and every request made, before an instant, and the contents that only those observations pointed to.
     ///
     /// # Errors
     ///
     /// As for [`Self::forget`].
     pub async fn forget_before(&self, instant: Timestamp) -> Result<Forgotten, Error> {
         let micros = datafusion::scalar::ScalarValue::TimestampMicrosecond(Some(instant.timestamp_micros()), Some("UTC".into()));
-        self.delete_where(col("seen").lt(lit(micros))).await
+        let mut done = self.delete_where(col("seen").lt(lit(micros.clone()))).await?;
+        done.requests = self.delete_counted(Table::Requests, col("time").lt(lit(micros))).await?;
+        Ok(done)
     }
 
     /// Deletes the texts of prompts and templates that `--keep-prompts` kept; their hashes and classes stay. Returns how many models had
@@ -277,7 +296,7 @@ impl Lake {
             running.extend(ids(&concerned, "running_state").await?);
             done.observations = concerned.count().await.map_err(query_error)? as u64;
             if done.observations > 0 {
-                self.delete(Table::Observations, which).await?;
+                self.delete_counted(Table::Observations, which).await?;
             }
         }
         // Also if nothing was found: an earlier call may have been killed between the observations and their contents.
@@ -288,10 +307,11 @@ impl Lake {
         Ok(done)
     }
 
-    async fn delete(&self, table: Table, which: Expr) -> Result<(), Error> {
+    /// Deletes rows and returns how many.
+    async fn delete_counted(&self, table: Table, which: Expr) -> Result<u64, Error> {
         for attempt in 1..=ATTEMPTS {
             let Some(delta) = self.location.load(table).await? else {
-                return Ok(());
+                return Ok(0);
             };
             let deleted = delta
                 .delete()
@@ -300,7 +320,7 @@ impl Lake {
                 .with_commit_properties(as_an_append())
                 .await;
             match deleted {
-                Ok(_) => return Ok(()),
+                Ok((_, metrics)) => return Ok(metrics.num_deleted_rows as u64),
                 Err(error) if is_conflict(&error) && attempt < ATTEMPTS => pause(attempt).await,
                 Err(source) => return Err(write_error(table, source)),
             }

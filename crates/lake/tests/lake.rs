@@ -1,6 +1,9 @@
 //! A lake on disk: reading and appending, two writers, killed writers.
 
 mod common;
+#[path = "common/gateway.rs"]
+mod gateway;
+mod requests;
 
 use std::collections::{HashMap, HashSet};
 use std::io::{BufRead as _, BufReader, Read as _};

@@ -1,6 +1,8 @@
 //! Compaction does not affect readers, and forgotten data is gone from the disk.
 
 mod common;
+#[path = "common/gateway.rs"]
+mod gateway;
 mod leftovers;
 
 use std::collections::HashSet;
@@ -278,4 +280,51 @@ async fn a_redacted_text_leaves_only_its_hash() {
     let models = read.exposure.models.known().expect("its models");
     assert_eq!(models[0].system_prompt, Known::Known(print(None)));
     assert_eq!(whole(&lake, "192.0.2.2").await, other);
+}
+
+/// Requests to gateways are compacted, and deleted by address, key and date; a request whose key is unknown stays.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_are_compacted_and_deleted() {
+    use gateway::{DAY, entry, erased};
+    let (dir, lake) = lake().await;
+    let mut log: Vec<GatewayRequest> = (1..=12).map(|seq| entry("a", seq, seq as i64 * DAY / 4)).collect();
+    log[1].address = Known::Known([198, 51, 100, 9].into());
+    log[2].key_id = Known::Known("key_2".to_owned());
+    log[3] = erased(&log[3]);
+    log[4].key_id = Known::unknown(Why::Refused);
+    for request in &log {
+        lake.append_requests(std::slice::from_ref(request)).await.expect("appended");
+    }
+    let before = lake.requests(None).await.expect("read");
+    let done = lake.compact().await.expect("compacted");
+    assert!(done[&Table::Requests].removed >= 8, "{done:?}");
+    assert_eq!(lake.requests(None).await.expect("read"), before);
+    // Duplicates are found in compacted files, and an erased one replaces its row in them.
+    log[7] = erased(&log[7]);
+    let again = Lake::open(dir.path())
+        .await
+        .expect("opened")
+        .append_requests(&log)
+        .await
+        .expect("appended");
+    assert_eq!((again.added, again.duplicates, again.erased), (0, 11, 1));
+
+    let left = |requests: Vec<GatewayRequest>| requests.into_iter().map(|request| request.seq).collect::<Vec<_>>();
+    let forgotten = lake.forget("198.51.100.9".parse().expect("an address")).await.expect("deleted");
+    assert_eq!((forgotten.requests, forgotten.observations), (1, 0));
+    assert_eq!(lake.forget_key("key_2").await.expect("deleted").requests, 1);
+    assert_eq!(lake.forget_key("key_3").await.expect("deleted").requests, 0);
+    assert_eq!(left(lake.requests(None).await.expect("read")), [1, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+    let forgotten = lake.forget_before(common::at(2 * DAY)).await.expect("deleted");
+    assert_eq!(forgotten.requests, 5);
+    assert_eq!(left(lake.requests(None).await.expect("read")), [8, 9, 10, 11, 12]);
+    lake.purge().await.expect("purged");
+    let parquet = every_file(lake.dir())
+        .into_iter()
+        .filter(|(path, _)| path.ends_with(".parquet") && !path.contains("_delta_log"));
+    assert_eq!(
+        parquet.count(),
+        lake.files().await.expect("listed").len(),
+        "only files of the current version"
+    );
 }

@@ -54,7 +54,7 @@ const PER_HOST: [&str; 8] = [
     "marks",
 ];
 /// Tables without rows per host: every subset of the hosts shares them.
-const SHARED: [&str; 5] = ["models", "state_facts", "months", "unrecognised", "study_window"];
+const SHARED: [&str; 6] = ["models", "state_facts", "months", "unrecognised", "study_window", "requests"];
 
 /// The base tables of a study, built.
 pub(crate) struct BaseTables {

@@ -76,21 +76,19 @@ impl QueryEngine {
 /// A table with today's columns over a list of files. A column that a file lacks is NULL in its rows.
 fn of_files(context: &SessionContext, table: Table, files: &[PathBuf]) -> Result<Arc<dyn TableProvider>, Error> {
     let wanted = table.schema();
-    let dated = table == Table::Observations;
+    let dated = table.dated_by();
     let stored: Vec<_> = wanted
         .fields()
         .iter()
-        .filter(|field| !(dated && field.name() == "date"))
+        .filter(|field| !(dated.is_some() && field.name() == "date"))
         .map(|field| field.as_ref().clone().with_nullable(true))
         .collect();
     let urls = files.iter().map(|file| url(file)).collect::<Result<Vec<_>, _>>()?;
     let listed = listed(context, urls, Arc::new(Schema::new(stored)))?;
-    if !dated {
-        return Ok(listed);
-    }
-    // Files do not have the partition column: the date is that of `seen`.
+    let Some(instant) = dated else { return Ok(listed) };
+    // Files do not have the partition column.
     let columns = wanted.fields().iter().map(|field| match field.name().as_str() {
-        "date" => cast(col("seen"), DataType::Date32).alias("date"),
+        "date" => cast(col(instant), DataType::Date32).alias("date"),
         name => ident(name),
     });
     Ok(context.read_table(listed)?.select(columns.collect::<Vec<_>>())?.into_view())

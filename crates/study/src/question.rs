@@ -64,6 +64,8 @@ const ORDER: &[&str] = &[
     "systemic-risk",
     "deception",
     "confirmation",
+    "gateway-keys",
+    "gateway-models",
 ];
 
 /// A language of the document.

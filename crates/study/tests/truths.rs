@@ -2,6 +2,8 @@
 
 #[path = "../../lake/tests/common/mod.rs"]
 mod common;
+#[path = "../../lake/tests/common/gateway.rs"]
+mod gateway;
 
 use serde_json::Value;
 use vigie_assess::Knowledge;
@@ -10,8 +12,7 @@ use vigie_model::{Activity, Capability, Deception, Known, Model, Observation, Po
 use vigie_study::{QueryLimits, Question, QuestionAnswer, Study, StudyOptions, TableStore};
 
 use common::{lake, observation};
-
-const DAY: i64 = 86_400;
+use gateway::{DAY, entry, erased};
 
 /// An address on a day, with an empty list of models.
 fn seen(host: u8, day: i64) -> Observation {
@@ -256,6 +257,80 @@ async fn unknown_families_are_in_no_denominator() {
     };
     assert_eq!(of_risk("llama"), [3, 4, 2].map(Value::from));
     assert_eq!(of_risk("qwen2"), [1, 3, 3].map(Value::from));
+}
+
+/// Two gateways, two months, two keys; one request without a key, and one that was erased.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_used_what() {
+    let (_dir, lake) = of(&[seen(1, 0), suspect(2, 0)]).await;
+    let by = |gateway: &str, seq: u64, day: i64, key: &str| {
+        let mut one = entry(gateway, seq, day * DAY);
+        one.key_id = Known::Known(key.to_owned());
+        one.output_tokens = Known::Known(4);
+        one
+    };
+    let mut aborted = by("a", 2, 0, "key_1");
+    aborted.outcome = "aborted".to_owned();
+    aborted.prompt_tokens = Known::unknown(Why::NotCarried);
+    aborted.output_tokens = Known::unknown(Why::NotCarried);
+    let mut refused = by("a", 3, 1, "key_1");
+    refused.outcome = "refused".to_owned();
+    refused.model = None;
+    let mut nobody = by("a", 4, 1, "");
+    nobody.outcome = "refused".to_owned();
+    nobody.key_id = Known::unknown(Why::Refused);
+    let mut other = by("b", 1, 1, "key_2");
+    other.model = Some("large".to_owned());
+    lake.append_requests(&[
+        by("a", 1, 0, "key_1"),
+        aborted,
+        refused,
+        nobody,
+        erased(&by("a", 5, 1, "key_1")),
+        other,
+        // The tests begin on the 18th of November 2026.
+        by("a", 6, 20, "key_2"),
+    ])
+    .await
+    .expect("appended");
+
+    let keys = ask(&lake, StudyOptions::default(), "gateway-keys").await;
+    assert_eq!((keys.with.denominator, keys.with.unknown), (5, 2));
+    assert_eq!(
+        keys.without.as_ref().map(|without| without.denominator),
+        Some(5),
+        "suspects are no clients"
+    );
+    let first = [("month", "2026-11".into()), ("key", "key_1".into())];
+    let wanted = [("gateway", "a".into()), ("name", "alice".into())];
+    for (column, value) in wanted.into_iter().chain([
+        ("requests", 3.into()),
+        ("refused", 1.into()),
+        ("models", 1.into()),
+        ("prompt_tokens", 128.into()),
+        ("output_tokens", 8.into()),
+        ("unmeasured", 1.into()),
+    ]) {
+        assert_eq!(keys.cell(&first, column), Value::from(value), "{column}");
+    }
+    assert_eq!(keys.cell(&[("month", "2026-12".into()), ("key", "key_2".into())], "requests"), 1);
+    assert_eq!(keys.cell(&[("gateway", "b".into())], "key"), "key_2");
+
+    let models = ask(&lake, StudyOptions::default(), "gateway-models").await;
+    assert_eq!((models.with.denominator, models.with.unknown), (5, 0));
+    let tiny = [("month", "2026-11".into()), ("model", "tiny:latest".into())];
+    // Of the erased one, the model and the tokens are left.
+    assert_eq!(
+        (models.cell(&tiny, "requests"), models.cell(&tiny, "answered")),
+        (3.into(), 2.into())
+    );
+    assert_eq!((models.cell(&tiny, "keys"), models.cell(&tiny, "gateways")), (1.into(), 1.into()));
+
+    let since = StudyOptions {
+        since: Some("2026-12-01".parse().expect("a day")),
+        ..StudyOptions::default()
+    };
+    assert_eq!(ask(&lake, since, "gateway-keys").await.with.denominator, 1);
 }
 
 /// Upgrades compare the first and the last version, on different days.

@@ -40,11 +40,14 @@ pub(crate) enum LakeVerb {
         #[arg(long)]
         now: bool,
     },
-    /// Delete every observation of an address, or all before a date, with the states that only these refer to.
+    /// Delete every observation of an address and every request from it, or all before a date, with the states that only these refer to.
     Forget {
         /// The addresses.
         addresses: Vec<std::net::IpAddr>,
-        /// Everything seen before this day (UTC): YYYY-MM-DD.
+        /// Every request to a gateway with the key of this id; can be given several times.
+        #[arg(long = "key", value_name = "ID")]
+        keys: Vec<String>,
+        /// Everything seen, and every request, before this day (UTC): YYYY-MM-DD.
         #[arg(long, value_name = "DATE")]
         before: Option<chrono::NaiveDate>,
         /// Remove the data from the files and the logs at once; older versions can no longer be read.
@@ -102,11 +105,21 @@ pub(crate) fn run(args: &LakeArgs) -> Done {
             add_removed(&mut value, removed);
             (format!("deleted the texts of {models} models; {rest}\n"), value)
         }
-        LakeVerb::Forget { addresses, before, now } => {
-            if addresses.is_empty() && before.is_none() {
-                return Err(Failure::usage("nothing to delete was named: give addresses, or --before DATE"));
+        LakeVerb::Forget {
+            addresses,
+            keys,
+            before,
+            now,
+        } => {
+            if addresses.is_empty() && keys.is_empty() && before.is_none() {
+                return Err(Failure::usage(
+                    "nothing to delete was named: give addresses, --key ID, or --before DATE",
+                ));
             }
             let mut done = Vec::new();
+            for key in keys {
+                done.push(runtime.block_on(lake.forget_key(key)).map_err(Failure::output)?);
+            }
             for address in addresses {
                 done.push(runtime.block_on(lake.forget(*address)).map_err(Failure::output)?);
             }
@@ -115,18 +128,23 @@ pub(crate) fn run(args: &LakeArgs) -> Done {
                 done.push(runtime.block_on(lake.forget_before(instant)).map_err(Failure::output)?);
             }
             let observations: u64 = done.iter().map(|one| one.observations).sum();
+            let requests: u64 = done.iter().map(|one| one.requests).sum();
             let states: u64 = done.iter().map(|one| one.states).sum();
             let (removed, rest) = purge(&runtime, &lake, *now, "vigie lake forget --now")?;
             let states = states + removed.map_or(0, |removed| removed.states);
             // Each checked the whole lake; the last count is the current one.
             let left = done.last().filter(|_| removed.is_none()).map_or(0, |one| one.left);
-            let mut text = format!("deleted {observations} observations and {states} states; {rest}\n");
+            let of_gateways = match requests {
+                0 => String::new(),
+                _ => format!(" and {requests} requests to gateways"),
+            };
+            let mut text = format!("deleted {observations} observations and {states} states{of_gateways}; {rest}\n");
             if left > 0 {
                 text.push_str(&format!(
                     "{left} states without an observation are younger than an hour and were kept, as a writer may be using them; --now removes them too\n"
                 ));
             }
-            let mut value = json!({"schema": "vigie.lake-forget/1", "observations": observations, "states": states, "states_left": left});
+            let mut value = json!({"schema": "vigie.lake-forget/1", "observations": observations, "requests": requests, "states": states, "states_left": left});
             add_removed(&mut value, removed);
             (text, value)
         }

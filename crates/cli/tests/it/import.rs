@@ -128,3 +128,53 @@ fn from_standard_input_and_with_a_class_for_a_known_as() {
         "address,product,version,country,asn,class,tier\n8.0.0.0,ollama,0.12.3,DE,24940,hosting,cloud-vps\n"
     );
 }
+
+/// The log of a gateway: what its requests used is answered by SQL, and an altered log is reported.
+#[test]
+fn the_log_of_a_gateway_is_imported_and_checked() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let lake = dir.path().join("lake");
+    let (log, key) = (data("vigie-guard/v2.jsonl"), data("vigie-guard/v2.pub"));
+    let with_key = ["--public-key", text(&key)];
+    let (code, report, said) = import(&lake, dir.path(), &[&log], &with_key);
+    assert_eq!(code, 0, "{said}");
+    let file = &report["files"][0];
+    assert_eq!(
+        (&file["format"], &file["requests"], &file["added"]),
+        (&"vigie-guard".into(), &7.into(), &7.into())
+    );
+    assert_eq!((&file["chain"]["broken"], &file["chain"]["unchecked"]), (&0.into(), &0.into()));
+    assert!(file["chain"]["signed"].is_u64());
+    #[cfg(feature = "study")]
+    {
+        let rows = ask(
+            &lake,
+            "SELECT key_name, model, count(*) AS requests FROM requests WHERE outcome = 'answered' GROUP BY 1, 2 ORDER BY 1",
+        );
+        assert_eq!(rows, "key_name,model,requests\nalice,tiny:latest,2\nbob,tiny:latest,2\n");
+    }
+
+    // Without the key, its signatures are not checked.
+    let (code, report, _) = import(&lake, dir.path(), &[&log], &[]);
+    assert_eq!((code, &report["files"][0]["duplicates"]), (0, &7.into()));
+    assert!(report["files"][0]["chain"]["unchecked"].as_u64() > Some(0));
+
+    let altered = dir.path().join("altered.jsonl");
+    let whole = std::fs::read_to_string(&log).expect("read");
+    std::fs::write(&altered, whole.replacen("\"name\":\"alice\"", "\"name\":\"carol\"", 1)).expect("written");
+    let (code, report, said) = import(&lake, dir.path(), &[&altered], &with_key);
+    assert_eq!((code, &report["files"][0]["chain"]["broken"]), (1, &1.into()), "{said}");
+    assert!(
+        said.contains("altered.jsonl: the chain of the log breaks") && said.contains("line "),
+        "{said}"
+    );
+
+    // The first version of the log does not name its gateway.
+    let first = data("vigie-guard/v1.jsonl");
+    let (code, _, said) = import(&lake, dir.path(), &[&first], &[]);
+    assert!(code == 2 && said.contains("--gateway NAME"), "{said}");
+    let (code, report, said) = import(&lake, dir.path(), &[&first], &["--gateway", "gpu-1"]);
+    assert_eq!((code, &report["files"][0]["added"]), (0, &7.into()), "{said}");
+    let (code, _, said) = import(&lake, dir.path(), &[&first], &["--public-key", text(&first)]);
+    assert!(code == 2 && said.contains("not the public key"), "{said}");
+}

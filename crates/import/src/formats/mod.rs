@@ -16,6 +16,7 @@ mod zmap;
 use crate::bad::Fault;
 use crate::format::Format;
 use crate::frame::{CsvFrames, Frames, GrepFrames, JsonFrames, LineFrames, MarkupFrames, is_empty_list, may_be_json};
+use crate::gateway_log;
 use crate::out::Out;
 
 /// Reads one record of a format.
@@ -38,6 +39,7 @@ pub(crate) fn parse(format: Format, bytes: &[u8], out: &mut Out<'_>) -> Result<(
         Format::Httpx => httpx::parse(bytes, out)?,
         Format::Shadowserver => shadowserver::parse(bytes, out)?,
         Format::Vigie => vigie::parse(bytes, out)?,
+        Format::VigieGuard => gateway_log::parse(bytes, out)?,
     }
     Ok(())
 }
@@ -50,7 +52,7 @@ pub(crate) fn frames(format: Format, head: &[u8]) -> Frames {
         return Frames::Json(JsonFrames::new(head, &[]));
     }
     match format {
-        Format::Vigie => Frames::Lines(LineFrames::default()),
+        Format::Vigie | Format::VigieGuard => Frames::Lines(LineFrames::default()),
         Format::Shodan => Frames::Json(JsonFrames::new(head, shodan::PATHS)),
         Format::Censys => Frames::Json(JsonFrames::new(head, censys::PATHS)),
         Format::Zgrab2 | Format::Httpx => Frames::Json(JsonFrames::new(head, &[])),

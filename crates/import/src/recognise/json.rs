@@ -49,6 +49,9 @@ pub(super) fn of_json(head: &[u8]) -> Found {
     if keys.top(&["schema"]) && is_observation(head) {
         return Found::own(Format::Vigie);
     }
+    if is_gateway_log(&keys) {
+        return Found::own(Format::VigieGuard);
+    }
     let mut found = Found::default();
     found.add(Format::Shodan, is_shodan(&keys), false);
     let (own, may) = is_censys(&keys);
@@ -81,6 +84,12 @@ fn is_observation(head: &[u8]) -> bool {
         .unwrap_or_default();
     let value = first.trim_ascii_start().strip_prefix(b":").unwrap_or_default().trim_ascii_start();
     value.starts_with(b"\"vigie.observation/")
+}
+
+/// An event of OCSF by vigie's gateway. A file may begin with a signature, which was none in the first version of the log.
+fn is_gateway_log(keys: &Keys<'_>) -> bool {
+    keys.top(&["class_uid"]) && keys.top(&["metadata"]) && contains(keys.head, "\"vigie guard\"")
+        || keys.top(&["chain"]) && keys.inner(&["prev"]) && keys.top(&["signed"])
 }
 
 fn is_shodan(keys: &Keys<'_>) -> bool {

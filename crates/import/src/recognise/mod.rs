@@ -136,5 +136,7 @@ fn of_name(head: &[u8], name: &str) -> Option<Format> {
     if dated && name.contains(".csv") {
         return Some(Format::Shadowserver);
     }
-    Format::ALL.into_iter().find(|format| name.contains(format.word()))
+    let named = Format::ALL.into_iter().filter(|format| name.contains(format.word()));
+    // One format's word may begin with another's.
+    named.max_by_key(|format| format.word().len())
 }

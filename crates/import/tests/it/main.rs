@@ -3,6 +3,7 @@
 mod authors;
 mod formats;
 mod fuzz;
+mod gateway_log;
 mod hostile;
 mod lists;
 mod runs;

@@ -5,6 +5,7 @@
 
 mod codecs;
 mod records;
+mod requests;
 mod tables;
 
 use crate::batch::Batch;
@@ -13,6 +14,7 @@ use crate::rows::Rows;
 
 pub(crate) use codecs::*;
 pub(crate) use records::{DECEPTION, IDENTITY, LEAK};
+pub(crate) use requests::{RequestColumns, RequestRow};
 pub(crate) use tables::*;
 
 /// A required value that is NULL or that this version cannot read: the column's name.

@@ -473,6 +473,7 @@ mod tests {
     use super::super::Described;
     use super::*;
     use crate::Table;
+    use crate::columns::RequestColumns;
     use crate::definition::Definition;
     use crate::hosts::HostColumns;
     use crate::last::ObservedColumns;
@@ -496,7 +497,7 @@ mod tests {
     /// alike. The names show the mistake.
     #[test]
     fn a_column_is_named_after_its_field() {
-        let tables: [Fields; 16] = [
+        let tables: [Fields; 17] = [
             ObservationColumns::fields(),
             EndpointColumns::fields(),
             NetworkColumns::fields(),
@@ -510,6 +511,7 @@ mod tests {
             LeakColumns::fields(),
             TellColumns::fields(),
             ScanColumns::fields(),
+            RequestColumns::fields(),
             RunningRef::fields(),
             HostColumns::fields(),
             ObservedColumns::fields(),
@@ -556,6 +558,7 @@ mod tests {
                 Table::Models => (ModelColumns::WIDTH, ModelColumns::define),
                 Table::Running => (RunningColumns::WIDTH, RunningColumns::define),
                 Table::Tools => (ToolColumns::WIDTH, ToolColumns::define),
+                Table::Requests => (RequestColumns::WIDTH, RequestColumns::define),
                 Table::Evidence | Table::Scans => (ScanColumns::WIDTH, ScanColumns::define),
             };
             assert_eq!(Definition::of(define).written().len(), width, "{table:?}");

@@ -79,7 +79,7 @@ pub(crate) fn conformed(batch: &RecordBatch, schema: &SchemaRef) -> Result<Recor
 }
 
 /// Properties of appended files: light compression and no statistics per page, because compaction rewrites them soon.
-fn properties(table: Table) -> WriterProperties {
+pub(crate) fn properties(table: Table) -> WriterProperties {
     with_level(table, 1).set_statistics_enabled(EnabledStatistics::Chunk).build()
 }
 
@@ -92,13 +92,18 @@ pub(crate) fn compacted_properties(table: Table) -> WriterProperties {
 fn with_level(table: Table, level: i32) -> WriterPropertiesBuilder {
     let level = ZstdLevel::try_new(level).unwrap_or_default();
     let mut properties = WriterProperties::builder().set_compression(Compression::ZSTD(level));
+    // Instants rarely repeat, and their differences are small, as are those of the numbers of a log.
+    let ascending: &[&str] = match table {
+        Table::Observations => &["seen", "recorded"],
+        Table::Requests => &["seq", "time"],
+        _ => &[],
+    };
+    for column in ascending {
+        properties = properties
+            .set_column_dictionary_enabled(ColumnPath::from(*column), false)
+            .set_column_encoding(ColumnPath::from(*column), Encoding::DELTA_BINARY_PACKED);
+    }
     if table == Table::Observations {
-        // Instants rarely repeat, and their differences are small.
-        for column in ["seen", "recorded"] {
-            properties = properties
-                .set_column_dictionary_enabled(ColumnPath::from(column), false)
-                .set_column_encoding(ColumnPath::from(column), Encoding::DELTA_BINARY_PACKED);
-        }
         // Sorted addresses share their first digits with the one before.
         properties = properties
             .set_column_dictionary_enabled(ColumnPath::from("address"), false)

@@ -4,6 +4,7 @@ mod append;
 mod commit;
 mod durable;
 mod files;
+mod requests;
 mod rows;
 mod writer;
 
@@ -18,6 +19,7 @@ pub(crate) use durable::{discard, durable, sync_checkpoint};
 pub(crate) use durable::{fault, sync};
 #[cfg(feature = "upkeep")]
 pub(crate) use files::{compacted_properties, conformed};
+pub use requests::CommittedRequests;
 #[cfg(feature = "upkeep")]
 pub(crate) use rows::write_error;
 pub(crate) use rows::{OF_A_STATE, OF_OBSERVATIONS, OF_RUNNING, ObservationRows, RowBatches, in_columns, running_of, states_of};

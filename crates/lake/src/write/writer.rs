@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use deltalake_core::arrow::array::RecordBatch;
 use deltalake_core::arrow::datatypes::SchemaRef;
-use deltalake_core::kernel::{Action, Add};
+use deltalake_core::kernel::{Action, Add, Remove};
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::writer::RecordBatchWriter;
 use deltalake_core::{DeltaTable, DeltaTableError};
@@ -53,6 +53,11 @@ impl Writer {
         }
     }
 
+    /// The folder of a table; `None`: the lake is in an object store.
+    pub(super) fn folder(&self, table: Table) -> Option<std::path::PathBuf> {
+        self.location.folder(table)
+    }
+
     /// A table as last loaded, with the columns that an older version lacks added; `None`: it does not exist yet.
     async fn opened(&mut self, table: Table) -> Result<Option<&mut DeltaTable>, Error> {
         if !self.tables.contains_key(&table) {
@@ -69,7 +74,7 @@ impl Writer {
 
     /// The newest version of a table; `None`: it does not exist yet. Contents that are missing in this version are committed on top of
     /// exactly this version, or create the table.
-    async fn refreshed(&mut self, table: Table) -> Result<Option<&mut DeltaTable>, Error> {
+    pub(super) async fn refreshed(&mut self, table: Table) -> Result<Option<&mut DeltaTable>, Error> {
         if let Some(delta) = self.tables.get_mut(&table)
             && delta.update_state().await.is_err()
         {
@@ -284,6 +289,17 @@ impl Writer {
     /// Writes files and commits them on top of the loaded version. Returns their paths (none if there are no rows), or `None` if another
     /// writer committed first. For a table by date, batches hold one day each and come in groups of one day.
     pub(crate) async fn try_commit(&mut self, table: Table, batches: impl RowBatches) -> Result<Option<Vec<String>>, Error> {
+        self.try_exchange(table, Vec::new(), Vec::new(), batches).await
+    }
+
+    /// The same; the commit also removes files and adds `rewritten`, which replace them.
+    pub(super) async fn try_exchange(
+        &mut self,
+        table: Table,
+        removes: Vec<Remove>,
+        rewritten: Vec<Add>,
+        batches: impl RowBatches,
+    ) -> Result<Option<Vec<String>>, Error> {
         let wrap = |source: DeltaTableError| write_error(table, source);
         let mut batches = batches.peekable();
         if batches.peek().is_none() {
@@ -294,13 +310,24 @@ impl Writer {
         };
         let writer = RecordBatchWriter::for_table(delta).map_err(wrap)?;
         let folder = self.location.folder(table);
-        let adds = written(delta, table, folder.as_deref(), writer, batches).await?;
-        let operation = DeltaOperation::Write {
-            mode: SaveMode::Append,
-            partition_by: table.spec().partition.map(|column| vec![column.to_owned()]),
-            predicate: None,
+        let mut adds = match written(delta, table, folder.as_deref(), writer, batches).await {
+            Ok(adds) => adds,
+            Err(error) => {
+                discard(delta, &rewritten).await;
+                return Err(error);
+            }
         };
-        let done = committed(&self.location, table, delta, Vec::new(), &adds, operation).await;
+        adds.extend(rewritten);
+        let operation = if removes.is_empty() {
+            DeltaOperation::Write {
+                mode: SaveMode::Append,
+                partition_by: table.spec().partition.map(|column| vec![column.to_owned()]),
+                predicate: None,
+            }
+        } else {
+            DeltaOperation::Update { predicate: None }
+        };
+        let done = committed(&self.location, table, delta, removes, &adds, operation).await;
         if matches!(done, Err(Error::Disk { .. })) {
             self.unsynced.insert(table);
         }

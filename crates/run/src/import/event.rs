@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use vigie_import::Bad;
+use vigie_import::{Bad, ChainReport};
 
 use super::report::{EarlyEnd, ImportedFile};
 use crate::failure::Failure;
@@ -56,6 +56,13 @@ pub enum ImportEvent<'e> {
         file: &'e str,
         /// Where it ends.
         end: &'e EarlyEnd,
+    },
+    /// The chain of a gateway's log breaks. What the file holds is imported.
+    ChainBroken {
+        /// The file.
+        file: &'e str,
+        /// Where.
+        chain: &'e ChainReport,
     },
     /// A file was read and holds no record.
     NoRecord {

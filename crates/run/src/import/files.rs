@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use vigie_identify::Identifier;
-use vigie_import::{Archive, Importer, Options};
+use vigie_import::{Archive, ChainCheck, Importer, Options};
 use vigie_network::Enricher;
 
 use super::counting::CountingReader;
@@ -50,6 +50,7 @@ pub(super) struct Files<'f, 'l> {
     identifier: Arc<Identifier>,
     enricher: Enricher,
     intake: Intake,
+    chains: ChainCheck,
     stop: &'f Stop,
     listener: &'f mut ImportListener<'l>,
     done: Vec<ReadFile>,
@@ -69,6 +70,7 @@ impl<'f, 'l> Files<'f, 'l> {
             identifier,
             enricher,
             intake,
+            chains: ChainCheck::default(),
             stop,
             listener,
             done: Vec::new(),
@@ -203,9 +205,11 @@ impl<'f, 'l> Files<'f, 'l> {
             is_alone: self.options.files.len() < 2 && !source.is_packed,
             read: &read,
             intake: &mut self.intake,
+            chains: &mut self.chains,
             listener: self.listener,
         };
         let end = pipeline::run(records, &parser, &self.enricher, self.stop, &mut sink)?;
+        report.chain = self.chains.end_of_file();
         report.unfinished = end.unfinished.map(EarlyEnd::from);
         let file = &source.name;
         (self.listener)(ImportEvent::FileEnded)?;
@@ -221,6 +225,9 @@ impl<'f, 'l> Files<'f, 'l> {
             // It has no end either, which is not worth a report.
             return Err(ReadError::File(EMPTY.to_owned()));
         }
+        if let Some(chain) = report.chain.as_ref().filter(|chain| chain.broken > 0) {
+            (self.listener)(ImportEvent::ChainBroken { file, chain })?;
+        }
         if let Some(end) = &report.unfinished {
             (self.listener)(ImportEvent::Unfinished { file, end })?;
         }
@@ -232,6 +239,8 @@ impl<'f, 'l> Files<'f, 'l> {
         let mut options = Options::new(Arc::clone(&self.identifier), chrono::Utc::now());
         options.vantage.clone_from(&self.options.vantage);
         options.default_port = self.options.port;
+        options.gateway.clone_from(&self.options.gateway);
+        options.public_keys.clone_from(&self.options.public_keys);
         options.recognised_only = self.options.recognised_only;
         options.file_name.clone_from(&source.file_name);
         options.seen = match self.options.seen {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use vigie_import::Format;
+use vigie_import::{Format, PublicKey};
 use vigie_model::Timestamp;
 
 use crate::network::NetworkFiles;
@@ -22,6 +22,10 @@ pub struct ImportOptions {
     pub vantage: Option<String>,
     /// The port of records that are only an address; `None`: such records are bad.
     pub port: Option<u16>,
+    /// The name of the gateway whose logs these are, if their lines do not name it.
+    pub gateway: Option<String>,
+    /// The keys that signatures in the logs of gateways are checked with; if there are none, they are not checked.
+    pub public_keys: Vec<PublicKey>,
     /// The files that give country, AS and network class of addresses.
     pub network: NetworkFiles,
     /// Whether endpoints that no rule recognises are left out. They are counted.
@@ -43,6 +47,8 @@ impl ImportOptions {
             seen: None,
             vantage: None,
             port: None,
+            gateway: None,
+            public_keys: Vec::new(),
             network: NetworkFiles::default(),
             recognised_only: false,
             errors,

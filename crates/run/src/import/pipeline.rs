@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use vigie_import::{Batch, Parsed, Parser, Records, Unfinished};
-use vigie_model::Observation;
+use vigie_import::{Batch, ChainCheck, Parsed, Parser, Records, Unfinished};
+use vigie_model::{GatewayRequest, Observation};
 use vigie_network::Enricher;
 
 use super::event::{ImportEvent, ImportListener};
@@ -33,6 +33,8 @@ pub(super) struct Sink<'s, 'l> {
     /// The bytes read of it.
     pub(super) read: &'s AtomicU64,
     pub(super) intake: &'s mut Intake,
+    /// Checks the chains of gateways' logs.
+    pub(super) chains: &'s mut ChainCheck,
     pub(super) listener: &'s mut ImportListener<'l>,
 }
 
@@ -112,8 +114,11 @@ pub(super) fn run<R: Read + Send>(
         // The threads own what is left of the channels: when they end, so does the loop, and the other way round.
         drop((parsed, batches, empty));
         let mut open_end = false;
-        for (result, permit) in results {
+        for (mut result, permit) in results {
             open_end |= result.open_end;
+            if let Some(batch) = result.batch {
+                sink.chains.add(batch, std::mem::take(&mut result.segments));
+            }
             sink.intake.take(sink.file, result)?;
             drop(permit);
             sink.progress()?;
@@ -173,5 +178,5 @@ fn parse(batch: &Batch, parser: &Parser, enricher: &Enricher, mut hand_on: impl 
 
 /// About how many bytes the results of a text take, without the text.
 fn about(parsed: &Parsed) -> usize {
-    parsed.items.len() * 2 * size_of::<Observation>()
+    parsed.items.len() * 2 * size_of::<Observation>() + parsed.requests.len() * 2 * size_of::<GatewayRequest>()
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use serde::Serialize;
-use vigie_import::Unfinished;
+use vigie_import::{ChainReport, Unfinished};
 
 use crate::intake::ImportCounts;
 
@@ -35,10 +35,19 @@ pub struct ImportedFile {
     pub unfinished: Option<EarlyEnd>,
     /// Observations, new or not.
     pub observations: u64,
-    /// Observations that the lake did not have.
+    /// Requests of a gateway's log, new or not.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub requests: u64,
+    /// Observations and requests that the lake did not have.
     pub added: u64,
-    /// Observations that the lake had already, or that were read before.
+    /// Observations and requests that the lake had already, or that were read before.
     pub duplicates: u64,
+    /// Requests whose row in the lake was replaced, because they were erased from the log since.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub erased: u64,
+    /// Requests that were left out: the lake has another one with the same number in the same log.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub differing: u64,
     /// Bad records.
     pub bad: u64,
     /// Ports that did not answer.
@@ -50,6 +59,12 @@ pub struct ImportedFile {
     pub host_discovery: u64,
     /// Endpoints that no rule recognised, if only recognised ones were wanted.
     pub not_recognised: u64,
+    /// Entries of a gateway's log about the gateway itself.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub gateway_events: u64,
+    /// What the check of the chain of a gateway's log found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chain: Option<ChainReport>,
 }
 
 /// Where a file ends early.
@@ -87,7 +102,14 @@ impl ImportedFile {
     /// Whether it holds records, all of them bad.
     #[must_use]
     pub fn has_only_bad(&self) -> bool {
-        self.failed.is_none() && self.bad > 0 && self.observations == 0 && !self.is_unfinished()
+        let taken = self.observations + self.requests + self.gateway_events;
+        self.failed.is_none() && self.bad > 0 && taken == 0 && !self.is_unfinished()
+    }
+
+    /// Whether the chain of a gateway's log is broken, or the lake has other entries of the log.
+    #[must_use]
+    pub fn is_broken(&self) -> bool {
+        self.differing > 0 || self.chain.as_ref().is_some_and(|chain| chain.broken > 0)
     }
 
     /// Whether it was read and holds no record.
@@ -100,18 +122,26 @@ impl ImportedFile {
     pub fn counts(&self) -> ImportCounts {
         ImportCounts {
             observations: self.observations,
+            requests: self.requests,
             added: self.added,
             duplicates: self.duplicates,
+            erased: self.erased,
+            differing: self.differing,
             bad: self.bad,
             not_open: self.not_open,
             not_tcp: self.not_tcp,
             host_discovery: self.host_discovery,
             not_recognised: self.not_recognised,
+            gateway_events: self.gateway_events,
         }
     }
 
     pub(super) fn set_counts(&mut self, counts: ImportCounts) {
         self.observations = counts.observations;
+        self.requests = counts.requests;
+        self.erased = counts.erased;
+        self.differing = counts.differing;
+        self.gateway_events = counts.gateway_events;
         self.added = counts.added;
         self.duplicates = counts.duplicates;
         self.bad = counts.bad;

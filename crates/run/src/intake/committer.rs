@@ -3,10 +3,20 @@
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
 
-use vigie_model::Observation;
+use vigie_lake::{Committed, CommittedRequests};
+use vigie_model::{GatewayRequest, Observation};
 
 use crate::failure::Failure;
 use crate::lake::{Parts, Writer};
+
+/// What was committed of a part of an import.
+pub(super) enum Done {
+    Observations(Committed),
+    Requests(CommittedRequests),
+}
+
+/// What was committed of each part.
+type AllDone = Vec<(usize, Done)>;
 
 /// A task of the committer.
 pub(super) enum Work {
@@ -14,6 +24,8 @@ pub(super) enum Work {
     Append(usize, Vec<Observation>),
     /// Gather these observations of a part, to commit all of a day together.
     Gather(usize, Vec<Observation>),
+    /// Commit these requests of a part at once.
+    Requests(usize, Vec<GatewayRequest>),
     /// Commit what was gathered.
     CommitGathered,
 }
@@ -22,7 +34,7 @@ pub(super) enum Work {
 pub(super) struct Committer {
     /// `None` once no more work comes.
     work: Option<SyncSender<Work>>,
-    results: Receiver<(Result<Parts, Failure>, Vec<Observation>)>,
+    results: Receiver<(Result<AllDone, Failure>, Vec<Observation>)>,
     thread: Option<JoinHandle<()>>,
     /// The number of tasks whose result was not received yet.
     pending: usize,
@@ -39,9 +51,13 @@ impl Committer {
         let thread = std::thread::spawn(move || {
             for task in tasks {
                 let (done, mut batch) = match task {
-                    Work::Append(part, batch) => (writer.append(&batch).map(|done| Parts::from([(part, done)])), batch),
-                    Work::Gather(part, batch) => (writer.gather(&batch, part), batch),
-                    Work::CommitGathered => (writer.commit_gathered(), Vec::new()),
+                    Work::Append(part, batch) => (writer.append(&batch).map(|done| vec![(part, Done::Observations(done))]), batch),
+                    Work::Gather(part, batch) => (writer.gather(&batch, part).map(of_parts), batch),
+                    Work::Requests(part, requests) => {
+                        let done = writer.append_requests(&requests);
+                        (done.map(|done| vec![(part, Done::Requests(done))]), Vec::new())
+                    }
+                    Work::CommitGathered => (writer.commit_gathered().map(of_parts), Vec::new()),
                 };
                 batch.clear();
                 if report.send((done, batch)).is_err() {
@@ -71,13 +87,13 @@ impl Committer {
     }
 
     /// The next result, if there is one already.
-    pub(super) fn done(&mut self) -> Option<Result<Parts, Failure>> {
+    pub(super) fn done(&mut self) -> Option<Result<AllDone, Failure>> {
         let (result, batch) = self.results.try_recv().ok()?;
         Some(self.received(result, batch))
     }
 
     /// Waits for the next result; `None` if nothing is under way.
-    pub(super) fn wait(&mut self) -> Option<Result<Parts, Failure>> {
+    pub(super) fn wait(&mut self) -> Option<Result<AllDone, Failure>> {
         if self.pending == 0 {
             return None;
         }
@@ -90,13 +106,17 @@ impl Committer {
         })
     }
 
-    fn received(&mut self, result: Result<Parts, Failure>, batch: Vec<Observation>) -> Result<Parts, Failure> {
+    fn received(&mut self, result: Result<AllDone, Failure>, batch: Vec<Observation>) -> Result<AllDone, Failure> {
         self.pending -= 1;
         if batch.capacity() > 0 {
             self.spare.push(batch);
         }
         result
     }
+}
+
+fn of_parts(parts: Parts) -> AllDone {
+    parts.into_iter().map(|(part, done)| (part, Done::Observations(done))).collect()
 }
 
 fn ended_early() -> Failure {

@@ -10,14 +10,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use vigie_import::{Bad, Parsed};
-use vigie_model::Observation;
+use vigie_model::{GatewayRequest, Observation};
 
-use self::committer::{Committer, Work};
+use self::committer::{Committer, Done, Work};
 use self::errors::ErrorFile;
 use self::order::DayOrder;
 use self::weight::BatchWeight;
 use crate::failure::Failure;
-use crate::lake::{Parts, Writer};
+use crate::lake::Writer;
 
 pub use self::counts::ImportCounts;
 
@@ -28,6 +28,9 @@ const BATCH: usize = 50_000;
 /// The most bytes that they take, except for the last record: while one batch is written, the next is filled.
 const BYTES: usize = 48 << 20;
 
+/// Requests of a gateway's log that are committed together.
+const REQUESTS: usize = 16_384;
+
 /// Takes parsed records: commits the observations to the lake in batches, and writes the bad records to the error file.
 ///
 /// What is read is divided into parts, a file or a query each, which are counted apart.
@@ -35,6 +38,8 @@ pub(crate) struct Intake {
     committer: Committer,
     errors: ErrorFile,
     waiting: Vec<Observation>,
+    /// Requests of a gateway's log.
+    waiting_requests: Vec<GatewayRequest>,
     weight: BatchWeight,
     order: DayOrder,
     /// The counts of each part. The last part is the one that is read.
@@ -49,6 +54,7 @@ impl Intake {
             committer: Committer::new(writer),
             errors: ErrorFile::new(errors),
             waiting: Vec::new(),
+            waiting_requests: Vec::new(),
             weight: BatchWeight::default(),
             order: DayOrder::default(),
             counts: vec![ImportCounts::default()],
@@ -59,6 +65,7 @@ impl Intake {
     /// Takes the results of some records of `from`. If enough observations wait, they are committed while more are taken.
     pub(crate) fn take(&mut self, from: &str, parsed: Parsed) -> Result<(), Failure> {
         self.counts_of(self.part()).pass_over(parsed.passed_over);
+        self.take_requests(parsed.requests)?;
         if self.waiting.capacity() == 0 {
             self.waiting = self.committer.spare();
             // All of it at once, because a vector that grows copies its contents. Capacity that is never used takes no memory.
@@ -100,9 +107,29 @@ impl Intake {
         Ok(())
     }
 
-    fn add(&mut self, done: Parts) {
+    /// Takes requests of a gateway's log, which are in the order of their days.
+    fn take_requests(&mut self, requests: Vec<GatewayRequest>) -> Result<(), Failure> {
+        self.waiting_requests.extend(requests);
+        if self.waiting_requests.len() >= REQUESTS {
+            self.hand_over_requests()?;
+        }
+        Ok(())
+    }
+
+    fn hand_over_requests(&mut self) -> Result<(), Failure> {
+        if self.waiting_requests.is_empty() {
+            return Ok(());
+        }
+        let batch = std::mem::take(&mut self.waiting_requests);
+        self.committer.hand(Work::Requests(self.part(), batch))
+    }
+
+    fn add(&mut self, done: Vec<(usize, Done)>) {
         for (part, done) in done {
-            self.counts_of(part).add(done);
+            match done {
+                Done::Observations(done) => self.counts_of(part).add(done),
+                Done::Requests(done) => self.counts_of(part).add_requests(done),
+            }
         }
     }
 
@@ -120,6 +147,7 @@ impl Intake {
 
     /// Commits everything that waits. When this returns, it is in the lake.
     pub(crate) fn commit(&mut self) -> Result<(), Failure> {
+        self.hand_over_requests()?;
         self.hand_over(true)?;
         if std::mem::take(&mut self.order).gathers() {
             self.committer.hand(Work::CommitGathered)?;
@@ -130,6 +158,7 @@ impl Intake {
     /// Commits what waits at the end of a file. Only observations that are gathered by day stay, because further files may have more of
     /// the same days.
     pub(crate) fn end_of_file(&mut self, is_last: bool) -> Result<(), Failure> {
+        self.hand_over_requests()?;
         self.hand_over(is_last)?;
         self.wait_for_all()
     }

@@ -78,6 +78,18 @@ impl Writer {
             .map_err(|error| Failure::output(format!("cannot commit {} observations to the lake: {error}", batch.len())))
     }
 
+    /// Commits requests of a gateway's log at once.
+    ///
+    /// # Errors
+    ///
+    /// They cannot be written.
+    #[cfg(feature = "watch")]
+    pub(crate) fn append_requests(&mut self, batch: &[vigie_model::GatewayRequest]) -> Result<vigie_lake::CommittedRequests, Failure> {
+        self.runtime
+            .block_on(self.lake.append_requests(batch))
+            .map_err(|error| Failure::output(format!("cannot commit {} requests to the lake: {error}", batch.len())))
+    }
+
     /// Takes a batch whose days are in no order: it is committed with others like it, all of a day together. Gives what was committed of
     /// each part, if it was time.
     ///

@@ -62,6 +62,7 @@ fn note(events: &mut Vec<String>, event: &ImportEvent<'_>) {
         ImportEvent::Warning { file, text } => format!("warning {}: {text}", base(file)),
         ImportEvent::Failed { file, reason } => format!("failed {}: {reason}", base(file)),
         ImportEvent::Unfinished { file, end } => format!("unfinished {}: {end:?}", base(file)),
+        ImportEvent::ChainBroken { file, chain } => format!("broken {}: {} times", base(file), chain.broken),
         ImportEvent::NoRecord { file } => format!("no record {}", base(file)),
         ImportEvent::OnlyBad { file, first, errors } => {
             format!(
@@ -288,4 +289,62 @@ fn an_error_file_that_cannot_be_written_ends_the_import() {
     let failure = import(&options, &Stop::new(), &mut |_| Ok(())).expect_err("it is a folder");
     assert_eq!(failure.kind(), FailureKind::Output);
     assert!(failure.to_string().ends_with("; the option is --errors"), "{failure}");
+}
+
+/// The log of a gateway in the user's folder, in files of a few lines.
+fn log_files(user: &User, text: &str) -> Vec<PathBuf> {
+    let lines: Vec<&str> = text.lines().collect();
+    let files = lines.chunks(6).enumerate();
+    files
+        .map(|(at, lines)| user.write(&format!("audit-{at}.jsonl"), &(lines.join("\n") + "\n")))
+        .collect()
+}
+
+fn gateway_options(user: &User, files: &[PathBuf]) -> ImportOptions {
+    let files: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
+    let key = std::fs::read_to_string(data("vigie-guard/v2.pub")).expect("read");
+    ImportOptions {
+        public_keys: vec![key.parse().expect("a key")],
+        ..user.options(&files)
+    }
+}
+
+fn gateway_log() -> String {
+    std::fs::read_to_string(data("vigie-guard/v2.jsonl")).expect("read")
+}
+
+/// A log in several files: its requests are in the lake once, and its chain is checked from file to file.
+#[test]
+fn the_log_of_a_gateway_is_imported_once() {
+    let user = User::new();
+    let text = gateway_log();
+    let files = log_files(&user, &text);
+    let (imported, events) = run(&gateway_options(&user, &files));
+    assert!(events.iter().all(|event| !event.starts_with("broken")), "{events:?}");
+    let sum = |imported: &Imported, of: fn(&ImportedFile) -> u64| imported.files.iter().map(of).sum::<u64>();
+    assert_eq!(sum(&imported, |file| file.requests), 7);
+    assert_eq!(sum(&imported, |file| file.added), 7);
+    assert_eq!(sum(&imported, |file| file.bad), 0);
+    let lines = text.lines().count() as u64;
+    assert_eq!(sum(&imported, |file| file.gateway_events), lines - 7);
+    let last = imported.files.last().and_then(|file| file.chain.clone()).expect("a chain");
+    assert_eq!((last.last, last.signed, last.broken), (Some(lines), Some(lines), 0));
+
+    let (again, _) = run(&gateway_options(&user, &files));
+    assert_eq!((sum(&again, |file| file.added), sum(&again, |file| file.duplicates)), (0, 7));
+    let (runtime, lake) = vigie_run::lake::open(&user.path("lake")).expect("a lake");
+    let requests = runtime.block_on(lake.requests(None)).expect("read");
+    assert_eq!(requests.len(), 7);
+}
+
+/// Without its second file, the log has a gap, which is reported where it is; what there is is imported.
+#[test]
+fn a_log_with_a_gap_is_reported() {
+    let user = User::new();
+    let mut files = log_files(&user, &gateway_log());
+    files.remove(1);
+    let (imported, events) = run(&gateway_options(&user, &files));
+    assert!(events.contains(&"broken audit-2.jsonl: 1 times".to_owned()), "{events:?}");
+    assert!(imported.files[1].is_broken() && !imported.files[0].is_broken());
+    assert!(imported.files.iter().all(|file| file.failed.is_none()));
 }

@@ -1,11 +1,12 @@
 //! The arguments of `vigie import`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use vigie_import::Format;
+use vigie_import::{Format, PublicKey};
 use vigie_model::Timestamp;
+use vigie_run::Failure;
 use vigie_run::import::{ImportOptions, SeenAt};
 
 use crate::args::{LakeDir, NetworkArgs, TableOrJson};
@@ -28,6 +29,12 @@ pub(crate) struct ImportArgs {
     /// The port of records that are only an address, as zmap's are.
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     port: Option<u16>,
+    /// The name of the gateway whose logs these are, if their lines do not name it.
+    #[arg(long, value_name = "NAME", value_parser = gateway)]
+    gateway: Option<String>,
+    /// The public key of a gateway, log-signing.pub, to check the signatures of its log; can be given several times.
+    #[arg(long = "public-key", value_name = "FILE")]
+    public_keys: Vec<PathBuf>,
     #[command(flatten)]
     network: NetworkArgs,
     /// Leave out endpoints that no rule recognises; they are counted.
@@ -49,8 +56,8 @@ pub(crate) struct ImportArgs {
 
 impl ImportArgs {
     /// The options of the import.
-    pub(super) fn options(&self) -> ImportOptions {
-        ImportOptions {
+    pub(super) fn options(&self) -> Result<ImportOptions, Failure> {
+        Ok(ImportOptions {
             files: match self.files.is_empty() {
                 true => vec![PathBuf::from("-")],
                 false => self.files.clone(),
@@ -60,12 +67,30 @@ impl ImportArgs {
             seen: self.seen,
             vantage: self.vantage.clone(),
             port: self.port,
+            gateway: self.gateway.clone(),
+            public_keys: self.public_keys.iter().map(|file| public_key(file)).collect::<Result<_, _>>()?,
             network: self.network.files(),
             recognised_only: self.recognised_only,
             errors: self.errors.clone(),
             catalog: self.catalog.clone(),
-        }
+        })
     }
+}
+
+/// The most characters of a gateway's name: that many are kept of the smallest and the largest name in a file of the lake.
+const MAX_NAME: usize = 64;
+
+fn gateway(name: &str) -> Result<String, String> {
+    let is_sound = !name.is_empty() && name.len() <= MAX_NAME && name.chars().all(|c| c.is_ascii_graphic());
+    is_sound
+        .then(|| name.to_owned())
+        .ok_or_else(|| format!("a gateway's name has 1 to {MAX_NAME} printable ASCII characters and no space"))
+}
+
+fn public_key(file: &Path) -> Result<PublicKey, Failure> {
+    let text = std::fs::read_to_string(file).map_err(|error| Failure::usage(format!("cannot read {}: {error}", file.display())))?;
+    text.parse()
+        .map_err(|error| Failure::usage(format!("{} is {error}", file.display())))
 }
 
 /// `--from` takes the formats' own words.

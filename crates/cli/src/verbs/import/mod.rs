@@ -17,7 +17,7 @@ pub(crate) use args::ImportArgs;
 pub(crate) fn run(args: &ImportArgs) -> Done {
     let stop = Stop::new();
     let mut shown = Shown::Nothing;
-    let imported = vigie_run::import::import(&args.options(), &stop, &mut |event| {
+    let imported = vigie_run::import::import(&args.options()?, &stop, &mut |event| {
         match event {
             ImportEvent::Begun => crate::interrupts::on_interrupt(&stop)?,
             ImportEvent::FileBegun { name, size } => shown = Shown::new(name, size, args.quiet),
@@ -38,6 +38,8 @@ pub(crate) fn run(args: &ImportArgs) -> Done {
         ExitCode::from(exit::USAGE)
     } else if imported.files.iter().any(ImportedFile::is_unfinished) {
         ExitCode::from(exit::UNFINISHED)
+    } else if imported.files.iter().any(ImportedFile::is_broken) {
+        ExitCode::from(exit::FINDINGS)
     } else {
         ExitCode::SUCCESS
     })

@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use vigie_export::grid::Column;
 use vigie_export::text::lines;
-use vigie_import::{Bad, BadKind};
+use vigie_import::{Bad, BadKind, ChainReport};
 use vigie_run::Failure;
 use vigie_run::import::{EarlyEnd, ImportCounts, ImportEvent, Imported, ImportedFile};
 
@@ -18,6 +18,7 @@ pub(super) fn fault(event: &ImportEvent<'_>) {
         ImportEvent::Warning { file, text } => format!("warning: {file}: {text}"),
         ImportEvent::Failed { file, reason } => format!("{file}: {reason}"),
         ImportEvent::Unfinished { file, end } => unfinished(file, end),
+        ImportEvent::ChainBroken { file, chain } => broken(file, chain),
         ImportEvent::NoRecord { file } => {
             format!("note: {file}: there is no record in it; if the tool found something, look whether it ended well")
         }
@@ -42,11 +43,29 @@ fn unfinished(file: &str, end: &EarlyEnd) -> String {
     format!("{file}: {reason} (line {line}); {what}")
 }
 
+/// The most breaks of a chain that are printed; the report in JSON has up to a hundred.
+const MOST_BREAKS: usize = 5;
+
+fn broken(file: &str, chain: &ChainReport) -> String {
+    let mut text = format!(
+        "{file}: the chain of the log breaks {} times; its entries are imported all the same",
+        chain.broken
+    );
+    for one in chain.breaks.iter().take(MOST_BREAKS) {
+        text.push_str(&format!("\n  line {}: {}", one.line, one.detail));
+    }
+    if chain.broken > MOST_BREAKS as u64 {
+        text.push_str("\n  …");
+    }
+    text
+}
+
 /// What is wrong with a file of which no record could be imported, and what to do.
 fn only_bad(file: &ImportedFile, first: &Bad) -> String {
     let reason = &first.reason;
     let next = match first.kind {
         BadKind::MissingTime => "give it with --seen TIME, or --seen file for the file's own",
+        BadKind::MissingGateway => "name it with --gateway NAME, or give its public key with --public-key FILE",
         BadKind::MissingPort => "give it with --port PORT",
         _ => "if another tool wrote it, name that one with --from",
     };
@@ -120,6 +139,9 @@ fn passed_over(counts: ImportCounts) -> String {
         (counts.not_tcp, "not TCP"),
         (counts.host_discovery, "without a port (host discovery)"),
         (counts.not_recognised, "not recognised"),
+        (counts.gateway_events, "about the gateway"),
+        (counts.erased, "erased since"),
+        (counts.differing, "differing from the lake"),
     ]
     .into_iter()
     .filter(|(count, _)| *count > 0)
