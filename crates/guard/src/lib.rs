@@ -17,6 +17,7 @@ pub mod policy;
 mod pool;
 mod proxy;
 mod service;
+pub mod token;
 mod watch;
 pub mod ways;
 

@@ -2,6 +2,7 @@
 
 mod acme;
 mod admin;
+mod auth;
 mod detect;
 pub mod files;
 mod listen;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub use acme::Acme;
 pub use admin::Admin;
+pub use auth::{AuthConfig, IssuerConfig, Rule};
 pub use detect::{Action, Detect, Syslog, Webhook};
 pub use listen::{Listen, Tls};
 pub use log::LogConfig;
@@ -40,6 +42,9 @@ pub struct Config {
     /// How requests wait for a server that is full.
     #[serde(default)]
     pub queue: QueueConfig,
+    /// How clients say who they are, beside keys.
+    #[serde(default, skip_serializing_if = "AuthConfig::is_none")]
+    pub auth: AuthConfig,
     /// The audit log.
     #[serde(default)]
     pub log: LogConfig,
@@ -83,13 +88,22 @@ impl Config {
             line: error.span().and_then(|span| line_of(span.start)),
             why: error.message().to_owned(),
         })?;
-        config.check().map_err(|(key, why)| ConfigError {
-            line: text
+        let line_from = |start: &str, key: &str| {
+            let mut lines = text
                 .lines()
-                .position(|line| line.trim_start().starts_with(key))
-                .map(|line| line + 1),
+                .enumerate()
+                .skip_while(|(_, line)| !line.trim_start().starts_with(start));
+            lines
+                .find(|(_, line)| line.trim_start().starts_with(key))
+                .map(|(number, _)| number + 1)
+        };
+        let error = |start: &str, (key, why): (&str, String)| ConfigError {
+            line: line_from(start, key),
             why,
-        })?;
+        };
+        config.check().map_err(|wrong| error("", wrong))?;
+        // Its keys have names that other tables have, too.
+        config.auth.check().map_err(|wrong| error("[[auth", wrong))?;
         Ok(config)
     }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use crate::credential::BadCredential;
 use crate::key::NoKey;
 use crate::limit::{Over, Standing, header_lines, retry_after};
+use crate::token::NoToken;
 
 /// Why a request is not passed on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub enum Refusal {
     Credential(BadCredential),
     /// Its credential opens no key.
     Key(NoKey),
+    /// Its credential is a token that opens nothing.
+    Token(NoToken),
     /// Two programs could read it as two requests.
     Ambiguous(String),
     /// It is larger than is taken.
@@ -54,7 +57,7 @@ impl Refusal {
     #[must_use]
     pub fn status(&self) -> u16 {
         match self {
-            Self::NoCredential | Self::Credential(_) | Self::Key(_) | Self::BlockedAddress => 401,
+            Self::NoCredential | Self::Credential(_) | Self::Key(_) | Self::Token(_) | Self::BlockedAddress => 401,
             Self::Ambiguous(_) => 400,
             Self::TooLarge => 413,
             Self::TooSlow => 408,
@@ -69,7 +72,9 @@ impl Refusal {
     #[must_use]
     pub fn header_lines(&self) -> String {
         match self {
-            Self::NoCredential | Self::Credential(_) | Self::Key(_) | Self::BlockedAddress => "www-authenticate: Bearer\r\n".to_owned(),
+            Self::NoCredential | Self::Credential(_) | Self::Key(_) | Self::Token(_) | Self::BlockedAddress => {
+                "www-authenticate: Bearer\r\n".to_owned()
+            }
             Self::OverLimit { over, standing } => retry_after(over.wait) + &header_lines(standing),
             Self::Busy { wait, .. } => retry_after(*wait),
             _ => String::new(),
@@ -86,6 +91,8 @@ impl Refusal {
             Self::Key(NoKey::Malformed | NoKey::Unknown) => "unknown-key",
             Self::Key(NoKey::Revoked) => "revoked-key",
             Self::Key(NoKey::Expired) => "expired-key",
+            Self::Token(NoToken::Expired) => "expired-token",
+            Self::Token(_) => "unknown-token",
             Self::Ambiguous(_) => "ambiguous",
             Self::TooLarge => "too-large",
             Self::TooSlow => "too-slow",
@@ -124,6 +131,7 @@ impl fmt::Display for Refusal {
                 write!(f, ": {why}")
             }
             Self::Busy { why, .. } => write!(f, ": {why}"),
+            Self::Token(why) => write!(f, ": {why}"),
             Self::OverLimit { over, .. } => write!(f, ": {}, for {:.1} s", over.limit.word(), over.wait.as_secs_f64()),
             _ => Ok(()),
         }

@@ -21,6 +21,7 @@ use crate::log::{self, Outcome, RequestEntry, Texts};
 use crate::meter::{self, Meter, Stripper};
 use crate::policy::{self, Asked, Notes, Passed, Refusal};
 use crate::pool::{Busy, Judged, Judgement};
+use crate::token;
 use crate::watch::{Sanction, Seen};
 
 /// A body up to this many bytes is read before the limits of its key are looked at.
@@ -112,7 +113,7 @@ impl<'g> Exchange<'g> {
         {
             return self.refuse(client, &Refusal::BlockedAddress).await;
         }
-        let key = match self.authenticate(head) {
+        let key = match self.authenticate(head).await {
             Ok(key) => key,
             Err(refusal) => return self.refuse(client, &refusal).await,
         };
@@ -185,11 +186,15 @@ impl<'g> Exchange<'g> {
     }
 
     /// The key of a request.
-    fn authenticate(&self, head: &RequestHead) -> Result<Arc<Key>, Refusal> {
+    async fn authenticate(&self, head: &RequestHead) -> Result<Arc<Key>, Refusal> {
         let secret = credential(&head.headers)
             .map_err(Refusal::Credential)?
             .ok_or(Refusal::NoCredential)?;
-        let keys = self.shared.gate.keys();
+        let gate = &*self.shared.gate;
+        let keys = gate.keys();
+        if gate.tokens.are_taken() && token::is_token(&secret) {
+            return gate.tokens.find(&secret, chrono::Utc::now()).await.map_err(Refusal::Token);
+        }
         keys.find(&secret, chrono::Utc::now())
             .cloned()
             .map_err(|(why, _): (NoKey, _)| Refusal::Key(why))

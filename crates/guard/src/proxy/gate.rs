@@ -18,6 +18,7 @@ use crate::key::{Key, KeyFile, Keys};
 use crate::limit::Limiter;
 use crate::log::{Change, Entry, KeyChange, KeyEvent, Log};
 use crate::pool::Pool;
+use crate::token::Tokens;
 use crate::watch::Watch;
 use crate::ways::Found;
 
@@ -51,6 +52,8 @@ pub(crate) struct Gate {
     /// Where else they answer.
     pub(crate) ways: Arc<Found>,
     pub(crate) life: Arc<Life>,
+    /// The issuers of tokens.
+    pub(crate) tokens: Arc<Tokens>,
     /// Whether a grant of some key depends on what the servers tell of their models.
     pub(super) tells_models_apart: AtomicBool,
     pub(crate) watch: Option<Arc<Watch>>,
@@ -64,6 +67,15 @@ pub(crate) struct Gate {
 impl Gate {
     /// `port`: of the gateway. `before`: the gate that this one will follow.
     pub(crate) fn new(plan: Plan, tls: Option<TlsAcceptor>, port: u16, parts: &Parts, before: Option<&Self>) -> Self {
+        // The same issuers are not asked again.
+        let same_auth = before.filter(|before| before.plan.config.auth == plan.config.auth);
+        let tokens = same_auth.map_or_else(
+            || {
+                plan.tokens.start();
+                Arc::clone(&plan.tokens)
+            },
+            |before| Arc::clone(&before.tokens),
+        );
         // The same servers are not looked at again, and who waits for them waits in one queue.
         let before = before.filter(|before| before.plan.has_same_servers(&plan));
         let pool = before.map_or_else(|| Arc::clone(&plan.pool), |before| Arc::clone(&before.pool));
@@ -78,6 +90,7 @@ impl Gate {
             allowed: Allowed::new(&plan.config.listen.hosts, &plan.config.listen.origins, port),
             pool,
             ways: before.map(|before| Arc::clone(&before.ways)).unwrap_or_default(),
+            tokens,
             tells_models_apart: AtomicBool::new(false),
             tls: tls.map(Tls),
             plan,
@@ -116,8 +129,9 @@ impl Gate {
     /// The keys as they are now.
     pub(crate) fn keys(&self) -> Arc<Keys> {
         let keys = self.keys.now(&self.log);
-        if self.tells_models_apart.load(Ordering::Relaxed) != keys.tell_models_apart() {
-            self.tells_models_apart.store(keys.tell_models_apart(), Ordering::Relaxed);
+        let apart = keys.tell_models_apart() || self.tokens.tell_models_apart();
+        if self.tells_models_apart.load(Ordering::Relaxed) != apart {
+            self.tells_models_apart.store(apart, Ordering::Relaxed);
         }
         keys
     }

@@ -40,5 +40,6 @@ pub(crate) use reload::Running;
 pub use sockets::Sockets;
 pub(crate) use tls::connector;
 pub use upstream::UpstreamError;
+pub(crate) use upstream::{Forwarded, Target, Upstream};
 pub use wire::Bounds;
 pub(crate) use wire::{read_head, reason, write};

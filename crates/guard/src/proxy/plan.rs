@@ -12,6 +12,7 @@ use crate::config::{Config, UpstreamConfig, files};
 use crate::known;
 use crate::log::SigningKey;
 use crate::pool::Pool;
+use crate::token::Tokens;
 
 /// What a gateway's folder says.
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub(crate) struct Plan {
     pub(crate) reaches: Vec<Reach>,
     /// The files that say how, as they were.
     reach_stamps: Vec<Option<Stamp>>,
+    /// The issuers of tokens.
+    pub(crate) tokens: Arc<Tokens>,
     /// The certificate of `[listen.tls]`, or the one that an authority gave.
     pub(crate) certificate: Option<Certificate>,
     /// The files that were read, as they were.
@@ -51,6 +54,12 @@ impl Plan {
             .map(|server| Reach::read(dir, server))
             .collect::<Result<_, _>>()
             .map_err(wrong)?;
+        let products: Vec<&str> = config.behind().map(|server| &*server.product).collect();
+        for issuer in &config.auth.issuer {
+            let pins = issuer.rule.iter().try_for_each(|rule| known::check_pins(&products, &rule.grant));
+            pins.map_err(|why| wrong(format!("the issuer {}: {why}", issuer.name)))?;
+        }
+        let tokens = Tokens::read(dir, &config.auth).map_err(wrong)?;
         let certificate = match (&config.listen.tls, &config.listen.acme) {
             (None, None) => None,
             (None, Some(acme)) => {
@@ -73,6 +82,7 @@ impl Plan {
             pool,
             reaches,
             reach_stamps,
+            tokens: Arc::new(tokens),
             certificate,
             files,
         })
