@@ -150,7 +150,7 @@ fn a_bad_file_keeps_the_old_one() {
     soon("the good one is back", || {
         guarded.look("/metrics").1.contains("vigie_guard_config_current 1\n")
     });
-    assert_eq!(events(guarded.dir.path(), "reloaded").len(), 1);
+    soon("and that is in the log", || events(guarded.dir.path(), "reloaded").len() == 1);
     assert_eq!(guarded.look("/readyz").1, "ready\n");
 }
 
@@ -329,11 +329,16 @@ fn one_address_does_not_take_all_places() {
         TcpStream::from(socket)
     };
     assert_eq!(status(&mut from_elsewhere(), &request(&guarded, "localhost")), 200);
+    let open = |count: usize| {
+        guarded
+            .look("/metrics")
+            .1
+            .contains(&format!("vigie_guard_open_connections {count}\n"))
+    };
+    soon("that connection is closed", || open(5));
     // With all places taken, a connection waits and is served when one is free.
     let others: Vec<TcpStream> = (0..3).map(|_| from_elsewhere()).collect();
-    soon("all places are taken", || {
-        guarded.look("/metrics").1.contains("vigie_guard_open_connections 8\n")
-    });
+    soon("all places are taken", || open(8));
     let mut waiting = from_elsewhere();
     waiting.write_all(request(&guarded, "localhost").as_bytes()).expect("sent");
     waiting.set_read_timeout(Some(std::time::Duration::from_millis(200))).expect("set");
