@@ -89,6 +89,7 @@ pub fn init(dir: &Path, init: &Init) -> Result<Config, InitError> {
         auth: AuthConfig::default(),
         log: LogConfig::default(),
         admin: None,
+        authorize: None,
         detect: None,
     };
     write(files::SIGNING_KEY, &signing)?;

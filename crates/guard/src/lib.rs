@@ -5,6 +5,7 @@
 
 mod acme;
 mod admin;
+mod authorize;
 pub mod config;
 pub mod credential;
 pub mod init;

@@ -46,6 +46,7 @@ mod form;
 mod json;
 mod names;
 mod plan;
+mod reach;
 mod shape;
 pub(crate) mod takes;
 mod target;
@@ -62,6 +63,7 @@ pub use effects::{EffectTable, ReadingOf, Routes};
 pub use form::{Form, FormError, MAX_PARTS, Part};
 pub use json::{Item, Json, JsonError, JsonKind, MAX_DEPTH, MAX_NODES};
 pub use names::NameReading;
+pub use reach::Reach;
 pub use takes::{Ask, AskRule, Asks, BodyKind, ByWord, JsonReading, Knob, ListPlace, Place, Reading, Reads, Role, TakesRule, TypeReading};
 pub use target::PathReading;
 
@@ -388,7 +390,7 @@ impl Leaves {
 }
 
 /// The matching routes.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Fitting<'t> {
     all: [Option<&'t Shape>; MAX_FITTING],
     count: usize,

@@ -1,6 +1,6 @@
 //! The compiled routes of one path and one method.
 
-use vigie_model::Effect;
+use vigie_model::{Effect, EffectSet};
 
 use crate::pointer::Pointer;
 use crate::route::condition::{Reading, ValuePlace};
@@ -194,40 +194,48 @@ impl Shape {
 
     /// The worst line whose condition is true.
     pub(crate) fn line(&self, request: &Request<'_>, target: &Target<'_>, found: &Found<'_>) -> Option<&Line> {
-        self.lines.iter().find(|line| {
-            let reading = if line.effect.is_harmless() {
-                Reading::Exact
-            } else {
-                Reading::Possible
-            };
-            match &line.condition {
-                When::Always => true,
-                When::Perhaps => reading == Reading::Possible,
-                When::Body(number, nothing) => {
-                    let seen = found.conditions[*number];
-                    match (request.body, reading) {
-                        (Body::Unseen | Body::Other, Reading::Possible) => true,
-                        (Body::Unseen | Body::Other, Reading::Exact) => false,
-                        (_, Reading::Possible) if seen.values => seen.any || (seen.null && *nothing),
-                        (_, Reading::Exact) if seen.values => !seen.not_all && (!seen.null || *nothing),
-                        _ => *nothing,
-                    }
-                }
-                When::Segment(number, rest, test) => target
-                    .segment(*number, *rest)
-                    .map_or(test.passes_nothing(), |value| test.passes(&value)),
-                When::Query(key, test) => {
-                    let mut values = target.query(key, reading == Reading::Possible).peekable();
-                    if values.peek().is_none() {
-                        return test.passes_nothing();
-                    }
-                    match reading {
-                        Reading::Exact => values.all(|value| test.passes(&value)),
-                        Reading::Possible => values.any(|value| test.passes(&value)),
-                    }
+        self.lines.iter().find(|line| Self::holds(line, request, target, found))
+    }
+
+    /// Each effect whose line has a true condition.
+    pub(crate) fn effects(&self, request: &Request<'_>, target: &Target<'_>, found: &Found<'_>) -> EffectSet {
+        let lines = self.lines.iter().filter(|line| Self::holds(line, request, target, found));
+        lines.fold(EffectSet::EMPTY, |effects, line| effects.with(line.effect))
+    }
+
+    fn holds(line: &Line, request: &Request<'_>, target: &Target<'_>, found: &Found<'_>) -> bool {
+        let reading = if line.effect.is_harmless() {
+            Reading::Exact
+        } else {
+            Reading::Possible
+        };
+        match &line.condition {
+            When::Always => true,
+            When::Perhaps => reading == Reading::Possible,
+            When::Body(number, nothing) => {
+                let seen = found.conditions[*number];
+                match (request.body, reading) {
+                    (Body::Unseen | Body::Other, Reading::Possible) => true,
+                    (Body::Unseen | Body::Other, Reading::Exact) => false,
+                    (_, Reading::Possible) if seen.values => seen.any || (seen.null && *nothing),
+                    (_, Reading::Exact) if seen.values => !seen.not_all && (!seen.null || *nothing),
+                    _ => *nothing,
                 }
             }
-        })
+            When::Segment(number, rest, test) => target
+                .segment(*number, *rest)
+                .map_or(test.passes_nothing(), |value| test.passes(&value)),
+            When::Query(key, test) => {
+                let mut values = target.query(key, reading == Reading::Possible).peekable();
+                if values.peek().is_none() {
+                    return test.passes_nothing();
+                }
+                match reading {
+                    Reading::Exact => values.all(|value| test.passes(&value)),
+                    Reading::Possible => values.any(|value| test.passes(&value)),
+                }
+            }
+        }
     }
 
     /// Finds everything in a request that this route reads.

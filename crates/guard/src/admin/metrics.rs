@@ -170,7 +170,8 @@ impl Recorder {
         let series = self.series(asked);
         let one = |counter: &std::sync::atomic::AtomicU64| counter.fetch_add(1, Ordering::Relaxed);
         one(&series.requests);
-        if operation.is_empty() || matches!(entry.outcome, Outcome::Refused { .. }) {
+        // Of a request that a proxy passes on nothing more is known.
+        if operation.is_empty() || matches!(entry.outcome, Outcome::Refused { .. } | Outcome::Authorized) {
             return;
         }
         series.duration.add(entry.duration_ms / 1_000.0);
@@ -230,6 +231,7 @@ fn operation(entry: &RequestEntry) -> &'static str {
 fn outcome(outcome: &Outcome) -> &'static str {
     match outcome {
         Outcome::Answered => "answered",
+        Outcome::Authorized => "authorized",
         Outcome::Aborted => "aborted",
         Outcome::Failed { .. } => "failed",
         Outcome::Refused { reason, .. } => reason,

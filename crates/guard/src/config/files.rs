@@ -22,3 +22,5 @@ pub const SOCKET: &str = "guard.sock";
 pub const ACME_ACCOUNT: &str = "acme-account.json";
 /// The certificate that the authority gave, and its key.
 pub const ACME_CERTIFICATE: &str = "acme-certificate.pem";
+/// What a proxy shows with each of its questions to prove that it asks them.
+pub const PROXY_SECRET: &str = "proxy-secret";

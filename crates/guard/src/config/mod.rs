@@ -3,6 +3,7 @@
 mod acme;
 mod admin;
 mod auth;
+mod authorize;
 mod detect;
 pub mod files;
 mod listen;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 pub use acme::Acme;
 pub use admin::Admin;
 pub use auth::{AuthConfig, IssuerConfig, Rule};
+pub use authorize::{Authorize, Proxy};
 pub use detect::{Action, Detect, Syslog, Webhook};
 pub use listen::{Listen, Tls};
 pub use log::LogConfig;
@@ -51,6 +53,9 @@ pub struct Config {
     /// Metrics and health. Absent: there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub admin: Option<Admin>,
+    /// The questions of a proxy that is already there. Absent: it asks none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authorize: Option<Authorize>,
     /// What the gateway notices in its requests, and does then. Absent: nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detect: Option<Detect>,
@@ -117,6 +122,7 @@ impl Config {
         self.queue.check()?;
         self.detect.as_ref().map_or(Ok(()), Detect::check)?;
         self.log.options()?;
+        self.authorize.as_ref().map_or(Ok(()), Authorize::check)?;
         if self
             .admin
             .as_ref()

@@ -155,6 +155,8 @@ pub struct Client {
 pub enum Outcome {
     /// The server's answer went to the client whole.
     Answered,
+    /// The proxy that asked may pass it on; what became of it then is not known.
+    Authorized,
     /// The client left before its end.
     Aborted,
     /// It was not passed on.
@@ -236,6 +238,8 @@ pub struct RequestEntry {
     pub outcome: Outcome,
     /// Its text and that of the answer, if they are kept.
     pub text: Option<StoredText>,
+    /// The proxy that asked whether it may pass the request on; `None`: the client sent it to the gateway.
+    pub asked_by: Option<&'static str>,
 }
 
 impl RequestEntry {
@@ -267,6 +271,7 @@ impl RequestEntry {
             duration_ms: 0.0,
             outcome: Outcome::Aborted,
             text: None,
+            asked_by: None,
         }
     }
 }

@@ -121,6 +121,8 @@ struct Uid<'e> {
 #[derive(Serialize)]
 struct Unmapped<'e> {
     event: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proxy: Option<&'static str>,
     effect: Option<&'e str>,
     models: &'e [String],
     #[serde(skip_serializing_if = "is_empty")]
@@ -170,7 +172,9 @@ struct PersonalUnmapped<'e> {
 #[derive(Serialize)]
 struct Endpoint {
     ip: IpAddr,
-    port: u16,
+    /// Of a client behind a proxy that asks it is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    port: Option<u16>,
 }
 
 #[derive(Serialize)]
@@ -242,6 +246,7 @@ impl Serialize for PutOptions<'_> {
 pub(super) fn request(request: &RequestEntry, origin: &Origin) -> serde_json::Result<Draft> {
     let (status_code, status_detail) = match &request.outcome {
         Outcome::Answered => ("answered", None),
+        Outcome::Authorized => ("authorized", None),
         Outcome::Aborted => ("aborted", None),
         Outcome::Refused { reason, detail } => (*reason, Some(detail.as_str())),
         Outcome::Failed { detail } => ("failed", Some(detail.as_str())),
@@ -254,7 +259,7 @@ pub(super) fn request(request: &RequestEntry, origin: &Origin) -> serde_json::Re
         "POST" => 1,
         _ => 99,
     };
-    let is_answered = request.outcome == Outcome::Answered;
+    let is_good = matches!(request.outcome, Outcome::Answered | Outcome::Authorized);
     let is_refused = matches!(request.outcome, Outcome::Refused { .. });
     let length = request.response_bytes;
     let core = RequestEvent {
@@ -263,8 +268,8 @@ pub(super) fn request(request: &RequestEntry, origin: &Origin) -> serde_json::Re
         category_uid: API_ACTIVITY / 1_000,
         activity_id,
         type_uid: API_ACTIVITY * 100 + activity_id,
-        severity_id: if is_answered { 1 } else { 2 },
-        status_id: if is_answered { 1 } else { 2 },
+        severity_id: if is_good { 1 } else { 2 },
+        status_id: if is_good { 1 } else { 2 },
         metadata: origin.metadata(),
         duration: whole(request.duration_ms),
         http_response: request.status.map(|code| HttpResponse { code, length }),
@@ -274,7 +279,12 @@ pub(super) fn request(request: &RequestEntry, origin: &Origin) -> serde_json::Re
         },
         status_code,
         unmapped: Unmapped {
-            event: if is_refused { "refused" } else { "request" },
+            event: match request.asked_by {
+                Some(_) => "decision",
+                None if is_refused => "refused",
+                None => "request",
+            },
+            proxy: request.asked_by,
             effect: request.route.as_ref().map(|(effect, _)| effect.as_str()),
             models: &request.models,
             options: &request.options,
@@ -304,7 +314,7 @@ pub(super) fn request(request: &RequestEntry, origin: &Origin) -> serde_json::Re
     let personal = Personal {
         src_endpoint: Endpoint {
             ip: request.client.address.ip(),
-            port: request.client.address.port(),
+            port: Some(request.client.address.port()).filter(|port| *port != 0),
         },
         actor: match &request.client.key {
             Some((uid, name)) => Actor::User { uid, name },

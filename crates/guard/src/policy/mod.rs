@@ -9,6 +9,7 @@ mod presence;
 mod refusal;
 mod rewrite;
 mod usage;
+mod verbatim;
 
 use vigie_catalog::RouteTable;
 use vigie_catalog::table::{
@@ -25,6 +26,7 @@ pub(crate) use lists::{merge, names_of};
 pub(crate) use notes::Notes;
 pub use presence::present;
 pub use refusal::Refusal;
+pub(crate) use verbatim::{Seen, judge_verbatim};
 
 /// The longest that a model stays loaded for a key that may infer and not load, if its grant says nothing else.
 const KEEP_ALIVE: u32 = 300;
@@ -120,24 +122,7 @@ pub(crate) fn judge_metered<'t>(
         return Err(ambiguous(&doubts));
     }
     let infers = infers(&decision);
-    if !grant.allows(decision.effect) && !is_granted_cloud(grant, &decision, infers) {
-        return Err(Refusal::NotGranted(format!("{} ({})", decision.effect, decision.route)));
-    }
-    // A route that infers may load its model; one that loads, unloads or puts an adapter on is for keys that may do that.
-    let is_of_inference = decision.effect != Effect::Load || decision.may_have(Effect::Infer);
-    if !is_of_inference && !grant.effects.contains(Effect::Load) {
-        return Err(Refusal::NotGranted(format!("{} ({})", decision.effect, decision.route)));
-    }
-    // Lists are cut to the key's models and a model's description is that of a model of the key; what else a server tells of itself
-    // (the slots of llama.cpp hold the prompts of others) is for keys that may read it, or change the server.
-    let is_cut = !decision.lists().is_empty() || decision.models.iter().any(|named| !named.name.is_empty()) || asked.method == "HEAD";
-    let reads_all = grant.effects.contains(Effect::Enumerate) || grant.effects.contains(Effect::Write);
-    if decision.effect == Effect::Enumerate && !is_cut && !reads_all {
-        return Err(Refusal::NotGranted(format!(
-            "{} of the whole server ({})",
-            decision.effect, decision.route
-        )));
-    }
+    effect(grant, &decision, asked.method)?;
     let models = models(table, grant, &decision)?;
     if let Some(ask) = decision.asks.iter().find(|ask| !grant.allows_ask(*ask)) {
         return Err(Refusal::NotGranted(format!("it asks for {}", ask.word())));
@@ -177,6 +162,29 @@ pub(crate) fn judge_metered<'t>(
         lists: decision.lists(),
         strips,
     })
+}
+
+/// Checks the effect of a request.
+fn effect(grant: &Grant, decision: &Decision<'_, '_>, method: &str) -> Result<(), Refusal> {
+    if !grant.allows(decision.effect) && !is_granted_cloud(grant, decision, infers(decision)) {
+        return Err(Refusal::NotGranted(format!("{} ({})", decision.effect, decision.route)));
+    }
+    // A route that infers may load its model; one that loads, unloads or puts an adapter on is for keys that may do that.
+    let is_of_inference = decision.effect != Effect::Load || decision.may_have(Effect::Infer);
+    if !is_of_inference && !grant.effects.contains(Effect::Load) {
+        return Err(Refusal::NotGranted(format!("{} ({})", decision.effect, decision.route)));
+    }
+    // Lists are cut to the key's models and a model's description is that of a model of the key; what else a server tells of itself
+    // (the slots of llama.cpp hold the prompts of others) is for keys that may read it, or change the server.
+    let is_cut = !decision.lists().is_empty() || decision.models.iter().any(|named| !named.name.is_empty()) || method == "HEAD";
+    let reads_all = grant.effects.contains(Effect::Enumerate) || grant.effects.contains(Effect::Write);
+    if decision.effect == Effect::Enumerate && !is_cut && !reads_all {
+        return Err(Refusal::NotGranted(format!(
+            "{} of the whole server ({})",
+            decision.effect, decision.route
+        )));
+    }
+    Ok(())
 }
 
 /// Whether a model answers: here, or under a name that the server passes on with the credentials of its owner.

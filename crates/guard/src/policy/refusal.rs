@@ -43,6 +43,8 @@ pub enum Refusal {
     Blocked,
     /// A detector had the address blocked for a time. It gets the answer of a request without a valid key, whatever it carries.
     BlockedAddress,
+    /// It is the question of somebody who is not the proxy of the configuration.
+    Stranger(String),
     /// The key has used up one of its limits.
     OverLimit {
         /// Which one, and how long until it has room.
@@ -62,7 +64,7 @@ impl Refusal {
             Self::TooLarge => 413,
             Self::TooSlow => 408,
             Self::NoModel(_) => 404,
-            Self::UnknownRoute(_) | Self::NotGranted(_) | Self::WrongOrigin(_) | Self::Blocked => 403,
+            Self::UnknownRoute(_) | Self::NotGranted(_) | Self::WrongOrigin(_) | Self::Stranger(_) | Self::Blocked => 403,
             Self::OverLimit { .. } => 429,
             Self::Busy { .. } => 503,
         }
@@ -103,6 +105,7 @@ impl Refusal {
             Self::Busy { .. } => "busy",
             Self::Blocked => "blocked",
             Self::BlockedAddress => "blocked-address",
+            Self::Stranger(_) => "stranger",
             Self::OverLimit { .. } => "over-limit",
         }
     }
@@ -127,9 +130,12 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.word())?;
         match self {
-            Self::Ambiguous(why) | Self::UnknownRoute(why) | Self::NotGranted(why) | Self::WrongOrigin(why) | Self::NoModel(why) => {
-                write!(f, ": {why}")
-            }
+            Self::Ambiguous(why)
+            | Self::UnknownRoute(why)
+            | Self::NotGranted(why)
+            | Self::WrongOrigin(why)
+            | Self::Stranger(why)
+            | Self::NoModel(why) => write!(f, ": {why}"),
             Self::Busy { why, .. } => write!(f, ": {why}"),
             Self::Token(why) => write!(f, ": {why}"),
             Self::OverLimit { over, .. } => write!(f, ": {}, for {:.1} s", over.limit.word(), over.wait.as_secs_f64()),

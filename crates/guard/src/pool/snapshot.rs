@@ -114,6 +114,11 @@ impl Snapshot {
         }
     }
 
+    /// The route tables of the servers.
+    pub(crate) fn tables(&self) -> impl Iterator<Item = &RouteTable> {
+        self.groups.iter().map(|group| &*group.table)
+    }
+
     /// The servers of a group that have the models of a request.
     fn having(&self, group: &Group, passed: &Passed<'_>, names: NameReading) -> Set {
         let has = |server: &usize| {

@@ -41,8 +41,8 @@ fn is_passed_on(name: &str) -> bool {
 
 /// A request under way. Dropped, however it ended, it is counted and logged.
 pub(super) struct Exchange<'g> {
-    shared: &'g Shared,
-    entry: Box<RequestEntry>,
+    pub(super) shared: &'g Shared,
+    pub(super) entry: Box<RequestEntry>,
     /// The entry is in the log, or is not to be.
     is_logged: bool,
     /// The texts that are kept of it.
@@ -56,7 +56,7 @@ pub(super) struct Exchange<'g> {
     /// What is noted for the detectors.
     seen: Seen,
     /// Header lines of the answer that say how to authenticate, or what is left of the key's limits.
-    more: String,
+    pub(super) more: String,
 }
 
 /// An admitted request whose tokens are not counted yet.
@@ -70,12 +70,14 @@ struct Admitted<'g> {
 
 impl<'g> Exchange<'g> {
     pub(super) fn new(client: SocketAddr, shared: &'g Shared) -> Self {
+        let mut entry = Box::new(RequestEntry::begun(fresh_id(), client));
+        entry.asked_by = shared.gate.plan.asker.as_ref().map(|asker| asker.proxy.word());
         Self {
             shared,
             begun: Instant::now(),
             is_logged: false,
             texts: shared.gate.log.texts(),
-            entry: Box::new(RequestEntry::begun(fresh_id(), client)),
+            entry,
             admitted: None,
             stripper: None,
             passing: Vec::new(),
@@ -84,7 +86,7 @@ impl<'g> Exchange<'g> {
         }
     }
 
-    fn elapsed_ms(&self) -> f64 {
+    pub(super) fn elapsed_ms(&self) -> f64 {
         self.begun.elapsed().as_secs_f64() * 1_000.0
     }
 
@@ -104,6 +106,9 @@ impl<'g> Exchange<'g> {
                 detail: "the audit log cannot be written".to_owned(),
             };
             return self.answer(client, 503, "{\"error\":\"unavailable\"}").await;
+        }
+        if let Some(asker) = &gate.plan.asker {
+            return self.decide(client, head, asker).await;
         }
         let address = self.entry.client.address.ip();
         if gate
@@ -186,7 +191,7 @@ impl<'g> Exchange<'g> {
     }
 
     /// The key of a request.
-    async fn authenticate(&self, head: &RequestHead) -> Result<Arc<Key>, Refusal> {
+    pub(super) async fn authenticate(&self, head: &RequestHead) -> Result<Arc<Key>, Refusal> {
         let secret = credential(&head.headers)
             .map_err(Refusal::Credential)?
             .ok_or(Refusal::NoCredential)?;
@@ -243,12 +248,17 @@ impl<'g> Exchange<'g> {
 
     /// Refuses the request.
     pub(super) async fn refuse(&mut self, client: &mut impl Client, refusal: &Refusal) {
+        self.refused(refusal);
+        self.answer(client, refusal.status(), refusal.body()).await;
+    }
+
+    /// Notes that the request is refused.
+    pub(super) fn refused(&mut self, refusal: &Refusal) {
         self.more = refusal.header_lines();
         self.entry.outcome = Outcome::Refused {
             reason: refusal.word(),
             detail: refusal.to_string(),
         };
-        self.answer(client, refusal.status(), refusal.body()).await;
     }
 
     /// Gives an answer of the gateway's own.
@@ -262,7 +272,7 @@ impl<'g> Exchange<'g> {
     }
 
     /// Writes the entry, before the client has the last bytes of its answer: what it was told is in the log, whatever happens next.
-    async fn log(&mut self) {
+    pub(super) async fn log(&mut self) {
         if !std::mem::replace(&mut self.is_logged, true) {
             self.shared.batch.record(&mut self.entry, self.texts.as_ref()).await;
         }

@@ -79,6 +79,8 @@ impl Gate {
         // The same servers are not looked at again, and who waits for them waits in one queue.
         let before = before.filter(|before| before.plan.has_same_servers(&plan));
         let pool = before.map_or_else(|| Arc::clone(&plan.pool), |before| Arc::clone(&before.pool));
+        // The usual port of those whom a proxy serves; others are named with their hosts.
+        let port = if plan.asker.is_some() { 443 } else { port };
         Self {
             log: Arc::clone(&parts.log),
             limiter: Arc::clone(&parts.limiter),

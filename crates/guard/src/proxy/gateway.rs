@@ -12,6 +12,7 @@ use super::reload::Running;
 use super::sockets::Sockets;
 use super::{keeper, worker};
 use crate::admin::Metrics;
+use crate::authorize::Asked;
 use crate::config::{Config, files};
 use crate::limit;
 use crate::log::{Change, Entry, PromptKey};
@@ -54,11 +55,21 @@ impl Gateway {
     ///
     /// See [`Gateway::start`], and what the call says.
     pub fn start_on(dir: &Path, sockets: impl FnOnce(&Path) -> Result<Sockets, String>) -> Result<Self, StartError> {
-        Self::try_start(dir, sockets).map_err(StartError)
+        Self::try_start(dir, None, sockets).map_err(StartError)
     }
 
-    fn try_start(dir: &Path, sockets: impl FnOnce(&Path) -> Result<Sockets, String>) -> Result<Self, String> {
-        let plan = Plan::read(dir)?;
+    /// Starts to answer the questions of a proxy that is already there, at the address of `[authorize]` or another. The secret that the
+    /// proxy shows is made if the folder has none.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Gateway::start`], or the configuration has no `[authorize]`.
+    pub fn authorize(dir: &Path, listen: Option<SocketAddr>) -> Result<Self, StartError> {
+        Self::try_start(dir, Some(Asked { listen }), |_| Ok(Sockets::default())).map_err(StartError)
+    }
+
+    fn try_start(dir: &Path, authorizes: Option<Asked>, sockets: impl FnOnce(&Path) -> Result<Sockets, String>) -> Result<Self, String> {
+        let plan = Plan::read_as(dir, authorizes.as_ref())?;
         let keys = KeyStore::open(dir.join(files::KEYS))?;
         let signing = signing_key(dir)?;
         let config = plan.config.clone();
@@ -80,7 +91,7 @@ impl Gateway {
             keys: Arc::new(keys),
             life: Arc::new(Life::default()),
         };
-        let running = Arc::new(Running::new(dir, plan, clients, parts)?);
+        let running = Arc::new(Running::new(dir, plan, authorizes, clients, parts)?);
         let gate = running.gate();
         gate.log.record(Entry::Change(Change::Started {
             listen: running.address.to_string(),

@@ -22,8 +22,14 @@ const LOOK_AT_CERTIFICATE: Duration = Duration::from_secs(24 * 3_600);
 /// Runs until the gateway takes no further connection. It answers at the door.
 pub(super) fn run(running: &Arc<Running>) {
     #[cfg(unix)]
-    let door = match takeover::Door::open(running.dir()) {
-        Ok(door) => Some(door),
+    let opened = match running.authorizes {
+        None => takeover::Door::open(running.dir()).map(Some),
+        // Where a proxy asks, no gateway for clients can take over.
+        Some(_) => Ok(None),
+    };
+    #[cfg(unix)]
+    let door = match opened {
+        Ok(door) => door,
         Err(error) => {
             let path = running.dir().join(files::SOCKET);
             eprintln!(

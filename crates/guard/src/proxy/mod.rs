@@ -4,6 +4,7 @@ mod certificate;
 mod client;
 mod connect;
 mod connection;
+mod decision;
 mod exchange;
 mod flag;
 mod gate;

@@ -8,6 +8,7 @@ use super::gate::KeyStore;
 use super::stamp::{Stamp, stamp};
 use super::tls::connector;
 use super::upstreams::Reach;
+use crate::authorize::{Asked, Asker};
 use crate::config::{Config, UpstreamConfig, files};
 use crate::known;
 use crate::log::SigningKey;
@@ -28,6 +29,8 @@ pub(crate) struct Plan {
     pub(crate) tokens: Arc<Tokens>,
     /// The certificate of `[listen.tls]`, or the one that an authority gave.
     pub(crate) certificate: Option<Certificate>,
+    /// The proxy that asks, where the connections are those of a proxy and not of clients.
+    pub(crate) asker: Option<Asker>,
     /// The files that were read, as they were.
     files: Vec<(PathBuf, Option<Stamp>)>,
 }
@@ -84,8 +87,21 @@ impl Plan {
             reach_stamps,
             tokens: Arc::new(tokens),
             certificate,
+            asker: None,
             files,
         })
+    }
+
+    /// The same for a gateway that a proxy asks, as `asked` says; `None`: it is one for clients.
+    pub(crate) fn read_as(dir: &Path, asked: Option<&Asked>) -> Result<Self, String> {
+        let mut plan = Self::read(dir)?;
+        if let Some(asked) = asked {
+            plan.asker = Some(asked.prepare(dir, &mut plan.config)?);
+            plan.certificate = None;
+            let secret = dir.join(files::PROXY_SECRET);
+            plan.files.push((secret.clone(), stamp(&secret)));
+        }
+        Ok(plan)
     }
 
     /// Whether the same servers are behind, reached in the same way.

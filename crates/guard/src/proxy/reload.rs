@@ -11,6 +11,7 @@ use super::plan::{Plan, config_changes};
 use super::stamp::Stamp;
 use super::tls;
 use crate::admin;
+use crate::authorize::Asked;
 use crate::config::{Admin, Config};
 use crate::log::{Change, Entry};
 use crate::service;
@@ -22,6 +23,8 @@ const NEEDS_RESTART: [&str; 4] = ["listen.address", "listen.workers", "log", "de
 #[derive(Debug)]
 pub(crate) struct Running {
     dir: PathBuf,
+    /// A proxy asks, and no client comes.
+    pub(super) authorizes: Option<Asked>,
     pub(crate) parts: Parts,
     /// Where clients connect to.
     pub(crate) address: SocketAddr,
@@ -90,7 +93,7 @@ impl Running {
     }
 
     /// Begins with a plan. Nothing is served before [`Running::serve_admin`].
-    pub(crate) fn new(dir: &Path, plan: Plan, clients: TcpListener, parts: Parts) -> Result<Self, String> {
+    pub(crate) fn new(dir: &Path, plan: Plan, authorizes: Option<Asked>, clients: TcpListener, parts: Parts) -> Result<Self, String> {
         let address = clients.local_addr().map_err(|error| error.to_string())?;
         let seen = plan.read_stamps();
         let tls = tls::acceptor(&plan.config.listen, &parts.life)?;
@@ -99,6 +102,7 @@ impl Running {
         let gate = Arc::new(Gate::new(plan, tls, address.port(), &parts, None));
         Ok(Self {
             dir: dir.to_owned(),
+            authorizes,
             parts,
             address,
             started: gate.plan.config.clone(),
@@ -211,7 +215,7 @@ impl Running {
 
     /// Puts the configuration of the folder in place, or changes nothing. Returns what is different.
     fn take(&self, state: &mut State) -> Result<Vec<String>, String> {
-        let plan = Plan::read(&self.dir)?;
+        let plan = Plan::read_as(&self.dir, self.authorizes.as_ref())?;
         let before = Arc::clone(&state.gate);
         let changed = plan.changes(&before.plan);
         let tls = tls::acceptor(&plan.config.listen, &self.parts.life)?;

@@ -136,7 +136,7 @@ impl Watch {
 /// The event of a request; `None`: it was refused because its sender is blocked, which the detectors know.
 fn event(entry: &RequestEntry, seen: Seen, pool: &Pool) -> Option<Event> {
     let outcome = match &entry.outcome {
-        Outcome::Answered => Some(vigie_detect::Outcome::Answered),
+        Outcome::Answered | Outcome::Authorized => Some(vigie_detect::Outcome::Answered),
         Outcome::Aborted => Some(vigie_detect::Outcome::Aborted),
         Outcome::Failed { .. } => Some(vigie_detect::Outcome::Failed),
         Outcome::Refused { reason, .. } if log::is_blocked(reason) => return None,

@@ -2,6 +2,7 @@
 //! past it.
 
 mod admin;
+mod authorize;
 mod behind;
 mod bypass;
 mod case;

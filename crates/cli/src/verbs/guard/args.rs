@@ -26,6 +26,8 @@ pub(super) enum GuardVerb {
     Key(KeyArgs),
     /// Run the gateway until it is interrupted.
     Run(RunArgs),
+    /// Answer a proxy that is already there (nginx, Caddy, Traefik, Envoy, HAProxy) whether it may pass a request on.
+    Authorize(super::authorize::AuthorizeArgs),
     /// Check the gateway's folder and report the first error with its line.
     Check(DirArg),
     /// Verify the audit log, print its head, or print its entries.

@@ -1,6 +1,7 @@
 //! `vigie guard`: the gateway.
 
 mod args;
+mod authorize;
 mod caps;
 mod change;
 mod detect;
@@ -26,6 +27,7 @@ pub(crate) fn run(args: &GuardArgs) -> Done {
         GuardVerb::Init(args) => init::run(args),
         GuardVerb::Key(args) => keys::run(args),
         GuardVerb::Run(args) => serve::run(args),
+        GuardVerb::Authorize(args) => authorize::run(args),
         GuardVerb::Check(dir) => check(dir),
         GuardVerb::Log(args) => log::run(args),
         GuardVerb::Detect(args) => detect::run(args),

@@ -33,12 +33,19 @@ pub(super) fn run(args: &RunArgs) -> Done {
         }
         false => Gateway::start_on(&dir, |_| Ok(inherited)),
     };
-    crate::runtime::runtime()?.block_on(serve(gateway.map_err(Failure::usage)?))
+    let gateway = gateway.map_err(Failure::usage)?;
+    let greeting = format!("vigie: the gateway listens on {}; Ctrl-C stops it", gateway.address());
+    until_interrupted(gateway, &greeting)
 }
 
-async fn serve(gateway: Gateway) -> Done {
+/// Says where a gateway listens, and waits until it is interrupted.
+pub(super) fn until_interrupted(gateway: Gateway, greeting: &str) -> Done {
+    crate::runtime::runtime()?.block_on(serve(gateway, greeting))
+}
+
+async fn serve(gateway: Gateway, greeting: &str) -> Done {
     let mut signals = Signals::new().map_err(|error| Failure::scan(format!("cannot wait for signals: {error}")))?;
-    eprintln!("vigie: the gateway listens on {}; Ctrl-C stops it", gateway.address());
+    eprintln!("{greeting}");
     let control = gateway.control();
     tokio::select! {
         () = signals.stop(&control) => eprintln!("vigie: stopping; requests under way are finished; a second Ctrl-C cuts them off"),
