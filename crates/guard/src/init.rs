@@ -87,6 +87,7 @@ pub fn init(dir: &Path, init: &Init) -> Result<Config, InitError> {
         servers: Vec::new(),
         queue: QueueConfig::default(),
         auth: AuthConfig::default(),
+        limits: None,
         log: LogConfig::default(),
         admin: None,
         authorize: None,

@@ -99,6 +99,9 @@ fn answer(head: &RequestHead, gate: &Gate) -> (u16, &'static str, String) {
             if !now.upstream_up {
                 missing.push("the server behind does not answer");
             }
+            if now.redis_up == Some(false) {
+                missing.push("Redis, which has the counts of keys, does not answer");
+            }
             if gate.is_stopping() {
                 missing.push("the gateway stops");
             }
@@ -128,6 +131,7 @@ fn now(gate: &Gate) -> Now {
         keys,
         keys_current,
         upstream_up: gate.pool.is_up(),
+        redis_up: gate.remote.as_ref().map(|remote| remote.is_up()),
         config_current: gate.life.is_current(),
         certificate_missing: gate.tls.is_some() && certificate.is_none(),
         certificate_until: certificate.and_then(|certificate| certificate.until()),

@@ -24,6 +24,8 @@ pub(super) struct Now {
     pub(super) upstream_up: bool,
     /// Whether there are other ways to the servers behind, and how many for programs of this machine, private networks, and everyone.
     pub(super) ways: Option<(&'static str, [usize; 3])>,
+    /// `None`: there is none.
+    pub(super) redis_up: Option<bool>,
     /// Whether the configuration that holds is the one in the folder.
     pub(super) config_current: bool,
     /// There is to be TLS, and no certificate.
@@ -126,6 +128,16 @@ pub(super) fn text(metrics: &Metrics, now: &Now, pool: &Pool) -> String {
     line(&mut out, "vigie_guard_log_lines_total", &[], now.log_lines);
 
     servers(&mut out, pool);
+    if let Some(up) = now.redis_up {
+        let name = "vigie_guard_redis_up";
+        head(
+            &mut out,
+            name,
+            "gauge",
+            "1: the Redis that has the counts of keys answers; 0: nothing is passed on.",
+        );
+        line(&mut out, name, &[], i64::from(up));
+    }
 
     let common = |labels: &Labels| {
         vec![
@@ -348,6 +360,7 @@ mod tests {
             keys_current: true,
             upstream_up: true,
             ways: Some(("open", [0, 2, 1])),
+            redis_up: Some(false),
             config_current: true,
             certificate_missing: false,
             certificate_until: vigie_model::Timestamp::from_timestamp(1_900_000_000, 0),
@@ -365,6 +378,7 @@ mod tests {
             "vigie_guard_only_way_in 0\n",
             "vigie_guard_server_up{server=\"http://127.0.0.1:1\"} 1\n",
             "vigie_guard_queue_length 0\n",
+            "vigie_guard_redis_up 0\n",
             "# TYPE gen_ai_client_token_usage histogram\n",
             "gen_ai_client_token_usage_bucket{gen_ai_operation_name=\"chat\",gen_ai_provider_name=\"ollama\",\
              gen_ai_request_model=\"a\\\"b\\\\c\",gen_ai_token_type=\"output\",vigie_key=\"k1\",le=\"16\"} 2\n",

@@ -6,6 +6,7 @@ mod auth;
 mod authorize;
 mod detect;
 pub mod files;
+mod limits;
 mod listen;
 mod log;
 mod queue;
@@ -20,6 +21,8 @@ pub use admin::Admin;
 pub use auth::{AuthConfig, IssuerConfig, Rule};
 pub use authorize::{Authorize, Proxy};
 pub use detect::{Action, Detect, Syslog, Webhook};
+pub use limits::LimitsConfig;
+pub(crate) use limits::RedisPlace;
 pub use listen::{Listen, Tls};
 pub use log::LogConfig;
 pub use queue::QueueConfig;
@@ -50,6 +53,9 @@ pub struct Config {
     /// The audit log.
     #[serde(default)]
     pub log: LogConfig,
+    /// Where the counts of keys are kept. Absent: in this gateway.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<LimitsConfig>,
     /// Metrics and health. Absent: there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub admin: Option<Admin>,
@@ -123,6 +129,7 @@ impl Config {
         self.detect.as_ref().map_or(Ok(()), Detect::check)?;
         self.log.options()?;
         self.authorize.as_ref().map_or(Ok(()), Authorize::check)?;
+        self.limits.as_ref().map_or(Ok(()), LimitsConfig::check)?;
         if self
             .admin
             .as_ref()

@@ -40,6 +40,7 @@ pub mod estimate;
 mod headers;
 mod keeper;
 mod limits;
+mod redis;
 mod shared;
 mod window;
 
@@ -50,3 +51,4 @@ pub use shared::{Limiter, Permit};
 
 pub(crate) use headers::{header_lines, retry_after};
 pub(crate) use keeper::open;
+pub(crate) use redis::{Away, Link, Remote, RemotePermit};

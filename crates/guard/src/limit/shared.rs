@@ -38,6 +38,15 @@ pub struct Permit<'l> {
     is_settled: bool,
 }
 
+/// What one key has used, as far as one gateway counted it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Share {
+    pub(crate) key: String,
+    pub(crate) requests: u64,
+    pub(crate) tokens: u64,
+    pub(crate) today: u64,
+}
+
 impl Default for Limiter {
     fn default() -> Self {
         Self::new(Clock::start())
@@ -82,6 +91,25 @@ impl Limiter {
     pub fn full(&self, key: &str, limits: &Limits, now: Now) -> Option<(Over, Standing)> {
         let (over, standing) = self.with(key, |account| account.full(limits, now));
         over.map(|over| (over, standing))
+    }
+
+    /// What each key has used of its limits in the last minute and on this day, as far as this gateway counted it.
+    pub(crate) fn shares(&self) -> Vec<Share> {
+        let now = self.now();
+        let mut all = Vec::new();
+        for shard in &self.shards {
+            let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            all.extend(shard.iter_mut().filter_map(|(key, account)| {
+                let share = Share {
+                    key: key.to_string(),
+                    requests: account.requests.sum(now.steady),
+                    tokens: account.tokens.sum(now.steady),
+                    today: account.days.on(now.wall),
+                };
+                (share.requests > 0 || share.tokens > 0 || share.today > 0).then_some(share)
+            }));
+        }
+        all
     }
 
     /// Puts in what a key used on the last days, before the start.

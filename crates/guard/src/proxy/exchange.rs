@@ -16,7 +16,7 @@ use super::worker::Shared;
 use crate::credential::credential;
 use crate::key::{Grant, Key, NoKey};
 use crate::limit::estimate::{self, Counted, Form, Prompt};
-use crate::limit::{self, Permit};
+use crate::limit::{self, Away, Limits, Permit, RemotePermit};
 use crate::log::{self, Outcome, RequestEntry, Texts};
 use crate::meter::{self, Meter, Stripper};
 use crate::policy::{self, Asked, Notes, Passed, Refusal};
@@ -62,10 +62,31 @@ pub(super) struct Exchange<'g> {
 /// An admitted request whose tokens are not counted yet.
 struct Admitted<'g> {
     permit: Permit<'g>,
+    /// Where Redis has the counts.
+    remote: Option<RemotePermit>,
     infers: bool,
     prompt: Prompt,
     form: Form,
     meter: Option<Meter>,
+}
+
+/// Why a request is not counted.
+enum NotAdmitted {
+    Refused(Refusal),
+    /// Redis does not answer.
+    Away,
+}
+
+impl From<Refusal> for NotAdmitted {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<Away> for NotAdmitted {
+    fn from(_: Away) -> Self {
+        Self::Away
+    }
 }
 
 impl<'g> Exchange<'g> {
@@ -140,6 +161,7 @@ impl<'g> Exchange<'g> {
         }
         // A large body is not read for a key that is over its limits anyway.
         if client.announced().is_none_or(|length| length > SMALL)
+            && gate.remote.is_none()
             && let Some((over, standing)) = gate.limiter.full(&key.id, &key.grant.limits, gate.limiter.now())
         {
             return self.refuse(client, &Refusal::OverLimit { over, standing }).await;
@@ -182,8 +204,21 @@ impl<'g> Exchange<'g> {
         }
         let passed = judged.first();
         self.entry.models.clone_from(&passed.models);
-        if let Err(refusal) = self.admit(&key, passed, &content) {
-            return self.refuse(client, &refusal).await;
+        let admitted = tokio::select! {
+            // Without Redis there is nothing to wait for.
+            biased;
+            admitted = self.admit(&key, passed, &content) => admitted,
+            () = client.gone() => return,
+        };
+        match admitted {
+            Ok(()) => {}
+            Err(NotAdmitted::Refused(refusal)) => return self.refuse(client, &refusal).await,
+            Err(NotAdmitted::Away) => {
+                self.entry.outcome = Outcome::Failed {
+                    detail: "Redis does not answer, so the limits of the key are not known".to_owned(),
+                };
+                return self.answer(client, 503, "{\"error\":\"unavailable\"}").await;
+            }
         }
         self.forward(client, head, &judged, &key, &grant).await;
         gate.models_after(judged.first().effect);
@@ -206,14 +241,29 @@ impl<'g> Exchange<'g> {
     }
 
     /// Counts the request against the limits of its key, or refuses it.
-    fn admit(&mut self, key: &Key, passed: &Passed<'_>, content: &[u8]) -> Result<(), Refusal> {
+    async fn admit(&mut self, key: &Key, passed: &Passed<'_>, content: &[u8]) -> Result<(), NotAdmitted> {
         let gate = &*self.shared.gate;
         let infers = passed.infers;
-        let (admitted, standing) = gate.limiter.admit(&key.id, &key.grant.limits, infers, gate.limiter.now());
-        let permit = admitted.map_err(|over| Refusal::OverLimit { over, standing })?;
+        let limits = &key.grant.limits;
+        let (permit, remote, standing) = match &self.shared.link {
+            None => {
+                let (admitted, standing) = gate.limiter.admit(&key.id, limits, infers, gate.limiter.now());
+                let permit = admitted.map_err(|over| Refusal::OverLimit { over, standing })?;
+                (permit, None, standing)
+            }
+            Some(link) => {
+                // Redis decides; what this gateway lets through it counts as well, for a Redis that loses its data.
+                let (remote, standing) = link.admit(&key.id, limits, infers).await?;
+                let remote = remote.map_err(|over| Refusal::OverLimit { over, standing })?;
+                let (admitted, _) = gate.limiter.admit(&key.id, &Limits::default(), infers, gate.limiter.now());
+                let permit = admitted.map_err(|over| Refusal::OverLimit { over, standing })?;
+                (permit, remote, standing)
+            }
+        };
         self.more = limit::header_lines(&standing);
         self.admitted = Some(Admitted {
             permit,
+            remote,
             infers,
             prompt: if infers { Prompt::of(content) } else { Prompt::default() },
             form: Form::None,
@@ -244,6 +294,9 @@ impl<'g> Exchange<'g> {
         entry.counted = Some((counted, at));
         entry.duration_ms = self.begun.elapsed().as_secs_f64() * 1_000.0;
         admitted.permit.settle(counted.tokens, at);
+        if let Some(remote) = admitted.remote {
+            remote.settle(counted.tokens);
+        }
     }
 
     /// Refuses the request.
@@ -332,6 +385,9 @@ impl<'g> Exchange<'g> {
     async fn busy(&mut self, client: &mut impl Client, busy: Busy) {
         if let Some(admitted) = self.admitted.take() {
             admitted.permit.cancel();
+            if let Some(remote) = admitted.remote {
+                remote.cancel();
+            }
         }
         let refusal = Refusal::Busy {
             why: busy.why,

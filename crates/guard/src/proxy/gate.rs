@@ -15,7 +15,7 @@ use super::stamp::{Stamp, stamp};
 use super::wire::Bounds;
 use crate::admin::Metrics;
 use crate::key::{Key, KeyFile, Keys};
-use crate::limit::Limiter;
+use crate::limit::{Limiter, Remote};
 use crate::log::{Change, Entry, KeyChange, KeyEvent, Log};
 use crate::pool::Pool;
 use crate::token::Tokens;
@@ -30,6 +30,8 @@ const LOOK: Duration = Duration::from_millis(5);
 pub(crate) struct Parts {
     pub(crate) log: Arc<Log>,
     pub(crate) limiter: Arc<Limiter>,
+    /// The Redis that has the counts. `None`: the limiter has them.
+    pub(crate) remote: Option<Arc<Remote>>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) keys: Arc<KeyStore>,
     pub(crate) life: Arc<Life>,
@@ -44,6 +46,8 @@ pub(crate) struct Gate {
     pub(crate) plan: Plan,
     pub(crate) log: Arc<Log>,
     pub(crate) limiter: Arc<Limiter>,
+    /// The Redis that has the counts. `None`: the limiter has them.
+    pub(crate) remote: Option<Arc<Remote>>,
     pub(crate) bounds: Bounds,
     pub(crate) allowed: Allowed,
     pub(crate) metrics: Arc<Metrics>,
@@ -84,6 +88,7 @@ impl Gate {
         Self {
             log: Arc::clone(&parts.log),
             limiter: Arc::clone(&parts.limiter),
+            remote: parts.remote.clone(),
             metrics: Arc::clone(&parts.metrics),
             keys: Arc::clone(&parts.keys),
             life: Arc::clone(&parts.life),

@@ -14,7 +14,7 @@ use super::{keeper, worker};
 use crate::admin::Metrics;
 use crate::authorize::Asked;
 use crate::config::{Config, files};
-use crate::limit;
+use crate::limit::{self, Remote};
 use crate::log::{Change, Entry, PromptKey};
 use crate::service;
 use crate::watch::Watch;
@@ -72,6 +72,7 @@ impl Gateway {
         let plan = Plan::read_as(dir, authorizes.as_ref())?;
         let keys = KeyStore::open(dir.join(files::KEYS))?;
         let signing = signing_key(dir)?;
+        let id = signing.verifying().to_string();
         let config = plan.config.clone();
         let mut sockets = sockets(dir)?;
         let (clients, admin) = sockets.take(config.listen.address, config.admin.as_ref().map(|admin| admin.address))?;
@@ -83,10 +84,15 @@ impl Gateway {
             .map_err(|error| error.to_string())?;
         let log = Arc::new(log);
         let watch = config.detect.as_ref().map(|detect| Watch::start(detect, &log)).transpose()?;
+        let remote = match &config.limits {
+            None => None,
+            Some(limits) => Some(Arc::new(Remote::read(dir, limits, id)?)),
+        };
         let parts = Parts {
             watch: watch.map(Arc::new),
             log,
             limiter: Arc::new(limiter),
+            remote,
             metrics: Arc::new(Metrics::new(config.upstream.product.clone())),
             keys: Arc::new(keys),
             life: Arc::new(Life::default()),

@@ -17,7 +17,7 @@ use crate::log::{Change, Entry};
 use crate::service;
 
 /// These take effect only when the gateway starts again.
-const NEEDS_RESTART: [&str; 4] = ["listen.address", "listen.workers", "log", "detect"];
+const NEEDS_RESTART: [&str; 5] = ["listen.address", "listen.workers", "log", "detect", "limits"];
 
 /// A gateway that runs, as far as its configuration goes.
 #[derive(Debug)]

@@ -16,6 +16,7 @@ use super::look;
 use super::room::{NoPlace, Place};
 use super::upstreams::Upstreams;
 use crate::admin::Recorder;
+use crate::limit::Link;
 use crate::log::Batch;
 
 /// How long a TLS handshake may take.
@@ -29,6 +30,8 @@ pub(super) struct Shared {
     pub(super) upstreams: Rc<Upstreams>,
     pub(super) recorder: Rc<Recorder>,
     pub(super) batch: Rc<Batch>,
+    /// The connection to the Redis that has the counts, if one has.
+    pub(super) link: Option<Rc<Link>>,
     /// The same under the configuration that follows.
     next: OnceCell<Rc<Shared>>,
 }
@@ -39,7 +42,12 @@ impl Shared {
             Some(before) if Arc::ptr_eq(&before.gate.pool, &gate.pool) => Rc::clone(&before.upstreams),
             _ => Rc::new(Upstreams::new(gate.plan.reaches.clone())),
         };
+        let link = match before {
+            Some(before) => before.link.clone(),
+            None => gate.remote.as_ref().map(Link::new),
+        };
         Rc::new(Self {
+            link,
             gate: Arc::clone(gate),
             upstreams,
             recorder,
@@ -75,6 +83,9 @@ pub(super) fn run(listener: TcpListener, gate: &Arc<Gate>, looks: bool) {
             return eprintln!("vigie: a thread of the gateway cannot listen");
         };
         tokio::task::spawn_local(async move { batch.run().await });
+        if let Some(link) = &shared.link {
+            tokio::task::spawn_local(Rc::clone(link).run(Arc::clone(&gate.limiter)));
+        }
         if looks {
             tokio::task::spawn_local(look::look_behind(Rc::clone(&shared)));
         }
@@ -115,6 +126,9 @@ pub(super) fn run(listener: TcpListener, gate: &Arc<Gate>, looks: bool) {
         tokio::select! {
             () = finished => {}
             () = life.grace() => {}
+        }
+        if let Some(link) = &shared.link {
+            link.finish().await;
         }
     });
 }
