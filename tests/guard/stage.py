@@ -250,6 +250,11 @@ class Relay:
                 asked.clear()
                 answered.clear()
 
+    def sent(self):
+        """How many bytes the server has sent since they were last forgotten."""
+        with self.lock:
+            return sum(len(answered) for _, answered in self.records)
+
     def connections(self):
         """-> for each connection: what the gateway has sent, and the server, since they were last forgotten"""
         with self.lock:

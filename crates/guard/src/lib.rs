@@ -19,6 +19,7 @@ mod pool;
 mod proxy;
 mod service;
 pub mod token;
+pub mod top;
 mod watch;
 pub mod ways;
 

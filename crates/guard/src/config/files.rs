@@ -14,6 +14,8 @@ pub const PUBLIC_KEY: &str = "log-signing.pub";
 pub const CERTIFICATE: &str = "certificate.pem";
 /// Its key.
 pub const CERTIFICATE_KEY: &str = "certificate-key.pem";
+/// The socket on which the running gateway says what is under way.
+pub const TOP: &str = "top.sock";
 /// The key of the keyed hashes of prompts, readable by its owner only; made at the start if it is missing.
 pub const PROMPT_KEY: &str = "prompt-hash.key";
 /// The socket on which a gateway that starts with `--replace` asks for the place of the one that runs.

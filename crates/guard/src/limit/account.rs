@@ -61,6 +61,11 @@ impl Account {
         (over.map_or(Ok(()), Err), self.standing(limits, now))
     }
 
+    /// Requests that are under way.
+    pub(crate) fn under_way(&self) -> u64 {
+        self.under_way
+    }
+
     /// Whether any request at all would be refused now; nothing is counted.
     pub(crate) fn full(&mut self, limits: &Limits, now: Now) -> (Option<Over>, Standing) {
         (self.over(limits, false, now), self.standing(limits, now))

@@ -127,6 +127,21 @@ impl Limiter {
         self.with(key, |account| account.tokens.add(now.steady.saturating_sub(ago), tokens));
     }
 
+    /// The keys with requests under way, and how many.
+    pub(crate) fn under_way(&self) -> std::collections::BTreeMap<String, u64> {
+        let mut all = std::collections::BTreeMap::new();
+        for shard in &self.shards {
+            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            all.extend(
+                shard
+                    .iter()
+                    .filter(|(_, account)| account.under_way() > 0)
+                    .map(|(key, account)| (key.to_string(), account.under_way())),
+            );
+        }
+        all
+    }
+
     fn with<T>(&self, key: &str, act: impl FnOnce(&mut Account) -> T) -> T {
         let mut shard = self.shard(key);
         if let Some(account) = shard.get_mut(key) {

@@ -17,6 +17,8 @@ use crate::config::{Config, files};
 use crate::limit::{self, Remote};
 use crate::log::{Change, Entry, PromptKey};
 use crate::service;
+#[cfg(unix)]
+use crate::top;
 use crate::watch::Watch;
 use crate::ways;
 
@@ -108,6 +110,11 @@ impl Gateway {
         let mut threads = Vec::new();
         let looks = Arc::clone(&running);
         threads.push(std::thread::spawn(move || ways::watch(&looks)));
+        #[cfg(unix)]
+        {
+            let (tells, dir) = (Arc::clone(&running), dir.to_owned());
+            threads.push(std::thread::spawn(move || top::serve(&tells, &dir)));
+        }
         let cores = || std::thread::available_parallelism().map_or(2, usize::from);
         for number in 0..config.listen.workers.map_or_else(cores, usize::from) {
             let listener = listener.try_clone().map_err(cannot)?;

@@ -32,6 +32,8 @@ pub(super) enum GuardVerb {
     Check(DirArg),
     /// Verify the audit log, print its head, or print its entries.
     Log(LogArgs),
+    /// Show who uses what right now: keys, models, requests under way, tokens, refusals.
+    Top(super::top::TopArgs),
     /// Run detectors over the audit log, and measure what they notice.
     Detect(super::detect::DetectArgs),
 }

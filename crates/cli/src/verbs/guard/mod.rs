@@ -9,6 +9,7 @@ mod init;
 mod keys;
 mod log;
 mod serve;
+mod top;
 mod ways;
 
 use std::io::Write as _;
@@ -30,6 +31,7 @@ pub(crate) fn run(args: &GuardArgs) -> Done {
         GuardVerb::Authorize(args) => authorize::run(args),
         GuardVerb::Check(dir) => check(dir),
         GuardVerb::Log(args) => log::run(args),
+        GuardVerb::Top(args) => top::run(args),
         GuardVerb::Detect(args) => detect::run(args),
     }
 }
