@@ -51,7 +51,13 @@ def cpu(pids):
 
 
 def children(pid):
-    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    # nginx listens before its worker is there.
+    for _ in range(100):
+        words = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        if words:
+            return [int(word) for word in words]
+        time.sleep(0.05)
+    sys.exit(f"process {pid} has no child")
 
 
 def nginx(folder, name, server, more=""):

@@ -73,7 +73,7 @@ def main():
         config = gate / "guard.toml"
         config.write_text(config.read_text().replace("[listen]\n", "[listen]\nworkers = 1\n"))
         key = json.loads(vigie("key", "create", "bench", "--json"))["key"]
-        running.append(subprocess.Popen([args.vigie, "guard", "run", "--dir", str(gate)], stderr=subprocess.DEVNULL))
+        running.append(subprocess.Popen([args.vigie, "guard", "run", "--dir", str(gate)], stderr=open(folder / "guard.err", "w")))
         wait_for(guard)
         if args.open:
             pid = running[1].pid
@@ -86,9 +86,11 @@ def main():
 
             watcher = threading.Thread(target=watch)
             watcher.start()
-            done = load(tool, guard, key, args.open, 10, 1_000_000)
-            stop.set()
-            watcher.join()
+            try:
+                done = load(tool, guard, key, args.open, 10, 1_000_000)
+            finally:
+                stop.set()
+                watcher.join()
             show("guard", done)
             print(f"{args.open} streams open: {max(most):.0f} MB resident, {empty:.0f} MB before")
             return
