@@ -67,8 +67,16 @@ def of_anthropic():
     client = anthropic.Anthropic(base_url=URL, api_key=KEY, max_retries=0)
     answer = client.messages.create(model="tiny", max_tokens=5, messages=HI)
     check("anthropic: messages", answer.usage.output_tokens <= 5, answer.usage)
-    with client.messages.stream(model="tiny", max_tokens=5, messages=HI) as stream:
-        check("anthropic: messages, streamed", stream.get_final_message().usage.output_tokens <= 5)
+    # llama.cpp ends one in eight of these streams before they begin, without a gateway too; then there is no message to look at.
+    for left in range(9, -1, -1):
+        try:
+            with client.messages.stream(model="tiny", max_tokens=5, messages=HI) as stream:
+                output = stream.get_final_message().usage.output_tokens
+            break
+        except AssertionError:
+            if PRODUCT == "ollama" or not left:
+                raise
+    check("anthropic: messages, streamed", output <= 5, output)
 
 
 for clients in (of_ollama, of_openai, of_anthropic) if PRODUCT == "ollama" else (of_openai, of_anthropic):

@@ -142,27 +142,43 @@ def alike(body):
     return re.sub(rb'"created":\d+', b'"created":0', body)
 
 
-def left(relay, method, path):
-    """-> the body that the gateway sent, and what the server answered; its looks at the version may stand before and after on the same connection."""
-    for asked, answered in relay.connections():
-        while asked:
-            top, _, rest = asked.partition(b"\r\n\r\n")
-            length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", top)
-            size = int(length[1]) if length else 0
-            content, asked = rest[:size], rest[size:]
-            reply = Reply(answered, top.startswith(b"HEAD "))
-            answered = reply.rest
-            if top.startswith(f"{method} {path} ".encode()):
-                return content, reply
-    return b"", None
+class Exchanges:
+    """What the gateway and the server said to each other, as requests and answers. Its looks at the version stand between those of clients."""
+
+    def __init__(self, relay):
+        self.relay, self.read = relay, {}
+
+    def new(self):
+        """-> the requests that were answered since the last look, each as its first line, its body, and the answer"""
+        found = []
+        for number, (asked, answered) in enumerate(self.relay.connections()):
+            at, then = self.read.get(number, (0, 0))
+            asked, answered = asked[at:], answered[then:]
+            while b"\r\n\r\n" in asked and b"\r\n\r\n" in answered:
+                top, _, rest = asked.partition(b"\r\n\r\n")
+                length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", top)
+                size = int(length[1]) if length else 0
+                reply = Reply(answered, top.startswith(b"HEAD "))
+                if len(rest) < size or not reply.ends:
+                    break
+                found.append((top.split(b"\r\n")[0], rest[:size], reply))
+                at, then = at + len(asked) - len(rest) + size, then + len(answered) - len(reply.rest)
+                asked, answered = rest[size:], reply.rest
+            self.read[number] = (at, then)
+        return found
+
+    def of(self, method, path):
+        """-> the body that the gateway sent to a path, and what the server answered"""
+        wanted = f"{method} {path} ".encode()
+        return next(((content, reply) for line, content, reply in self.new() if line.startswith(wanted)), (b"", None))
 
 
-def compare(score, name, client, relay, case, version, address):
+def compare(score, name, client, exchanges, case, version, address):
     what, method, path, body = case
     what = f"{name}: {method} {what}"
-    relay.forget()
+    exchanges.new()
     got = client.ask(method, path, body, version)
-    content, sent = left(relay, method, path)
+    content, sent = exchanges.of(method, path)
     if not sent:
         return score.check(what, False, f"it was not passed on: {got.status} {got.body[:200]}")
     if b'"include_usage":true' in content and "stream_options" not in body and sent.status == 200:
@@ -174,14 +190,14 @@ def compare(score, name, client, relay, case, version, address):
     return score.check(f"{what} ({got.status}, {len(got.body)} bytes)", right, (got.status, got.headers, got.body[:300], sent.status, sent.headers, sent.body[:300]))
 
 
-def filtered(score, server, guard, relay, restricted):
+def filtered(score, server, guard, exchanges, restricted):
     """A key for one of two models gets the server's own bytes of that one."""
     if server.ollama("cp", "tiny", "other").returncode:
         return score.check("a second model", False)
     client = Client(guard, restricted)
     for path, field, name in (("/api/tags", "models", "name"), ("/api/ps", "models", "name"), ("/v1/models", "data", "id")):
-        relay.forget()
-        got, sent = client.ask("GET", path, None), left(relay, "GET", path)[1]
+        exchanges.new()
+        got, sent = client.ask("GET", path, None), exchanges.of("GET", path)[1]
         mine, everything = json.loads(got.body)[field], json.loads(sent.body)[field]
         allowed = [one for one in everything if one[name] == "tiny:latest"]
         # Each element that is left is in the server's answer, with the same bytes.
@@ -192,6 +208,7 @@ def filtered(score, server, guard, relay, restricted):
 
 def serve(score, vigie, server, cases):
     relay = Relay(server.address)
+    exchanges = Exchanges(relay)
     for tls in BOTH:
         with Guard(vigie, f"http://{relay.address}", tls=tls, server=server) as guard:
             key = guard.key("all", "--allow", "infer", "--allow", "enumerate", "--models", "*", "--can", "tools,images")
@@ -199,9 +216,9 @@ def serve(score, vigie, server, cases):
             for version in ("1.1",) if tls else ("1.1", "1.0"):
                 name = f"{server.product}, {'TLS' if tls else 'plain'}, HTTP/{version}"
                 for case in cases:
-                    compare(score, name, Client(guard, key), relay, case, version, server.address)
+                    compare(score, name, Client(guard, key), exchanges, case, version, server.address)
             if server.product == "ollama":
-                filtered(score, server, guard, relay, guard.key("one", "--models", "tiny"))
+                filtered(score, server, guard, exchanges, guard.key("one", "--models", "tiny"))
 
 
 def main():
