@@ -148,7 +148,7 @@ impl Lake {
     pub async fn forget(&self, address: IpAddr) -> Result<Forgotten, Error> {
         let of_address = || col("address").eq(lit(address.to_string()));
         let mut done = self.delete_where(of_address()).await?;
-        done.requests = self.delete_counted(Table::Requests, of_address()).await?;
+        done.requests = self.delete_requests(of_address()).await?;
         self.redact_scans(&address.to_string()).await?;
         Ok(done)
     }
@@ -235,7 +235,7 @@ impl Lake {
     /// As for [`Self::forget`].
     pub async fn forget_key(&self, key: &str) -> Result<Forgotten, Error> {
         Ok(Forgotten {
-            requests: self.delete_counted(Table::Requests, col("key_id").eq(lit(key))).await?,
+            requests: self.delete_requests(col("key_id").eq(lit(key))).await?,
             ..Forgotten::default()
         })
     }
@@ -248,7 +248,7 @@ impl Lake {
     pub async fn forget_before(&self, instant: Timestamp) -> Result<Forgotten, Error> {
         let micros = datafusion::scalar::ScalarValue::TimestampMicrosecond(Some(instant.timestamp_micros()), Some("UTC".into()));
         let mut done = self.delete_where(col("seen").lt(lit(micros.clone()))).await?;
-        done.requests = self.delete_counted(Table::Requests, col("time").lt(lit(micros))).await?;
+        done.requests = self.delete_requests(col("time").lt(lit(micros))).await?;
         Ok(done)
     }
 
@@ -296,7 +296,7 @@ impl Lake {
             running.extend(ids(&concerned, "running_state").await?);
             done.observations = concerned.count().await.map_err(query_error)? as u64;
             if done.observations > 0 {
-                self.delete_counted(Table::Observations, which).await?;
+                self.delete(Table::Observations, which).await?;
             }
         }
         // Also if nothing was found: an earlier call may have been killed between the observations and their contents.
@@ -307,11 +307,27 @@ impl Lake {
         Ok(done)
     }
 
-    /// Deletes rows and returns how many.
-    async fn delete_counted(&self, table: Table, which: Expr) -> Result<u64, Error> {
+    /// Deletes requests and returns how many.
+    async fn delete_requests(&self, which: Expr) -> Result<u64, Error> {
+        let Some(delta) = self.location.load(Table::Requests).await? else {
+            return Ok(0);
+        };
+        let context = SessionContext::new();
+        let concerned = context
+            .read_table(provider(Table::Requests, &delta, &context.state()).await?)
+            .and_then(|rows| rows.filter(which.clone()))
+            .map_err(query_error)?;
+        let count = concerned.count().await.map_err(query_error)? as u64;
+        if count > 0 {
+            self.delete(Table::Requests, which).await?;
+        }
+        Ok(count)
+    }
+
+    async fn delete(&self, table: Table, which: Expr) -> Result<(), Error> {
         for attempt in 1..=ATTEMPTS {
             let Some(delta) = self.location.load(table).await? else {
-                return Ok(0);
+                return Ok(());
             };
             let deleted = delta
                 .delete()
@@ -320,7 +336,7 @@ impl Lake {
                 .with_commit_properties(as_an_append())
                 .await;
             match deleted {
-                Ok((_, metrics)) => return Ok(metrics.num_deleted_rows as u64),
+                Ok(_) => return Ok(()),
                 Err(error) if is_conflict(&error) && attempt < ATTEMPTS => pause(attempt).await,
                 Err(source) => return Err(write_error(table, source)),
             }

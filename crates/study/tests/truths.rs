@@ -302,16 +302,18 @@ async fn who_used_what() {
         "suspects are no clients"
     );
     let first = [("month", "2026-11".into()), ("key", "key_1".into())];
-    let wanted = [("gateway", "a".into()), ("name", "alice".into())];
-    for (column, value) in wanted.into_iter().chain([
+    let wanted: [(&str, Value); 8] = [
+        ("gateway", "a".into()),
+        ("name", "alice".into()),
         ("requests", 3.into()),
         ("refused", 1.into()),
         ("models", 1.into()),
         ("prompt_tokens", 128.into()),
         ("output_tokens", 8.into()),
         ("unmeasured", 1.into()),
-    ]) {
-        assert_eq!(keys.cell(&first, column), Value::from(value), "{column}");
+    ];
+    for (column, value) in wanted {
+        assert_eq!(keys.cell(&first, column), value, "{column}");
     }
     assert_eq!(keys.cell(&[("month", "2026-12".into()), ("key", "key_2".into())], "requests"), 1);
     assert_eq!(keys.cell(&[("gateway", "b".into())], "key"), "key_2");
