@@ -1,6 +1,7 @@
 //! A question of a proxy that is already there: may it pass a request on? See [`crate::authorize`].
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use vigie_http::head::RequestHead;
 use vigie_http::headers;
@@ -11,7 +12,7 @@ use crate::authorize::{Asker, PATH};
 use crate::config::Proxy;
 use crate::key::Key;
 use crate::limit::estimate::Counted;
-use crate::limit::{Limit, header_lines};
+use crate::limit::{Away, Limit, Limits, header_lines};
 use crate::log::Outcome;
 use crate::policy::{self, Asked, Passed, Refusal, Seen, judge_verbatim};
 use crate::watch::Sanction;
@@ -110,11 +111,11 @@ impl Exchange<'_> {
         let passed = first.ok_or_else(|| Refusal::UnknownRoute("no server is behind".to_owned()))?;
         self.entry.route = Some((passed.effect.to_string(), passed.route.to_owned()));
         self.entry.models.clone_from(&passed.models);
-        self.count(&key, &passed)
+        self.count(&key, &passed).await
     }
 
     /// Counts the request against the limits of its key.
-    fn count(&mut self, key: &Key, passed: &Passed<'_>) -> Result<(), Refusal> {
+    async fn count(&mut self, key: &Key, passed: &Passed<'_>) -> Result<(), Refusal> {
         let limits = &key.grant.limits;
         let uncounted = UNCOUNTED.into_iter().find(|limit| limits.get(*limit).is_some());
         if let Some(limit) = uncounted.filter(|_| !passed.effect.is_harmless()) {
@@ -122,8 +123,23 @@ impl Exchange<'_> {
             return Err(Refusal::NotGranted(format!("its limit {} {why}", limit.word())));
         }
         let limiter = &self.shared.gate.limiter;
-        let (admitted, standing) = limiter.admit(&key.id, limits, false, limiter.now());
-        let permit = admitted.map_err(|over| Refusal::OverLimit { over, standing })?;
+        let (permit, standing) = match &self.shared.link {
+            None => {
+                let (admitted, standing) = limiter.admit(&key.id, limits, false, limiter.now());
+                (admitted.map_err(|over| Refusal::OverLimit { over, standing })?, standing)
+            }
+            Some(link) => {
+                let (remote, standing) = link.admit(&key.id, limits, false).await.map_err(|Away| Refusal::Busy {
+                    why: "Redis does not answer, so the limits of the key are not known",
+                    wait: Duration::from_secs(1),
+                })?;
+                // It is over with its decision: dropped, it gives its place back.
+                drop(remote.map_err(|over| Refusal::OverLimit { over, standing })?);
+                // What this gateway lets through it counts as well, for a Redis that loses its data.
+                let (admitted, _) = limiter.admit(&key.id, &Limits::default(), false, limiter.now());
+                (admitted.map_err(|over| Refusal::OverLimit { over, standing })?, standing)
+            }
+        };
         self.more = header_lines(&standing);
         let at = chrono::Utc::now();
         permit.settle(0, at);
