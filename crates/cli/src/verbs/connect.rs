@@ -26,15 +26,27 @@ pub(crate) struct ConnectArgs {
     /// Trust the certificates of this PEM file, and no others [default: those that the system trusts].
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
+    /// Present the certificate of this PEM file to the gateway; with it no key is needed.
+    #[arg(long, value_name = "FILE", requires = "certificate_key")]
+    certificate: Option<PathBuf>,
+    /// The PEM file with the certificate's key.
+    #[arg(long, value_name = "FILE", requires = "certificate")]
+    certificate_key: Option<PathBuf>,
 }
 
 pub(crate) fn run(args: &ConnectArgs) -> Done {
+    let own = args.certificate.as_deref().zip(args.certificate_key.as_deref());
     let key = match &args.key_file {
-        Some(path) => read(path)?,
-        None => std::env::var(KEY)
-            .map_err(|_| Failure::usage(format!("no key: set {KEY}, or name a file that holds it with --key-file FILE")))?,
+        Some(path) => Some(read(path)?),
+        None => std::env::var(KEY).ok(),
     };
-    let connect = Connect::bind(&args.url, key.trim(), args.listen, args.ca.as_deref()).map_err(Failure::usage)?;
+    if key.is_none() && own.is_none() {
+        return Err(Failure::usage(format!(
+            "no key: set {KEY}, or name a file that holds it with --key-file FILE"
+        )));
+    }
+    let connect =
+        Connect::bind_as(&args.url, key.as_deref().map(str::trim), args.listen, args.ca.as_deref(), own).map_err(Failure::usage)?;
     eprintln!(
         "vigie: {} leads to {}; Ctrl-C stops it. Programs use it as OLLAMA_HOST={0}, or http://{0}/v1",
         connect.address(),

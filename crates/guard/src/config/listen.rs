@@ -23,6 +23,21 @@ pub struct Listen {
     /// A certificate from an authority that speaks ACME.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acme: Option<Acme>,
+    /// A PEM file with the authorities whose certificates clients may present. Absent: clients are not asked for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_ca: Option<PathBuf>,
+    /// A PEM file with what those authorities revoked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_crl: Option<PathBuf>,
+    /// Whether clients without a certificate are turned away in the handshake.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub client_required: bool,
+    /// Whether a key is taken from the path: `/k/KEY/api/chat`. Paths end up in the logs of clients and of proxies on the way.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub path_keys: bool,
+    /// The name of the key in the query that a credential is taken from: `key` for `?key=`. Absent: none is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub query_key: Option<String>,
     /// The names, or names with a port, under which clients reach the gateway; a request for another host is refused.
     pub hosts: Vec<String>,
     /// Threads that serve, each with its own connections to the server behind; absent: one for each core.
@@ -73,6 +88,18 @@ impl Listen {
             && one > all
         {
             return Err(("max_connections_per_address", "it is more than max_connections".to_owned()));
+        }
+        if self.client_ca.is_some() && self.plain_http {
+            return Err(("client_ca", "without TLS no client presents a certificate".to_owned()));
+        }
+        if self.client_ca.is_none() && (self.client_required || self.client_crl.is_some()) {
+            let key = if self.client_required { "client_required" } else { "client_crl" };
+            return Err((key, "name the authorities of the certificates: client_ca".to_owned()));
+        }
+        let is_plain =
+            |name: &String| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+        if self.query_key.as_ref().is_some_and(|name| !is_plain(name)) {
+            return Err(("query_key", "the name is letters, digits, _ and -".to_owned()));
         }
         if self.hosts.is_empty() {
             return Err(("hosts", "name the hosts under which clients reach the gateway".to_owned()));

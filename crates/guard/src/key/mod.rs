@@ -1,5 +1,6 @@
 //! Keys: what is stored of them, and which of them a secret belongs to.
 
+mod certificate;
 mod grant;
 mod hours;
 mod network;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use vigie_catalog::table::Knob;
 use vigie_model::Timestamp;
 
+pub use certificate::{Certificate, Presented};
 pub use grant::{CAP_BYTES, CAP_IMAGES, Grant, NotHere};
 pub use hours::Hours;
 pub use network::Network;
@@ -52,6 +54,9 @@ pub struct Key {
     pub name: String,
     /// The hash of its secret, the newest first; an older one is taken until its time is over.
     pub secrets: Vec<StoredSecret>,
+    /// The client certificates that it belongs to: one of them alone opens it, and its secret opens it only with one of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub certificates: Vec<Certificate>,
     /// When it was made.
     pub created: Timestamp,
     /// From when on it is no longer taken; `None`: it does not expire.
@@ -126,7 +131,7 @@ pub enum KeyFileError {
     /// A cap on nothing that the catalogue knows; a request would have no limit.
     #[error("has a key with a cap on {0:?}, which is no setting; those are {1}")]
     Cap(String, String),
-    /// Two keys with the same identifier or the same secret.
+    /// Two keys with the same identifier, secret or certificate.
     #[error("has two keys with the {0}")]
     Twice(String),
 }
@@ -161,6 +166,10 @@ impl KeyFile {
             if !met.insert(format!("id {:?}", key.id)) {
                 return Err(KeyFileError::Twice(format!("id {:?}", key.id)));
             }
+            let is_valid = key.revoked.is_none();
+            if let Some(certificate) = key.certificates.iter().find(|one| is_valid && !met.insert(one.to_string())) {
+                return Err(KeyFileError::Twice(format!("certificate {certificate}")));
+            }
             if let Some(secret) = key.secrets.iter().find(|secret| !met.insert(secret.hash.to_string())) {
                 return Err(KeyFileError::Twice(format!("secret {}", secret.hash)));
             }
@@ -188,6 +197,8 @@ pub struct Keys {
     keys: Vec<Arc<Key>>,
     /// The key and its secret, by the secret's hash.
     by_hash: HashMap<Hash, (usize, usize)>,
+    /// The key, by a certificate of a client.
+    by_certificate: HashMap<Certificate, usize>,
     tell_models_apart: bool,
 }
 
@@ -210,7 +221,10 @@ impl From<KeyFile> for Keys {
             let secrets = stored.secrets.iter().enumerate();
             secrets.map(move |(secret, stored)| (stored.hash, (key, secret)))
         });
+        let certificates = file.keys.iter().enumerate().filter(|(_, key)| key.revoked.is_none());
+        let certificates = certificates.flat_map(|(number, key)| key.certificates.iter().map(move |one| (one.clone(), number)));
         Self {
+            by_certificate: certificates.collect(),
             by_hash: secrets.collect(),
             tell_models_apart: file
                 .keys
@@ -251,6 +265,16 @@ impl Keys {
         Ok(key)
     }
 
+    /// The key that a client's certificate belongs to, if one is named by it. It may have expired.
+    #[must_use]
+    pub fn of_certificate(&self, presented: &Presented) -> Option<&Arc<Key>> {
+        if self.by_certificate.is_empty() {
+            return None;
+        }
+        let number = presented.names().find_map(|name| self.by_certificate.get(name))?;
+        self.keys.get(*number)
+    }
+
     /// Whether a grant depends on what the server tells of its models.
     pub(crate) fn tell_models_apart(&self) -> bool {
         self.tell_models_apart
@@ -284,6 +308,7 @@ mod tests {
                 hash: secret.hash(),
                 until: None,
             }],
+            certificates: Vec::new(),
             created: Timestamp::UNIX_EPOCH,
             expires: None,
             revoked: None,

@@ -103,6 +103,11 @@ impl Hash {
         Self(hash)
     }
 
+    /// The hash of these bytes.
+    pub(super) fn from_bytes(hash: [u8; 32]) -> Self {
+        Self(hash)
+    }
+
     /// Whether both are the same; how long it takes does not depend on where they differ.
     #[must_use]
     pub fn is(&self, other: &Self) -> bool {

@@ -18,6 +18,8 @@ pub enum Refusal {
     Key(NoKey),
     /// Its credential is a token that opens nothing.
     Token(NoToken),
+    /// Its key is to be used with a client certificate only, and that is not there.
+    Certificate,
     /// Two programs could read it as two requests.
     Ambiguous(String),
     /// It is larger than is taken.
@@ -59,7 +61,7 @@ impl Refusal {
     #[must_use]
     pub fn status(&self) -> u16 {
         match self {
-            Self::NoCredential | Self::Credential(_) | Self::Key(_) | Self::Token(_) | Self::BlockedAddress => 401,
+            Self::NoCredential | Self::Credential(_) | Self::Key(_) | Self::Token(_) | Self::Certificate | Self::BlockedAddress => 401,
             Self::Ambiguous(_) => 400,
             Self::TooLarge => 413,
             Self::TooSlow => 408,
@@ -74,7 +76,7 @@ impl Refusal {
     #[must_use]
     pub fn header_lines(&self) -> String {
         match self {
-            Self::NoCredential | Self::Credential(_) | Self::Key(_) | Self::Token(_) | Self::BlockedAddress => {
+            Self::NoCredential | Self::Credential(_) | Self::Key(_) | Self::Token(_) | Self::Certificate | Self::BlockedAddress => {
                 "www-authenticate: Bearer\r\n".to_owned()
             }
             Self::OverLimit { over, standing } => retry_after(over.wait) + &header_lines(standing),
@@ -93,6 +95,7 @@ impl Refusal {
             Self::Key(NoKey::Malformed | NoKey::Unknown) => "unknown-key",
             Self::Key(NoKey::Revoked) => "revoked-key",
             Self::Key(NoKey::Expired) => "expired-key",
+            Self::Certificate => "no-certificate",
             Self::Token(NoToken::Expired) => "expired-token",
             Self::Token(_) => "unknown-token",
             Self::Ambiguous(_) => "ambiguous",

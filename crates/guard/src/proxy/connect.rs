@@ -40,7 +40,7 @@ pub struct Connect {
     remote: SocketAddr,
     authority: String,
     tls: Option<TlsParts>,
-    key: String,
+    key: Option<String>,
 }
 
 #[derive(Clone)]
@@ -59,11 +59,30 @@ impl Connect {
     ///
     /// The URL is none of a gateway, the port is not of loopback or taken, or a file does not read.
     pub fn bind(url: &str, key: &str, listen: SocketAddr, authority: Option<&Path>) -> Result<Self, ConnectError> {
+        Self::bind_as(url, Some(key), listen, authority, None)
+    }
+
+    /// [`Connect::bind`], with a certificate that is presented to the gateway: the PEM files of its chain and of its key. With one no key is
+    /// needed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Connect::bind`]; there is neither a key nor a certificate, or a certificate without TLS.
+    pub fn bind_as(
+        url: &str,
+        key: Option<&str>,
+        listen: SocketAddr,
+        authority: Option<&Path>,
+        own: Option<(&Path, &Path)>,
+    ) -> Result<Self, ConnectError> {
         let fail = |why: String| ConnectError(why);
         if !listen.ip().is_loopback() {
             return Err(fail(format!("{listen} is not of loopback: whoever reaches it would use your key")));
         }
-        if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        if key.is_none() && own.is_none() {
+            return Err(fail("there is neither a key nor a certificate".to_owned()));
+        }
+        if key.is_some_and(|key| key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic())) {
             return Err(fail("the key is empty or holds other characters than a key has".to_owned()));
         }
         let wrong = || fail(format!("{url:?} is no URL of a gateway: write https://HOST:PORT"));
@@ -85,6 +104,9 @@ impl Connect {
             .map_err(|error| fail(format!("{with_port} does not resolve: {error}")))?
             .next()
             .ok_or_else(|| fail(format!("{with_port} has no address")))?;
+        if !is_tls && own.is_some() {
+            return Err(fail("without TLS no certificate is presented: use https".to_owned()));
+        }
         if !is_tls && !remote.ip().is_loopback() {
             return Err(fail(
                 "without TLS the key would cross the network in the clear: use https".to_owned(),
@@ -96,7 +118,7 @@ impl Connect {
                 let host = with_port.rsplit_once(':').map_or(with_port.as_str(), |(host, _)| host);
                 let host = host.trim_start_matches('[').trim_end_matches(']');
                 let name = ServerName::try_from(host.to_owned()).map_err(|_| wrong())?;
-                Some(TlsParts(tls::connector(authority).map_err(fail)?, name))
+                Some(TlsParts(tls::connector_as(authority, own).map_err(fail)?, name))
             }
         };
         let listener = std::net::TcpListener::bind(listen).map_err(|error| fail(format!("cannot listen on {listen}: {error}")))?;
@@ -108,7 +130,7 @@ impl Connect {
             remote,
             authority: host_and_port.to_owned(),
             tls,
-            key: key.to_owned(),
+            key: key.map(str::to_owned),
         })
     }
 
@@ -131,7 +153,7 @@ impl Connect {
             let hosts = ["localhost", "127.0.0.1", "[::1]"].map(str::to_owned);
             let allowed = Rc::new(Allowed::new(&hosts, &[], self.address.port()));
             let tls = self.tls.map(|TlsParts(connector, name)| (connector, name));
-            let upstream = Rc::new(Upstream::new(Target::Address(self.remote), self.authority, WAIT).with(tls, Some(self.key)));
+            let upstream = Rc::new(Upstream::new(Target::Address(self.remote), self.authority, WAIT).with(tls, self.key));
             let mut stop = std::pin::pin!(stop);
             loop {
                 let accepted = tokio::select! {

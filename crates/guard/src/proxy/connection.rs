@@ -11,6 +11,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::server::TlsStream;
 
+use super::peer::Peer;
 use super::worker::Shared;
 use super::{http1, http2};
 
@@ -19,9 +20,11 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Serves a connection over TLS; the handshake has settled the version.
 pub(super) async fn encrypted(stream: TlsStream<TcpStream>, address: SocketAddr, shared: &Rc<Shared>) {
-    match stream.get_ref().1.alpn_protocol() {
-        Some(b"h2") => http2::serve(stream, address, shared).await,
-        _ => http1::serve(stream, BytesMut::with_capacity(8 * 1024), address, shared).await,
+    let session = stream.get_ref().1;
+    let peer = Peer::of(address, session.peer_certificates());
+    match session.alpn_protocol() {
+        Some(b"h2") => http2::serve(stream, &peer, shared).await,
+        _ => http1::serve(stream, BytesMut::with_capacity(8 * 1024), &peer, shared).await,
     }
 }
 
@@ -40,9 +43,9 @@ pub(super) async fn plain(mut stream: TcpStream, address: SocketAddr, shared: &R
         }
     }
     if PREFACE.starts_with(&buffer[..buffer.len().min(PREFACE.len())]) {
-        http2::serve(Begun { buffer, stream }, address, shared).await;
+        http2::serve(Begun { buffer, stream }, &Peer::of(address, None), shared).await;
     } else {
-        http1::serve(stream, buffer, address, shared).await;
+        http1::serve(stream, buffer, &Peer::of(address, None), shared).await;
     }
 }
 

@@ -10,6 +10,7 @@ use super::client::{Client, answer_whole, check_head};
 use super::exchange::Exchange;
 use crate::authorize::{Asker, PATH};
 use crate::config::Proxy;
+use crate::credential::redact;
 use crate::key::Key;
 use crate::limit::estimate::Counted;
 use crate::limit::{Away, Limit, Limits, header_lines};
@@ -60,7 +61,7 @@ impl Exchange<'_> {
         asker.proves(self.entry.client.address.ip(), head)?;
         let (asked, address) = asker.question(head)?;
         self.entry.method.clone_from(&asked.method);
-        vigie_http::path::without_query(&asked.target).clone_into(&mut self.entry.path);
+        self.entry.path = redact(vigie_http::path::without_query(&asked.target)).into_owned();
         if let Some(address) = address {
             // Of a client behind a proxy the port is not known.
             self.entry.client.address = SocketAddr::new(address, 0);
@@ -71,7 +72,9 @@ impl Exchange<'_> {
         if address.is_some() && watch.is_some_and(|watch| watch.for_address(client_address) == Sanction::Block) {
             return Err(Refusal::BlockedAddress);
         }
-        let key = self.authenticate(&asked).await?;
+        // The certificate is the proxy's. A key in the target would be passed on by the proxy, and is none.
+        self.certificate = None;
+        let key = self.authenticate(&asked, Ok(None)).await?;
         self.entry.client.key = Some((key.id.clone(), key.name.clone()));
         match watch.map_or(Sanction::None, |watch| watch.for_key(&key.id)) {
             Sanction::None => {}

@@ -1,6 +1,6 @@
 //! One request of a client: judged, passed on and accounted for.
 
-use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,12 +9,13 @@ use vigie_http::headers;
 
 use super::client::{Client, answer_whole, check_head, plain_fields};
 use super::models;
+use super::peer::Peer;
 use super::relay::{Follow, Relayed, relay};
 use super::upstream::{Answer, Upstream, UpstreamError};
 use super::upstreams::{MAX_LIST, NotSent, Plain, Sent};
 use super::worker::Shared;
-use crate::credential::credential;
-use crate::key::{Grant, Key, NoKey};
+use crate::credential::{BadCredential, credential_beside, in_target, redact};
+use crate::key::{Grant, Key, NoKey, Presented};
 use crate::limit::estimate::{self, Counted, Form, Prompt};
 use crate::limit::{self, Away, Limits, Permit, RemotePermit};
 use crate::log::{self, Outcome, RequestEntry, Texts};
@@ -42,6 +43,8 @@ fn is_passed_on(name: &str) -> bool {
 /// A request under way. Dropped, however it ended, it is counted and logged.
 pub(super) struct Exchange<'g> {
     pub(super) shared: &'g Shared,
+    /// The certificate that the client presented.
+    pub(super) certificate: Option<Rc<Presented>>,
     pub(super) entry: Box<RequestEntry>,
     /// The entry is in the log, or is not to be.
     is_logged: bool,
@@ -90,11 +93,12 @@ impl From<Away> for NotAdmitted {
 }
 
 impl<'g> Exchange<'g> {
-    pub(super) fn new(client: SocketAddr, shared: &'g Shared) -> Self {
-        let mut entry = Box::new(RequestEntry::begun(fresh_id(), client));
+    pub(super) fn new(peer: &Peer, shared: &'g Shared) -> Self {
+        let mut entry = Box::new(RequestEntry::begun(fresh_id(), peer.address));
         entry.asked_by = shared.gate.plan.asker.as_ref().map(|asker| asker.proxy.word());
         Self {
             shared,
+            certificate: peer.certificate.clone(),
             begun: Instant::now(),
             is_logged: false,
             texts: shared.gate.log.texts(),
@@ -114,8 +118,22 @@ impl<'g> Exchange<'g> {
     /// Answers a request whose head was read.
     pub(super) async fn run(&mut self, client: &mut impl Client, head: &RequestHead) {
         self.entry.method.clone_from(&head.method);
-        self.entry.path = vigie_http::path::without_query(&head.target).to_owned();
         let gate = &*self.shared.gate;
+        let listen = &gate.plan.config.listen;
+        let is_own = gate.plan.asker.is_none();
+        let in_target = match is_own && (listen.path_keys || listen.query_key.is_some()) {
+            false => Ok(None),
+            true => in_target(&head.target, listen.path_keys, listen.query_key.as_deref()),
+        };
+        // From here on nobody sees a credential of the target.
+        let (of_target, moved) = match in_target {
+            Ok(Some(found)) => (Ok(Some(found.secret)), Some(found.target)),
+            Ok(None) => (Ok(None), None),
+            Err(bad) => (Err(bad), None),
+        };
+        let moved = moved.map(|target| RequestHead { target, ..head.clone() });
+        let head = moved.as_ref().unwrap_or(head);
+        self.entry.path = redact(vigie_http::path::without_query(&head.target)).into_owned();
         if let Some(agent) = headers::first(&head.headers, "user-agent") {
             self.entry.user_agent = log::user_agent(agent);
         }
@@ -139,7 +157,7 @@ impl<'g> Exchange<'g> {
         {
             return self.refuse(client, &Refusal::BlockedAddress).await;
         }
-        let key = match self.authenticate(head).await {
+        let key = match self.authenticate(head, of_target).await {
             Ok(key) => key,
             Err(refusal) => return self.refuse(client, &refusal).await,
         };
@@ -226,18 +244,34 @@ impl<'g> Exchange<'g> {
     }
 
     /// The key of a request.
-    pub(super) async fn authenticate(&self, head: &RequestHead) -> Result<Arc<Key>, Refusal> {
-        let secret = credential(&head.headers)
-            .map_err(Refusal::Credential)?
-            .ok_or(Refusal::NoCredential)?;
+    pub(super) async fn authenticate(
+        &self,
+        head: &RequestHead,
+        of_target: Result<Option<String>, BadCredential>,
+    ) -> Result<Arc<Key>, Refusal> {
         let gate = &*self.shared.gate;
         let keys = gate.keys();
-        if gate.tokens.are_taken() && token::is_token(&secret) {
-            return gate.tokens.find(&secret, chrono::Utc::now()).await.map_err(Refusal::Token);
+        let now = chrono::Utc::now();
+        let secret = of_target
+            .and_then(|secret| credential_beside(&head.headers, secret))
+            .map_err(Refusal::Credential)?;
+        let presented = self.certificate.as_ref().and_then(|certificate| keys.of_certificate(certificate));
+        let Some(secret) = secret else {
+            let key = presented.ok_or(Refusal::NoCredential)?;
+            return match key.is_valid_at(now) {
+                true => Ok(Arc::clone(key)),
+                false => Err(Refusal::Key(NoKey::Expired)),
+            };
+        };
+        let key = match gate.tokens.are_taken() && token::is_token(&secret) {
+            true => gate.tokens.find(&secret, now).await.map_err(Refusal::Token)?,
+            false => keys.find(&secret, now).cloned().map_err(|(why, _): (NoKey, _)| Refusal::Key(why))?,
+        };
+        match presented {
+            Some(other) if other.id != key.id => Err(Refusal::Credential(BadCredential::Several)),
+            None if !key.certificates.is_empty() => Err(Refusal::Certificate),
+            _ => Ok(key),
         }
-        keys.find(&secret, chrono::Utc::now())
-            .cloned()
-            .map_err(|(why, _): (NoKey, _)| Refusal::Key(why))
     }
 
     /// Counts the request against the limits of its key, or refuses it.

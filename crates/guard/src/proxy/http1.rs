@@ -1,6 +1,5 @@
 //! HTTP/1.1 towards clients.
 
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use vigie_http::headers;
 
 use super::client::Client;
 use super::exchange::Exchange;
+use super::peer::Peer;
 use super::wire::{self, Bounds, reason, write};
 use super::worker::Shared;
 use crate::policy::Refusal;
@@ -24,7 +24,7 @@ const LINGER: Duration = Duration::from_secs(2);
 const AHEAD: usize = 64 * 1024;
 
 /// Serves a connection until it ends.
-pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(mut io: S, mut buffer: BytesMut, address: SocketAddr, shared: &Rc<Shared>) {
+pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(mut io: S, mut buffer: BytesMut, peer: &Peer, shared: &Rc<Shared>) {
     let mut shared = Rc::clone(shared);
     loop {
         let gate = &shared.gate;
@@ -40,7 +40,7 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(mut io: S, mut buff
         // The configuration may have been read anew while the connection waited.
         shared = shared.latest();
         let gate = &shared.gate;
-        let mut exchange = Exchange::new(address, &shared);
+        let mut exchange = Exchange::new(peer, &shared);
         let goes_on = match read {
             Ok(None) => GoesOn::No,
             Err(refusal) => {

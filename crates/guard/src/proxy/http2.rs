@@ -1,7 +1,6 @@
 //! HTTP/2 towards clients (RFC 9113), by the library `h2`.
 
 use std::future::poll_fn;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -16,6 +15,7 @@ use vigie_http::head::{MAX_HEAD, RequestHead};
 
 use super::client::Client;
 use super::exchange::Exchange;
+use super::peer::Peer;
 use super::wire::{Bounds, WRITE};
 use super::worker::Shared;
 use crate::policy::Refusal;
@@ -36,7 +36,7 @@ const SEND_BUFFER: usize = 64 * 1024;
 const CLOSING: Duration = Duration::from_secs(5);
 
 /// Serves a connection until it ends.
-pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(io: S, address: SocketAddr, shared: &Rc<Shared>) {
+pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(io: S, peer: &Peer, shared: &Rc<Shared>) {
     let mut builder = h2::server::Builder::new();
     builder
         .max_concurrent_streams(STREAMS)
@@ -59,9 +59,9 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(io: S, address: Soc
             accepted = connection.accept() => match accepted {
                 Some(Ok((request, respond))) => {
                     idle_until = Instant::now() + gate.bounds.idle;
-                    let (shared, open) = (shared.latest(), Rc::clone(&open));
+                    let (shared, open, peer) = (shared.latest(), Rc::clone(&open), peer.clone());
                     tokio::task::spawn_local(async move {
-                        answer(request, respond, address, &shared).await;
+                        answer(request, respond, &peer, &shared).await;
                         drop(open);
                     });
                 }
@@ -87,7 +87,7 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(io: S, address: Soc
 }
 
 /// Answers one request.
-async fn answer(request: http::Request<RecvStream>, respond: SendResponse<Bytes>, address: SocketAddr, shared: &Shared) {
+async fn answer(request: http::Request<RecvStream>, respond: SendResponse<Bytes>, peer: &Peer, shared: &Shared) {
     let (parts, received) = request.into_parts();
     let announced = match parts.headers.get(http::header::CONTENT_LENGTH) {
         _ if received.is_end_stream() => Some(0),
@@ -103,7 +103,7 @@ async fn answer(request: http::Request<RecvStream>, respond: SendResponse<Bytes>
         out: BytesMut::new(),
         is_finished: false,
     };
-    let mut exchange = Exchange::new(address, shared);
+    let mut exchange = Exchange::new(peer, shared);
     match head_of(&parts) {
         Ok(head) => exchange.run(&mut client, &head).await,
         Err(refusal) => exchange.refuse(&mut client, &refusal).await,

@@ -16,6 +16,7 @@ mod life;
 mod look;
 mod models;
 mod origin;
+mod peer;
 mod plan;
 mod relay;
 mod reload;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::certificate::Certificate;
 use super::gate::KeyStore;
+use super::peer::Verifier;
 use super::stamp::{Stamp, stamp};
 use super::tls::connector;
 use super::upstreams::Reach;
@@ -25,6 +26,8 @@ pub(crate) struct Plan {
     pub(crate) reaches: Vec<Reach>,
     /// The files that say how, as they were.
     reach_stamps: Vec<Option<Stamp>>,
+    /// Verifies the certificates of clients, if they are asked for one.
+    pub(crate) clients: Option<Verifier>,
     /// The issuers of tokens.
     pub(crate) tokens: Arc<Tokens>,
     /// The certificate of `[listen.tls]`, or the one that an authority gave.
@@ -62,6 +65,20 @@ impl Plan {
             let pins = issuer.rule.iter().try_for_each(|rule| known::check_pins(&products, &rule.grant));
             pins.map_err(|why| wrong(format!("the issuer {}: {why}", issuer.name)))?;
         }
+        let clients = match &config.listen.client_ca {
+            None => None,
+            Some(ca) => {
+                let ca = Config::beside(dir, ca);
+                let revoked = config.listen.client_crl.as_deref().map(|file| Config::beside(dir, file));
+                files.extend(
+                    [Some(&ca), revoked.as_ref()]
+                        .into_iter()
+                        .flatten()
+                        .map(|file| (file.clone(), stamp(file))),
+                );
+                Some(Verifier::read(&ca, revoked.as_deref(), config.listen.client_required)?)
+            }
+        };
         let tokens = Tokens::read(dir, &config.auth).map_err(wrong)?;
         let certificate = match (&config.listen.tls, &config.listen.acme) {
             (None, None) => None,
@@ -85,6 +102,7 @@ impl Plan {
             pool,
             reaches,
             reach_stamps,
+            clients,
             tokens: Arc::new(tokens),
             certificate,
             asker: None,

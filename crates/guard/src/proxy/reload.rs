@@ -96,7 +96,7 @@ impl Running {
     pub(crate) fn new(dir: &Path, plan: Plan, authorizes: Option<Asked>, clients: TcpListener, parts: Parts) -> Result<Self, String> {
         let address = clients.local_addr().map_err(|error| error.to_string())?;
         let seen = plan.read_stamps();
-        let tls = tls::acceptor(&plan.config.listen, &parts.life)?;
+        let tls = tls::acceptor(&plan.config.listen, plan.clients.as_ref(), &parts.life)?;
         parts.life.room.set(&plan.config.listen);
         parts.life.certificates.set(plan.certificate.clone());
         let gate = Arc::new(Gate::new(plan, tls, address.port(), &parts, None));
@@ -218,7 +218,7 @@ impl Running {
         let plan = Plan::read_as(&self.dir, self.authorizes.as_ref())?;
         let before = Arc::clone(&state.gate);
         let changed = plan.changes(&before.plan);
-        let tls = tls::acceptor(&plan.config.listen, &self.parts.life)?;
+        let tls = tls::acceptor(&plan.config.listen, plan.clients.as_ref(), &self.parts.life)?;
         let admin = match (&plan.config.admin, &state.admin) {
             (Some(wanted), Some(there)) if *wanted == there.configured => None,
             (wanted, _) => Some(

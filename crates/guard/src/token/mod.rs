@@ -144,6 +144,7 @@ impl Tokens {
             name: id.clone(),
             id,
             secrets: Vec::new(),
+            certificates: Vec::new(),
             created: now,
             expires: None,
             revoked: None,

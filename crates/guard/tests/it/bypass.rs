@@ -145,6 +145,7 @@ impl Stage {
                     hash: secret.hash(),
                     until: None,
                 }],
+                certificates: Vec::new(),
                 created: now,
                 expires: (name == "expired").then_some(now),
                 revoked: (name == "revoked").then_some(now),

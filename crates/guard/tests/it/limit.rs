@@ -118,6 +118,7 @@ fn set_limits(dir: &Path, secret: &Secret, limits: &[&str]) {
             hash: secret.hash(),
             until: None,
         }],
+        certificates: Vec::new(),
         created: Timestamp::UNIX_EPOCH,
         expires: None,
         revoked: None,

@@ -153,6 +153,7 @@ impl Guarded {
                 hash: secret.hash(),
                 until: None,
             }],
+            certificates: Vec::new(),
             created: Timestamp::UNIX_EPOCH,
             expires: None,
             revoked: None,

@@ -5,7 +5,7 @@ use std::num::NonZeroU64;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
-use vigie_guard::key::{Hours, Network};
+use vigie_guard::key::{Certificate, Hours, Network};
 use vigie_guard::limit::Limit;
 use vigie_model::Effect;
 use vigie_run::Failure;
@@ -150,6 +150,10 @@ pub(super) struct CreateArgs {
     /// Hours at which it may be used, such as "Mon-Fri 08:00-18:00 Europe/Berlin"; may be given several times [default: any].
     #[arg(long, value_name = "HOURS")]
     pub(super) hours: Vec<Hours>,
+    /// A client certificate that it belongs to: sha256:FINGERPRINT, cn=NAME or san=NAME; may be given several times. The certificate alone
+    /// opens the key, and the secret opens it only with the certificate.
+    #[arg(long, value_name = "CERTIFICATE")]
+    pub(super) certificate: Vec<Certificate>,
     /// When it expires: 90d, 12h.
     #[arg(long, value_name = "TIME", value_parser = crate::when::interval)]
     pub(super) expires: Option<chrono::TimeDelta>,

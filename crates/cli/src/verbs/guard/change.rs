@@ -3,7 +3,7 @@
 use std::num::NonZeroU64;
 
 use clap::Args;
-use vigie_guard::key::{Hours, Key, Network};
+use vigie_guard::key::{Certificate, Hours, Key, Network};
 use vigie_guard::limit::Limit;
 use vigie_model::{Effect, Timestamp};
 
@@ -36,6 +36,9 @@ pub(super) struct ChangeArgs {
     /// The hours at which it may be used, instead of those before; any removes them.
     #[arg(long, value_name = "HOURS", value_parser = or_any::<Hours>)]
     hours: Vec<OrAny<Hours>>,
+    /// The client certificates that it belongs to, instead of those before; any removes them.
+    #[arg(long, value_name = "CERTIFICATE", value_parser = or_any::<Certificate>)]
+    certificate: Vec<OrAny<Certificate>>,
     /// When it expires, counted from now: 90d, 12h; never.
     #[arg(long, value_name = "TIME", value_parser = expiry)]
     expires: Option<Expiry>,
@@ -83,6 +86,7 @@ impl ChangeArgs {
         }
         replace(&mut grant.networks, &self.from);
         replace(&mut grant.hours, &self.hours);
+        replace(&mut key.certificates, &self.certificate);
         match self.expires {
             None => {}
             Some(Expiry::Never) => key.expires = None,
@@ -140,6 +144,7 @@ mod tests {
             id: "key_1".to_owned(),
             name: "ci".to_owned(),
             secrets: Vec::new(),
+            certificates: Vec::new(),
             created: Timestamp::UNIX_EPOCH,
             expires: Some(Timestamp::UNIX_EPOCH),
             revoked: None,

@@ -75,6 +75,7 @@ pub(super) fn run(args: &InitArgs) -> Done {
         limit: Vec::new(),
         from: Vec::new(),
         hours: Vec::new(),
+        certificate: Vec::new(),
         expires: None,
     };
     let secret = keys::create(&mut store, &create, chrono::Utc::now())?;

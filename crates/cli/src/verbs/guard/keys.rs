@@ -8,7 +8,7 @@ use serde::Serialize;
 use vigie_export::grid::Column;
 use vigie_guard::config::{Config, files};
 use vigie_guard::init::write_keys;
-use vigie_guard::key::{Grant, Key, KeyFile, Pattern, Secret, StoredSecret};
+use vigie_guard::key::{Certificate, Grant, Key, KeyFile, Pattern, Secret, StoredSecret};
 use vigie_guard::limit::Limit;
 use vigie_guard::log::{KeyChange, KeyEvent, Log, SigningKey};
 use vigie_model::{Effect, EffectSet, Timestamp};
@@ -31,6 +31,8 @@ struct Printed<'k> {
     created: Timestamp,
     expires: Option<Timestamp>,
     revoked: Option<Timestamp>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    certificates: &'k [Certificate],
     grant: &'k Grant,
 }
 
@@ -44,6 +46,7 @@ impl<'k> Printed<'k> {
             created: key.created,
             expires: key.expires,
             revoked: key.revoked,
+            certificates: &key.certificates,
             grant: &key.grant,
         }
     }
@@ -124,6 +127,7 @@ pub(super) fn create(store: &mut KeyFile, args: &CreateArgs, now: Timestamp) -> 
             hash: secret.hash(),
             until: None,
         }],
+        certificates: args.certificate.clone(),
         created: now,
         expires: args.expires.map(|after| now + after),
         revoked: None,
@@ -198,6 +202,8 @@ pub(super) fn change(what: KeyEvent, key: &Key) -> KeyChange {
 
 /// Writes the store. A gateway that runs reads it at once and logs what changed; otherwise the change is logged here.
 pub(super) fn save(dir: &Path, store: &KeyFile, change: Option<KeyChange>) -> Result<(), Failure> {
+    // A store that does not read would be one that a running gateway does not take.
+    KeyFile::parse(&store.to_text()).map_err(|error| Failure::usage(format!("nothing was changed: the key store then {error}")))?;
     write_keys(dir, store).map_err(|error| Failure::output(format!("cannot write {}: {error}", dir.join(files::KEYS).display())))?;
     let signing = std::fs::read(dir.join(files::SIGNING_KEY))
         .ok()
@@ -258,6 +264,7 @@ fn summary(key: &Key) -> String {
         let networks: Vec<String> = key.grant.networks.iter().map(ToString::to_string).collect();
         parts.push(format!("from {}", networks.join(", ")));
     }
+    parts.extend(key.certificates.iter().map(|one| format!("with the certificate {one}")));
     parts.extend(key.grant.hours.iter().map(|hours| format!("at {hours}")));
     parts.extend(key.expires.map(|at| format!("expires {}", at.format("%Y-%m-%d %H:%M:%SZ"))));
     parts.extend(key.revoked.map(|at| format!("revoked {}", at.format("%Y-%m-%d %H:%M:%SZ"))));
