@@ -122,7 +122,7 @@ def log(score, guard, secrets):
         score.check(f"the log has an entry of the kind {event}", event in events, events)
     # Embeddings have no output.
     tokens = [entry["unmapped"]["prompt_tokens" if "embed" in entry["api"]["operation"] else "output_tokens"]
-              for entry in entries if entry.get("unmapped", {}).get("effect") == "infer"]
+              for entry in entries if entry.get("unmapped", {}).get("effect") == "infer" and entry["unmapped"]["event"] == "request"]
     score.check("every inference was metered", tokens and all(isinstance(count, int) for count in tokens), tokens)
     everything = "".join(path.read_text(errors="replace") for path in Path(guard.dir).rglob("*") if path.is_file())
     score.check("no secret is in any file", not any(secret in everything for secret in secrets))
