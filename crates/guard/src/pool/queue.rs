@@ -16,13 +16,20 @@ const COME_AGAIN: Duration = Duration::from_secs(2);
 /// Those who wait for servers, and what runs on servers that are bounded.
 #[derive(Debug)]
 pub(crate) struct Queue {
-    line: Mutex<Line<oneshot::Sender<usize>>>,
+    line: Mutex<Line<Teller>>,
     /// The servers that do only so much at a time.
     bounded: Set,
     longest: Duration,
     waited: AtomicU64,
     waited_us: AtomicU64,
     sent_away: AtomicU64,
+}
+
+/// How a request of a key that waits is told its server.
+#[derive(Debug)]
+struct Teller {
+    key: Box<str>,
+    tell: oneshot::Sender<usize>,
 }
 
 /// There is no place.
@@ -82,9 +89,13 @@ impl Drop for Waiting<'_> {
             return;
         }
         let was_waiting = self.queue.lock().cancel(&self.key, self.id);
-        if !was_waiting && let Ok(server) = self.told.try_recv() {
-            // It was told while it left: its place goes on.
-            self.queue.leave(&self.key, server);
+        if !was_waiting {
+            // Who is about to tell it hears that it is gone, and gives the place to another.
+            self.told.close();
+            if let Ok(server) = self.told.try_recv() {
+                // It was told while it left: its place goes on.
+                self.queue.leave(&self.key, server);
+            }
         }
     }
 }
@@ -156,7 +167,7 @@ impl Queue {
         let tell = || {
             let (tell, receiver) = oneshot::channel();
             told = Some(receiver);
-            tell
+            Teller { key: key.into(), tell }
         };
         let entered = self.lock().enter(key, from, choose, tell);
         match (entered, told) {
@@ -177,10 +188,13 @@ impl Queue {
     }
 
     fn leave(&self, key: &str, server: usize) {
-        let next = self.lock().leave(key, server);
-        if let Some(tell) = next {
-            // Who waits holds the other end until it has looked whether it was told.
-            let _ = tell.send(server);
+        let mut next = self.lock().leave(key, server);
+        while let Some(Teller { key, tell }) = next {
+            next = match tell.send(server) {
+                Ok(()) => None,
+                // It left after it was given the place: the next one gets it.
+                Err(server) => self.lock().leave(&key, server),
+            };
         }
     }
 
@@ -189,7 +203,7 @@ impl Queue {
         Busy::because(why)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Line<oneshot::Sender<usize>>> {
+    fn lock(&self) -> MutexGuard<'_, Line<Teller>> {
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
