@@ -121,9 +121,11 @@ def log(score, guard, secrets):
     for event in ["started", "keys", "request", "refused", "stopped"]:
         score.check(f"the log has an entry of the kind {event}", event in events, events)
     # Embeddings have no output.
-    tokens = [entry["unmapped"]["prompt_tokens" if "embed" in entry["api"]["operation"] else "output_tokens"]
-              for entry in entries if entry.get("unmapped", {}).get("effect") == "infer" and entry["unmapped"]["event"] == "request"]
-    score.check("every inference was metered", tokens and all(isinstance(count, int) for count in tokens), tokens)
+    inferred = [entry for entry in entries if entry.get("unmapped", {}).get("effect") == "infer" and entry["unmapped"]["event"] == "request"]
+    tokens = [entry["unmapped"]["prompt_tokens" if "embed" in entry["api"]["operation"] else "output_tokens"] for entry in inferred]
+    # What the server refused has none.
+    missing = [entry for entry, count in zip(inferred, tokens) if not isinstance(count, int) and entry.get("http_response", {}).get("code") == 200]
+    score.check("every inference was metered", any(isinstance(count, int) for count in tokens) and not missing, missing or tokens)
     everything = "".join(path.read_text(errors="replace") for path in Path(guard.dir).rglob("*") if path.is_file())
     score.check("no secret is in any file", not any(secret in everything for secret in secrets))
     # An entry that somebody changes, and an end that somebody cuts off.
