@@ -36,12 +36,18 @@ pub enum Subject {
 }
 
 impl Subject {
+    /// Whoever comes from an address.
+    #[must_use]
+    pub fn of_address(address: IpAddr) -> Self {
+        Self::Address(place(address))
+    }
+
     /// The key of a request, or the address where it has no valid key; `None`: neither is known.
     #[must_use]
     pub fn of(event: &Event) -> Option<Self> {
         match (&event.key, event.address) {
             (Some(key), _) => Some(Self::Key(key.clone())),
-            (None, Some(address)) => Some(Self::Address(place(address))),
+            (None, Some(address)) => Some(Self::of_address(address)),
             (None, None) => None,
         }
     }

@@ -296,18 +296,17 @@ impl Change {
                 json!({"listen": listen, "upstream": upstream, "plain_http": plain_http}),
             ),
             Self::Stopped => (Activity::Stop, "stopped", json!({})),
-            Self::Alert { alert } => (Activity::Other, "alert", json!({ "alert": alert })),
+            Self::Alert { alert } => return ocsf::lifecycle_of(Activity::Other, "alert", json!({ "alert": alert }), origin, now),
             Self::Sanction {
                 detector,
                 subject,
                 what,
                 seconds,
                 holds,
-            } => (
-                Activity::Other,
-                "sanction",
-                json!({"detector": detector, "subject": subject, "what": what, "seconds": seconds, "holds": holds}),
-            ),
+            } => {
+                let detail = json!({"detector": detector, "subject": subject, "what": what, "seconds": seconds, "holds": holds});
+                return ocsf::lifecycle_of(Activity::Other, "sanction", detail, origin, now);
+            }
             Self::Keys { count, change: None } => (Activity::Update, "keys", json!({"count": count, "changes": []})),
             Self::Keys {
                 count,

@@ -11,11 +11,12 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde::Serialize;
 use serde_json::{Value, json};
+use vigie_detect::Subject;
 use vigie_model::Timestamp;
 
 use super::chain::SigningKey;
 use super::files::{FILES_LOCK, LOCK, ROTATE, files, first_of, is_packed, lines, lock, owners_only, streams};
-use super::line::{ERASED, ERASED_ENTITY, Line, Placed, Rest};
+use super::line::{ERASED, ERASED_ENTITY, ERASED_PLAIN, Line, Placed, Rest};
 use super::ocsf::Activity;
 use super::options::LogOptions;
 use super::retain::text_of;
@@ -178,11 +179,17 @@ fn look(file: &Path, person: &Person, before: Option<Timestamp>, ranges: &mut Ve
 
 /// Whether a line is about a person.
 fn is_of(person: &Person, before: Option<Timestamp>, line: &[u8]) -> bool {
-    let needle = match person {
-        Person::Key(id) => id.clone(),
-        Person::Address(address) => address.to_string(),
+    let (needle, subject) = match person {
+        Person::Key(id) => (id.clone(), Subject::Key(id.clone())),
+        Person::Address(address) => (address.to_string(), Subject::of_address(*address)),
     };
-    if memchr::memmem::find(line, needle.as_bytes()).is_none() {
+    // An alert names the network of an address of IPv6, and not the address.
+    let said = subject.to_string();
+    let network = said.trim_end_matches("/64");
+    if ![needle.as_str(), network]
+        .iter()
+        .any(|text| memchr::memmem::find(line, text.as_bytes()).is_some())
+    {
         return false;
     }
     let Ok(event) = serde_json::from_slice::<Value>(line) else {
@@ -194,6 +201,9 @@ fn is_of(person: &Person, before: Option<Timestamp>, line: &[u8]) -> bool {
             .any(|uid| uid == id.as_str()),
         Person::Address(address) => event["src_endpoint"]["ip"].as_str().and_then(|ip| ip.parse().ok()) == Some(*address),
     };
+    let unmapped = &event["unmapped"];
+    let alerted = serde_json::to_value(&subject).is_ok_and(|subject| unmapped["alert"]["subject"] == subject);
+    let is_theirs = is_theirs || alerted || unmapped["subject"] == said.as_str();
     let is_before = before.is_none_or(|before| event["time"].as_i64().is_some_and(|time| time < before.timestamp_millis()));
     is_theirs && is_before
 }
@@ -222,8 +232,12 @@ fn rewrite(folder: &Path, file: &Path, person: &Person, before: Option<Timestamp
                 count += 1;
                 texts.extend(text_of(line));
                 let class = line.get(..line.len().min(64)).unwrap_or_default();
-                let is_entity = memchr::memmem::find(class, b"\"class_uid\":3004,").is_some();
-                let erased = if is_entity { ERASED_ENTITY } else { ERASED };
+                let is_class = |text: &[u8]| memchr::memmem::find(class, text).is_some();
+                let erased = match (is_class(b"\"class_uid\":3004,"), is_class(b"\"class_uid\":6002,")) {
+                    (true, _) => ERASED_ENTITY,
+                    (_, true) => ERASED_PLAIN,
+                    _ => ERASED,
+                };
                 out.write_all(line.get(..placed.rest_at).unwrap_or_default())
                     .and_then(|()| out.write_all(erased.as_bytes()))
             }

@@ -12,6 +12,8 @@ use super::chain::{Hash, Head, LineKey, Mac, SigningKey, begin, finish, hex, sha
 pub(crate) const ERASED: &str = ",\"erased\":true},\"src_endpoint\":{\"name\":\"erased\"},\"actor\":{\"app_name\":\"erased\"}}";
 /// The same for a line about a key, class 3004.
 pub(crate) const ERASED_ENTITY: &str = ",\"erased\":true},\"entity\":{\"name\":\"erased\"}}";
+/// The same for a line about the gateway itself, class 6002.
+pub(crate) const ERASED_PLAIN: &str = ",\"erased\":true}}";
 /// The end of a line without a personal part.
 const PLAIN: &[u8] = b"}}";
 
@@ -163,7 +165,7 @@ impl<'l> Placed<'l> {
         let rest_is = match personal {
             None if rest == PLAIN => Rest::Whole,
             None => Rest::Altered,
-            Some(_) if rest == ERASED.as_bytes() || rest == ERASED_ENTITY.as_bytes() => Rest::Erased,
+            Some(_) if [ERASED, ERASED_ENTITY, ERASED_PLAIN].iter().any(|erased| rest == erased.as_bytes()) => Rest::Erased,
             Some(personal) if sha256(rest) == personal => Rest::Whole,
             Some(_) => Rest::Altered,
         };

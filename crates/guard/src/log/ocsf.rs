@@ -367,6 +367,22 @@ struct LifecycleEvent<'e> {
 
 /// A line about the gateway itself. `detail`: an object.
 pub(super) fn lifecycle(activity: Activity, word: &str, detail: Value, origin: &Origin, now: Timestamp) -> serde_json::Result<Draft> {
+    Draft::new(&event(activity, word, detail, origin, now), None::<(&Value, &Value)>)
+}
+
+/// A line about the gateway and a person. `personal`: an object whose keys can be erased.
+pub(super) fn lifecycle_of(
+    activity: Activity,
+    word: &str,
+    mut personal: Value,
+    origin: &Origin,
+    now: Timestamp,
+) -> serde_json::Result<Draft> {
+    personal["salt"] = json!(origin.salt());
+    Draft::new(&event(activity, word, json!({}), origin, now), Some((&personal, &json!({}))))
+}
+
+fn event<'e>(activity: Activity, word: &str, detail: Value, origin: &'e Origin, now: Timestamp) -> LifecycleEvent<'e> {
     let activity_id = match activity {
         Activity::Start => 3,
         Activity::Stop => 4,
@@ -376,7 +392,7 @@ pub(super) fn lifecycle(activity: Activity, word: &str, detail: Value, origin: &
     let mut unmapped = detail;
     unmapped["event"] = json!(word);
     let severity = if activity == Activity::Failure { 2 } else { 1 };
-    let event = LifecycleEvent {
+    LifecycleEvent {
         time: now.timestamp_millis(),
         class_uid: LIFECYCLE,
         category_uid: LIFECYCLE / 1_000,
@@ -387,8 +403,7 @@ pub(super) fn lifecycle(activity: Activity, word: &str, detail: Value, origin: &
         metadata: origin.metadata(),
         app: PRODUCT,
         unmapped,
-    };
-    Draft::new(&event, None::<(&Value, &Value)>)
+    }
 }
 
 #[derive(Serialize)]

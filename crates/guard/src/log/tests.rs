@@ -2,7 +2,8 @@ use std::fs::read_to_string;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
+use vigie_detect::Subject;
 
 use super::chain::{Head, SigningKey, VerifyingKey};
 use super::line::Line;
@@ -275,6 +276,21 @@ fn a_person_is_erased_and_the_chain_is_as_it_was() {
     let second = keys.open(dir.path(), LogOptions::default());
     let third = keys.open(dir.path(), LogOptions::default());
     third.record(request("key-2", "192.0.2.1:9"));
+    for subject in [
+        Subject::Key("key-1".to_owned()),
+        Subject::of_address("192.0.2.1".parse().expect("an address")),
+    ] {
+        third.record(Entry::Change(Change::Alert {
+            alert: json!({"detector": "x", "subject": subject}),
+        }));
+        third.record(Entry::Change(Change::Sanction {
+            detector: "x",
+            subject: subject.to_string(),
+            what: "block",
+            seconds: 60,
+            holds: true,
+        }));
+    }
     drop((second, third));
     let before = check(dir.path(), &keys.verifying, &[]);
     let erase = |person: &Person, before| erase(dir.path(), keys.signing(), person, before).unwrap_or_else(|error| panic!("{error}"));
@@ -285,13 +301,13 @@ fn a_person_is_erased_and_the_chain_is_as_it_was() {
     );
     assert_eq!(
         erase(&Person::Key("key-1".to_owned()), None).lines,
-        3,
-        "two requests and the key itself"
+        5,
+        "two requests, the key itself, an alert and a block"
     );
     assert_eq!(
         erase(&Person::Address("192.0.2.1".parse().expect("an address")), None).lines,
-        1,
-        "in the other stream"
+        3,
+        "in the other stream: a request, an alert and a block"
     );
     let text = read_to_string(&file).expect("read");
     assert!(
@@ -303,7 +319,7 @@ fn a_person_is_erased_and_the_chain_is_as_it_was() {
         assert!(event["unmapped"]["erased"].is_null() || event["unmapped"]["salt"].is_null());
     }
     let report = check(dir.path(), &keys.verifying, &[before.head.expect("a head")]);
-    assert!(report.is_sound() && report.erased == 4, "{report:?}");
+    assert!(report.is_sound() && report.erased == 8, "{report:?}");
 
     // Somebody else erases a line.
     let at = text.find("\"salt\"").expect("a line that is whole");
