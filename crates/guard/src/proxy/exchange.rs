@@ -60,6 +60,8 @@ pub(super) struct Exchange<'g> {
     seen: Seen,
     /// Header lines of the answer that say how to authenticate, or what is left of the key's limits.
     pub(super) more: String,
+    /// Those of them that let a browser give the answer to a page.
+    cors: String,
 }
 
 /// An admitted request whose tokens are not counted yet.
@@ -108,6 +110,7 @@ impl<'g> Exchange<'g> {
             passing: Vec::new(),
             seen: Seen::default(),
             more: String::new(),
+            cors: String::new(),
         }
     }
 
@@ -148,6 +151,13 @@ impl<'g> Exchange<'g> {
         }
         if let Some(asker) = &gate.plan.asker {
             return self.decide(client, head, asker).await;
+        }
+        self.cors = gate.allowed.cors_lines(&head.headers);
+        self.more.clone_from(&self.cors);
+        if let Some(lines) = gate.allowed.preflight_lines(head) {
+            self.more = lines;
+            self.entry.outcome = Outcome::Answered;
+            return self.answer(client, 204, "").await;
         }
         let address = self.entry.client.address.ip();
         if gate
@@ -294,7 +304,7 @@ impl<'g> Exchange<'g> {
                 (permit, remote, standing)
             }
         };
-        self.more = limit::header_lines(&standing);
+        self.more = self.cors.clone() + &limit::header_lines(&standing);
         self.admitted = Some(Admitted {
             permit,
             remote,
@@ -341,7 +351,7 @@ impl<'g> Exchange<'g> {
 
     /// Notes that the request is refused.
     pub(super) fn refused(&mut self, refusal: &Refusal) {
-        self.more = refusal.header_lines();
+        self.more = self.cors.clone() + &refusal.header_lines();
         self.entry.outcome = Outcome::Refused {
             reason: refusal.word(),
             detail: refusal.to_string(),

@@ -1,8 +1,17 @@
 //! Which hosts and origins a request may name: a page of a stranger must not use the gateway through its visitor's browser.
 
+use vigie_http::head::RequestHead;
 use vigie_http::headers::{self, Header};
 
 use crate::policy::Refusal;
+
+/// Methods of the requests that an allowed page may send.
+const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE";
+/// Headers of the gateway's own that a page may read.
+const EXPOSED: &str = "retry-after, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests, \
+                       x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens";
+/// The longest list of headers that a browser asks for.
+const MAX_WANTED: usize = 1_024;
 
 /// What is allowed.
 #[derive(Clone, Debug, Default)]
@@ -31,7 +40,10 @@ impl Allowed {
         {
             return Err(Refusal::WrongOrigin(format!("the host {host:?}")));
         }
-        if let Some(site) = headers::all(headers, "sec-fetch-site").find(|site| !matches!(*site, "same-origin" | "same-site" | "none")) {
+        let foreign = headers::all(headers, "sec-fetch-site").find(|site| !matches!(*site, "same-origin" | "same-site" | "none"));
+        if let Some(site) = foreign
+            && self.allowed_origin(headers).is_none()
+        {
             return Err(Refusal::WrongOrigin(format!("a request from another site ({site:?})")));
         }
         for origin in headers::all(headers, "origin") {
@@ -43,6 +55,45 @@ impl Allowed {
             }
         }
         Ok(())
+    }
+
+    /// The origin of a page that may use the gateway, as it was sent; the gateway's own pages need no leave of a browser.
+    fn allowed_origin<'h>(&self, headers: &'h [Header]) -> Option<&'h str> {
+        let mut origins = headers::all(headers, "origin");
+        let origin = origins
+            .next()
+            .filter(|origin| self.origins.contains(&origin.to_ascii_lowercase()))?;
+        origins.next().is_none().then_some(origin)
+    }
+
+    /// Header lines that let a browser give an answer to an allowed page; empty for everybody else.
+    pub(crate) fn cors_lines(&self, headers: &[Header]) -> String {
+        match self.allowed_origin(headers) {
+            None => String::new(),
+            Some(origin) => {
+                format!("access-control-allow-origin: {origin}\r\naccess-control-expose-headers: {EXPOSED}\r\nvary: origin\r\n")
+            }
+        }
+    }
+
+    /// Header lines of the answer to a browser that asks whether an allowed page may send a request. They are the same for every path: no
+    /// key comes with such a question. `None`: it is none, or not of an allowed page.
+    pub(crate) fn preflight_lines(&self, head: &RequestHead) -> Option<String> {
+        let origin = self.allowed_origin(&head.headers).filter(|_| head.method == "OPTIONS")?;
+        headers::first(&head.headers, "access-control-request-method")?;
+        let mut lines = format!("access-control-allow-origin: {origin}\r\naccess-control-allow-methods: {METHODS}\r\n");
+        // Of the headers that a client sends nothing reaches the server but what the gateway writes anew.
+        if let Some(wanted) = headers::first(&head.headers, "access-control-request-headers")
+            && wanted.len() <= MAX_WANTED
+            && wanted.split(',').all(|name| headers::is_token(name.trim().as_bytes()))
+        {
+            lines.push_str(&format!("access-control-allow-headers: {wanted}\r\n"));
+        }
+        if headers::first(&head.headers, "access-control-request-private-network") == Some("true") {
+            lines.push_str("access-control-allow-private-network: true\r\n");
+        }
+        lines.push_str("access-control-max-age: 600\r\nvary: origin\r\n");
+        Some(lines)
     }
 
     /// Whether the gateway itself would serve the pages of an origin. Without a port it has the usual one of its scheme, and what is
@@ -88,6 +139,11 @@ mod tests {
                 ("origin", "https://gpu.example.org:8443"),
             ],
             &[("host", "gpu.example.org"), ("origin", "app://editor")],
+            &[
+                ("host", "gpu.example.org"),
+                ("origin", "app://editor"),
+                ("sec-fetch-site", "cross-site"),
+            ],
         ] {
             assert!(check(good), "{good:?}");
         }
@@ -101,6 +157,12 @@ mod tests {
             &[("host", "gpu.example.org"), ("origin", "null")],
             &[("host", "gpu.example.org"), ("origin", "https://evil.example")],
             &[("host", "gpu.example.org"), ("sec-fetch-site", "cross-site")],
+            &[
+                ("host", "gpu.example.org"),
+                ("origin", "app://editor"),
+                ("origin", "app://editor"),
+                ("sec-fetch-site", "cross-site"),
+            ],
         ] {
             assert!(!check(bad), "{bad:?}");
         }
