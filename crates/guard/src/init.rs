@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use crate::config::{AuthConfig, Config, Listen, LogConfig, QueueConfig, SCHEMA, Tls, UpstreamConfig, files};
+use crate::config::{AuthConfig, Config, Listen, LogConfig, QueueConfig, RefusalConfig, SCHEMA, Tls, UpstreamConfig, files};
 use crate::key::KeyFile;
 use crate::log::SigningKey;
 
@@ -91,6 +91,7 @@ pub fn init(dir: &Path, init: &Init) -> Result<Config, InitError> {
         upstream: UpstreamConfig::new(init.upstream.clone(), init.product.clone(), init.version.clone()),
         servers: Vec::new(),
         queue: QueueConfig::default(),
+        refusal: RefusalConfig::default(),
         auth: AuthConfig::default(),
         limits: None,
         log: LogConfig::default(),

@@ -10,6 +10,7 @@ mod limits;
 mod listen;
 mod log;
 mod queue;
+mod refusal;
 mod upstream;
 
 use std::path::{Path, PathBuf};
@@ -26,6 +27,7 @@ pub(crate) use limits::RedisPlace;
 pub use listen::{Listen, Tls};
 pub use log::LogConfig;
 pub use queue::QueueConfig;
+pub use refusal::{Decoy, RefusalConfig};
 pub use upstream::{Place, UpstreamConfig};
 
 /// The schema of the file.
@@ -47,6 +49,9 @@ pub struct Config {
     /// How requests wait for a server that is full.
     #[serde(default)]
     pub queue: QueueConfig,
+    /// What those without a key get to see.
+    #[serde(default, skip_serializing_if = "RefusalConfig::is_none")]
+    pub refusal: RefusalConfig,
     /// How clients say who they are, beside keys.
     #[serde(default, skip_serializing_if = "AuthConfig::is_none")]
     pub auth: AuthConfig,
@@ -126,6 +131,7 @@ impl Config {
         self.listen.check()?;
         self.behind().try_for_each(UpstreamConfig::check)?;
         self.queue.check()?;
+        self.refusal.check()?;
         self.detect.as_ref().map_or(Ok(()), Detect::check)?;
         self.log.options()?;
         self.authorize.as_ref().map_or(Ok(()), Authorize::check)?;
@@ -181,5 +187,9 @@ mod tests {
         let config = with_admin("127.0.0.1:9464").expect("it reads");
         assert_eq!(config.admin.map(|admin| admin.address.port()), Some(9464));
         assert_eq!(with_admin("127.0.0.1:8443").map_err(|error| error.line), Err(Some(12)));
+        let with_decoy = |lines: &str| Config::parse(&format!("{GOOD}\n[refusal.decoy]\n{lines}")).map_err(|error| error.line);
+        assert!(with_decoy("status = 404\nbody = \"<h1>Not Found</h1>\"\nserver = \"nginx\"\n").is_ok());
+        assert_eq!(with_decoy("status = 99\nbody = \"\"\n"), Err(Some(13)));
+        assert_eq!(with_decoy("status = 404\nbody = \"\"\nserver = \"a\\r\\nb: c\"\n"), Err(Some(15)));
     }
 }

@@ -41,7 +41,12 @@ pub(crate) trait Client {
 
 /// Writes an answer of the gateway's own; `false`: the client is gone, or takes nothing.
 pub(crate) async fn answer_whole(client: &mut impl Client, status: u16, text: &str, more: &str) -> bool {
-    let fields = [("content-type", "application/json")];
+    answer_with(client, status, "application/json", text, more).await
+}
+
+/// Writes an answer of the gateway's own with another content type.
+pub(crate) async fn answer_with(client: &mut impl Client, status: u16, kind: &str, text: &str, more: &str) -> bool {
+    let fields = [("content-type", kind)];
     client.begin(status, fields.into_iter(), more, Some(text.len() as u64));
     if !text.is_empty() {
         client.push(text.as_bytes());

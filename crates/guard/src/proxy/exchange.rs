@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use vigie_http::head::RequestHead;
 use vigie_http::headers;
 
-use super::client::{Client, answer_whole, check_head, plain_fields};
+use super::client::{Client, answer_with, check_head, plain_fields};
 use super::models;
 use super::peer::Peer;
 use super::relay::{Follow, Relayed, relay};
@@ -346,7 +346,18 @@ impl<'g> Exchange<'g> {
     /// Refuses the request.
     pub(super) async fn refuse(&mut self, client: &mut impl Client, refusal: &Refusal) {
         self.refused(refusal);
-        self.answer(client, refusal.status(), refusal.body()).await;
+        let shared = self.shared;
+        match &shared.gate.plan.config.refusal.decoy {
+            // Whoever has a key is told what is wrong.
+            Some(decoy) if self.entry.client.key.is_none() => {
+                self.more.clone_from(&self.cors);
+                if let Some(server) = &decoy.server {
+                    self.more.push_str(&format!("server: {server}\r\n"));
+                }
+                self.answer_with(client, decoy.status, &decoy.content_type, &decoy.body).await;
+            }
+            _ => self.answer(client, refusal.status(), refusal.body()).await,
+        }
     }
 
     /// Notes that the request is refused.
@@ -360,12 +371,16 @@ impl<'g> Exchange<'g> {
 
     /// Gives an answer of the gateway's own.
     async fn answer(&mut self, client: &mut impl Client, status: u16, text: &str) {
+        self.answer_with(client, status, "application/json", text).await;
+    }
+
+    async fn answer_with(&mut self, client: &mut impl Client, status: u16, kind: &str, text: &str) {
         let text = if self.entry.method == "HEAD" { "" } else { text };
         self.settle(false);
         self.entry.status = Some(status);
         self.entry.duration_ms = self.elapsed_ms();
         self.log().await;
-        answer_whole(client, status, text, &self.more).await;
+        answer_with(client, status, kind, text, &self.more).await;
     }
 
     /// Writes the entry, before the client has the last bytes of its answer: what it was told is in the log, whatever happens next.
