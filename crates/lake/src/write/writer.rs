@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use deltalake_core::arrow::array::RecordBatch;
 use deltalake_core::arrow::datatypes::SchemaRef;
+use deltalake_core::kernel::transaction::CommitProperties;
 use deltalake_core::kernel::{Action, Add, Remove};
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::writer::RecordBatchWriter;
@@ -357,6 +358,8 @@ impl Writer {
             ])
             .with_actions(adds.iter().cloned().map(Action::Add))
             .with_save_mode(SaveMode::ErrorIfExists)
+            // A create that loses the race for version 0 would otherwise be committed after the winner's, with the same rows once more.
+            .with_commit_properties(CommitProperties::default().with_max_retries(0))
             .await;
         let delta = match created {
             Ok(delta) => delta,
