@@ -1,7 +1,7 @@
 //! What the server behind tells of its models: their digests, and which of them run on the account of its owner.
 //!
 //! The product's file in the catalogue says which list tells it and where. Lists that pass through are read; one is asked for only where a
-//! request depends on it. A request of a key with a pinned digest asks again once what is known is [`PINNED`] old. What runs elsewhere is
+//! request depends on it. A request of a key with a pinned digest asks again once what is known is a second old. What runs elsewhere is
 //! asked for where a grant of some key makes a difference of it, and again after something was stored through the gateway or the server
 //! was lost.
 

@@ -45,7 +45,7 @@ impl Lake {
     /// Appends requests to gateways: when this returns they are on disk, and a reader sees either all of them or none.
     ///
     /// A request is a duplicate if its gateway, stream and number are already in the lake. If it was erased from the log since, its row is replaced:
-    /// the file with the row is written again without it, so that no reader sees both; the old file stays until [`Lake::vacuum`].
+    /// the file with the row is written again without it, so that no reader sees both; the old file stays until a vacuum removes it.
     ///
     /// The check reads the gateways and numbers of the files whose ranges of both overlap the batch's, and each call makes a file per day:
     /// append by the thousand, in the order of the log.
