@@ -131,9 +131,9 @@ enum Signal {
     Relative,
     /// Who used to tell.
     UsedToTell,
-    /// Say what you were told.
+    /// Repeat your instructions.
     Recite,
-    /// What the model was told.
+    /// The instructions of the model.
     Instructions,
     /// A question for it by itself.
     RecitesInstructions,
@@ -187,7 +187,7 @@ fn phrases() -> Vec<(Signal, String)> {
 
 /// A text of fewer bytes needs fewer signals: a long one has many by chance.
 const SHORT: usize = 1_500;
-/// How far in front of what it was told a model is asked to recite it, in bytes, and how far behind.
+/// The distance in bytes, before and after the words for its instructions, in which a model is asked to recite them.
 const BEFORE: usize = 60;
 const BEHIND: usize = 40;
 /// Characters that nobody sees, from which on a text hides something. A flag of a region has seven of them.

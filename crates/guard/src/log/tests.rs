@@ -44,7 +44,7 @@ fn stopped() -> Entry {
     Entry::Change(Change::Stopped)
 }
 
-/// A log of three requests and a change, closed and gone on with.
+/// A log of three requests and a change, closed and opened again.
 fn written(dir: &Path) -> (Keys, PathBuf, Vec<String>) {
     let keys = Keys::new();
     let log = keys.open(dir, LogOptions::default());

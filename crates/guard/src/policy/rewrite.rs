@@ -153,7 +153,7 @@ fn write_object(item: Item<'_, '_>, edits: &Edits, insert: &[(&[String], &str)],
     Ok(())
 }
 
-/// Writes the keys that are put into an object and do not stand in it. `first`: nothing stands in it yet.
+/// Writes the keys that are added to an object. `first`: the object is empty so far.
 fn put_in(insert: &[(&[String], &str)], stands: impl Fn(&str) -> bool, mut first: bool, out: &mut Vec<u8>) {
     let mut made: Vec<&str> = Vec::new();
     for (keys, _) in insert {

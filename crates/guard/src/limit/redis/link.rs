@@ -67,7 +67,7 @@ struct Op {
 }
 
 enum What {
-    /// `None`: whoever asked was told that Redis is away.
+    /// `None`: the caller already got the error that Redis is away.
     Admit {
         limits: Limits,
         infers: bool,
