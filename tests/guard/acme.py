@@ -22,26 +22,12 @@ import threading
 import time
 from pathlib import Path
 
+from stage import Score, free_port
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 # Seconds for which the authority's certificates hold.
 LIFETIME = 24
-
-
-class Score:
-    def __init__(self):
-        self.passed = self.failed = 0
-
-    def check(self, name, right, got=""):
-        self.passed += bool(right)
-        self.failed += not right
-        print(f"{'ok' if right else 'FAILED':8} {name}{'' if right else f': {got}'}", flush=True)
-
-
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 def until(holds, seconds=40):

@@ -13,6 +13,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from stage import Score, free_port
+
 PROMPT, OUTPUT = 3, 2
 
 NGINX = """
@@ -32,26 +34,6 @@ http {{
   }}
 }}
 """
-
-
-class Score:
-    def __init__(self):
-        self.passed = self.failed = 0
-
-    def check(self, name, right, got=""):
-        self.passed += bool(right)
-        self.failed += not right
-        print(f"{'ok' if right else 'FAILED':8} {name}{'' if right else f': {got}'}", flush=True)
-
-    def end(self):
-        print(f"{self.passed} passed, {self.failed} failed")
-        sys.exit(1 if self.failed else 0)
-
-
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 def wait_for(port, process=None):

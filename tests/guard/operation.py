@@ -22,21 +22,13 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from stage import Score, free_port
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 BODY = json.dumps({"model": "tiny", "messages": [{"role": "user", "content": "hi"}]})
 # A stream has so many pieces, one in so many seconds.
 PIECES, EVERY = 60, 0.1
-
-
-class Score:
-    def __init__(self):
-        self.passed = self.failed = 0
-
-    def check(self, name, right, got=""):
-        self.passed += bool(right)
-        self.failed += not right
-        print(f"{'ok' if right else 'FAILED':8} {name}{'' if right else f': {got}'}", flush=True)
 
 
 class Behind(BaseHTTPRequestHandler):
@@ -80,12 +72,6 @@ class Server(ThreadingHTTPServer):
 
     def handle_error(self, *_):
         pass
-
-
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 def until(holds, seconds=20):
