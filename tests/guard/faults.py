@@ -148,7 +148,8 @@ def processes(score, vigie, behind, rounds, chance):
 
 def full_disk(score, vigie, behind, when_full):
     folder = Path(tempfile.mkdtemp())
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "vigie-test", str(folder)], check=True)
+    # Room for what a fast machine logs in a few seconds: a disk that is full again at once says nothing.
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=96m", "vigie-test", str(folder)], check=True)
     try:
         guard = Guard(vigie, behind.port, log=folder / "log", settings=f'when_full = "{when_full}"\n')
         guard.start()
