@@ -4,8 +4,9 @@
     tests/live/run.py prepare ollama-0.17.4-model llama-cpp-open     # builds them, once
     tests/guard/identical.py [--vigie target/debug/vigie]
 
-A relay between the gateway and the server records the server's answers; the client is a plain socket, or one with TLS. So both sides of one and the
-same exchange are compared, not two runs. The bodies must be equal, but for
+A relay between the gateway and the server records the server's answers; the client is a plain socket, or one with TLS, and for HTTP/2 curl (Debian
+package curl). So both sides of one and the same exchange are compared, not two runs. The headers that are the server's must be as it sent them. The
+bodies must be equal, but for
 - lists of models: what is left of them must be the server's own bytes, and be all that the key may see;
 - streams for which the gateway asked for the counters and the client did not (/v1/chat/completions and /v1/completions of Ollama): what the client
   gets must be what the server sends to a client that talks to it directly and does not ask.
@@ -18,9 +19,12 @@ import re
 import socket
 import ssl
 import struct
+import subprocess
+import tempfile
 import zlib
+from pathlib import Path
 
-from stage import ROOT, Guard, LlamaCpp, Ollama, Relay, Score, get
+from stage import ROOT, Guard, LlamaCpp, Ollama, Relay, Score, get, is_idle, until
 
 HI = [{"role": "user", "content": "hi"}]
 TOOL = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {"model": {"type": "string"}}}}}
@@ -131,6 +135,35 @@ class Client:
         return Reply(raw, method == "HEAD")
 
 
+class Curl:
+    """The same over HTTP/2: with TLS the handshake chooses it, without it the client begins with it."""
+
+    def __init__(self, guard, key):
+        self.url, self.dir = guard.url, Path(tempfile.mkdtemp())
+        self.words = ["curl", "--silent", "--show-error", "--no-buffer", "--max-time", "60", "-H", f"Authorization: Bearer {key}"]
+        self.words += ["--http2", "--cacert", guard.certificate] if guard.certificate else ["--http2-prior-knowledge"]
+
+    def ask(self, method, path, body, version=None):
+        head, content = self.dir / "head", self.dir / "content"
+        words = [*self.words, "-D", str(head), "-o", str(content)]
+        words += ["--head"] if method == "HEAD" else ["--request", method]
+        if body is not None:
+            words += ["-H", "Content-Type: application/json", "--data-binary", json.dumps(body)]
+        content.write_bytes(b"")
+        done = subprocess.run([*words, self.url + path], capture_output=True, text=True)
+        top = head.read_bytes()
+        got = Reply(top)
+        # Without a body in `top`, `ends` is curl's word: a stream that is reset is an error of it.
+        got.body, got.ends = (b"" if method == "HEAD" else content.read_bytes()), done.returncode == 0
+        got.version = top.split(b" ")[0].decode()
+        return got
+
+    def begin(self, path, body):
+        """A request whose answer is not waited for."""
+        words = [*self.words, "-H", "Content-Type: application/json", "--data-binary", json.dumps(body), self.url + path]
+        return subprocess.Popen(words, stdout=subprocess.PIPE)
+
+
 def direct(address, path, body):
     """What the server says to a client that talks to it directly."""
     return get(f"http://{address}{path}", {"Content-Type": "application/json"}, json.dumps(body).encode())[1]
@@ -140,6 +173,15 @@ def alike(body):
     """A stream of OpenAI's interface without what is different each time: ids and times."""
     body = re.sub(rb'"id":"[^"]*"', b'"id":""', body)
     return re.sub(rb'"created":\d+', b'"created":0', body)
+
+
+# Headers that HTTP/2 forbids (RFC 9113, section 8.2.2).
+FORBIDDEN = {"connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"}
+
+
+def of_server(reply):
+    """What a client needs of the server's headers."""
+    return {name: value for name, value in reply.headers.items() if name in ("content-type", "content-disposition", "retry-after")}
 
 
 class Exchanges:
@@ -186,7 +228,9 @@ def compare(score, name, client, exchanges, case, version, address):
         right = alike(got.body) == wanted and got.ends and len(sent.body) > len(got.body)
         return score.check(f"{what}: as the server says it to who does not ask for counters", right, (got.body[-600:], wanted[-600:]))
     right = got.status == sent.status and got.body == sent.body and got.ends and sent.ends
-    right = right and got.headers.get("content-type") == sent.headers.get("content-type") and (method == "HEAD" or got.body)
+    right = right and of_server(got) == of_server(sent) and (method == "HEAD" or got.body)
+    if version == "2":
+        right = right and got.version == "HTTP/2" and not FORBIDDEN & set(got.headers)
     return score.check(f"{what} ({got.status}, {len(got.body)} bytes)", right, (got.status, got.headers, got.body[:300], sent.status, sent.headers, sent.body[:300]))
 
 
@@ -206,6 +250,20 @@ def filtered(score, server, guard, exchanges, restricted):
     server.ollama("rm", "other")
 
 
+def cancel(score, server, relay, client, tls):
+    """A client of HTTP/2 that leaves in the middle of an answer ends the server's work."""
+    body = {"model": "tiny", "messages": HI, "max_tokens": 50_000, "temperature": 0, "stream": True}
+    asks = client.begin("/v1/chat/completions", body)
+    begun = asks.stdout.readline().startswith(b"data: ")
+    sent = relay.sent()
+    works = until(lambda: relay.sent() > sent, 10)
+    asks.kill()
+    asks.wait()
+    ended = until(lambda: is_idle(server.process.pid), 20)
+    score.check(f"{server.product}, {'TLS' if tls else 'plain'}, HTTP/2: curl leaves in mid-stream, and the server's work ends",
+                begun and works and ended, (begun, works, ended))
+
+
 def serve(score, vigie, server, cases):
     relay = Relay(server.address)
     exchanges = Exchanges(relay)
@@ -213,10 +271,12 @@ def serve(score, vigie, server, cases):
         with Guard(vigie, f"http://{relay.address}", tls=tls, server=server) as guard:
             key = guard.key("all", "--allow", "infer", "--allow", "enumerate", "--models", "*", "--can", "tools,images")
             # The frames of an answer to HTTP/1.0 are the same with TLS and without.
-            for version in ("1.1",) if tls else ("1.1", "1.0"):
+            for version in ("1.1", "2") if tls else ("1.1", "1.0", "2"):
                 name = f"{server.product}, {'TLS' if tls else 'plain'}, HTTP/{version}"
+                client = Curl(guard, key) if version == "2" else Client(guard, key)
                 for case in cases:
-                    compare(score, name, Client(guard, key), exchanges, case, version, server.address)
+                    compare(score, name, client, exchanges, case, version, server.address)
+            cancel(score, server, relay, Curl(guard, key), tls)
             if server.product == "ollama":
                 filtered(score, server, guard, exchanges, guard.key("one", "--models", "tiny"))
 
