@@ -72,6 +72,9 @@ pub struct SettingRule {
     /// The findings that it can cause.
     #[serde(default)]
     pub findings: Vec<Spanned<String>>,
+    /// The rule of the host audit that reports an unsafe value; absent: the audit does not report it.
+    #[serde(default)]
+    pub audit: Option<String>,
     /// The impact of changing it.
     #[serde(default = "restart")]
     pub impact: Impact,
@@ -208,6 +211,8 @@ pub struct Setting {
     pub until: Option<String>,
     /// The findings that it can cause.
     pub findings: Vec<String>,
+    /// The rule of the host audit that reports an unsafe value.
+    pub audit: Option<String>,
     /// The impact of changing it.
     pub impact: Impact,
 }
@@ -307,6 +312,7 @@ impl Setting {
             since: rule.since.clone(),
             until: rule.until.clone(),
             findings: rule.findings.iter().map(|finding| finding.value.clone()).collect(),
+            audit: rule.audit.clone(),
             impact: rule.impact,
         };
         // Judging a value compiles its expressions, so embedded files, which the tests have checked, are not judged at each start.

@@ -10,6 +10,7 @@ use crate::pointer::Pointer;
 use crate::route::Route;
 use crate::route_filter::{OpenRequest, RouteFilter};
 use crate::rule::{Kind, ListRule, Purpose, ReplyEnd, ValueRule};
+use crate::runs::Runs;
 use crate::settings::Setting;
 use crate::stack::Stack;
 use crate::table::effects::{ReadingOf, Routes};
@@ -236,6 +237,8 @@ pub struct Product {
     pub drawn_anew: Vec<FreshValue>,
     /// The proof of inference: the position of its request, and where the answer is.
     pub prove: Option<(usize, Pointer)>,
+    /// How it is started.
+    pub runs: Runs,
     /// The settings that decide how exposed it is.
     pub settings: Vec<Setting>,
     /// Remedies by finding, with the settings expanded.

@@ -295,6 +295,7 @@ impl FileCompiler<'_> {
             made_when_asked,
             drawn_anew,
             prove,
+            runs: rule.runs.clone(),
             settings,
             remedies,
             shodan: rule.discover.shodan.iter().map(|query| query.value.clone()).collect(),

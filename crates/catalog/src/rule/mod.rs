@@ -12,6 +12,7 @@ use vigie_model::{Effect, EvidenceWeight, LeakKind, Posture, VersionOrder};
 use crate::pattern::{OneOrMany, Pattern, Take};
 use crate::pointer::Pointer;
 use crate::route::Route;
+use crate::runs::Runs;
 use crate::settings::SettingRule;
 
 pub(crate) use value::FIELDS;
@@ -166,6 +167,9 @@ pub struct ProductFile {
     /// The owner's proof.
     #[serde(default)]
     pub prove: Option<ProveRule>,
+    /// How it is started: by it a service in a configuration file, or a process, is recognised.
+    #[serde(default)]
+    pub runs: Runs,
     /// The settings that decide how exposed it is.
     #[serde(default)]
     pub settings: Vec<SettingRule>,
