@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 use tokio::task::LocalSet;
 use tokio_rustls::TlsConnector;
 use vigie_http::body::Body;
@@ -16,6 +16,7 @@ use vigie_http::head::RequestHead;
 use vigie_http::headers;
 
 use super::client::{Client, answer_whole, check_head, plain_fields};
+use super::connection::reset;
 use super::http1::{GoesOn, Http1, linger};
 use super::origin::Allowed;
 use super::relay::{Follow, Relayed, relay};
@@ -174,7 +175,7 @@ impl Connect {
 }
 
 /// Serves a connection of a program on this machine.
-async fn serve<S: AsyncRead + AsyncWrite + Unpin>(mut io: S, allowed: &Allowed, upstream: &Upstream) {
+async fn serve(mut io: TcpStream, allowed: &Allowed, upstream: &Upstream) {
     let mut buffer = BytesMut::with_capacity(8 * 1024);
     loop {
         let goes_on = match wire::read_head(&mut io, &mut buffer, &Bounds::default()).await {
@@ -196,6 +197,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(mut io: S, allowed: &Allowed, 
             GoesOn::Yes => {}
             GoesOn::No => return,
             GoesOn::Unread => return linger(&mut io).await,
+            GoesOn::Cut => return reset(&io),
         }
     }
 }

@@ -72,7 +72,7 @@ impl Gate {
     /// `port`: of the gateway. `before`: the gate that this one will follow.
     pub(crate) fn new(plan: Plan, tls: Option<TlsAcceptor>, port: u16, parts: &Parts, before: Option<&Self>) -> Self {
         // The same issuers are not asked again.
-        let same_auth = before.filter(|before| before.plan.config.auth == plan.config.auth);
+        let same_auth = before.filter(|before| before.plan.has_same_issuers(&plan));
         let tokens = same_auth.map_or_else(
             || {
                 plan.tokens.start();

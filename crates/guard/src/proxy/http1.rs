@@ -11,6 +11,7 @@ use vigie_http::head::RequestHead;
 use vigie_http::headers;
 
 use super::client::Client;
+use super::connection::End;
 use super::exchange::Exchange;
 use super::peer::Peer;
 use super::wire::{self, Bounds, reason, write};
@@ -24,18 +25,18 @@ const LINGER: Duration = Duration::from_secs(2);
 const AHEAD: usize = 64 * 1024;
 
 /// Serves a connection until it ends.
-pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(mut io: S, mut buffer: BytesMut, peer: &Peer, shared: &Rc<Shared>) {
+pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(io: &mut S, mut buffer: BytesMut, peer: &Peer, shared: &Rc<Shared>) -> End {
     let mut shared = Rc::clone(shared);
     loop {
         let gate = &shared.gate;
         let read = tokio::select! {
             biased;
-            read = wire::read_head(&mut io, &mut buffer, &gate.bounds) => read,
+            read = wire::read_head(io, &mut buffer, &gate.bounds) => read,
             // A connection that waits for its next request does not keep the gateway from stopping.
-            () = gate.stopped() => return,
+            () = gate.stopped() => return End::Whole,
         };
         if matches!(read, Ok(None)) {
-            return;
+            return End::Whole;
         }
         // The configuration may have been read anew while the connection waited.
         shared = shared.latest();
@@ -44,12 +45,12 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(mut io: S, mut buff
         let goes_on = match read {
             Ok(None) => GoesOn::No,
             Err(refusal) => {
-                let mut client = Http1::of_malformed(&mut io, &mut buffer);
+                let mut client = Http1::of_malformed(io, &mut buffer);
                 exchange.refuse(&mut client, &refusal).await;
                 client.goes_on()
             }
             Ok(Some((head, body))) => {
-                let mut client = Http1::new(&mut io, &mut buffer, &head, body);
+                let mut client = Http1::new(io, &mut buffer, &head, body);
                 if gate.is_stopping() {
                     client.close();
                 }
@@ -61,8 +62,12 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(mut io: S, mut buff
         match goes_on {
             // Its answer promised that the connection stays open.
             GoesOn::Yes => {}
-            GoesOn::No => return,
-            GoesOn::Unread => return linger(&mut io).await,
+            GoesOn::No => return End::Whole,
+            GoesOn::Unread => {
+                linger(io).await;
+                return End::Whole;
+            }
+            GoesOn::Cut => return End::Cut,
         }
     }
 }
@@ -74,6 +79,8 @@ pub(super) enum GoesOn {
     No,
     /// No, and the request was not read to its end.
     Unread,
+    /// No, and the client would take the end of the connection for the end of the answer, which broke off.
+    Cut,
 }
 
 /// One request on a connection.
@@ -87,6 +94,8 @@ pub(super) struct Http1<'c, S> {
     is_http11: bool,
     expects_continue: bool,
     keeps_alive: bool,
+    /// An answer was begun.
+    has_begun: bool,
     finished: bool,
 }
 
@@ -111,6 +120,7 @@ impl<'c, S> Http1<'c, S> {
             is_http11,
             expects_continue: headers::first(&head.headers, "expect").is_some(),
             keeps_alive: is_http11 && !closes,
+            has_begun: false,
             finished: false,
         }
     }
@@ -126,6 +136,7 @@ impl<'c, S> Http1<'c, S> {
             is_http11: false,
             expects_continue: false,
             keeps_alive: false,
+            has_begun: false,
             finished: false,
         }
     }
@@ -135,6 +146,7 @@ impl<'c, S> Http1<'c, S> {
         match (self.finished, self.keeps_alive, self.body == Body::Length(0)) {
             (true, true, true) => GoesOn::Yes,
             (true, false, false) => GoesOn::Unread,
+            (false, ..) if self.framing == Framing::Close && self.has_begun => GoesOn::Cut,
             _ => GoesOn::No,
         }
     }
@@ -158,6 +170,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client for Http1<'_, S> {
     }
 
     fn begin<'f>(&mut self, status: u16, fields: impl Iterator<Item = (&'f str, &'f str)>, more: &str, length: Option<u64>) {
+        self.has_begun = true;
         let out = &mut self.out;
         out.reserve(256);
         out.extend_from_slice(b"HTTP/1.1 ");

@@ -70,10 +70,12 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(io: S, peer: &Peer,
             () = gate.stopped(), if !is_closing => {
                 connection.graceful_shutdown();
                 is_closing = true;
+                // A client that does not answer the last frames is not waited for.
+                idle_until = Instant::now() + CLOSING;
             }
             () = sleep_until(idle_until) => {
                 if Rc::strong_count(&open) > 1 {
-                    idle_until = Instant::now() + gate.bounds.idle;
+                    idle_until = Instant::now() + if is_closing { CLOSING } else { gate.bounds.idle };
                 } else if is_closing {
                     return;
                 } else {

@@ -26,6 +26,8 @@ pub(crate) struct Plan {
     pub(crate) reaches: Vec<Reach>,
     /// The files that say how, as they were.
     reach_stamps: Vec<Option<Stamp>>,
+    /// The files of the issuers' authorities.
+    issuer_stamps: Vec<Option<Stamp>>,
     /// Verifies the certificates of clients, if they are asked for one.
     pub(crate) clients: Option<Verifier>,
     /// The issuers of tokens.
@@ -79,6 +81,13 @@ impl Plan {
                 Some(Verifier::read(&ca, revoked.as_deref(), config.listen.client_required)?)
             }
         };
+        let of_issuers = config.auth.issuer.iter().filter_map(|issuer| issuer.ca.as_deref());
+        let of_issuers: Vec<_> = of_issuers
+            .map(|file| Config::beside(dir, file))
+            .map(|file| (file.clone(), stamp(&file)))
+            .collect();
+        let issuer_stamps = of_issuers.iter().map(|(_, stamp)| *stamp).collect();
+        files.extend(of_issuers);
         let tokens = Tokens::read(dir, &config.auth).map_err(wrong)?;
         let certificate = match (&config.listen.tls, &config.listen.acme) {
             (None, None) => None,
@@ -102,6 +111,7 @@ impl Plan {
             pool,
             reaches,
             reach_stamps,
+            issuer_stamps,
             clients,
             tokens: Arc::new(tokens),
             certificate,
@@ -126,6 +136,11 @@ impl Plan {
     pub(crate) fn has_same_servers(&self, other: &Self) -> bool {
         let of = |plan: &Self| (plan.config.behind().cloned().collect::<Vec<_>>(), plan.config.queue.clone());
         of(self) == of(other) && self.reach_stamps == other.reach_stamps
+    }
+
+    /// Whether the same issuers are asked in the same way.
+    pub(crate) fn has_same_issuers(&self, other: &Self) -> bool {
+        self.config.auth == other.config.auth && self.issuer_stamps == other.issuer_stamps
     }
 
     /// What is behind, for the log.
@@ -155,6 +170,19 @@ impl Plan {
         let chain = |plan: &Self| plan.certificate.as_ref().map(|certificate| certificate.key.cert.clone());
         if chain(self) != chain(before) {
             changes.push("certificate".to_owned());
+        }
+        // Files that the configuration names, by their names: of authorities, revoked certificates, credentials. It comes first itself, and the
+        // certificate was compared.
+        let pair = self.config.listen.tls.iter().flat_map(|tls| [&tls.certificate, &tls.key]);
+        let pair: Vec<_> = pair.collect();
+        for (path, stamp) in self.files.iter().skip(1) {
+            let was = before.files.iter().find(|(other, _)| other == path);
+            let is_of_pair = pair.iter().any(|file| path.ends_with(file));
+            if let (Some((_, was)), Some(name), false) = (was, path.file_name(), is_of_pair)
+                && was != stamp
+            {
+                changes.push(name.to_string_lossy().into_owned());
+            }
         }
         changes
     }

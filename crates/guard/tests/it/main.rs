@@ -6,6 +6,7 @@ mod authorize;
 mod behind;
 mod bypass;
 mod case;
+mod closing;
 mod decoy;
 mod detect;
 mod grants;

@@ -3,6 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 
 use serde_json::Value;
@@ -311,15 +312,18 @@ fn one_address_does_not_take_all_places() {
     });
     soon("it is read", || !events(guarded.dir.path(), "reloaded").is_empty());
     let address = guarded.gateway.address();
-    // A client that begins many requests and ends none.
-    let mut slow: Vec<TcpStream> = (0..5).map(|_| connected(address)).collect();
-    slow.iter_mut().for_each(|stream| stream.write_all(b"GET / HT").expect("sent"));
-    soon("all its places are taken", || {
-        let mut more = connected(address);
-        let mut answer = String::new();
-        let _ = more.read_to_string(&mut answer);
-        answer.starts_with("HTTP/1.1 503 ") && answer.contains("retry-after: 1")
-    });
+    let open = |count: usize| {
+        guarded
+            .look("/metrics")
+            .1
+            .contains(&format!("vigie_guard_open_connections {count}\n"))
+    };
+    // A client that holds as many as it may have. Several threads accept: only when all of them are counted is the next one too many.
+    let _held: Vec<TcpStream> = (0..5).map(|_| connected(address)).collect();
+    soon("all its places are taken", || open(5));
+    let mut answer = String::new();
+    let _ = connected(address).read_to_string(&mut answer);
+    assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("retry-after: 1"), "{answer}");
     // Another address of loopback is served meanwhile.
     let from_elsewhere = || {
         let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
@@ -329,12 +333,6 @@ fn one_address_does_not_take_all_places() {
         TcpStream::from(socket)
     };
     assert_eq!(status(&mut from_elsewhere(), &request(&guarded, "localhost")), 200);
-    let open = |count: usize| {
-        guarded
-            .look("/metrics")
-            .1
-            .contains(&format!("vigie_guard_open_connections {count}\n"))
-    };
     soon("that connection is closed", || open(5));
     // With all places taken, a connection waits and is served when one is free.
     let others: Vec<TcpStream> = (0..3).map(|_| from_elsewhere()).collect();
@@ -348,4 +346,91 @@ fn one_address_does_not_take_all_places() {
     let mut byte = [0];
     assert_eq!(waiting.read(&mut byte).expect("an answer"), 1);
     assert!(guarded.look("/metrics").1.contains("vigie_guard_max_connections 8\n"));
+}
+
+/// A server that is behind TLS, and how often somebody trusted its certificate, which the given authority signed.
+fn behind_tls(authority: &rcgen::Issuer<'_, rcgen::KeyPair>) -> (SocketAddr, Arc<AtomicUsize>) {
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).expect("parameters");
+    let made = params.signed_by(&key, authority).expect("a certificate");
+    let private = rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![made.der().clone()], private)
+        .expect("a certificate");
+    let config = Arc::new(config);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let trusted = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&trusted);
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let (mut server, count) = (
+                rustls::ServerConnection::new(Arc::clone(&config)).expect("a server"),
+                Arc::clone(&count),
+            );
+            std::thread::spawn(move || {
+                while server.is_handshaking() {
+                    if server.complete_io(&mut stream).is_err() {
+                        return;
+                    }
+                }
+                // A client that does not trust the certificate says so after its handshake of TLS 1.3, and one that does sends its request.
+                let mut tls = rustls::Stream::new(&mut server, &mut stream);
+                if tls.read(&mut [0; 4]).is_ok_and(|count| count > 0) {
+                    count.fetch_add(1, Ordering::SeqCst);
+                }
+            });
+        }
+    });
+    (address, trusted)
+}
+
+#[test]
+fn the_authority_of_a_server_or_an_issuer_is_read_anew_when_it_alone_changes() {
+    let made = || {
+        let mut params = rcgen::CertificateParams::default();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let pem = params.self_signed(&key).expect("a certificate").pem();
+        (pem, rcgen::Issuer::new(params, key))
+    };
+    let ((wrong, _), (right, authority)) = (made(), made());
+    let (server, server_trusted) = behind_tls(&authority);
+    let (issuer, issuer_trusted) = behind_tls(&authority);
+    let authorities = tempfile::tempdir().expect("a folder");
+    let [of_server, of_issuer] = ["server.pem", "issuer.pem"].map(|name| authorities.path().join(name));
+    write(&of_server, &wrong);
+    write(&of_issuer, &wrong);
+    let guarded = Guarded::configured(
+        server,
+        "ollama",
+        |config| {
+            config.upstream.url = format!("https://localhost:{}", server.port());
+            config.upstream.ca = Some(of_server.clone());
+            let text = format!(
+                "[[issuer]]\nname = \"corp\"\nurl = \"https://localhost:{}\"\naudience = [\"vigie\"]\nca = {:?}\n[[issuer.rule]]\n\
+                 grant = {{ effects = [\"infer\"], models = [\"*\"] }}\n",
+                issuer.port(),
+                of_issuer.display()
+            );
+            config.auth = toml::from_str(&text).expect("issuers");
+        },
+        1,
+    );
+    for (file, name, trusted) in [
+        (&of_server, "server.pem", &server_trusted),
+        (&of_issuer, "issuer.pem", &issuer_trusted),
+    ] {
+        assert_eq!(trusted.load(Ordering::SeqCst), 0, "{name}");
+        let before = events(guarded.dir.path(), "reloaded").len();
+        write(file, &right);
+        soon(name, || events(guarded.dir.path(), "reloaded").len() > before);
+        let changed = events(guarded.dir.path(), "reloaded").pop().expect("one")["changed"].clone();
+        assert_eq!(changed, serde_json::json!([name]));
+        soon(name, || trusted.load(Ordering::SeqCst) > 0);
+    }
 }
