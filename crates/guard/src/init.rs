@@ -98,6 +98,7 @@ pub fn init(dir: &Path, init: &Init) -> Result<Config, InitError> {
         admin: None,
         authorize: None,
         detect: None,
+        telemetry: None,
     };
     write(files::SIGNING_KEY, &signing)?;
     write(files::PUBLIC_KEY, format!("{public}\n").as_bytes())?;

@@ -18,6 +18,7 @@ pub mod policy;
 mod pool;
 mod proxy;
 mod service;
+mod telemetry;
 pub mod token;
 pub mod top;
 mod watch;

@@ -74,7 +74,7 @@ impl Histogram {
 
 /// What a histogram held when it was read.
 #[derive(Clone, Debug)]
-pub(super) struct Counted {
+pub(crate) struct Counted {
     bounds: Bounds,
     buckets: Vec<u64>,
     sum: u64,
@@ -89,13 +89,23 @@ impl Counted {
         self.sum = self.sum.wrapping_add(other.sum);
     }
 
+    /// The upper bounds of the buckets.
+    pub(crate) fn bounds(&self) -> &[f64] {
+        self.bounds
+    }
+
+    /// How many values are in each bucket alone; the last one has what is above the last bound.
+    pub(crate) fn buckets(&self) -> &[u64] {
+        &self.buckets
+    }
+
     /// How many values there were.
-    pub(super) fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         self.buckets.iter().sum()
     }
 
     /// Their sum.
-    pub(super) fn sum(&self) -> f64 {
+    pub(crate) fn sum(&self) -> f64 {
         self.sum as f64 / PARTS
     }
 

@@ -10,7 +10,8 @@ use tokio::net::TcpStream;
 use vigie_http::head::RequestHead;
 use vigie_http::headers;
 
-use super::text::{self, Now};
+use super::families::{Now, families};
+use super::text;
 use crate::proxy::{Bounds, Flag, Gate, read_head, reason, write};
 
 /// Connections at a time; more are closed.
@@ -85,10 +86,10 @@ fn answer(head: &RequestHead, gate: &Gate) -> (u16, &'static str, String) {
         return plain(405, "method not allowed");
     }
     match vigie_http::path::without_query(&head.target) {
-        "/metrics" => (200, text::CONTENT_TYPE, text::text(&gate.metrics, &now(gate), &gate.pool)),
+        "/metrics" => (200, text::CONTENT_TYPE, text::text(&families(gate))),
         "/healthz" => plain(200, "ok"),
         "/readyz" => {
-            let now = now(gate);
+            let now = Now::of(gate);
             let mut missing = Vec::new();
             if now.log_broken {
                 missing.push("the audit log cannot be written");
@@ -119,25 +120,6 @@ fn answer(head: &RequestHead, gate: &Gate) -> (u16, &'static str, String) {
             }
         }
         _ => plain(404, "not found"),
-    }
-}
-
-fn now(gate: &Gate) -> Now {
-    let (keys, keys_current) = gate.key_state();
-    let certificate = gate.tls.as_ref().and_then(|_| gate.life.certificates.current());
-    Now {
-        log_lines: gate.log.written(),
-        log_broken: gate.log.is_broken(),
-        keys,
-        keys_current,
-        upstream_up: gate.pool.is_up(),
-        redis_up: gate.remote.as_ref().map(|remote| remote.is_up()),
-        config_current: gate.life.is_current(),
-        certificate_missing: gate.tls.is_some() && certificate.is_none(),
-        certificate_until: certificate.and_then(|certificate| certificate.until()),
-        max_connections: gate.life.room.most(),
-        refused_connections: gate.life.room.refused(),
-        ways: gate.ways.sum(),
     }
 }
 

@@ -70,7 +70,7 @@ impl Metrics {
     }
 
     /// The id of the product behind.
-    pub(super) fn provider(&self) -> String {
+    pub(crate) fn provider(&self) -> String {
         self.provider.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -211,7 +211,7 @@ impl Recorder {
 }
 
 /// OpenTelemetry's name of what an inference does; empty: it is none.
-fn operation(entry: &RequestEntry) -> &'static str {
+pub(crate) fn operation(entry: &RequestEntry) -> &'static str {
     let Some((_, route)) = entry.route.as_ref().filter(|(effect, _)| effect == "infer") else {
         return "";
     };
@@ -228,7 +228,8 @@ fn operation(entry: &RequestEntry) -> &'static str {
     }
 }
 
-fn outcome(outcome: &Outcome) -> &'static str {
+/// The word of an outcome.
+pub(crate) fn outcome(outcome: &Outcome) -> &'static str {
     match outcome {
         Outcome::Answered => "answered",
         Outcome::Authorized => "authorized",

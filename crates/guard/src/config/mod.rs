@@ -11,6 +11,7 @@ mod listen;
 mod log;
 mod queue;
 mod refusal;
+mod telemetry;
 mod upstream;
 
 use std::path::{Path, PathBuf};
@@ -28,6 +29,7 @@ pub use listen::{Listen, Tls};
 pub use log::LogConfig;
 pub use queue::QueueConfig;
 pub use refusal::{Decoy, RefusalConfig};
+pub use telemetry::{Ratio, TelemetryConfig};
 pub use upstream::{Place, UpstreamConfig};
 
 /// The schema of the file.
@@ -64,6 +66,9 @@ pub struct Config {
     /// Metrics and health. Absent: there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub admin: Option<Admin>,
+    /// The OpenTelemetry collector that gets metrics and traces. Absent: there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub telemetry: Option<TelemetryConfig>,
     /// The questions of a proxy that is already there. Absent: it asks none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authorize: Option<Authorize>,
@@ -120,6 +125,8 @@ impl Config {
         config.check().map_err(|wrong| error("", wrong))?;
         // Its keys have names that other tables have, too.
         config.auth.check().map_err(|wrong| error("[[auth", wrong))?;
+        let telemetry = config.telemetry.as_ref().map_or(Ok(()), TelemetryConfig::check);
+        telemetry.map_err(|wrong| error("[telemetry", wrong))?;
         Ok(config)
     }
 

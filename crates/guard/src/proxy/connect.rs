@@ -213,6 +213,7 @@ async fn pass(client: &mut impl Client, head: &RequestHead, framed: Body, allowe
         method: &head.method,
         target: &head.target,
         accept: headers::first(&head.headers, "accept"),
+        traceparent: None,
         body: has_body.then_some((content_type, &content[..])),
     };
     let sent = tokio::select! {

@@ -22,6 +22,7 @@ use crate::log::{self, Outcome, RequestEntry, Texts};
 use crate::meter::{self, Meter, Stripper};
 use crate::policy::{self, Asked, Notes, Passed, Refusal};
 use crate::pool::{Busy, Judged, Judgement};
+use crate::telemetry::Trace;
 use crate::token;
 use crate::watch::{Sanction, Seen};
 
@@ -58,6 +59,8 @@ pub(super) struct Exchange<'g> {
     passing: Vec<u8>,
     /// What is noted for the detectors.
     seen: Seen,
+    /// The trace that it belongs to, where there are traces.
+    trace: Option<Trace>,
     /// Header lines of the answer that say how to authenticate, or what is left of the key's limits.
     pub(super) more: String,
     /// Those of them that let a browser give the answer to a page.
@@ -109,6 +112,7 @@ impl<'g> Exchange<'g> {
             stripper: None,
             passing: Vec::new(),
             seen: Seen::default(),
+            trace: None,
             more: String::new(),
             cors: String::new(),
         }
@@ -172,6 +176,8 @@ impl<'g> Exchange<'g> {
             Err(refusal) => return self.refuse(client, &refusal).await,
         };
         self.entry.client.key = Some((key.id.clone(), key.name.clone()));
+        // Whoever has no key continues nobody's trace.
+        self.trace = gate.traces.map(|traces| traces.of_client(&head.headers));
         match gate.watch.as_ref().map_or(Sanction::None, |watch| watch.for_key(&key.id)) {
             Sanction::None => {}
             Sanction::Block => return self.refuse(client, &Refusal::Blocked).await,
@@ -397,7 +403,9 @@ impl<'g> Exchange<'g> {
 
     async fn forward(&mut self, client: &mut impl Client, head: &RequestHead, judged: &Judged<'_>, key: &Key, grant: &Grant) {
         let (gate, upstreams) = (&*self.shared.gate, &self.shared.upstreams);
+        let traceparent = self.trace.map(|trace| trace.header(&self.entry.id));
         let plain = Plain {
+            traceparent: traceparent.as_deref(),
             method: &head.method,
             accept: headers::first(&head.headers, "accept")
                 .filter(|accept| accept.len() <= MAX_ACCEPT && accept.bytes().all(|b| (b' '..=b'~').contains(&b))),
@@ -584,6 +592,9 @@ impl Drop for Exchange<'_> {
         }
         self.shared.recorder.record(&self.entry, self.entry.streamed);
         let gate = &self.shared.gate;
+        if let Some(traces) = gate.traces {
+            gate.telemetry.push(&self.entry, self.trace.unwrap_or_else(|| traces.begin()));
+        }
         if let Some(watch) = &gate.watch {
             watch.feed(&self.entry, std::mem::take(&mut self.seen), &gate.pool);
         }

@@ -18,6 +18,7 @@ use crate::key::{Key, KeyFile, Keys};
 use crate::limit::{Limiter, Remote};
 use crate::log::{Change, Entry, KeyChange, KeyEvent, Log};
 use crate::pool::Pool;
+use crate::telemetry::{Telemetry, Traces};
 use crate::token::Tokens;
 use crate::watch::Watch;
 use crate::ways::Found;
@@ -37,6 +38,7 @@ pub(crate) struct Parts {
     pub(crate) life: Arc<Life>,
     /// The detectors, if they are configured.
     pub(crate) watch: Option<Arc<Watch>>,
+    pub(crate) telemetry: Arc<Telemetry>,
 }
 
 /// What all connections share under one configuration. When the configuration is read anew, another gate follows: each connection goes on
@@ -61,6 +63,10 @@ pub(crate) struct Gate {
     /// Whether a grant of some key depends on what the servers tell of their models.
     pub(super) tells_models_apart: AtomicBool,
     pub(crate) watch: Option<Arc<Watch>>,
+    /// What is sent to the collector.
+    pub(crate) telemetry: Arc<Telemetry>,
+    /// The traces of requests. `None`: there are none.
+    pub(crate) traces: Option<Traces>,
     pub(crate) tls: Option<Tls>,
     keys: Arc<KeyStore>,
     /// The gate that follows.
@@ -93,6 +99,13 @@ impl Gate {
             keys: Arc::clone(&parts.keys),
             life: Arc::clone(&parts.life),
             watch: parts.watch.clone(),
+            telemetry: Arc::clone(&parts.telemetry),
+            traces: plan
+                .config
+                .telemetry
+                .as_ref()
+                .filter(|telemetry| telemetry.traces)
+                .map(|telemetry| Traces(telemetry.sample)),
             bounds: Bounds::default(),
             allowed: Allowed::new(&plan.config.listen.hosts, &plan.config.listen.origins, port),
             pool,

@@ -17,6 +17,7 @@ use crate::config::{Config, files};
 use crate::limit::{self, Remote};
 use crate::log::{Change, Entry, PromptKey};
 use crate::service;
+use crate::telemetry::{self, Telemetry};
 #[cfg(unix)]
 use crate::top;
 use crate::watch::Watch;
@@ -35,6 +36,8 @@ pub struct StartError(pub String);
 pub struct Gateway {
     running: Arc<Running>,
     threads: Vec<std::thread::JoinHandle<()>>,
+    /// The one that sends to the collector; it ends last.
+    exporter: std::thread::JoinHandle<()>,
 }
 
 /// Asks a running gateway for something, from any thread.
@@ -92,6 +95,7 @@ impl Gateway {
         };
         let parts = Parts {
             watch: watch.map(Arc::new),
+            telemetry: Arc::new(Telemetry::default()),
             log,
             limiter: Arc::new(limiter),
             remote,
@@ -123,13 +127,19 @@ impl Gateway {
         }
         let keeps = Arc::clone(&running);
         threads.push(std::thread::spawn(move || keeper::run(&keeps)));
+        let sends = Arc::clone(&running);
+        let exporter = std::thread::spawn(move || telemetry::run(&sends));
         #[cfg(unix)]
         if let Some(before) = sockets.before {
             // If it is gone, there is nobody to take over from.
             before.serves();
         }
         service::ready();
-        Ok(Self { running, threads })
+        Ok(Self {
+            running,
+            threads,
+            exporter,
+        })
     }
 
     /// Where it listens.
@@ -171,6 +181,8 @@ impl Gateway {
             let _ = thread.join();
         }
         self.running.end_admin();
+        self.running.parts.telemetry.end();
+        let _ = self.exporter.join();
         if let Some(watch) = &self.running.parts.watch {
             watch.end();
         }

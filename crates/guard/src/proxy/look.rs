@@ -144,6 +144,7 @@ async fn asked(upstream: &Upstream, path: &str) -> Option<(u16, Vec<u8>)> {
         method: "GET",
         target: path,
         accept: None,
+        traceparent: None,
         body: None,
     };
     let mut answer = upstream.send(&request).await.ok()?;

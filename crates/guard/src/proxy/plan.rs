@@ -14,6 +14,7 @@ use crate::config::{Config, UpstreamConfig, files};
 use crate::known;
 use crate::log::SigningKey;
 use crate::pool::Pool;
+use crate::telemetry::Collector;
 use crate::token::Tokens;
 
 /// What a gateway's folder says.
@@ -34,6 +35,8 @@ pub(crate) struct Plan {
     pub(crate) tokens: Arc<Tokens>,
     /// The certificate of `[listen.tls]`, or the one that an authority gave.
     pub(crate) certificate: Option<Certificate>,
+    /// The OpenTelemetry collector, if there is one.
+    pub(crate) collector: Option<Collector>,
     /// The proxy that asks, where the connections are those of a proxy and not of clients.
     pub(crate) asker: Option<Asker>,
     /// The files that were read, as they were.
@@ -89,6 +92,13 @@ impl Plan {
         let issuer_stamps = of_issuers.iter().map(|(_, stamp)| *stamp).collect();
         files.extend(of_issuers);
         let tokens = Tokens::read(dir, &config.auth).map_err(wrong)?;
+        let collector = config
+            .telemetry
+            .as_ref()
+            .map(|telemetry| Collector::read(dir, telemetry))
+            .transpose()
+            .map_err(wrong)?;
+        files.extend(collector.iter().flat_map(Collector::files).map(|file| (file.clone(), stamp(file))));
         let certificate = match (&config.listen.tls, &config.listen.acme) {
             (None, None) => None,
             (None, Some(acme)) => {
@@ -115,6 +125,7 @@ impl Plan {
             clients,
             tokens: Arc::new(tokens),
             certificate,
+            collector,
             asker: None,
             files,
         })

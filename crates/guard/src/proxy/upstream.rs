@@ -48,8 +48,8 @@ pub(crate) struct Upstream {
     pub(crate) wait: Duration,
     /// TLS to it, under this name.
     tls: Option<(TlsConnector, ServerName<'static>)>,
-    /// The credential that it is sent.
-    bearer: Option<String>,
+    /// Header lines of every request, each with its end: the credential that it is sent.
+    lines: String,
     idle: RefCell<Vec<Connection>>,
     /// Whether the server closed a connection that was kept, since this was asked last.
     closed: Cell<bool>,
@@ -95,6 +95,8 @@ pub(crate) struct Forwarded<'r> {
     pub(crate) target: &'r str,
     /// The client's `Accept`, if it is plain.
     pub(crate) accept: Option<&'r str>,
+    /// The trace that it belongs to, as the gateway writes it.
+    pub(crate) traceparent: Option<&'r str>,
     pub(crate) body: Option<(&'r str, &'r [u8])>,
 }
 
@@ -105,7 +107,7 @@ impl Upstream {
             authority,
             wait,
             tls: None,
-            bearer: None,
+            lines: String::new(),
             idle: RefCell::default(),
             closed: Cell::new(false),
         }
@@ -118,7 +120,16 @@ impl Upstream {
 
     /// The same over TLS, or with a credential of the gateway's own on every request.
     pub(crate) fn with(self, tls: Option<(TlsConnector, ServerName<'static>)>, bearer: Option<String>) -> Self {
-        Self { tls, bearer, ..self }
+        let lines = bearer
+            .map(|bearer| format!("authorization: Bearer {bearer}\r\n"))
+            .unwrap_or_default();
+        Self { tls, lines, ..self }
+    }
+
+    /// The same with more header lines on every request, each with its end.
+    pub(crate) fn with_lines(mut self, lines: &str) -> Self {
+        self.lines.push_str(lines);
+        self
     }
 
     /// Sends a request and waits for the head of the answer. A kept connection that the server has closed meanwhile is replaced once.
@@ -160,8 +171,11 @@ impl Upstream {
         for part in [request.method, " ", request.target, " HTTP/1.1\r\nhost: ", &self.authority, "\r\n"] {
             bytes.extend_from_slice(part.as_bytes());
         }
-        if let Some(bearer) = &self.bearer {
-            bytes.extend_from_slice(format!("authorization: Bearer {bearer}\r\n").as_bytes());
+        bytes.extend_from_slice(self.lines.as_bytes());
+        if let Some(traceparent) = request.traceparent {
+            for part in ["traceparent: ", traceparent, "\r\n"] {
+                bytes.extend_from_slice(part.as_bytes());
+            }
         }
         if let Some(accept) = request.accept {
             bytes.extend_from_slice(format!("accept: {accept}\r\n").as_bytes());

@@ -107,6 +107,8 @@ pub(crate) struct Plain<'r> {
     pub(crate) method: &'r str,
     /// The client's `Accept`, if it is plain.
     pub(crate) accept: Option<&'r str>,
+    /// The trace that it belongs to.
+    pub(crate) traceparent: Option<&'r str>,
 }
 
 impl<'r> Plain<'r> {
@@ -119,6 +121,7 @@ impl<'r> Plain<'r> {
             method: self.method,
             target: &passed.target,
             accept: self.accept,
+            traceparent: self.traceparent,
             body: passed.body.as_ref().map(|(kind, body)| (kind.as_str(), body.as_slice())),
         }
     }

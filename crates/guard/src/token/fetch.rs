@@ -60,6 +60,7 @@ async fn get(url: &Url, path: &str, tls: Option<&TlsConnector>) -> Result<Map<St
         method: "GET",
         target: if path.is_empty() { "/" } else { path },
         accept: Some("application/json"),
+        traceparent: None,
         body: None,
     };
     let mut answer = upstream.send(&request).await.map_err(|error| error.to_string())?;

@@ -16,6 +16,7 @@ use std::thread::JoinHandle;
 
 use ring::rand::{SecureRandom as _, SystemRandom};
 use vigie_catalog::table::{Body, Request};
+use vigie_detect::detectors::ABOUT;
 use vigie_detect::{Content, Event, SketchKey, Subject, log};
 use vigie_model::Effect;
 
@@ -37,9 +38,14 @@ pub(crate) struct Watch {
     /// The key of sketches, if texts are read.
     texts: Option<SketchKey>,
     dropped: Arc<AtomicU64>,
+    /// How often each detector that is switched on alerted.
+    alerts: Alerts,
     ended: Arc<AtomicBool>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
+
+/// Detectors and how often they alerted, repeated alerts left out.
+type Alerts = Arc<[(&'static str, AtomicU64)]>;
 
 impl std::fmt::Debug for Watch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -75,13 +81,22 @@ impl Watch {
             Arc::<AtomicBool>::default(),
             Arc::<AtomicU64>::default(),
         );
-        let run = thread::Detection::new(config, Arc::clone(log), Arc::clone(&sanctions), Arc::clone(&dropped))?;
+        let switched_on = ABOUT.iter().filter(|about| !config.actions_of(about.id).is_empty());
+        let alerts: Alerts = switched_on.map(|about| (about.id, AtomicU64::new(0))).collect();
+        let run = thread::Detection::new(
+            config,
+            Arc::clone(log),
+            Arc::clone(&sanctions),
+            Arc::clone(&dropped),
+            Arc::clone(&alerts),
+        )?;
         let until = Arc::clone(&ended);
         Ok(Self {
             events,
             sanctions,
             texts,
             dropped,
+            alerts,
             ended,
             thread: Mutex::new(Some(std::thread::spawn(move || run.run(&received, &until)))),
         })
@@ -95,6 +110,15 @@ impl Watch {
             // A thread that panicked has said so.
             let _ = thread.join();
         }
+    }
+
+    /// How often each detector alerted, and how many requests they did not see.
+    pub(crate) fn counts(&self) -> (Vec<(&'static str, u64)>, u64) {
+        let alerts = self
+            .alerts
+            .iter()
+            .map(|(detector, count)| (*detector, count.load(Ordering::Relaxed)));
+        (alerts.collect(), self.dropped.load(Ordering::Relaxed))
     }
 
     /// What holds for an address, whatever key comes from there.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use vigie_detect::detectors::ABOUT;
 use vigie_detect::{Alert, Engine, Event};
 
+use super::Alerts;
 use super::notify::Notifier;
 use super::sanctions::Sanctions;
 use crate::config::{Action, Detect};
@@ -24,11 +25,18 @@ pub(super) struct Detection {
     log: Arc<Log>,
     sanctions: Arc<Sanctions>,
     dropped: Arc<AtomicU64>,
+    alerts: Alerts,
     notifier: Option<Notifier>,
 }
 
 impl Detection {
-    pub(super) fn new(config: &Detect, log: Arc<Log>, sanctions: Arc<Sanctions>, dropped: Arc<AtomicU64>) -> Result<Self, String> {
+    pub(super) fn new(
+        config: &Detect,
+        log: Arc<Log>,
+        sanctions: Arc<Sanctions>,
+        dropped: Arc<AtomicU64>,
+        alerts: Alerts,
+    ) -> Result<Self, String> {
         let actions: Vec<_> = ABOUT.iter().map(|about| (about.id, config.actions_of(about.id))).collect();
         let is_on = |id: &str| actions.iter().any(|(known, actions)| *known == id && !actions.is_empty());
         Ok(Self {
@@ -36,6 +44,7 @@ impl Detection {
             log,
             sanctions,
             dropped,
+            alerts,
             notifier: Notifier::start(config.webhook()?, config.syslog()?),
             actions,
         })
@@ -68,6 +77,11 @@ impl Detection {
     }
 
     fn act(&self, alert: &Alert) {
+        if let Some((_, count)) = self.alerts.iter().find(|(id, _)| *id == alert.detector)
+            && !alert.is_repeat
+        {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
         let actions = self
             .actions
             .iter()

@@ -18,3 +18,4 @@ mod reload;
 mod restart;
 mod servers;
 mod stage;
+mod telemetry;

@@ -20,6 +20,8 @@ pub(crate) const SOON: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 pub(crate) struct Got {
     pub(crate) line: String,
+    /// Its header lines, in lower case.
+    pub(crate) head: String,
     pub(crate) body: String,
 }
 
@@ -62,13 +64,14 @@ fn read_request(stream: &mut TcpStream) -> Option<Got> {
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
     reader.read_line(&mut line).ok().filter(|count| *count > 0)?;
-    let mut length = 0;
+    let (mut length, mut head) = (0, String::new());
     loop {
         let mut header = String::new();
         reader.read_line(&mut header).ok()?;
         if header.trim().is_empty() {
             break;
         }
+        head.push_str(&header.to_ascii_lowercase());
         if let Some(value) = header.to_ascii_lowercase().strip_prefix("content-length:") {
             length = value.trim().parse().ok()?;
         }
@@ -77,6 +80,7 @@ fn read_request(stream: &mut TcpStream) -> Option<Got> {
     reader.read_exact(&mut body).ok()?;
     Some(Got {
         line: line.trim().to_owned(),
+        head,
         body: String::from_utf8(body).ok()?,
     })
 }
