@@ -8,6 +8,8 @@ mod admin;
 mod authorize;
 pub mod config;
 pub mod credential;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod init;
 pub mod key;
 pub mod known;

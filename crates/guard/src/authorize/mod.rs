@@ -3,6 +3,8 @@
 //! The decision is the gateway's own, with the same keys, table, limits and log; the proxy passes the client's bytes on by itself. So what
 //! the gateway would have to write anew is refused, and what a decision without the body cannot tell is refused too.
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod question;
 
 use std::net::{IpAddr, SocketAddr};

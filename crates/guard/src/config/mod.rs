@@ -6,6 +6,8 @@ mod auth;
 mod authorize;
 mod detect;
 pub mod files;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod limits;
 mod listen;
 mod log;

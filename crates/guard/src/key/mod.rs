@@ -1,6 +1,8 @@
 //! Keys: what is stored of them, and which of them a secret belongs to.
 
 mod certificate;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod grant;
 mod hours;
 mod network;

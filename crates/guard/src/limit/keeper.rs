@@ -1,12 +1,15 @@
 //! Counts on disk: read at the start, written while the log is.
 
+use std::collections::BTreeMap;
 use std::io::{self, BufRead as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::NaiveTime;
 use vigie_model::Timestamp;
 
+use super::beside::{Beside, Position};
 use super::clock::Now;
 use super::counts::{Counts, Line, Tally};
 use super::estimate::Counted;
@@ -20,29 +23,41 @@ const EVERY: Duration = Duration::from_secs(1);
 /// And so seldom that writing takes at most one part of the time in this many.
 const SHARE: u32 = 20;
 
-/// Opens the log, and a limiter that knows what the log and the files of counts know.
+/// Opens the log, and a limiter that knows what the log and the files of counts know. `follows`: it learns what other processes log from then on,
+/// too.
 ///
 /// # Errors
 ///
 /// See [`LogError`].
-pub(crate) fn open(counts: &Path, log_dir: &Path, key: SigningKey, options: LogOptions) -> Result<(Log, Limiter), LogError> {
-    let limiter = Limiter::default();
+pub(crate) fn open(
+    counts: &Path,
+    log_dir: &Path,
+    key: SigningKey,
+    options: LogOptions,
+    follows: bool,
+) -> Result<(Log, Arc<Limiter>), LogError> {
+    let limiter = Arc::<Limiter>::default();
+    let mut beside = None;
     let log = Log::open_followed(log_dir, key, options, &mut |own, head| {
         let now = limiter.now();
         let mut used = Used::default();
         let mut tally = Tally::default();
+        let mut positions = BTreeMap::new();
         for (number, folder) in streams(log_dir)? {
             let path = counts_of(counts, number);
             if number == own {
-                let recovered = recover(&path, &folder, head, now)?;
+                let (recovered, _) = recover(&path, &folder, head, now)?;
                 tally.clone_from(&recovered.tally);
                 used.add(recovered);
             } else if let Some(head) = last_head(&folder)? {
                 // What another process counted, or counts still.
-                used.add(recover(&path, &folder, &head, now)?);
+                let (recovered, last) = recover(&path, &folder, &head, now)?;
+                used.add(recovered);
+                positions.insert(number, Position::behind(last.max(head.seq)));
             }
         }
         used.restore(&limiter, now);
+        beside = Some(Beside::new(log_dir, own, positions));
         Ok(Some(Box::new(Keeper {
             path: counts_of(counts, own),
             tally,
@@ -51,6 +66,9 @@ pub(crate) fn open(counts: &Path, log_dir: &Path, key: SigningKey, options: LogO
             failed: false,
         })))
     })?;
+    if let Some(beside) = beside.filter(|_| follows) {
+        beside.follow(&limiter);
+    }
     Ok((log, limiter))
 }
 
@@ -139,8 +157,8 @@ impl Used {
     }
 }
 
-/// Reads the counts of a stream, and its lines as far as they are needed.
-fn recover(path: &Path, folder: &Path, head: &Head, now: Now) -> io::Result<Used> {
+/// Reads the counts of a stream, and its lines as far as they are needed; with them, the number of the last line that was read.
+fn recover(path: &Path, folder: &Path, head: &Head, now: Now) -> io::Result<(Used, u64)> {
     let stored = match std::fs::read(path) {
         Ok(text) => Counts::parse(&text)
             .inspect_err(|why| eprintln!("vigie: {}: {why}; the counts are read from the audit log instead", path.display()))
@@ -161,6 +179,7 @@ fn recover(path: &Path, folder: &Path, head: &Head, now: Now) -> io::Result<Used
         all,
         requests,
         tokens,
+        last,
         ..
     } = read;
     let tally = match stored {
@@ -177,7 +196,7 @@ fn recover(path: &Path, folder: &Path, head: &Head, now: Now) -> io::Result<Used
         }
         None => all,
     };
-    Ok(Used { tally, requests, tokens })
+    Ok((Used { tally, requests, tokens }, last))
 }
 
 /// What was read of a log.
@@ -193,6 +212,8 @@ struct Read<'s> {
     all: Tally,
     requests: Vec<Recent>,
     tokens: Vec<Recent>,
+    /// The number of the last line.
+    last: u64,
 }
 
 impl<'s> Read<'s> {
@@ -206,6 +227,7 @@ impl<'s> Read<'s> {
             all: Tally::default(),
             requests: Vec::new(),
             tokens: Vec::new(),
+            last: 0,
         }
     }
 
@@ -231,6 +253,7 @@ impl<'s> Read<'s> {
 
     fn line(&mut self, line: &Line<'_>) {
         let mut is_after = false;
+        self.last = self.last.max(line.place().map_or(0, |place| place.seq));
         if let Some(stored) = self.stored {
             let Some(place) = line.place() else { return };
             is_after = place.seq > stored.seq;

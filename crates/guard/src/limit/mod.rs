@@ -33,6 +33,7 @@
 //! shown.
 
 mod account;
+mod beside;
 mod clock;
 mod counts;
 mod days;
@@ -51,4 +52,6 @@ pub use shared::{Limiter, Permit};
 
 pub(crate) use headers::{header_lines, retry_after};
 pub(crate) use keeper::open;
+#[cfg(any(test, fuzzing))]
+pub(crate) use redis::fuzzing;
 pub(crate) use redis::{Away, Link, Remote, RemotePermit};

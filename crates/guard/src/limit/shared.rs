@@ -9,6 +9,7 @@ use vigie_model::Timestamp;
 
 use super::account::{Account, Over, Standing};
 use super::clock::{Clock, Now};
+use super::counts::Line;
 use super::days::Days;
 use super::limits::Limits;
 
@@ -125,6 +126,17 @@ impl Limiter {
     /// Puts in tokens from before the start, in the order of the times; `ago`: how long it was before `now`.
     pub(crate) fn restore_tokens(&self, key: &str, tokens: u64, now: Now, ago: Duration) {
         self.with(key, |account| account.tokens.add(now.steady.saturating_sub(ago), tokens));
+    }
+
+    /// Counts what another process logged, now.
+    pub(super) fn count_elsewhere(&self, line: &Line<'_>) {
+        let Some((key, counted)) = line.counted() else { return };
+        let now = self.now();
+        self.with(key, |account| {
+            account.requests.add(now.steady, counted.requests);
+            account.tokens.add(now.steady, counted.tokens);
+            account.days.add(counted.at(), counted.tokens);
+        });
     }
 
     /// The keys with requests under way, and how many.

@@ -4,7 +4,7 @@
 //! in `2/`, `3/` and so on. Each stream is a chain of its own.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, ErrorKind};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
 use flate2::bufread::MultiGzDecoder;
@@ -22,6 +22,9 @@ pub(crate) const ROTATE: &str = "rotate";
 pub(crate) const HEAD: &str = "head";
 /// Buffers are large, since files are read whole.
 const BUFFER: usize = 1 << 17;
+
+/// The longest line that is read, its line feed included; a head has 64 KB at most, and a line names little more.
+const MOST_LINE: u64 = 4 << 20;
 
 /// The name of the file that begins with a line.
 pub(crate) fn name(seq: u64) -> String {
@@ -97,18 +100,35 @@ pub fn open(path: &Path) -> io::Result<Box<dyn BufRead>> {
     }
 }
 
-/// Calls for each line of a file, without its line feed: its number from 1, its bytes, and whether it ends with a line feed.
+/// Calls for each line of a file, without its line feed: its number from 1, its bytes, and whether it ends with a line feed. Of a line that is
+/// longer than any that the gateway writes only the beginning is given, so that a small compressed file cannot fill the memory.
 pub(crate) fn lines(path: &Path, mut each: impl FnMut(u64, &[u8], bool)) -> io::Result<()> {
     let mut reader = open(path)?;
     let (mut line, mut number) = (Vec::new(), 0);
     loop {
         line.clear();
-        if reader.read_until(b'\n', &mut line)? == 0 {
+        if reader.by_ref().take(MOST_LINE).read_until(b'\n', &mut line)? == 0 {
             return Ok(());
         }
         number += 1;
-        let is_whole = line.pop_if(|last| *last == b'\n').is_some();
+        let is_whole = line.pop_if(|last| *last == b'\n').is_some() || (line.len() as u64 == MOST_LINE && skip_line(&mut reader)?);
         each(number, &line, is_whole);
+    }
+}
+
+/// Skips the rest of a line; whether it has an end.
+fn skip_line(reader: &mut impl BufRead) -> io::Result<bool> {
+    loop {
+        let bytes = reader.fill_buf()?;
+        if bytes.is_empty() {
+            return Ok(false);
+        }
+        let end = memchr::memchr(b'\n', bytes);
+        let count = end.map_or(bytes.len(), |at| at + 1);
+        reader.consume(count);
+        if end.is_some() {
+            return Ok(true);
+        }
     }
 }
 
@@ -140,6 +160,19 @@ pub(crate) fn owners_only(options: &mut std::fs::OpenOptions) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_without_an_end_takes_no_more_memory_than_a_long_one() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join(name(1) + ".gz");
+        let mut packed = flate2::write::GzEncoder::new(File::create(&path).expect("made"), flate2::Compression::fast());
+        let text = [&b"one\n"[..], &vec![b'x'; 64 << 20], b"\nthree\n", &vec![b'y'; 9 << 20]].concat();
+        io::Write::write_all(&mut packed, &text).expect("written");
+        packed.finish().expect("written");
+        let mut seen = Vec::new();
+        lines(&path, |number, line, is_whole| seen.push((number, line.len() as u64, is_whole))).expect("read");
+        assert_eq!(seen, [(1, 3, true), (2, MOST_LINE, true), (3, 5, true), (4, MOST_LINE, false)]);
+    }
 
     #[test]
     fn files_are_listed_in_order_and_once() {

@@ -10,6 +10,8 @@ mod check;
 mod entry;
 mod erase;
 mod files;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod line;
 mod ocsf;
 mod options;
@@ -30,6 +32,7 @@ pub use chain::{FORMAT, Head, SigningKey, VerifyingKey};
 pub use entry::{Change, Client, Entry, KeyChange, KeyEvent, Options, Outcome, RequestEntry, Tokens, user_agent};
 pub use erase::{EraseError, Erased, Person, erase};
 pub use files::{files, open, streams};
+pub(crate) use files::{first_of, is_packed};
 pub use options::{LogOptions, WhenFull};
 pub use prompt::{PromptKey, PromptMark};
 pub(crate) use recover::last_head;

@@ -1,11 +1,15 @@
 //! Metering: the tokens of an answer, read while it passes.
 
 mod counters;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod habit;
 mod pieces;
 mod strip;
 
-pub(crate) use habit::{Others, UsageHabit};
+#[cfg(any(test, fuzzing))]
+pub(crate) use habit::Others;
+pub(crate) use habit::{Strips, UsageHabit};
 pub(crate) use strip::Stripper;
 
 use counters::Counters;

@@ -5,20 +5,24 @@ use std::ops::Range;
 use memchr::{memchr2, memmem};
 use vigie_catalog::table::{Item, Json, JsonKind};
 
-use super::habit::Others;
+use super::habit::{Others, Strips};
 
 /// An event of more bytes passes as it is: the extra chunk has a few hundred.
 const LARGEST: usize = 1 << 20;
 
 /// Takes the counters out of a stream: the chunk whose `choices` are empty and whose `usage` is an object, and what the other chunks have
-/// of them. Every other byte passes as it came.
+/// of them. Every other byte passes as it came. Where the fingerprint of the system moved to that chunk, it is put back.
 ///
-/// An event is held until its end has come, never longer. The work is linear in the bytes, however the stream is cut into pieces.
+/// An event is held until its end has come, never longer; only the last chunk of a choice waits for the event after it, which may be that chunk
+/// with the fingerprint. The work is linear in the bytes, however the stream is cut into pieces.
 #[derive(Debug)]
 pub(crate) struct Stripper {
-    others: Others,
+    strips: Strips,
     /// The event that is under way.
     held: Vec<u8>,
+    /// The last chunks of choices, and where each of them takes a fingerprint.
+    last: Vec<u8>,
+    takes: Vec<Takes>,
     /// Nothing of the line that is under way has come.
     at_line_start: bool,
     /// The last byte was a carriage return: a line feed after it belongs to the same end of line.
@@ -31,10 +35,12 @@ pub(crate) struct Stripper {
 
 impl Stripper {
     /// A stripper for a stream from its start.
-    pub(crate) fn new(others: Others) -> Self {
+    pub(crate) fn new(strips: Strips) -> Self {
         Self {
-            others,
+            strips,
             held: Vec::new(),
+            last: Vec::new(),
+            takes: Vec::new(),
             at_line_start: true,
             after_return: false,
             passing: false,
@@ -51,7 +57,9 @@ impl Stripper {
                 at += 1;
                 if at - start == 1 && self.held.is_empty() && !self.passing {
                     // The event before ended with the carriage return.
-                    if !self.left_out {
+                    if !self.last.is_empty() {
+                        self.last.push(b'\n');
+                    } else if !self.left_out {
                         out.push(b'\n');
                     }
                     start = at;
@@ -71,6 +79,9 @@ impl Stripper {
             }
         }
         let rest = &piece[start..];
+        if self.held.len() + rest.len() > LARGEST {
+            self.release(None, out);
+        }
         if self.passing {
             out.extend_from_slice(rest);
         } else if self.held.len() + rest.len() > LARGEST {
@@ -84,6 +95,7 @@ impl Stripper {
 
     /// The stream is over: what is held of an event without an end passes.
     pub(crate) fn finish(&mut self, out: &mut Vec<u8>) {
+        self.release(None, out);
         out.append(&mut self.held);
     }
 
@@ -93,26 +105,121 @@ impl Stripper {
         if std::mem::take(&mut self.passing) {
             return out.extend_from_slice(last);
         }
-        let before = out.len();
-        let change = if self.held.is_empty() {
-            out.extend_from_slice(last);
-            change(last, self.others)
+        let mut held = std::mem::take(&mut self.held);
+        let event = if held.is_empty() {
+            last
         } else {
-            self.held.extend_from_slice(last);
-            out.extend_from_slice(&self.held);
-            let change = change(&self.held, self.others);
-            self.held.clear();
-            change
+            held.extend_from_slice(last);
+            &held
         };
-        match change {
-            Change::None => {}
+        match change(event, self.strips.others) {
+            Change::None => self.pass(event, &(event.len()..event.len()), out),
             Change::LeaveOut => {
-                out.truncate(before);
+                let fingerprint = if self.last.is_empty() { None } else { fingerprint(event) };
+                self.release(fingerprint, out);
                 self.left_out = true;
             }
-            Change::Cut(range) => drop(out.drain(before + range.start..before + range.end)),
+            Change::Cut(range) => self.pass(event, &range, out),
+        }
+        // Its room is used again.
+        held.clear();
+        self.held = held;
+    }
+
+    /// Passes an event on without some of its bytes, or keeps it until the next one if it takes a fingerprint.
+    fn pass(&mut self, event: &[u8], cut: &Range<usize>, out: &mut Vec<u8>) {
+        let takes = if self.strips.moves_fingerprint { Takes::of(event) } else { None };
+        let Some(takes) = takes.filter(|_| self.last.len() + event.len() <= LARGEST) else {
+            self.release(None, out);
+            out.extend_from_slice(&event[..cut.start]);
+            return out.extend_from_slice(&event[cut.end..]);
+        };
+        let base = self.last.len();
+        let moved = |at: usize| base + at - if cut.end <= at { cut.len() } else { 0 };
+        self.takes.push(Takes {
+            range: moved(takes.range.start)..moved(takes.range.end),
+            is_value: takes.is_value,
+        });
+        self.last.extend_from_slice(&event[..cut.start]);
+        self.last.extend_from_slice(&event[cut.end..]);
+    }
+
+    /// Passes on what was kept, with the fingerprint where there is one.
+    fn release(&mut self, fingerprint: Option<Vec<u8>>, out: &mut Vec<u8>) {
+        let mut from = 0;
+        if let Some(fingerprint) = fingerprint {
+            for takes in &self.takes {
+                out.extend_from_slice(&self.last[from..takes.range.start]);
+                if !takes.is_value {
+                    out.extend_from_slice(b",\"system_fingerprint\":");
+                }
+                out.extend_from_slice(&fingerprint);
+                from = takes.range.end;
+            }
+        }
+        out.extend_from_slice(&self.last[from..]);
+        self.last.clear();
+        self.takes.clear();
+    }
+}
+
+/// Where an event takes a fingerprint: in place of these bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Takes {
+    range: Range<usize>,
+    /// The key is there, and its value is null.
+    is_value: bool,
+}
+
+impl Takes {
+    /// Of the last chunk of a choice: one of its choices says why it ended.
+    fn of(event: &[u8]) -> Option<Self> {
+        let key = b"\"finish_reason\"";
+        let behind = event.get(memmem::find(event, key)? + key.len()..)?;
+        // Most chunks say null.
+        let value = behind.iter().find(|byte| !byte.is_ascii_whitespace() && **byte != b':');
+        if value != Some(&b'"') {
+            return None;
+        }
+        let data = data(event)?;
+        let json = Json::parse(&event[data.clone()]).ok()?;
+        let find = |name: &str| {
+            json.root()
+                .entries()
+                .find(|(key, _)| key.text().as_deref() == Some(name))
+                .map(|(_, value)| value)
+        };
+        let ends = |choice: Item<'_, '_>| {
+            let mut entries = choice.entries();
+            entries.any(|(key, value)| key.text().as_deref() == Some("finish_reason") && value.kind() == JsonKind::Text)
+        };
+        if !find("choices")?.elements().any(ends) {
+            return None;
+        }
+        match find("system_fingerprint") {
+            None => {
+                let at = data.start + json.root().range().end.checked_sub(1)?;
+                Some(Self {
+                    range: at..at,
+                    is_value: false,
+                })
+            }
+            Some(value) if value.kind() == JsonKind::Null => Some(Self {
+                range: data.start + value.range().start..data.start + value.range().end,
+                is_value: true,
+            }),
+            Some(_) => None,
         }
     }
+}
+
+/// The fingerprint that an event names, as it is written there.
+fn fingerprint(event: &[u8]) -> Option<Vec<u8>> {
+    let data = data(event)?;
+    let json = Json::parse(&event[data.clone()]).ok()?;
+    let mut entries = json.root().entries();
+    let (_, value) = entries.find(|(key, value)| key.text().as_deref() == Some("system_fingerprint") && value.kind() == JsonKind::Text)?;
+    Some(event[data.start + start(value)..data.start + end(value)].to_vec())
 }
 
 /// What becomes of an event.
@@ -198,8 +305,18 @@ mod tests {
 
     use super::*;
 
+    fn plain(others: Others) -> Stripper {
+        Stripper::new(Strips {
+            others,
+            moves_fingerprint: false,
+        })
+    }
+
     fn stripped(others: Others, stream: &[u8], step: usize) -> String {
-        let mut stripper = Stripper::new(others);
+        stripped_by(plain(others), stream, step)
+    }
+
+    fn stripped_by(mut stripper: Stripper, stream: &[u8], step: usize) -> String {
         let mut out = Vec::new();
         stream.chunks(step).for_each(|piece| stripper.piece(piece, &mut out));
         stripper.finish(&mut out);
@@ -254,8 +371,59 @@ mod tests {
     }
 
     #[test]
+    fn a_fingerprint_is_put_back_where_it_would_have_been() {
+        let moves = || {
+            Stripper::new(Strips {
+                others: Others::Null,
+                moves_fingerprint: true,
+            })
+        };
+        for end in ["\n", "\r\n", "\r"] {
+            let chunk = |text: &str| format!("data: {text}{end}{end}");
+            let first =
+                chunk(r#"{"id":"x","choices":[{"delta":{"content":"\"finish_reason\":\"stop\""},"finish_reason":null}],"usage":null}"#);
+            let first_passed = first.replace(",\"usage\":null", "");
+            let last = |more: &str| {
+                chunk(&format!(
+                    "{{\"id\":\"x\",\"choices\":[{{\"delta\":{{}},\"finish_reason\":\"stop\",\"stop_reason\":null}}]{more}}}"
+                ))
+            };
+            let extra = |more: &str| chunk(&format!("{{\"id\":\"x\",\"choices\":[],\"usage\":{{\"prompt_tokens\":1}}{more}}}"));
+            let named = ",\"system_fingerprint\":\"vllm-0.31.0-0\\u0061\"";
+            let done = chunk("[DONE]");
+            for (last, extra, wanted) in [
+                (last(""), extra(named), last(named)),
+                (last(",\"usage\":null"), extra(named), last(named)),
+                (
+                    last(",\"system_fingerprint\":null,\"metrics\":null"),
+                    extra(named),
+                    last(&format!("{named},\"metrics\":null")),
+                ),
+                (last(""), extra(""), last("")),
+                (last(""), extra(",\"system_fingerprint\":null"), last("")),
+                (last(""), String::new(), last("")),
+                // Two choices that end in one step.
+                (last("") + &last(""), extra(named), last(named) + &last(named)),
+                // Another event in between: it is not kept back.
+                (last("") + &first, extra(named), last("") + &first_passed),
+            ] {
+                let stream = [first.clone(), last, extra, done.clone()].concat();
+                let wanted = [first_passed.clone(), wanted, done.clone()].concat();
+                for step in [1, 2, 3, 17, 10_000] {
+                    assert_eq!(stripped_by(moves(), stream.as_bytes(), step), wanted, "{end:?} by {step}");
+                }
+            }
+            // A stream that breaks off behind its last chunk.
+            let (mut stripper, mut out) = (moves(), Vec::new());
+            stripper.piece(last("").as_bytes(), &mut out);
+            stripper.finish(&mut out);
+            assert_eq!(String::from_utf8_lossy(&out), last(""));
+        }
+    }
+
+    #[test]
     fn an_event_passes_with_its_last_byte() {
-        let mut stripper = Stripper::new(Others::Null);
+        let mut stripper = plain(Others::Null);
         let mut out = Vec::new();
         for byte in b"data: {\"choices\":[1]}\n" {
             stripper.piece(&[*byte], &mut out);
@@ -277,7 +445,7 @@ mod tests {
     #[test]
     fn a_large_event_is_not_kept() {
         let large = format!("data: {{\"choices\":[\"{}\"],\"usage\":null}}\n\n", "x".repeat(2 * LARGEST));
-        let mut stripper = Stripper::new(Others::Null);
+        let mut stripper = plain(Others::Null);
         let mut out = Vec::new();
         for piece in large.as_bytes().chunks(8_192) {
             stripper.piece(piece, &mut out);

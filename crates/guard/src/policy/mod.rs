@@ -3,6 +3,8 @@
 //! What a request is, is the catalogue's business ([`RouteTable::decide`]); here a grant is compared with it, caps are put in, and the
 //! request is written anew from what was compared.
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod lists;
 mod notes;
 mod presence;
@@ -18,7 +20,7 @@ use vigie_catalog::table::{
 use vigie_model::Effect;
 
 use crate::key::{CAP_BYTES, CAP_IMAGES, Grant};
-use crate::meter::{Others, UsageHabit};
+use crate::meter::{Strips, UsageHabit};
 use rewrite::{Edits, rewrite};
 
 pub use lists::{filter, filter_known};
@@ -62,7 +64,7 @@ pub struct Passed<'t> {
     /// Where the reply lists models.
     pub lists: &'t [ListPlace],
     /// What to take out of the reply, because the stream's counters are asked for and the client did not ask; `None`: nothing.
-    pub(crate) strips: Option<Others>,
+    pub(crate) strips: Option<Strips>,
 }
 
 /// Judges a request.

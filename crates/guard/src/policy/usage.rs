@@ -3,19 +3,25 @@
 use vigie_catalog::table::{Amount, At, Decision, Json, JsonKind, Knob, Place};
 
 use super::rewrite::Edits;
-use crate::meter::{Others, UsageHabit};
+use crate::meter::{Strips, UsageHabit};
 
 /// The option of vLLM and SGLang that puts counters into every chunk. Without the counters it has no effect.
 const CONTINUOUS: &str = "continuous_usage_stats";
 
 /// Asks for the counters of a stream where the client did not. Returns what has to be taken out of the answer then.
-pub(super) fn ask(habit: UsageHabit, decision: &Decision<'_, '_>, json: &Json<'_>, edits: &mut Edits) -> Option<Others> {
-    let others = habit.on(&decision.path)?;
+pub(super) fn ask(habit: UsageHabit, decision: &Decision<'_, '_>, json: &Json<'_>, edits: &mut Edits) -> Option<Strips> {
+    let strips = habit.on(&decision.path)?;
     let Some(Place::Body(place)) = decision.knob_places(Knob::Usage).first() else {
         return None;
     };
     let mut streams = decision.sets.iter().filter(|set| set.knob == Knob::Stream).map(|set| set.amount);
     if streams.next() != Some(Amount::Flag(true)) || streams.next().is_some() {
+        return None;
+    }
+    // Of several answers each has its last chunk, and those before the last one could not be held back until the fingerprint is known: what
+    // passes on is counted piece by piece instead.
+    let several = |set: &vigie_catalog::table::Set<'_>| matches!(set.knob, Knob::Choices | Knob::Prompts) && set.amount != Amount::Count(1);
+    if strips.moves_fingerprint && decision.sets.iter().any(several) {
         return None;
     }
     let pointer = place.as_str();
@@ -43,7 +49,7 @@ pub(super) fn ask(habit: UsageHabit, decision: &Decision<'_, '_>, json: &Json<'_
         }
     }
     edits.insert(pointer, "true".to_owned());
-    Some(others)
+    Some(strips)
 }
 
 #[cfg(test)]
@@ -54,9 +60,10 @@ mod tests {
 
     use super::*;
     use crate::key::{Grant, Pattern};
+    use crate::meter::Others;
     use crate::policy::{Asked, Notes, judge, judge_metered};
 
-    fn judged(product: &str, target: &str, more: &Value) -> (Value, Option<Others>) {
+    fn judged(product: &str, target: &str, more: &Value) -> (Value, Option<Strips>) {
         let catalog = Catalog::embedded();
         let table = RouteTable::compile(catalog.product(product).expect("it is in the catalogue"), None);
         let grant = Grant {
@@ -82,6 +89,13 @@ mod tests {
         (body["stream_options"].clone(), passed.strips)
     }
 
+    fn strips(product: &str, others: Others) -> Strips {
+        Strips {
+            others,
+            moves_fingerprint: product == "vllm",
+        }
+    }
+
     #[test]
     fn counters_are_asked_for_where_a_client_streams_and_did_not_ask() {
         let (chat, text) = ("/v1/chat/completions", "/v1/completions");
@@ -95,9 +109,12 @@ mod tests {
         ] {
             for options in [json!(null), json!({}), json!({"include_usage": false}), json!({CONTINUOUS: true})] {
                 let done = judged(product, target, &json!({"stream": true, "stream_options": options}));
-                assert_eq!(done, (asked.clone(), Some(others)), "{product} {target} {options}");
+                assert_eq!(done, (asked.clone(), Some(strips(product, others))), "{product} {target} {options}");
             }
-            assert_eq!(judged(product, target, &json!({"stream": true})), (asked.clone(), Some(others)));
+            assert_eq!(
+                judged(product, target, &json!({"stream": true})),
+                (asked.clone(), Some(strips(product, others)))
+            );
         }
         for (product, target, more, options) in [
             ("ollama", chat, json!({}), json!(null)),
@@ -106,6 +123,8 @@ mod tests {
             ("ollama", "/api/chat", json!({"stream": true}), json!(null)),
             ("llama-cpp", chat, json!({"stream": true}), json!(null)),
             ("vllm", chat, json!({"stream": "true"}), json!(null)),
+            ("vllm", chat, json!({"stream": true, "n": 2}), json!(null)),
+            ("vllm", text, json!({"stream": true, "prompt": ["a", "b"]}), json!(null)),
             ("vllm", chat, json!({"stream": true, "stream_options": "x"}), json!("x")),
         ] {
             assert_eq!(judged(product, target, &more), (options, None), "{product} {target} {more}");

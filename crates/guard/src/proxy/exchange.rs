@@ -464,7 +464,7 @@ impl<'g> Exchange<'g> {
     }
 
     /// Passes an answer on piece by piece, as it comes.
-    async fn stream(&mut self, client: &mut impl Client, answer: &mut Answer, wait: Duration, strips: Option<meter::Others>) {
+    async fn stream(&mut self, client: &mut impl Client, answer: &mut Answer, wait: Duration, strips: Option<meter::Strips>) {
         let content_type = headers::first(&answer.head.headers, "content-type");
         let meter = Meter::new(content_type);
         // What is no stream of events has no counters that the gateway asked for: an error, say.

@@ -85,8 +85,10 @@ impl Gateway {
         let listener = clients.try_clone().map_err(cannot)?;
         let mut options = config.log.options().map_err(|(_, why)| why)?;
         options.prompts = Some(prompt_key(&dir.join(files::PROMPT_KEY))?);
-        let (log, limiter) = limit::open(&dir.join(files::COUNTS), &Config::beside(dir, &config.log.dir), signing, options)
-            .map_err(|error| error.to_string())?;
+        // Where a Redis has the counts, what other processes count is there.
+        let (counts, log_dir) = (dir.join(files::COUNTS), Config::beside(dir, &config.log.dir));
+        let (log, limiter) =
+            limit::open(&counts, &log_dir, signing, options, config.limits.is_none()).map_err(|error| error.to_string())?;
         let log = Arc::new(log);
         let watch = config.detect.as_ref().map(|detect| Watch::start(detect, &log)).transpose()?;
         let remote = match &config.limits {
@@ -97,7 +99,7 @@ impl Gateway {
             watch: watch.map(Arc::new),
             telemetry: Arc::new(Telemetry::default()),
             log,
-            limiter: Arc::new(limiter),
+            limiter,
             remote,
             metrics: Arc::new(Metrics::new(config.upstream.product.clone())),
             keys: Arc::new(keys),

@@ -113,7 +113,7 @@ async fn answer(request: http::Request<RecvStream>, respond: SendResponse<Bytes>
 }
 
 /// The head of a request, as strict as one of HTTP/1.1: it is written as such a one, and read by the same rules.
-fn head_of(parts: &Parts) -> Result<RequestHead, Refusal> {
+pub(super) fn head_of(parts: &Parts) -> Result<RequestHead, Refusal> {
     let ambiguous = |why: &str| Refusal::Ambiguous(why.to_owned());
     let target = parts.uri.path_and_query().ok_or_else(|| ambiguous("a request without a path"))?;
     let mut hosts = parts.headers.get_all(http::header::HOST).iter();

@@ -7,6 +7,8 @@ mod connection;
 mod decision;
 mod exchange;
 mod flag;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod gate;
 mod gateway;
 mod http1;

@@ -49,23 +49,32 @@ impl Verifier {
     ///
     /// A file does not read.
     pub(crate) fn read(ca: &Path, revoked: Option<&Path>, is_required: bool) -> Result<Self, String> {
-        let wrong = |path: &Path, why: &dyn std::fmt::Display| format!("{}: {why}", path.display());
+        let bytes = |path: &Path| std::fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()));
+        let (authorities, lists) = (bytes(ca)?, revoked.map(bytes).transpose()?);
+        Self::parse(&authorities, lists.as_deref(), is_required).map_err(|(is_of_list, why)| {
+            let path = if is_of_list { revoked.unwrap_or(ca) } else { ca };
+            format!("{}: {why}", path.display())
+        })
+    }
+
+    /// The same, from what the files hold. The error says whether it is of the list of revoked certificates.
+    pub(super) fn parse(authorities: &[u8], revoked: Option<&[u8]>, is_required: bool) -> Result<Self, (bool, String)> {
         let mut roots = RootCertStore::empty();
-        for certificate in CertificateDer::pem_file_iter(ca).map_err(|error| wrong(ca, &error))? {
-            let certificate = certificate.map_err(|error| wrong(ca, &error))?;
-            roots.add(certificate).map_err(|error| wrong(ca, &error))?;
+        for certificate in CertificateDer::pem_slice_iter(authorities) {
+            let certificate = certificate.map_err(|error| (false, error.to_string()))?;
+            roots.add(certificate).map_err(|error| (false, error.to_string()))?;
         }
         if roots.is_empty() {
-            return Err(wrong(ca, &"it holds no certificate"));
+            return Err((false, "it holds no certificate".to_owned()));
         }
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
-        if let Some(path) = revoked {
-            let lists: Vec<CertificateRevocationListDer<'static>> = CertificateRevocationListDer::pem_file_iter(path)
-                .and_then(Iterator::collect)
-                .map_err(|error| wrong(path, &error))?;
+        if let Some(revoked) = revoked {
+            let lists: Vec<CertificateRevocationListDer<'static>> = CertificateRevocationListDer::pem_slice_iter(revoked)
+                .collect::<Result<_, _>>()
+                .map_err(|error| (true, error.to_string()))?;
             if lists.is_empty() {
-                return Err(wrong(path, &"it holds no list of revoked certificates"));
+                return Err((true, "it holds no list of revoked certificates".to_owned()));
             }
             // A list that is too old says nothing of what was revoked since.
             builder = builder.with_crls(lists).enforce_revocation_expiration();
@@ -73,6 +82,6 @@ impl Verifier {
         if !is_required {
             builder = builder.allow_unauthenticated();
         }
-        builder.build().map(Self).map_err(|error| wrong(revoked.unwrap_or(ca), &error))
+        builder.build().map(Self).map_err(|error| (revoked.is_some(), error.to_string()))
     }
 }

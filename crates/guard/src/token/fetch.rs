@@ -28,6 +28,13 @@ pub(super) struct Fetched {
 pub(super) async fn keys(url: &Url, name: &str, tls: Option<&TlsConnector>) -> Result<Fetched, String> {
     let path = format!("{}{DISCOVERY}", url.path.trim_end_matches('/'));
     let about = get(url, &path, tls).await?;
+    let set = key_set(&about, url, name)?;
+    let keys = get(&set, &set.path, tls).await?;
+    Ok(Fetched { keys: jwk::keys(&keys)? })
+}
+
+/// Where an issuer says that its key set is.
+pub(super) fn key_set(about: &Map<String, Value>, url: &Url, name: &str) -> Result<Url, String> {
     if about.get("issuer").and_then(Value::as_str) != Some(name) {
         return Err("it calls itself by another url than the configuration does".to_owned());
     }
@@ -36,8 +43,7 @@ pub(super) async fn keys(url: &Url, name: &str, tls: Option<&TlsConnector>) -> R
     if url.place.tls && !set.place.tls {
         return Err("its key set is without TLS".to_owned());
     }
-    let keys = get(&set, &set.path, tls).await?;
-    Ok(Fetched { keys: jwk::keys(&keys)? })
+    Ok(set)
 }
 
 /// A JSON object at a URL. A redirect is none.

@@ -184,7 +184,7 @@ impl Issuer {
         }
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) fn forbid_asking(&self) {
         self.lock().asked = Some(Instant::now());
     }

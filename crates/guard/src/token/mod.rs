@@ -5,6 +5,8 @@
 
 mod claims;
 mod fetch;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod issuer;
 mod jwk;
 mod strict;

@@ -14,6 +14,8 @@
 //!
 //! It is a client of its own: what is needed of the protocol are eighty lines, and the numbering above has to know which replies are missing.
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod link;
 mod resp;
 
