@@ -354,6 +354,41 @@ fn a_day_holds_across_restarts_and_kills() {
 }
 
 #[test]
+fn what_the_process_before_still_counts_is_counted_once() {
+    not_at_midnight();
+    let server = Server::start();
+    let (dir, secret) = folder(&server, &["tokens-per-day=100"]);
+    let remaining = |gateway: &Gateway| ask(gateway, &secret, "whole").number("x-ratelimit-remaining-tokens");
+    let old = start(dir.path());
+    assert_eq!(remaining(&old), 100);
+    let mut stream = send(&old, &secret, "stream");
+    stream.read_exact(&mut [0; 16]).expect("bytes");
+    logged(dir.path(), 1);
+    // The one that takes its place knows what it has counted, and learns what it finishes.
+    let new = start(dir.path());
+    assert_eq!(remaining(&new), 88);
+    server.release();
+    stream.read_to_string(&mut String::new()).expect("the end");
+    let until = Instant::now() + Duration::from_secs(20);
+    let mut used = 24;
+    while {
+        used += 12;
+        let left = remaining(&new);
+        assert!([100 - used, 112 - used].contains(&left), "{left} left of 100 after {used}");
+        left == 112 - used
+    } {
+        assert!(Instant::now() < until && used < 80, "what it finished is not known");
+        std::thread::sleep(Duration::from_millis(700));
+    }
+    old.stop();
+    std::thread::sleep(Duration::from_secs(1));
+    new.stop();
+    let again = start(dir.path());
+    assert_eq!(remaining(&again), 100 - used - 12, "none is lost, and none doubled");
+    again.stop();
+}
+
+#[test]
 fn streams_hold_their_places() {
     let server = Server::start();
     let (dir, secret) = folder(&server, &["concurrent=2"]);
