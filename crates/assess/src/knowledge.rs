@@ -150,6 +150,7 @@ impl Knowledge {
                 place: place.clone(),
                 part: one.part.clone(),
             },
+            location: None,
             accepted: None,
             claim: Arc::clone(&one.claim),
         };

@@ -41,7 +41,11 @@ impl Runs {
         let repository = repository(image);
         self.images.iter().any(|known| match known.strip_suffix('*') {
             Some(begin) => repository.starts_with(begin),
-            None => repository == known,
+            // A mirror keeps the name behind its own.
+            None => {
+                repository == known
+                    || (known.contains('/') && repository.strip_suffix(known.as_str()).is_some_and(|mirror| mirror.ends_with('/')))
+            }
         })
     }
 
@@ -143,6 +147,8 @@ mod tests {
             "ollama/ollama@sha256:00",
             "ghcr.io/ggml-org/llama.cpp:server",
             "nvcr.io/nim/meta/llama3:1",
+            "localhost:5000/ollama/ollama",
+            "registry.example.org/hub/ollama/ollama:1",
         ] {
             assert!(runs.has_image(image), "{image}");
         }

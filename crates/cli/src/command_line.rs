@@ -4,6 +4,8 @@ use clap::{Parser, Subcommand};
 
 #[cfg(feature = "find")]
 use crate::verbs::advisory::AdvisoryArgs;
+#[cfg(feature = "audit")]
+use crate::verbs::audit::AuditArgs;
 #[cfg(feature = "find")]
 use crate::verbs::catalog::CatalogArgs;
 #[cfg(feature = "guard")]
@@ -109,6 +111,12 @@ pub(crate) enum Verb {
     /// Maintain the lake: list its files, compact it, delete data.
     #[cfg(feature = "study")]
     Lake(LakeArgs),
+    /// Report what is wrong in configuration files, with the line and the remedy.
+    ///
+    /// Reads compose files with their overrides and variables, systemd units with their drop-ins, and shell scripts, and sends nothing. A
+    /// setting counts as it takes effect: what a later file overrides, a comment, and a profile that is off are not reported.
+    #[cfg(feature = "audit")]
+    Audit(AuditArgs),
     /// Run a gateway in front of a model server: keys, limits, an audit log.
     #[cfg(feature = "guard")]
     Guard(Box<GuardArgs>),

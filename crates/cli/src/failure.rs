@@ -7,6 +7,7 @@ use vigie_run::{Failure, FailureKind};
 /// The exit codes.
 pub(crate) mod exit {
     /// Findings at or above `--fail-on`.
+    #[cfg(any(feature = "find", feature = "guard"))]
     pub(crate) const FINDINGS: u8 = 1;
     /// Wrong usage, or an invalid input file. Also clap's.
     pub(crate) const USAGE: u8 = 2;

@@ -10,11 +10,13 @@ mod interrupts;
 mod plain;
 #[cfg(feature = "find")]
 mod progress;
+#[cfg(any(feature = "find", feature = "guard"))]
 mod runtime;
 #[cfg(feature = "guard")]
 mod service;
 #[cfg(feature = "find")]
 mod sort;
+#[cfg(any(feature = "find", feature = "guard"))]
 mod terminal;
 mod verbs;
 #[cfg(any(feature = "watch", feature = "guard"))]
@@ -55,6 +57,8 @@ fn main() -> ExitCode {
         Verb::Study(args) => verbs::study::run(&args),
         #[cfg(feature = "study")]
         Verb::Lake(args) => verbs::lake::run(&args),
+        #[cfg(feature = "audit")]
+        Verb::Audit(args) => verbs::audit::run(&args),
         #[cfg(feature = "guard")]
         Verb::Guard(args) => verbs::guard::run(&args),
         #[cfg(feature = "guard")]

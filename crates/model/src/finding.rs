@@ -113,12 +113,53 @@ pub struct Standard {
     pub id: String,
 }
 
+/// Where in a configuration a finding is: a place in a file, or a process or unit that runs. What does not apply is left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Location {
+    /// The file, as it was given to the audit, joined with the path below it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// The line, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
+    /// The column, from 1, in characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub column: Option<u32>,
+    /// The process, by its number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<u32>,
+    /// The unit or container that started it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
+}
+
+impl fmt::Display for Location {
+    /// `compose.yaml:5:9`, `process 4711 of ollama.service`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(file) = &self.file {
+            f.write_str(file)?;
+            for number in [self.line, self.column].into_iter().flatten() {
+                write!(f, ":{number}")?;
+            }
+            return Ok(());
+        }
+        match (self.process, &self.unit) {
+            (Some(process), Some(unit)) => write!(f, "process {process} of {unit}"),
+            (Some(process), None) => write!(f, "process {process}"),
+            (None, Some(unit)) => f.write_str(unit),
+            (None, None) => f.write_str("this machine"),
+        }
+    }
+}
+
 /// Something that the owner should act on. In JSON it is one object with the keys of its [`Claim`] and its own keys.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finding {
     /// The subject: `address:port` and the path prefix, followed by the part that it concerns, if it is not about the whole. The name by
     /// which the endpoint was reached is in the observation alone.
     pub subject: Subject,
+    /// Where in a configuration it is; `None` for what a scan saw from outside.
+    pub location: Option<Location>,
     /// The reason given in the baseline, if the baseline accepts it.
     pub accepted: Option<String>,
     /// The part that is independent of the subject.
@@ -173,6 +214,8 @@ struct Flat<'f> {
     confidence: Confidence,
     evidence: EvidenceKind,
     subject: Cow<'f, Subject>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    location: Option<Cow<'f, Location>>,
     title: Cow<'f, str>,
     detail: Cow<'f, str>,
     remedy: Cow<'f, str>,
@@ -194,6 +237,7 @@ impl Serialize for Finding {
             confidence: claim.confidence,
             evidence: claim.evidence,
             subject: Cow::Borrowed(&self.subject),
+            location: self.location.as_ref().map(Cow::Borrowed),
             title: Cow::Borrowed(&claim.title),
             detail: Cow::Borrowed(&claim.detail),
             remedy: Cow::Borrowed(&claim.remedy),
@@ -211,6 +255,7 @@ impl<'de> Deserialize<'de> for Finding {
         let flat = Flat::deserialize(deserializer)?;
         Ok(Self {
             subject: flat.subject.into_owned(),
+            location: flat.location.map(Cow::into_owned),
             accepted: flat.accepted.map(Cow::into_owned),
             claim: Arc::new(Claim {
                 id: flat.id.into_owned(),

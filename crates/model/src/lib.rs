@@ -29,7 +29,7 @@ pub use endpoint::{Certificate, Endpoint, EndpointKey, Reach, Transport};
 pub use exposure::{
     Activity, Capability, Counted, Exposure, Leak, LeakKind, Model, Posture, PromptClass, RunningModel, TextPrint, Tool, ToolRisk,
 };
-pub use finding::{Claim, Confidence, EvidenceKind, Finding, FindingKind, Severity, Standard};
+pub use finding::{Claim, Confidence, EvidenceKind, Finding, FindingKind, Location, Severity, Standard};
 pub use fix::{Fix, Impact, SettingPlace};
 pub use identity::{Evidence, EvidenceWeight, Identity};
 pub use known::{Known, Unknown, Why};

@@ -2,6 +2,8 @@
 
 #[cfg(feature = "find")]
 pub(crate) mod advisory;
+#[cfg(feature = "audit")]
+pub(crate) mod audit;
 #[cfg(feature = "find")]
 pub(crate) mod catalog;
 #[cfg(feature = "guard")]

@@ -1,5 +1,7 @@
 //! The program as its users run it, against simulated servers on loopback.
 
+#[cfg(feature = "audit")]
+mod audit;
 #[cfg(feature = "watch")]
 mod diff;
 #[cfg(feature = "watch")]

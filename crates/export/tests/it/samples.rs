@@ -674,6 +674,7 @@ fn finding(id: &str, severity: Severity, subject: &str, title: &str) -> Finding 
     };
     Finding {
         subject: Subject::from_record(subject),
+        location: None,
         accepted: None,
         claim: Arc::new(claim),
     }
