@@ -281,13 +281,13 @@ impl Reader<'_> {
             .map(|path| {
                 let path = normal(&self.folder.join(variables.fill(path, node.span).text));
                 let (source, text) = self.files.text(&path)?;
-                let assignments = dotenv::read(source, text).into_iter().filter_map(|one| {
+                let assignments = dotenv::read(source, text).into_iter().map(|one| {
                     let value = match one.value {
                         Some(value) if one.literal => Word::known(value.value, value.span),
                         Some(value) => variables.fill(&value.value, value.span),
                         None => Word::outside(one.name.span),
                     };
-                    Some(Variable { name: one.name, value })
+                    Variable { name: one.name, value }
                 });
                 Some(assignments.collect())
             })
