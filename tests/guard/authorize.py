@@ -139,6 +139,35 @@ def send(port, data, patience=20):
             return 0, {}, b""
 
 
+def ask_http2(port, headers, body=b""):
+    """A request over HTTP/2 without TLS, with any pseudo headers. Its answer is read and dropped: what counts is what arrives behind."""
+    def frame(kind, flags, stream, payload=b""):
+        return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
+
+    def literal(text):
+        data = text.encode()
+        length = bytes([len(data)]) if len(data) < 127 else bytes([127, (len(data) - 127) & 127 | 128, (len(data) - 127) >> 7])
+        return length + data
+
+    block = b"".join(b"\0" + literal(name) + literal(value) for name, value in headers)
+    data = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0) + frame(1, 4 if body else 5, 1, block) + (frame(0, 1, 1, body) if body else b"")
+    got = b""
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as one:
+        one.sendall(data)
+        try:
+            while piece := one.recv(65536):
+                got += piece
+                at = 0
+                while at + 9 <= len(got) and at + 9 + int.from_bytes(got[at:at + 3], "big") <= len(got):
+                    kind, flags, stream = got[at + 3], got[at + 4], int.from_bytes(got[at + 5:at + 9], "big")
+                    if (stream == 1 and (kind in (0, 1) and flags & 1 or kind == 3)) or kind == 7:
+                        return True
+                    at += 9 + int.from_bytes(got[at:at + 3], "big")
+        except (TimeoutError, ConnectionError):
+            pass
+    return False
+
+
 def ask(port, method, target, key=None, body=None, more=(), host=None):
     """A request like those of ordinary clients."""
     lines = [f"{method} {target} HTTP/1.1", f"Host: {host or f'127.0.0.1:{port}'}", *([f"Authorization: Bearer {key}"] if key else []), *more]
@@ -152,6 +181,8 @@ class Proxy:
     """A proxy with the snippet of the documentation."""
 
     body = False
+    # What is asked about over TLS; whether a guard that does not answer lets requests through.
+    tls, certificate, fails_open = False, None, False
 
     def __init__(self, name, found):
         self.name, self.binary, self.port, self.process = name, found, free_port(), None
@@ -240,6 +271,59 @@ class Envoy(Proxy):
                 "--log-level", "warning"]
 
 
+class EnvoyGrpc(Envoy):
+    """Envoy that asks over gRPC; `changes`: to its configuration, for another way to set it up."""
+
+    dialect = "envoy"
+    file, changes = "envoy-grpc.yaml", ()
+
+    def prepare(self, tap, guard, secret):
+        text = self.snippet(self.file, tap, guard, secret).replace("/var/log/envoy/guarded.log", str(self.dir / "access.log"))
+        for before, after in self.changes:
+            assert before in text, before
+            text = text.replace(before, after)
+        return [self.binary, "-c", self.write("envoy.yaml", text), "--concurrency", "1", "--base-id", str(free_port()), "--log-level", "warning"]
+
+    def logged(self):
+        # It is written within some seconds.
+        for _ in range(300):
+            text = (self.dir / "access.log").read_text()
+            if "key=key" in text:
+                return text
+            time.sleep(0.05)
+        return text
+
+
+class EnvoyGrpcUnseen(EnvoyGrpc):
+    """The same without the body, and with headers of one name joined."""
+
+    body = False
+    changes = [("with_request_body: {max_request_bytes: 33554432, allow_partial_message: false, pack_as_bytes: true}", ""),
+               ("encode_raw_headers: true", "")]
+
+
+class EnvoyGrpcTls(EnvoyGrpc):
+    """The same over TLS, with the certificate that `init` made."""
+
+    tls = True
+
+    def prepare(self, tap, guard, secret):
+        place = ('transport_socket: {name: envoy.transport_sockets.tls, typed_config: {"@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.'
+                 'UpstreamTlsContext, sni: localhost, common_tls_context: {alpn_protocols: [h2], validation_context: {trusted_ca: {filename: '
+                 f'"{self.certificate}"}}}}}}}}}}\n      typed_extension_protocol_options:')
+        self.changes = [("typed_extension_protocol_options:", place)]
+        return super().prepare(tap, guard, secret)
+
+
+class EnvoyGrpcPartial(EnvoyGrpc):
+    """The same with a body that is cut, and a failure that would let requests through."""
+
+    whole = 64 * 1024
+    changes = [("max_request_bytes: 33554432, allow_partial_message: false", "max_request_bytes: 65536, allow_partial_message: true"),
+               ("failure_mode_allow: false", "failure_mode_allow: true")]
+    fails_open = True
+
+
 def envoy():
     folder = cache() / "guard-envoy"
     if not (folder / "bin/envoy").exists():
@@ -260,6 +344,10 @@ KINDS = {
     "haproxy": (HAProxy, lambda: shutil.which("haproxy")),
     "traefik": (Traefik, lambda: built("traefik")),
     "envoy": (Envoy, envoy),
+    "envoy-grpc": (EnvoyGrpc, envoy),
+    "envoy-grpc-unseen": (EnvoyGrpcUnseen, envoy),
+    "envoy-grpc-partial": (EnvoyGrpcPartial, envoy),
+    "envoy-grpc-tls": (EnvoyGrpcTls, envoy),
 }
 
 
@@ -267,11 +355,11 @@ class Authorizer(Guard):
     """A gateway's folder whose decisions a proxy asks for."""
 
     def __init__(self, vigie, server, proxy):
-        super().__init__(vigie, f"http://{server.address}", server=server)
-        self.asked = free_port()
+        super().__init__(vigie, f"http://{server.address}", server=server, tls=proxy.tls)
+        self.asked, proxy.certificate = free_port(), self.certificate
         hosts = json.dumps(["127.0.0.1", f"127.0.0.1:{proxy.port}", "gpu.example.org"])
         with Path(self.dir, "guard.toml").open("a") as file:
-            file.write(f'\n[authorize]\naddress = "127.0.0.1:{self.asked}"\nproxy = "{proxy.dialect}"\nbody = {str(proxy.body).lower()}\nhosts = {hosts}\n')
+            file.write(f'\n[authorize]\naddress = "127.0.0.1:{self.asked}"\nproxy = "{proxy.dialect}"\nbody = {str(proxy.body).lower()}\ntls = {str(proxy.tls).lower()}\nhosts = {hosts}\n')
 
     def start(self):
         self.process = subprocess.Popen([self.vigie, "guard", "authorize", "--dir", self.dir], stderr=subprocess.DEVNULL)
@@ -283,6 +371,10 @@ class Authorizer(Guard):
 
 
 CHAT = {"model": "tiny", "messages": [{"role": "user", "content": "hi"}], "stream": False, "options": {"num_predict": 4}}
+
+
+# Requests over HTTP/2 that a proxy may clean and then pass on as what they are.
+SAME = {"another host", "a fragment", "a connection of HTTP/1", "a line end"}
 
 
 class Trial:
@@ -334,6 +426,8 @@ class Trial:
         self.ordinary()
         self.spoofed()
         self.paths()
+        self.confused()
+        self.http2()
         self.bodies()
         self.framing()
         self.limits()
@@ -393,6 +487,71 @@ class Trial:
         for target in ["//api/version", "/api//version", "/api%2fversion", "/api/%76ersion", "/api/x/../version", "/api/version/", "/api/version;x", "/api/version?x=1"]:
             reply, arrived = self.ask("GET", target, self.every)
             self.check(f"GET {target} arrives as /api/version or not at all", all(t == "/api/version" for _, t, _, _ in arrived), (reply, arrived))
+
+    def confused(self):
+        """A path that the guard could read as one route, and the server behind as another: it arrives as judged, or not at all."""
+        key = self.tiny if self.proxy.body else self.every
+        show = {**CHAT, "name": "tiny"}
+        for target in ["/api/chat/../pull", "/api/chat/%2e%2e/pull", "/api/chat%2f..%2fpull", "/api/chat%252f..%252fpull", "/api/chat;/../pull", "/api/chat/..;/pull",
+                       "/api/chat?/../pull", "/api/chat#/../pull", "/api/chat#", "/api/chat%23/../pull", "/api/chat%3f/../pull", "/api/chat%00", "/api/chat%0d%0aX:%20y",
+                       "/api/chat\\..\\pull", "/api/%63hat", "/api/%2563hat", "/API/chat", "/api/chat/.", "/./api/chat", "//api/chat", "/api/chat//", "/api/chat%20",
+                       f"http://127.0.0.1:{self.proxy.port}/api/chat", f"http://127.0.0.1:{self.proxy.port}/api/pull", "http://evil.example/api/chat",
+                       f"//127.0.0.1:{self.proxy.port}/api/chat", "api/chat", "*", "/api/chat\tx", "/api/chat\xc3\xa9", "/api/chat?\x7f"]:
+            reply, arrived = self.ask("POST", target, key, show)
+            same = all((m, t) == ("POST", "/api/chat") for m, t, _, _ in arrived)
+            self.check(f"POST {target!r} arrives as /api/chat or not at all", same, (reply, arrived))
+        bearer = f"Authorization: Bearer {self.every}"
+        for name, more in [("two credentials", [bearer, f"Authorization: Bearer {self.tiny}"]), ("one credential twice", [bearer, bearer]),
+                           ("another credential in x-api-key", [bearer, f"X-Api-Key: {self.tiny}"]),
+                           ("two lines of x-api-key", [f"X-Api-Key: {self.every}", f"X-Api-Key: {self.every}"])]:
+            self.refused(name, (400, 401, 403), "GET", "/api/version", more=more)
+        for more in [["Authorization_: Bearer x", "X_Original_URI: /api/version"], ["X_Vigie_Proxy: x", "X_Forwarded_Uri: /api/version", "X_Forwarded_Method: GET"]]:
+            self.refused(f"a deletion with {more}", (0, 400, 401, 403), "DELETE", "/api/delete", self.tiny, {"model": "tiny"}, more=more)
+        for more in [["Content-Type: text/plain"], ["Content-Encoding: gzip"], ["Content-Encoding: identity", "Content-Encoding: zstd"], ["Transfer-Encoding: gzip, chunked"],
+                     ["Expect: 200-maybe"], ["Connection: Upgrade", "Upgrade: websocket"]]:
+            reply, arrived = self.ask("POST", "/api/chat", key, CHAT, more=more)
+            # A proxy may leave such a header out, for the guard and the server alike.
+            words = {line.split(":")[0].lower() for line in more} - {"connection"}
+            left = [header for _, _, headers, _ in arrived for header in headers if header[0] in words and header != ("content-type", "application/json")]
+            self.check(f"a chat with {more} does not arrive with them", left == [], (left, reply))
+        # A body that goes with a request whose route has none: the guard need not see it, and the server must not read another request in it.
+        reply, arrived = self.ask("GET", "/api/version", self.tiny, {"model": "secret"})
+        self.check("a body of a GET changes nothing", all((m, t) == ("GET", "/api/version") for m, t, _, _ in arrived), (reply, arrived))
+
+    def http2(self):
+        """The same over HTTP/2, where the proxy speaks it without TLS."""
+        own = lambda *more, **changed: [(name, value) for name, value in {":method": "GET", ":scheme": "http", ":path": "/api/version",  # noqa: E731
+                                        ":authority": f"127.0.0.1:{self.proxy.port}", **changed}.items() if value is not None] + list(more)
+        bearer = ("authorization", f"Bearer {self.tiny}")
+
+        def arrives(headers, body=b""):
+            self.tap.take()
+            ask_http2(self.proxy.port, headers, body)
+            time.sleep(0.05)
+            return [(method, target) for method, target, _, _ in self.tap.take()]
+
+        if arrives(own(bearer)) != [("GET", "/api/version")]:
+            self.check("it speaks HTTP/2 without TLS", self.proxy.dialect != "envoy")
+            return
+        for name, headers, body in [
+            ("two credentials", own(bearer, ("authorization", f"Bearer {self.every}")), b""), ("no credential", own(), b""),
+            ("a list", own(bearer, **{":path": "/api/tags"}), b""), ("another authority", own(bearer, **{":authority": "evil.example"}), b""),
+            ("another host", own(bearer, ("host", "evil.example")), b""), ("a fragment", own(bearer, **{":path": "/api/version#/../tags"}), b""),
+            ("an absolute path", own(bearer, **{":path": "http://127.0.0.1/api/tags"}), b""), ("no path", own(bearer, **{":path": ""}), b""),
+            ("two paths", own((":path", "/api/tags"), bearer), b""), ("a path behind", own(bearer, (":path", "/api/tags")), b""),
+            ("another method", own(bearer, **{":method": "DELETE", ":path": "/api/delete"}), b'{"model":"tiny"}'),
+            ("a tunnel", own(bearer, (":protocol", "websocket"), **{":method": "CONNECT"}), b""),
+            ("a connection of HTTP/1", own(bearer, ("transfer-encoding", "chunked")), b"5\r\nhello"), ("a line end", own(bearer, ("x", "y\r\nhost: z")), b""),
+            ("a claim", own(bearer, ("x-original-uri", "/api/version"), **{":path": "/api/tags"}), b""),
+            ("a length that is none", own(bearer, ("content-length", "3"), **{":method": "POST", ":path": "/api/chat"}), json.dumps(CHAT).encode()),
+        ]:
+            got = arrives(headers, body)
+            self.check(f"over HTTP/2, {name} does not arrive as something else", all(one == ("GET", "/api/version") for one in got) and (name in SAME or got == []), got)
+        if self.proxy.body:
+            for model, arriving in [("tiny", [("POST", "/api/chat")]), ("secret", [])]:
+                body = json.dumps({**CHAT, "model": model}).encode()
+                got = arrives(own(bearer, ("content-type", "application/json"), ("content-length", str(len(body))), **{":method": "POST", ":path": "/api/chat"}), body)
+                self.check(f"over HTTP/2, a chat with {model}", got == arriving, got)
 
     def bodies(self):
         chat = lambda **more: {**CHAT, **more}  # noqa: E731
@@ -457,6 +616,8 @@ class Trial:
         self.refused("tokens that cannot be counted", 403, "POST", "/api/chat", tokens, CHAT)
 
     def strangers(self):
+        if self.proxy.tls:
+            return
         own = [f"X-Vigie-Proxy: {self.guard.secret()}"]
         lines = {"nginx": ["X-Original-Method: GET", "X-Original-URI: /api/version"], "haproxy": ["X-Original-Method: GET", "X-Original-URI: /api/version"],
                  "envoy": []}.get(self.proxy.dialect, ["X-Forwarded-Method: GET", "X-Forwarded-Uri: /api/version", "X-Forwarded-Host: 127.0.0.1"])
@@ -472,12 +633,17 @@ class Trial:
 
     def closed(self):
         self.guard.stop()
-        self.refused("without the guard nothing passes", (0, 403, 500, 502, 503, 504), "GET", "/api/version", self.every)
+        if self.proxy.fails_open:
+            # So that what was refused before was so by a decision, and by no failure.
+            reply, _ = self.ask("GET", "/api/version", self.every)
+            self.check("without the guard everything passes, as this proxy was told", reply[0] == 200, reply)
+        else:
+            self.refused("without the guard nothing passes", (0, 403, 500, 502, 503, 504), "GET", "/api/version", self.every)
         verified = self.guard.run("log", "verify", check=False)
         self.check("the log is sound", verified.returncode == 0, verified.stdout)
         decisions = [entry for entry in self.guard.entries() if entry.get("unmapped", {}).get("event") == "decision"]
         outcomes = {entry["status_code"] for entry in decisions}
-        self.check("every decision is logged as one", {"authorized", "not-granted", "unknown-key", "over-limit", "stranger"} <= outcomes, outcomes)
+        self.check("every decision is logged as one", {"authorized", "not-granted", "unknown-key", "over-limit"} | ({"stranger"} - {self.proxy.tls and "stranger"}) <= outcomes, outcomes)
         right = all(entry["unmapped"]["proxy"] == self.proxy.dialect for entry in decisions)
         clients = {entry["src_endpoint"]["ip"] for entry in decisions}
         self.check("with the proxy and the client that it saw", right and clients == {"127.0.0.1"}, clients)

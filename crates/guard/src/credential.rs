@@ -9,7 +9,7 @@ use vigie_http::headers::{self, Header};
 use crate::key;
 
 /// Headers that hold a key and nothing else.
-const KEY_HEADERS: [&str; 3] = ["x-api-key", "api-key", "x-goog-api-key"];
+pub(crate) const KEY_HEADERS: [&str; 3] = ["x-api-key", "api-key", "x-goog-api-key"];
 
 /// What stands before a key in a path.
 const PATH: &str = "/k/";

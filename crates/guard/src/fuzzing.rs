@@ -27,6 +27,8 @@ macro_rules! targets {
 }
 
 targets! {
+    /// The question of Envoy over gRPC.
+    check: crate::authorize::fuzzing::check;
     /// A credential in a target or a header.
     credentials: crate::key::fuzzing::credentials;
     /// A client certificate, the authorities of clients, and what they revoked.

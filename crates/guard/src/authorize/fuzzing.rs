@@ -1,9 +1,10 @@
 //! What must hold for any question of a proxy.
 
-use vigie_http::head::RequestHead;
+use bytes::Bytes;
+use vigie_http::head::{MAX_HEAD, MAX_HEADERS, RequestHead};
 use vigie_http::headers;
 
-use super::Asker;
+use super::{Asker, Check};
 use crate::config::Authorize;
 
 /// Any head as a question of each proxy: what is accepted is one request, and the head claims no other.
@@ -26,4 +27,31 @@ pub(crate) fn drive(data: &[u8]) {
             assert_eq!(value, own, "{proxy}: {name} claims another request");
         }
     }
+}
+
+/// Any bytes as a question of Envoy's over gRPC: within its bounds, and one request.
+pub(crate) fn check(data: &[u8]) {
+    let Ok(check) = Check::read(Bytes::copy_from_slice(data)) else {
+        return;
+    };
+    // Each of the two lists of headers has its own bound.
+    assert!(check.headers.len() <= 2 * (MAX_HEADERS + 16));
+    let bytes: usize = check.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+    assert!(bytes <= 2 * MAX_HEAD && bytes + check.body.len() <= data.len());
+    // A field that is not known is stepped over.
+    let more = [data, &[0xfa, 0x3f, 3, 1, 2, 3]].concat();
+    assert_eq!(Check::read(more.into()).as_ref(), Ok(&check));
+    let config: Authorize = toml::from_str("proxy = \"envoy\"").expect("a configuration");
+    let asker = Asker::new(&config, "0123456789abcdef0123456789abcdef");
+    let Ok((asked, _)) = asker.request_of(&check) else { return };
+    assert_eq!((&asked.method, &asked.target), (&check.method, &check.path));
+    assert!(headers::is_token(asked.method.as_bytes()) && asked.target.starts_with('/'));
+    assert_eq!(headers::all(&asked.headers, "host").count(), 1);
+    let is_plain = |text: &str| !text.contains(['\r', '\n', '\0']);
+    assert!(
+        asked
+            .headers
+            .iter()
+            .all(|(name, value)| headers::is_token(name.as_bytes()) && (is_plain(value) || name == "host"))
+    );
 }

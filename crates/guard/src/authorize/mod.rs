@@ -2,9 +2,14 @@
 //!
 //! The decision is the gateway's own, with the same keys, table, limits and log; the proxy passes the client's bytes on by itself. So what
 //! the gateway would have to write anew is refused, and what a decision without the body cannot tell is refused too.
+//!
+//! Envoy may ask over HTTP or over gRPC ([`Check`]), on the same port.
 
+mod check;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
+pub(crate) mod grpc;
+mod protobuf;
 mod question;
 
 use std::net::{IpAddr, SocketAddr};
@@ -14,6 +19,7 @@ use crate::config::{Authorize, Config, Proxy, files};
 use crate::init::owners_file;
 use crate::key::{Hash, Network, Secret};
 
+pub(crate) use check::{Check, Unreadable, allowed, denied, refused};
 pub(crate) use question::PATH;
 
 /// The shortest secret of a proxy, in characters.
@@ -40,7 +46,7 @@ impl Asker {
         }
     }
 
-    fn trusts(&self, address: IpAddr) -> bool {
+    pub(crate) fn trusts(&self, address: IpAddr) -> bool {
         self.trusted.iter().any(|network| network.contains(address))
     }
 }
@@ -84,9 +90,15 @@ impl Asked {
             ));
         }
         let asker = Asker::new(authorize, &secret);
+        if authorize.tls && config.listen.tls.is_none() {
+            return Err("[authorize] says tls = true and takes the certificate of [listen.tls], which is not there".to_owned());
+        }
         config.listen.address = authorize.address;
-        config.listen.tls = None;
-        config.listen.plain_http = true;
+        config.listen.plain_http = !authorize.tls;
+        config.listen.acme = None;
+        if !authorize.tls {
+            config.listen.tls = None;
+        }
         if !authorize.hosts.is_empty() {
             config.listen.hosts.clone_from(&authorize.hosts);
         }

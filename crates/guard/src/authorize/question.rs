@@ -3,13 +3,15 @@
 //! A client can send any header, so one is believed only if the proxy proves itself (by its address and by the secret) and sets that header
 //! on every question. Which one that is, is fixed by the configuration; where another claims something else, the question is refused.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use vigie_http::head::RequestHead;
 use vigie_http::headers::{self, Header};
 
 use super::Asker;
+use super::check::Check;
 use crate::config::Proxy;
+use crate::credential::{BadCredential, KEY_HEADERS};
 use crate::key::Hash;
 use crate::policy::Refusal;
 
@@ -22,6 +24,8 @@ pub(crate) const PATH: &str = "/authorize";
 const METHOD_OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
 /// Headers that claim another target.
 const TARGET_OVERRIDES: [&str; 3] = ["x-original-url", "x-rewrite-url", "x-override-url"];
+/// Envoy's own claim of one, which it makes after it has asked, when it writes a path anew.
+const ENVOYS_TARGET: &str = "x-envoy-original-path";
 
 /// Where a proxy says what the request is.
 struct Dialect {
@@ -57,8 +61,9 @@ impl Asker {
         }
     }
 
-    /// Which request the proxy asks about: as the client sent it, with the address of the client, if the proxy says it.
-    pub(crate) fn question(&self, head: &RequestHead) -> Result<(RequestHead, Option<IpAddr>), Refusal> {
+    /// Which request the proxy asks about: as the client sent it, with the address of the client, if the proxy says it. Its port is 0 where
+    /// it is not known.
+    pub(crate) fn question(&self, head: &RequestHead) -> Result<(RequestHead, Option<SocketAddr>), Refusal> {
         let dialect = dialect(self.proxy);
         let all = &head.headers;
         let ambiguous = |why: String| Refusal::Ambiguous(why);
@@ -79,22 +84,7 @@ impl Asker {
                 )
             }
         };
-        if !headers::is_token(method.as_bytes()) || !target.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(ambiguous("the method or the target holds a character that none has".to_owned()));
-        }
-        for (own, claims) in [(method, [ORIGINAL.0, FORWARDED.0]), (target, [ORIGINAL.1, FORWARDED.1])] {
-            if let Some(name) = claims.into_iter().find(|name| headers::all(all, name).any(|other| other != own)) {
-                return Err(ambiguous(format!("{name} claims another request")));
-            }
-        }
-        // Of these the proxy passes on what the client sent.
-        if let Some(name) = METHOD_OVERRIDES
-            .iter()
-            .chain(&TARGET_OVERRIDES)
-            .find(|name| headers::first(all, name).is_some())
-        {
-            return Err(ambiguous(format!("{name} claims another request")));
-        }
+        self.check_claims(all, method, target)?;
         let host = only(all, dialect.host)?.ok_or_else(|| ambiguous(format!("the proxy sends no {}", dialect.host)))?;
         let client = match self.proxy {
             // A list, to which the proxy adds the address that it sees.
@@ -117,7 +107,89 @@ impl Asker {
             version: head.version,
             headers,
         };
-        Ok((asked, client))
+        Ok((asked, client.map(|client| SocketAddr::new(client, 0))))
+    }
+
+    /// Which request a message of Envoy's asks about.
+    pub(crate) fn request_of(&self, check: &Check) -> Result<(RequestHead, Option<SocketAddr>), Refusal> {
+        let ambiguous = |why: String| Refusal::Ambiguous(why);
+        let (method, target) = (check.method.as_str(), check.path.as_str());
+        if !check.query.is_empty() || !check.fragment.is_empty() {
+            return Err(ambiguous("the message has a query or a fragment beside the path".to_owned()));
+        }
+        if check.has_text {
+            let why = "the proxy shows the body as a text, in which it has replaced bytes: set pack_as_bytes";
+            return Err(ambiguous(why.to_owned()));
+        }
+        if !target.starts_with('/') {
+            return Err(ambiguous("the target does not begin with a slash".to_owned()));
+        }
+        let mut all: Vec<Header> = Vec::with_capacity(check.headers.len() + 1);
+        for (name, value) in &check.headers {
+            let value = std::str::from_utf8(value).map_err(|_| ambiguous(format!("the value of {name} is not UTF-8")))?;
+            let own = match name.as_str() {
+                ":method" => Some(method),
+                ":path" => Some(target),
+                ":authority" | "host" => Some(check.host.as_str()),
+                ":scheme" => Some(value),
+                _ => None,
+            };
+            match own {
+                Some(own) if own != value => return Err(ambiguous(format!("{name} claims another request"))),
+                Some(_) => continue,
+                None => {}
+            }
+            if !headers::is_token(name.as_bytes()) || name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+                return Err(ambiguous("the name of a header is not a token in lower case".to_owned()));
+            }
+            if value.bytes().any(|byte| byte != b'\t' && (byte < b' ' || byte == 0x7f)) {
+                return Err(ambiguous(format!("the value of {name} holds a control character")));
+            }
+            // Of joined lines the comma is left. No credential and no content type that is taken has one.
+            if check.is_joined && value.contains(',') {
+                if name == "authorization" || KEY_HEADERS.contains(&name.as_str()) {
+                    return Err(Refusal::Credential(BadCredential::Several));
+                }
+                if name == "content-type" {
+                    return Err(ambiguous("two content types".to_owned()));
+                }
+            }
+            all.push((name.clone(), value.to_owned()));
+        }
+        self.check_claims(&all, method, target)?;
+        all.push(("host".to_owned(), check.host.clone()));
+        let asked = RequestHead {
+            method: method.to_owned(),
+            target: target.to_owned(),
+            version: "HTTP/1.1",
+            headers: all,
+        };
+        Ok((asked, check.client))
+    }
+
+    /// Checks that no header claims another method or target than these, and that they are ones.
+    fn check_claims(&self, all: &[Header], method: &str, target: &str) -> Result<(), Refusal> {
+        let ambiguous = |why: String| Err(Refusal::Ambiguous(why));
+        if !headers::is_token(method.as_bytes()) || !target.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return ambiguous("the method or the target holds a character that none has".to_owned());
+        }
+        for (own, claims) in [(method, [ORIGINAL.0, FORWARDED.0]), (target, [ORIGINAL.1, FORWARDED.1])] {
+            if let Some(name) = claims.into_iter().find(|name| headers::all(all, name).any(|other| other != own)) {
+                return ambiguous(format!("{name} claims another request"));
+            }
+        }
+        // Of these the proxy passes on what the client sent.
+        let envoys = [ENVOYS_TARGET];
+        let envoys = envoys.iter().filter(|_| self.proxy == Proxy::Envoy);
+        match METHOD_OVERRIDES
+            .iter()
+            .chain(&TARGET_OVERRIDES)
+            .chain(envoys)
+            .find(|name| headers::first(all, name).is_some())
+        {
+            Some(name) => ambiguous(format!("{name} claims another request")),
+            None => Ok(()),
+        }
     }
 }
 
@@ -156,7 +228,7 @@ mod tests {
     fn asks(proxy: &str, first: &str, lines: &[(&str, &str)]) -> Result<(String, String, Option<String>), String> {
         let head = head(first, lines);
         let (asked, client) = asker(proxy).question(&head).map_err(|refusal| refusal.to_string())?;
-        Ok((asked.method, asked.target, client.map(|client| client.to_string())))
+        Ok((asked.method, asked.target, client.map(|client| client.ip().to_string())))
     }
 
     fn is(method: &str, target: &str, client: &str) -> Result<(String, String, Option<String>), String> {
@@ -251,6 +323,91 @@ mod tests {
             ("envoy", "GET /authorizeapi/version", &[]),
         ] {
             assert!(asks(proxy, first, lines).is_err(), "{proxy} {first} {lines:?}");
+        }
+    }
+
+    #[test]
+    fn a_message_is_read_like_a_request() {
+        use crate::credential::credential;
+        let check = |lines: &[(&str, &str)], is_joined| Check {
+            method: "POST".to_owned(),
+            path: "/api/chat?a=b".to_owned(),
+            host: "gpu".to_owned(),
+            headers: lines
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), bytes::Bytes::copy_from_slice(value.as_bytes())))
+                .collect(),
+            is_joined,
+            ..Check::default()
+        };
+        let pseudo = [
+            (":method", "POST"),
+            (":path", "/api/chat?a=b"),
+            (":authority", "gpu"),
+            (":scheme", "http"),
+            ("accept", "a,b"),
+        ];
+        let (asked, _) = asker("envoy").request_of(&check(&pseudo, true)).expect("it reads");
+        assert_eq!((asked.method.as_str(), asked.target.as_str()), ("POST", "/api/chat?a=b"));
+        assert_eq!(
+            asked.headers,
+            [("accept".to_owned(), "a,b".to_owned()), ("host".to_owned(), "gpu".to_owned())]
+        );
+        for wrong in [
+            (":method", "GET"),
+            (":path", "/api/chat"),
+            (":authority", "evil"),
+            (":protocol", "websocket"),
+            ("host", "evil"),
+            ("X-A", "b"),
+            ("x a", "b"),
+            ("x-a", "b\r\nauthorization: c"),
+            ("x-a", "b\0"),
+            ("x-original-uri", "/api/version"),
+            ("x-forwarded-method", "GET"),
+            ("x-http-method-override", "POST"),
+            ("x-envoy-original-path", "/api/chat?a=b"),
+            ("authorization", "Bearer a,Bearer b"),
+            ("x-api-key", "a,a"),
+            ("content-type", "application/json,text/plain"),
+        ] {
+            assert!(asker("envoy").request_of(&check(&[wrong], true)).is_err(), "{wrong:?}");
+        }
+        // Not joined: each line is there, and two credentials are what they are elsewhere.
+        let two = check(&[("authorization", "Bearer a"), ("authorization", "Bearer a")], false);
+        let (asked, _) = asker("envoy").request_of(&two).expect("it reads");
+        assert_eq!(credential(&asked.headers), Err(BadCredential::Several));
+        for wrong in [
+            Check {
+                has_text: true,
+                ..check(&[], true)
+            },
+            Check {
+                query: "a".to_owned(),
+                ..check(&[], true)
+            },
+            Check {
+                fragment: "a".to_owned(),
+                ..check(&[], true)
+            },
+            Check {
+                path: "http://gpu/".to_owned(),
+                ..check(&[], true)
+            },
+            Check {
+                path: "/a b".to_owned(),
+                ..check(&[], true)
+            },
+            Check {
+                method: "G T".to_owned(),
+                ..check(&[], true)
+            },
+            Check {
+                method: String::new(),
+                ..check(&[], true)
+            },
+        ] {
+            assert!(asker("envoy").request_of(&wrong).is_err(), "{wrong:?}");
         }
     }
 

@@ -10,7 +10,7 @@ use crate::key::Network;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Authorize {
-    /// The address and port where the proxy asks, in plain HTTP.
+    /// The address and port where the proxy asks.
     #[serde(default = "address")]
     pub address: SocketAddr,
     /// Which proxy asks: each says the method and the target of the request in headers of its own.
@@ -24,6 +24,9 @@ pub struct Authorize {
     /// Whether an address that is not of loopback is meant: the keys of clients cross the network in the clear.
     #[serde(default)]
     pub plain_http: bool,
+    /// Whether the proxy asks over TLS, with the certificate of `[listen.tls]`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tls: bool,
     /// The names, or names with a port, under which clients reach the proxy; absent: those of `[listen]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hosts: Vec<String>,
@@ -39,7 +42,7 @@ pub enum Proxy {
     Caddy,
     /// Traefik with `forwardAuth`.
     Traefik,
-    /// Envoy with `ext_authz` over HTTP.
+    /// Envoy with `ext_authz`, over HTTP or gRPC.
     Envoy,
     /// HAProxy with the Lua script of the documentation.
     HAProxy,
@@ -62,8 +65,12 @@ impl Proxy {
 impl Authorize {
     /// The key of the line that is wrong, and why.
     pub(crate) fn check(&self) -> Result<(), (&'static str, String)> {
-        if !self.address.ip().is_loopback() && !self.plain_http {
-            let why = "the proxy asks in plain HTTP, with the keys of clients: use an address of loopback, or say plain_http = true";
+        if self.tls && self.plain_http {
+            return Err(("plain_http", "the proxy asks over TLS: choose one of the two".to_owned()));
+        }
+        if !self.address.ip().is_loopback() && !self.plain_http && !self.tls {
+            let why = "the proxy asks in plain HTTP, with the keys of clients: use an address of loopback, or say tls = true, or plain_http = \
+                       true";
             return Err(("[authorize]", why.to_owned()));
         }
         if self.trusted.is_empty() {

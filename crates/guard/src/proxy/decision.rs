@@ -1,6 +1,7 @@
 //! A question of a proxy that is already there: may it pass a request on? See [`crate::authorize`].
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use vigie_http::head::RequestHead;
@@ -60,11 +61,17 @@ impl Exchange<'_> {
     async fn decision(&mut self, client: &mut impl Client, head: &RequestHead, asker: &Asker) -> Result<(), Refusal> {
         asker.proves(self.entry.client.address.ip(), head)?;
         let (asked, address) = asker.question(head)?;
+        let key = self.identify(&asked, address).await?;
+        let body = client.body(&self.shared.gate.bounds).await?;
+        self.judge(&key, &asked, &body, asker).await
+    }
+
+    /// Whose request the proxy asks about, as far as its head tells whether it may pass.
+    pub(super) async fn identify(&mut self, asked: &RequestHead, address: Option<SocketAddr>) -> Result<Arc<Key>, Refusal> {
         self.entry.method.clone_from(&asked.method);
         self.entry.path = redact(vigie_http::path::without_query(&asked.target)).into_owned();
         if let Some(address) = address {
-            // Of a client behind a proxy the port is not known.
-            self.entry.client.address = SocketAddr::new(address, 0);
+            self.entry.client.address = address;
         }
         let gate = &*self.shared.gate;
         let watch = gate.watch.as_ref();
@@ -74,14 +81,14 @@ impl Exchange<'_> {
         }
         // The certificate is the proxy's. A key in the target would be passed on by the proxy, and is none.
         self.certificate = None;
-        let key = self.authenticate(&asked, Ok(None)).await?;
+        let key = self.authenticate(asked, Ok(None)).await?;
         self.entry.client.key = Some((key.id.clone(), key.name.clone()));
         match watch.map_or(Sanction::None, |watch| watch.for_key(&key.id)) {
             Sanction::None => {}
             Sanction::Block => return Err(Refusal::Blocked),
             Sanction::Slow(wait) => tokio::time::sleep(wait).await,
         }
-        check_head(&asked)?;
+        check_head(asked)?;
         gate.allowed.check(&asked.headers)?;
         if address.is_none() && !key.grant.networks.is_empty() {
             let why = "anything from an address that the proxy does not say";
@@ -91,7 +98,12 @@ impl Exchange<'_> {
         if headers::all(&asked.headers, PARTIAL).any(|partial| partial != "false") {
             return Err(Refusal::TooLarge);
         }
-        let body = client.body(&gate.bounds).await?;
+        Ok(key)
+    }
+
+    /// Judges the request with its body, or without it if the proxy shows none.
+    pub(super) async fn judge(&mut self, key: &Key, asked: &RequestHead, body: &[u8], asker: &Asker) -> Result<(), Refusal> {
+        let gate = &*self.shared.gate;
         if !body.is_empty() && !asker.shows_bodies {
             let why = "the proxy shows a body, and [authorize] has no body = true";
             return Err(Refusal::Ambiguous(why.to_owned()));
@@ -102,7 +114,7 @@ impl Exchange<'_> {
             method: &asked.method,
             target: &asked.target,
             content_type: headers::first(&asked.headers, "content-type"),
-            body: &body,
+            body,
         };
         let seen = if asker.shows_bodies { Seen::Whole } else { Seen::Nothing };
         let mut first = None;
@@ -114,7 +126,7 @@ impl Exchange<'_> {
         let passed = first.ok_or_else(|| Refusal::UnknownRoute("no server is behind".to_owned()))?;
         self.entry.route = Some((passed.effect.to_string(), passed.route.to_owned()));
         self.entry.models.clone_from(&passed.models);
-        self.count(&key, &passed).await
+        self.count(key, &passed).await
     }
 
     /// Counts the request against the limits of its key.

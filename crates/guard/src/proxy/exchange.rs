@@ -145,12 +145,7 @@ impl<'g> Exchange<'g> {
             self.entry.user_agent = log::user_agent(agent);
         }
         if gate.log.refuses() {
-            // Nothing happens that is not logged. The log counts it, and says so once it can be written.
-            gate.log.turn_away();
-            self.is_logged = true;
-            self.entry.outcome = Outcome::Failed {
-                detail: "the audit log cannot be written".to_owned(),
-            };
+            self.turn_away();
             return self.answer(client, 503, "{\"error\":\"unavailable\"}").await;
         }
         if let Some(asker) = &gate.plan.asker {
@@ -364,6 +359,15 @@ impl<'g> Exchange<'g> {
             }
             _ => self.answer(client, refusal.status(), refusal.body()).await,
         }
+    }
+
+    /// Notes that the request is not taken because it cannot be logged. The log counts it, and says so once it can be written.
+    pub(super) fn turn_away(&mut self) {
+        self.shared.gate.log.turn_away();
+        self.is_logged = true;
+        self.entry.outcome = Outcome::Failed {
+            detail: "the audit log cannot be written".to_owned(),
+        };
     }
 
     /// Notes that the request is refused.

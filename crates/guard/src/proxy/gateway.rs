@@ -150,6 +150,13 @@ impl Gateway {
         self.running.address
     }
 
+    /// The same as a URL.
+    #[must_use]
+    pub fn asked_at(&self) -> String {
+        let scheme = if self.running.gate().tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.running.address)
+    }
+
     /// Where metrics and health are.
     #[must_use]
     pub fn admin_address(&self) -> Option<SocketAddr> {

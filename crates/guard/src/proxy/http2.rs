@@ -8,13 +8,14 @@ use bytes::{Bytes, BytesMut};
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use vigie_http::head::{MAX_HEAD, RequestHead};
 
 use super::client::Client;
 use super::exchange::Exchange;
+use super::grpc;
 use super::peer::Peer;
 use super::wire::{Bounds, WRITE};
 use super::worker::Shared;
@@ -103,10 +104,18 @@ async fn answer(request: http::Request<RecvStream>, respond: SendResponse<Bytes>
         head: None,
         sending: None,
         out: BytesMut::new(),
+        trailers: None,
         is_finished: false,
     };
+    let head = head_of(&parts);
+    if let Ok(head) = &head
+        && let Some(asker) = &shared.gate.plan.asker
+        && grpc::is_call(head, asker)
+    {
+        return grpc::answer(&mut client, head, asker, peer, shared).await;
+    }
     let mut exchange = Exchange::new(peer, shared);
-    match head_of(&parts) {
+    match head {
         Ok(head) => exchange.run(&mut client, &head).await,
         Err(refusal) => exchange.refuse(&mut client, &refusal).await,
     }
@@ -147,7 +156,7 @@ pub(super) fn head_of(parts: &Parts) -> Result<RequestHead, Refusal> {
 }
 
 /// One request of a connection.
-struct Http2 {
+pub(super) struct Http2 {
     received: RecvStream,
     announced: Option<u64>,
     respond: SendResponse<Bytes>,
@@ -156,6 +165,8 @@ struct Http2 {
     /// The answer's body, once its head is sent.
     sending: Option<SendStream<Bytes>>,
     out: BytesMut,
+    /// Headers behind the body.
+    pub(super) trailers: Option<HeaderMap>,
     is_finished: bool,
 }
 
@@ -163,7 +174,7 @@ impl Http2 {
     /// Sends what there is; `is_last`: the answer ends with it.
     async fn send(&mut self, is_last: bool) -> bool {
         if let Some(head) = self.head.take() {
-            let ends = is_last && self.out.is_empty();
+            let ends = is_last && self.out.is_empty() && self.trailers.is_none();
             match self.respond.send_response(head, ends) {
                 Ok(sending) => self.sending = Some(sending),
                 Err(_) => return false,
@@ -183,7 +194,7 @@ impl Http2 {
             }
             let count = sending.capacity().min(self.out.len());
             let piece = self.out.split_to(count).freeze();
-            let ends = is_last && self.out.is_empty();
+            let ends = is_last && self.out.is_empty() && self.trailers.is_none();
             if sending.send_data(piece, ends).is_err() {
                 return false;
             }
@@ -191,7 +202,10 @@ impl Http2 {
                 return true;
             }
         }
-        !is_last || sending.send_data(Bytes::new(), true).is_ok()
+        match self.trailers.take_if(|_| is_last) {
+            Some(trailers) => sending.send_trailers(trailers).is_ok(),
+            None => !is_last || sending.send_data(Bytes::new(), true).is_ok(),
+        }
     }
 }
 

@@ -11,6 +11,7 @@ mod flag;
 pub(crate) mod fuzzing;
 mod gate;
 mod gateway;
+mod grpc;
 mod http1;
 mod http2;
 mod keeper;

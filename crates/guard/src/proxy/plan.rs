@@ -136,7 +136,11 @@ impl Plan {
         let mut plan = Self::read(dir)?;
         if let Some(asked) = asked {
             plan.asker = Some(asked.prepare(dir, &mut plan.config)?);
-            plan.certificate = None;
+            // Certificates are asked of clients, and not of the proxy.
+            plan.clients = None;
+            if plan.config.listen.tls.is_none() {
+                plan.certificate = None;
+            }
             let secret = dir.join(files::PROXY_SECRET);
             plan.files.push((secret.clone(), stamp(&secret)));
         }

@@ -11,18 +11,18 @@ use vigie_guard::config::files;
 use crate::stage::{Guarded, SOON, read_head};
 
 /// A gateway whose connections are those of a proxy.
-struct Asked {
+pub(crate) struct Asked {
     dir: TempDir,
     gateway: Gateway,
-    key: String,
-    secret: String,
+    pub(crate) key: String,
+    pub(crate) secret: String,
 }
 
 /// Nothing listens there, and nothing is asked.
 const NOBODY: ([u8; 4], u16) = ([127, 0, 0, 1], 9);
 
 impl Asked {
-    fn start(authorize: &str) -> Self {
+    pub(crate) fn start(authorize: &str) -> Self {
         let Guarded { dir, gateway, secret, .. } = Guarded::start(SocketAddr::from(NOBODY), "llama-cpp");
         gateway.stop();
         let path = dir.path().join(files::CONFIG);
@@ -37,6 +37,10 @@ impl Asked {
             key: secret,
             secret: proxy.trim().to_owned(),
         }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.gateway.address()
     }
 
     /// Asks about a request with the key, and returns the head of the answer.
@@ -59,7 +63,7 @@ impl Asked {
     }
 
     /// Stops, and returns the decisions of the log.
-    fn stop(self) -> Vec<Value> {
+    pub(crate) fn stop(self) -> Vec<Value> {
         self.gateway.stop();
         let log = std::fs::read_dir(self.dir.path().join("log")).expect("a log");
         let files = log.map(|file| file.expect("an entry").path());

@@ -10,6 +10,7 @@ mod closing;
 mod decoy;
 mod detect;
 mod grants;
+mod grpc;
 mod http2;
 mod limit;
 mod meter;

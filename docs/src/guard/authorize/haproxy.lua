@@ -31,8 +31,9 @@ core.register_action("vigie", {"http-req"}, function(txn)
             end
         end
     end
-    -- An upgrade is no request that can be judged.
-    if txn.f:req_fhdr("upgrade") then
+    -- An upgrade is no request that can be judged, and an expectation is known to no question.
+    local expect = txn.f:req_fhdr("expect")
+    if txn.f:req_fhdr("upgrade") or (expect and expect:lower() ~= "100-continue") then
         txn:set_var("txn.vigie_status", 400)
         return
     end
