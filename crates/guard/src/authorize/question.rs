@@ -170,8 +170,8 @@ impl Asker {
     /// Checks that no header claims another method or target than these, and that they are ones.
     fn check_claims(&self, all: &[Header], method: &str, target: &str) -> Result<(), Refusal> {
         let ambiguous = |why: String| Err(Refusal::Ambiguous(why));
-        if !headers::is_token(method.as_bytes()) || !target.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return ambiguous("the method or the target holds a character that none has".to_owned());
+        if !headers::is_token(method.as_bytes()) || target.is_empty() || !target.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return ambiguous("the method or the target is empty, or holds a character that none has".to_owned());
         }
         for (own, claims) in [(method, [ORIGINAL.0, FORWARDED.0]), (target, [ORIGINAL.1, FORWARDED.1])] {
             if let Some(name) = claims.into_iter().find(|name| headers::all(all, name).any(|other| other != own)) {

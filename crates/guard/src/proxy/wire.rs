@@ -14,6 +14,8 @@ use crate::policy::Refusal;
 pub(super) const WRITE: Duration = Duration::from_secs(60);
 /// Room for a head that is read, in bytes.
 const READ: usize = 4 * 1024;
+/// Room for a body that is announced, in bytes: more is made as it comes, so that announcing a large one costs nothing.
+const ANNOUNCED: usize = 128 * 1024;
 /// Empty lines that may be before a request.
 const EMPTY_LINES: usize = 4;
 
@@ -97,7 +99,7 @@ pub(crate) async fn read_body<S: AsyncRead + Unpin>(
                 if buffer.len() >= length {
                     return Ok(buffer.split_to(length));
                 }
-                body.reserve(length.min(1 << 20));
+                body.reserve(length.min(ANNOUNCED));
             }
             _ => return Err(Refusal::TooLarge),
         }

@@ -105,6 +105,8 @@ fn read(file: &Path) -> Case {
                 let (product, version) = value.split_once(' ').unwrap_or((value, ""));
                 case.server = (product.to_owned(), (!version.is_empty()).then(|| version.to_owned()));
             }
+            // Of real servers only; the played one names its version.
+            "needs" => assert_eq!(value, "version", "{name}"),
             "key" => case.key = value.to_owned(),
             "expect" => {
                 is_decided = true;
