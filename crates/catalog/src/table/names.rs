@@ -43,11 +43,16 @@ impl NameReading {
 }
 
 impl NameReading {
-    /// Whether releases of the product read a name differently.
+    /// Whether releases of the product read a name differently: not all cut white space off, or a final `:local`.
     pub(crate) fn is_doubtful(self, name: &str) -> bool {
-        let name = name.trim_end().as_bytes();
-        self == Self::Ollama && name.len() >= LOCAL.len() && name[name.len() - LOCAL.len()..].eq_ignore_ascii_case(LOCAL)
+        self == Self::Ollama && (name.len() != name.trim().len() || ends_local(name))
     }
+}
+
+/// Whether a name ends with [`LOCAL`].
+fn ends_local(name: &str) -> bool {
+    let name = name.as_bytes();
+    name.len() >= LOCAL.len() && name[name.len() - LOCAL.len()..].eq_ignore_ascii_case(LOCAL)
 }
 
 /// The tag with which a client tells Ollama not to use its cloud.
@@ -57,7 +62,7 @@ const LOCAL: &[u8] = b":local";
 /// final `:local`; in lower case, because `getExistingName` ignores case.
 fn ollama(name: &str) -> Cow<'_, str> {
     let mut trimmed = name.trim();
-    if NameReading::Ollama.is_doubtful(trimmed) {
+    if ends_local(trimmed) {
         trimmed = &trimmed[..trimmed.len() - LOCAL.len()];
         if trimmed
             .rsplit_once(':')

@@ -353,6 +353,14 @@ impl Shape {
     /// Checks the fields of a form for one that the route does not take, or that occurs twice.
     fn fields(&self, form: &crate::table::form::Form<'_>, found: &mut Found<'_>) {
         let places: Vec<&str> = self.named_fields().collect();
+        // A list of such fields, for servers that read name[] as name.
+        let is_list_of_place = |field: &str| {
+            let named = field.strip_suffix("[]");
+            named.is_some_and(|name| places.iter().any(|place| place.eq_ignore_ascii_case(name)) && !self.fields.iter().any(|known| **known == *name))
+        };
+        if form.parts().iter().any(|part| is_list_of_place(part.name)) {
+            found.doubts |= Doubts::KEY_CASE;
+        }
         let names: Vec<&str> = form.parts().iter().map(|part| part.name.trim_end_matches("[]")).collect();
         for (number, name) in names.iter().enumerate() {
             let exactly = places.contains(name);
