@@ -356,7 +356,9 @@ impl Shape {
         // A list of such fields, for servers that read name[] as name.
         let is_list_of_place = |field: &str| {
             let named = field.strip_suffix("[]");
-            named.is_some_and(|name| places.iter().any(|place| place.eq_ignore_ascii_case(name)) && !self.fields.iter().any(|known| **known == *name))
+            named.is_some_and(|name| {
+                places.iter().any(|place| place.eq_ignore_ascii_case(name)) && !self.fields.iter().any(|known| **known == *name)
+            })
         };
         if form.parts().iter().any(|part| is_list_of_place(part.name)) {
             found.doubts |= Doubts::KEY_CASE;

@@ -644,7 +644,7 @@ mod tests {
         let done = sent(
             &grant(),
             "/v1/chat/completions",
-            r#"{"model":"tiny","messages":[{"role":"user","content":"a"}],"max_completion_tokens":9,"user":"x"}"#,
+            r#"{"model":"tiny","messages":[{"role":"user","content":"a"}],"max_completion_tokens":9,"no_such_key":"x"}"#,
         );
         assert_eq!(done, Ok(json!({"model": "tiny", "messages": [{"role": "user", "content": "a"}]})));
     }
