@@ -159,7 +159,6 @@ fn fault(route: &str, body: &Value) -> Option<String> {
         "logprobs",
         "top_logprobs",
         "_debug_render_only",
-        "n",
         "from",
     ] {
         // Zero alternatives are none.
@@ -167,6 +166,10 @@ fn fault(route: &str, body: &Value) -> Option<String> {
         if object.get(key).is_some_and(|value| is_something(value) && !is_none(value)) && !(route == "/api/show" && key == "template") {
             return Some(format!("the key {key:?}"));
         }
+    }
+    // Where tokens are capped there is one answer.
+    if object.get("n").is_some_and(|answers| answers.as_u64() != Some(1)) {
+        return Some("the number of answers".to_owned());
     }
     // Only a message of Ollama's own format has images beside its text, and one of Anthropic's has calls of tools as parts of its content.
     let asking: &[&str] = match route {
