@@ -12,6 +12,8 @@ use crate::headers::{self, Header, is_token};
 pub const MAX_HEAD: usize = 64 * 1024;
 /// The most headers of a head.
 pub const MAX_HEADERS: usize = 100;
+/// Room for the headers of most requests.
+const USUAL_HEADERS: usize = 12;
 /// Interim replies (RFC 9110, section 15.2) that are skipped before the final one.
 const MAX_INTERIM: u8 = 8;
 
@@ -206,8 +208,10 @@ impl RequestHead {
     /// The first reason.
     pub fn strict(bytes: &[u8]) -> Result<(Self, Body), Refused> {
         let (first, headers) = strict_lines(bytes)?;
-        let words: Vec<&str> = first.splitn(4, ' ').collect();
-        let [method, target, name] = words[..] else {
+        let words = first
+            .split_once(' ')
+            .and_then(|(method, rest)| Some((method, rest.split_once(' ')?)));
+        let Some((method, (target, name))) = words.filter(|(_, (_, name))| !name.contains(' ')) else {
             return Err(Refused::FirstLine);
         };
         if !is_token(method.as_bytes()) || target.is_empty() || !target.bytes().all(|b| b.is_ascii_graphic()) {
@@ -276,7 +280,7 @@ fn strict_lines(bytes: &[u8]) -> Result<(&str, Vec<Header>), Refused> {
     if first.is_empty() {
         return Err(Refused::FirstLine);
     }
-    let mut headers = Vec::new();
+    let mut headers = Vec::with_capacity(USUAL_HEADERS);
     loop {
         let (line, after) = strict_line(rest)?;
         rest = after;
@@ -322,7 +326,8 @@ fn strict_header(line: &[u8]) -> Result<Header, Refused> {
         return Err(Refused::Value);
     }
     // A token is ASCII.
-    let name = name.iter().map(|byte| char::from(byte.to_ascii_lowercase())).collect();
+    let mut name = String::from_utf8(name.to_vec()).map_err(|_| Refused::Name)?;
+    name.make_ascii_lowercase();
     Ok((name, value.to_owned()))
 }
 

@@ -7,7 +7,8 @@ pub type Header = (String, String);
 pub fn all<'h>(headers: &'h [Header], name: &str) -> impl Iterator<Item = &'h str> {
     headers
         .iter()
-        .filter(move |(own, _)| own.eq_ignore_ascii_case(name))
+        // Most names differ in their lengths.
+        .filter(move |(own, _)| own.len() == name.len() && own.eq_ignore_ascii_case(name))
         .map(|(_, value)| value.as_str())
 }
 
@@ -25,10 +26,25 @@ pub fn elements<'h>(headers: &'h [Header], name: &str) -> impl Iterator<Item = &
         .filter(|element| !element.is_empty())
 }
 
+/// Which bytes a token may have.
+static TOKEN: [bool; 256] = {
+    let mut all = [false; 256];
+    let mut byte = 0_u8;
+    while byte < 0x80 {
+        all[byte as usize] = byte.is_ascii_alphanumeric()
+            || matches!(
+                byte,
+                b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~'
+            );
+        byte += 1;
+    }
+    all
+};
+
 /// Whether a name is a token (RFC 9110, section 5.6.2), as methods and names of headers are.
 #[must_use]
 pub fn is_token(name: &[u8]) -> bool {
-    !name.is_empty() && name.iter().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b))
+    !name.is_empty() && name.iter().all(|b| TOKEN[usize::from(*b)])
 }
 
 /// Whether the content type is an event stream.

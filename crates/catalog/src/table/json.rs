@@ -285,14 +285,14 @@ impl<'j, 'b> Item<'j, 'b> {
 
 /// Where the plain bytes of a string end: at a quote, an escape or a control byte.
 fn plain_end(bytes: &[u8]) -> Option<usize> {
-    let is_end = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
-    // Prompts are long. Without a branch for each byte the compiler looks at all sixteen at once.
-    let long = bytes
-        .chunks_exact(16)
-        .take_while(|chunk| !chunk.iter().fold(false, |any, byte| any | is_end(byte)))
-        .count()
-        * 16;
-    bytes[long..].iter().position(is_end).map(|short| long + short)
+    let is_control = |byte: &u8| *byte < 0x20;
+    let quote = memchr::memchr2(b'"', b'\\', bytes);
+    let plain = &bytes[..quote.unwrap_or(bytes.len())];
+    // Prompts are long. Without a branch for each byte the compiler looks at many at once.
+    let has_control = plain
+        .chunks(64)
+        .any(|chunk| chunk.iter().fold(false, |any, byte| any | is_control(byte)));
+    if has_control { plain.iter().position(is_control) } else { quote }
 }
 
 /// The decoded characters of a string that was checked when it was parsed.

@@ -247,9 +247,22 @@ impl RouteTable {
     ///
     /// No route matches.
     pub fn expects(&self, method: &str, target: &str) -> Result<Option<BodyKind>, Unknown> {
+        Ok(self.fit(method, target)?.body())
+    }
+
+    /// The routes that a method and a target fit, before the body is read.
+    ///
+    /// # Errors
+    ///
+    /// No route matches.
+    pub fn fit<'t, 'r>(&'t self, method: &str, target: &'r str) -> Result<Fit<'t, 'r>, Unknown> {
         let target = self.read_target(target)?;
         let shapes = self.fitting(method, &target)?;
-        Ok(shapes.iter().find_map(Shape::body))
+        Ok(Fit {
+            reads: self.reads,
+            target,
+            shapes,
+        })
     }
 
     /// Classifies a request.
@@ -260,52 +273,7 @@ impl RouteTable {
     ///
     /// No route matches, or the route does not take this body.
     pub fn decide<'t, 'r>(&'t self, request: &Request<'r>) -> Result<Decision<'t, 'r>, Unknown> {
-        let target = self.read_target(request.target)?;
-        let shapes = self.fitting(request.method, &target)?;
-        let mut best: Option<Decision<'t, 'r>> = None;
-        let mut reason = Reason::NoEffect;
-        let mut refused = false;
-        for shape in shapes.iter() {
-            let mut found = Found::default();
-            if let Err(why) = shape.look(self.reads, request, &target, &mut found) {
-                reason = why;
-                refused = true;
-                continue;
-            }
-            let Some(line) = shape.line(request, &target, &found) else {
-                continue;
-            };
-            let mut decision = Decision {
-                effect: line.effect,
-                route: &line.text,
-                path: target.canonical(),
-                models: found.models,
-                asks: found.asks,
-                images: found.images,
-                sets: found.sets,
-                doubts: found.doubts | target.doubts,
-                in_some_versions: line.maybe,
-                shape,
-            };
-            best = Some(match best {
-                None => decision,
-                // Several routes match this path: the server's own order of routes decides which of them it uses.
-                Some(mut other) => {
-                    if decision.effect > other.effect {
-                        std::mem::swap(&mut other, &mut decision);
-                    }
-                    other.merge(decision);
-                    other
-                }
-            });
-        }
-        match best {
-            Some(decision) if !refused => Ok(decision),
-            _ => Err(Unknown {
-                reason,
-                worst: shapes.iter().filter_map(Shape::worst).max(),
-            }),
-        }
+        self.fit(request.method, request.target)?.decide(request)
     }
 
     fn read_target<'r>(&self, target: &'r str) -> Result<Target<'r>, Unknown> {
@@ -364,6 +332,75 @@ impl RouteTable {
             && !segment.is_empty()
         {
             self.gather(one, segments, leaves);
+        }
+    }
+}
+
+/// The routes that a method and a target fit.
+#[derive(Debug)]
+pub struct Fit<'t, 'r> {
+    reads: Reads,
+    target: Target<'r>,
+    shapes: Fitting<'t>,
+}
+
+impl<'t, 'r> Fit<'t, 'r> {
+    /// The kind of body that the route takes; `None`: the product's file does not say.
+    #[must_use]
+    pub fn body(&self) -> Option<BodyKind> {
+        self.shapes.iter().find_map(Shape::body)
+    }
+
+    /// Classifies a request with this method and this target; see [`RouteTable::decide`].
+    ///
+    /// # Errors
+    ///
+    /// The route does not take this body.
+    pub fn decide(&self, request: &Request<'r>) -> Result<Decision<'t, 'r>, Unknown> {
+        let (target, shapes) = (&self.target, &self.shapes);
+        let mut best: Option<Decision<'t, 'r>> = None;
+        let mut reason = Reason::NoEffect;
+        let mut refused = false;
+        for shape in shapes.iter() {
+            let mut found = Found::default();
+            if let Err(why) = shape.look(self.reads, request, target, &mut found) {
+                reason = why;
+                refused = true;
+                continue;
+            }
+            let Some(line) = shape.line(request, target, &found) else {
+                continue;
+            };
+            let mut decision = Decision {
+                effect: line.effect,
+                route: &line.text,
+                path: target.canonical(),
+                models: found.models,
+                asks: found.asks,
+                images: found.images,
+                sets: found.sets,
+                doubts: found.doubts | target.doubts,
+                in_some_versions: line.maybe,
+                shape,
+            };
+            best = Some(match best {
+                None => decision,
+                // Several routes match this path: the server's own order of routes decides which of them it uses.
+                Some(mut other) => {
+                    if decision.effect > other.effect {
+                        std::mem::swap(&mut other, &mut decision);
+                    }
+                    other.merge(decision);
+                    other
+                }
+            });
+        }
+        match best {
+            Some(decision) if !refused => Ok(decision),
+            _ => Err(Unknown {
+                reason,
+                worst: shapes.iter().filter_map(Shape::worst).max(),
+            }),
         }
     }
 }

@@ -191,9 +191,9 @@ fn decode(raw: &str) -> Result<String, &'static str> {
 
 /// Rejects `.` and `..` segments, and empty segments except the last.
 fn check_segments(path: &str) -> Result<(), &'static str> {
-    let mut segments = path.split('/').skip(1).peekable();
+    let mut segments = path.as_bytes().split(|byte| *byte == b'/').skip(1).peekable();
     while let Some(segment) = segments.next() {
-        if segment == "." || segment == ".." {
+        if matches!(segment, b"." | b"..") {
             return Err("the path contains a segment . or ..");
         }
         if segment.is_empty() && segments.peek().is_some() {

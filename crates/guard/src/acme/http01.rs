@@ -10,7 +10,7 @@ use bytes::BytesMut;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
 
-use crate::proxy::{Bounds, read_head, reason, write};
+use crate::proxy::{Bounds, Patience, read_head, reason, write};
 
 /// Where an authority asks.
 const PATH: &str = "/.well-known/acme-challenge/";
@@ -70,7 +70,7 @@ impl Drop for Tokens {
 
 async fn answer(mut stream: TcpStream, answers: &RefCell<HashMap<String, String>>) {
     let mut buffer = BytesMut::new();
-    let Ok(Some((head, _))) = read_head(&mut stream, &mut buffer, &BOUNDS).await else {
+    let Ok(Some((head, _))) = read_head(&mut stream, &mut buffer, &BOUNDS, &mut Patience::new()).await else {
         return;
     };
     let proof = head

@@ -12,7 +12,7 @@ use vigie_http::headers;
 
 use super::families::{Now, families};
 use super::text;
-use crate::proxy::{Bounds, Flag, Gate, read_head, reason, write};
+use crate::proxy::{Bounds, Flag, Gate, Patience, read_head, reason, write};
 
 /// Connections at a time; more are closed.
 const CONNECTIONS: usize = 32;
@@ -58,7 +58,7 @@ pub(crate) fn run(listener: TcpListener, gate: &Arc<Gate>, until: &Flag) {
 /// Answers one request.
 async fn serve(mut stream: TcpStream, gate: &Gate) {
     let mut buffer = BytesMut::new();
-    let (status, kind, body, is_head) = match read_head(&mut stream, &mut buffer, &BOUNDS).await {
+    let (status, kind, body, is_head) = match read_head(&mut stream, &mut buffer, &BOUNDS, &mut Patience::new()).await {
         Ok(None) => return,
         Err(refusal) => (refusal.status(), "text/plain", String::new(), false),
         Ok(Some((head, _))) => {

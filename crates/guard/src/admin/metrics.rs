@@ -44,6 +44,8 @@ pub(crate) struct Recorder {
     metrics: Arc<Metrics>,
     /// The thread's own series, by what requests say of themselves.
     own: RefCell<HashMap<Asked, Arc<Series>>>,
+    /// The one of these that was counted last: the next request is often like it.
+    last: RefCell<Option<(Asked, Arc<Series>)>>,
     /// Open connections of clients.
     pub(crate) connections: Gauge,
     /// Answers that are being streamed.
@@ -52,12 +54,30 @@ pub(crate) struct Recorder {
 
 /// What a request says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Asked {
-    key: String,
-    model: String,
+struct Asked<S = String> {
+    key: S,
+    model: S,
     operation: &'static str,
     outcome: &'static str,
     status: u16,
+}
+
+impl Asked<&str> {
+    fn is(&self, other: &Asked) -> bool {
+        (self.status, self.operation, self.outcome) == (other.status, other.operation, other.outcome)
+            && self.key == other.key
+            && self.model == other.model
+    }
+
+    fn to_owned(&self) -> Asked {
+        Asked {
+            key: self.key.to_owned(),
+            model: self.model.to_owned(),
+            operation: self.operation,
+            outcome: self.outcome,
+            status: self.status,
+        }
+    }
 }
 
 impl Metrics {
@@ -84,6 +104,7 @@ impl Metrics {
         let recorder = Recorder {
             metrics: Arc::clone(self),
             own: RefCell::default(),
+            last: RefCell::default(),
             connections: Gauge::default(),
             streams: Gauge::default(),
         };
@@ -155,19 +176,27 @@ impl Recorder {
         let operation = operation(entry);
         let is_good = entry.status.is_some_and(|status| (200..300).contains(&status));
         let asked = Asked {
-            key: entry.client.key.as_ref().map(|(id, _)| id.clone()).unwrap_or_default(),
+            key: entry.client.key.as_ref().map(|(id, _)| id.as_str()).unwrap_or_default(),
             // Names that the server does not have are whatever a client sends.
             model: entry
                 .models
                 .first()
                 .filter(|_| is_good && !operation.is_empty())
-                .cloned()
+                .map(String::as_str)
                 .unwrap_or_default(),
             operation,
             outcome: outcome(&entry.outcome),
             status: entry.status.unwrap_or(0),
         };
-        let series = self.series(asked);
+        let mut last = self.last.borrow_mut();
+        let series = match &mut *last {
+            Some((before, series)) if asked.is(before) => &*series,
+            last => {
+                let asked = asked.to_owned();
+                let series = self.series(asked.clone());
+                &last.insert((asked, series)).1
+            }
+        };
         let one = |counter: &std::sync::atomic::AtomicU64| counter.fetch_add(1, Ordering::Relaxed);
         one(&series.requests);
         // Of a request that a proxy passes on nothing more is known.

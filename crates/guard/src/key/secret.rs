@@ -47,7 +47,8 @@ impl Secret {
         let mut text = String::with_capacity(LENGTH);
         text.push_str(PREFIX);
         text.extend(digits.iter().map(|digit| char::from(*digit)));
-        text.push_str(&checksum(&text));
+        let check = checksum(&text);
+        text.extend(check.iter().map(|digit| char::from(*digit)));
         Self(text)
     }
 
@@ -77,17 +78,17 @@ pub fn is_well_formed(text: &str) -> bool {
         && text.starts_with(PREFIX)
         && text.bytes().skip(PREFIX.len()).all(|byte| byte.is_ascii_alphanumeric())
         && text.is_char_boundary(LENGTH - CHECK)
-        && checksum(&text[..LENGTH - CHECK]) == text[LENGTH - CHECK..]
+        && checksum(&text[..LENGTH - CHECK]) == text.as_bytes()[LENGTH - CHECK..]
 }
 
-fn checksum(text: &str) -> String {
+fn checksum(text: &str) -> [u8; CHECK] {
     let mut rest = crc32fast::hash(text.as_bytes());
     let mut digits = [0; CHECK];
     for digit in digits.iter_mut().rev() {
         *digit = ALPHABET[(rest % 62) as usize];
         rest /= 62;
     }
-    digits.iter().map(|digit| char::from(*digit)).collect()
+    digits
 }
 
 /// The SHA-256 of a secret: what is stored of it. A slow hash is for passwords; 256 random bits cannot be guessed.

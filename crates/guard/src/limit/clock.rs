@@ -33,8 +33,13 @@ impl Clock {
     #[must_use]
     pub fn now(&self) -> Now {
         Now {
-            steady: BEFORE + self.start.elapsed(),
+            steady: self.steady(),
             wall: chrono::Utc::now(),
         }
+    }
+
+    /// The moment on the monotonic clock.
+    pub(crate) fn steady(&self) -> Duration {
+        BEFORE + self.start.elapsed()
     }
 }

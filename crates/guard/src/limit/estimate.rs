@@ -89,22 +89,50 @@ impl Prompt {
             };
         }
         let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'-' | b'_' | b'\\');
-        let (mut text, mut embedded) = (0, 0);
-        for run in body.chunk_by(|a, b| is_word(a) == is_word(b)) {
-            match run.first().is_some_and(is_word) && run.len() > LONGEST_WORD {
-                true => embedded += EMBEDDED,
-                false => text += run.len() as u64,
+        let (mut text, mut embedded) = (body.len(), 0);
+        // A run that is too long for a word is at one of these places, so that most bytes are not looked at.
+        let (mut at, mut from) = (0, 0);
+        while at < body.len() {
+            if is_word(&body[at]) {
+                let before = body[from..at].iter().rev().take_while(|byte| is_word(byte)).count();
+                let behind = body[at..].iter().take_while(|byte| is_word(byte)).count();
+                if before + behind > LONGEST_WORD {
+                    text -= before + behind;
+                    embedded += EMBEDDED;
+                }
+                from = at + behind;
             }
+            at = from.max(at + 1).next_multiple_of(LONGEST_WORD);
         }
         Self {
-            tokens: text.div_ceil(PER_TOKEN) + embedded,
+            tokens: (text as u64).div_ceil(PER_TOKEN) + embedded,
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn every_run_is_looked_at(runs in proptest::collection::vec((any::<bool>(), prop_oneof![4 => 1..40_usize, 1 => 2_000..5_000_usize]), 0..12)) {
+            let (mut body, mut joined) = (Vec::new(), Vec::<(bool, usize)>::new());
+            for (is_word, length) in runs {
+                body.extend(std::iter::repeat_n(if is_word { b'x' } else { b' ' }, length));
+                match joined.last_mut() {
+                    Some(last) if last.0 == is_word => last.1 += length,
+                    _ => joined.push((is_word, length)),
+                }
+            }
+            let is_long = |run: &&(bool, usize)| run.0 && run.1 > LONGEST_WORD;
+            let long = joined.iter().filter(is_long).count() as u64;
+            let text: usize = joined.iter().filter(|run| !is_long(run)).map(|run| run.1).sum();
+            prop_assert_eq!(Prompt::of(&body).tokens, (text as u64).div_ceil(PER_TOKEN) + long * EMBEDDED);
+        }
+    }
 
     #[test]
     fn an_image_is_no_novel() {

@@ -185,7 +185,7 @@ impl Permit<'_> {
 
     fn give_back(&mut self, tokens: u64, at: Timestamp) {
         if !std::mem::replace(&mut self.is_settled, true) {
-            let steady = self.limiter.now().steady;
+            let steady = self.limiter.clock.steady();
             self.limiter.with(&self.key, |account| account.settle(tokens, steady, at));
         }
     }

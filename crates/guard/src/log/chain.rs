@@ -76,13 +76,9 @@ impl fmt::Display for Head {
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        for half in [byte >> 4, byte & 15] {
-            text.push(char::from_digit(u32::from(half), 16).unwrap_or_default());
-        }
-    }
-    text
+    let mut digits = Vec::with_capacity(bytes.len() * 2);
+    super::write::hex(bytes, &mut digits);
+    String::from_utf8(digits).unwrap_or_default()
 }
 
 /// Reads hexadecimal digits in lower case.

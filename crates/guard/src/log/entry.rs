@@ -1,5 +1,6 @@
 //! What the log says. [`super::ocsf`] writes it in the names of OCSF 1.4.0.
 
+use std::io;
 use std::net::SocketAddr;
 
 use serde_json::json;
@@ -284,7 +285,7 @@ pub fn user_agent(header: &str) -> String {
 
 impl Change {
     /// Writes the entry, without its place in the chain.
-    pub(super) fn draft(&self, origin: &Origin, now: Timestamp) -> serde_json::Result<Draft> {
+    pub(super) fn draft(&self, origin: &Origin, now: Timestamp) -> io::Result<Draft> {
         let (activity, word, detail) = match self {
             Self::Started {
                 listen,

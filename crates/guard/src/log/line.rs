@@ -1,12 +1,13 @@
 //! The layout of a line: how its place in the chain is put in, and found again.
 
-use std::io::{self, Write as _};
+use std::io;
 
 use ring::digest::Context;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::chain::{Hash, Head, LineKey, Mac, SigningKey, begin, finish, hex, sha256, unhex};
+use super::write::{hex as hex_digits, number};
 
 /// What an erased line of class 6003 has in place of its personal part.
 pub(crate) const ERASED: &str = ",\"erased\":true},\"src_endpoint\":{\"name\":\"erased\"},\"actor\":{\"app_name\":\"erased\"}}";
@@ -19,77 +20,92 @@ const PLAIN: &[u8] = b"}}";
 
 /// A line without its place in the chain.
 pub(crate) struct Draft {
-    /// Up to the place in the chain.
+    /// The text, without what its place puts into it.
     text: Vec<u8>,
-    /// The hash of the text so far.
+    /// The place goes here.
+    rest_at: usize,
+    /// The hash of the text up to there.
     hashed: Context,
-    rest: Vec<u8>,
+    /// The hash of the rest, if that is personal.
     personal: Option<Hash>,
 }
 
 impl Draft {
     /// `core`: an object whose last value is `unmapped`, an object that is not empty. `personal`: what goes into `unmapped`, and beside it.
-    pub(crate) fn new(core: &impl Serialize, personal: Option<(&impl Serialize, &impl Serialize)>) -> serde_json::Result<Self> {
-        let mut text = Vec::with_capacity(1_536);
-        serde_json::to_writer(&mut text, core)?;
+    pub(crate) fn new(core: &impl Serialize, personal: Option<(&impl Serialize, &impl Serialize)>) -> io::Result<Self> {
+        let mut text = serde_json::to_vec(core)?;
         // Both objects are left open.
         text.truncate(text.len().saturating_sub(PLAIN.len()));
-        let mut rest = Vec::with_capacity(512);
-        let mut hash = None;
-        match personal {
-            None => rest.extend_from_slice(PLAIN),
-            Some((unmapped, beside)) => {
-                object(unmapped, &mut rest)?;
-                object(beside, &mut rest)?;
-                hash = Some(sha256(&rest));
-            }
-        }
-        Ok(Self {
-            hashed: begin(&text),
+        let rest_at = text.len();
+        let Some((unmapped, beside)) = personal else {
+            text.extend_from_slice(PLAIN);
+            return Ok(Self {
+                hashed: begin(&text[..rest_at]),
+                text,
+                rest_at,
+                personal: None,
+            });
+        };
+        object(unmapped, &mut text)?;
+        object(beside, &mut text)?;
+        Ok(Self::of(text, rest_at))
+    }
+
+    /// A text whose rest is personal.
+    pub(crate) fn of(text: Vec<u8>, rest_at: usize) -> Self {
+        Self {
+            hashed: begin(&text[..rest_at]),
+            personal: Some(sha256(&text[rest_at..])),
             text,
-            rest,
-            personal: hash,
-        })
+            rest_at,
+        }
     }
 
     /// Its bytes, about.
     pub(crate) fn len(&self) -> usize {
-        self.text.len() + self.rest.len()
+        self.text.len()
     }
 
     /// Puts the line in its place behind a head. Its text, with a line feed, is added to `out`. Returns the new head.
-    pub(crate) fn place(
-        &self,
-        stream: u32,
-        head: &Head,
-        key: &LineKey,
-        signing: Option<&SigningKey>,
-        out: &mut Vec<u8>,
-    ) -> io::Result<Head> {
+    pub(crate) fn place(&self, stream: u32, head: &Head, key: &LineKey, signing: Option<&SigningKey>, out: &mut Vec<u8>) -> Head {
         let seq = head.seq + 1;
-        out.extend_from_slice(&self.text);
+        let (text, rest) = self.text.split_at(self.rest_at);
+        out.extend_from_slice(text);
         let from = out.len();
-        write!(out, ",\"chain\":{{\"seq\":{seq},\"prev\":\"{}\"", head.hash)?;
+        out.extend_from_slice(b",\"chain\":{\"seq\":");
+        number(seq, out);
+        out.extend_from_slice(b",\"prev\":\"");
+        out.extend_from_slice(head.hash.as_bytes());
+        out.push(b'"');
         if stream != 1 {
-            write!(out, ",\"stream\":{stream}")?;
+            out.extend_from_slice(b",\"stream\":");
+            number(stream.into(), out);
         }
         if let Some(personal) = self.personal {
-            write!(out, ",\"personal\":\"{}\"", hex(&personal))?;
+            out.extend_from_slice(b",\"personal\":\"");
+            hex_digits(&personal, out);
+            out.push(b'"');
         }
         let mut hashed = self.hashed.clone();
         hashed.update(&out[from..]);
         let digest = finish(hashed.clone());
         let from = out.len();
-        write!(out, ",\"mac\":\"{}\"", hex(&key.mac(&digest)))?;
+        out.extend_from_slice(b",\"mac\":\"");
+        hex_digits(&key.mac(&digest), out);
+        out.push(b'"');
         if let Some(signing) = signing {
-            write!(out, ",\"signature\":\"{}\"", signing.sign(&digest))?;
+            out.extend_from_slice(b",\"signature\":\"");
+            out.extend_from_slice(signing.sign(&digest).as_bytes());
+            out.push(b'"');
         }
         out.push(b'}');
         hashed.update(&out[from..]);
-        let hash = hex(&finish(hashed));
-        out.extend_from_slice(&self.rest);
+        out.extend_from_slice(rest);
         out.push(b'\n');
-        Ok(Head { seq, hash })
+        Head {
+            seq,
+            hash: hex(&finish(hashed)),
+        }
     }
 }
 
@@ -287,7 +303,7 @@ mod tests {
         let core = json!({"a": ",\"chain\":{\"seq\":9", "unmapped": {"event": "x"}});
         let draft = Draft::new(&core, Some((&json!({"salt": "s"}), &json!({"src_endpoint": {"ip": "::1"}})))).expect("it is written");
         let mut text = Vec::new();
-        let after = draft.place(2, &head, &key, Some(&signing), &mut text).expect("it is placed");
+        let after = draft.place(2, &head, &key, Some(&signing), &mut text);
         let line = text.strip_suffix(b"\n").expect("a line");
         let event: Value = serde_json::from_slice(line).expect("JSON");
         assert_eq!(event["unmapped"]["salt"], "s");
@@ -314,7 +330,7 @@ mod tests {
         }
         let empty = Draft::new(&core, None::<(&Value, &Value)>).expect("written");
         text.clear();
-        empty.place(1, &head, &key, None, &mut text).expect("placed");
+        empty.place(1, &head, &key, None, &mut text);
         let event: Value = serde_json::from_slice(&text).expect("JSON");
         assert_eq!(event["unmapped"]["chain"]["stream"], Value::Null);
     }

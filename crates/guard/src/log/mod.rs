@@ -21,6 +21,7 @@ mod retain;
 mod stream;
 mod text;
 mod verify;
+mod write;
 mod writer;
 
 #[cfg(test)]
@@ -28,6 +29,7 @@ mod tests;
 
 pub use age::Recipient;
 pub(crate) use batch::Batch;
+pub(crate) use chain::hex;
 pub use chain::{FORMAT, Head, SigningKey, VerifyingKey};
 pub use entry::{Change, Client, Entry, KeyChange, KeyEvent, Options, Outcome, RequestEntry, Tokens, user_agent};
 pub use erase::{EraseError, Erased, Person, erase};

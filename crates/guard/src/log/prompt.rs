@@ -72,13 +72,14 @@ impl PromptKey {
             bytes: 0,
             texts: 0,
         };
-        for key in PROMPTS {
-            for (name, value) in body.root().entries() {
-                if name.text().as_deref() == Some(key) {
-                    hashed.texts_of(value, DEPTH);
-                }
-            }
-        }
+        let place = |name: Item<'_, '_>| name.text().and_then(|name| PROMPTS.iter().position(|key| *key == name));
+        let mut prompts: Vec<_> = body
+            .root()
+            .entries()
+            .filter_map(|(name, value)| Some((place(name)?, value)))
+            .collect();
+        prompts.sort_by_key(|(place, _)| *place);
+        prompts.into_iter().for_each(|(_, value)| hashed.texts_of(value, DEPTH));
         hashed.mark()
     }
 

@@ -294,7 +294,7 @@ impl Stream {
         self.text.clear();
         let mut head = self.head.clone();
         for draft in drafts {
-            head = draft.place(self.number, &head, &self.line_key, signing, &mut self.text)?;
+            head = draft.place(self.number, &head, &self.line_key, signing, &mut self.text);
         }
         if let Err(error) = file.write_all(&self.text) {
             self.is_torn = file.set_len(self.size).is_err();

@@ -298,11 +298,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Shared {
     /// A line whose text is made before its turn comes: the chain is all that one line needs of another.
-    fn line(&self, draft: serde_json::Result<Draft>, counted: Option<(String, Counted, Timestamp)>) -> Option<Line> {
+    fn line(&self, draft: io::Result<Draft>, counted: Option<(String, Counted, Timestamp)>) -> Option<Line> {
         match draft {
             Ok(draft) => Some(Line { draft, counted }),
             Err(error) => {
-                self.break_with(&io::Error::from(error));
+                self.break_with(&error);
                 None
             }
         }

@@ -15,7 +15,7 @@ mod verbatim;
 
 use vigie_catalog::RouteTable;
 use vigie_catalog::table::{
-    Amount, Ask, At, Body, BodyKind, Decision, Doubts, Form, Json, JsonKind, Knob, ListPlace, Place, Request, Role, Set,
+    Amount, Ask, At, Body, BodyKind, Decision, Doubts, Form, Json, JsonKind, Knob, ListPlace, Place, Request, Role, Set, Unknown,
 };
 use vigie_model::Effect;
 
@@ -89,11 +89,10 @@ pub(crate) fn judge_metered<'t>(
     if matches!(asked.method, "GET" | "HEAD" | "OPTIONS") && !asked.body.is_empty() {
         return Err(ambiguous(&"a body where the method has none"));
     }
-    let expected = table
-        .expects(asked.method, asked.target)
-        .map_err(|unknown| Refusal::UnknownRoute(unknown.to_string()))?;
+    let unknown_route = |unknown: Unknown| Refusal::UnknownRoute(unknown.to_string());
+    let fit = table.fit(asked.method, asked.target).map_err(unknown_route)?;
     let (json, form);
-    let body = match expected {
+    let body = match fit.body() {
         _ if asked.body.is_empty() => Body::None,
         Some(BodyKind::Bytes) => Body::Other,
         Some(BodyKind::Form) => {
@@ -113,9 +112,7 @@ pub(crate) fn judge_metered<'t>(
         content_type: asked.content_type,
         body,
     };
-    let decision = table
-        .decide(&request)
-        .map_err(|unknown| Refusal::UnknownRoute(unknown.to_string()))?;
+    let decision = fit.decide(&request).map_err(unknown_route)?;
     notes.decision(&decision);
     // What a server ignores is left out; curl's own content type is read as what it is; a canonical path is passed on.
     let harmless = Doubts::UNKNOWN_KEY | Doubts::CONTENT_TYPE | Doubts::ENCODED_PATH;
@@ -257,7 +254,7 @@ fn models(table: &RouteTable, grant: &Grant, decision: &Decision<'_, '_>) -> Res
 }
 
 /// Puts caps into a request that runs or loads a model, and refuses settings that are no part of inference.
-fn settings(grant: &Grant, decision: &Decision<'_, '_>, edits: &mut Edits, notes: &mut Notes<'_>) -> Result<(), Refusal> {
+fn settings<'t>(grant: &Grant, decision: &Decision<'t, '_>, edits: &mut Edits<'t>, notes: &mut Notes<'_>) -> Result<(), Refusal> {
     let may = |word: &str| grant.can.iter().any(|can| can == word);
     for set in &decision.sets {
         let refused = match set.knob {
@@ -351,7 +348,7 @@ fn cap(grant: &Grant, decision: &Decision<'_, '_>, knob: Knob) -> Option<u32> {
 }
 
 /// Leaves out what the route is not known to take, and refuses what is no part of inference and has no place of its own.
-fn keys(grant: &Grant, decision: &Decision<'_, '_>, json: &Json<'_>, edits: &mut Edits) -> Result<(), Refusal> {
+fn keys(grant: &Grant, decision: &Decision<'_, '_>, json: &Json<'_>, edits: &mut Edits<'_>) -> Result<(), Refusal> {
     for value in decision.unknown_keys(json) {
         edits.drop(value);
     }

@@ -18,14 +18,17 @@ enum Edit {
 
 /// The changes of a document.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Edits {
+pub(crate) struct Edits<'p> {
     /// By where the value begins in the document.
     at: BTreeMap<usize, Edit>,
-    /// What is put in, by the keys that lead to it, where it does not stand yet.
-    insert: Vec<(Vec<String>, String)>,
+    /// What is put in, by the pointer of the keys that lead to it, where it does not stand yet.
+    insert: Vec<(&'p str, String)>,
 }
 
-impl Edits {
+/// What is put in below a value: what is left of the pointer, and the JSON.
+type Below<'e> = (&'e str, &'e str);
+
+impl<'p> Edits<'p> {
     /// Writes other JSON in place of the value that begins at this byte of the document (a text: behind its quote).
     pub(crate) fn replace(&mut self, start: usize, json: String) {
         self.at.insert(start, Edit::Replace(json));
@@ -37,9 +40,8 @@ impl Edits {
     }
 
     /// Puts JSON at a pointer of plain keys, making the objects that lead there.
-    pub(crate) fn insert(&mut self, pointer: &str, json: String) {
-        let keys = pointer.split('/').skip(1).map(str::to_owned).collect();
-        self.insert.push((keys, json));
+    pub(crate) fn insert(&mut self, pointer: &'p str, json: String) {
+        self.insert.push((pointer, json));
     }
 
     /// Whether there is none.
@@ -57,14 +59,14 @@ pub(crate) struct EqualKeys;
 /// # Errors
 ///
 /// An object of it has two equal keys.
-pub(crate) fn rewrite(json: &Json<'_>, edits: &Edits) -> Result<Vec<u8>, EqualKeys> {
+pub(crate) fn rewrite(json: &Json<'_>, edits: &Edits<'_>) -> Result<Vec<u8>, EqualKeys> {
     let mut out = Vec::with_capacity(json.source().len());
-    let insert: Vec<(&[String], &str)> = edits.insert.iter().map(|(keys, json)| (keys.as_slice(), json.as_str())).collect();
+    let insert: Vec<Below<'_>> = edits.insert.iter().map(|(pointer, json)| (*pointer, json.as_str())).collect();
     write(json.root(), edits, &insert, &mut out)?;
     Ok(out)
 }
 
-fn write(item: Item<'_, '_>, edits: &Edits, insert: &[(&[String], &str)], out: &mut Vec<u8>) -> Result<(), EqualKeys> {
+fn write(item: Item<'_, '_>, edits: &Edits<'_>, insert: &[Below<'_>], out: &mut Vec<u8>) -> Result<(), EqualKeys> {
     if let Some(Edit::Replace(json)) = edits.at.get(&item.range().start) {
         out.extend_from_slice(json.as_bytes());
         return Ok(());
@@ -97,9 +99,9 @@ fn write(item: Item<'_, '_>, edits: &Edits, insert: &[(&[String], &str)], out: &
     }
 }
 
-fn write_object(item: Item<'_, '_>, edits: &Edits, insert: &[(&[String], &str)], out: &mut Vec<u8>) -> Result<(), EqualKeys> {
+fn write_object(item: Item<'_, '_>, edits: &Edits<'_>, insert: &[Below<'_>], out: &mut Vec<u8>) -> Result<(), EqualKeys> {
     // Small objects, as nearly all are, need no set.
-    let mut met: Vec<std::borrow::Cow<'_, str>> = Vec::new();
+    let mut met: Vec<std::borrow::Cow<'_, str>> = Vec::with_capacity(8);
     let mut many = std::collections::HashSet::new();
     out.push(b'{');
     let mut first = true;
@@ -116,10 +118,7 @@ fn write_object(item: Item<'_, '_>, edits: &Edits, insert: &[(&[String], &str)],
         if !is_new {
             return Err(EqualKeys);
         }
-        let below: Vec<(&[String], &str)> = insert
-            .iter()
-            .filter_map(|(keys, json)| keys.split_first().filter(|(own, _)| **own == *name).map(|(_, rest)| (rest, *json)))
-            .collect();
+        let below = below(insert, &name);
         if met.len() < 32 {
             met.push(name);
         }
@@ -141,7 +140,7 @@ fn write_object(item: Item<'_, '_>, edits: &Edits, insert: &[(&[String], &str)],
         }
         out.push(b':');
         match below.first() {
-            Some(([], json)) => out.extend_from_slice(json.as_bytes()),
+            Some(("", json)) => out.extend_from_slice(json.as_bytes()),
             // What stands where an object has to be is no object: it is replaced by one.
             Some(_) if value.kind() != JsonKind::Object => object_of(&below, out),
             _ => write(value, edits, &below, out)?,
@@ -153,12 +152,24 @@ fn write_object(item: Item<'_, '_>, edits: &Edits, insert: &[(&[String], &str)],
     Ok(())
 }
 
+/// The first key of a pointer of plain keys, and the pointer behind it.
+fn first_key(pointer: &str) -> Option<(&str, &str)> {
+    let keys = pointer.strip_prefix('/')?;
+    Some(keys.split_at(memchr::memchr(b'/', keys.as_bytes()).unwrap_or(keys.len())))
+}
+
+/// What is put in below the value of a key.
+fn below<'e>(insert: &[Below<'e>], key: &str) -> Vec<Below<'e>> {
+    let rest = |pointer: &'e str| first_key(pointer).filter(|(own, _)| *own == key).map(|(_, rest)| rest);
+    insert.iter().filter_map(|(pointer, json)| Some((rest(pointer)?, *json))).collect()
+}
+
 /// Writes the keys that are added to an object. `first`: the object is empty so far.
-fn put_in(insert: &[(&[String], &str)], stands: impl Fn(&str) -> bool, mut first: bool, out: &mut Vec<u8>) {
+fn put_in(insert: &[Below<'_>], stands: impl Fn(&str) -> bool, mut first: bool, out: &mut Vec<u8>) {
     let mut made: Vec<&str> = Vec::new();
-    for (keys, _) in insert {
-        let Some((own, _)) = keys.split_first() else { continue };
-        if stands(own) || made.contains(&own.as_str()) {
+    for (pointer, _) in insert {
+        let Some((own, _)) = first_key(pointer) else { continue };
+        if stands(own) || made.contains(&own) {
             continue;
         }
         made.push(own);
@@ -167,19 +178,16 @@ fn put_in(insert: &[(&[String], &str)], stands: impl Fn(&str) -> bool, mut first
         }
         quoted(own, out);
         out.push(b':');
-        let below: Vec<(&[String], &str)> = insert
-            .iter()
-            .filter_map(|(keys, json)| keys.split_first().filter(|(name, _)| *name == own).map(|(_, rest)| (rest, *json)))
-            .collect();
+        let below = below(insert, own);
         match below.first() {
-            Some(([], json)) => out.extend_from_slice(json.as_bytes()),
+            Some(("", json)) => out.extend_from_slice(json.as_bytes()),
             _ => object_of(&below, out),
         }
     }
 }
 
 /// An object with nothing but what is put in.
-fn object_of(insert: &[(&[String], &str)], out: &mut Vec<u8>) {
+fn object_of(insert: &[Below<'_>], out: &mut Vec<u8>) {
     out.push(b'{');
     put_in(insert, |_| false, true, out);
     out.push(b'}');
@@ -199,7 +207,7 @@ mod tests {
 
     use super::*;
 
-    fn rewritten(text: &str, edit: impl FnOnce(&Json<'_>, &mut Edits)) -> Result<String, EqualKeys> {
+    fn rewritten(text: &str, edit: impl FnOnce(&Json<'_>, &mut Edits<'_>)) -> Result<String, EqualKeys> {
         let json = Json::parse(text.as_bytes()).expect("parses");
         let mut edits = Edits::default();
         edit(&json, &mut edits);

@@ -9,7 +9,7 @@ use crate::meter::{Strips, UsageHabit};
 const CONTINUOUS: &str = "continuous_usage_stats";
 
 /// Asks for the counters of a stream where the client did not. Returns what has to be taken out of the answer then.
-pub(super) fn ask(habit: UsageHabit, decision: &Decision<'_, '_>, json: &Json<'_>, edits: &mut Edits) -> Option<Strips> {
+pub(super) fn ask<'t>(habit: UsageHabit, decision: &Decision<'t, '_>, json: &Json<'_>, edits: &mut Edits<'t>) -> Option<Strips> {
     let strips = habit.on(&decision.path)?;
     let Some(Place::Body(place)) = decision.knob_places(Knob::Usage).first() else {
         return None;

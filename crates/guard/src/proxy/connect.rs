@@ -19,6 +19,7 @@ use super::client::{Client, answer_whole, check_head, plain_fields};
 use super::connection::reset;
 use super::http1::{GoesOn, Http1, linger};
 use super::origin::Allowed;
+use super::patience::Patience;
 use super::relay::{Follow, Relayed, relay};
 use super::tls;
 use super::upstream::{Forwarded, Target, Upstream};
@@ -177,8 +178,9 @@ impl Connect {
 /// Serves a connection of a program on this machine.
 async fn serve(mut io: TcpStream, allowed: &Allowed, upstream: &Upstream) {
     let mut buffer = BytesMut::with_capacity(8 * 1024);
+    let mut patience = Patience::new();
     loop {
-        let goes_on = match wire::read_head(&mut io, &mut buffer, &Bounds::default()).await {
+        let goes_on = match wire::read_head(&mut io, &mut buffer, &Bounds::default(), &mut patience).await {
             Ok(None) => return,
             Ok(Some((head, body))) => {
                 let mut client = Http1::new(&mut io, &mut buffer, &head, body);

@@ -181,7 +181,7 @@ impl<'g> Exchange<'g> {
                 () = client.gone() => return,
             },
         }
-        let present = || policy::present(&key.grant, self.entry.client.address.ip(), chrono::Utc::now());
+        let present = || policy::present(&key.grant, self.entry.client.address.ip(), self.entry.begun);
         if let Err(refusal) = check_head(head)
             .and_then(|()| gate.allowed.check(&head.headers))
             .and_then(|()| present())
@@ -217,7 +217,7 @@ impl<'g> Exchange<'g> {
         };
         let mut notes = Notes::new(gate.log.prompt_key());
         let judged = gate.judge(&servers, &key.grant, &asked, &self.shared.upstreams, &mut notes).await;
-        self.entry.route = notes.route.map(|(effect, route)| (effect.to_string(), route.to_owned()));
+        self.entry.route = notes.route.map(|(effect, route)| (effect.word().to_owned(), route.to_owned()));
         (self.entry.options, self.entry.prompt) = (notes.options, notes.prompt);
         let (grant, judged) = match judged {
             Ok(judged) => judged,
@@ -262,7 +262,7 @@ impl<'g> Exchange<'g> {
     ) -> Result<Arc<Key>, Refusal> {
         let gate = &*self.shared.gate;
         let keys = gate.keys();
-        let now = chrono::Utc::now();
+        let now = self.entry.begun;
         let secret = of_target
             .and_then(|secret| credential_beside(&head.headers, secret))
             .map_err(Refusal::Credential)?;
@@ -608,6 +608,5 @@ impl Drop for Exchange<'_> {
 /// An id of a request: random, so that it says nothing of others.
 fn fresh_id() -> String {
     use std::hash::{BuildHasher as _, Hasher as _};
-    let random = || std::hash::RandomState::new().build_hasher().finish();
-    format!("{:016x}", random())
+    log::hex(&std::hash::RandomState::new().build_hasher().finish().to_be_bytes())
 }

@@ -1,6 +1,7 @@
 //! HTTP/1.1 towards clients.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -13,6 +14,7 @@ use vigie_http::headers;
 use super::client::Client;
 use super::connection::End;
 use super::exchange::Exchange;
+use super::patience::Patience;
 use super::peer::Peer;
 use super::wire::{self, Bounds, reason, write};
 use super::worker::Shared;
@@ -21,19 +23,24 @@ use crate::policy::Refusal;
 /// Of a request that is refused unread so much is still taken, so that the client sees the answer and not a reset.
 const LINGER_BYTES: usize = 256 * 1024;
 const LINGER: Duration = Duration::from_secs(2);
+/// Room for an answer's head and a short body.
+const ROOM: usize = 1_000;
 /// What a client sends while it waits for its answer is kept, up to this many bytes.
 const AHEAD: usize = 64 * 1024;
 
 /// Serves a connection until it ends.
 pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(io: &mut S, mut buffer: BytesMut, peer: &Peer, shared: &Rc<Shared>) -> End {
     let mut shared = Rc::clone(shared);
+    let life = Arc::clone(&shared.gate.life);
+    // A connection that waits for its next request does not keep the gateway from stopping.
+    let mut stopped = std::pin::pin!(life.stopped());
+    let mut patience = Patience::new();
     loop {
         let gate = &shared.gate;
         let read = tokio::select! {
             biased;
-            read = wire::read_head(io, &mut buffer, &gate.bounds) => read,
-            // A connection that waits for its next request does not keep the gateway from stopping.
-            () = gate.stopped() => return End::Whole,
+            read = wire::read_head(io, &mut buffer, &gate.bounds, &mut patience) => read,
+            () = &mut stopped => return End::Whole,
         };
         if matches!(read, Ok(None)) {
             return End::Whole;
@@ -172,7 +179,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client for Http1<'_, S> {
     fn begin<'f>(&mut self, status: u16, fields: impl Iterator<Item = (&'f str, &'f str)>, more: &str, length: Option<u64>) {
         self.has_begun = true;
         let out = &mut self.out;
-        out.reserve(256);
+        out.reserve(ROOM);
         out.extend_from_slice(b"HTTP/1.1 ");
         out.extend_from_slice(&status_digits(status));
         for part in [" ", reason(status), "\r\n"] {
@@ -277,7 +284,7 @@ fn status_digits(status: u16) -> [u8; 3] {
 }
 
 /// A header line with a decimal number.
-fn write_number(out: &mut Vec<u8>, name: &[u8], mut number: u64) {
+pub(super) fn write_number(out: &mut Vec<u8>, name: &[u8], mut number: u64) {
     let mut digits = [0; 20];
     let mut at = digits.len();
     loop {

@@ -21,6 +21,8 @@ pub(crate) struct Allowed {
     origins: Vec<String>,
     /// The port of the gateway: a host without a port stands for this one.
     port: u16,
+    /// The port as a host names it.
+    suffix: String,
 }
 
 impl Allowed {
@@ -30,6 +32,7 @@ impl Allowed {
             hosts: lower(hosts),
             origins: lower(origins),
             port,
+            suffix: format!(":{port}"),
         }
     }
 
@@ -104,9 +107,9 @@ impl Allowed {
     }
 
     fn is_own(&self, host: &str) -> bool {
-        let host = host.to_ascii_lowercase();
-        let with_port = |own: &String| *own == host || host.strip_suffix(&format!(":{}", self.port)) == Some(own);
-        self.hosts.iter().any(with_port)
+        let bare = host.strip_suffix(&*self.suffix);
+        let is = |own: &String| own.eq_ignore_ascii_case(host) || bare.is_some_and(|host| own.eq_ignore_ascii_case(host));
+        self.hosts.iter().any(is)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The server behind the gateway: connections to it, and what it answers.
 
 use std::cell::{Cell, RefCell};
+use std::io::IoSlice;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -15,10 +16,17 @@ use tokio_rustls::TlsConnector;
 use vigie_http::body::{Body, Piece};
 use vigie_http::head::{ResponseHead, ResponseReader};
 
+use super::http1::write_number;
+use super::patience::{Patience, within};
+
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(5);
 /// Room for a piece of an answer, in bytes. It is made before each read: what is left of the last one shrinks, down to reads of two bytes.
 const READ: usize = 8 * 1024;
+/// Room for the head of a request.
+const HEAD: usize = 256;
+/// A body up to this many bytes is sent in one piece with its head.
+const SHORT: usize = 8 * 1024;
 /// Idle connections that a thread keeps.
 const IDLE: usize = 64;
 
@@ -79,6 +87,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Io for T {}
 struct Connection {
     stream: Box<dyn Io>,
     buffer: BytesMut,
+    patience: Patience,
 }
 
 /// An answer whose body is still to come.
@@ -134,9 +143,9 @@ impl Upstream {
 
     /// Sends a request and waits for the head of the answer. A kept connection that the server has closed meanwhile is replaced once.
     pub(crate) async fn send(&self, request: &Forwarded<'_>) -> Result<Answer, UpstreamError> {
-        let bytes = self.message(request);
+        let (head, body) = self.message(request);
         if let Some(connection) = self.kept() {
-            match self.exchange(connection, &bytes, request.method).await {
+            match self.exchange(connection, &head, body, request.method).await {
                 // Nothing came back: it was closed before the request arrived. A request on which a server closes every connection is
                 // not tried on all that are kept.
                 Err((UpstreamError::Broken, true)) => self.closed.set(true),
@@ -162,12 +171,17 @@ impl Upstream {
         let connection = Connection {
             stream,
             buffer: BytesMut::with_capacity(8 * 1024),
+            patience: Patience::new(),
         };
-        self.exchange(connection, &bytes, request.method).await.map_err(|(error, _)| error)
+        self.exchange(connection, &head, body, request.method)
+            .await
+            .map_err(|(error, _)| error)
     }
 
-    fn message(&self, request: &Forwarded<'_>) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(256 + request.body.map_or(0, |(_, body)| body.len()));
+    /// The bytes to send: a head with a short body, and a body that is too long to be copied.
+    fn message<'r>(&self, request: &Forwarded<'r>) -> (Vec<u8>, &'r [u8]) {
+        let short = request.body.map(|(_, body)| body).filter(|body| body.len() <= SHORT);
+        let mut bytes = Vec::with_capacity(HEAD + short.map_or(0, <[u8]>::len));
         for part in [request.method, " ", request.target, " HTTP/1.1\r\nhost: ", &self.authority, "\r\n"] {
             bytes.extend_from_slice(part.as_bytes());
         }
@@ -178,17 +192,24 @@ impl Upstream {
             }
         }
         if let Some(accept) = request.accept {
-            bytes.extend_from_slice(format!("accept: {accept}\r\n").as_bytes());
+            for part in ["accept: ", accept, "\r\n"] {
+                bytes.extend_from_slice(part.as_bytes());
+            }
         }
         match request.body {
             Some((content_type, body)) => {
-                bytes.extend_from_slice(format!("content-type: {content_type}\r\ncontent-length: {}\r\n\r\n", body.len()).as_bytes());
-                bytes.extend_from_slice(body);
+                for part in ["content-type: ", content_type, "\r\n"] {
+                    bytes.extend_from_slice(part.as_bytes());
+                }
+                write_number(&mut bytes, b"content-length: ", body.len() as u64);
+                bytes.extend_from_slice(b"\r\n");
+                bytes.extend_from_slice(short.unwrap_or_default());
             }
             None if matches!(request.method, "GET" | "HEAD") => bytes.extend_from_slice(b"\r\n"),
             None => bytes.extend_from_slice(b"content-length: 0\r\n\r\n"),
         }
-        bytes
+        let long = request.body.filter(|_| short.is_none()).map(|(_, body)| body);
+        (bytes, long.unwrap_or_default())
     }
 
     /// A kept connection that is still open.
@@ -207,9 +228,9 @@ impl Upstream {
     }
 
     /// The error says whether not a byte came back.
-    async fn exchange(&self, mut connection: Connection, bytes: &[u8], method: &str) -> Result<Answer, (UpstreamError, bool)> {
+    async fn exchange(&self, mut connection: Connection, head: &[u8], body: &[u8], method: &str) -> Result<Answer, (UpstreamError, bool)> {
         let wait = self.wait;
-        match timeout(wait, connection.stream.write_all(bytes)).await {
+        match within(wait, write_both(&mut connection.stream, head, body)).await {
             Ok(Ok(())) => {}
             Ok(Err(_)) => return Err((UpstreamError::Broken, true)),
             Err(_) => return Err((UpstreamError::Timeout, false)),
@@ -222,7 +243,11 @@ impl Upstream {
                 Ok(None) => {}
             }
             connection.buffer.reserve(READ);
-            match timeout(wait, connection.stream.read_buf(&mut connection.buffer)).await {
+            match connection
+                .patience
+                .wait(wait, connection.stream.read_buf(&mut connection.buffer))
+                .await
+            {
                 Err(_) => return Err((UpstreamError::Timeout, false)),
                 Ok(Ok(count)) if count > 0 => {}
                 Ok(_) => return Err((UpstreamError::Broken, connection.buffer.is_empty())),
@@ -246,6 +271,21 @@ impl Upstream {
     }
 }
 
+/// Writes two pieces, together as far as the connection takes them.
+async fn write_both(stream: &mut Box<dyn Io>, mut head: &[u8], mut body: &[u8]) -> std::io::Result<()> {
+    while !head.is_empty() && !body.is_empty() {
+        let count = stream.write_vectored(&[IoSlice::new(head), IoSlice::new(body)]).await?;
+        if count == 0 {
+            return Err(std::io::ErrorKind::WriteZero.into());
+        }
+        let of_head = count.min(head.len());
+        head = &head[of_head..];
+        body = &body[count - of_head..];
+    }
+    stream.write_all(head).await?;
+    stream.write_all(body).await
+}
+
 impl Answer {
     /// How many bytes the body has, if its head says so.
     pub(crate) fn length(&self) -> Option<u64> {
@@ -258,7 +298,7 @@ impl Answer {
     /// The next piece of the body; `None`: it is over. It may be dropped while it waits and be called again.
     pub(crate) async fn piece(&mut self, wait: Duration) -> Result<Option<BytesMut>, UpstreamError> {
         loop {
-            let buffer = &mut self.connection.buffer;
+            let Connection { stream, buffer, patience } = &mut self.connection;
             match self
                 .body
                 .next(buffer)
@@ -269,7 +309,7 @@ impl Answer {
                 Piece::Data(_) | Piece::More => {}
             }
             buffer.reserve(READ);
-            match timeout(wait, self.connection.stream.read_buf(buffer)).await {
+            match patience.wait(wait, stream.read_buf(buffer)).await {
                 Err(_) => return Err(UpstreamError::Timeout),
                 Ok(Ok(count)) if count > 0 => {}
                 Ok(_) if self.body.may_close() => return Ok(None),

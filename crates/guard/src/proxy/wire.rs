@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use bytes::{Buf as _, BytesMut};
+use bytes::{Buf as _, BufMut as _, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 use vigie_http::body::{Body, Piece};
 use vigie_http::head::{EndFinder, RequestHead};
 
+use super::patience::{Patience, within};
 use crate::policy::Refusal;
 
 /// What is written to a client must go on within this time.
@@ -48,10 +49,12 @@ pub(crate) async fn read_head<S: AsyncRead + Unpin>(
     io: &mut S,
     buffer: &mut BytesMut,
     bounds: &Bounds,
+    patience: &mut Patience,
 ) -> Result<Option<(RequestHead, Body)>, Refusal> {
     let mut finder = EndFinder::default();
     let mut empty_lines = 0;
-    let mut deadline = Instant::now() + if buffer.is_empty() { bounds.idle } else { bounds.head_time };
+    let mut limit = if buffer.is_empty() { bounds.idle } else { bounds.head_time };
+    let mut deadline = None;
     loop {
         // An empty line before a request is skipped (RFC 9112, section 2.2); many of them would hold the connection without a request.
         if buffer.starts_with(b"\r\n") && empty_lines < EMPTY_LINES {
@@ -72,10 +75,15 @@ pub(crate) async fn read_head<S: AsyncRead + Unpin>(
         let was_empty = buffer.is_empty();
         // What is left of the room for it shrinks with each request that is taken out, down to reads of a few bytes.
         buffer.reserve(READ);
-        match timeout_at(deadline, io.read_buf(buffer)).await {
+        let end = || *deadline.get_or_insert_with(|| Instant::now() + limit);
+        match patience.until(end, io.read_buf(buffer)).await {
             Ok(Ok(0)) if buffer.is_empty() => return Ok(None),
             Ok(Ok(0)) => return Err(Refusal::Ambiguous("the request ends in its head".to_owned())),
-            Ok(Ok(_)) if was_empty => deadline = Instant::now() + bounds.head_time,
+            // From its first byte on a head has its own time.
+            Ok(Ok(_)) if was_empty => {
+                limit = bounds.head_time;
+                deadline = Some(Instant::now() + limit);
+            }
             Ok(Ok(_)) => {}
             Ok(Err(_)) => return Ok(None),
             Err(_) if buffer.is_empty() => return Ok(None),
@@ -91,19 +99,16 @@ pub(crate) async fn read_body<S: AsyncRead + Unpin>(
     mut framed: Body,
     bounds: &Bounds,
 ) -> Result<BytesMut, Refusal> {
+    if let Body::Length(length) = framed {
+        return match usize::try_from(length) {
+            Ok(length) if length > bounds.body => Err(Refusal::TooLarge),
+            Ok(length) if buffer.len() >= length => Ok(buffer.split_to(length)),
+            Ok(length) => read_length(io, buffer, length, bounds).await,
+            Err(_) => Err(Refusal::TooLarge),
+        };
+    }
     let deadline = Instant::now() + bounds.body_time;
     let mut body = BytesMut::new();
-    if let Body::Length(length) = framed {
-        match usize::try_from(length) {
-            Ok(length) if length <= bounds.body => {
-                if buffer.len() >= length {
-                    return Ok(buffer.split_to(length));
-                }
-                body.reserve(length.min(ANNOUNCED));
-            }
-            _ => return Err(Refusal::TooLarge),
-        }
-    }
     loop {
         match framed.next(buffer).map_err(|why| Refusal::Ambiguous(why.to_string()))? {
             Piece::End => return Ok(body),
@@ -123,9 +128,29 @@ pub(crate) async fn read_body<S: AsyncRead + Unpin>(
     }
 }
 
+/// Reads a body whose length is known. All but what came with its head is read to where it stays.
+async fn read_length<S: AsyncRead + Unpin>(io: &mut S, buffer: &mut BytesMut, length: usize, bounds: &Bounds) -> Result<BytesMut, Refusal> {
+    let deadline = Instant::now() + bounds.body_time;
+    let mut body = BytesMut::with_capacity(length.min(ANNOUNCED));
+    body.extend_from_slice(&buffer.split());
+    while body.len() < length {
+        // Room for no more than is announced: what comes behind it is the next request's.
+        let left = length - body.len();
+        body.reserve(left.min(ANNOUNCED));
+        let mut rest = (&mut body).limit(left);
+        match timeout_at(deadline, io.read_buf(&mut rest)).await {
+            Ok(Ok(0)) => return Err(Refusal::Ambiguous("the request ends in its body".to_owned())),
+            Ok(Ok(_)) => {}
+            Ok(Err(_)) => return Err(Refusal::Ambiguous("the connection broke in the body".to_owned())),
+            Err(_) => return Err(Refusal::TooSlow),
+        }
+    }
+    Ok(body)
+}
+
 /// Writes all bytes to a client; `false`: it is gone, or takes nothing.
 pub(crate) async fn write<S: AsyncWrite + Unpin>(io: &mut S, bytes: &[u8]) -> bool {
-    matches!(timeout(WRITE, io.write_all(bytes)).await, Ok(Ok(())))
+    matches!(within(WRITE, io.write_all(bytes)).await, Ok(Ok(())))
 }
 
 /// The reason phrase of a status.
