@@ -105,18 +105,22 @@ impl Account {
     }
 
     fn standing(&mut self, limits: &Limits, now: Now) -> Standing {
-        let gauge = |limit: Option<u64>, used: u64, reset: Duration| {
-            limit.map(|limit| Gauge {
-                limit,
-                remaining: limit.saturating_sub(used),
-                reset: if used == 0 { Duration::ZERO } else { reset },
-            })
+        // Most keys have few limits, and what is used of the others nobody asks.
+        let gauge = |limit: u64, used: u64, reset: &dyn Fn() -> Duration| Gauge {
+            limit,
+            remaining: limit.saturating_sub(used),
+            reset: if used == 0 { Duration::ZERO } else { reset() },
         };
         let requests = self.requests.sum(now.steady);
-        let requests = gauge(limits.get(Limit::RequestsPerMinute), requests, self.requests.until_empty());
+        let until = || self.requests.until_empty();
+        let requests = limits.get(Limit::RequestsPerMinute).map(|limit| gauge(limit, requests, &until));
         let tokens = self.tokens.sum(now.steady);
-        let minute = gauge(limits.get(Limit::TokensPerMinute), tokens, self.tokens.until_empty());
-        let day = gauge(limits.get(Limit::TokensPerDay), self.days.on(now.wall), until_next(now.wall));
+        let until = || self.tokens.until_empty();
+        let minute = limits.get(Limit::TokensPerMinute).map(|limit| gauge(limit, tokens, &until));
+        let until = || until_next(now.wall);
+        let day = limits
+            .get(Limit::TokensPerDay)
+            .map(|limit| gauge(limit, self.days.on(now.wall), &until));
         let tokens = minute
             .into_iter()
             .chain(day)
