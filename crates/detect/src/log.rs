@@ -120,7 +120,7 @@ impl Line {
         if unmapped
             .event
             .as_deref()
-            .is_some_and(|event| !matches!(event, "request" | "refused"))
+            .is_some_and(|event| !matches!(event, "request" | "refused" | "decision"))
         {
             return None;
         }
@@ -129,6 +129,11 @@ impl Line {
             return None;
         }
         let request = self.http_request?;
+        // Of a request that a proxy was told to pass on, nobody but the proxy knows what became.
+        let is_decision = unmapped.event.as_deref() == Some("decision");
+        let is_passed = is_decision && self.status_code.as_deref() == Some("authorized");
+        // A decision has no length where the proxy showed no body.
+        let length = request.length.filter(|length| !is_decision || *length > 0);
         Some(Event {
             time: Timestamp::from_timestamp_millis(self.time)?,
             key: self.actor.and_then(|actor| actor.user?.uid),
@@ -141,11 +146,11 @@ impl Line {
                 .status_code
                 .as_deref()
                 .and_then(|word| outcome(word, unmapped.event.as_deref())),
-            status: self.http_response.and_then(|response| response.code),
+            status: self.http_response.and_then(|response| response.code).filter(|_| !is_passed),
             prompt_tokens: unmapped.prompt_tokens,
             output_tokens: unmapped.output_tokens,
-            request_bytes: request.length,
-            duration_ms: self.duration,
+            request_bytes: length,
+            duration_ms: self.duration.filter(|_| !is_decision),
             content: unmapped.content,
         })
     }
@@ -166,7 +171,8 @@ pub fn outcome(word: &str, event: Option<&str>) -> Option<Outcome> {
         "failed" => Outcome::Failed,
         "not-granted" | "unknown-route" => Outcome::NotGranted,
         "no-credential" | "several-credentials" | "unreadable-credential" | "unknown-key" | "revoked-key" | "expired-key" => Outcome::NoKey,
-        _ if event == Some("refused") => Outcome::Refused,
+        "authorized" => return None,
+        _ if matches!(event, Some("refused" | "decision")) => Outcome::Refused,
         _ => return None,
     })
 }
@@ -210,6 +216,28 @@ mod tests {
             (event.outcome, event.effect, event.prompt_tokens),
             (Some(Outcome::NotGranted), None, None)
         );
+    }
+
+    #[test]
+    fn a_decision_is_an_event_with_what_is_known_of_it() {
+        let refused = LINE.replace("\"event\":\"refused\"", "\"event\":\"decision\",\"proxy\":\"nginx\"");
+        let read = |line: &str| event(line.as_bytes()).expect("it reads").expect("a request");
+        let one = read(&refused);
+        assert_eq!(
+            (one.outcome, one.status, one.request_bytes),
+            (Some(Outcome::NotGranted), Some(403), Some(20))
+        );
+        assert_eq!(one.duration_ms, None, "that of the decision is not that of a request");
+        let one = read(&refused.replace("not-granted\"", "over-limit\""));
+        assert_eq!(one.outcome, Some(Outcome::Refused));
+        let passed = refused
+            .replace("\"status_code\":\"not-granted\"", "\"status_code\":\"authorized\"")
+            .replace("\"code\":403", "\"code\":200")
+            .replace("\"length\":20", "\"length\":0");
+        let one = read(&passed);
+        assert_eq!((one.outcome, one.status, one.request_bytes), (None, None, None));
+        assert_eq!((one.key.as_deref(), one.path.as_deref()), (Some("key-1"), Some("/api/pull")));
+        assert!(!one.is_rejected());
     }
 
     #[test]

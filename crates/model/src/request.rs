@@ -43,7 +43,8 @@ pub struct GatewayRequest {
     pub models: Vec<String>,
     /// The options of the request, as a JSON object.
     pub options: Option<String>,
-    /// `answered`, `aborted` (the client left), `refused` or `failed` (the server gave no whole answer).
+    /// `answered`, `aborted` (the client left), `refused`, `failed` (the server gave no whole answer), or `authorized` (a proxy was told to
+    /// pass it on, and what became of it is not known).
     pub outcome: String,
     /// The word for the reason of a refusal.
     pub refusal: Option<String>,

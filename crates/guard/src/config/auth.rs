@@ -89,6 +89,15 @@ impl AuthConfig {
         *self == Self::default()
     }
 
+    /// The first word under `can` that no product knows.
+    pub(super) fn unknown_can(&self) -> Option<&str> {
+        let rules = self.issuer.iter().flat_map(|issuer| &issuer.rule);
+        let mut words = rules.flat_map(|rule| &rule.grant.can);
+        words
+            .find(|word| !crate::key::cans().any(|known| known == *word))
+            .map(String::as_str)
+    }
+
     /// The key of the line that is wrong, and why.
     pub(super) fn check(&self) -> Result<(), (&'static str, String)> {
         for (number, issuer) in self.issuer.iter().enumerate() {

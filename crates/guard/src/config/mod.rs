@@ -127,6 +127,26 @@ impl Config {
         config.check().map_err(|wrong| error("", wrong))?;
         // Its keys have names that other tables have, too.
         config.auth.check().map_err(|wrong| error("[[auth", wrong))?;
+        if let Some(word) = config.auth.unknown_can() {
+            let known: Vec<&str> = crate::key::cans().collect();
+            let cloud = if word == "cloud" { "; cloud models are cloud = true" } else { "" };
+            let lines = || {
+                text.lines()
+                    .enumerate()
+                    .skip_while(|(_, line)| !line.trim_start().starts_with("[[auth"))
+            };
+            let names = |line: &str| ['"', '\''].iter().any(|quote| line.contains(&format!("{quote}{word}{quote}")));
+            let found = lines()
+                .find(|(_, line)| line.contains("can") && names(line))
+                .or_else(|| lines().find(|(_, line)| names(line)));
+            return Err(ConfigError {
+                line: found.map(|(number, _)| number + 1),
+                why: format!(
+                    "can = {word:?} is nothing that a request can ask for; known are {}{cloud}",
+                    known.join(", ")
+                ),
+            });
+        }
         let telemetry = config.telemetry.as_ref().map_or(Ok(()), TelemetryConfig::check);
         telemetry.map_err(|wrong| error("[telemetry", wrong))?;
         Ok(config)
@@ -196,6 +216,18 @@ mod tests {
         let config = with_admin("127.0.0.1:9464").expect("it reads");
         assert_eq!(config.admin.map(|admin| admin.address.port()), Some(9464));
         assert_eq!(with_admin("127.0.0.1:8443").map_err(|error| error.line), Err(Some(12)));
+        let with_can = |words: &str| {
+            let issuer = "[[auth.issuer]]\nname = \"corp\"\nurl = \"https://login.example.org\"\naudience = [\"vigie\"]\n";
+            let rule = "\n[[auth.issuer.rule]]\nclaim = \"groups\"\nhas = \"tolls\"\n";
+            Config::parse(&format!(
+                "{GOOD}\n{issuer}{rule}grant = {{ effects = [\"infer\"], can = [{words}] }}\n"
+            ))
+        };
+        assert!(with_can("\"tools\", \"images\", \"logprobs\"").is_ok());
+        let error = with_can("\"images\", \"tolls\"").expect_err("no such word");
+        assert_eq!(error.line, Some(20), "{error}");
+        assert!(error.why.contains("tools, images"), "{error}");
+        assert!(with_can("\"cloud\"").expect_err("no word of can").why.contains("cloud = true"));
         let with_decoy = |lines: &str| Config::parse(&format!("{GOOD}\n[refusal.decoy]\n{lines}")).map_err(|error| error.line);
         assert!(with_decoy("status = 404\nbody = \"<h1>Not Found</h1>\"\nserver = \"nginx\"\n").is_ok());
         assert_eq!(with_decoy("status = 99\nbody = \"\"\n"), Err(Some(13)));

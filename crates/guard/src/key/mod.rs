@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use vigie_catalog::table::Knob;
+use vigie_catalog::table::{Ask, Knob};
 use vigie_model::Timestamp;
 
 pub use certificate::{Certificate, Presented};
@@ -136,6 +136,11 @@ pub enum KeyFileError {
     /// Two keys with the same identifier, secret or certificate.
     #[error("has two keys with the {0}")]
     Twice(String),
+}
+
+/// Everything that a request can ask for beyond text, and a grant can allow: the words of the catalogue, and probabilities.
+pub fn cans() -> impl Iterator<Item = &'static str> {
+    Ask::ALL.iter().map(|ask| ask.word()).chain(["logprobs"])
 }
 
 /// Everything that a grant can cap.

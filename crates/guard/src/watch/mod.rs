@@ -160,7 +160,9 @@ impl Watch {
 /// The event of a request; `None`: it was refused because its sender is blocked, which the detectors know.
 fn event(entry: &RequestEntry, seen: Seen, pool: &Pool) -> Option<Event> {
     let outcome = match &entry.outcome {
-        Outcome::Answered | Outcome::Authorized => Some(vigie_detect::Outcome::Answered),
+        Outcome::Answered => Some(vigie_detect::Outcome::Answered),
+        // What became of it is known to the proxy alone.
+        Outcome::Authorized => None,
         Outcome::Aborted => Some(vigie_detect::Outcome::Aborted),
         Outcome::Failed { .. } => Some(vigie_detect::Outcome::Failed),
         Outcome::Refused { reason, .. } if log::is_blocked(reason) => return None,
@@ -182,11 +184,11 @@ fn event(entry: &RequestEntry, seen: Seen, pool: &Pool) -> Option<Event> {
             entry.models.clone()
         },
         outcome,
-        status: entry.status,
+        status: entry.status.filter(|_| entry.outcome != Outcome::Authorized),
         prompt_tokens: entry.tokens.prompt,
         output_tokens: entry.tokens.output,
-        request_bytes: Some(entry.request_bytes as u64),
-        duration_ms: Some(entry.duration_ms),
+        request_bytes: Some(entry.request_bytes as u64).filter(|bytes| entry.asked_by.is_none() || *bytes > 0),
+        duration_ms: Some(entry.duration_ms).filter(|_| entry.asked_by.is_none()),
         content: seen.content,
         ..Event::at(entry.begun)
     })

@@ -232,9 +232,9 @@ impl<'l> Line<'l> {
         self.metadata.as_ref().is_none_or(|metadata| metadata.log_version.is_none())
     }
 
-    /// Whether it is of a request, passed on or refused, and not of the gateway itself.
+    /// Whether it is of a request, passed on, refused, or decided on for a proxy, and not of the gateway itself.
     pub(super) fn is_request(&self) -> bool {
-        matches!(self.event(), Some("request" | "refused"))
+        matches!(self.event(), Some("request" | "refused" | "decision"))
     }
 
     pub(super) fn event(&self) -> Option<&str> {

@@ -11,12 +11,19 @@ use crate::bad::Fault;
 /// The method of a request that could not be read.
 const NO_METHOD: &str = "UNKNOWN";
 
+/// The outcome of a request that a proxy was told to pass on: nobody but the proxy knows what became of it.
+const AUTHORIZED: &str = "authorized";
+
 /// The route of a request for which the catalogue has none.
 const NO_ROUTE: &str = "unknown";
 
 pub(super) fn of(line: Line<'_>, gateway: &str, link: &Link, recorded: Timestamp) -> Result<GatewayRequest, Fault> {
     let time = DateTime::from_timestamp_millis(line.time).ok_or("its time is none")?;
-    let is_refused = line.event() == Some("refused");
+    let is_decision = line.event() == Some("decision");
+    let is_refused = match line.status_code.as_deref() {
+        Some(AUTHORIZED) if is_decision => false,
+        _ => is_decision || line.event() == Some("refused"),
+    };
     let Some(unmapped) = line.unmapped else {
         return Err("it has no \"unmapped\"".into());
     };
@@ -47,6 +54,11 @@ pub(super) fn of(line: Line<'_>, gateway: &str, link: &Link, recorded: Timestamp
     // The first version of the log has no prompts; later ones leave out that of a request without one.
     let no_prompt = Why::NotCarried;
     let (code, answer) = line.http_response.map_or((None, None), |response| (response.code, response.length));
+    // The status of a decision is that of the request only if it was refused, and the length and the time are those of the decision. A length
+    // of zero is that of a body which the proxy did not show, or of none.
+    let code = code.filter(|_| !is_decision || is_refused);
+    let answer = answer.filter(|_| !is_decision);
+    let length = length.filter(|length| !is_decision || *length > 0);
     let api = line.api;
     let (operation, request) = api.map_or((None, None), |api| (api.operation, api.request.and_then(|request| request.uid)));
     let options = options(&unmapped);
@@ -81,11 +93,11 @@ pub(super) fn of(line: Line<'_>, gateway: &str, link: &Link, recorded: Timestamp
         response_bytes: known(answer, Why::NotCarried),
         prompt_tokens: known(unmapped.prompt_tokens, no_tokens),
         output_tokens: known(unmapped.output_tokens, no_tokens),
-        estimated: unmapped.estimated,
+        estimated: unmapped.estimated.filter(|_| !is_decision),
         counted_tokens: unmapped.counted.and_then(|counted| counted.tokens),
-        chunks: unmapped.chunks,
+        chunks: unmapped.chunks.filter(|_| !is_decision),
         first_byte_ms: unmapped.first_byte_ms,
-        duration_ms: unmapped.duration_ms.or(line.duration),
+        duration_ms: unmapped.duration_ms.or(line.duration).filter(|_| !is_decision),
         prompt_bytes: personal.known(prompt_bytes, no_prompt),
         prompt_hash: personal.known(prompt_hash, no_prompt),
         erased,

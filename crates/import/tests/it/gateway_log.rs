@@ -129,6 +129,43 @@ fn requests_are_read_as_they_were_logged() {
     }
 }
 
+/// What `vigie guard authorize` logs: of a request that it let pass, nobody but the proxy knows what became.
+#[test]
+fn decisions_are_read_with_what_is_known_of_them() {
+    let text = log("vigie-guard/v2");
+    let as_decision = |line: &str, from: &str, word: &str| {
+        let event = format!("\"event\":\"{from}\"");
+        assert!(line.contains(&event), "{line}");
+        line.replacen(&event, "\"event\":\"decision\",\"proxy\":\"nginx\"", 1).replacen(
+            "\"status_code\":\"answered\"",
+            &format!("\"status_code\":\"{word}\""),
+            1,
+        )
+    };
+    let line_of = |what: &str| text.lines().find(|line| line.contains(what)).expect("a line");
+    let (answered, refused) = (line_of("\"status_code\":\"answered\""), line_of("\"status_code\":\"not-granted\""));
+    let passed = as_decision(answered, "request", "authorized");
+    let text = format!("{passed}\n{}\n", as_decision(refused, "refused", "not-granted"));
+    let given = given(&text, with_key("vigie-guard/v2"));
+    assert!(given.bad.is_empty(), "{:?}", given.bad);
+    let [passed, refused] = &given.requests[..] else {
+        panic!("{:?}", given.requests)
+    };
+    assert_eq!(
+        (passed.outcome.as_str(), passed.refusal.as_deref(), passed.status),
+        ("authorized", None, None)
+    );
+    assert_eq!((passed.duration_ms, passed.chunks, passed.estimated), (None, None, None));
+    assert_eq!(passed.response_bytes, Known::unknown(Why::NotCarried));
+    assert!(passed.route.is_some() && passed.key_name.known().is_some());
+    assert_eq!(
+        (refused.outcome.as_str(), refused.refusal.as_deref()),
+        ("refused", Some("not-granted"))
+    );
+    assert_eq!((refused.status, refused.duration_ms), (Some(403), None));
+    assert_eq!(refused.prompt_tokens, Known::unknown(Why::NotAsked));
+}
+
 #[test]
 fn a_chain_is_checked_with_its_signatures() {
     for folder in LOGS {

@@ -135,7 +135,7 @@ pub(super) struct CreateArgs {
     pub(super) models: Vec<String>,
     /// What its requests may contain beyond text: tools, images, audio …; cloud: models that run on the account of the server's owner;
     /// may be given several times.
-    #[arg(long, value_name = "WHAT", value_delimiter = ',')]
+    #[arg(long, value_name = "WHAT", value_delimiter = ',', value_parser = super::caps::can)]
     pub(super) can: Vec<String>,
     /// A limit on an option, e.g. num_predict=128, num_ctx=4096, n=1, keep_alive=5m, or on what a request holds: images=2,
     /// prompt_bytes=65536; may be given several times.

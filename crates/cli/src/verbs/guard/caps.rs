@@ -1,7 +1,9 @@
-//! Reads what `--cap` says.
+//! Reads what `--cap` and `--can` say.
 
 use vigie_catalog::table::Knob;
 use vigie_guard::key::{CAP_BYTES, CAP_IMAGES};
+
+use super::keys::CLOUD;
 
 /// Names of options as clients know them, beside the words of the key store.
 const ALIASES: [(&str, &str); 8] = [
@@ -53,6 +55,23 @@ pub(super) fn change(text: &str) -> Result<(String, Option<u32>), String> {
     }
 }
 
+/// Reads a word of `--can`: one that some product of the catalogue knows, or `cloud`.
+pub(super) fn can(text: &str) -> Result<String, String> {
+    let known = || vigie_guard::key::cans().chain([CLOUD]);
+    match known().any(|word| word == text) {
+        true => Ok(text.to_owned()),
+        false => Err(format!("known are {}", known().collect::<Vec<_>>().join(", "))),
+    }
+}
+
+/// The same, or `none`, which removes all.
+pub(super) fn can_or_none(text: &str) -> Result<String, String> {
+    match text {
+        "none" => Ok(text.to_owned()),
+        _ => can(text).map_err(|why| format!("{why}, and none")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,6 +103,18 @@ mod tests {
         ] {
             assert!(cap(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_word_of_can_is_one_that_some_product_knows() {
+        for word in ["tools", "images", "template", "logprobs", "cloud"] {
+            assert_eq!(can(word), Ok(word.to_owned()));
+        }
+        for wrong in ["tolls", "Tools", "", "none", "tools "] {
+            assert!(can(wrong).expect_err(wrong).contains("tools, images"), "{wrong}");
+        }
+        assert_eq!(can_or_none("none"), Ok("none".to_owned()));
+        assert!(can_or_none("tolls").is_err());
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub(super) struct ChangeArgs {
     #[arg(long, value_name = "PATTERN", value_delimiter = ',')]
     pub(super) models: Vec<String>,
     /// What its requests may contain beyond text, instead of what they might before; none: only text.
-    #[arg(long, value_name = "WHAT", value_delimiter = ',')]
+    #[arg(long, value_name = "WHAT", value_delimiter = ',', value_parser = caps::can_or_none)]
     can: Vec<String>,
     /// A limit on an option, e.g. num_predict=128; num_predict=none removes it; may be given several times.
     #[arg(long, value_name = "OPTION=MOST", value_parser = caps::change)]

@@ -18,7 +18,7 @@ use super::args::{CreateArgs, KeyArgs, KeyVerb};
 use crate::failure::{Done, print_json, written};
 
 /// The word of `--can` for models that run on the account of the server's owner.
-const CLOUD: &str = "cloud";
+pub(super) const CLOUD: &str = "cloud";
 
 /// A key as it is printed, with its secret the one time that it is known.
 #[derive(Serialize)]
