@@ -647,6 +647,8 @@ class Trial:
         right = all(entry["unmapped"]["proxy"] == self.proxy.dialect for entry in decisions)
         clients = {entry["src_endpoint"]["ip"] for entry in decisions}
         self.check("with the proxy and the client that it saw", right and clients == {"127.0.0.1"}, clients)
+        counted = self.guard.run("detect", "log", check=False).stdout.strip().splitlines()[-1]
+        self.check("the detectors read every decision", counted.startswith(f"{len(decisions)} requests"), (counted, len(decisions)))
         everything = "".join(path.read_text(errors="replace") for path in Path(self.guard.dir, "log").rglob("*") if path.is_file())
         self.check("no secret is in the log", not any(secret in everything for secret in self.secrets))
 
