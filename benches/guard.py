@@ -6,7 +6,7 @@
 
 Both proxies have one worker and the same server behind them, an nginx that answers a chat of Ollama with a fixed reply; all on loopback. The gateway
 does all of its work: authentication, strict parse and rewrite, policy, metering, chained log. nginx checks the key by `map`, passes on
-over kept connections and writes a JSON access log. CPU is user plus system time of the proxy's processes over the requests that wrk
+over kept connections and writes a JSON access log. CPU is the time that the threads of the proxy ran over the requests that wrk
 counted; the ratio is that of the medians of runs taken in turn. --prompt makes the prompt so many bytes long; nginx holds a body in memory, as the
 gateway does.
 
@@ -29,7 +29,6 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-TICKS = os.sysconf("SC_CLK_TCK")
 PROMPT = "the quick brown fox jumps over the lazy dog, "
 REPLY = json.dumps({"model": "tiny:latest", "created_at": "2026-11-30T12:00:00Z", "message": {"role": "assistant", "content": "y" * 200}, "done": True,
                     "done_reason": "stop", "prompt_eval_count": 26, "eval_count": 16})
@@ -67,11 +66,9 @@ def wait_for(port):
 
 
 def cpu(pids):
-    total = 0
-    for pid in pids:
-        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-        total += int(fields[11]) + int(fields[12])
-    return total / TICKS
+    """Seconds that the threads of these processes ran. What /proc/PID/stat has is in hundredths, too coarse for a short run."""
+    threads = [thread for pid in pids for thread in Path(f"/proc/{pid}/task").iterdir()]
+    return sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads) / 1e9
 
 
 def children(pid):

@@ -6,7 +6,7 @@
     benches/streams.py --open 10000
 
 Both proxies have one worker and the same server behind them, which streams lines of JSON as Ollama does, each in a chunk of its own, with the time at
-which it was written; the clients read the same clock. CPU is user plus system time of the proxy's processes over the chunks that arrived. Lateness
+which it was written; the clients read the same clock. CPU is the time that the threads of the proxy ran over the chunks that arrived. Lateness
 is from the writing of a line to its reading; beside it is that of the same clients without a proxy. --open opens so many streams at a time and
 prints the gateway's resident memory while they are open.
 """

@@ -53,17 +53,27 @@ pub(super) async fn relay(
             }
         };
         match piece {
-            Ok(Some(piece)) => {
-                let piece = follow.piece(&piece);
-                if piece.is_empty() {
-                    continue;
+            Ok(Some(mut piece)) => {
+                let broken = loop {
+                    let passed = follow.piece(&piece);
+                    if !passed.is_empty() {
+                        sent += passed.len() as u64;
+                        client.push(passed);
+                        if length == Some(sent) {
+                            follow.ends().await;
+                        }
+                    }
+                    // What came with it goes out with it.
+                    match answer.here() {
+                        Ok(Some(next)) => piece = next,
+                        Ok(None) => break None,
+                        Err(error) => break Some(error),
+                    }
+                };
+                if let Some(error) = broken {
+                    return fail(client, follow, error).await;
                 }
-                sent += piece.len() as u64;
-                client.push(piece);
-                if length == Some(sent) {
-                    follow.ends().await;
-                }
-                if !client.flush().await {
+                if client.has_unsent() && !client.flush().await {
                     return Relayed::ClientGone;
                 }
             }
@@ -76,14 +86,17 @@ pub(super) async fn relay(
                     Relayed::ClientGone
                 };
             }
-            Err(error) => {
-                push_rest(client, follow);
-                // The client sees that the answer has no end.
-                let _ = client.flush().await;
-                return Relayed::Failed(error);
-            }
+            Err(error) => return fail(client, follow, error).await,
         }
     }
+}
+
+/// Ends an answer that broke off.
+async fn fail(client: &mut impl Client, follow: &mut impl Follow, error: UpstreamError) -> Relayed {
+    push_rest(client, follow);
+    // The client sees that the answer has no end.
+    let _ = client.flush().await;
+    Relayed::Failed(error)
 }
 
 fn push_rest(client: &mut impl Client, follow: &mut impl Follow) {

@@ -295,6 +295,19 @@ impl Answer {
         }
     }
 
+    /// The next piece of the body that is here already; `None`: there is none.
+    pub(crate) fn here(&mut self) -> Result<Option<BytesMut>, UpstreamError> {
+        let buffer = &mut self.connection.buffer;
+        let piece = self
+            .body
+            .next(buffer)
+            .map_err(|error| UpstreamError::Malformed(error.to_string()))?;
+        Ok(match piece {
+            Piece::Data(count) if count > 0 => Some(buffer.split_to(count)),
+            Piece::Data(_) | Piece::More | Piece::End => None,
+        })
+    }
+
     /// The next piece of the body; `None`: it is over. It may be dropped while it waits and be called again.
     pub(crate) async fn piece(&mut self, wait: Duration) -> Result<Option<BytesMut>, UpstreamError> {
         loop {
