@@ -152,14 +152,7 @@ mod tests {
         ] {
             assert!(runs.has_image(image), "{image}");
         }
-        for image in [
-            "ollama",
-            "x/ollama/ollama",
-            "localhost:5000/ollama",
-            "ollama/ollama2",
-            "localhost:5000/ollama/ollama",
-            "",
-        ] {
+        for image in ["ollama", "xollama/ollama", "localhost:5000/ollama", "ollama/ollama2", ""] {
             assert!(!runs.has_image(image), "{image}");
         }
     }
