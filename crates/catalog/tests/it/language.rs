@@ -409,3 +409,298 @@ fn settings_are_judged_by_the_products_behaviour() {
         assert_eq!(judged, expected, "{product}: {id} = {value:?}, in its image: {in_image}");
     }
 }
+
+/// The products that an image or a command line starts.
+fn started(catalog: &Catalog, starts: impl Fn(&vigie_catalog::Runs) -> bool) -> Vec<&str> {
+    catalog
+        .products()
+        .iter()
+        .filter(|product| starts(&product.runs))
+        .map(|product| product.id.as_str())
+        .collect()
+}
+
+#[test]
+fn an_image_names_its_product() {
+    let catalog = Catalog::embedded();
+    let cases: &[(&str, &[&str])] = &[
+        ("ollama/ollama", &["ollama"]),
+        ("docker.io/ollama/ollama:0.17.4", &["ollama"]),
+        ("alpine/ollama:latest", &["ollama"]),
+        ("ollama/ollama-python", &[]),
+        ("ghcr.io/open-webui/open-webui:main", &["open-webui"]),
+        ("ghcr.io/open-webui/pipelines:main", &[]),
+        ("ghcr.io/open-webui/mcpo:main", &[]),
+        ("vllm/vllm-openai:v0.20.2", &["vllm"]),
+        ("mirror.example.org/vllm/vllm-openai:v0.20.2", &["vllm"]),
+        ("vllm/vllm-openai-rocm:latest", &["vllm"]),
+        ("public.ecr.aws/q9t5s3a7/vllm-cpu-release-repo:v0.10.2", &["vllm"]),
+        ("registry.redhat.io/rhaiis/vllm-cuda-rhel9:3.2.5", &["vllm"]),
+        ("vllm/vllm-omni", &[]),
+        ("ghcr.io/ggml-org/llama.cpp:server-cuda", &["llama-cpp"]),
+        ("ghcr.io/ggerganov/llama.cpp:server", &["llama-cpp"]),
+        ("ghcr.io/ggml-org/whisper.cpp:main", &[]),
+        ("lmsysorg/sglang:v0.5.2-cu126", &["sglang"]),
+        ("ghcr.io/huggingface/text-generation-inference:3.3.4", &["tgi"]),
+        ("ghcr.io/huggingface/text-embeddings-inference:cpu-1.8", &["tei"]),
+        ("ghcr.io/berriai/litellm:main-stable", &["litellm"]),
+        ("docker.litellm.ai/berriai/litellm-database:main-stable", &["litellm"]),
+        ("litellm/litellm:v1.88.1", &["litellm"]),
+        ("docker.litellm.ai/berriai/litellm-helm", &[]),
+        ("chromadb/chroma:1.0.0", &["chroma"]),
+        ("qdrant/qdrant@sha256:00", &["qdrant"]),
+        ("ghcr.io/qdrant/qdrant/qdrant:v1.19.1", &["qdrant"]),
+        ("cr.weaviate.io/semitechnologies/weaviate:1.31.1", &["weaviate"]),
+        ("semitechnologies/transformers-inference:latest", &[]),
+        ("milvusdb/milvus:v2.6.0", &["milvus"]),
+        ("milvusdb/milvus-operator", &[]),
+        ("zilliz/attu:v2.5", &[]),
+        ("quay.io/jupyter/scipy-notebook:2026-01-05", &["jupyter"]),
+        ("jupyter/base-notebook", &["jupyter"]),
+        ("quay.io/jupyterhub/jupyterhub", &[]),
+        ("n8nio/n8n:1.100.0", &["n8n"]),
+        ("docker.n8n.io/n8nio/n8n", &["n8n"]),
+        ("n8nio/runners", &[]),
+        ("langflowai/langflow:1.13.0", &["langflow"]),
+        ("flowiseai/flowise", &["flowise"]),
+        ("langgenius/dify-api:1.13.3", &["dify"]),
+        ("langgenius/dify-sandbox:0.2.12", &[]),
+        ("langfuse/langfuse:3", &["langfuse"]),
+        ("langfuse/langfuse-worker:3", &[]),
+        ("registry.librechat.ai/danny-avila/librechat-dev:latest", &["librechat"]),
+        ("ghcr.io/danny-avila/librechat-dev-api:latest", &["librechat"]),
+        ("ghcr.io/danny-avila/librechat-rag-api-dev-lite:latest", &[]),
+        ("lobehub/lobe-chat-database:1.110.1", &["lobechat"]),
+        ("infiniflow/ragflow:v0.27.0", &["ragflow"]),
+        ("infiniflow/infinity:v0.7.3-x64-v3", &[]),
+        ("michaelf34/infinity:0.0.78", &["infinity"]),
+        ("localai/localai:latest-aio-cpu", &["localai"]),
+        ("rayproject/ray:2.56.0", &["ray"]),
+        ("nvcr.io/nim/meta/llama-3.1-8b-instruct:1.8", &["nim"]),
+        ("nvcr.io/nvidia/tritonserver:26.07-py3", &["triton"]),
+        ("nvcr.io/nvidia/pytorch:26.07-py3", &[]),
+        ("nvcr.io/nvidia/vllm:25.09-py3", &["vllm"]),
+        ("mintplexlabs/anythingllm", &["anythingllm"]),
+        ("koboldai/koboldcpp:latest", &["koboldcpp"]),
+        ("ghcr.io/ai-dock/comfyui:latest-cuda", &["comfyui"]),
+        ("ghcr.io/ai-dock/stable-diffusion-webui-forge:latest", &["stable-diffusion-webui"]),
+        ("ghcr.io/modelcontextprotocol/inspector", &["mcp"]),
+        ("python:3.12-slim", &[]),
+        ("postgres", &[]),
+    ];
+    for (image, expected) in cases {
+        assert_eq!(started(&catalog, |runs| runs.has_image(image)), *expected, "{image}");
+    }
+}
+
+#[test]
+fn a_command_line_names_its_product() {
+    let catalog = Catalog::embedded();
+    let cases: &[(&str, &[&str])] = &[
+        ("/usr/local/bin/ollama serve", &["ollama"]),
+        ("ollama run tiny", &[]),
+        ("ollama", &[]),
+        ("vllm serve Qwen/Qwen3-8B --host 0.0.0.0", &["vllm"]),
+        ("vllm bench serve", &[]),
+        ("vllm chat", &[]),
+        ("python3 -m vllm.entrypoints.openai.api_server --model x", &["vllm"]),
+        ("/app/llama-server -m x.gguf", &["llama-cpp"]),
+        ("C:\\llama\\llama-server.exe -m x.gguf", &["llama-cpp"]),
+        ("/app/tools.sh --server -m x.gguf", &["llama-cpp"]),
+        ("/app/tools.sh --run -m x.gguf", &[]),
+        ("llama-cli -m x.gguf", &[]),
+        ("llama-bench -m x.gguf", &[]),
+        ("python -m llama_cpp.server --model x.gguf", &[]),
+        ("python3 -m sglang.launch_server --model-path x", &["sglang"]),
+        ("python3 -m sglang.bench_serving", &[]),
+        ("text-generation-launcher --model-id x", &["tgi"]),
+        ("text-embeddings-router --model-id x", &["tei"]),
+        ("litellm --config config.yaml", &["litellm"]),
+        ("litellm-proxy models list", &[]),
+        ("chroma run --path data", &["chroma"]),
+        ("chroma login", &[]),
+        ("uvicorn chromadb.app:app --host 0.0.0.0", &["chroma"]),
+        ("uvicorn main:app --host 0.0.0.0", &[]),
+        ("jupyter lab --ip=0.0.0.0 --NotebookApp.token=", &["jupyter"]),
+        ("jupyter-notebook --no-browser", &["jupyter"]),
+        ("start-notebook.py --IdentityProvider.token=", &["jupyter"]),
+        ("jupyter nbconvert x.ipynb", &[]),
+        ("jupyterhub-singleuser", &[]),
+        ("mlflow server --host 0.0.0.0", &["mlflow"]),
+        ("mlflow ui", &["mlflow"]),
+        ("mlflow run .", &[]),
+        ("streamlit run app.py", &["streamlit"]),
+        ("streamlit config show", &[]),
+        ("gradio app.py", &["gradio"]),
+        ("gradio deploy", &[]),
+        ("python main.py --listen 0.0.0.0", &[]),
+        ("python app.py", &[]),
+        ("python server.py --listen --api", &[]),
+        ("python3 server.py --portable --listen", &["text-generation-webui"]),
+        ("comfy launch -- --listen 0.0.0.0", &["comfyui"]),
+        ("comfy node install x", &[]),
+        ("python koboldcpp.py --model x.gguf", &["koboldcpp"]),
+        ("./koboldcpp-linux-x64-nocuda --model x.gguf", &["koboldcpp"]),
+        ("ray start --head --dashboard-host 0.0.0.0", &["ray"]),
+        ("ray job submit -- python x.py", &[]),
+        ("serve run app:deployment", &["ray"]),
+        ("serve -s build", &[]),
+        ("xinference-local -H 0.0.0.0", &["xinference"]),
+        ("xinference launch --model-name x", &[]),
+        ("lms server start --bind 0.0.0.0 --cors", &["lm-studio"]),
+        ("lms load x", &[]),
+        ("lmdeploy serve api_server x", &["lmdeploy"]),
+        ("lmdeploy chat x", &[]),
+        ("langflow run --host 0.0.0.0", &["langflow"]),
+        ("langflow superuser", &[]),
+        ("marimo edit --no-token", &["marimo"]),
+        ("marimo run app.py", &[]),
+        ("npx -y @modelcontextprotocol/inspector", &["mcp"]),
+        ("npx -y @modelcontextprotocol/server-filesystem /", &[]),
+        ("fastmcp run server.py --host 0.0.0.0", &["mcp"]),
+        ("tritonserver --model-repository=/models", &["triton"]),
+        ("open-webui serve", &["open-webui"]),
+        ("python3 -m fastchat.serve.controller", &["fastchat"]),
+        ("python3 -m fastchat.serve.cli", &[]),
+        ("/bin/local-ai run", &["localai"]),
+        ("bash", &[]),
+    ];
+    for (line, expected) in cases {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        assert_eq!(started(&catalog, |runs| runs.starts(&words).is_some()), *expected, "{line}");
+    }
+}
+
+#[test]
+fn settings_decide_whether_callers_must_authenticate() {
+    let catalog = Catalog::embedded();
+    // The product, whether it runs in its image, the settings that are set, and whether callers must authenticate.
+    let cases: &[(&str, bool, &[(&str, &str)], Option<bool>)] = &[
+        ("ollama", false, &[], Some(false)),
+        ("comfyui", false, &[("listen", "0.0.0.0")], Some(false)),
+        ("nim", true, &[], Some(false)),
+        ("dify", true, &[], Some(true)),
+        ("flowise", true, &[], Some(true)),
+        ("librechat", true, &[], Some(true)),
+        ("vllm", false, &[], Some(false)),
+        ("vllm", false, &[("api-key", "")], Some(false)),
+        ("vllm", false, &[("api-key", "token-abc123")], Some(false)),
+        ("vllm", false, &[("api-key", "0d5f2a7c")], Some(true)),
+        ("llama-cpp", true, &[], Some(false)),
+        ("llama-cpp", true, &[("api-key-file", "/run/keys")], Some(true)),
+        ("llama-cpp", true, &[("api-key", "sk-no-key-required")], Some(false)),
+        ("sglang", false, &[("admin-api-key", "0d5f2a7c")], Some(false)),
+        ("litellm", true, &[("master-key", "sk-1234")], Some(false)),
+        ("litellm", true, &[("master-key", "sk-0d5f2a7c")], Some(true)),
+        ("litellm", true, &[("salt-key", "0d5f2a7c")], Some(false)),
+        ("open-webui", true, &[], Some(true)),
+        ("open-webui", true, &[("auth", "False")], Some(false)),
+        ("jupyter", true, &[], Some(true)),
+        ("jupyter", true, &[("token", "")], Some(false)),
+        ("jupyter", true, &[("token", ""), ("password", "argon2:x")], Some(true)),
+        ("marimo", false, &[], Some(true)),
+        ("marimo", true, &[], Some(false)),
+        ("langflow", true, &[], Some(true)),
+        (
+            "langflow",
+            true,
+            &[("auto-login", "True"), ("auto-login-before", "True")],
+            Some(false),
+        ),
+        ("n8n", true, &[], Some(true)),
+        ("n8n", true, &[("no-accounts", "true")], Some(false)),
+        ("n8n", true, &[("no-accounts", "true"), ("basic-auth", "true")], Some(true)),
+        ("chroma", true, &[], Some(false)),
+        ("qdrant", true, &[("read-only-key", "0d5f2a7c")], Some(false)),
+        ("qdrant", true, &[("api-key", "difyai123456")], Some(false)),
+        ("qdrant", true, &[("api-key", "0d5f2a7c")], Some(true)),
+        ("weaviate", true, &[("anonymous", "true")], Some(false)),
+        ("weaviate", true, &[("anonymous", "false"), ("api-keys", "true")], Some(true)),
+        ("milvus", true, &[], Some(false)),
+        ("milvus", true, &[("authorization", "true")], Some(true)),
+        ("triton", false, &[], Some(false)),
+        (
+            "triton",
+            false,
+            &[("http-restricted", "model-repository,trace:key=0d5f2a7c")],
+            Some(false),
+        ),
+        (
+            "triton",
+            false,
+            &[("http-restricted", "model-repository,inference:key=0d5f2a7c")],
+            Some(true),
+        ),
+        ("mlflow", false, &[], Some(false)),
+        ("mlflow", false, &[("app", "basic-auth")], Some(true)),
+        ("phoenix", true, &[], Some(false)),
+        ("ray", false, &[("auth-mode", "token")], Some(true)),
+        ("localai", true, &[("accounts", "true")], Some(true)),
+        ("lobechat", true, &[("access-code", "lobe66")], Some(false)),
+        ("lobechat", true, &[("better-auth", "0d5f2a7c")], Some(true)),
+        ("anythingllm", true, &[("auth-token", "hunter2")], Some(false)),
+        ("anythingllm", true, &[("jwt-secret", "0d5f2a7c")], Some(false)),
+        ("tabbyapi", true, &[], Some(true)),
+        ("tabbyapi", true, &[("no-auth", "true")], Some(false)),
+        ("torchserve", true, &[("no-tokens", "true")], Some(false)),
+        ("text-generation-webui", false, &[("api-key", "0d5f2a7c")], Some(false)),
+        ("xinference", true, &[], Some(true)),
+        ("xinference", true, &[("accounts", "0")], Some(false)),
+        ("gradio", false, &[], None),
+        ("streamlit", false, &[], None),
+        ("lm-studio", false, &[], None),
+        ("jan", false, &[], None),
+        ("mcp", false, &[], None),
+    ];
+    for (id, in_image, set, expected) in cases {
+        let product = catalog.product(id).expect(id);
+        for (name, _) in *set {
+            assert!(product.settings.iter().any(|setting| setting.id == *name), "{id}: no {name}");
+        }
+        let authenticates = product.runs.authenticates(&product.settings, |setting| {
+            let value = set.iter().find(|(name, _)| *name == setting.id).map(|(_, value)| *value);
+            if *in_image {
+                setting.judge_in_image(value)
+            } else {
+                setting.judge(value)
+            }
+        });
+        assert_eq!(authenticates, *expected, "{id}: {set:?}, in its image: {in_image}");
+    }
+}
+
+#[test]
+fn settings_name_known_rules_of_the_audit() {
+    let known = [
+        "exposed-bind",
+        "no-authentication",
+        "default-credential",
+        "origins-wildcard",
+        "hosts-unchecked",
+        "open-signup",
+        "development-mode",
+        "prompts-logged",
+        "debug-logging",
+        "plain-http",
+        "metrics-open",
+        "remote-code",
+        "code-execution",
+        "tools-enabled",
+        "media-by-url",
+        "local-files",
+        "management-enabled",
+        "extensions-installable",
+        "unsafe-deserialisation",
+        "public-tunnel",
+        "cloud-forwarding",
+        "forged-headers",
+        "csrf-off",
+        "peer-to-peer",
+        "secrets-readable",
+    ];
+    for product in Catalog::embedded().products() {
+        for rule in product.settings.iter().filter_map(|setting| setting.audit.as_deref()) {
+            assert!(known.contains(&rule), "{}: {rule}", product.id);
+        }
+    }
+}
