@@ -116,7 +116,7 @@ fn location(files: &Files, span: Span) -> Location {
 
 fn reported(draft: &Draft, files: &Files, texts: &Texts, options: &Options) -> Option<Reported> {
     let text = texts.get(&draft.rule)?;
-    if text.persona > options.persona {
+    if text.persona.max(draft.persona.unwrap_or_default()) > options.persona {
         return None;
     }
     let language = options.language;

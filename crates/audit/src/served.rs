@@ -86,7 +86,7 @@ pub fn serve<'a>(workload: &'a Workload, catalog: &'a Catalog) -> Option<Served<
             }
         })
         .collect();
-    settle(&mut settings);
+    settle(&mut settings, workload.image.is_some());
     Some(Served {
         workload,
         product,
@@ -183,28 +183,51 @@ fn judge(setting: &Setting, value: Option<&Word>, workload: &Workload, arguments
     }
 }
 
-/// Settings without effect are safe: those that need another that is off, and those that another makes harmless.
-fn settle(settings: &mut [Effective<'_>]) {
+/// Settings without effect: those that need another one that is not in effect, and those that another makes harmless. One that would have
+/// asked for credentials, or encrypted, counts as not set; any other is safe.
+fn settle(settings: &mut [Effective<'_>], is_image: bool) {
     let all: Vec<(String, Judgement, bool)> = settings
         .iter()
-        .map(|one| (one.setting.id.clone(), one.judgement, one.value.is_some()))
+        .map(|one| (one.setting.id.clone(), one.judgement, is_in_effect(one, is_image)))
         .collect();
+    let of = |id: &String| all.iter().find(|(other, ..)| other == id);
     for one in settings {
-        let of = |id: &String| all.iter().find(|(other, ..)| other == id);
-        let lacks = one
-            .setting
-            .needs
-            .iter()
-            .any(|id| of(id).is_some_and(|(_, judgement, _)| *judgement == Judgement::Safe));
-        let spared = one
+        if one.setting.needs.iter().any(|id| of(id).is_some_and(|(.., in_effect)| !in_effect)) {
+            one.judgement = match one.setting.audit.as_deref() {
+                Some("no-authentication" | "plain-http") => one.setting.judge(None),
+                _ => Judgement::Safe,
+            };
+        }
+        if one
             .setting
             .unless
             .iter()
-            .any(|id| of(id).is_some_and(|(_, judgement, _)| *judgement == Judgement::Safe));
-        if lacks || spared {
+            .any(|id| of(id).is_some_and(|(_, judgement, _)| *judgement == Judgement::Safe))
+        {
             one.judgement = Judgement::Safe;
         }
     }
+}
+
+/// Whether a setting that others need is there: set, or by default, to something that is neither empty nor off.
+fn is_in_effect(one: &Effective<'_>, is_image: bool) -> bool {
+    if one.value.as_ref().is_some_and(|word| word.unknown) {
+        return true;
+    }
+    let by_image = one.setting.in_image.as_deref().filter(|_| is_image);
+    let value = one
+        .value
+        .as_ref()
+        .map(|word| word.text.as_str())
+        .or(by_image)
+        .or(one.setting.default.as_deref());
+    value.is_some_and(|value| {
+        let value = value.trim();
+        !value.is_empty()
+            && !["0", "false", "no", "off", "disabled"]
+                .iter()
+                .any(|off| value.eq_ignore_ascii_case(off))
+    })
 }
 
 /// Who reaches a server.

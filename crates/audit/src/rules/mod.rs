@@ -13,6 +13,7 @@ use vigie_model::{Confidence, Fix, Severity};
 use crate::files::Files;
 use crate::served::Served;
 use crate::source::Span;
+use crate::text::Persona;
 use crate::workload::Workload;
 
 /// What the rules look at.
@@ -43,6 +44,8 @@ pub struct Draft {
     pub severity: Option<Severity>,
     /// The confidence, where it differs from the rule's.
     pub confidence: Option<Confidence>,
+    /// Who gets it at least, where that is more picky than the rule says.
+    pub persona: Option<Persona>,
     /// On what the finding relies beside the line itself.
     pub relied_on: Vec<String>,
     /// Changes of a product's settings that act on it.
@@ -60,6 +63,7 @@ impl Draft {
             subject,
             severity: None,
             confidence: None,
+            persona: None,
             relied_on: Vec::new(),
             fixes: Vec::new(),
         }

@@ -5,6 +5,7 @@ use vigie_model::SettingPlace;
 
 use super::{Draft, Scene};
 use crate::served::{Effective, Exposure};
+use crate::text::Persona;
 
 /// Ids that have a check of their own.
 const OTHERS: [&str; 2] = ["exposed-bind", "no-authentication"];
@@ -25,6 +26,8 @@ pub(super) fn check(scene: &Scene<'_>, found: &mut Vec<Draft>) {
                 .with("value", shown(one));
             draft.fixes = one.setting.fixes().collect();
             if one.value.is_none() {
+                // What nobody wrote is the product's own choice, and most people know it.
+                draft.persona = Some(Persona::Auditor);
                 draft = draft.relying_on("nothing sets it");
             }
             if closed {

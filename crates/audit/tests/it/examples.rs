@@ -63,3 +63,14 @@ fn report(example: &Example, text: &str) -> Report {
     };
     audit_files(&files, &options, &Catalog::embedded()).expect("an audit")
 }
+
+#[test]
+fn every_rule_that_a_setting_names_has_a_text() {
+    let texts = Texts::embedded().expect("the texts load");
+    let catalog = Catalog::embedded();
+    for product in catalog.products() {
+        for rule in product.settings.iter().filter_map(|setting| setting.audit.as_deref()) {
+            assert!(texts.get(rule).is_some(), "{}: {rule} has no text", product.id);
+        }
+    }
+}
