@@ -227,11 +227,11 @@ class Attack:
         self.repeat(self.connect, lambda turn: (self.start_line(b"Transfer-Encoding: chunked\r\n\r\n") if turn == 0 else b"") + many)
 
 
-# The most memory above that at rest, in MiB. Of the bodies the gateway keeps what is on the way: 100 MB of tiny chunks are 32 MiB at most for each of
+# The most memory above that at rest, in MiB. Unread bodies are 5,000 requests at once, at less than 20 KiB each. Of the bodies the gateway keeps what is on the way: 100 MB of tiny chunks are 32 MiB at most for each of
 # the connections; the others are bounded by windows, heads and buffers.
 ATTACKS = {
     "rapid_reset": 24, "continuation": 24, "empty_continuation": 24, "hpack_bomb": 24, "pings": 24, "settings": 24, "window_updates": 24,
-    "unread_bodies": 48, "zero_window": 48, "connections": 64, "slow_heads": 64, "slow_bodies": 160, "unread_answers": 64,
+    "unread_bodies": 96, "zero_window": 48, "connections": 64, "slow_heads": 64, "slow_bodies": 160, "unread_answers": 64,
     "bombs": 24, "tiny_chunks": 160, "chunk_extensions": 24,
 }
 
@@ -241,6 +241,13 @@ def memory(pid, what="VmHWM"):
         if line.startswith(what + ":"):
             return int(line.split()[1]) / 1024
     return 0.0
+
+
+def at_rest(pid):
+    """Whether a process uses less than a fifth of a processor for half a second."""
+    before = processor_seconds(pid)
+    time.sleep(0.5)
+    return processor_seconds(pid) - before < 0.1
 
 
 def serves(guard, timeout=10):
@@ -292,10 +299,8 @@ def main():
             print(f"{name:20} {memory(process.pid):9.1f} {above:10.1f} {cost:7.2f} {waited if during else float('nan'):10.3f}")
             score.check(f"{name}: at most {ATTACKS[name]} MiB above rest, answers during it and after it",
                         above <= ATTACKS[name] and during and after and process.poll() is None, (round(above, 1), during, after, process.poll()))
-            time.sleep(0.3)
-            calm = processor_seconds(process.pid)
-            time.sleep(0.5)
-            score.check(f"{name}: at rest when it is over", processor_seconds(process.pid) - calm < 0.2, processor_seconds(process.pid) - calm)
+            # What lies in the buffers of sockets is still worked through, on a machine that does other things, too.
+            score.check(f"{name}: at rest soon after it is over", until(lambda: at_rest(process.pid), 15))
         finally:
             process.kill()
             process.wait()
