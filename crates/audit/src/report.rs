@@ -82,7 +82,7 @@ pub fn audit_files(files: &Files, options: &Options, catalog: &Catalog) -> Resul
         served: &served,
     };
     let mut drafts: Vec<Draft> = Vec::new();
-    for (_, check) in CHECKS {
+    for check in CHECKS {
         check(&scene, &mut drafts);
     }
     let mut findings: Vec<Reported> = drafts.iter().filter_map(|draft| reported(draft, files, &texts, options)).collect();

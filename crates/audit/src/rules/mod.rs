@@ -1,8 +1,10 @@
 //! The rules: one file each. Their texts and examples are in `catalog/audit/<id>.yaml`.
 
+mod container;
 mod exposed_bind;
 mod no_authentication;
 mod published_port;
+mod secrets;
 mod settings;
 
 use std::collections::BTreeMap;
@@ -87,10 +89,12 @@ impl Draft {
 /// A rule of its own; those that report a setting alone need none, the catalogue names them.
 pub(crate) type Check = fn(&Scene<'_>, &mut Vec<Draft>);
 
-/// Every check, with the id of its findings; `*`: the ids that the settings of products name.
-pub(crate) const CHECKS: [(&str, Check); 4] = [
-    ("exposed-bind", exposed_bind::check),
-    ("published-port", published_port::check),
-    ("no-authentication", no_authentication::check),
-    ("*", settings::check),
+/// Every check.
+pub(crate) const CHECKS: [Check; 6] = [
+    exposed_bind::check,
+    published_port::check,
+    no_authentication::check,
+    settings::check,
+    secrets::check,
+    container::check,
 ];
