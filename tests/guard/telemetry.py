@@ -146,6 +146,9 @@ scrape_configs: [{{job_name: vigie-guard, static_configs: [{{targets: ["127.0.0.
         self.process = start(["prometheus", f"--config.file={self.dir}/prometheus.yml", f"--storage.tsdb.path={self.dir}/data",
                                          f"--web.listen-address=127.0.0.1:{self.port}"], stderr=open(f"{self.dir}/said", "w"))
         wait_for(self.port)
+        # It listens before it answers.
+        if not until(lambda: get(f"http://127.0.0.1:{self.port}/-/ready")[0] == 200):
+            sys.exit("Prometheus is not ready")
 
     def stop(self):
         self.process.terminate()
@@ -321,6 +324,9 @@ def check_metrics(score, collector, text):
             translated.add(name)
     on_page = {line.split(" ")[2] for line in text.splitlines() if line.startswith("# TYPE")}
     with_points = {name for name in on_page if re.search(rf"^{name}(_count|\{{| )", text, re.M)}
+    described = (ROOT / "docs/src/guard/telemetry.md").read_text()
+    score.check("all metrics of the page are in the documentation", all(f"`{name}`" in described for name in on_page),
+                [name for name in on_page if f"`{name}`" not in described])
     score.check("all metrics of the page are sent, under OpenTelemetry's names", with_points == translated, with_points ^ translated)
 
 
