@@ -113,8 +113,8 @@ pub(crate) enum Verb {
     Lake(LakeArgs),
     /// Report what is wrong in configuration files, with the line and the remedy.
     ///
-    /// Reads compose files with their overrides and variables, systemd units with their drop-ins, and shell scripts, and sends nothing. A
-    /// setting counts as it takes effect: what a later file overrides, a comment, and a profile that is off are not reported.
+    /// Reads compose files with their overrides and variables, Kubernetes objects, systemd units with their drop-ins, and shell scripts, and
+    /// sends nothing. A setting counts as it takes effect: what a later file overrides, a comment, and a profile that is off are not reported.
     #[cfg(feature = "audit")]
     Audit(AuditArgs),
     /// Run a gateway in front of a model server: keys, limits, an audit log.

@@ -2,6 +2,7 @@
 
 mod container;
 mod exposed_bind;
+mod exposed_service;
 mod no_authentication;
 mod published_port;
 mod secrets;
@@ -90,8 +91,9 @@ impl Draft {
 pub(crate) type Check = fn(&Scene<'_>, &mut Vec<Draft>);
 
 /// Every check.
-pub(crate) const CHECKS: [Check; 6] = [
+pub(crate) const CHECKS: [Check; 7] = [
     exposed_bind::check,
+    exposed_service::check,
     published_port::check,
     no_authentication::check,
     settings::check,
