@@ -29,6 +29,8 @@ pub struct Effective<'a> {
     pub span: Span,
     /// Whether the value is safe.
     pub judgement: Judgement,
+    /// Whether the version that is started reads it; what is unknown is taken to be read.
+    pub is_read: bool,
 }
 
 /// Finds the product of a workload: by its image, its command line, or the unit's name.
@@ -71,6 +73,8 @@ pub fn serve<'a>(workload: &'a Workload, catalog: &'a Catalog) -> Option<Served<
         .get(from.saturating_sub(1))
         .or(workload.image.as_ref())
         .map_or(workload.name.span, |word| word.span);
+    let version = workload.image_version();
+    let version = version.as_ref().map(|version| version.text());
     let mut settings: Vec<Effective<'a>> = product
         .settings
         .iter()
@@ -83,6 +87,7 @@ pub fn serve<'a>(workload: &'a Workload, catalog: &'a Catalog) -> Option<Served<
                 value,
                 span,
                 judgement,
+                is_read: setting.is_read_by(product.versions, version) != Some(false),
             }
         })
         .collect();
@@ -251,13 +256,19 @@ impl Served<'_> {
             self.settings
                 .iter()
                 .find(|one| one.setting.id == setting.id)
-                .map_or(Judgement::Unknown, |one| one.judgement)
+                // What this version does not read protects nobody.
+                .map_or(
+                    Judgement::Unknown,
+                    |one| if one.is_read { one.judgement } else { Judgement::Unsafe },
+                )
         })
     }
 
     /// The settings of a rule.
     pub fn of_rule<'s>(&'s self, rule: &'s str) -> impl Iterator<Item = &'s Effective<'s>> {
-        self.settings.iter().filter(move |one| one.setting.audit.as_deref() == Some(rule))
+        self.settings
+            .iter()
+            .filter(move |one| one.is_read && one.setting.audit.as_deref() == Some(rule))
     }
 
     /// Who reaches it. `workloads` are all of the inventory, since a container may use the network of another.

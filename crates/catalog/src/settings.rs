@@ -9,9 +9,10 @@ use std::net::IpAddr;
 use serde::Deserialize;
 use serde::de::{self, Deserializer};
 use serde_saphyr::Spanned;
-use vigie_model::{Fix, Impact, SettingPlace};
+use vigie_model::{Fix, Impact, SettingPlace, VersionOrder};
 
 use crate::pattern::{FromScalar, OneOrMany, Pattern};
+use crate::table::version::{Holds, Release, holds};
 
 /// A setting in a product's file.
 #[derive(Clone, Debug, Deserialize)]
@@ -334,9 +335,9 @@ impl Setting {
         let mut judgement = Judgement::Safe;
         for test in &self.unsafe_when {
             let one = match (test, value) {
-                (Unsafe::Unset, _) => holds(value.is_none()),
-                (Unsafe::Set, _) => holds(value.is_some()),
-                (Unsafe::Empty, _) => holds(value.is_some_and(|value| value.trim().is_empty())),
+                (Unsafe::Unset, _) => found(value.is_none()),
+                (Unsafe::Set, _) => found(value.is_some()),
+                (Unsafe::Empty, _) => found(value.is_some_and(|value| value.trim().is_empty())),
                 _ => match in_effect {
                     Some(value) => passes(test, value),
                     // A setting that is not set and has no known default is off; only an address is always in effect.
@@ -351,6 +352,18 @@ impl Setting {
             }
         }
         judgement
+    }
+
+    /// Whether a version reads it; `None`: that is unknown, since the version is not known, or too close to a bound.
+    #[must_use]
+    pub fn is_read_by(&self, order: VersionOrder, version: Option<&str>) -> Option<bool> {
+        let parse = |text: &str| Release::parse(order, text);
+        let bounds = (self.since.as_deref().and_then(parse), self.until.as_deref().and_then(parse));
+        match holds(version.and_then(parse).as_ref(), bounds.0.as_ref(), bounds.1.as_ref()) {
+            Holds::Yes => Some(true),
+            Holds::No => Some(false),
+            Holds::Maybe => None,
+        }
     }
 
     /// Judges a value in the published container image, which may set one itself; `None`: it is not set besides.
@@ -420,7 +433,7 @@ pub enum Form {
     File,
 }
 
-fn holds(test: bool) -> Judgement {
+fn found(test: bool) -> Judgement {
     if test { Judgement::Unsafe } else { Judgement::Safe }
 }
 
@@ -440,10 +453,10 @@ fn is_off(value: &str) -> bool {
 fn passes(test: &Unsafe, value: &str) -> Judgement {
     let value = value.trim();
     match test {
-        Unsafe::On => holds(is_on(value)),
-        Unsafe::Off => holds(is_off(value)),
+        Unsafe::On => found(is_on(value)),
+        Unsafe::Off => found(is_off(value)),
         Unsafe::NotLoopback => listens(value),
-        Unsafe::Fits(pattern) => holds(pattern.fits(value)),
+        Unsafe::Fits(pattern) => found(pattern.fits(value)),
         Unsafe::Unset | Unsafe::Set | Unsafe::Empty => Judgement::Safe,
     }
 }
@@ -479,7 +492,7 @@ fn listens_on(value: &str) -> Judgement {
         return Judgement::Safe;
     }
     match host.parse::<IpAddr>() {
-        Ok(address) => holds(!address.to_canonical().is_loopback()),
+        Ok(address) => found(!address.to_canonical().is_loopback()),
         Err(_) if host.is_empty() || host == "*" || host.bytes().all(|b| b.is_ascii_digit()) => Judgement::Unsafe,
         Err(_) => Judgement::Unknown,
     }

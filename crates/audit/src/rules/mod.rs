@@ -6,6 +6,7 @@ mod exposed_service;
 mod no_authentication;
 mod published_port;
 mod secrets;
+mod setting_unread;
 mod settings;
 
 use std::collections::BTreeMap;
@@ -91,12 +92,13 @@ impl Draft {
 pub(crate) type Check = fn(&Scene<'_>, &mut Vec<Draft>);
 
 /// Every check.
-pub(crate) const CHECKS: [Check; 7] = [
+pub(crate) const CHECKS: [Check; 8] = [
     exposed_bind::check,
     exposed_service::check,
     published_port::check,
     no_authentication::check,
     settings::check,
+    setting_unread::check,
     secrets::check,
     container::check,
 ];

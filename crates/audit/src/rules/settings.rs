@@ -17,7 +17,7 @@ pub(super) fn check(scene: &Scene<'_>, found: &mut Vec<Draft>) {
             let Some(rule) = one.setting.audit.as_deref().filter(|rule| !OTHERS.contains(rule)) else {
                 continue;
             };
-            if one.judgement != Judgement::Unsafe {
+            if !one.is_read || one.judgement != Judgement::Unsafe {
                 continue;
             }
             let mut draft = Draft::new(rule, one.span, served.called().value)

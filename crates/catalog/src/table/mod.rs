@@ -50,7 +50,7 @@ mod reach;
 mod shape;
 pub(crate) mod takes;
 mod target;
-mod version;
+pub(crate) mod version;
 
 use std::collections::BTreeMap;
 use std::str::Split;
