@@ -575,7 +575,6 @@ fn a_command_line_names_its_product() {
 fn settings_decide_whether_callers_must_authenticate() {
     let catalog = Catalog::embedded();
     // The product, whether it runs in its image, the settings that are set, and whether callers must authenticate.
-    /// Product, whether it is the image's, values by setting, whether it authenticates.
     type Case = (&'static str, bool, &'static [(&'static str, &'static str)], Option<bool>);
     let cases: &[Case] = &[
         ("ollama", false, &[], Some(false)),
