@@ -8,6 +8,7 @@ mod admin;
 mod authorize;
 pub mod config;
 pub mod credential;
+mod der;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 pub mod init;

@@ -5,9 +5,10 @@ use std::str::FromStr;
 
 use ring::digest::{SHA256, digest};
 use yasna::models::ObjectIdentifier;
-use yasna::{ASN1Result, BERReader, Tag};
+use yasna::{ASN1Error, ASN1ErrorKind, ASN1Result, BERReader, Tag};
 
 use super::Hash;
+use crate::der::is_sound;
 
 /// The longest name of a subject that is compared.
 const MOST_NAME: usize = 256;
@@ -82,6 +83,10 @@ impl Presented {
 
 /// The names in a certificate (RFC 5280, section 4.1). Two common names, or a name with a NUL in it, are none.
 fn names(der: &[u8]) -> ASN1Result<Vec<Certificate>> {
+    // The reader adds lengths up without a bound.
+    if !is_sound(der) {
+        return Err(ASN1Error::new(ASN1ErrorKind::Invalid));
+    }
     let mut common = Vec::new();
     let mut others = Vec::new();
     yasna::parse_der(der, |reader| {
@@ -140,6 +145,9 @@ fn alternative_names(extension: BERReader<'_, '_>, names: &mut Vec<String>) -> A
         let value = extension.next().read_bytes()?;
         if kind != ObjectIdentifier::from_slice(&[2, 5, 29, 17]) {
             return Ok(());
+        }
+        if !is_sound(&value) {
+            return Err(ASN1Error::new(ASN1ErrorKind::Invalid));
         }
         yasna::parse_der(&value, |reader| {
             reader.read_sequence_of(|name| {

@@ -113,6 +113,10 @@ fn validity(certificate: &[u8]) -> Option<(Timestamp, Timestamp)> {
         };
         DateTime::from_timestamp(seconds, 0).ok_or_else(|| ASN1Error::new(ASN1ErrorKind::Invalid))
     }
+    // The reader adds lengths up without a bound.
+    if !crate::der::is_sound(certificate) {
+        return None;
+    }
     let read = yasna::parse_der(certificate, |reader| {
         reader.read_sequence(|certificate| {
             let validity = certificate.next().read_sequence(|signed| {
