@@ -9,6 +9,7 @@ mod authorize;
 pub mod config;
 pub mod credential;
 mod der;
+mod dump;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 pub mod init;
@@ -27,4 +28,5 @@ pub mod top;
 mod watch;
 pub mod ways;
 
+pub use dump::keep_memory_private;
 pub use proxy::{Bounds, Checked, Connect, ConnectError, Control, Gateway, Sockets, StartError, UpstreamError, check};

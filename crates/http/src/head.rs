@@ -90,6 +90,20 @@ pub enum Refused {
     Coding,
 }
 
+/// Why a gateway does not pass a reply on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unfit {
+    /// It is no HTTP/1, or too large.
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+    /// Two programs could read it in two ways.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// It changes the protocol, which nobody asked for.
+    #[error("the server changes the protocol (status 101)")]
+    Upgrade,
+}
+
 /// The head of a reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResponseHead {
@@ -400,7 +414,7 @@ fn end_of_head(bytes: &[u8], from: usize) -> Option<usize> {
     }
 }
 
-/// Finds the head of the final reply in bytes that come in pieces, and reads it as [`ResponseHead::parse`] does.
+/// Finds the head of the final reply in bytes that come in pieces.
 #[derive(Debug, Default)]
 pub struct ResponseReader {
     end: EndFinder,
@@ -408,12 +422,40 @@ pub struct ResponseReader {
 }
 
 impl ResponseReader {
-    /// The head of the final reply, once it is there whole; its bytes are taken away.
+    /// The head of the final reply, once it is there whole, read as [`ResponseHead::parse`] does; its bytes are taken away.
     ///
     /// # Errors
     ///
     /// If these bytes never become one.
     pub fn read(&mut self, bytes: &mut BytesMut) -> Result<Option<ResponseHead>, Malformed> {
+        self.read_as(bytes, |bytes| {
+            let head = ResponseHead::parse(bytes)?;
+            Ok((head.status, head))
+        })
+    }
+
+    /// The same, read as [`ResponseHead::strict`] does, and its body.
+    ///
+    /// # Errors
+    ///
+    /// As [`ResponseReader::read`], and what two programs could read in two ways, interim replies included.
+    pub fn read_strict(&mut self, bytes: &mut BytesMut, method: &str) -> Result<Option<(ResponseHead, Body)>, Unfit> {
+        self.read_as(bytes, |bytes| {
+            let (head, body) = ResponseHead::strict(bytes, method)?;
+            if head.status == 101 {
+                Err(Unfit::Upgrade)
+            } else {
+                Ok((head.status, (head, body)))
+            }
+        })
+    }
+
+    /// `parse` gets a whole head, and says its status.
+    fn read_as<T, E: From<Malformed>>(
+        &mut self,
+        bytes: &mut BytesMut,
+        parse: impl Fn(&[u8]) -> Result<(u16, T), E>,
+    ) -> Result<Option<T>, E> {
         loop {
             // Empty lines before a reply are overlooked, as everywhere.
             if self.end.searched == 0 {
@@ -422,17 +464,17 @@ impl ResponseReader {
             }
             let begin = bytes.len().min(5);
             if bytes[..begin] != b"HTTP/"[..begin] {
-                return Err(Malformed::NotHttp);
+                return Err(Malformed::NotHttp.into());
             }
             let Some(length) = self.end.find(bytes)? else { return Ok(None) };
-            let head = ResponseHead::parse(&bytes[..length])?;
+            let (status, head) = parse(&bytes[..length])?;
             bytes.advance(length);
-            if !(100..200).contains(&head.status) || head.status == 101 {
+            if !(100..200).contains(&status) || status == 101 {
                 return Ok(Some(head));
             }
             self.interim += 1;
             if self.interim > MAX_INTERIM {
-                return Err(Malformed::TooLarge);
+                return Err(Malformed::TooLarge.into());
             }
         }
     }

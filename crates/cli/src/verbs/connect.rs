@@ -35,6 +35,9 @@ pub(crate) struct ConnectArgs {
 }
 
 pub(crate) fn run(args: &ConnectArgs) -> Done {
+    if let Err(why) = vigie_guard::keep_memory_private() {
+        eprintln!("vigie: warning: {why}; a core dump would hold the key");
+    }
     let own = args.certificate.as_deref().zip(args.certificate_key.as_deref());
     let key = match &args.key_file {
         Some(path) => Some(read(path)?),

@@ -8,6 +8,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use vigie_detect::detectors;
 
+use super::upstream::Place;
+
 /// The longest that a request is slowed down.
 const MAX_SLOW: Duration = Duration::from_secs(60);
 /// The longest block.
@@ -17,9 +19,15 @@ const MAX_BLOCK: Duration = Duration::from_secs(7 * 86_400);
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Detect {
-    /// Where alerts are sent as JSON: `http://ADDRESS:PORT/PATH`, an address of this machine or of a private network.
+    /// Where alerts are sent as JSON: `https://HOST:PORT/PATH`, or `http` on loopback.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook: Option<String>,
+    /// A PEM file with the authorities of its certificate. Absent: the system's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook_ca: Option<PathBuf>,
+    /// Alerts may go without TLS to an address of a private network: whoever is on the way reads who uses what, and can keep alerts back.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub webhook_plain_http: bool,
     /// Where alerts are sent as syslog (RFC 5424): `udp://ADDRESS:PORT` or `unix:///PATH`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub syslog: Option<String>,
@@ -57,10 +65,16 @@ pub enum Syslog {
 /// Where a webhook is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Webhook {
-    /// Its address.
-    pub address: SocketAddr,
+    /// Its host and port.
+    pub place: Place,
     /// Its path.
     pub path: String,
+}
+
+// Serde asks by reference.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 impl Detect {
@@ -88,6 +102,7 @@ impl Detect {
     ///
     /// What is wrong with its URL.
     pub fn webhook(&self) -> Result<Option<Webhook>, String> {
+        let webhook = |text| webhook(text, self.webhook_plain_http);
         self.webhook.as_deref().map(webhook).transpose()
     }
 
@@ -103,6 +118,10 @@ impl Detect {
     pub(super) fn check(&self) -> Result<(), (&'static str, String)> {
         let goes_somewhere =
             self.webhook().map_err(|why| ("webhook", why))?.is_some() | self.syslog().map_err(|why| ("syslog", why))?.is_some();
+        if self.webhook_ca.is_some() && !self.webhook.as_deref().is_some_and(|url| url.starts_with("https://")) {
+            let why = "an authority is for a webhook with a certificate: write https in its url";
+            return Err(("webhook_ca", why.to_owned()));
+        }
         for (id, actions) in &self.actions {
             let wrong = |why: String| ("[detect.actions]", format!("{id}: {why}"));
             if detectors::about(id).is_none() {
@@ -170,16 +189,27 @@ fn near(text: &str, address: &str) -> Result<SocketAddr, String> {
     }
 }
 
-fn webhook(text: &str) -> Result<Webhook, String> {
-    let rest = text
-        .strip_prefix("http://")
-        .ok_or_else(|| format!("{text:?} does not begin with http://; a relay on this machine can speak TLS"))?;
+fn webhook(text: &str, plain_http: bool) -> Result<Webhook, String> {
+    let wrong = || format!("{text:?} is no https://HOST:PORT/PATH");
+    let (scheme, rest) = text.split_once("://").ok_or_else(wrong)?;
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-    if !path.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(format!("{text:?} has a path with a space or a character that is not ASCII"));
+    if text.len() > 2_000 || !path.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(format!(
+            "{text:?} has a path with a space or a character that is not ASCII, or is longer than 2000 bytes"
+        ));
+    }
+    let place = Place::parse(scheme, authority).ok_or_else(wrong)?;
+    if !place.tls {
+        let address = place.address().map(|address| address.ip());
+        if !address.is_some_and(|address| address.is_loopback() || (plain_http && is_near(address))) {
+            return Err(format!(
+                "{text:?}: without TLS an alert can be read and kept back on the way; write https, and webhook_ca for an authority of your own. \
+                 webhook_plain_http = true allows http to an address, in numbers, of a private network"
+            ));
+        }
     }
     Ok(Webhook {
-        address: near(text, authority)?,
+        place,
         path: format!("/{path}"),
     })
 }
@@ -218,17 +248,24 @@ mod tests {
 
     #[test]
     fn alerts_stay_in_the_operators_network() {
-        let of = |hook: &str| webhook(hook).map(|hook| hook.path);
-        assert_eq!(of("http://10.0.0.5:9000/alerts?x=1").as_deref(), Ok("/alerts?x=1"));
-        assert_eq!(of("http://[::1]:9000").as_deref(), Ok("/"));
+        let of = |hook: &str, plain: bool| webhook(hook, plain).map(|hook| (hook.place.port, hook.path));
+        let right = |port, path: &str| Ok((port, path.to_owned()));
+        assert_eq!(of("https://hooks.example.org/alerts?x=1", false), right(443, "/alerts?x=1"));
+        assert_eq!(of("https://10.0.0.5:9000", false), right(9_000, "/"));
+        assert_eq!(of("http://[::1]:9000", false), right(9_000, "/"));
+        assert_eq!(of("http://10.0.0.5:9000/a", true), right(9_000, "/a"));
+        assert!(of("http://10.0.0.5:9000/a", false).is_err(), "not without being asked for");
         for wrong in [
             "http://192.0.2.1:80/",
-            "https://10.0.0.5:1/",
             "http://name:80/",
             "http://10.0.0.5:80/a b",
-            "http://10.0.0.5/",
+            "ftp://10.0.0.5/",
+            "https://a@b/",
+            "https://:1/",
+            "https://a:0/",
+            "a",
         ] {
-            assert!(of(wrong).is_err(), "{wrong}");
+            assert!(of(wrong, true).is_err(), "{wrong}");
         }
         assert_eq!(syslog("unix:///dev/log"), Ok(Syslog::Unix("/dev/log".into())));
         assert!(syslog("udp://127.0.0.1:514").is_ok() && syslog("udp://203.0.113.1:514").is_err() && syslog("tcp://127.0.0.1:1").is_err());

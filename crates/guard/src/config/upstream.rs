@@ -70,6 +70,33 @@ pub struct Place {
 }
 
 impl Place {
+    /// Reads a scheme, `http` or `https`, and what is between its slashes: `HOST` or `HOST:PORT`.
+    pub(crate) fn parse(scheme: &str, authority: &str) -> Option<Self> {
+        let tls = match scheme {
+            "http" => false,
+            "https" => true,
+            _ => return None,
+        };
+        let (host, port) = match authority.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')) {
+            Some((host, port)) => (host, port.parse().ok().filter(|port| *port > 0)?),
+            None => (authority, if tls { 443 } else { 80 }),
+        };
+        let is_name = |text: &str| {
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+            !text.is_empty() && text.bytes().all(plain)
+        };
+        let host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+            Some(host) => host.parse::<std::net::Ipv6Addr>().ok().map(|_| host)?,
+            None => Some(host).filter(|host| is_name(host))?,
+        };
+        Some(Self {
+            tls,
+            host: host.to_owned(),
+            port,
+            authority: authority.to_owned(),
+        })
+    }
+
     /// The address; `None`: the host is a name, to be looked up for each connection.
     #[must_use]
     pub fn address(&self) -> Option<SocketAddr> {
@@ -101,27 +128,11 @@ impl UpstreamConfig {
     /// Where the server is.
     #[must_use]
     pub fn place(&self) -> Option<Place> {
-        let (tls, rest) = match self.url.split_once("://")? {
-            ("http", rest) => (false, rest),
-            ("https", rest) => (true, rest),
-            _ => return None,
-        };
+        let (scheme, rest) = self.url.split_once("://")?;
         let authority = rest.trim_end_matches('/');
-        let (host, port) = authority.rsplit_once(':')?;
-        let is_name = |text: &str| {
-            let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
-            !text.is_empty() && text.bytes().all(plain)
-        };
-        let host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
-            Some(host) => host.parse::<std::net::Ipv6Addr>().ok().map(|_| host)?,
-            None => Some(host).filter(|host| is_name(host))?,
-        };
-        Some(Place {
-            tls,
-            host: host.to_owned(),
-            port: port.parse().ok().filter(|port| *port > 0)?,
-            authority: authority.to_owned(),
-        })
+        // The port is written out.
+        authority.rsplit_once(':').filter(|(_, port)| !port.ends_with(']'))?;
+        Place::parse(scheme, authority)
     }
 
     /// The address of the server, and its authority; `None`: its host is a name.

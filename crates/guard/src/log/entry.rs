@@ -24,7 +24,7 @@ pub enum Entry {
 }
 
 /// Something about the gateway itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Change {
     /// It starts to take requests.
     Started {
@@ -55,6 +55,11 @@ pub enum Change {
         changed: Vec<String>,
         /// Those that take effect only when the gateway starts again.
         needs_restart: Vec<String>,
+    },
+    /// The wall clock was set, or the machine slept: times of lines before this one and after it do not compare.
+    ClockSet {
+        /// By how much, forward or back.
+        seconds: f64,
     },
     /// The certificate ends soon, or has ended.
     CertificateEnds {
@@ -319,6 +324,7 @@ impl Change {
                 "reloaded",
                 json!({"changed": changed, "needs_restart": needs_restart}),
             ),
+            Self::ClockSet { seconds } => (Activity::Other, "clock-set", json!({"seconds": seconds})),
             Self::CertificateEnds { until } => (Activity::Failure, "certificate-ends", json!({"until": until})),
             Self::Upstream { server: None, version } => (Activity::Update, "upstream", json!({"version": version})),
             Self::Upstream {

@@ -118,6 +118,13 @@ impl Stream {
         }
     }
 
+    /// Whether files begin with a day, from the next line on.
+    pub(super) fn set_daily(&mut self, is_daily: bool) {
+        // What is in the file until now may be of several days.
+        self.rotates |= is_daily && !self.is_daily;
+        self.is_daily = is_daily;
+    }
+
     pub(super) fn number(&self) -> u32 {
         self.number
     }

@@ -6,7 +6,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -86,8 +86,10 @@ pub struct Log {
 pub(super) struct Shared {
     writer: Mutex<Stream>,
     origin: Origin,
-    options: LogOptions,
-    texts: Option<TextStore>,
+    prompts: Option<PromptKey>,
+    settings: RwLock<Settings>,
+    /// Whether texts are kept: a request looks at this alone while they are not.
+    keeps_texts: AtomicBool,
     broken: AtomicBool,
     written: AtomicU64,
     /// Requests that were turned away because the log could not be written.
@@ -95,6 +97,26 @@ pub(super) struct Shared {
     /// Whether the log is closed, for the thread that signs.
     closed: Mutex<bool>,
     wake: Condvar,
+}
+
+/// What may change while the log is written.
+#[derive(Clone, Default)]
+struct Settings {
+    when_full: WhenFull,
+    keep: Option<Duration>,
+    texts: Option<Arc<TextStore>>,
+}
+
+impl Settings {
+    /// `folder`: of the stream.
+    fn new(options: &LogOptions, folder: &Path) -> Self {
+        let store = |recipient| Arc::new(TextStore::new(recipient, folder));
+        Self {
+            when_full: options.when_full,
+            keep: options.keep,
+            texts: options.full_text.clone().map(store),
+        }
+    }
 }
 
 impl std::fmt::Debug for Shared {
@@ -150,7 +172,7 @@ impl Log {
             drop(files_lock);
             let follower = follow(number, &end.head).map_err(io)?;
             let origin = Origin::new(key.verifying().fingerprint()).map_err(|error| io(io::Error::other(error.to_string())))?;
-            let texts = options.full_text.clone().map(|recipient| TextStore::new(recipient, &folder));
+            let settings = Settings::new(&options, &folder);
             let shared = Arc::new(Shared {
                 broken: AtomicBool::new(false),
                 written: AtomicU64::new(end.head.seq),
@@ -158,9 +180,10 @@ impl Log {
                 closed: Mutex::new(false),
                 wake: Condvar::new(),
                 origin,
-                texts,
-                writer: Mutex::new(Stream::new(dir, number, folder, lock, end, key, follower, options.keep.is_some())),
-                options,
+                prompts: options.prompts,
+                keeps_texts: AtomicBool::new(settings.texts.is_some()),
+                writer: Mutex::new(Stream::new(dir, number, folder, lock, end, key, follower, settings.keep.is_some())),
+                settings: RwLock::new(settings),
             });
             let signing = Arc::clone(&shared);
             let signer = std::thread::spawn(move || signing.sign_every_second());
@@ -170,6 +193,16 @@ impl Log {
             });
         }
         Err(LogError::Locked(dir.to_owned()))
+    }
+
+    /// Goes on with other options, in the same files and the same chain. The key of the hashes of prompts stays.
+    pub fn set_options(&self, options: &LogOptions) {
+        let mut stream = lock(&self.shared.writer);
+        let settings = Settings::new(options, stream.folder());
+        stream.set_daily(settings.keep.is_some());
+        drop(stream);
+        self.shared.keeps_texts.store(settings.texts.is_some(), Ordering::Release);
+        *self.shared.settings.write().unwrap_or_else(PoisonError::into_inner) = settings;
     }
 
     /// Writes an entry; when this returns, its line is in the file, unless the log is broken.
@@ -211,7 +244,9 @@ impl Log {
 
     /// The line of a request; the texts that are kept are written now. `None`: it cannot be made, and the log is broken.
     pub(crate) fn line(&self, request: &mut RequestEntry, texts: Option<&Texts>) -> Option<Line> {
-        if let (Some(store), Some(texts)) = (&self.shared.texts, texts) {
+        if let Some(texts) = texts
+            && let Some(store) = self.shared.settings().texts
+        {
             match store.store(&request.id, texts) {
                 Ok(stored) => request.text = Some(stored),
                 Err(error) => self.shared.break_with(&error),
@@ -224,12 +259,12 @@ impl Log {
 
     /// The key of the keyed hashes of prompts.
     pub(crate) fn prompt_key(&self) -> Option<&PromptKey> {
-        self.shared.options.prompts.as_ref()
+        self.shared.prompts.as_ref()
     }
 
     /// What collects the texts of a request, if they are kept.
     pub(crate) fn texts(&self) -> Option<Texts> {
-        self.shared.texts.as_ref().map(|_| Texts::default())
+        self.shared.keeps_texts.load(Ordering::Acquire).then(Texts::default)
     }
 
     /// Whether entries cannot be written at the moment.
@@ -241,7 +276,7 @@ impl Log {
     /// Whether nothing may be passed on, because it could not be logged.
     #[must_use]
     pub fn refuses(&self) -> bool {
-        self.is_broken() && self.shared.options.when_full == WhenFull::Refuse
+        self.is_broken() && self.shared.settings().when_full == WhenFull::Refuse
     }
 
     /// Counts a request that was refused because of that.
@@ -297,6 +332,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Shared {
+    fn settings(&self) -> Settings {
+        self.settings.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// A line whose text is made before its turn comes: the chain is all that one line needs of another.
     fn line(&self, draft: io::Result<Draft>, counted: Option<(String, Counted, Timestamp)>) -> Option<Line> {
         match draft {
@@ -331,7 +370,7 @@ impl Shared {
 
     fn break_with(&self, error: &io::Error) {
         if !self.broken.swap(true, Ordering::SeqCst) {
-            let then = match self.options.when_full {
+            let then = match self.settings().when_full {
                 WhenFull::Refuse => "nothing is passed on until it can",
                 WhenFull::Pass => "requests are passed on without entries until it can, as log.when_full says",
             };
@@ -348,7 +387,7 @@ impl Shared {
             let is_closed = *waited.unwrap_or_else(PoisonError::into_inner).0;
             if let Err(error) = self.tick(is_closed) {
                 self.break_with(&error);
-            } else if let Some(keep) = self.options.keep
+            } else if let Some(keep) = self.settings().keep
                 && seconds.is_multiple_of(RETAIN_EVERY)
                 && let Err(error) = self.retain(keep)
             {

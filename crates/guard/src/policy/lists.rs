@@ -33,6 +33,10 @@ pub fn filter_known(
 ) -> Result<Option<Vec<u8>>, String> {
     let allows_cloud = grant.allows_cloud();
     let json = Json::parse(reply).map_err(|error| error.to_string())?;
+    if json.has_trailing() {
+        return Err("something follows the JSON value".to_owned());
+    }
+    has_lists(&json, lists)?;
     let mut edits = Edits::default();
     for list in lists {
         for element in at(json.root(), list.each.as_str()).into_iter().flat_map(Item::elements) {
@@ -54,6 +58,19 @@ pub fn filter_known(
     rewrite(&json, &edits)
         .map(Some)
         .map_err(|_| "an object of the reply has two equal keys".to_owned())
+}
+
+/// A reply in which no list is where one should be is none that can be filtered.
+fn has_lists(json: &Json<'_>, lists: &[ListPlace]) -> Result<(), String> {
+    let mut any = false;
+    for item in lists.iter().flat_map(|list| at(json.root(), list.each.as_str())) {
+        // Go writes an empty list as null.
+        if !matches!(item.kind(), JsonKind::List | JsonKind::Null) {
+            return Err("what should be a list is none".to_owned());
+        }
+        any = true;
+    }
+    if any { Ok(()) } else { Err("it has no list".to_owned()) }
 }
 
 /// The names of the models that a reply lists, as the product compares them.

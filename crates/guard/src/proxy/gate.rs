@@ -36,8 +36,6 @@ pub(crate) struct Parts {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) keys: Arc<KeyStore>,
     pub(crate) life: Arc<Life>,
-    /// The detectors, if they are configured.
-    pub(crate) watch: Option<Arc<Watch>>,
     pub(crate) telemetry: Arc<Telemetry>,
 }
 
@@ -75,8 +73,15 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    /// `port`: of the gateway. `before`: the gate that this one will follow.
-    pub(crate) fn new(plan: Plan, tls: Option<TlsAcceptor>, port: u16, parts: &Parts, before: Option<&Self>) -> Self {
+    /// `port`: of the gateway. `watch`: the detectors, if they are configured. `before`: the gate that this one will follow.
+    pub(crate) fn new(
+        plan: Plan,
+        tls: Option<TlsAcceptor>,
+        watch: Option<Arc<Watch>>,
+        port: u16,
+        parts: &Parts,
+        before: Option<&Self>,
+    ) -> Self {
         // The same issuers are not asked again.
         let same_auth = before.filter(|before| before.plan.has_same_issuers(&plan));
         let tokens = same_auth.map_or_else(
@@ -98,7 +103,7 @@ impl Gate {
             metrics: Arc::clone(&parts.metrics),
             keys: Arc::clone(&parts.keys),
             life: Arc::clone(&parts.life),
-            watch: parts.watch.clone(),
+            watch,
             telemetry: Arc::clone(&parts.telemetry),
             traces: plan
                 .config

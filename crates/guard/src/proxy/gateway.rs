@@ -90,13 +90,16 @@ impl Gateway {
         let (log, limiter) =
             limit::open(&counts, &log_dir, signing, options, config.limits.is_none()).map_err(|error| error.to_string())?;
         let log = Arc::new(log);
-        let watch = config.detect.as_ref().map(|detect| Watch::start(detect, &log)).transpose()?;
+        let watch = config
+            .detect
+            .as_ref()
+            .map(|detect| Watch::start(dir, detect, &log, None))
+            .transpose()?;
         let remote = match &config.limits {
             None => None,
             Some(limits) => Some(Arc::new(Remote::read(dir, limits, id)?)),
         };
         let parts = Parts {
-            watch: watch.map(Arc::new),
             telemetry: Arc::new(Telemetry::default()),
             log,
             limiter,
@@ -105,7 +108,7 @@ impl Gateway {
             keys: Arc::new(keys),
             life: Arc::new(Life::default()),
         };
-        let running = Arc::new(Running::new(dir, plan, authorizes, clients, parts)?);
+        let running = Arc::new(Running::new(dir, plan, authorizes, clients, parts, watch.map(Arc::new))?);
         let gate = running.gate();
         gate.log.record(Entry::Change(Change::Started {
             listen: running.address.to_string(),
@@ -192,9 +195,7 @@ impl Gateway {
         self.running.end_admin();
         self.running.parts.telemetry.end();
         let _ = self.exporter.join();
-        if let Some(watch) = &self.running.parts.watch {
-            watch.end();
-        }
+        self.running.end_watches();
         self.running.parts.log.record(Entry::Change(Change::Stopped));
     }
 }

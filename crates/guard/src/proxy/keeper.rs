@@ -1,7 +1,7 @@
 //! The thread that keeps the house: it looks for changed files, and at the end of the certificate.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::reload::Running;
 #[cfg(unix)]
@@ -16,6 +16,10 @@ use crate::log::{Change, Entry};
 const LOOK: Duration = Duration::from_millis(250);
 /// While the configuration does not read, it is tried again after so many looks.
 const RETRY: u32 = 20;
+/// How often it is looked whether the clock was set.
+const LOOK_AT_CLOCK: Duration = Duration::from_millis(500);
+/// A clock that goes wrong by less, in seconds, was not set but slewed.
+const SET: f64 = 2.0;
 /// How often the end of the certificate is looked at.
 const LOOK_AT_CERTIFICATE: Duration = Duration::from_secs(24 * 3_600);
 
@@ -46,6 +50,7 @@ pub(super) fn run(running: &Arc<Running>) {
     tokio::task::LocalSet::new().block_on(&runtime, async {
         tokio::task::spawn_local(watch(Arc::clone(running)));
         tokio::task::spawn_local(look_at_certificate(Arc::clone(running)));
+        tokio::task::spawn_local(look_at_clock(Arc::clone(running)));
         tokio::task::spawn_local(acme::keep(Arc::clone(running)));
         #[cfg(unix)]
         if let Some(door) = door {
@@ -89,6 +94,25 @@ async fn look_at_certificate(running: Arc<Running>) {
         tokio::select! {
             () = gate.replaced() => {}
             () = tokio::time::sleep(LOOK_AT_CERTIFICATE) => {}
+        }
+    }
+}
+
+/// Notes in the log that the wall clock was set: it is then not in the order of its times.
+async fn look_at_clock(running: Arc<Running>) {
+    let mut before = (chrono::Utc::now(), Instant::now());
+    loop {
+        tokio::time::sleep(LOOK_AT_CLOCK).await;
+        let now = (chrono::Utc::now(), Instant::now());
+        let passed = now.1.duration_since(before.1).as_secs_f64();
+        let shown = (now.0 - before.0).as_seconds_f64();
+        before = now;
+        let seconds = ((shown - passed) * 1_000.0).round() / 1_000.0;
+        if seconds.abs() >= SET {
+            eprintln!(
+                "vigie: the clock went {seconds:+} s by itself: it was set, or this machine slept; times in the log before and after do not compare"
+            );
+            running.parts.log.record(Entry::Change(Change::ClockSet { seconds }));
         }
     }
 }

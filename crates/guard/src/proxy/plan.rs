@@ -16,6 +16,7 @@ use crate::log::SigningKey;
 use crate::pool::Pool;
 use crate::telemetry::Collector;
 use crate::token::Tokens;
+use crate::watch::Hook;
 
 /// What a gateway's folder says.
 #[derive(Debug)]
@@ -39,6 +40,8 @@ pub(crate) struct Plan {
     pub(crate) collector: Option<Collector>,
     /// The proxy that asks, where the connections are those of a proxy and not of clients.
     pub(crate) asker: Option<Asker>,
+    /// The file of the webhook's authority, as it was.
+    webhook_stamp: Option<Stamp>,
     /// The files that were read, as they were.
     files: Vec<(PathBuf, Option<Stamp>)>,
 }
@@ -99,6 +102,15 @@ impl Plan {
             .transpose()
             .map_err(wrong)?;
         files.extend(collector.iter().flat_map(Collector::files).map(|file| (file.clone(), stamp(file))));
+        let mut webhook_stamp = None;
+        if let Some(detect) = &config.detect {
+            if let Some(ca) = &detect.webhook_ca {
+                let ca = Config::beside(dir, ca);
+                webhook_stamp = stamp(&ca);
+                files.push((ca, webhook_stamp));
+            }
+            Hook::read(dir, detect).map_err(|why| wrong(format!("detect.webhook: {why}")))?;
+        }
         let certificate = match (&config.listen.tls, &config.listen.acme) {
             (None, None) => None,
             (None, Some(acme)) => {
@@ -127,6 +139,7 @@ impl Plan {
             certificate,
             collector,
             asker: None,
+            webhook_stamp,
             files,
         })
     }
@@ -156,6 +169,11 @@ impl Plan {
     /// Whether the same issuers are asked in the same way.
     pub(crate) fn has_same_issuers(&self, other: &Self) -> bool {
         self.config.auth == other.config.auth && self.issuer_stamps == other.issuer_stamps
+    }
+
+    /// Whether the same is noticed and done then.
+    pub(crate) fn detects_the_same(&self, other: &Self) -> bool {
+        self.config.detect == other.config.detect && self.webhook_stamp == other.webhook_stamp
     }
 
     /// What is behind, for the log.

@@ -15,9 +15,10 @@ use crate::authorize::Asked;
 use crate::config::{Admin, Config};
 use crate::log::{Change, Entry};
 use crate::service;
+use crate::watch::{End, Watch};
 
 /// These take effect only when the gateway starts again.
-const NEEDS_RESTART: [&str; 5] = ["listen.address", "listen.workers", "log", "detect", "limits"];
+const NEEDS_RESTART: [&str; 4] = ["listen.address", "listen.workers", "log.dir", "limits"];
 
 /// A gateway that runs, as far as its configuration goes.
 #[derive(Debug)]
@@ -43,6 +44,8 @@ struct State {
     /// The files as they were when they were last read, whether or not they were good.
     seen: Vec<Option<Stamp>>,
     admin: Option<AdminServer>,
+    /// The detectors, and those before them that requests under way still come to.
+    watches: Vec<Arc<End>>,
     /// What was wrong at the last look.
     wrong: Option<String>,
 }
@@ -93,13 +96,21 @@ impl Running {
     }
 
     /// Begins with a plan. Nothing is served before [`Running::serve_admin`].
-    pub(crate) fn new(dir: &Path, plan: Plan, authorizes: Option<Asked>, clients: TcpListener, parts: Parts) -> Result<Self, String> {
+    pub(crate) fn new(
+        dir: &Path,
+        plan: Plan,
+        authorizes: Option<Asked>,
+        clients: TcpListener,
+        parts: Parts,
+        watch: Option<Arc<Watch>>,
+    ) -> Result<Self, String> {
         let address = clients.local_addr().map_err(|error| error.to_string())?;
         let seen = plan.read_stamps();
         let tls = tls::acceptor(&plan.config.listen, plan.clients.as_ref(), &parts.life)?;
         parts.life.room.set(&plan.config.listen);
         parts.life.certificates.set(plan.certificate.clone());
-        let gate = Arc::new(Gate::new(plan, tls, address.port(), &parts, None));
+        let watches = watch.iter().map(|watch| watch.end()).collect();
+        let gate = Arc::new(Gate::new(plan, tls, watch, address.port(), &parts, None));
         Ok(Self {
             dir: dir.to_owned(),
             authorizes,
@@ -110,6 +121,7 @@ impl Running {
                 gate,
                 seen,
                 admin: None,
+                watches,
                 wrong: None,
             }),
             clients: Mutex::new(Some(clients)),
@@ -154,6 +166,12 @@ impl Running {
 
     pub(crate) fn admin_address(&self) -> Option<SocketAddr> {
         self.lock().admin.as_ref().and_then(|admin| admin.listener.local_addr().ok())
+    }
+
+    /// Ends the detectors, once they have seen what waits for them.
+    pub(crate) fn end_watches(&self) {
+        let watches = std::mem::take(&mut self.lock().watches);
+        watches.iter().for_each(|watch| watch.end());
     }
 
     /// What holds now.
@@ -228,6 +246,16 @@ impl Running {
                     .transpose()?,
             ),
         };
+        let log_options = match plan.config.log == before.plan.config.log {
+            true => None,
+            false => Some(plan.config.log.options().map_err(|(_, why)| why)?),
+        };
+        let detects_the_same = plan.detects_the_same(&before.plan);
+        let watch = match &plan.config.detect {
+            _ if detects_the_same => before.watch.clone(),
+            None => None,
+            Some(detect) => Some(Arc::new(Watch::start(&self.dir, detect, &self.parts.log, before.watch.as_deref())?)),
+        };
         // From here on nothing fails.
         let (parts, listen) = (&self.parts, &plan.config.listen);
         parts.life.room.set(listen);
@@ -237,7 +265,14 @@ impl Running {
         }
         parts.metrics.set_provider(&plan.config.upstream.product);
         state.seen = plan.read_stamps();
-        let gate = Arc::new(Gate::new(plan, tls, self.address.port(), parts, Some(&before)));
+        if let Some(options) = log_options {
+            parts.log.set_options(&options);
+        }
+        if let Some(watch) = watch.as_ref().filter(|_| !detects_the_same) {
+            state.watches.retain(|end| !end.is_over());
+            state.watches.push(watch.end());
+        }
+        let gate = Arc::new(Gate::new(plan, tls, watch, self.address.port(), parts, Some(&before)));
         before.replace(Arc::clone(&gate));
         if let Some(admin) = admin {
             state.admin = admin.map(|(configured, bound)| AdminServer::start(&configured, bound, &gate));

@@ -11,10 +11,11 @@ use bytes::BytesMut;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 use vigie_http::body::{Body, Piece};
 use vigie_http::head::{ResponseHead, ResponseReader};
+use vigie_http::headers;
 
 use super::http1::write_number;
 use super::patience::{Patience, within};
@@ -229,23 +230,25 @@ impl Upstream {
 
     /// The error says whether not a byte came back.
     async fn exchange(&self, mut connection: Connection, head: &[u8], body: &[u8], method: &str) -> Result<Answer, (UpstreamError, bool)> {
-        let wait = self.wait;
-        match within(wait, write_both(&mut connection.stream, head, body)).await {
+        let until = Instant::now() + self.wait;
+        match within(self.wait, write_both(&mut connection.stream, head, body)).await {
             Ok(Ok(())) => {}
             Ok(Err(_)) => return Err((UpstreamError::Broken, true)),
             Err(_) => return Err((UpstreamError::Timeout, false)),
         }
+        let malformed = |why: String| (UpstreamError::Malformed(why), false);
         let mut reader = ResponseReader::default();
-        let head = loop {
-            match reader.read(&mut connection.buffer) {
-                Err(error) => return Err((UpstreamError::Malformed(error.to_string()), false)),
-                Ok(Some(head)) => break head,
+        let (head, body) = loop {
+            match reader.read_strict(&mut connection.buffer, method) {
+                Err(error) => return Err(malformed(error.to_string())),
+                Ok(Some(answer)) => break answer,
                 Ok(None) => {}
             }
             connection.buffer.reserve(READ);
+            // A server that sends its head byte by byte gets no more time for it.
             match connection
                 .patience
-                .wait(wait, connection.stream.read_buf(&mut connection.buffer))
+                .until(|| until, connection.stream.read_buf(&mut connection.buffer))
                 .await
             {
                 Err(_) => return Err((UpstreamError::Timeout, false)),
@@ -253,7 +256,10 @@ impl Upstream {
                 Ok(_) => return Err((UpstreamError::Broken, connection.buffer.is_empty())),
             }
         };
-        let body = Body::after(&head, method).map_err(|error| (UpstreamError::Malformed(error.to_string()), false))?;
+        // Nobody asked for one, and what is in it would be neither metered nor filtered.
+        if headers::elements(&head.headers, "content-encoding").any(|coding| !coding.eq_ignore_ascii_case("identity")) {
+            return Err(malformed("its body is encoded".to_owned()));
+        }
         Ok(Answer {
             keeps_alive: head.keeps_alive(),
             head,

@@ -9,9 +9,10 @@ mod sanctions;
 mod thread;
 
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use ring::rand::{SecureRandom as _, SystemRandom};
@@ -20,6 +21,7 @@ use vigie_detect::detectors::ABOUT;
 use vigie_detect::{Content, Event, SketchKey, Subject, log};
 use vigie_model::Effect;
 
+pub(crate) use self::notify::Hook;
 pub(crate) use self::sanctions::Sanction;
 use self::sanctions::Sanctions;
 use crate::config::Detect;
@@ -40,12 +42,39 @@ pub(crate) struct Watch {
     dropped: Arc<AtomicU64>,
     /// How often each detector that is switched on alerted.
     alerts: Alerts,
-    ended: Arc<AtomicBool>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    end: Arc<End>,
 }
 
 /// Detectors and how often they alerted, repeated alerts left out.
 type Alerts = Arc<[(&'static str, AtomicU64)]>;
+
+/// Ends the thread of detectors.
+#[derive(Debug, Default)]
+pub(crate) struct End {
+    ended: AtomicBool,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl End {
+    fn thread(&self) -> MutexGuard<'_, Option<JoinHandle<()>>> {
+        self.thread.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the thread has ended by itself, because no request can come to it any more.
+    pub(crate) fn is_over(&self) -> bool {
+        self.thread().as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
+    /// Ends the detectors, once they have seen the events that wait.
+    pub(crate) fn end(&self) {
+        self.ended.store(true, Ordering::Relaxed);
+        let thread = self.thread().take();
+        if let Some(thread) = thread {
+            // A thread that panicked has said so.
+            let _ = thread.join();
+        }
+    }
+}
 
 impl std::fmt::Debug for Watch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -62,8 +91,8 @@ pub(crate) struct Seen {
 }
 
 impl Watch {
-    /// Starts the detectors.
-    pub(crate) fn start(config: &Detect, log: &Arc<Log>) -> Result<Self, String> {
+    /// Starts the detectors. `before`: those in whose place they come; whom these block or slow down stays so.
+    pub(crate) fn start(dir: &Path, config: &Detect, log: &Arc<Log>, before: Option<&Self>) -> Result<Self, String> {
         let texts = match config.reads_content() {
             false => None,
             true => {
@@ -76,40 +105,43 @@ impl Watch {
             }
         };
         let (events, received) = sync_channel(WAITING);
-        let (sanctions, ended, dropped) = (
-            Arc::<Sanctions>::default(),
-            Arc::<AtomicBool>::default(),
-            Arc::<AtomicU64>::default(),
-        );
+        let sanctions = before.map(|before| Arc::clone(&before.sanctions)).unwrap_or_default();
+        let end = Arc::<End>::default();
+        // What was counted before goes on.
+        let dropped = before.map(|before| Arc::clone(&before.dropped)).unwrap_or_default();
+        let counted = |id: &str| before.and_then(|before| before.alerts.iter().find(|(known, _)| *known == id));
         let switched_on = ABOUT.iter().filter(|about| !config.actions_of(about.id).is_empty());
-        let alerts: Alerts = switched_on.map(|about| (about.id, AtomicU64::new(0))).collect();
+        let alerts: Alerts = switched_on
+            .map(|about| {
+                (
+                    about.id,
+                    AtomicU64::new(counted(about.id).map_or(0, |(_, count)| count.load(Ordering::Relaxed))),
+                )
+            })
+            .collect();
         let run = thread::Detection::new(
+            dir,
             config,
             Arc::clone(log),
             Arc::clone(&sanctions),
             Arc::clone(&dropped),
             Arc::clone(&alerts),
         )?;
-        let until = Arc::clone(&ended);
+        let until = Arc::clone(&end);
+        *end.thread() = Some(std::thread::spawn(move || run.run(&received, &until.ended)));
         Ok(Self {
             events,
             sanctions,
             texts,
             dropped,
             alerts,
-            ended,
-            thread: Mutex::new(Some(std::thread::spawn(move || run.run(&received, &until)))),
+            end,
         })
     }
 
-    /// Ends the detectors, once they have seen the events that wait.
-    pub(crate) fn end(&self) {
-        self.ended.store(true, Ordering::Relaxed);
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread {
-            // A thread that panicked has said so.
-            let _ = thread.join();
-        }
+    /// What ends them.
+    pub(crate) fn end(&self) -> Arc<End> {
+        Arc::clone(&self.end)
     }
 
     /// How often each detector alerted, and how many requests they did not see.

@@ -1,5 +1,6 @@
 //! The thread of the detectors.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -31,6 +32,7 @@ pub(super) struct Detection {
 
 impl Detection {
     pub(super) fn new(
+        dir: &Path,
         config: &Detect,
         log: Arc<Log>,
         sanctions: Arc<Sanctions>,
@@ -45,7 +47,7 @@ impl Detection {
             sanctions,
             dropped,
             alerts,
-            notifier: Notifier::start(config.webhook()?, config.syslog()?),
+            notifier: Notifier::start(dir, config)?,
             actions,
         })
     }

@@ -21,6 +21,7 @@ pub(super) struct AuthorizeArgs {
 
 /// Answers the questions of a proxy until it is interrupted.
 pub(super) fn run(args: &AuthorizeArgs) -> Done {
+    serve::keep_memory_private();
     let gateway = Gateway::authorize(&args.dir.folder()?, args.listen).map_err(Failure::usage)?;
     let greeting = format!("vigie: the proxy asks at {}/authorize; Ctrl-C stops it", gateway.asked_at());
     serve::until_interrupted(gateway, &greeting)

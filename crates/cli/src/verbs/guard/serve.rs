@@ -21,6 +21,7 @@ pub(super) struct RunArgs {
 /// Runs the gateway until it is interrupted.
 pub(super) fn run(args: &RunArgs) -> Done {
     let dir = args.dir.folder()?;
+    keep_memory_private();
     let inherited = Sockets::inherited().map_err(Failure::usage)?;
     let gateway = match args.replace {
         #[cfg(unix)]
@@ -36,6 +37,13 @@ pub(super) fn run(args: &RunArgs) -> Done {
     let gateway = gateway.map_err(Failure::usage)?;
     let greeting = format!("vigie: the gateway listens on {}; Ctrl-C stops it", gateway.address());
     until_interrupted(gateway, &greeting)
+}
+
+/// Keeps the keys of clients out of core dumps.
+pub(super) fn keep_memory_private() {
+    if let Err(why) = vigie_guard::keep_memory_private() {
+        eprintln!("vigie: warning: {why}; a core dump would hold keys of clients");
+    }
 }
 
 /// Says where a gateway listens, and waits until it is interrupted.
