@@ -31,6 +31,8 @@ pub struct Effective<'a> {
     pub judgement: Judgement,
     /// Whether the version that is started reads it; what is unknown is taken to be read.
     pub is_read: bool,
+    /// Whether that is unknown.
+    pub is_read_unknown: bool,
 }
 
 /// Finds the product of a workload: by its image, its command line, or the unit's name.
@@ -88,6 +90,7 @@ pub fn serve<'a>(workload: &'a Workload, catalog: &'a Catalog) -> Option<Served<
                 span,
                 judgement,
                 is_read: setting.is_read_by(product.versions, version) != Some(false),
+                is_read_unknown: setting.is_read_by(product.versions, version).is_none(),
             }
         })
         .collect();
@@ -256,11 +259,13 @@ impl Served<'_> {
             self.settings
                 .iter()
                 .find(|one| one.setting.id == setting.id)
-                // What this version does not read protects nobody.
-                .map_or(
-                    Judgement::Unknown,
-                    |one| if one.is_read { one.judgement } else { Judgement::Unsafe },
-                )
+                .map_or(Judgement::Unknown, |one| match one.judgement {
+                    // What this version does not read protects nobody.
+                    _ if !one.is_read => Judgement::Unsafe,
+                    // Of a version that is not known nobody can say whether this protects it.
+                    Judgement::Safe if one.is_read_unknown => Judgement::Unknown,
+                    judgement => judgement,
+                })
         })
     }
 

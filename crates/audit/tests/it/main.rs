@@ -1,3 +1,4 @@
 //! Tests of whole audits.
 
 mod examples;
+mod judged;
