@@ -167,8 +167,11 @@ fn fault(route: &str, body: &Value) -> Option<String> {
             return Some(format!("the key {key:?}"));
         }
     }
-    // Where tokens are capped there is one answer.
-    if object.get("n").is_some_and(|answers| answers.as_u64() != Some(1)) {
+    // Where tokens are capped there is one answer, which is what a server gives where the number is null.
+    if object
+        .get("n")
+        .is_some_and(|answers| !answers.is_null() && answers.as_u64() != Some(1))
+    {
         return Some("the number of answers".to_owned());
     }
     // Only a message of Ollama's own format has images beside its text, and one of Anthropic's has calls of tools as parts of its content.
